@@ -1,0 +1,83 @@
+//! ⑦ An artifact → a receipt: SFTP and local drops.
+//!
+//! A delivery is done by one thread from beginning to end: [`Session`] is blocking, and moves between the blocking
+//! pool and the run that writes the ledger between its steps:
+//! `connect → prepare → (intent in the ledger) → look → publish → (receipt in the ledger)`.
+
+pub mod local;
+pub mod sftp;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What is about to be published, written down before the first byte: enough to recognise it after a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// In publishing order: the data first, the done file last.
+    pub files: Vec<IntendedFile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntendedFile {
+    pub role: Role,
+    /// Full remote path of the temporary file.
+    pub temporary: String,
+    /// Full remote path of the final name.
+    pub final_path: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Data,
+    Done,
+}
+
+/// Proof of one delivery, as the destination knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// `host:port`, or the local base directory.
+    pub address: String,
+    /// Final path of the data file.
+    pub path: String,
+    pub bytes: u64,
+    pub sha256: String,
+    /// The server's key, `SHA256:…`; none for local drops.
+    pub host_key: Option<String>,
+    /// What the size or digest check said: `size`, `read_back`, or why none could be made.
+    pub verified: String,
+    /// How the final name came to be: `posix-rename`, `rename`, `remove+rename`, `direct`, `link`, or `found` after a crash.
+    pub published: String,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Delivered(Receipt),
+    /// The destination's rule says that nothing is to be done (`existing: keep`).
+    Skipped {
+        reason: String,
+    },
+    /// The other side understood and refused: stop, tell.
+    Rejected {
+        reason: String,
+        hint: Option<String>,
+    },
+    /// The server is not the one that was pinned, or is not known: stop all deliveries there, tell.
+    Distrusted {
+        reason: String,
+        hint: Option<String>,
+    },
+    /// Nothing was published: try again.
+    Unreached {
+        reason: String,
+        wait: Option<Duration>,
+    },
+    /// Contact was lost once publishing had begun: look first.
+    Unknown {
+        reason: String,
+    },
+}

@@ -1,0 +1,1 @@
+//! ⑤ Is this what was promised? Pass or hold.

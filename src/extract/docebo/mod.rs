@@ -1,0 +1,1 @@
+//! Docebo reports: token, identity, export, download.

@@ -1,0 +1,1 @@
+//! A local CSV as the source, for tests and replays.

@@ -1,0 +1,1 @@
+//! ⑧ What happened: the durable record of slots, runs, deliveries, attempts and receipts.

@@ -1,0 +1,195 @@
+//! A pipeline after checking: complete, immutable, nothing left to default.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::problem::Place;
+use crate::encode::name::NameTemplate;
+use crate::schedule::cron::Cron;
+use crate::settings::{Destination, SecretRef, Tenant};
+use crate::transform::expr::Expr;
+
+/// What one pipeline file says, decided to the last default.
+pub struct Plan {
+    /// The file's stem.
+    pub name: String,
+    pub file: Arc<PathBuf>,
+    /// SHA-256 of the file's text, lower-case hex: tells two versions of a pipeline apart.
+    pub digest: String,
+    pub description: Option<String>,
+    pub schedule: Option<Schedule>,
+    /// The zone that slots are shown and named in: the schedule's, else UTC.
+    pub zone: TimeZone,
+    pub source: Source,
+    pub steps: Vec<Step>,
+    pub expect: Expect,
+    pub artifact: ArtifactPlan,
+    /// At least one.
+    pub deliveries: Vec<DeliveryPlan>,
+    /// The named secrets that the expressions use.
+    pub secrets: std::collections::BTreeMap<String, SecretRef>,
+}
+
+pub struct Schedule {
+    pub cron: Cron,
+    pub missed: Missed,
+    pub overlap: Overlap,
+    pub jitter: Duration,
+}
+
+/// What becomes of slots that passed while nobody worked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    Latest,
+    All,
+    Skip,
+}
+
+/// What becomes of a slot that is due while the one before is still running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    Skip,
+    Queue,
+}
+
+pub enum Source {
+    Docebo(DoceboSource),
+    File(FileSource),
+}
+
+pub struct DoceboSource {
+    pub tenant: Arc<Tenant>,
+    pub report: ReportRef,
+    pub via: Via,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReportRef {
+    /// The report's UUID.
+    Id(String),
+    /// Its exact name; looked up among the reports that the account sees.
+    Name(String),
+}
+
+/// How the rows of an export are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// One download, a ZIP or a CSV.
+    Download,
+    /// JSON pages.
+    Results,
+}
+
+pub struct FileSource {
+    /// Relative paths stand beside the settings file.
+    pub path: PathBuf,
+}
+
+/// One transform step, and where it is written.
+pub struct Step {
+    pub at: Place,
+    pub kind: StepKind,
+}
+
+pub enum StepKind {
+    /// All renames of one step happen at once.
+    Rename(Vec<Rename>),
+    /// Keeps these, in this order.
+    Select(Vec<Column>),
+    Drop(Vec<Column>),
+    /// Keeps the rows for which the expression is true; false and null drop the row.
+    Filter(Expr),
+    /// Each assignment sees the values before the step.
+    Set(Vec<Assign>),
+}
+
+pub struct Rename {
+    pub to: String,
+    pub from: Column,
+}
+
+pub struct Column {
+    pub name: String,
+    pub at: Place,
+}
+
+pub struct Assign {
+    /// An existing column is replaced where it stands; a new one is added at the end.
+    pub column: String,
+    pub expr: Expr,
+    pub at: Place,
+}
+
+pub struct Expect {
+    pub when_empty: WhenEmpty,
+    /// Fewer delivered rows than this are held.
+    pub rows_min: Option<u64>,
+    /// More delivered rows than this are held.
+    pub rows_max: Option<u64>,
+}
+
+/// What an artifact without rows means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenEmpty {
+    Send,
+    Skip,
+    Hold,
+}
+
+pub struct ArtifactPlan {
+    pub name: NameTemplate,
+    pub csv: CsvDialect,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvDialect {
+    pub delimiter: u8,
+    pub quote: QuoteStyle,
+    pub line_end: LineEnd,
+    pub header: bool,
+    /// A UTF-8 byte order mark at the start.
+    pub bom: bool,
+    /// Prefixes cells that a spreadsheet would run as a formula with an apostrophe.
+    pub formula_guard: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuoteStyle {
+    /// Where the cell needs it.
+    Necessary,
+    Always,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEnd {
+    Lf,
+    CrLf,
+}
+
+/// One destination of the artifact.
+pub struct DeliveryPlan {
+    pub destination: Arc<Destination>,
+    /// The directory below the destination's base; `/` separated, never leaves the base.
+    pub directory: String,
+    pub existing: Existing,
+    /// `replace: with_gap`: where the server cannot rename over a file, remove it first.
+    pub replace_with_gap: bool,
+    /// The done file's name; its `{name}` is the artifact's name.
+    pub done_file: Option<NameTemplate>,
+    /// Whether the run waits for this delivery to call itself delivered.
+    pub required: bool,
+}
+
+/// What to do when the final name is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    Fail,
+    Replace,
+    /// Leave what lies there; this delivery ends as skipped.
+    Keep,
+    /// Try `name-1.csv`, `name-2.csv`, … up to 999.
+    Number,
+}

@@ -1,0 +1,68 @@
+//! Something wrong in a file that a person wrote: where, what, and the mend.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A place in a file that a person wrote. Lines and columns count from 1; columns count characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub file: Arc<PathBuf>,
+    pub line: u32,
+    pub column: u32,
+    /// Bytes of the file's text that the caret underlines.
+    pub span: std::ops::Range<usize>,
+    /// The key's path, as `transform[2].filter`.
+    pub key: String,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
+}
+
+/// Whether a problem stops the file from being used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{what}{}", place.as_ref().map(|p| format!("{p}: {}: ", p.key)).unwrap_or_default(), hint.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
+pub struct Problem {
+    /// `None` where the cause is not in a file: an environment variable, an argument.
+    pub place: Option<Place>,
+    pub severity: Severity,
+    /// What is wrong, in one sentence without a full stop.
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    pub fn error(place: impl Into<Option<Place>>, what: impl Into<String>) -> Self {
+        Self { place: place.into(), severity: Severity::Error, what: what.into(), hint: None }
+    }
+
+    pub fn warning(place: impl Into<Option<Place>>, what: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(place, what) }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// `did you mean "x"?` where one of `known` is near `given`.
+pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let given_lower = given.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&given_lower, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1 + given.chars().count().min(name.chars().count()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| format!("did you mean {name:?}?"))
+}

@@ -1,0 +1,52 @@
+//! How far a run has come, for whoever draws it: counters that the stages raise and the command line reads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// One stage's advance. Cheap to raise from any thread.
+#[derive(Default)]
+pub struct Meter {
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Meter {
+    pub fn add(&self, more: u64) {
+        self.done.fetch_add(more, Relaxed);
+    }
+    /// Sets the advance itself, where a stage starts over.
+    pub fn set(&self, done: u64) {
+        self.done.store(done, Relaxed);
+    }
+    /// States what 100 % is; 0 is "not known".
+    pub fn expect(&self, total: u64) {
+        self.total.store(total, Relaxed);
+    }
+    pub fn done(&self) -> u64 {
+        self.done.load(Relaxed)
+    }
+    pub fn total(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
+}
+
+/// The meters of one run. Clones share them.
+#[derive(Clone, Default)]
+pub struct Progress(Arc<Meters>);
+
+#[derive(Default)]
+pub struct Meters {
+    /// Bytes received from the source.
+    pub extract: Meter,
+    /// Bytes of CSV read by the transform.
+    pub transform: Meter,
+    /// Bytes acknowledged by destinations, all of them together.
+    pub deliver: Meter,
+}
+
+impl std::ops::Deref for Progress {
+    type Target = Meters;
+    fn deref(&self) -> &Meters {
+        &self.0
+    }
+}

@@ -1,0 +1,1 @@
+//! A Docebo to practise on.

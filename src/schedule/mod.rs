@@ -1,0 +1,4 @@
+//! ② A plan and a moment → slots; pure.
+
+pub mod cron;
+pub mod slot;

@@ -1,0 +1,1 @@
+//! Logs on standard error: for people on a terminal, JSON lines for machines.

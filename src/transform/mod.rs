@@ -1,0 +1,3 @@
+//! ④ Rows → rows: pure, streaming, in constant memory.
+
+pub mod expr;

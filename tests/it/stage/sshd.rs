@@ -1,0 +1,1 @@
+//! A private OpenSSH server on loopback, never the system's.
