@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::Clock;
+
 /// A retry schedule: `first`, doubling, up to `max`, with full jitter, given up after `within`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
@@ -21,5 +25,148 @@ impl Backoff {
         let step =
             self.first.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX)).min(self.max);
         step.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+
+    /// When to try again after the `failed`-th failure in a row of a schedule that began at `since`.
+    pub fn next(&self, now: Timestamp, since: Timestamp, failed: u32, asked: Option<Duration>) -> Next {
+        let span = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        let due = now.saturating_add(span(self.wait(failed, asked))).unwrap_or(Timestamp::MAX);
+        let given_up = since.saturating_add(span(self.within)).unwrap_or(Timestamp::MAX);
+        if due > given_up { Next::End } else { Next::At(due) }
+    }
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    At(Timestamp),
+    /// The schedule is over.
+    End,
+}
+
+/// How one try failed.
+#[derive(Debug)]
+pub enum Failure<E> {
+    /// Trying again changes nothing, or may do harm.
+    Stop(E),
+    /// Nothing speaks against another try, `wait` from now if the other side said when (`Retry-After`).
+    Again { error: E, wait: Option<Duration> },
+}
+
+/// The tries of one operation: bounded in number and in time.
+///
+/// A loop around the operation asks [`Tries::again`] after each failure. (A function that takes the operation as an
+/// async closure would read better, but its futures are not `Send` in the eyes of today's compiler.)
+pub struct Tries<'a> {
+    backoff: Backoff,
+    tries_max: u32,
+    clock: &'a Clock,
+    begun: Timestamp,
+    failed: u32,
+}
+
+impl<'a> Tries<'a> {
+    /// At most `tries_max` tries, the last of which begins at most `backoff.within` from now.
+    pub fn new(backoff: &Backoff, tries_max: u32, clock: &'a Clock) -> Self {
+        Self { backoff: *backoff, tries_max, clock, begun: clock.now(), failed: 0 }
+    }
+
+    /// Waits until it is time for another try.
+    ///
+    /// # Errors
+    /// That of the failure, where there is to be no other try.
+    pub async fn again<E>(&mut self, failure: Failure<E>) -> Result<(), E> {
+        let (error, asked) = match failure {
+            Failure::Stop(error) => return Err(error),
+            Failure::Again { error, wait } => (error, wait),
+        };
+        self.failed += 1;
+        let wait = self.backoff.wait(self.failed, asked);
+        let spent = self.clock.now().duration_since(self.begun).unsigned_abs();
+        if self.failed >= self.tries_max || spent.saturating_add(wait) > self.backoff.within {
+            return Err(error);
+        }
+        self.clock.sleep(wait).await;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BACKOFF: Backoff =
+        Backoff { first: Duration::from_secs(1), max: Duration::from_secs(8), within: Duration::from_secs(60) };
+
+    /// Fails for ever, while the clock's hand turns; answers the number of tries and the seconds they took.
+    fn fail(tries_max: u32, wait: Option<Duration>) -> (u32, u64) {
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let mut tries = Tries::new(&BACKOFF, tries_max, &clock);
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let mut again = std::pin::pin!(tries.again(Failure::Again { error: "no", wait }));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            loop {
+                match again.as_mut().poll(&mut context) {
+                    std::task::Poll::Ready(Ok(())) => break,
+                    std::task::Poll::Ready(Err("no")) => return (tried, clock.now().as_second().unsigned_abs()),
+                    std::task::Poll::Ready(Err(_)) => unreachable!(),
+                    std::task::Poll::Pending => hand.advance(Duration::from_millis(100)),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ends_by_number_and_by_time() {
+        assert_eq!(fail(1, None), (1, 0));
+        assert_eq!(fail(3, Some(Duration::from_secs(5))), (3, 10));
+        assert_eq!(fail(100, Some(Duration::from_secs(6))), (11, 60), "the last try begins at the edge");
+        assert_eq!(fail(4, Some(Duration::from_secs(3600))), (4, 24), "what is asked for is honoured up to max");
+        let (tried, seconds) = fail(100, None);
+        assert!((8..=20).contains(&tried) && (52..=60).contains(&seconds), "{tried} {seconds}");
+    }
+
+    #[test]
+    fn waits_double_with_jitter_up_to_the_most() {
+        for (failed, step) in [(1, 1000), (2, 2000), (3, 4000), (4, 8000), (5, 8000), (40, 8000)] {
+            for _ in 0..100 {
+                let wait = BACKOFF.wait(failed, None).as_millis();
+                assert!((step / 2..=step).contains(&wait), "{failed}: {wait}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod schedule_tests {
+    use super::*;
+
+    const BACKOFF: Backoff =
+        Backoff { first: Duration::from_secs(1), max: Duration::from_secs(900), within: Duration::from_secs(86_400) };
+
+    #[test]
+    fn waits_double_up_to_the_limit() {
+        for failed in 1..100 {
+            let step = Duration::from_secs((1u64 << (failed - 1).min(20)).min(900));
+            let wait = BACKOFF.wait(failed, None);
+            assert!(wait <= step && wait >= step / 2, "failure {failed}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_other_side_asks_for_is_honoured_and_clamped() {
+        assert_eq!(BACKOFF.wait(1, Some(Duration::from_secs(30))), Duration::from_secs(30));
+        assert_eq!(BACKOFF.wait(1, Some(Duration::from_secs(86_400))), Duration::from_secs(900));
+    }
+
+    #[test]
+    fn the_schedule_ends_at_its_edge() {
+        let since = Timestamp::UNIX_EPOCH;
+        let day = SignedDuration::from_secs(86_400);
+        let ask = Some(Duration::from_secs(10));
+        assert_eq!(BACKOFF.next(since + day - SignedDuration::from_secs(10), since, 9, ask), Next::At(since + day));
+        assert_eq!(BACKOFF.next(since + day - SignedDuration::from_secs(9), since, 9, ask), Next::End);
     }
 }

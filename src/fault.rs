@@ -33,6 +33,12 @@ pub enum Injected {
     Lost,
 }
 
+impl From<Injected> for std::io::Error {
+    fn from(injected: Injected) -> Self {
+        Self::other(injected)
+    }
+}
+
 struct Rule {
     step: String,
     kind: Kind,
@@ -80,6 +86,7 @@ fn fault_at(step: &str) -> Option<Kind> {
     let mut found = None;
     for rule in rules.iter().filter(|rule| rule.step == step) {
         if rule.reached.fetch_add(1, Relaxed) + 1 == rule.nth {
+            tracing::warn!(step, kind = ?rule.kind, "fault injected");
             found = Some(rule.kind);
         }
     }
@@ -111,7 +118,12 @@ pub fn step<T, E: From<Injected>>(name: &'static str, mut op: impl FnMut() -> Re
 ///
 /// # Errors
 /// What `op` answers, or the injected failure.
-pub async fn step_async<T, E: From<Injected>>(name: &'static str, op: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
+pub async fn step_async<T, E, F>(name: &'static str, op: impl Fn() -> F) -> Result<T, E>
+where
+    E: From<Injected>,
+    // Not `impl AsyncFn`: what calls it would not be `Send` in the eyes of today's compiler.
+    F: Future<Output = Result<T, E>>,
+{
     let Some(kind) = fault_at(name) else { return op().await };
     match kind {
         Kind::Fail => Err(Injected::Refused.into()),

@@ -4,40 +4,42 @@
 
 #![forbid(unsafe_code)]
 
-/// The only place that decides to try again.
+// The only place that decides to try again.
 pub mod attempt;
-/// Arguments in, exit code out: one file per command, and the only place that prints.
+// Arguments in, exit code out: one file per command, and the only place that prints.
 pub mod cli;
-/// ⑦ An artifact → a receipt: SFTP and local drops.
+// ⑦ An artifact → a receipt: SFTP and local drops.
 pub mod deliver;
-/// ⑥ Rows → an [`encode::Artifact`]: the file to hand over.
+// ⑥ Rows → an [`encode::Artifact`]: the file to hand over.
 pub mod encode;
-/// ⑤ Is this what was promised? Pass or hold.
+// ⑤ Is this what was promised? Pass or hold.
 pub mod expect;
-/// ③ A slot → an [`extract::Extract`]: the rows as they came, on disk.
+// ③ A slot → an [`extract::Extract`]: the rows as they came, on disk.
 pub mod extract;
-/// ⑧ What happened: the durable record.
+// ⑧ What happened: the durable record.
 pub mod ledger;
-/// ① A pipeline file → a [`pipeline::plan::Plan`], or every problem in it.
+// ① A pipeline file → a [`pipeline::plan::Plan`], or every problem in it.
 pub mod pipeline;
-/// The straight line, on one screen.
+// The straight line, on one screen.
 pub mod run;
-/// A Docebo to practise on.
+// A Docebo to practise on.
 pub mod sandbox;
-/// ② A plan and a moment → slots; pure.
+// ② A plan and a moment → slots; pure.
 pub mod schedule;
-/// `reportferry.yaml` and the environment → [`settings::Settings`]; the only place that reads the environment.
+// `reportferry.yaml` and the environment → [`settings::Settings`]; the only place that reads the environment.
 pub mod settings;
-/// ④ Rows → rows: pure, streaming, in constant memory.
+// ④ Rows → rows: pure, streaming, in constant memory.
 pub mod transform;
 
-/// The only place that asks the time.
+// The only place that asks the time.
 pub mod clock;
-/// Faults injected at named steps, for the tests that prove recovery.
+// SHA-256 of bytes and files.
+pub mod digest;
+// Faults injected at named steps, for the tests that prove recovery.
 pub mod fault;
-/// How far a run has come, for whoever draws it.
+// How far a run has come, for whoever draws it.
 pub mod progress;
-/// Values that are never shown.
+// Values that are never shown.
 pub mod secret;
-/// Logs on standard error.
+// Logs on standard error.
 pub mod telemetry;

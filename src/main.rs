@@ -1,1 +1,5 @@
-fn main() {}
+//! Arguments in, exit code out; nothing else.
+
+fn main() -> std::process::ExitCode {
+    reportferry::cli::main()
+}

@@ -1,1 +1,169 @@
 //! Arguments in, exit code out: one file per command, and the only place that prints.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bars;
+pub mod check;
+mod decide;
+mod demo;
+pub mod exit;
+pub mod init;
+mod opened;
+mod run;
+mod runs;
+pub mod sandbox;
+pub mod schema;
+mod show;
+mod status;
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+use crate::pipeline::problem::Problem;
+use crate::pipeline::show::render;
+
+/// Carries scoped LMS reports to SFTP drops, on schedule, with proof.
+#[derive(Parser)]
+#[command(name = "reportferry", version, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(clap::Args, Clone)]
+pub struct Common {
+    /// The settings file [default: reportferry.yaml]
+    #[arg(long, global = true, value_name = "FILE", env = "REPORTFERRY_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Set one settings key, as `--set tenants.acme.username=svc`; stronger than the file and the environment
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// One JSON document on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+#[allow(clippy::large_enum_variant)] // made once
+enum Command {
+    /// Write settings, an example pipeline and the schema into a folder
+    Init(init::Args),
+    /// Read all files and show every problem in them
+    Check(check::Args),
+    /// One run now
+    Run(run::RunArgs),
+    /// What is due and how each pipeline stands
+    Status(status::StatusArgs),
+    /// What happened
+    Runs(runs::RunsArgs),
+    /// One run's whole story
+    Show(show::ShowArgs),
+    /// Take up a run again where it stopped
+    Retry(decide::RetryArgs),
+    /// Let a held run pass
+    Release(decide::ReleaseArgs),
+    /// End a held run: it is never delivered
+    Reject(decide::RejectArgs),
+    /// The JSON Schema of the files that people write
+    Schema(schema::Args),
+    /// A Docebo to practise on
+    Sandbox(sandbox::Args),
+    /// The one-command tour: a sandbox, a private SFTP server, the example pipelines
+    Demo(demo::DemoArgs),
+}
+
+/// Problems in files or arguments, on their way to whoever asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{} problems in the files", .0.len())]
+pub struct Problems(pub Vec<Problem>);
+
+/// Columns that problems are drawn for.
+const WIDTH: usize = 120;
+
+/// Reads the process's arguments and does what they say.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the async runtime: {error}");
+            return ExitCode::from(exit::UNEXPECTED);
+        }
+    };
+    let code = runtime.block_on(async {
+        tokio::select! {
+            outcome = dispatch(arguments.command, &arguments.common) => outcome.unwrap_or_else(|error| explain(&error)),
+            () = asked_to_stop() => {
+                eprintln!("interrupted: what was begun is in the ledger, and the same command goes on from there");
+                exit::INTERRUPTED
+            }
+        }
+    });
+    // A thread that still waits for a server must not keep the process: every step is safe to lose.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
+    match command {
+        Command::Init(args) => init::run(&args),
+        Command::Check(args) => check::run(&args, common),
+        Command::Run(args) => run::run(args, common).await,
+        Command::Status(args) => status::run(args, common).await,
+        Command::Runs(args) => runs::run(args, common).await,
+        Command::Show(args) => show::run(args, common).await,
+        Command::Retry(args) => decide::retry(args, common).await,
+        Command::Release(args) => decide::release(args, common).await,
+        Command::Reject(args) => decide::reject(args, common).await,
+        Command::Schema(args) => schema::run(&args),
+        Command::Sandbox(args) => sandbox::run(args).await,
+        Command::Demo(args) => demo::run(args, common).await,
+    }
+}
+
+/// From error to exit code, and the words for it.
+fn explain(error: &anyhow::Error) -> u8 {
+    if let Some(Problems(problems)) = error.downcast_ref() {
+        eprint!("{}", render(problems, color(), WIDTH));
+        return exit::PROBLEM;
+    }
+    eprintln!("error: {error:#}");
+    exit::UNEXPECTED
+}
+
+/// Whether standard error takes colours.
+fn color() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stderr()) && crate::settings::wants_color()
+}
+
+/// Prints one JSON document.
+fn print_json(document: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(document)?);
+    Ok(())
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// `500ms`, `10s`, `2h`.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    crate::pipeline::scalars::parse_length(text)
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}

@@ -1,1 +1,389 @@
-//! Delivery into a directory of this machine.
+//! Delivery into a directory of this machine, with the promises of the SFTP drop: temporary → fsync → rename → fsync of
+//! the directory.
+//!
+//! A path cannot leave the base by what a plan says. Symbolic links below the base are its administrator's choice.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::names::{self, EMPTY_SHA256, NUMBER_MAX, hex};
+use super::session::{Put, may_sweep};
+use super::{FinalName, IntendedFile, Intent, Receipt, Role, Seen, SeenFile, Verdict};
+use crate::fault::{self, Injected};
+use crate::pipeline::plan::Existing;
+use crate::progress::Meter;
+use crate::settings::Local;
+
+/// Bytes copied at a time.
+const COPY_BYTES: usize = 256 * 1024;
+
+/// A directory that is there.
+pub struct LocalDrop {
+    base: PathBuf,
+    mkdir: bool,
+    mode: Option<u32>,
+}
+
+/// Why a step was not done.
+enum Failure {
+    Io(io::Error),
+    /// An injected loss of contact: of a disk, the process's own end before the next step.
+    Lost,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Io(error)
+    }
+}
+
+impl From<Injected> for Failure {
+    fn from(injected: Injected) -> Self {
+        match injected {
+            Injected::Refused => Failure::Io(io::Error::other(injected)),
+            Injected::Lost => Failure::Lost,
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Io(error) => error.fmt(f),
+            Failure::Lost => Injected::Lost.fmt(f),
+        }
+    }
+}
+
+/// A failed step before anything was published.
+fn before_publishing(doing: &str, path: &Path, failure: &Failure) -> Verdict {
+    let reason = format!("{doing} {}: {failure}", path.display());
+    let hint = match failure {
+        Failure::Io(error) => match error.kind() {
+            io::ErrorKind::NotFound => Some("make the directory, or set `mkdir: true` for the destination"),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Some("let the worker's account write there, or deliver to another directory")
+            }
+            io::ErrorKind::QuotaExceeded => Some("make room in the account's quota, then retry"),
+            _ => None,
+        },
+        Failure::Lost => None,
+    };
+    match hint {
+        Some(hint) => Verdict::Rejected { reason, hint: Some(hint.to_owned()) },
+        None => Verdict::Unreached { reason, wait: None },
+    }
+}
+
+struct Steps {
+    open: &'static str,
+    write: &'static str,
+    rename: &'static str,
+}
+
+fn steps(role: Role) -> &'static Steps {
+    match role {
+        Role::Data => &Steps { open: "local.open", write: "local.write", rename: "local.rename" },
+        Role::Done => &Steps { open: "done.open", write: "done.write", rename: "done.rename" },
+    }
+}
+
+fn taken(existing: Existing, path: &str) -> Verdict {
+    super::sftp::taken(existing, path)
+}
+
+impl LocalDrop {
+    /// # Errors
+    /// The base is not there and `mkdir` is not set, or it cannot be made.
+    pub fn open(local: &Local) -> Result<Self, Verdict> {
+        if local.mkdir {
+            fs::create_dir_all(&local.path)
+                .map_err(|e| before_publishing("make the directory", &local.path, &e.into()))?;
+        }
+        let base = fs::metadata(&local.path)
+            .and_then(|there| if there.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) });
+        base.map_err(|error| before_publishing("open the directory", &local.path, &error.into()))?;
+        Ok(LocalDrop { base: local.path.clone(), mkdir: local.mkdir, mode: local.mode })
+    }
+
+    pub fn prepare(&mut self, put: &Put<'_>) -> Result<Intent, Verdict> {
+        let path_rejected = |reason: String| Verdict::Rejected {
+            reason,
+            hint: Some("correct the delivery's `path`, `done_file` or the artifact's `name`".to_owned()),
+        };
+        let parts = names::components(&put.plan.directory).map_err(path_rejected)?;
+        let directory = parts.iter().fold(self.base.clone(), |path, part| path.join(part));
+        let text = |path: PathBuf| {
+            path.into_os_string().into_string().map_err(|path| path_rejected(format!("{path:?} is not UTF-8")))
+        };
+        let numbers = if put.plan.existing == Existing::Number { NUMBER_MAX } else { 0 };
+        for candidate in names::candidates(put.artifact, put.plan, numbers) {
+            let (name, done) = candidate.map_err(path_rejected)?;
+            let file = |role, name: &str, bytes, sha256: &str| {
+                Ok(IntendedFile {
+                    role,
+                    temporary: text(directory.join(names::temporary(name, put.run)))?,
+                    final_path: text(directory.join(name))?,
+                    bytes,
+                    sha256: sha256.to_owned(),
+                })
+            };
+            let mut files = vec![file(Role::Data, &name, put.artifact.bytes, &put.artifact.sha256)?];
+            if let Some(done) = done {
+                files.push(file(Role::Done, &done, 0, EMPTY_SHA256)?);
+            }
+            let in_the_way = files.iter().find(|file| !put.replacing() && is_there(&file.final_path));
+            match in_the_way {
+                None => return Ok(Intent { files }),
+                Some(_) if put.plan.existing == Existing::Number => {}
+                Some(file) if put.plan.existing == Existing::Keep && file.role == Role::Done => {
+                    return Err(taken(Existing::Fail, &file.final_path));
+                }
+                Some(file) => return Err(taken(put.plan.existing, &file.final_path)),
+            }
+        }
+        Err(Verdict::Rejected {
+            reason: format!(
+                "{} and its numbers up to {NUMBER_MAX} are all taken in {}",
+                put.artifact.name,
+                directory.display()
+            ),
+            hint: Some("clear the directory, or put the slot into the artifact's name".to_owned()),
+        })
+    }
+
+    pub fn look(&mut self, intent: &Intent) -> Result<Seen, Verdict> {
+        let look_at =
+            |file: &IntendedFile| SeenFile { final_name: look_at_final(file), temporary: is_there(&file.temporary) };
+        Ok(Seen { files: intent.files.iter().map(look_at).collect() })
+    }
+
+    pub fn publish(&mut self, put: &Put<'_>, intent: &Intent, seen: Option<&Seen>, meter: &Meter) -> Verdict {
+        let mut receipt = None;
+        for (index, file) in intent.files.iter().enumerate() {
+            let seen = seen.and_then(|seen| seen.files.get(index));
+            let outcome = match seen.and_then(|seen| seen.published(file, put.replacing())) {
+                Some(verified) => {
+                    let _ = fs::remove_file(&file.temporary); // left by a crash between link and unlink
+                    Ok((verified, "found"))
+                }
+                None => self.publish_file(put, file, meter).map(|how| ("size".to_owned(), how)),
+            };
+            match (outcome, &receipt) {
+                (Ok((verified, published)), None) => receipt = Some(self.receipt(file, verified, published)),
+                (Ok(_), Some(_)) => {}
+                (Err(verdict), None) => return verdict,
+                (Err(verdict), Some(_)) => return verdict.after_data(),
+            }
+        }
+        match receipt {
+            Some(receipt) => Verdict::Delivered(receipt),
+            None => Verdict::Rejected { reason: "the intent names no file".to_owned(), hint: None },
+        }
+    }
+
+    fn receipt(&self, file: &IntendedFile, verified: String, published: &str) -> Receipt {
+        Receipt {
+            address: self.base.display().to_string(),
+            path: file.final_path.clone(),
+            bytes: file.bytes,
+            sha256: file.sha256.clone(),
+            host_key: None,
+            verified,
+            published: published.to_owned(),
+        }
+    }
+
+    fn publish_file(&mut self, put: &Put<'_>, file: &IntendedFile, meter: &Meter) -> Result<&'static str, Verdict> {
+        let (temporary, final_path) = (Path::new(&file.temporary), Path::new(&file.final_path));
+        let tidy = |verdict: Verdict| {
+            let _ = fs::remove_file(temporary); // the first failure is the one that is told; the sweep comes by again
+            verdict
+        };
+        self.write(put, file, temporary, meter).map_err(tidy)?;
+        let how = if put.replacing() { "rename" } else { "link" };
+        let renamed = fault::step(steps(file.role).rename, || {
+            if put.replacing() { fs::rename(temporary, final_path) } else { take_free_name(temporary, final_path) }
+                .map_err(Failure::from)
+        });
+        match renamed {
+            Ok(()) => {}
+            Err(Failure::Lost) => {
+                return Err(Verdict::Unknown { reason: format!("rename to {}: {}", file.final_path, Failure::Lost) });
+            }
+            Err(Failure::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(tidy(taken(put.plan.existing, &file.final_path)));
+            }
+            // As at a server: the two names tell what happened.
+            Err(Failure::Io(_)) if !temporary.exists() && look_at_final(file) == FinalName::Ours => {}
+            Err(failure) => return Err(tidy(before_publishing("rename to", final_path, &failure))),
+        }
+        sync_directory(final_path).map_err(|error| Verdict::Unknown {
+            reason: format!("fsync the directory of {}: {error}", file.final_path),
+        })?;
+        Ok(how)
+    }
+
+    fn write(&self, put: &Put<'_>, file: &IntendedFile, temporary: &Path, meter: &Meter) -> Result<(), Verdict> {
+        let spool = &put.artifact.path;
+        let spool_lost = |error: io::Error| Verdict::Rejected {
+            reason: format!("read {}: {error}", spool.display()),
+            hint: Some("the spool lost the artifact: run the slot again".to_owned()),
+        };
+        let mut source = match file.role {
+            Role::Data => Some(File::open(spool).map_err(spool_lost)?.take(file.bytes.saturating_add(1))),
+            Role::Done => None,
+        };
+        if self.mkdir
+            && let Some(directory) = temporary.parent()
+        {
+            fs::create_dir_all(directory)
+                .map_err(|error| before_publishing("make the directory", directory, &error.into()))?;
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let opened = fault::step(steps(file.role).open, || options.open(temporary).map_err(Failure::from));
+        let mut target = opened.map_err(|failure| before_publishing("open", temporary, &failure))?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; if source.is_some() { COPY_BYTES } else { 0 }];
+        let (mut bytes, mut first) = (0u64, true);
+        loop {
+            let filled = match &mut source {
+                Some(source) => source.read(&mut buffer).map_err(spool_lost)?,
+                None => 0,
+            };
+            // From its own offset on, so that a write that is done twice ends in the same bytes.
+            let mut write = || {
+                target.seek(io::SeekFrom::Start(bytes))?;
+                target.write_all(&buffer[..filled]).map_err(Failure::from)
+            };
+            let written = if first { fault::step(steps(file.role).write, write) } else { write() };
+            written.map_err(|failure| before_publishing("write", temporary, &failure))?;
+            first = false;
+            if filled == 0 {
+                break;
+            }
+            hash.update(&buffer[..filled]);
+            bytes += filled as u64;
+            meter.add(filled as u64);
+        }
+        let sha256 = hex(&hash.finalize());
+        if bytes != file.bytes || sha256 != file.sha256 {
+            return Err(Verdict::Rejected {
+                reason: format!(
+                    "the spool file was altered since it was made: {bytes} bytes read with SHA-256 {sha256}, {} bytes with {} expected",
+                    file.bytes, file.sha256
+                ),
+                hint: Some("run the slot again".to_owned()),
+            });
+        }
+        self.finish(file, &target, temporary)
+    }
+
+    /// Mode → fsync → size.
+    fn finish(&self, file: &IntendedFile, target: &File, temporary: &Path) -> Result<(), Verdict> {
+        if let Some(mode) = self.mode {
+            set_mode(target, mode).map_err(|error| before_publishing("set the mode of", temporary, &error.into()))?;
+        }
+        let sync = || target.sync_all().map_err(Failure::from);
+        let synced = if file.role == Role::Data { fault::step("local.fsync", sync) } else { sync() };
+        synced.map_err(|failure| before_publishing("fsync", temporary, &failure))?;
+        match target.metadata() {
+            Ok(there) if there.len() == file.bytes => Ok(()),
+            Ok(there) => Err(Verdict::Unreached {
+                reason: format!("{} has {} bytes, not {}", temporary.display(), there.len(), file.bytes),
+                wait: None,
+            }),
+            Err(error) => Err(before_publishing("stat", temporary, &error.into())),
+        }
+    }
+
+    pub fn sweep(&mut self, put: &Put<'_>, intent: &Intent, now: Timestamp) -> Result<u32, String> {
+        let directories: BTreeSet<&Path> =
+            intent.files.iter().filter_map(|file| Path::new(&file.temporary).parent()).collect();
+        let mut removed = 0;
+        for directory in directories {
+            let failed = |error: io::Error| format!("sweep {}: {error}", directory.display());
+            for entry in fs::read_dir(directory).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+                let modified = entry.metadata().and_then(|there| there.modified()).ok();
+                let modified_s = modified.and_then(|time| Timestamp::try_from(time).ok()).map(|time| time.as_second());
+                if may_sweep(put, intent, &name, modified_s, now) {
+                    fs::remove_file(entry.path()).map_err(failed)?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// Whether anything lies at `path`, a dangling link too.
+fn is_there(path: &str) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+fn look_at_final(file: &IntendedFile) -> FinalName {
+    let there = match fs::symlink_metadata(&file.final_path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return FinalName::Absent,
+        Err(error) => return FinalName::Hidden { why: format!("stat {}: {error}", file.final_path) },
+    };
+    if there.len() != file.bytes || !there.is_file() {
+        return FinalName::Other { bytes: Some(there.len()) };
+    }
+    match digest_of(&file.final_path) {
+        Ok(sha256) if sha256 == file.sha256 => FinalName::Ours,
+        Ok(_) => FinalName::Other { bytes: Some(there.len()) },
+        Err(error) => FinalName::SameSize { why: format!("read {}: {error}", file.final_path) },
+    }
+}
+
+fn digest_of(path: &str) -> io::Result<String> {
+    let mut source = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; COPY_BYTES];
+    loop {
+        let filled = source.read(&mut buffer)?;
+        if filled == 0 {
+            return Ok(hex(&hash.finalize()));
+        }
+        hash.update(&buffer[..filled]);
+    }
+}
+
+/// Gives `from` the free name `to`: a link fails when the name is taken, which a rename does not. Where the file system
+/// has no links (FAT, some network mounts), a look goes before the rename: another writer could slip in between.
+fn take_free_name(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Ok(()) => fs::remove_file(from),
+        Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => Err(error),
+        Err(_) if fs::symlink_metadata(to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::rename(from, to),
+    }
+}
+
+#[cfg(unix)]
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_file: &File, _mode: u32) -> io::Result<()> {
+    Ok(()) // as a server that refuses setstat: not a failure
+}
+
+/// A rename is on the disk once its directory is.
+fn sync_directory(of: &Path) -> io::Result<()> {
+    match of.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}

@@ -3,9 +3,17 @@
 //! A delivery is done by one thread from beginning to end: [`Session`] is blocking, and moves between the blocking
 //! pool and the run that writes the ledger between its steps:
 //! `connect → prepare → (intent in the ledger) → look → publish → (receipt in the ledger)`.
+//!
+//! [`Session::look`] is for what may have been published before: after a crash, or a verdict of [`Verdict::Unknown`].
 
+mod found;
 pub mod local;
+mod names;
+mod session;
 pub mod sftp;
+
+pub use found::{FinalName, Seen, SeenFile};
+pub use session::{FAULT_STEPS, LOCAL_FAULT_STEPS, Put, Session};
 
 use std::time::Duration;
 
@@ -80,4 +88,19 @@ pub enum Verdict {
     Unknown {
         reason: String,
     },
+}
+
+impl Verdict {
+    /// The same failure once the data file is at its final name: "nothing was published" is no longer true.
+    fn after_data(self) -> Verdict {
+        const PUBLISHED: &str = "the data file is published, its done file is not";
+        match self {
+            Verdict::Unreached { reason, .. } | Verdict::Unknown { reason } => {
+                Verdict::Unknown { reason: format!("{PUBLISHED}: {reason}") }
+            }
+            Verdict::Skipped { reason } => Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint: None },
+            Verdict::Rejected { reason, hint } => Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint },
+            other @ (Verdict::Delivered(_) | Verdict::Distrusted { .. }) => other,
+        }
+    }
 }

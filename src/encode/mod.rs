@@ -1,6 +1,8 @@
 //! ⑥ Rows → an [`Artifact`]: the file to hand over.
 
+pub mod csv;
 pub mod name;
+mod spool;
 
 use std::path::PathBuf;
 
@@ -14,4 +16,11 @@ pub struct Artifact {
     pub sha256: String,
     /// Data rows, the header not counted.
     pub rows: u64,
+}
+
+impl Artifact {
+    /// Whether the spool still holds its very bytes, by size and SHA-256. Reads all of them.
+    pub fn is_intact(&self) -> bool {
+        crate::digest::file_is(&self.path, self.bytes, &self.sha256)
+    }
 }

@@ -1,5 +1,236 @@
-//! Name templates: `completions_{slot:%Y%m%d}.csv`.
+//! Name templates: `completions_{slot:%Y%m%d}.csv`. The same slot gives the same name, whenever it is worked on.
+
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+
+use crate::pipeline::problem::did_you_mean;
+use crate::schedule::slot::Slot;
+
+/// The longest name, in bytes: 255 is usual, and temporary names are longer than final ones.
+pub const NAME_BYTES_MAX: usize = 200;
 
 /// A checked name template.
-#[derive(Clone)]
-pub struct NameTemplate;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameTemplate {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    /// The slot's instant on the pipeline's clocks, by a strftime format.
+    Slot(String),
+    Pipeline,
+    Run,
+    /// The artifact's name, in done files.
+    Name,
+}
+
+/// Why a text is no name template: where, what, and the mend.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
+pub struct NameProblem {
+    /// Bytes into the template's text.
+    pub offset: usize,
+    pub len: usize,
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+/// Why a template gives no usable name for a slot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name template {template:?} gives {name:?}: {what}")]
+pub struct NameError {
+    pub template: String,
+    pub name: String,
+    pub what: String,
+}
+
+const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name"];
+
+impl NameTemplate {
+    /// Reads a template. `{{` and `}}` are braces.
+    ///
+    /// # Errors
+    /// An unknown placeholder, a format that cannot be written, a lone brace, or a literal part that no name may have.
+    pub fn parse(text: &str) -> Result<Self, NameProblem> {
+        let problem = |offset, len, what: &str| NameProblem { offset, len, what: what.to_owned(), hint: None };
+        if text.is_empty() {
+            return Err(problem(0, 0, "the name is empty"));
+        }
+        let mut parts = Vec::new();
+        let mut at = 0;
+        while let Some(c) = text[at..].chars().next() {
+            let rest = &text[at..];
+            if rest.starts_with("{{") || rest.starts_with("}}") {
+                push_literal(&mut parts, c);
+                at += 2;
+            } else if c == '}' {
+                let hint = Some("write }} for a brace in the name".to_owned());
+                return Err(NameProblem { hint, ..problem(at, 1, "a brace closes that was not opened") });
+            } else if c == '{' {
+                let Some(length) = rest.find('}') else {
+                    let hint = Some("write {{ for a brace in the name".to_owned());
+                    return Err(NameProblem { hint, ..problem(at, rest.len(), "a brace opens that is not closed") });
+                };
+                let part = read_placeholder(&rest[1..length]).map_err(|(what, hint)| NameProblem {
+                    offset: at,
+                    len: length + 1,
+                    what,
+                    hint,
+                })?;
+                parts.push(part);
+                at += length + 1;
+            } else {
+                if let Some(what) = unfit_character(c) {
+                    return Err(problem(at, c.len_utf8(), what));
+                }
+                push_literal(&mut parts, c);
+                at += c.len_utf8();
+            }
+        }
+        let template = Self { text: text.to_owned(), parts };
+        let literal = template.literal_text();
+        if literal.len() > NAME_BYTES_MAX {
+            let what = format!("the name would be longer than {NAME_BYTES_MAX} bytes");
+            return Err(problem(0, text.len(), &what));
+        }
+        if template.parts.iter().all(|part| matches!(part, Part::Literal(_))) && matches!(literal.as_str(), "." | "..")
+        {
+            return Err(problem(0, text.len(), "this names a directory"));
+        }
+        Ok(template)
+    }
+
+    fn literal_text(&self) -> String {
+        let literals = self.parts.iter().filter_map(|part| match part {
+            Part::Literal(text) => Some(text.as_str()),
+            _ => None,
+        });
+        literals.collect()
+    }
+
+    /// Whether two slots get two names.
+    pub fn uses_slot(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Slot(_) | Part::Run))
+    }
+
+    /// Whether it stands on the artifact's name, as only a done file's can.
+    pub fn uses_name(&self) -> bool {
+        self.parts.contains(&Part::Name)
+    }
+
+    /// The artifact's name for a slot.
+    ///
+    /// # Errors
+    /// A name that is no single path component, or `{name}` in it.
+    pub fn render(&self, slot: &Slot) -> Result<String, NameError> {
+        self.render_with(Some(slot), None)
+    }
+
+    /// The done file's name beside an artifact.
+    ///
+    /// # Errors
+    /// A name that is no single path component, or a placeholder other than `{name}` in it.
+    pub fn render_done(&self, artifact_name: &str) -> Result<String, NameError> {
+        self.render_with(None, Some(artifact_name))
+    }
+
+    fn render_with(&self, slot: Option<&Slot>, artifact: Option<&str>) -> Result<String, NameError> {
+        let mut name = String::new();
+        for part in &self.parts {
+            let piece = match (part, slot, artifact) {
+                (Part::Literal(text), ..) => Ok(text.clone()),
+                (Part::Slot(format), Some(slot), _) => {
+                    strtime::format(format, &slot.at).map_err(|cause| cause.to_string())
+                }
+                (Part::Pipeline, Some(slot), _) => Ok(slot.pipeline.clone()),
+                (Part::Run, Some(slot), _) => Ok(slot.run_id()),
+                (Part::Name, _, Some(artifact)) => Ok(artifact.to_owned()),
+                (Part::Name, ..) => Err("{name} can be used in the names of done files only".to_owned()),
+                _ => Err("a done file's name is made of {name} and text".to_owned()),
+            };
+            name.push_str(&piece.map_err(|what| self.error(&name, what))?);
+        }
+        check_component(&name).map_err(|what| self.error(&name, what))?;
+        Ok(name)
+    }
+
+    fn error(&self, name: &str, what: String) -> NameError {
+        NameError { template: self.text.clone(), name: name.to_owned(), what }
+    }
+}
+
+impl std::fmt::Display for NameTemplate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn push_literal(parts: &mut Vec<Part>, c: char) {
+    match parts.last_mut() {
+        Some(Part::Literal(text)) => text.push(c),
+        _ => parts.push(Part::Literal(c.to_string())),
+    }
+}
+
+/// What stands between braces; what is wrong and the mend otherwise.
+fn read_placeholder(inner: &str) -> Result<Part, (String, Option<String>)> {
+    let (name, format) = match inner.split_once(':') {
+        Some((name, format)) => (name, Some(format)),
+        None => (inner, None),
+    };
+    match (name, format) {
+        ("slot", Some(format)) if !format.is_empty() => {
+            let sample = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
+            let shown = strtime::format(format, &sample)
+                .map_err(|cause| (format!("{format:?} is no time format: {cause}"), None))?;
+            match shown.chars().find_map(unfit_character) {
+                Some(what) => Err((format!("the time would be written {shown:?}: {what}"), None)),
+                None => Ok(Part::Slot(format.to_owned())),
+            }
+        }
+        ("slot", _) => Err(("the slot needs a format".to_owned(), Some("as in {slot:%Y%m%d}".to_owned()))),
+        ("pipeline", None) => Ok(Part::Pipeline),
+        ("run", None) => Ok(Part::Run),
+        ("name", None) => Ok(Part::Name),
+        ("pipeline" | "run" | "name", Some(_)) => Err((format!("{name} takes no format"), None)),
+        ("rows", _) => Err((
+            "a name cannot hold the number of rows".to_owned(),
+            Some("the same slot must give the same name, so that it is never delivered twice".to_owned()),
+        )),
+        _ => {
+            let near = did_you_mean(name, PLACEHOLDERS.iter().copied());
+            let hint = near.unwrap_or_else(|| "there are {slot:%Y%m%d}, {pipeline}, {run}, {name}".to_owned());
+            Err((format!("there is no placeholder {{{name}}}"), Some(hint)))
+        }
+    }
+}
+
+/// Why a character cannot stand in a name.
+fn unfit_character(c: char) -> Option<&'static str> {
+    match c {
+        '/' | '\\' => Some("a name is one path component, without slashes; directories belong to `deliver`"),
+        c if c.is_control() => Some("a name has no control characters"),
+        _ => None,
+    }
+}
+
+/// # Errors
+/// Why a text is not one path component of at most [`NAME_BYTES_MAX`] bytes.
+fn check_component(name: &str) -> Result<(), String> {
+    if let Some(what) = name.chars().find_map(unfit_character) {
+        return Err(what.to_owned());
+    }
+    match name {
+        "" => Err("a name is not empty".to_owned()),
+        "." | ".." => Err("this names a directory".to_owned()),
+        _ if name.len() > NAME_BYTES_MAX => Err(format!("a name has at most {NAME_BYTES_MAX} bytes")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,88 @@
-//! A local CSV as the source, for tests and replays.
+//! A local CSV, or a ZIP with one, as the source: for tests and replays.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::save::Saving;
+use super::{Extract, ExtractError};
+use crate::progress::Progress;
+use crate::settings::Limits;
+
+/// Bytes copied at once.
+const COPY_BYTES: usize = 256 << 10;
+
+/// Copies `path` into the spool directory `into`. A link would be wrong: the file may be edited in place.
+///
+/// # Errors
+/// `Refused` where there is no such file or it is no CSV; `Later` where it changed while it was copied, or the disk is
+/// full.
+pub(super) async fn collect(
+    path: &Path,
+    into: &Path,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Extract, ExtractError> {
+    let before = facts(path).await?;
+    if before.0 > limits.download_bytes {
+        return Err(ExtractError::refused(
+            format!(
+                "{} has {} bytes, more than limits.download_bytes ({})",
+                path.display(),
+                before.0,
+                limits.download_bytes
+            ),
+            "raise limits.download_bytes",
+        ));
+    }
+    progress.extract.set(0);
+    progress.extract.expect(before.0);
+    let mut file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+    let saving = Saving::begin(into);
+    loop {
+        let (read, chunk) = tokio::task::spawn_blocking(move || {
+            let mut chunk = vec![0; COPY_BYTES];
+            let read = file.read(&mut chunk);
+            (
+                read.map(|read| {
+                    chunk.truncate(read);
+                    file
+                }),
+                chunk,
+            )
+        })
+        .await
+        .map_err(|error| ExtractError::later(format!("copying {} broke off: {error}", path.display())))?;
+        file = read.map_err(|error| unreadable(path, &error))?;
+        if chunk.is_empty() {
+            break;
+        }
+        progress.extract.add(chunk.len() as u64);
+        saving.feed(chunk).await;
+    }
+    if facts(path).await? != before {
+        return Err(ExtractError::later(format!("{} changed while it was copied", path.display())));
+    }
+    saving.finish(limits).await.map_err(|error| error.into_extract(&path.display().to_string()))
+}
+
+/// Bytes and time of the last change.
+async fn facts(path: &Path) -> Result<(u64, Option<SystemTime>), ExtractError> {
+    let facts = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
+    if !facts.is_file() {
+        return Err(ExtractError::Refused { what: format!("{} is not a file", path.display()), hint: None });
+    }
+    Ok((facts.len(), facts.modified().ok()))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> ExtractError {
+    ExtractError::refused(
+        format!("cannot read {}: {error}", path.display()),
+        "relative paths stand beside the settings file",
+    )
+}
+
+/// Where the rows come from, for `plan`.
+pub(super) fn declared(path: &Path) -> Vec<String> {
+    vec![format!("reads {}", path.display())]
+}

@@ -1,1 +1,149 @@
 //! ⑧ What happened: the durable record of slots, runs, deliveries, attempts and receipts.
+//!
+//! One set of portable SQL through sqlx's `Any`: `$n` placeholders, BIGINT for booleans and times. Every method is one
+//! transaction, durable when it returns: a lost commit would send a file again.
+
+mod attempts;
+mod query;
+pub mod record;
+pub mod state;
+mod store;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Any, Pool, Transaction};
+use sqlx::{AnyConnection, Connection, SqlSafeStr};
+
+use crate::clock::Clock;
+use crate::fault::Injected;
+
+pub use attempts::Ended;
+pub use query::{Newest, RunFilter};
+
+/// Steps at which the fault tests strike.
+pub const FAULT_STEPS: &[&str] = &[
+    "ledger.enter",
+    "ledger.ticket",
+    "ledger.extract",
+    "ledger.artifact",
+    "ledger.attempt",
+    "ledger.intent",
+    "ledger.verdict",
+    "ledger.finish",
+];
+
+/// A write lock is waited for this long before the ledger is called busy.
+const BUSY_WAIT: Duration = Duration::from_secs(30);
+/// Readers beside the one writer.
+const CONNECTIONS_MAX: u32 = 4;
+
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("migrations/0001_first.sql"))];
+
+/// The durable record. Clones share one pool.
+#[derive(Clone)]
+pub struct Ledger {
+    pool: Pool<Any>,
+    clock: Clock,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("cannot open the ledger {path}")]
+    Open { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("cannot {operation} in the ledger")]
+    Sql { operation: &'static str, source: sqlx::Error },
+    #[error("run {run} cannot go from {from} to {to}: another process changed it, or it has ended")]
+    IllegalMove { run: String, from: &'static str, to: &'static str },
+    #[error("the ledger holds {what}, which this version cannot read")]
+    Unreadable { what: String },
+    #[error(transparent)]
+    Injected(#[from] Injected),
+}
+
+impl Ledger {
+    /// Opens the SQLite file, makes it where it is absent, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// The file cannot be opened or written, or it was made by a newer version.
+    pub async fn open(path: &Path, clock: Clock) -> Result<Self, LedgerError> {
+        let failed =
+            |source: Box<dyn std::error::Error + Send + Sync>| LedgerError::Open { path: path.to_owned(), source };
+        sqlx::any::install_default_drivers();
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(|error| failed(error.into()))?;
+        }
+        let url = sqlite_url(path).map_err(|error| failed(error.into()))?;
+        let options: AnyConnectOptions = url.parse().map_err(|error: sqlx::Error| failed(error.into()))?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(BUSY_WAIT)
+            .after_connect(|connection, _| Box::pin(prepare(connection, SQLITE_PRAGMAS)))
+            .connect_lazy_with(options.clone());
+        // One connection of its own first: the pool would go on asking a file that is no database.
+        let mut first = AnyConnection::connect_with(&options).await.map_err(|error| failed(error.into()))?;
+        // SQLite's migrations take no lock of their own: two first starts would make the same tables.
+        let lock = migration_lock(path).await.map_err(|error| failed(error.into()))?;
+        let migrations = MIGRATIONS
+            .iter()
+            .map(|(version, name, sql)| {
+                Migration::new(*version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
+            })
+            .collect();
+        prepare(&mut first, SQLITE_PRAGMAS).await.map_err(|error| failed(error.into()))?;
+        Migrator::with_migrations(migrations).run(&mut first).await.map_err(|error| failed(error.into()))?;
+        drop(lock);
+        first.close().await.map_err(|error| failed(error.into()))?;
+        Ok(Self { pool, clock })
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A transaction that takes SQLite's write lock at once: a deferred one fails when it upgrades beside another writer.
+    async fn begin(&self, operation: &'static str) -> Result<Transaction<'static, Any>, LedgerError> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|source| LedgerError::Sql { operation, source })
+    }
+}
+
+/// FULL: what was committed survives a power cut.
+const SQLITE_PRAGMAS: &[&str] = &[
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+];
+
+/// Held while the file `<ledger>.lock` is open; the system lets go of it if the process dies.
+async fn migration_lock(ledger: &Path) -> std::io::Result<File> {
+    let mut path = ledger.as_os_str().to_owned();
+    path.push(".lock");
+    let lock = File::options().create(true).truncate(false).write(true).open(path)?;
+    let locked = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
+    locked.map_err(std::io::Error::other)?
+}
+
+async fn prepare(connection: &mut AnyConnection, statements: &[&'static str]) -> Result<(), sqlx::Error> {
+    for statement in statements {
+        sqlx::query(*statement).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn sqlite_url(path: &Path) -> Result<String, std::io::Error> {
+    let path = std::path::absolute(path)?;
+    let text = path.to_str().ok_or_else(|| std::io::Error::other("the path is not UTF-8"))?;
+    let mut url = String::from("sqlite://");
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(byte)),
+            _ => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url.push_str("?mode=rwc");
+    Ok(url)
+}

@@ -34,6 +34,8 @@ pub struct Plan {
 }
 
 pub struct Schedule {
+    /// Where the cron expression is written.
+    pub at: Place,
     pub cron: Cron,
     pub missed: Missed,
     pub overlap: Overlap,
@@ -172,7 +174,10 @@ pub enum LineEnd {
 /// One destination of the artifact.
 pub struct DeliveryPlan {
     pub destination: Arc<Destination>,
-    /// The directory below the destination's base; `/` separated, never leaves the base.
+    /// Where the destination is named.
+    pub at: Place,
+    /// The directory below the destination's base; `/` separated, never leaves the base. Where an SFTP destination has no
+    /// base, one that begins with `/` is absolute.
     pub directory: String,
     pub existing: Existing,
     /// `replace: with_gap`: where the server cannot rename over a file, remove it first.

@@ -66,3 +66,14 @@ pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| format!("did you mean {name:?}?"))
 }
+
+/// Whether one of these stops its file from being used.
+pub fn any_error(problems: &[Problem]) -> bool {
+    problems.iter().any(|problem| problem.severity == Severity::Error)
+}
+
+/// In the order of reading; those that stand in no file come first. One that was found twice is kept once.
+pub fn sort(problems: &mut Vec<Problem>) {
+    problems.sort_by_key(|problem| problem.place.as_ref().map(|place| (place.file.clone(), place.line, place.column)));
+    problems.dedup();
+}

@@ -1,1 +1,135 @@
-//! A Docebo to practise on.
+//! A Docebo to practise on: options and a seed → a platform on loopback that answers as the real one is known to, and
+//! misbehaves as told.
+
+mod content;
+mod exports;
+mod learning;
+mod misbehave;
+mod oauth;
+mod packing;
+mod platform;
+mod records;
+mod reply;
+mod reports;
+mod words;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use self::misbehave::{HELP as MISBEHAVE_HELP, Misbehaviours};
+pub use self::oauth::{ACCOUNTS, Account};
+use self::platform::Platform;
+pub use self::reports::{REPORTS, Report};
+
+/// What the sandbox is to be.
+#[derive(Clone)]
+pub struct SandboxOptions {
+    /// Where it listens; loopback unless containers are to reach it.
+    pub host: IpAddr,
+    /// 0 takes a free one.
+    pub port: u16,
+    /// Rows of every report.
+    pub rows: u64,
+    pub seed: u64,
+    /// Times that an export's status says "running" before it is done.
+    pub polls: u32,
+    pub client_id: String,
+    pub client_secret: String,
+    /// Every account's.
+    pub password: String,
+    pub misbehave: Misbehaviours,
+}
+
+impl Default for SandboxOptions {
+    fn default() -> Self {
+        Self {
+            host: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            rows: 1000,
+            seed: 1,
+            polls: 2,
+            client_id: "reportferry".into(),
+            client_secret: "sandbox-client-secret".into(),
+            password: "sandbox-password".into(),
+            misbehave: Misbehaviours::default(),
+        }
+    }
+}
+
+/// A request that came, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub method: String,
+    pub path: String,
+    pub query: Option<String>,
+    pub agent: String,
+}
+
+/// A running sandbox; it ends when dropped.
+pub struct Sandbox {
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    platform: Arc<Platform>,
+    server: JoinHandle<()>,
+}
+
+impl Sandbox {
+    /// Starts a platform in the background.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub async fn start(options: SandboxOptions) -> io::Result<Self> {
+        let listener = TcpListener::bind(SocketAddr::new(options.host, options.port)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let platform = Arc::new(Platform::new(options));
+        let router = Router::new().fallback(platform::handle).with_state(platform.clone());
+        let accepting = platform.clone();
+        let listener = listener.tap_io(move |connection| {
+            let _ = connection.set_nodelay(true);
+            if accepting.misbehave().resets() {
+                // A connection that the server drops then ends with RST, not FIN.
+                let _ = connection.set_zero_linger();
+            }
+        });
+        let server = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { url, platform, server })
+    }
+
+    /// Every request that came, in order, up to 100,000.
+    pub fn log(&self) -> Vec<Seen> {
+        self.platform.log()
+    }
+
+    /// How many requests came.
+    pub fn requests(&self) -> u64 {
+        self.platform.requests()
+    }
+
+    /// How many exports were begun.
+    pub fn exports(&self) -> usize {
+        self.platform.exports()
+    }
+
+    /// From now on the platform does this wrong instead of what it did before: yesterday's report and today's.
+    pub fn misbehave(&self, misbehave: Misbehaviours) {
+        self.platform.set_misbehave(misbehave);
+    }
+
+    pub fn options(&self) -> &SandboxOptions {
+        &self.platform.options
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

@@ -1,4 +1,8 @@
 //! ② A plan and a moment → slots; pure.
 
 pub mod cron;
+/// One field of a cron expression.
+mod field;
 pub mod slot;
+/// A zone's name → its rules.
+pub mod zone;

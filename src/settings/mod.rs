@@ -1,12 +1,36 @@
-//! `reportferry.yaml` and the environment → [`Settings`]; the only place that reads the environment.
+//! `reportferry.yaml` and the environment → `Settings`; the only place that reads the environment.
+
+/// Addresses and fingerprints.
+mod address;
+/// Settings as written → settings as used.
+mod check;
+/// What may be written in the settings file.
+pub mod file;
+/// Defaults ← file ← environment ← flags.
+mod layers;
+/// Where secrets are read.
+mod secrets;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::Backoff;
+use crate::pipeline::problem::{self, Problem};
+use crate::pipeline::{open, tree};
 use crate::secret::Secret;
+
+pub use secrets::SecretError;
+
+/// The settings file, where none is named.
+pub const FILE: &str = "reportferry.yaml";
+
+/// What holds where nothing is said, and the manual.
+pub const DEFAULTS: &str = include_str!("defaults.yaml");
+
+const FILE_LAYER: &str = "settings file";
 
 /// The worker's settings, checked and complete. Paths are resolved against the settings file's directory.
 pub struct Settings {
@@ -16,7 +40,9 @@ pub struct Settings {
     /// Ledger and spool.
     pub data: PathBuf,
     /// `sqlite:PATH` or `postgres://…`.
-    pub ledger: String,
+    pub ledger: PathBuf,
+    /// Health, metrics and dashboard.
+    pub http: Option<SocketAddr>,
     pub tenants: BTreeMap<String, Arc<Tenant>>,
     pub destinations: BTreeMap<String, Arc<Destination>>,
     /// Secrets that expressions may name.
@@ -25,6 +51,67 @@ pub struct Settings {
     pub log: Log,
     /// Fault rules, for tests.
     pub fault: Option<String>,
+}
+
+impl Settings {
+    /// Reads the settings file (where none is named, `reportferry.yaml`, which may be absent), the environment and the
+    /// flags (key path and value: `tenants.acme.username`). With the settings come warnings; without, every problem.
+    pub fn load(file: Option<&Path>, flags: &[(String, String)]) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+        let variables =
+            std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+        Self::load_with(file, flags, variables)
+    }
+
+    /// As [`Settings::load`], with an environment of one's own.
+    pub fn load_with(
+        file: Option<&Path>,
+        flags: &[(String, String)],
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+        let path = Arc::new(file.unwrap_or(Path::new(FILE)).to_path_buf());
+        let mut problems = Vec::new();
+        let (defaults, wrong) = tree::parse(&Arc::new(PathBuf::from("defaults.yaml")), DEFAULTS);
+        problems.extend(wrong);
+        let said = match file.is_some() || path.exists() {
+            true => open::text(&path).map_err(|problem| vec![problem.hint("`reportferry init` writes one")])?,
+            false => String::new(),
+        };
+        let (written, wrong) = tree::parse(&path, &said);
+        problems.extend(wrong);
+        let (Some(defaults), Some(written)) = (defaults, written) else { return Err(problems) };
+        if !matches!(written.kind, tree::Kind::Table(_) | tree::Kind::Null) {
+            problems.push(written.error("a settings file is a table of keys"));
+            return Err(problems);
+        }
+        let known = [&defaults, &written];
+        let environment = layers::environment(variables, &known, &mut problems);
+        let flags = layers::flags(flags, &known, &mut problems);
+        let (defaults, written) =
+            (layers::Layer { name: "defaults", node: defaults }, layers::Layer { name: FILE_LAYER, node: written });
+        let merged = layers::merge(vec![defaults, written, environment, flags]).map_err(|problem| vec![problem])?;
+        let named = (file.is_some() || path.exists()).then(|| path.to_path_buf());
+        let settings = check::settings(named, &merged, &mut problems);
+        problem::sort(&mut problems);
+        match settings {
+            Some(settings) if !problem::any_error(&problems) => Ok((settings, problems)),
+            _ => Err(problems),
+        }
+    }
+
+    /// The folder that relative paths stand in: the settings file's.
+    pub fn folder(&self) -> PathBuf {
+        folder_of(self.file.as_deref())
+    }
+}
+
+/// Whether the person at the terminal wants colours (<https://no-color.org>).
+#[allow(clippy::disallowed_methods)] // the one place
+pub fn wants_color() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn folder_of(file: Option<&Path>) -> PathBuf {
+    file.and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// Where a secret's text is to be found. It is read when it is needed, never kept in a plan.
@@ -102,7 +189,7 @@ pub struct Sftp {
     /// `SHA256:…` fingerprints; at least one, or `known_hosts`.
     pub host_keys: Vec<String>,
     pub known_hosts: Option<PathBuf>,
-    /// Deliveries stay below this directory.
+    /// Deliveries stay below this directory; empty is where sign-in leads, with absolute paths taken as they are.
     pub base: String,
     /// Where the temporary file is written: beside the final name, or in this directory below the base.
     pub staging: Option<String>,

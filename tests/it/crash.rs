@@ -1,0 +1,174 @@
+//! Recovery, proven: every named step of an extract, a delivery and the ledger × every kind of fault; then random kills.
+//!
+//! Each cell runs the real binary against the sandbox and a real OpenSSH server with one fault armed, runs it again
+//! without, and looks for what must hold: one whole file, its done file, one receipt, nothing else.
+
+use std::process::Stdio;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::stage::rig::{ARTIFACT, PIPELINE, Rig, SLOT, both, document};
+
+/// Between two looks: short beside any step, long enough to leave the cores to the processes watched.
+const WATCH_PAUSE: Duration = Duration::from_micros(200);
+
+const KINDS: &[&str] = &["fail", "lost_before", "lost_after", "kill_before", "kill_after", "repeat"];
+
+/// The bytes that an undisturbed run delivers: the sandbox gives the same rows each time.
+fn expected() -> &'static [u8] {
+    static EXPECTED: OnceLock<Vec<u8>> = OnceLock::new();
+    EXPECTED.get_or_init(|| {
+        let rig = Rig::new(PIPELINE);
+        let output = rig.run();
+        assert!(output.status.success(), "{}", both(&output));
+        let bytes = rig.read(ARTIFACT);
+        assert!(bytes.len() > 1000, "the report must be worth breaking");
+        bytes
+    })
+}
+
+/// What must hold whenever anyone looks: the final name is absent or whole, and the done file comes after it.
+fn look(rig: &Rig) {
+    let inbound = rig.drop.join("inbound");
+    let done_first = inbound.join(format!("{ARTIFACT}.done")).exists();
+    match std::fs::read(inbound.join(ARTIFACT)) {
+        Ok(bytes) => assert!(bytes == expected(), "half a file was seen under the final name: {} bytes", bytes.len()),
+        Err(_) => assert!(!done_first, "the done file was there before the data"),
+    }
+}
+
+/// Looks all the time while `work` goes on.
+fn watched<T>(rig: &Rig, work: impl FnOnce() -> T) -> T {
+    /// Ends the watch, also when the work panics.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Acquire) {
+                look(rig);
+                std::thread::sleep(WATCH_PAUSE);
+            }
+        });
+        let _over = Over(&over);
+        work()
+    })
+}
+
+/// The end that every story must have.
+fn assert_delivered_once(rig: &Rig, story: &str) {
+    let output = rig.run();
+    assert!(output.status.success(), "{story}: the run did not recover\n{}", both(&output));
+    let told = document(&output);
+    assert_eq!(told["state"], "delivered", "{story}: {told}");
+    let delivery = &told["deliveries"][0];
+    assert_eq!(delivery["state"], "delivered", "{story}: {told}");
+    assert_eq!(delivery["receipt"]["bytes"], expected().len(), "{story}: {told}");
+    assert_eq!(delivery["receipt"]["sha256"], told["artifact"]["sha256"], "{story}: {told}");
+    assert_eq!(rig.arrived(), [ARTIFACT.to_owned(), format!("{ARTIFACT}.done")], "{story}");
+    assert!(rig.read(ARTIFACT) == expected(), "{story}: other bytes arrived");
+    let again = rig.run();
+    assert_eq!(document(&again), told, "{story}: the same slot again must change nothing");
+}
+
+/// A fault at one step, then recovery.
+fn check(pipeline: &str, step: &str, kind: &str) {
+    let rig = Rig::new(pipeline);
+    let fault = format!("{step}={kind}");
+    expected();
+    let struck = watched(&rig, || rig.run_with_fault(&fault));
+    let log = String::from_utf8_lossy(&struck.stderr);
+    assert!(
+        log.contains("fault injected"),
+        "{fault}: the step was not reached, so nothing was proven\n{}",
+        both(&struck)
+    );
+    if kind.starts_with("kill") {
+        assert!(struck.status.code().is_none(), "{fault}: the process should have died\n{}", both(&struck));
+    }
+    watched(&rig, || assert_delivered_once(&rig, &fault));
+}
+
+/// Cells of one row group, side by side on the machine's cores.
+fn check_all(pipeline: &str, steps: &[&str]) {
+    let cells: Vec<(&str, &str)> = steps.iter().flat_map(|step| KINDS.iter().map(move |kind| (*step, *kind))).collect();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((step, kind)) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    check(pipeline, step, kind);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn every_step_of_an_extract_can_break() {
+    // By name: the list of reports is a step too.
+    let pipeline = PIPELINE.replace("619bf79c-970a-4a8e-be8a-dde48a05c652", "{name: Compliance completions}");
+    check_all(&pipeline, reportferry::extract::FAULT_STEPS);
+}
+
+#[test]
+fn every_step_of_the_ledger_can_break() {
+    check_all(PIPELINE, reportferry::ledger::FAULT_STEPS);
+}
+
+#[test]
+fn every_step_of_an_sftp_delivery_can_break() {
+    check_all(PIPELINE, reportferry::deliver::FAULT_STEPS);
+}
+
+#[test]
+fn every_step_of_an_sftp_delivery_that_replaces_can_break() {
+    // posix-rename needs no look at what is there.
+    let steps: Vec<&str> =
+        reportferry::deliver::FAULT_STEPS.iter().copied().filter(|step| *step != "sftp.lstat").collect();
+    check_all(&PIPELINE.replace("existing: fail", "existing: replace"), &steps);
+}
+
+#[test]
+fn every_step_of_a_local_delivery_can_break() {
+    check_all(&PIPELINE.replace("hris:", "local:"), reportferry::deliver::LOCAL_FAULT_STEPS);
+}
+
+/// `kill -9` of the real binary at random moments, several times a run, until it is through.
+///
+/// `REPORTFERRY_SOAK_KILLS` asks for more than the usual number.
+#[test]
+fn random_kills_lose_and_double_nothing() {
+    let kills_wanted: u32 = std::env::var("REPORTFERRY_SOAK_KILLS").map_or(60, |text| text.parse().unwrap());
+    let seed = std::env::var("REPORTFERRY_SOAK_SEED").map_or_else(|_| fastrand::u64(..), |text| text.parse().unwrap());
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    expected();
+    let mut kills = 0;
+    while kills < kills_wanted {
+        let rig = Rig::new(PIPELINE);
+        let mut told = Vec::new();
+        for _ in 0..random.u32(1..=4) {
+            let mut child = rig
+                .command(&["run", "line", "--slot", SLOT])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let life = Duration::from_micros(random.u64(0..400_000));
+            watched(&rig, || std::thread::sleep(life));
+            told.push(life);
+            if child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+                kills += 1;
+            }
+            child.wait().unwrap();
+        }
+        watched(&rig, || assert_delivered_once(&rig, &format!("seed {seed}, killed after {told:?}")));
+    }
+}

@@ -1,0 +1,201 @@
+//! The ledger on a real file: entered once, moved by the rules, never two receipts, the same after a new start.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use reportferry::clock::Clock;
+use reportferry::deliver::{IntendedFile, Intent, Receipt, Role, Verdict};
+use reportferry::encode::Artifact;
+use reportferry::ledger::state::{DeliveryState, RunState};
+use reportferry::ledger::{Ended, Ledger, LedgerError, RunFilter};
+use reportferry::schedule::slot::Slot;
+use serde_json::json;
+
+fn slot(pipeline: &str) -> Slot {
+    Slot::new(pipeline, "2026-11-23T10:30:00Z".parse().unwrap(), TimeZone::get("America/New_York").unwrap())
+}
+
+async fn open(folder: &tempfile::TempDir) -> Ledger {
+    // A name that a URL would not bear as it is.
+    Ledger::open(&folder.path().join("the ledger #1?.db"), Clock::System).await.unwrap()
+}
+
+fn artifact() -> Artifact {
+    Artifact { path: "x".into(), name: "a.csv".into(), bytes: 5, sha256: "ab".into(), rows: 3 }
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        address: "127.0.0.1:22".into(),
+        path: "/inbound/a.csv".into(),
+        bytes: 5,
+        sha256: "ab".into(),
+        host_key: Some("SHA256:x".into()),
+        verified: "size".into(),
+        published: "rename".into(),
+    }
+}
+
+fn delivered() -> (Verdict, Ended) {
+    (Verdict::Delivered(receipt()), Ended { state: DeliveryState::Delivered, reason: None, due_ms: None })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_is_entered_once_whoever_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledgers = [open(&folder).await, open(&folder).await];
+    let tasks = (0..16).map(|index| {
+        let ledger = ledgers[index % 2].clone();
+        tokio::spawn(async move { ledger.enter(&slot("p"), "digest").await.unwrap().id })
+    });
+    let ids: std::collections::BTreeSet<String> =
+        futures_util::future::join_all(tasks).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(ledgers[0].runs(&RunFilter { limit: 9, ..RunFilter::default() }).await.unwrap().len(), 1);
+    let id = ids.first().unwrap();
+    assert_eq!(ledgers[1].events(id).await.unwrap().len(), 1, "one entry, one event");
+}
+
+#[tokio::test]
+async fn what_is_written_is_there_after_a_new_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder).await;
+    let mut run = ledger.enter(&slot("p"), "d1").await.unwrap();
+    ledger.advance(&mut run, RunState::Extracting, None).await.unwrap();
+    ledger.note_ticket(&mut run, Some("execution")).await.unwrap();
+    ledger.advance(&mut run, RunState::Shaping, None).await.unwrap();
+    let rows = json!({"extracted": 9, "filtered": 6, "delivered": 3});
+    ledger.note_artifact(&mut run, "d2", &artifact(), rows.clone(), &[("hris", true)]).await.unwrap();
+    assert_eq!(ledger.begin_attempt(&run.id, "hris").await.unwrap(), 1);
+    let intent = Intent {
+        files: vec![IntendedFile {
+            role: Role::Data,
+            temporary: ".a.part".into(),
+            final_path: "a".into(),
+            bytes: 5,
+            sha256: "ab".into(),
+        }],
+    };
+    ledger.note_intent(&run.id, "hris", &intent).await.unwrap();
+    ledger.close().await;
+
+    let ledger = open(&folder).await;
+    let found = ledger.run(&run.id).await.unwrap().unwrap();
+    assert_eq!(
+        (found.state, found.ticket.as_deref(), found.plan_digest.as_str()),
+        (RunState::Shaping, Some("execution"), "d2")
+    );
+    assert_eq!(found.rows, Some(rows));
+    assert_eq!(found.artifact.unwrap().rows, 3);
+    let delivery = ledger.delivery(&run.id, "hris").await.unwrap().unwrap();
+    assert_eq!((delivery.state, delivery.attempts, delivery.intent), (DeliveryState::Publishing, 1, Some(intent)));
+    assert_eq!(found.slot, "2026-11-23T05:30:00-05:00");
+}
+
+#[tokio::test]
+async fn one_delivery_has_one_receipt_and_then_no_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder).await;
+    let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
+    ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]).await.unwrap();
+    let number = ledger.begin_attempt(&run.id, "hris").await.unwrap();
+    let (verdict, ended) = delivered();
+    ledger.end_attempt(&run.id, "hris", number, &verdict, &ended).await.unwrap();
+    // The answer to the commit was lost: the same again changes nothing.
+    ledger.end_attempt(&run.id, "hris", number, &verdict, &ended).await.unwrap();
+    let stored = ledger.delivery(&run.id, "hris").await.unwrap().unwrap().receipt.unwrap();
+    assert_eq!((stored.receipt, stored.attempt, stored.rows), (receipt(), 1, 3));
+    let refused = ledger.begin_attempt(&run.id, "hris").await;
+    assert!(matches!(refused, Err(LedgerError::IllegalMove { .. })), "{refused:?}");
+    ledger.renew_deliveries(&run.id, "test").await.unwrap();
+    assert_eq!(ledger.delivery(&run.id, "hris").await.unwrap().unwrap().state, DeliveryState::Delivered);
+}
+
+#[tokio::test]
+async fn failures_in_a_row_are_counted_and_forgotten_on_retry() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder).await;
+    let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
+    ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]).await.unwrap();
+    let unreached = Verdict::Unreached { reason: "refused".into(), wait: None };
+    for failed in 1..=3 {
+        let number = ledger.begin_attempt(&run.id, "hris").await.unwrap();
+        let ended = Ended { state: DeliveryState::Waiting, reason: Some("refused".into()), due_ms: Some(7) };
+        ledger.end_attempt(&run.id, "hris", number, &unreached, &ended).await.unwrap();
+        let delivery = ledger.delivery(&run.id, "hris").await.unwrap().unwrap();
+        assert_eq!((delivery.failures, delivery.attempts, delivery.due_ms), (failed, failed, Some(7)));
+    }
+    ledger.renew_deliveries(&run.id, "test").await.unwrap();
+    let delivery = ledger.delivery(&run.id, "hris").await.unwrap().unwrap();
+    assert_eq!(
+        (delivery.state, delivery.failures, delivery.since_ms, delivery.attempts),
+        (DeliveryState::Due, 0, None, 3)
+    );
+}
+
+#[tokio::test]
+async fn an_illegal_move_is_an_error_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder).await;
+    let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
+    let refused = ledger.advance(&mut run, RunState::Delivered, None).await;
+    assert!(matches!(refused, Err(LedgerError::IllegalMove { .. })), "{refused:?}");
+    // Somebody else moved it: what this process believes is stale.
+    let mut stale = run.clone();
+    ledger.advance(&mut run, RunState::Extracting, None).await.unwrap();
+    ledger.advance(&mut run, RunState::Failed, Some("gone")).await.unwrap();
+    let refused = ledger.advance(&mut stale, RunState::Skipped, None).await;
+    assert!(matches!(refused, Err(LedgerError::IllegalMove { .. })), "{refused:?}");
+    let found = ledger.run(&run.id).await.unwrap().unwrap();
+    assert_eq!((found.state, found.reason.as_deref()), (RunState::Failed, Some("gone")));
+}
+
+#[tokio::test]
+async fn a_person_rejects_only_what_is_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder).await;
+    let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
+    assert!(ledger.reject(&mut run, "ann", "wrong").await.is_err());
+    for state in [RunState::Extracting, RunState::Shaping, RunState::Held] {
+        ledger.advance(&mut run, state, Some("empty")).await.unwrap();
+    }
+    ledger.reject(&mut run, "ann", "wrong").await.unwrap();
+    let found = ledger.run(&run.id).await.unwrap().unwrap();
+    assert_eq!((found.state, found.rejected_by.as_deref()), (RunState::Rejected, Some("ann")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_writers_do_not_fail_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledgers = Vec::new();
+    for _ in 0..2 {
+        ledgers.push(open(&folder).await);
+    }
+    let ledgers = Arc::new(ledgers);
+    let tasks = (0..8).map(|writer| {
+        let ledgers = ledgers.clone();
+        tokio::spawn(async move {
+            let ledger = &ledgers[writer % 2];
+            for round in 0..25 {
+                let at = jiff::Timestamp::from_millisecond(i64::try_from(writer * 1000 + round).unwrap()).unwrap();
+                let mut run = ledger.enter(&Slot::new("p", at, TimeZone::UTC), "d").await.unwrap();
+                ledger.advance(&mut run, RunState::Extracting, None).await.unwrap();
+                ledger.advance(&mut run, RunState::Failed, None).await.unwrap();
+            }
+        })
+    });
+    for task in futures_util::future::join_all(tasks).await {
+        task.unwrap();
+    }
+    let filter = RunFilter { state: Some(RunState::Failed), limit: 1000, ..RunFilter::default() };
+    assert_eq!(ledgers[0].runs(&filter).await.unwrap().len(), 200);
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_no_ledger_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    std::fs::write(&path, "this is no database, and long enough to be read as one by its first hundred bytes").unwrap();
+    let Err(refused) = Ledger::open(&path, Clock::System).await else { panic!("opened a text file") };
+    assert!(refused.to_string().contains("ledger.db"), "{refused}");
+}

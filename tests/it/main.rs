@@ -1,13 +1,18 @@
 //! One test binary: real servers on loopback, data in, what happened out.
 
+// A test may stop at what it did not expect, say where it stands, and be told how long to soak.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods)]
+
 mod crash;
-mod demo;
 mod extract;
 mod files;
 mod ledger;
+mod line;
 mod local;
 mod schedule;
+mod secrets;
 mod sftp;
+mod tidy;
 mod transform;
 
 /// Servers and folders that the tests stand on.

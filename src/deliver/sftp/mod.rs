@@ -1,1 +1,51 @@
-//! Delivery by SFTP.
+//! Delivery over SFTP: SSH by `ssh2`, SFTP version 3 of our own on its channel.
+//!
+//! `client` speaks the protocol over any byte stream, `connect` makes the stream, and the rest publishes.
+
+mod answer;
+mod arrived;
+pub mod client;
+mod connect;
+mod direct;
+mod flow;
+mod hostkey;
+mod known_hosts;
+mod look;
+#[cfg(test)]
+mod oddities;
+mod offers;
+mod packet;
+mod publish;
+mod rename;
+mod requests;
+#[cfg(test)]
+mod scripted;
+mod sign_in;
+mod sweep;
+mod trouble;
+mod wire;
+
+use std::time::Duration;
+
+use client::{Client, Wire};
+use flow::Flow;
+pub(super) use publish::taken;
+pub use wire::SshWire;
+
+/// A server that is signed in to, ready to publish.
+pub struct SftpDrop<W: Wire> {
+    client: Client<W>,
+    /// `host:port`.
+    address: String,
+    /// The server's key, `SHA256:…`.
+    host_key: Option<String>,
+    flow: Flow,
+    rename_patience: Duration,
+}
+
+impl<W: Wire> Drop for SftpDrop<W> {
+    /// Nothing that is still open on the server may make the end wait.
+    fn drop(&mut self) {
+        self.client.sever("the session is over");
+    }
+}

@@ -1,5 +1,7 @@
-//! What several areas of tests stand on: a private `sshd`, the sandbox, the binary.
+//! What several areas of tests stand on: servers of their own, the sandbox, the binary.
 
 #![allow(dead_code)] // each area uses its part
 
+pub mod asyncssh;
+pub mod rig;
 pub mod sshd;

@@ -1,0 +1,64 @@
+# syntax=docker/dockerfile:1
+
+# The worker: one static-enough binary on a base without a shell.
+FROM rust:1.95-slim-bookworm AS build
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc libc6-dev make perl \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+COPY pipelines pipelines
+COPY benches benches
+COPY tests tests
+RUN cargo build --release --locked --bin reportferry \
+ && mkdir -p /layout/var/lib/reportferry /layout/etc/reportferry
+
+FROM gcr.io/distroless/cc-debian12:nonroot AS worker
+COPY --from=build /src/target/release/reportferry /usr/local/bin/reportferry
+# Owned by the user that runs, so that a new volume mounted here is writable.
+COPY --from=build --chown=nonroot:nonroot /layout/var/lib/reportferry /var/lib/reportferry
+COPY --chown=nonroot:nonroot reportferry.yaml /etc/reportferry/reportferry.yaml
+COPY pipelines /etc/reportferry/pipelines
+ENV REPORTFERRY_CONFIG=/etc/reportferry/reportferry.yaml \
+    REPORTFERRY_DATA=/var/lib/reportferry
+USER nonroot
+ENTRYPOINT ["/usr/local/bin/reportferry"]
+CMD ["status"]
+
+# An OpenSSH drop to practise on: used by docker-compose.yml alone.
+FROM debian:bookworm-slim AS sftp
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends openssh-server \
+ && rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_* \
+ && useradd --create-home --shell /usr/sbin/nologin acme \
+ && mkdir -p /run/sshd /srv/drop/inbound/learning /keys \
+ && chown -R acme:acme /srv/drop/inbound
+COPY --chmod=755 <<'SCRIPT' /usr/local/bin/serve-drop
+#!/bin/sh
+# Makes the keys once, in the volume that the worker reads, then serves.
+set -eu
+[ -f /keys/host ] || ssh-keygen -q -t ed25519 -N '' -f /keys/host
+[ -f /keys/client ] || ssh-keygen -q -t ed25519 -N '' -f /keys/client
+echo "sftp $(cut -d' ' -f1,2 /keys/host.pub)" > /keys/known_hosts
+# 65532 is the worker's user.
+chown 65532 /keys/client /keys/known_hosts
+exec /usr/sbin/sshd -D -e -f /etc/ssh/drop_config
+SCRIPT
+COPY <<'CONFIG' /etc/ssh/drop_config
+Port 22
+HostKey /keys/host
+AuthorizedKeysFile /keys/client.pub
+StrictModes no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+AllowUsers acme
+ChrootDirectory /srv/drop
+ForceCommand internal-sftp
+Subsystem sftp internal-sftp
+AllowTcpForwarding no
+X11Forwarding no
+CONFIG
+EXPOSE 22
+HEALTHCHECK --interval=2s --retries=15 CMD ["test", "-f", "/keys/known_hosts"]
+CMD ["/usr/local/bin/serve-drop"]

@@ -1,0 +1,66 @@
+//! One upload by our own session, for `benches/sftp`, which compares it with OpenSSH's `sftp`.
+//!
+//! usage: sftp_bench FILE SHA256 HOST PORT USER KEY_FILE PIN REMOTE_DIRECTORY
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reportferry::attempt::Backoff;
+use reportferry::deliver::{Put, Session, Verdict};
+use reportferry::encode::Artifact;
+use reportferry::pipeline::plan::{DeliveryPlan, Existing};
+use reportferry::pipeline::problem::Place;
+use reportferry::progress::Meter;
+use reportferry::settings::{Destination, DestinationKind, Publish, SecretRef, Sftp, SftpTimeouts, Verify};
+
+fn main() -> Result<(), String> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [file, sha256, host, port, username, key, pin, base] = arguments.as_slice() else {
+        return Err("usage: sftp_bench FILE SHA256 HOST PORT USER KEY_FILE PIN REMOTE_DIRECTORY".to_owned());
+    };
+    let bytes = std::fs::metadata(file).map_err(|error| format!("{file}: {error}"))?.len();
+    let (path, name, sha256) = (PathBuf::from(file), "ours.bin".to_owned(), sha256.clone());
+    let artifact = Artifact { path, name, bytes, sha256, rows: 0 };
+    let (second, patience) = (Duration::from_secs(1), Duration::from_secs(30));
+    let sftp = Sftp {
+        host: host.clone(),
+        port: port.parse().map_err(|_| format!("{port} is no port"))?,
+        username: username.clone(),
+        password: None,
+        key: Some(SecretRef::File(PathBuf::from(key))),
+        passphrase: None,
+        host_keys: vec![pin.clone()],
+        known_hosts: None,
+        base: base.clone(),
+        staging: None,
+        publish: Publish::Rename,
+        verify: Verify::Size,
+        mkdir: false,
+        mode: None,
+        write_bytes: 32_000,
+        in_flight: 128,
+        timeouts: SftpTimeouts { connect: patience, idle: patience, rename: patience },
+    };
+    let file = Arc::new("pipelines/bench.yaml".into());
+    let plan = DeliveryPlan {
+        at: Place { file, line: 1, column: 1, span: 0..0, key: "deliver.bench".to_owned() },
+        destination: Arc::new(Destination {
+            name: "bench".to_owned(),
+            kind: DestinationKind::Sftp(Box::new(sftp)),
+            retry: Backoff { first: second, max: second, within: second },
+        }),
+        directory: String::new(),
+        existing: Existing::Replace,
+        replace_with_gap: false,
+        done_file: None,
+        required: true,
+    };
+    let put = Put { run: "0000000000000000", artifact: &artifact, plan: &plan };
+    let told = |verdict: Verdict| format!("{verdict:?}");
+    let mut session = Session::connect(&plan.destination).map_err(told)?;
+    let intent = session.prepare(&put).map_err(told)?;
+    let verdict = session.publish(&put, &intent, None, &Meter::default());
+    session.close();
+    if matches!(verdict, Verdict::Delivered(_)) { Ok(()) } else { Err(told(verdict)) }
+}

@@ -1,0 +1,117 @@
+//! `check`: reads all files and shows every problem.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Common, exit};
+use crate::clock::Clock;
+use crate::pipeline::plan::{Plan, ReportRef, Source};
+use crate::pipeline::problem::Severity;
+use crate::pipeline::{Loaded, load_all, problems_of_all, show};
+use crate::settings::{FILE, Settings};
+
+/// Reads the settings and the pipelines, and shows every problem in them.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// Pipeline files or folders; without any, the settings' pipelines folder
+    pub paths: Vec<PathBuf>,
+}
+
+/// What was found, and the exit code: 0 where all files can be used, 2 otherwise.
+pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
+    let now = Clock::System.now();
+    let found = match Settings::load(common.config.as_deref(), &common.set) {
+        Ok((settings, warnings)) => {
+            let mut loaded = load_all(&settings, &args.paths);
+            loaded.problems.splice(0..0, warnings);
+            for plan in &loaded.plans {
+                loaded.problems.extend(plan.clock_warnings(now));
+            }
+            loaded
+        }
+        Err(mut problems) => {
+            // The pipelines' own problems are shown in the same go. Where their folder is cannot be known for sure.
+            let config = common.config.as_deref().unwrap_or(Path::new(FILE));
+            let folder = config.parent().unwrap_or(Path::new("")).join("pipelines");
+            problems.extend(problems_of_all(&folder, &args.paths));
+            Loaded { plans: Vec::new(), problems }
+        }
+    };
+    let failed = found.failed();
+    if common.json {
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, &document(&found, now))?;
+        writeln!(out)?;
+    } else {
+        eprint!("{}", show::render(&found.problems, super::color(), super::WIDTH));
+        write!(std::io::stdout().lock(), "{}", summary(&found, now))?;
+    }
+    Ok(if failed { exit::PROBLEM } else { exit::DONE })
+}
+
+/// The document that `check --json` prints.
+pub fn document(found: &Loaded, now: Timestamp) -> Value {
+    json!({
+        "ok": !found.failed(),
+        "problems": found.problems.iter().map(show::json).collect::<Vec<_>>(),
+        "pipelines": found.plans.iter().map(|plan| json!({
+            "name": plan.name,
+            "file": plan.file.display().to_string(),
+            "description": plan.description,
+            "report": report(plan),
+            "destinations": plan.deliveries.iter().map(|delivery| &delivery.destination.name).collect::<Vec<_>>(),
+            "next": next(plan, now),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// A line for each pipeline, and how many problems there are.
+fn summary(found: &Loaded, now: Timestamp) -> String {
+    let mut out = String::new();
+    let width = found.plans.iter().map(|plan| plan.name.chars().count()).max().unwrap_or(0);
+    for plan in &found.plans {
+        let destinations: Vec<&str> =
+            plan.deliveries.iter().map(|delivery| delivery.destination.name.as_str()).collect();
+        let next = next(plan, now).map_or("when told to".into(), |next| format!("next {next}"));
+        let (report, destinations) = (report(plan), destinations.join(", "));
+        out.push_str(&format!("{:width$}  {report} → {destinations}  {next}\n", plan.name));
+    }
+    out.push_str(&format!("{}\n", totals(found)));
+    out
+}
+
+fn totals(found: &Loaded) -> String {
+    let count = |severity: Severity| found.problems.iter().filter(|problem| problem.severity == severity).count();
+    let counted = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    };
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let plans = counted(found.plans.len(), "pipeline");
+    match (errors, warnings) {
+        (0, 0) => format!("{plans}, no problems"),
+        (0, warnings) => format!("{plans}, {}", counted(warnings, "warning")),
+        (errors, 0) => counted(errors, "problem"),
+        (errors, warnings) => format!("{}, {}", counted(errors, "problem"), counted(warnings, "warning")),
+    }
+}
+
+/// The system and what it is asked for.
+fn report(plan: &Plan) -> String {
+    match &plan.source {
+        Source::File(file) => file.path.display().to_string(),
+        Source::Docebo(docebo) => match &docebo.report {
+            ReportRef::Id(id) => format!("{}: report {id}", docebo.tenant.name),
+            ReportRef::Name(name) => format!("{}: {name:?}", docebo.tenant.name),
+        },
+    }
+}
+
+/// The next slot, RFC 3339 in the pipeline's zone.
+fn next(plan: &Plan, now: Timestamp) -> Option<String> {
+    let at = plan.schedule.as_ref()?.cron.next_after(now, &plan.zone)?;
+    Some(crate::schedule::slot::Slot::new(plan.name.clone(), at, plan.zone.clone()).rfc3339())
+}

@@ -1,0 +1,110 @@
+//! What most commands begin with: settings read, ledger open, pipelines found.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Common, Problems};
+use crate::clock::Clock;
+use crate::ledger::Ledger;
+use crate::ledger::record::Run;
+use crate::pipeline::problem::{Problem, did_you_mean};
+use crate::pipeline::{self, plan::Plan};
+use crate::run::Line;
+use crate::settings::Settings;
+use crate::{fault, telemetry};
+
+/// Settings and ledger, ready.
+pub struct Opened {
+    pub settings: Arc<Settings>,
+    pub ledger: Ledger,
+    pub clock: Clock,
+}
+
+impl Opened {
+    /// Reads the settings, starts logging and opens the ledger.
+    ///
+    /// # Errors
+    /// [`Problems`] in the settings; or the ledger cannot be opened.
+    pub async fn new(common: &Common) -> anyhow::Result<Self> {
+        let settings = settings(common)?;
+        let clock = Clock::System;
+        let ledger = Ledger::open(&settings.ledger, clock.clone()).await?;
+        Ok(Self { settings: Arc::new(settings), ledger, clock })
+    }
+
+    pub fn line(&self) -> Line {
+        Line::new(self.settings.clone(), self.ledger.clone(), self.clock.clone())
+    }
+
+    /// The one run whose id begins so.
+    ///
+    /// # Errors
+    /// None, or several.
+    pub async fn run(&self, prefix: &str) -> anyhow::Result<Run> {
+        let mut found = self.ledger.runs_by_prefix(prefix).await?;
+        match (found.pop(), found.pop()) {
+            (Some(run), None) => Ok(run),
+            (Some(one), Some(two)) => {
+                Err(argument(format!("{prefix:?} is the beginning of more than one run: {}, {}, …", two.id, one.id)))
+            }
+            _ => Err(argument_hint(format!("there is no run {prefix:?}"), "`reportferry runs` lists them")),
+        }
+    }
+
+    /// The plan of a pipeline, by its name or its file.
+    ///
+    /// # Errors
+    /// [`Problems`] in its file, or no such pipeline.
+    pub fn plan(&self, pipeline: &str) -> anyhow::Result<Plan> {
+        let path = find(&self.settings.pipelines, pipeline)?;
+        let (plan, _warnings) = pipeline::load(&self.settings, &path).map_err(Problems)?;
+        Ok(plan)
+    }
+}
+
+/// The settings alone, with logging started and faults armed.
+///
+/// # Errors
+/// [`Problems`] in the settings.
+pub fn settings(common: &Common) -> anyhow::Result<Settings> {
+    let (settings, _warnings) = Settings::load(common.config.as_deref(), &common.set).map_err(Problems)?;
+    telemetry::start(&settings.log, super::color()).map_err(argument)?;
+    if let Some(faults) = &settings.fault {
+        fault::arm(faults).map_err(argument)?;
+    }
+    Ok(settings)
+}
+
+/// A problem in an argument.
+pub fn argument(what: impl Into<String>) -> anyhow::Error {
+    Problems(vec![Problem::error(None, what)]).into()
+}
+
+/// A problem in an argument, with its mend.
+pub fn argument_hint(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Problems(vec![Problem::error(None, what).hint(hint)]).into()
+}
+
+fn find(folder: &Path, pipeline: &str) -> anyhow::Result<PathBuf> {
+    let given = Path::new(pipeline);
+    if given.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+        return if given.is_file() {
+            Ok(given.to_owned())
+        } else {
+            Err(argument(format!("there is no file {pipeline}")))
+        };
+    }
+    let mut problems = Vec::new();
+    let files = pipeline::files(folder, &[], &mut problems);
+    if !problems.is_empty() {
+        return Err(Problems(problems).into());
+    }
+    let stem = |file: &PathBuf| file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    if let Some(file) = files.iter().find(|file| stem(file) == pipeline) {
+        return Ok(file.clone());
+    }
+    let known: Vec<String> = files.iter().map(stem).collect();
+    let hint = did_you_mean(pipeline, known.iter().map(String::as_str));
+    let hint = hint.unwrap_or_else(|| format!("{} has: {}", folder.display(), known.join(", ")));
+    Err(argument_hint(format!("there is no pipeline {pipeline:?}"), hint))
+}

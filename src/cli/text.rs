@@ -1,0 +1,131 @@
+//! Runs in words, for people.
+
+use std::fmt::Write as _;
+
+use crate::ledger::record::{Attempt, Event};
+use crate::run::document::{DeliveryDocument, Document, utc};
+
+/// A run in a few lines.
+pub fn run(document: &Document) -> String {
+    let mut text = format!(
+        "{}  slot {}  {}\n  run       {}\n",
+        document.pipeline,
+        document.slot,
+        document.state.name(),
+        document.run
+    );
+    if let Some(reason) = document.reason.as_deref().filter(|reason| !reason.is_empty()) {
+        let _ = writeln!(text, "  reason    {reason}");
+    }
+    if let Some(rows) = document.rows.as_ref().and_then(|rows| rows.as_object()) {
+        let parts: Vec<String> = rows.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let _ = writeln!(text, "  rows      {}", parts.join(", "));
+    }
+    if let Some(artifact) = &document.artifact {
+        let _ = writeln!(text, "  artifact  {}  {}  sha256 {}", artifact.name, bytes(artifact.bytes), artifact.sha256);
+    }
+    for delivery in &document.deliveries {
+        text.push_str(&self::delivery(delivery));
+    }
+    text
+}
+
+fn delivery(delivery: &DeliveryDocument) -> String {
+    let mut text = format!("  -> {}  {}", delivery.destination, delivery.state.name());
+    if delivery.attempts > 1 {
+        let _ = write!(text, ", {} attempts", delivery.attempts);
+    }
+    if let Some(reason) = &delivery.reason {
+        let _ = write!(text, ": {reason}");
+    }
+    text.push('\n');
+    if let Some(receipt) = &delivery.receipt {
+        let _ = writeln!(
+            text,
+            "     receipt {} {}  {}  {}",
+            receipt.address,
+            receipt.path,
+            bytes(receipt.bytes),
+            receipt.at
+        );
+        if let Some(host_key) = &receipt.host_key {
+            let _ = writeln!(text, "     host key {host_key}");
+        }
+    }
+    text
+}
+
+/// The run's story: each event, then each attempt.
+pub fn story(events: &[Event], attempts: &[Attempt]) -> String {
+    let mut text = String::from("  story\n");
+    for event in events {
+        let _ = writeln!(text, "    {}  {:<20} {}", utc(event.at_ms), event.what, event.detail);
+    }
+    if !attempts.is_empty() {
+        text.push_str("  attempts\n");
+    }
+    for attempt in attempts {
+        let verdict = attempt.verdict.as_deref().unwrap_or("cut short");
+        let took = attempt.ended_ms.map(|ended| format!("{} ms", ended - attempt.started_ms)).unwrap_or_default();
+        let reason = attempt.reason.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "    {}  {} #{}  {verdict} {took} {reason}",
+            utc(attempt.started_ms),
+            attempt.destination,
+            attempt.number
+        );
+    }
+    text
+}
+
+/// Bytes as people read them: 999 B, 15.7 KB, 1.5 GB (powers of ten).
+pub fn bytes(count: u64) -> String {
+    let mut amount = count as f64;
+    for unit in ["B", "KB", "MB", "GB"] {
+        if amount < 1000.0 {
+            return if unit == "B" { format!("{count} B") } else { format!("{amount:.1} {unit}") };
+        }
+        amount /= 1000.0;
+    }
+    format!("{amount:.1} TB")
+}
+
+/// Columns aligned by the widest cell.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: Vec<&str>| {
+        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    let mut text = line(head.to_vec());
+    for row in rows {
+        text.push_str(&line(row.iter().map(String::as_str).collect()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_readable() {
+        for (count, text) in
+            [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (15_731, "15.7 KB"), (1_500_000_000, "1.5 GB")]
+        {
+            assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn tables_line_up() {
+        let rows = vec![vec!["long-name".into(), "x".into()], vec!["b".into(), "y".into()]];
+        assert_eq!(table(&["a", "b"], &rows), "a          b\nlong-name  x\nb          y\n");
+    }
+}

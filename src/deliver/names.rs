@@ -1,0 +1,237 @@
+//! Names and paths at a destination: what a delivery may touch, and nothing else.
+
+use crate::encode::Artifact;
+use crate::pipeline::plan::DeliveryPlan;
+
+/// `number` tries `name-1` to `name-999`.
+pub const NUMBER_MAX: u32 = 999;
+
+/// Endings that stand behind another one: `a.csv.gz` is numbered `a-1.csv.gz`.
+const OUTER_ENDINGS: &[&str] = &["gz", "zst", "gpg", "pgp", "age"];
+
+const TEMPORARY_ENDING: &str = ".part";
+const RUN_ID_DIGITS: usize = 16;
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The SHA-256 of no bytes: what a done file holds.
+pub const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// `.<name>.<run>.part`: hidden from readers, and recognisable as ours.
+pub fn temporary(name: &str, run: &str) -> String {
+    format!(".{name}.{run}{TEMPORARY_ENDING}")
+}
+
+/// The name and run id in a temporary name of ours; `None` for any other name.
+pub fn temporary_parts(name: &str) -> Option<(&str, &str)> {
+    let inner = name.strip_prefix('.')?.strip_suffix(TEMPORARY_ENDING)?;
+    let (name, run) = inner.rsplit_once('.')?;
+    let is_run = run.len() == RUN_ID_DIGITS && run.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    (is_run && !name.is_empty()).then_some((name, run))
+}
+
+/// `completions.csv` → `completions-3.csv`.
+pub fn numbered(name: &str, number: u32) -> String {
+    let (stem, ending) = split_ending(name);
+    format!("{stem}-{number}{ending}")
+}
+
+fn split_ending(name: &str) -> (&str, &str) {
+    let dot = |text: &str| text.rfind('.').filter(|&at| at > 0);
+    let Some(mut at) = dot(name) else { return (name, "") };
+    if OUTER_ENDINGS.contains(&&name[at + 1..])
+        && let Some(inner) = dot(&name[..at])
+    {
+        at = inner;
+    }
+    name.split_at(at)
+}
+
+/// Whether `name` is what an attempt at this delivery calls its file: the artifact's name, or a numbered one.
+pub fn belongs_to(name: &str, artifact_name: &str) -> bool {
+    let (stem, ending) = split_ending(artifact_name);
+    let Some(middle) = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending)) else { return false };
+    let number = middle.strip_prefix('-').unwrap_or("");
+    middle.is_empty() || (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The parts of a `/` separated directory, without the empty ones and `.`.
+///
+/// # Errors
+/// A part that would lead out, or that no file system takes.
+pub fn components(directory: &str) -> Result<Vec<&str>, String> {
+    let parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    for part in &parts {
+        check_component(part)?;
+    }
+    Ok(parts)
+}
+
+fn check_component(part: &str) -> Result<(), String> {
+    if part == ".." {
+        return Err("\"..\" would leave the destination's base".to_owned());
+    }
+    if part.chars().any(char::is_control) {
+        return Err(format!("{part:?} has control characters"));
+    }
+    Ok(())
+}
+
+/// A name for a file: one path component.
+///
+/// # Errors
+/// A name that is a path, or none.
+pub fn check_file_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name == "." || name.contains(['/', '\\']) {
+        return Err(format!("{name:?} is not a file's name"));
+    }
+    check_component(name)
+}
+
+/// `directory` below `base`, as a remote path without a `/` at its end; empty where sign-in leads.
+///
+/// A base of `""` or `"."` is where sign-in leads, and then a directory that begins with `/` is absolute: nothing was
+/// said about where to stay. With any other base, every directory lies below it.
+///
+/// # Errors
+/// A directory that would leave the base.
+pub fn remote_directory(base: &str, directory: &str) -> Result<String, String> {
+    let below = components(directory)?.join("/");
+    let base = if base == "." { "" } else { base };
+    let path = match base {
+        "" if directory.starts_with('/') => format!("/{below}"),
+        "" => below,
+        base => {
+            let stem = base.trim_end_matches('/');
+            match (stem, below.as_str()) {
+                ("", _) => format!("/{below}"),
+                (_, "") => stem.to_owned(),
+                _ => format!("{stem}/{below}"),
+            }
+        }
+    };
+    Ok(path)
+}
+
+/// `name` in `directory`, as [`remote_directory`] gives it.
+pub fn remote_path(directory: &str, name: &str) -> String {
+    match directory {
+        "" => name.to_owned(),
+        directory if directory.ends_with('/') => format!("{directory}{name}"),
+        directory => format!("{directory}/{name}"),
+    }
+}
+
+/// The directory of a remote path, as [`remote_directory`] gives it.
+pub fn remote_parent(path: &str) -> &str {
+    match path.rfind('/') {
+        None => "",
+        Some(0) => "/",
+        Some(at) => &path[..at],
+    }
+}
+
+/// The names that a delivery would publish under, the data's and the done file's, in the order in which they are tried.
+pub fn candidates<'a>(
+    artifact: &'a Artifact,
+    plan: &'a DeliveryPlan,
+    numbers: u32,
+) -> impl Iterator<Item = Result<(String, Option<String>), String>> + 'a {
+    (0..=numbers).map(move |number| {
+        let name = if number == 0 { artifact.name.clone() } else { numbered(&artifact.name, number) };
+        check_file_name(&name)?;
+        let done = match &plan.done_file {
+            None => None,
+            Some(template) => Some(template.render_done(&name).map_err(|problem| problem.to_string())?),
+        };
+        if let Some(done) = &done {
+            check_file_name(done)?;
+            if *done == name {
+                return Err(format!("the done file has the data's name, {name:?}"));
+            }
+        }
+        Ok((name, done))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_before_the_ending() {
+        for (name, third) in [
+            ("a.csv", "a-3.csv"),
+            ("a.csv.gz", "a-3.csv.gz"),
+            ("a.2026.csv", "a.2026-3.csv"),
+            ("a", "a-3"),
+            (".hidden", ".hidden-3"),
+            ("a.gz", "a-3.gz"),
+            ("größe.csv", "größe-3.csv"),
+        ] {
+            assert_eq!(numbered(name, 3), third);
+            assert!(belongs_to(third, name) && belongs_to(name, name), "{name}");
+            assert!(!belongs_to(&format!("x{name}"), name));
+        }
+        assert!(!belongs_to("a-.csv", "a.csv") && !belongs_to("a-x.csv", "a.csv"));
+    }
+
+    #[test]
+    fn only_our_own_temporaries_are_recognised() {
+        let ours = temporary("a.csv", "0123456789abcdef");
+        assert_eq!(ours, ".a.csv.0123456789abcdef.part");
+        assert_eq!(temporary_parts(&ours), Some(("a.csv", "0123456789abcdef")));
+        for other in [
+            "a.csv.0123456789abcdef.part",
+            ".a.csv.0123456789abcde.part",
+            ".a.csv.0123456789abcdeg.part",
+            ".a.csv.0123456789ABCDEF.part",
+            ".a.csv.part",
+            "..0123456789abcdef.part",
+            ".0123456789abcdef.part",
+            ".a.csv.0123456789abcdef.parts",
+        ] {
+            assert_eq!(temporary_parts(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_directory_stays_below_the_base() {
+        for (base, directory, path) in [
+            ("", "in/learning", "in/learning"),
+            ("", "/in/learning", "/in/learning"),
+            ("", "/", "/"),
+            ("", "", ""),
+            (".", "in", "in"),
+            ("/", "/in", "/in"),
+            ("/", "", "/"),
+            ("/drop", "/in//x/./", "/drop/in/x"),
+            ("/drop/", "in", "/drop/in"),
+            ("/drop", "", "/drop"),
+            ("drop", "/in", "drop/in"),
+        ] {
+            assert_eq!(remote_directory(base, directory).as_deref(), Ok(path), "{base:?} + {directory:?}");
+        }
+        for directory in ["..", "../x", "a/../../b", "/..", "a/..", "a\0b", "a\nb"] {
+            assert!(remote_directory("/drop", directory).is_err(), "{directory:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_name_is_one_component() {
+        for bad in ["", ".", "..", "a/b", "a\\b", "a\0"] {
+            assert!(check_file_name(bad).is_err(), "{bad:?}");
+        }
+        assert!(check_file_name("..a").is_ok() && check_file_name("a b.csv").is_ok());
+    }
+
+    #[test]
+    fn a_path_and_its_directory() {
+        for (directory, path) in [("", "n"), ("/", "/n"), ("/a", "/a/n"), ("a/b", "a/b/n")] {
+            assert_eq!(remote_path(directory, "n"), path);
+            assert_eq!(remote_parent(path), directory);
+        }
+    }
+}

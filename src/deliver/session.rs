@@ -1,0 +1,133 @@
+//! One open destination: the same steps and the same promises, over SFTP or into a directory.
+
+use jiff::Timestamp;
+
+use super::local::LocalDrop;
+use super::sftp::{SftpDrop, SshWire};
+use super::{Intent, Seen, Verdict};
+use crate::encode::Artifact;
+use crate::pipeline::plan::{DeliveryPlan, Existing};
+use crate::progress::Meter;
+use crate::settings::{Destination, DestinationKind};
+
+/// What is to be put where.
+#[derive(Clone, Copy)]
+pub struct Put<'a> {
+    /// The run's id: 16 hexadecimal digits.
+    pub run: &'a str,
+    pub artifact: &'a Artifact,
+    pub plan: &'a DeliveryPlan,
+}
+
+impl Put<'_> {
+    pub(super) fn replacing(&self) -> bool {
+        self.plan.existing == Existing::Replace
+    }
+}
+
+/// The steps of an SFTP delivery at which a fault can be injected, in the order in which they are reached.
+pub const FAULT_STEPS: &[&str] = &[
+    "sftp.connect",
+    "sftp.open",
+    "sftp.write",
+    "sftp.fsync",
+    "sftp.fstat",
+    "sftp.close",
+    "sftp.setstat",
+    "sftp.lstat",
+    "sftp.rename",
+    "done.open",
+    "done.write",
+    "done.close",
+    "done.rename",
+];
+
+/// The steps of a local delivery at which a fault can be injected, in the order in which they are reached.
+pub const LOCAL_FAULT_STEPS: &[&str] =
+    &["local.open", "local.write", "local.fsync", "local.rename", "done.open", "done.write", "done.rename"];
+
+/// An open destination. All methods block; a session belongs to one thread at a time.
+pub enum Session {
+    Sftp(Box<SftpDrop<SshWire>>),
+    Local(LocalDrop),
+}
+
+impl Session {
+    /// Connects and signs in. Secrets are read here and forgotten.
+    ///
+    /// # Errors
+    /// `Distrusted` for a host key that is not pinned, `Rejected` for a refused sign-in or settings that cannot work,
+    /// `Unreached` otherwise.
+    pub fn connect(destination: &Destination) -> Result<Session, Verdict> {
+        match &destination.kind {
+            DestinationKind::Sftp(sftp) => Ok(Session::Sftp(Box::new(SftpDrop::connect(sftp)?))),
+            DestinationKind::Local(local) => Ok(Session::Local(LocalDrop::open(local)?)),
+        }
+    }
+
+    /// Decides the names. The destination is looked at only where the plan's `existing` asks for it.
+    ///
+    /// # Errors
+    /// `Rejected` (`fail`) or `Skipped` (`keep`) for a name that is taken; `Rejected` for a path that leaves the base;
+    /// `Unreached` when contact is lost.
+    pub fn prepare(&mut self, put: &Put<'_>) -> Result<Intent, Verdict> {
+        match self {
+            Session::Sftp(drop) => drop.prepare(put),
+            Session::Local(drop) => drop.prepare(put),
+        }
+    }
+
+    /// Looks what lies at the names of an intent. Changes nothing.
+    ///
+    /// # Errors
+    /// `Unreached` when contact is lost: look again later.
+    pub fn look(&mut self, intent: &Intent) -> Result<Seen, Verdict> {
+        match self {
+            Session::Sftp(drop) => drop.look(intent),
+            Session::Local(drop) => drop.look(intent),
+        }
+    }
+
+    /// Publishes the intent's files in their order. `seen` is what a look found: what is published already is left as it
+    /// is. `meter` is raised by the bytes that the destination acknowledged.
+    ///
+    /// `Unreached` promises that no final name has been touched; `Unknown` asks for a look.
+    pub fn publish(&mut self, put: &Put<'_>, intent: &Intent, seen: Option<&Seen>, meter: &Meter) -> Verdict {
+        match self {
+            Session::Sftp(drop) => drop.publish(put, intent, seen, meter),
+            Session::Local(drop) => drop.publish(put, intent, seen, meter),
+        }
+    }
+
+    /// Removes temporary files of ours from the intent's directories: those of this delivery, and those older than a day
+    /// by the destination's clock. Returns how many. To be called while nothing of this delivery is being published.
+    ///
+    /// # Errors
+    /// What could not be listed or removed, in words; nothing depends on it.
+    pub fn sweep(&mut self, put: &Put<'_>, intent: &Intent, now: Timestamp) -> Result<u32, String> {
+        match self {
+            Session::Sftp(drop) => drop.sweep(put, intent, now),
+            Session::Local(drop) => drop.sweep(put, intent, now),
+        }
+    }
+
+    /// Says goodbye. Dropping a session cuts the connection instead.
+    pub fn close(self) {
+        if let Session::Sftp(drop) = self {
+            drop.close();
+        }
+    }
+}
+
+/// Seconds after which a temporary file of ours is nobody's.
+pub(super) const ORPHAN_AGE_S: i64 = 24 * 60 * 60;
+
+/// Whether the file `name`, last modified at `modified_s`, may be swept.
+pub(super) fn may_sweep(put: &Put<'_>, intent: &Intent, name: &str, modified_s: Option<i64>, now: Timestamp) -> bool {
+    let Some((inner, run)) = super::names::temporary_parts(name) else { return false };
+    let last = |path: &str| path.rsplit('/').next() == Some(name);
+    let intended = intent.files.iter().any(|file| file.temporary != file.final_path && last(&file.temporary));
+    let earlier = run == put.run && super::names::belongs_to(inner, &put.artifact.name);
+    let orphaned = modified_s.is_some_and(|modified_s| now.as_second().saturating_sub(modified_s) > ORPHAN_AGE_S);
+    intended || earlier || orphaned
+}

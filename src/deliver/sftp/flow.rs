@@ -1,0 +1,211 @@
+//! A file's bytes over the wire, many requests in flight: up with every acknowledgement checked, down to a digest.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+
+use sha2::{Digest, Sha256};
+
+use super::answer::{Answer, Status};
+use super::client::{Client, Failure, Handle, Ticket, Wire};
+use super::packet::{code, kind};
+use crate::deliver::names::hex;
+use crate::fault;
+use crate::progress::Meter;
+
+/// How much is on its way at once. `bytes × requests` bounds the memory and should be 2 MiB (an SSH window) or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Bytes of one write request.
+    pub bytes: usize,
+    /// Requests without an answer.
+    pub requests: usize,
+}
+
+/// Bytes of one read request: what every server answers whole.
+const READ_BYTES: u64 = 32_000;
+
+/// Why an upload ended.
+#[derive(Debug)]
+pub enum UploadError {
+    /// Our own file could not be read; the server is not to blame.
+    Source(io::Error),
+    Server(Failure),
+}
+
+impl From<Failure> for UploadError {
+    fn from(failure: Failure) -> Self {
+        UploadError::Server(failure)
+    }
+}
+
+/// What went up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uploaded {
+    pub bytes: u64,
+    /// Lower-case hex.
+    pub sha256: String,
+}
+
+/// The sizes of the writes without an acknowledgement. Answers may come out of order; their sum is what counts.
+type InFlight = VecDeque<usize>;
+
+impl<W: Wire> Client<W> {
+    /// Writes `source` from its present position to its end, from offset 0 on, hashing on the way. `expected` is the
+    /// number of bytes that should come; one more than that is the most that is sent. `step` names the fault point,
+    /// which is passed at the first request and once more in the middle.
+    ///
+    /// # Errors
+    /// The first request that was refused (the answers to the others have been taken in, the connection is good), the
+    /// connection's end, or our own file's.
+    pub fn upload(
+        &mut self,
+        handle: &Handle,
+        source: &mut impl Read,
+        expected: u64,
+        flow: Flow,
+        step: &'static str,
+        meter: &Meter,
+    ) -> Result<Uploaded, UploadError> {
+        let mut source = source.take(expected.saturating_add(1));
+        let mut in_flight = InFlight::with_capacity(flow.requests);
+        let mut hash = Sha256::new();
+        let mut offset = 0u64;
+        let sent = loop {
+            let room = flow.requests.max(1) - 1;
+            if let Err(failure) = self.acknowledge_to(room, &mut in_flight, meter) {
+                break Err(failure.into());
+            }
+            let (_, request) = self.begin(kind::WRITE);
+            request.string(&handle.0).u64(offset);
+            let filled = match request.string_from(flow.bytes, |room| read_full(&mut source, room)) {
+                Ok(filled) => filled,
+                Err(error) => break Err(UploadError::Source(error)),
+            };
+            hash.update(request.tail(filled));
+            let after = offset + filled as u64;
+            let marked = offset == 0 || (offset < expected / 2 && after >= expected / 2);
+            let mut post = || self.post_write(filled, &mut in_flight);
+            if let Err(failure) = if marked { fault::step(step, post) } else { post() } {
+                break Err(failure.into());
+            }
+            offset = after;
+            if filled < flow.bytes {
+                break Ok(());
+            }
+        };
+        match sent.and_then(|()| Ok(self.acknowledge_to(0, &mut in_flight, meter)?)) {
+            Ok(()) => Ok(Uploaded { bytes: offset, sha256: hex(&hash.finalize()) }),
+            Err(error) => Err(self.settle(error, in_flight.len())),
+        }
+    }
+
+    /// Posts the write request that lies in the buffer, under an id of its own; an empty file needs none.
+    fn post_write(&mut self, filled: usize, in_flight: &mut InFlight) -> Result<(), Failure> {
+        if filled > 0 {
+            self.post_again()?;
+            in_flight.push_back(filled);
+        }
+        Ok(())
+    }
+
+    /// Takes in acknowledgements until no more than `room` are due.
+    fn acknowledge_to(&mut self, room: usize, in_flight: &mut InFlight, meter: &Meter) -> Result<(), Failure> {
+        while in_flight.len() > room {
+            let (_, answer) = self.any_answer()?;
+            let bytes = in_flight.pop_front().unwrap_or(0);
+            self.done(answer)?;
+            meter.add(bytes as u64);
+        }
+        Ok(())
+    }
+
+    /// Takes in the answers that are still due, so that the connection can be used for tidying up.
+    fn settle(&mut self, error: UploadError, due: usize) -> UploadError {
+        if let UploadError::Server(Failure::Lost(why)) = &error {
+            self.sever(why);
+            return error;
+        }
+        for _ in 0..due {
+            if self.any_answer().is_err() {
+                break;
+            }
+        }
+        error
+    }
+
+    /// Reads `size` bytes from the front of a file and hashes them, many requests in flight. Fewer bytes come where the
+    /// file is shorter.
+    ///
+    /// # Errors
+    /// A refused read, or the connection's end.
+    pub fn download_digest(&mut self, handle: &Handle, size: u64, flow: Flow) -> Result<Uploaded, Failure> {
+        let mut hash = Sha256::new();
+        let mut due: VecDeque<(Ticket, u64)> = VecDeque::new();
+        let (mut asked, mut read) = (0u64, 0u64);
+        let mut ended = false;
+        while asked < size || !due.is_empty() {
+            while !ended && asked < size && due.len() < flow.requests.max(1) {
+                let count = READ_BYTES.min(size - asked);
+                due.push_back((self.post_read(handle, asked, count)?, count));
+                asked += count;
+            }
+            let Some((ticket, count)) = due.pop_front() else { break };
+            let answer = self.answer(ticket)?;
+            if !ended {
+                let got = self.read_whole(handle, answer, read, count, &mut hash)?;
+                read += got;
+                ended = got < count;
+            }
+        }
+        Ok(Uploaded { bytes: read, sha256: hex(&hash.finalize()) })
+    }
+
+    fn post_read(&mut self, handle: &Handle, offset: u64, count: u64) -> Result<Ticket, Failure> {
+        let (ticket, request) = self.begin(kind::READ);
+        request.string(&handle.0).u64(offset).u32(count as u32);
+        self.post(ticket)?;
+        Ok(ticket)
+    }
+
+    /// Hashes the answer to a read, asking again for what a short answer left out; returns the bytes that there were.
+    fn read_whole(
+        &mut self,
+        handle: &Handle,
+        mut answer: Answer,
+        offset: u64,
+        count: u64,
+        hash: &mut Sha256,
+    ) -> Result<u64, Failure> {
+        let mut got = 0;
+        loop {
+            match answer {
+                Answer::Data(bytes) if !bytes.is_empty() && bytes.len() as u64 <= count - got => {
+                    hash.update(&bytes);
+                    got += bytes.len() as u64;
+                }
+                Answer::Data(bytes) if bytes.is_empty() => return Ok(got),
+                Answer::Status(Status { code: code::EOF, .. }) => return Ok(got),
+                other => return self.refused(other),
+            }
+            if got == count {
+                return Ok(got);
+            }
+            let ticket = self.post_read(handle, offset + got, count - got)?;
+            answer = self.answer(ticket)?;
+        }
+    }
+}
+
+/// Fills `room` unless the source ends first.
+fn read_full(source: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < room.len() {
+        match source.read(&mut room[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,189 @@
+//! `known_hosts` as OpenSSH reads it (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): the lines that name one host.
+//!
+//! A line that cannot be read is passed over, as OpenSSH does; `@cert-authority` lines are read and never trusted.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marker {
+    None,
+    Revoked,
+    CertAuthority,
+}
+
+/// One line's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub marker: Marker,
+    /// `ssh-ed25519`, …
+    pub kind: String,
+    pub blob: Vec<u8>,
+}
+
+/// The entries for `host` at `port`: those for `[host]:port`, or, where there are none, those for the bare name, which
+/// is how OpenSSH looks too. For port 22 only the bare name counts.
+pub fn entries_for(text: &str, host: &str, port: u16) -> Vec<Entry> {
+    let host = host.to_ascii_lowercase();
+    if port != 22 {
+        let entries = entries_named(text, &format!("[{host}]:{port}"));
+        if entries.iter().any(|entry| entry.marker == Marker::None) {
+            return entries;
+        }
+    }
+    entries_named(text, &host)
+}
+
+fn entries_named(text: &str, name: &str) -> Vec<Entry> {
+    text.lines().filter_map(|line| entry(line, name)).collect()
+}
+
+fn entry(line: &str, name: &str) -> Option<Entry> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let mut fields = line.split_ascii_whitespace();
+    let mut hosts = fields.next()?;
+    let marker = match hosts {
+        "@revoked" => Marker::Revoked,
+        "@cert-authority" => Marker::CertAuthority,
+        other if other.starts_with('@') => return None,
+        _ => Marker::None,
+    };
+    if marker != Marker::None {
+        hosts = fields.next()?;
+    }
+    let kind = fields.next()?.to_owned();
+    let blob = STANDARD.decode(fields.next()?).ok()?;
+    names(hosts, name)?.then_some(Entry { marker, kind, blob })
+}
+
+/// Whether a hosts field names `name`; `None` for a hashed field that cannot be read.
+fn names(hosts: &str, name: &str) -> Option<bool> {
+    if let Some(hashed) = hosts.strip_prefix("|1|") {
+        let (salt, digest) = hashed.split_once('|')?;
+        let mut mac = Hmac::<Sha1>::new_from_slice(&STANDARD.decode(salt).ok()?).ok()?;
+        mac.update(name.as_bytes());
+        return Some(mac.verify_slice(&STANDARD.decode(digest).ok()?).is_ok());
+    }
+    let mut named = false;
+    for pattern in hosts.split(',') {
+        match pattern.strip_prefix('!') {
+            Some(negated) if matches(&negated.to_ascii_lowercase(), name) => return Some(false),
+            Some(_) => {}
+            None => named |= matches(&pattern.to_ascii_lowercase(), name),
+        }
+    }
+    Some(named)
+}
+
+/// `*` and `?` as in a shell, nothing else special: `[` and `]` stand for themselves.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut p, mut n) = (0, 0);
+    // Where the last star stood, and how far it reaches so far.
+    let mut star = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            _ => {
+                let Some((at, reach)) = star else { return false };
+                star = Some((at, reach + 1));
+                p = at + 1;
+                n = reach + 1;
+            }
+        }
+    }
+    pattern[p..].iter().all(|&byte| byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_a_shell() {
+        for (pattern, name, expected) in [
+            ("*", "", true),
+            ("*", "anything", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*.example", "sftp.example", true),
+            ("*.example", "sftp.example.org", false),
+            ("s*p.*le", "sftp.example", true),
+            ("[h]:*", "[h]:2222", true),
+            ("h", "h2", false),
+            ("", "h", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    /// Which of the keys `a`, `b`, … are on file for a host.
+    fn check(file: &str, host: &str, port: u16, expected: &str) {
+        let kept: Vec<String> = entries_for(file, host, port)
+            .into_iter()
+            .map(|entry| {
+                let sign = match entry.marker {
+                    Marker::None => "",
+                    Marker::Revoked => "-",
+                    Marker::CertAuthority => "@",
+                };
+                format!("{sign}{}", String::from_utf8_lossy(&entry.blob))
+            })
+            .collect();
+        assert_eq!(kept.join(" "), expected, "{host}:{port} in\n{file}");
+    }
+
+    // "YQ==" is `a`, "Yg==" is `b`, "Yw==" is `c`.
+    #[test]
+    fn lines_are_found_as_openssh_finds_them() {
+        check("h ssh-ed25519 YQ== me@here\n# h ssh-ed25519 Yg==\n\n", "h", 22, "a");
+        check("H.Example ssh-rsa YQ==\r\n", "h.eXample", 22, "a");
+        check("x,h ssh-rsa YQ==\nh ssh-rsa Yg==", "h", 22, "a b");
+        check("*.example,!bad.example ssh-rsa YQ==", "bad.example", 22, "");
+        check("*.example,!bad.example ssh-rsa YQ==", "good.example", 22, "a");
+        check("!bad.example,*.example ssh-rsa YQ==", "bad.example", 22, "");
+        check("!bad.example ssh-rsa YQ==", "good.example", 22, "");
+        check(
+            "@revoked * ssh-rsa YQ==\n@cert-authority *.example ssh-rsa Yg==\nh.example ssh-rsa Yw==",
+            "h.example",
+            22,
+            "-a @b c",
+        );
+        check("@other h ssh-rsa YQ==\nh\nh ssh-rsa\nh ssh-rsa !!\nh ssh-rsa Yg==", "h", 22, "b");
+    }
+
+    #[test]
+    fn another_port_has_its_own_name() {
+        check("[h]:2222 ssh-rsa YQ==\nh ssh-rsa Yg==", "h", 2222, "a");
+        check("[h]:2222 ssh-rsa YQ==\nh ssh-rsa Yg==", "h", 22, "b");
+        check("[h]:2222 ssh-rsa YQ==\nh ssh-rsa Yg==", "h", 2223, "b");
+        check("[*]:2222 ssh-rsa YQ==", "h", 2222, "a");
+        check("[h]:22 ssh-rsa YQ==", "h", 22, "");
+    }
+
+    #[test]
+    fn hashed_names_are_found() {
+        let hashed = |name: &str| {
+            let mut mac = Hmac::<Sha1>::new_from_slice(b"01234567890123456789").unwrap();
+            mac.update(name.as_bytes());
+            let digest = STANDARD.encode(mac.finalize().into_bytes());
+            format!("|1|{}|{digest} ssh-rsa YQ==", STANDARD.encode(b"01234567890123456789"))
+        };
+        check(&hashed("h"), "h", 22, "a");
+        check(&hashed("h"), "g", 22, "");
+        check(&hashed("[h]:2222"), "h", 2222, "a");
+        check("|1|broken ssh-rsa YQ==\n|1|!|! ssh-rsa YQ==", "h", 22, "");
+    }
+}

@@ -1,0 +1,44 @@
+//! What lies at the names of an intent, by size and by digest.
+
+use super::SftpDrop;
+use super::client::Wire;
+use super::trouble::{Trouble, is_absent};
+use crate::deliver::{FinalName, IntendedFile, Intent, Seen, SeenFile, Verdict};
+
+impl<W: Wire> SftpDrop<W> {
+    pub fn look(&mut self, intent: &Intent) -> Result<Seen, Verdict> {
+        let mut files = Vec::with_capacity(intent.files.len());
+        for file in &intent.files {
+            files.push(self.look_at(file).map_err(Trouble::before_publishing)?);
+        }
+        Ok(Seen { files })
+    }
+
+    fn look_at(&mut self, file: &IntendedFile) -> Result<SeenFile, Trouble> {
+        let final_name = self.look_at_final(file)?;
+        let temporary = file.temporary != file.final_path && self.is_taken(&file.temporary)? == Some(true);
+        Ok(SeenFile { final_name, temporary })
+    }
+
+    fn look_at_final(&mut self, file: &IntendedFile) -> Result<FinalName, Trouble> {
+        let path = &file.final_path;
+        let attributes = match self.client.doing("stat", path, |client| client.lstat(path)) {
+            Ok(attributes) => attributes,
+            Err(trouble) if trouble.is_lost() => return Err(trouble),
+            Err(trouble) if is_absent(&trouble.failure) => return Ok(FinalName::Absent),
+            Err(trouble) => return Ok(FinalName::Hidden { why: trouble.to_string() }),
+        };
+        if attributes.size.is_some_and(|bytes| bytes != file.bytes) {
+            return Ok(FinalName::Other { bytes: attributes.size });
+        }
+        match self.digest_of(path, file.bytes) {
+            Ok(found) if found.sha256 == file.sha256 => Ok(FinalName::Ours),
+            Ok(found) => Ok(FinalName::Other { bytes: Some(found.bytes) }),
+            Err(trouble) if trouble.is_lost() => Err(trouble),
+            // Taken away between the two looks.
+            Err(trouble) if is_absent(&trouble.failure) => Ok(FinalName::Absent),
+            Err(trouble) if attributes.size.is_some() => Ok(FinalName::SameSize { why: trouble.to_string() }),
+            Err(trouble) => Ok(FinalName::Hidden { why: trouble.to_string() }),
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! Names decided, files published: OPEN temporary → WRITEs → fsync → FSTAT → CLOSE → (read back) → (mode) → rename.
+
+use std::fs::File;
+use std::io::Read;
+
+use super::SftpDrop;
+use super::client::{Failure, Handle, Wire};
+use super::flow::{UploadError, Uploaded};
+use super::packet::{code, open};
+use super::trouble::{Trouble, is_absent};
+use crate::deliver::names::{self, EMPTY_SHA256, NUMBER_MAX};
+use crate::deliver::session::Put;
+use crate::deliver::{IntendedFile, Intent, Receipt, Role, Seen, Verdict};
+use crate::fault;
+use crate::pipeline::plan::{DeliveryPlan, Existing};
+use crate::progress::Meter;
+use crate::settings::{DestinationKind, Publish, Sftp, Verify};
+
+/// How a file came to its final name, and what is known about it there.
+pub(super) struct Published {
+    pub verified: String,
+    pub how: &'static str,
+}
+
+/// The fault points of one role.
+pub(super) struct Steps {
+    open: &'static str,
+    write: &'static str,
+    close: &'static str,
+    pub rename: &'static str,
+}
+
+pub(super) fn steps(role: Role) -> &'static Steps {
+    match role {
+        Role::Data => &Steps { open: "sftp.open", write: "sftp.write", close: "sftp.close", rename: "sftp.rename" },
+        Role::Done => &Steps { open: "done.open", write: "done.write", close: "done.close", rename: "done.rename" },
+    }
+}
+
+pub(super) fn rejected(reason: impl Into<String>, hint: &str) -> Verdict {
+    Verdict::Rejected { reason: reason.into(), hint: Some(hint.to_owned()) }
+}
+
+/// The SFTP settings of a plan's destination.
+pub(super) fn settings(plan: &DeliveryPlan) -> Result<&Sftp, Verdict> {
+    match &plan.destination.kind {
+        DestinationKind::Sftp(sftp) => Ok(sftp),
+        DestinationKind::Local(_) => Err(Verdict::Rejected {
+            reason: format!("destination {:?} is not an SFTP drop", plan.destination.name),
+            hint: None,
+        }),
+    }
+}
+
+/// What a name that is taken means for the delivery.
+pub(in crate::deliver) fn taken(existing: Existing, path: &str) -> Verdict {
+    let reason = format!("{path} is there already");
+    match existing {
+        Existing::Keep => Verdict::Skipped { reason },
+        // The number was free when the intent was made: another one has to be chosen.
+        Existing::Number => Verdict::Unreached { reason, wait: None },
+        Existing::Fail | Existing::Replace => {
+            rejected(reason, "remove it there, or set `existing: replace`, `keep` or `number` for the delivery")
+        }
+    }
+}
+
+impl<W: Wire> SftpDrop<W> {
+    pub fn prepare(&mut self, put: &Put<'_>) -> Result<Intent, Verdict> {
+        let path_rejected =
+            |reason: String| rejected(reason, "correct the delivery's `path`, `done_file` or the artifact's `name`");
+        let sftp = settings(put.plan)?;
+        let directory = names::remote_directory(&sftp.base, &put.plan.directory).map_err(path_rejected)?;
+        let staging = match &sftp.staging {
+            Some(staging) => names::remote_directory(&sftp.base, staging).map_err(path_rejected)?,
+            None => directory.clone(),
+        };
+        let numbers = if put.plan.existing == Existing::Number { NUMBER_MAX } else { 0 };
+        for candidate in names::candidates(put.artifact, put.plan, numbers) {
+            let (name, done) = candidate.map_err(path_rejected)?;
+            let file = |role, name: &str, bytes, sha256: &str| {
+                let final_path = names::remote_path(&directory, name);
+                let temporary = match sftp.publish {
+                    Publish::Rename => names::remote_path(&staging, &names::temporary(name, put.run)),
+                    Publish::Direct => final_path.clone(),
+                };
+                IntendedFile { role, temporary, final_path, bytes, sha256: sha256.to_owned() }
+            };
+            let mut files = vec![file(Role::Data, &name, put.artifact.bytes, &put.artifact.sha256)];
+            files.extend(done.map(|done| file(Role::Done, &done, 0, EMPTY_SHA256)));
+            match self.first_taken(put, &files)? {
+                None => return Ok(Intent { files }),
+                Some(_) if put.plan.existing == Existing::Number => {}
+                Some(file) if put.plan.existing == Existing::Keep && file.role == Role::Done => {
+                    return Err(taken(Existing::Fail, &file.final_path));
+                }
+                Some(file) => return Err(taken(put.plan.existing, &file.final_path)),
+            }
+        }
+        Err(rejected(
+            format!("{} and its numbers up to {NUMBER_MAX} are all taken in {directory:?}", put.artifact.name),
+            "clear the directory, or put the slot into the artifact's name",
+        ))
+    }
+
+    fn first_taken<'f>(
+        &mut self,
+        put: &Put<'_>,
+        files: &'f [IntendedFile],
+    ) -> Result<Option<&'f IntendedFile>, Verdict> {
+        if put.replacing() {
+            return Ok(None);
+        }
+        for file in files {
+            if self.is_taken(&file.final_path).map_err(Trouble::before_publishing)? == Some(true) {
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether something lies at `path`; `None` where the server does not say.
+    pub(super) fn is_taken(&mut self, path: &str) -> Result<Option<bool>, Trouble> {
+        match self.client.doing("stat", path, |client| client.lstat(path)) {
+            Ok(_) => Ok(Some(true)),
+            Err(trouble) if trouble.is_lost() => Err(trouble),
+            Err(trouble) if is_absent(&trouble.failure) => Ok(Some(false)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    pub fn publish(&mut self, put: &Put<'_>, intent: &Intent, seen: Option<&Seen>, meter: &Meter) -> Verdict {
+        let mut receipt = None;
+        for (index, file) in intent.files.iter().enumerate() {
+            let seen = seen.and_then(|seen| seen.files.get(index));
+            let known = seen.and_then(|seen| seen.published(file, put.replacing()));
+            let outcome = match known {
+                Some(verified) => {
+                    if seen.is_some_and(|seen| seen.temporary) && file.temporary != file.final_path {
+                        self.remove_quietly(&file.temporary);
+                    }
+                    Ok(Published { verified, how: "found" })
+                }
+                None => self.clear_own_beginning(put, file, seen).and_then(|()| self.publish_file(put, file, meter)),
+            };
+            match (outcome, &receipt) {
+                (Ok(published), None) => receipt = Some(self.receipt(file, published)),
+                (Ok(_), Some(_)) => {}
+                (Err(verdict), None) => return verdict,
+                (Err(verdict), Some(_)) => return verdict.after_data(),
+            }
+        }
+        match receipt {
+            Some(receipt) => Verdict::Delivered(receipt),
+            None => Verdict::Rejected { reason: "the intent names no file".to_owned(), hint: None },
+        }
+    }
+
+    fn receipt(&self, file: &IntendedFile, published: Published) -> Receipt {
+        Receipt {
+            address: self.address.clone(),
+            path: file.final_path.clone(),
+            bytes: file.bytes,
+            sha256: file.sha256.clone(),
+            host_key: self.host_key.clone(),
+            verified: published.verified,
+            published: published.how.to_owned(),
+        }
+    }
+
+    fn publish_file(&mut self, put: &Put<'_>, file: &IntendedFile, meter: &Meter) -> Result<Published, Verdict> {
+        let sftp = settings(put.plan)?;
+        let direct = file.temporary == file.final_path;
+        let written = match file.role {
+            Role::Data => {
+                let spool = &put.artifact.path;
+                let mut source = File::open(spool).map_err(|error| Verdict::Rejected {
+                    reason: format!("read {}: {error}", spool.display()),
+                    hint: Some("the spool lost the artifact: run the slot again".to_owned()),
+                })?;
+                self.write(put, sftp, file, &mut source, meter)
+            }
+            Role::Done => self.write(put, sftp, file, &mut std::io::empty(), meter),
+        };
+        let verified = match written {
+            Ok(verified) => verified,
+            // A direct put has no cover: when contact is lost, nobody knows what readers see.
+            Err(Verdict::Unreached { reason, .. }) if direct && self.client.is_over() => {
+                return Err(Verdict::Unknown { reason });
+            }
+            Err(verdict) => return Err(verdict),
+        };
+        if direct {
+            return Ok(Published { verified, how: "direct" });
+        }
+        let how = self.rename_into_place(put, file)?;
+        Ok(Published { verified, how })
+    }
+
+    /// Writes, checks and closes the temporary file (or, for a direct put, the final one); returns how it was checked.
+    /// What is half written is removed again while there is contact.
+    fn write(
+        &mut self,
+        put: &Put<'_>,
+        sftp: &Sftp,
+        file: &IntendedFile,
+        source: &mut impl Read,
+        meter: &Meter,
+    ) -> Result<String, Verdict> {
+        let handle = self.open_for_writing(put, sftp, file)?;
+        let size_check = match self.fill(file, &handle, source, meter) {
+            Ok(size_check) => size_check,
+            Err(verdict) => {
+                let _ = self.client.close(&handle); // the first failure is the one that is told
+                self.remove_quietly(&file.temporary);
+                return Err(verdict);
+            }
+        };
+        let closed = self
+            .client
+            .doing("close", &file.temporary, |client| fault::step(steps(file.role).close, || client.close(&handle)));
+        let verified = closed.map_err(Trouble::before_publishing).and_then(|()| match sftp.verify {
+            Verify::ReadBack => self.check_by_reading(file),
+            Verify::Size => Ok(size_check),
+        });
+        if verified.is_err() {
+            self.remove_quietly(&file.temporary);
+        } else if let Some(mode) = sftp.mode {
+            self.set_mode(file, mode)?;
+        }
+        verified
+    }
+
+    fn open_for_writing(&mut self, put: &Put<'_>, sftp: &Sftp, file: &IntendedFile) -> Result<Handle, Verdict> {
+        let exclusive = file.temporary == file.final_path && !put.replacing();
+        let how = open::WRITE | open::CREATE | if exclusive { open::EXCLUSIVE } else { open::TRUNCATE };
+        if sftp.mkdir && names::remote_parent(&file.temporary) != names::remote_parent(&file.final_path) {
+            self.make_directory(names::remote_parent(&file.final_path)).map_err(Trouble::before_publishing)?;
+        }
+        let mut made = false;
+        loop {
+            let opened = self.client.doing("open", &file.temporary, |client| {
+                fault::step(steps(file.role).open, || client.open(&file.temporary, how))
+            });
+            let trouble = match opened {
+                Ok(handle) => return Ok(handle),
+                Err(trouble) if trouble.is_lost() => return Err(trouble.before_publishing()),
+                Err(trouble) => trouble,
+            };
+            // What "exists already" is called differs (3, 4, 11): look.
+            if exclusive && self.is_taken(&file.final_path).map_err(Trouble::before_publishing)? == Some(true) {
+                return Err(taken(put.plan.existing, &file.final_path));
+            }
+            if made || !sftp.mkdir {
+                return Err(trouble.before_publishing());
+            }
+            self.make_directory(names::remote_parent(&file.temporary)).map_err(Trouble::before_publishing)?;
+            made = true;
+        }
+    }
+
+    /// WRITEs → fsync → FSTAT on the open file; returns how its size was checked.
+    fn fill(
+        &mut self,
+        file: &IntendedFile,
+        handle: &Handle,
+        source: &mut impl Read,
+        meter: &Meter,
+    ) -> Result<String, Verdict> {
+        let path = &file.temporary;
+        let uploaded = self.client.upload(handle, source, file.bytes, self.flow, steps(file.role).write, meter);
+        match uploaded {
+            Ok(Uploaded { bytes, sha256 }) if bytes == file.bytes && sha256 == file.sha256 => {}
+            Ok(Uploaded { bytes, sha256 }) => {
+                return Err(rejected(
+                    format!(
+                        "the spool file was altered since it was made: {bytes} bytes read with SHA-256 {sha256}, {} bytes with {} expected",
+                        file.bytes, file.sha256
+                    ),
+                    "run the slot again",
+                ));
+            }
+            Err(UploadError::Source(error)) => {
+                return Err(rejected(format!("read the spool file: {error}"), "run the slot again"));
+            }
+            Err(UploadError::Server(failure)) => {
+                return Err(Trouble::new("write", path, failure).before_publishing());
+            }
+        }
+        if self.client.extensions.fsync && file.role == Role::Data {
+            let synced = self.client.doing("fsync", path, |client| fault::step("sftp.fsync", || client.fsync(handle)));
+            match synced {
+                Ok(()) => {}
+                // Offered and then refused: the file is as safe as this server makes it.
+                Err(Trouble { failure: Failure::Refused(status), .. })
+                    if matches!(status.code, code::UNSUPPORTED | code::PERMISSION_DENIED) => {}
+                Err(trouble) => return Err(trouble.before_publishing()),
+            }
+        }
+        self.check_size(file, handle)
+    }
+
+    fn check_size(&mut self, file: &IntendedFile, handle: &Handle) -> Result<String, Verdict> {
+        let stated = self.client.doing("stat", &file.temporary, |client| match file.role {
+            Role::Data => fault::step("sftp.fstat", || client.fstat(handle)),
+            Role::Done => client.fstat(handle),
+        });
+        match stated.map(|attributes| attributes.size) {
+            Ok(Some(bytes)) if bytes == file.bytes => Ok("size".to_owned()),
+            Ok(Some(bytes)) => Err(Verdict::Unreached {
+                reason: format!("{} has {bytes} bytes at the server, not {}", file.temporary, file.bytes),
+                wait: None,
+            }),
+            Ok(None) => Ok("acknowledged; the server does not tell sizes".to_owned()),
+            Err(trouble) if trouble.is_lost() => Err(trouble.before_publishing()),
+            Err(trouble) => Ok(format!("acknowledged; {}", trouble.failure)),
+        }
+    }
+
+    fn check_by_reading(&mut self, file: &IntendedFile) -> Result<String, Verdict> {
+        let path = &file.temporary;
+        match self.digest_of(path, file.bytes) {
+            Ok(found) if found.bytes == file.bytes && found.sha256 == file.sha256 => Ok("read_back".to_owned()),
+            Ok(found) => Err(Verdict::Unreached {
+                reason: format!(
+                    "{path} reads back as {} bytes with SHA-256 {}, not {} with {}",
+                    found.bytes, found.sha256, file.bytes, file.sha256
+                ),
+                wait: None,
+            }),
+            Err(trouble) if trouble.is_lost() => Err(trouble.before_publishing()),
+            Err(trouble) => Err(rejected(
+                trouble.to_string(),
+                "the server lets nobody read: set `verify: size` for the destination",
+            )),
+        }
+    }
+
+    /// Size and digest of the file at `path`; one byte more than `expected` is read at most.
+    pub(super) fn digest_of(&mut self, path: &str, expected: u64) -> Result<Uploaded, Trouble> {
+        let flow = self.flow;
+        self.client.doing("read back", path, |client| {
+            let handle = client.open(path, open::READ)?;
+            let found = client.download_digest(&handle, expected.saturating_add(1), flow);
+            let closed = client.close(&handle);
+            let found = found?;
+            closed?;
+            Ok(found)
+        })
+    }
+
+    /// A server that refuses to set permissions still took the file.
+    fn set_mode(&mut self, file: &IntendedFile, mode: u32) -> Result<(), Verdict> {
+        let set = self.client.doing("set the mode of", &file.temporary, |client| match file.role {
+            Role::Data => fault::step("sftp.setstat", || client.set_mode(&file.temporary, mode)),
+            Role::Done => client.set_mode(&file.temporary, mode),
+        });
+        match set {
+            Err(trouble) if trouble.is_lost() => Err(trouble.before_publishing()),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Removes a file of ours that is of no use. A failure changes nothing: the sweep comes by again.
+    pub(super) fn remove_quietly(&mut self, path: &str) {
+        if !self.client.is_over() {
+            let _ = self.client.doing("remove", path, |client| client.remove(path));
+        }
+    }
+
+    /// Makes a directory and its parents. What a server says about one that exists differs, so its word counts only when
+    /// the directory is not there in the end.
+    fn make_directory(&mut self, directory: &str) -> Result<(), Trouble> {
+        let exists = |drop: &mut Self, path: &str| match drop.client.doing("stat", path, |client| client.stat(path)) {
+            Ok(_) => Ok(true),
+            Err(trouble) if trouble.is_lost() => Err(trouble),
+            Err(_) => Ok(false),
+        };
+        if directory.is_empty() || exists(self, directory)? {
+            return Ok(());
+        }
+        let ends = directory.char_indices().filter(|&(at, c)| c == '/' && at > 0).map(|(at, _)| at);
+        for end in ends.chain([directory.len()]) {
+            let path = &directory[..end];
+            let made = self.client.doing("make the directory", path, |client| client.mkdir(path));
+            match made {
+                Ok(()) => {}
+                Err(trouble) if trouble.is_lost() => return Err(trouble),
+                Err(trouble) if end == directory.len() && !exists(self, path)? => return Err(trouble),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! The requests of SFTP version 3, and OpenSSH's extensions of it, one method each.
+//!
+//! Paths are UTF-8, as every server of today takes them. A refusal is a [`Failure::Refused`] with the server's status.
+
+use super::answer::{Answer, Attributes, Entry, Status};
+use super::client::{Client, Failure, Handle, Wire};
+use super::packet::{Body, Request, code, kind};
+
+/// A server's own limits, by `limits@openssh.com`; 0 is "not limited".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerLimits {
+    pub packet_bytes: u64,
+    pub read_bytes: u64,
+    pub write_bytes: u64,
+    pub open_handles: u64,
+}
+
+impl<W: Wire> Client<W> {
+    fn ask(&mut self, kind: u8, fill: impl FnOnce(&mut Request)) -> Result<Answer, Failure> {
+        let (ticket, request) = self.begin(kind);
+        fill(request);
+        self.post(ticket)?;
+        self.answer(ticket)
+    }
+
+    fn ask_done(&mut self, kind: u8, fill: impl FnOnce(&mut Request)) -> Result<(), Failure> {
+        let answer = self.ask(kind, fill)?;
+        self.done(answer)
+    }
+
+    pub(super) fn done(&mut self, answer: Answer) -> Result<(), Failure> {
+        match answer {
+            Answer::Status(Status { code: code::OK, .. }) => Ok(()),
+            other => self.refused(other),
+        }
+    }
+
+    /// The failure that an answer of another kind than expected stands for.
+    pub(super) fn refused<T>(&mut self, answer: Answer) -> Result<T, Failure> {
+        match answer {
+            Answer::Status(status) if status.code != code::OK => Err(Failure::Refused(status)),
+            _ => self.lost("the server breaks the protocol: an answer does not fit its request".to_owned()),
+        }
+    }
+
+    fn ask_handle(&mut self, kind: u8, fill: impl FnOnce(&mut Request)) -> Result<Handle, Failure> {
+        match self.ask(kind, fill)? {
+            Answer::Handle(handle) => Ok(Handle(handle)),
+            other => self.refused(other),
+        }
+    }
+
+    fn ask_attributes(&mut self, kind: u8, of: &[u8]) -> Result<Attributes, Failure> {
+        match self.ask(kind, |request| _ = request.string(of))? {
+            Answer::Attributes(attributes) => Ok(attributes),
+            other => self.refused(other),
+        }
+    }
+
+    /// `how` is made of `packet::open`.
+    pub fn open(&mut self, path: &str, how: u32) -> Result<Handle, Failure> {
+        self.ask_handle(kind::OPEN, |request| _ = request.string(path.as_bytes()).u32(how).no_attributes())
+    }
+
+    pub fn close(&mut self, handle: &Handle) -> Result<(), Failure> {
+        self.ask_done(kind::CLOSE, |request| _ = request.string(&handle.0))
+    }
+
+    pub fn fstat(&mut self, handle: &Handle) -> Result<Attributes, Failure> {
+        self.ask_attributes(kind::FSTAT, &handle.0)
+    }
+
+    /// What lies at `path`, a symbolic link itself.
+    pub fn lstat(&mut self, path: &str) -> Result<Attributes, Failure> {
+        self.ask_attributes(kind::LSTAT, path.as_bytes())
+    }
+
+    /// What lies at `path`, symbolic links followed.
+    pub fn stat(&mut self, path: &str) -> Result<Attributes, Failure> {
+        self.ask_attributes(kind::STAT, path.as_bytes())
+    }
+
+    pub fn set_mode(&mut self, path: &str, mode: u32) -> Result<(), Failure> {
+        self.ask_done(kind::SETSTAT, |request| _ = request.string(path.as_bytes()).permissions(mode))
+    }
+
+    pub fn set_mode_of(&mut self, handle: &Handle, mode: u32) -> Result<(), Failure> {
+        self.ask_done(kind::FSETSTAT, |request| _ = request.string(&handle.0).permissions(mode))
+    }
+
+    pub fn remove(&mut self, path: &str) -> Result<(), Failure> {
+        self.ask_done(kind::REMOVE, |request| _ = request.string(path.as_bytes()))
+    }
+
+    pub fn mkdir(&mut self, path: &str) -> Result<(), Failure> {
+        self.ask_done(kind::MKDIR, |request| _ = request.string(path.as_bytes()).no_attributes())
+    }
+
+    /// Version 3's rename. What it does to an existing target is up to the server.
+    pub fn rename(&mut self, from: &str, to: &str) -> Result<(), Failure> {
+        self.ask_done(kind::RENAME, |request| _ = request.string(from.as_bytes()).string(to.as_bytes()))
+    }
+
+    /// `posix-rename@openssh.com`: takes the target's place at once. Only where it is offered.
+    pub fn posix_rename(&mut self, from: &str, to: &str) -> Result<(), Failure> {
+        self.ask_done(kind::EXTENDED, |request| {
+            request.string(b"posix-rename@openssh.com").string(from.as_bytes()).string(to.as_bytes());
+        })
+    }
+
+    /// `fsync@openssh.com`. Only where it is offered.
+    pub fn fsync(&mut self, handle: &Handle) -> Result<(), Failure> {
+        self.ask_done(kind::EXTENDED, |request| _ = request.string(b"fsync@openssh.com").string(&handle.0))
+    }
+
+    /// `limits@openssh.com`. Only where it is offered.
+    pub fn limits(&mut self) -> Result<ServerLimits, Failure> {
+        let bytes = match self.ask(kind::EXTENDED, |request| _ = request.string(b"limits@openssh.com"))? {
+            Answer::Extended(bytes) => bytes,
+            other => return self.refused(other),
+        };
+        let mut body = Body(&bytes);
+        let mut number = || body.u64().unwrap_or(0);
+        Ok(ServerLimits { packet_bytes: number(), read_bytes: number(), write_bytes: number(), open_handles: number() })
+    }
+
+    /// The absolute path that `path` stands for; `.` is where sign-in leads.
+    pub fn realpath(&mut self, path: &str) -> Result<String, Failure> {
+        match self.ask(kind::REALPATH, |request| _ = request.string(path.as_bytes()))? {
+            Answer::Names(entries) if entries.len() == 1 => Ok(String::from_utf8_lossy(&entries[0].name).into_owned()),
+            other => self.refused(other),
+        }
+    }
+
+    /// The names of a directory, `.` and `..` among them, at most `most`.
+    pub fn list(&mut self, directory: &str, most: usize) -> Result<Vec<Entry>, Failure> {
+        let handle = self.ask_handle(kind::OPENDIR, |request| _ = request.string(directory.as_bytes()))?;
+        let mut listed = Vec::new();
+        while listed.len() < most {
+            match self.ask(kind::READDIR, |request| _ = request.string(&handle.0))? {
+                Answer::Names(entries) if !entries.is_empty() => listed.extend(entries),
+                Answer::Names(_) | Answer::Status(Status { code: code::EOF, .. }) => break,
+                other => {
+                    let failure = self.refused(other);
+                    self.close(&handle)?;
+                    return failure;
+                }
+            }
+        }
+        self.close(&handle)?;
+        listed.truncate(most);
+        Ok(listed)
+    }
+}

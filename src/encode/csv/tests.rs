@@ -1,0 +1,127 @@
+use proptest::prelude::*;
+
+use sha2::Digest;
+
+use super::*;
+
+const PLAIN: CsvDialect = CsvDialect {
+    delimiter: b',',
+    quote: QuoteStyle::Necessary,
+    line_end: LineEnd::Lf,
+    header: true,
+    bom: false,
+    formula_guard: false,
+};
+
+fn encode(dialect: &CsvDialect, columns: &[&str], rows: &[Vec<String>]) -> (Vec<u8>, Artifact) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("artifact");
+    let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+    let mut file = CsvFile::create(&path, "a.csv", dialect, &columns).unwrap();
+    for row in rows {
+        file.rows += 1;
+        file.record(row.iter().map(|cell| Cell { bytes: cell.as_bytes(), is_plain: false })).unwrap();
+    }
+    let artifact = file.finish().unwrap();
+    assert!(!folder.path().join("artifact.part").exists());
+    (std::fs::read(path).unwrap(), artifact)
+}
+
+fn check(dialect: &CsvDialect, cells: &[&str], expected: &str) {
+    let row: Vec<String> = cells.iter().map(|cell| (*cell).to_owned()).collect();
+    let columns: Vec<&str> = ["a", "b", "c"][..cells.len()].to_vec();
+    let (bytes, _) = encode(dialect, &columns, &[row]);
+    assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+}
+
+#[test]
+fn dialects() {
+    check(&PLAIN, &["1", "x,y", "say \"hi\""], "a,b,c\n1,\"x,y\",\"say \"\"hi\"\"\"\n");
+    check(&PLAIN, &["", "\r", "\n"], "a,b,c\n,\"\r\",\"\n\"\n");
+    check(&PLAIN, &[""], "a\n\"\"\n");
+    check(&CsvDialect { delimiter: b'|', ..PLAIN }, &["x,y", "x|y"], "a|b\nx,y|\"x|y\"\n");
+    check(&CsvDialect { quote: QuoteStyle::Always, ..PLAIN }, &["", "1"], "\"a\",\"b\"\n\"\",\"1\"\n");
+    check(&CsvDialect { line_end: LineEnd::CrLf, bom: true, ..PLAIN }, &["1"], "\u{feff}a\r\n1\r\n");
+    check(&CsvDialect { header: false, ..PLAIN }, &["1"], "1\n");
+}
+
+#[test]
+fn formulas_are_guarded_and_numbers_are_not() {
+    let guarded = CsvDialect { formula_guard: true, header: false, ..PLAIN };
+    for (cell, shown) in [
+        ("=1+1", "'=1+1"),
+        ("@x", "'@x"),
+        ("\tx", "'\tx"),
+        ("-x", "'-x"),
+        ("+49 170", "'+49 170"),
+        ("-5", "-5"),
+        ("+3.2", "+3.2"),
+        ("-.5", "-.5"),
+        ("-5.", "'-5."),
+        ("-1.2.3", "'-1.2.3"),
+        ("-", "'-"),
+        ("--5", "'--5"),
+        ("x=1", "x=1"),
+    ] {
+        check(&guarded, &[cell, "y"], &format!("{shown},y\n"));
+    }
+    check(&guarded, &["=\"a\"", "\rx"], "\"'=\"\"a\"\"\",\"'\rx\"\n");
+}
+
+#[test]
+fn the_artifact_says_what_lies_there() {
+    let rows = vec![vec!["1".to_owned(), "x".repeat(600_000)]; 3];
+    let (bytes, artifact) = encode(&PLAIN, &["a", "b"], &rows);
+    let digest = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!((artifact.bytes, artifact.sha256, artifact.rows), (bytes.len() as u64, digest, 3));
+    assert_eq!(artifact.name, "a.csv");
+}
+
+#[test]
+fn an_unfinished_file_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("artifact");
+    let file = CsvFile::create(&path, "a.csv", &PLAIN, &["a".to_owned()]).unwrap();
+    assert!(folder.path().join("artifact.part").exists());
+    drop(file);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(CsvFile::create(&folder.path().join("no/such"), "a.csv", &PLAIN, &[]).is_err());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("artifact");
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("artifact.part")).unwrap();
+    let mut file = CsvFile::create(&path, "a.csv", &PLAIN, &["a".to_owned()]).unwrap();
+    let cell = "x".repeat(300_000);
+    let mut wrote = Ok(());
+    for _ in 0..10 {
+        wrote = wrote.and_then(|()| file.record([Cell { bytes: cell.as_bytes(), is_plain: false }].into_iter()));
+    }
+    let error = wrote.and_then(|()| file.finish().map(drop)).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    assert!(!path.exists());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    /// What is written reads back, by a reader that is not ours.
+    #[test]
+    fn cells_read_back(
+        rows in prop::collection::vec(prop::collection::vec("[ -~é\r\n\t\"|;]{0,12}", 3), 0..12),
+        delimiter in prop::sample::select(b",;|\t".to_vec()),
+        always in any::<bool>(),
+        crlf in any::<bool>(),
+    ) {
+        let quote = if always { QuoteStyle::Always } else { QuoteStyle::Necessary };
+        let line_end = if crlf { LineEnd::CrLf } else { LineEnd::Lf };
+        let dialect = CsvDialect { delimiter, quote, line_end, ..PLAIN };
+        let (bytes, artifact) = encode(&dialect, &["a", "b", "c"], &rows);
+        let mut reader = ::csv::ReaderBuilder::new().delimiter(delimiter).from_reader(bytes.as_slice());
+        let read: Vec<Vec<String>> = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+        prop_assert_eq!(artifact.rows, rows.len() as u64);
+        prop_assert_eq!(read, rows);
+    }
+}

@@ -1,0 +1,71 @@
+use super::*;
+
+fn slot() -> Slot {
+    let at: Timestamp = "2026-11-23T04:30:00Z".parse().unwrap();
+    Slot::new("completions", at, TimeZone::get("America/New_York").unwrap())
+}
+
+fn name(template: &str) -> String {
+    NameTemplate::parse(template).unwrap().render(&slot()).unwrap_or_else(|error| error.to_string())
+}
+
+fn problem(template: &str) -> String {
+    let problem = NameTemplate::parse(template).unwrap_err();
+    format!("{problem} | {}", &template[problem.offset..problem.offset + problem.len])
+}
+
+#[test]
+fn names_render_on_the_pipelines_clocks() {
+    assert_eq!(name("{pipeline}_{slot:%Y%m%d}.csv"), "completions_20261122.csv");
+    assert_eq!(name("{slot:%Y-%m-%dT%H%M%S}_{run}.csv"), format!("2026-11-22T233000_{}.csv", slot().run_id()));
+    assert_eq!(name("a{{b}}.csv"), "a{b}.csv");
+    assert_eq!(name("é.csv"), "é.csv");
+    let done = NameTemplate::parse("{name}.done").unwrap();
+    assert_eq!(done.render_done("a.csv").unwrap(), "a.csv.done");
+    assert!(done.uses_name() && !done.uses_slot());
+    assert!(NameTemplate::parse("{run}").unwrap().uses_slot());
+    assert!(NameTemplate::parse("{slot:%Y}").unwrap().uses_slot());
+    assert!(!NameTemplate::parse("{pipeline}.csv").unwrap().uses_slot());
+}
+
+#[test]
+fn what_is_no_name_is_refused_when_it_is_known() {
+    let shown: Vec<_> = [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "a\\b",
+        "a\nb",
+        "a\0",
+        "{slto:%Y}",
+        "{slot}",
+        "{slot:}",
+        "{slot:%Y/%m}",
+        "{slot:%!}",
+        "{rows}",
+        "{run:x}",
+        "{",
+        "a}",
+        "{nope}",
+    ]
+    .map(problem)
+    .to_vec();
+    insta::assert_snapshot!(shown.join("\n"));
+    assert!(name("{name}.csv").contains("done files only"));
+    let done = NameTemplate::parse("{slot:%Y}").unwrap().render_done("a");
+    assert!(done.unwrap_err().to_string().contains("made of {name} and text"));
+}
+
+#[test]
+fn the_longest_name_has_200_bytes() {
+    let longest = "x".repeat(NAME_BYTES_MAX);
+    assert_eq!(name(&longest), longest);
+    assert!(NameTemplate::parse(&format!("{longest}x")).is_err());
+    let template = format!("{}{{slot:%Y}}", &longest[..NAME_BYTES_MAX - 4]);
+    assert_eq!(name(&template).len(), NAME_BYTES_MAX);
+    assert!(name(&format!("x{template}")).contains("at most 200 bytes"));
+    // A pipeline's stem is the operator's, and may be anything.
+    let odd = Slot { pipeline: "..".to_owned(), ..slot() };
+    assert!(NameTemplate::parse("{pipeline}").unwrap().render(&odd).is_err());
+}

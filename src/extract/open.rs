@@ -1,0 +1,219 @@
+//! An [`Extract`] → its CSV bytes, inflated on the way, with size and CRC checked at the end.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use flate2::Crc;
+use flate2::bufread::DeflateDecoder;
+use sha2::{Digest, Sha256};
+
+use super::sniff::{self, Packed};
+use super::{Extract, Form};
+use crate::settings::Limits;
+
+/// Bytes read from the disk at once.
+const READ_BYTES: usize = 256 << 10;
+
+impl Extract {
+    /// The CSV's bytes. They end with an error where the ZIP is damaged, and where more than `limits.extract_bytes`
+    /// come out: a reader that saw the end without an error has seen every byte.
+    ///
+    /// # Errors
+    /// The file is gone, is not as long as it was, or is not the ZIP that it was.
+    pub fn open(&self, limits: &Limits) -> io::Result<Box<dyn Read + Send>> {
+        let mut file = File::open(&self.path).map_err(|error| named(&self.path, &error))?;
+        let bytes = file.metadata()?.len();
+        if bytes != self.bytes {
+            return Err(damaged(&self.path, &format!("it has {bytes} bytes, not the {} that were saved", self.bytes)));
+        }
+        let name = self.path.display().to_string();
+        let limit = limits.extract_bytes;
+        if self.form == Form::Csv {
+            return Ok(Box::new(Bounded { inner: BufReader::with_capacity(READ_BYTES, file), read: 0, limit, name }));
+        }
+        let packed = sniff::packed_csv(&mut file, limits).map_err(|fault| damaged(&self.path, &fault.to_string()))?;
+        file.seek(SeekFrom::Start(packed.at))?;
+        let body = BufReader::with_capacity(READ_BYTES, file.take(packed.compressed));
+        let inner: Box<dyn Read + Send> =
+            if packed.deflated { Box::new(DeflateDecoder::new(body)) } else { Box::new(body) };
+        let checked = Checked { inner, crc: Crc::new(), packed, name: name.clone() };
+        Ok(Box::new(Bounded { inner: checked, read: 0, limit, name }))
+    }
+
+    /// Whether the file on disk is still the one that was saved, by size and SHA-256. Reads all of it.
+    pub fn is_intact(&self) -> bool {
+        let Ok(mut file) = File::open(&self.path) else { return false };
+        if !file.metadata().is_ok_and(|facts| facts.len() == self.bytes) {
+            return false;
+        }
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return hex(&hash.finalize()) == self.sha256,
+                Ok(read) => hash.update(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot open the extract {}: {error}", path.display()))
+}
+
+fn damaged(path: &Path, how: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the extract {} is damaged: {how}", path.display()))
+}
+
+/// Refuses to give more than `limit` bytes.
+struct Bounded<R> {
+    inner: R,
+    read: u64,
+    limit: u64,
+    name: String,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.read += read as u64;
+        if self.read > self.limit {
+            let what = format!("the extract {} unpacks to more than limits.extract_bytes ({})", self.name, self.limit);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        Ok(read)
+    }
+}
+
+/// Compares what came out of a ZIP entry with what its directory promised.
+struct Checked {
+    inner: Box<dyn Read + Send>,
+    crc: Crc,
+    packed: Packed,
+    name: String,
+}
+
+impl Checked {
+    fn fault(&self, how: &str) -> io::Error {
+        damaged(Path::new(&self.name), how)
+    }
+}
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let read = match self.inner.read(buffer) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => return Err(self.fault(&format!("its ZIP cannot be inflated ({error})"))),
+        };
+        self.crc.update(&buffer[..read]);
+        // `Crc::amount` wraps at 4 GiB, and so may the size of an entry: compare what is left instead.
+        match self.packed.size.checked_sub(read as u64) {
+            Some(left) => self.packed.size = left,
+            None => return Err(self.fault("its CSV is longer than its ZIP says")),
+        }
+        if read == 0 && self.packed.size > 0 {
+            return Err(self.fault(&format!("its CSV ends {} bytes early", self.packed.size)));
+        }
+        if read == 0 && self.crc.sum() != self.packed.crc {
+            return Err(self.fault("its CSV does not have the CRC that its ZIP states"));
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use zip::write::SimpleFileOptions;
+    use zip::{CompressionMethod, ZipWriter};
+
+    use super::*;
+
+    const CSV: &[u8] = b"id,name\n007,Ann\n008,Bob\n";
+
+    fn packed(method: CompressionMethod) -> Vec<u8> {
+        let mut zip = ZipWriter::new(io::Cursor::new(Vec::new()));
+        zip.start_file("r.csv", SimpleFileOptions::default().compression_method(method)).unwrap();
+        zip.write_all(CSV).unwrap();
+        zip.finish().unwrap().into_inner()
+    }
+
+    /// What comes of reading `bytes` as a ZIP, in reads of `step` bytes.
+    fn read(bytes: &[u8], limits: Limits, step: usize) -> Result<Vec<u8>, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("extract.zip");
+        std::fs::write(&path, bytes).unwrap();
+        let sha256 = hex(&Sha256::digest(bytes));
+        let extract = Extract { path, form: Form::Zip, bytes: bytes.len() as u64, sha256 };
+        assert!(extract.is_intact());
+        let mut reader = extract.open(&limits).map_err(|error| error.to_string())?;
+        let mut csv = Vec::new();
+        let mut buffer = vec![0; step];
+        loop {
+            match reader.read(&mut buffer).map_err(|error| error.to_string())? {
+                0 => return Ok(csv),
+                read => csv.extend_from_slice(&buffer[..read]),
+            }
+        }
+    }
+
+    /// `bytes` with those after each `mark` at `offset` replaced.
+    fn patched(mut bytes: Vec<u8>, mark: &[u8], offset: usize, with: &[u8]) -> Vec<u8> {
+        let places: Vec<usize> = memchr::memmem::find_iter(&bytes, mark).collect();
+        assert!(!places.is_empty());
+        for place in places {
+            bytes[place + offset..place + offset + with.len()].copy_from_slice(with);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_whole_zip_is_read_whole() {
+        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+            for step in [1, 7, 4096] {
+                assert_eq!(read(&packed(method), Limits::default(), step).as_deref(), Ok(CSV), "{method:?} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_damage_is_an_error_and_none_is_a_shorter_csv() {
+        // Offsets in the central directory: APPNOTE.TXT 4.3.12.
+        let directory = b"PK\x01\x02".as_slice();
+        let (stored, deflated) = (packed(CompressionMethod::Stored), packed(CompressionMethod::Deflated));
+        let size = |change: i64| u32::try_from(CSV.len() as i64 + change).unwrap().to_le_bytes();
+        for (bytes, expected) in [
+            (patched(stored.clone(), b"007", 0, b"707"), "CRC"),
+            (patched(stored.clone(), directory, 16, b"\0\0\0\0"), "CRC"),
+            (patched(deflated.clone(), directory, 24, &size(1)), "ends 1 bytes early"),
+            (patched(deflated.clone(), directory, 24, &size(-1)), "longer than its ZIP says"),
+            (patched(deflated.clone(), directory, 20, &4u32.to_le_bytes()), "damaged"),
+            (deflated[..deflated.len() - 30].to_vec(), "cut short or damaged"),
+            (patched(deflated, directory, 10, &12u16.to_le_bytes()), "packed by"),
+        ] {
+            let told = read(&bytes, Limits::default(), 4096).expect_err(expected);
+            assert!(told.contains(expected), "{expected}: {told}");
+        }
+    }
+
+    #[test]
+    fn the_limit_holds_while_inflating() {
+        let bytes = packed(CompressionMethod::Deflated);
+        let limits = |extract_bytes| Limits { extract_bytes, ..Limits::default() };
+        assert!(read(&bytes, limits(CSV.len() as u64), 5).is_ok());
+        assert!(read(&bytes, limits(CSV.len() as u64 - 1), 5).unwrap_err().contains("limits.extract_bytes"));
+    }
+}

@@ -1,0 +1,252 @@
+//! A file that was brought → what it is, by its bytes: a CSV, a ZIP with one CSV, or what else it is instead.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use zip::{CompressionMethod, ZipArchive};
+
+use super::Form;
+use crate::settings::Limits;
+
+/// Bytes looked at to tell the forms apart.
+const HEAD_BYTES: u64 = 64 << 10;
+/// A CSV may shrink to this part of its size; what claims to shrink further is taken for a bomb. Learning data shrinks
+/// to about a tenth, one repeated row to a 200th.
+const RATIO_MAX: u64 = 500;
+/// Below this a ratio says nothing.
+const RATIO_FROM_BYTES: u64 = 16 << 20;
+
+/// Why a file is not an extract.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfit {
+    /// Bringing it again may help.
+    #[error("{0}")]
+    Damaged(String),
+    /// It is whole, and not what was asked for.
+    #[error("{what}")]
+    Wrong { what: String, hint: Option<&'static str> },
+    #[error("cannot read it: {0}")]
+    Io(#[from] io::Error),
+}
+
+fn wrong(what: impl Into<String>, hint: &'static str) -> Unfit {
+    Unfit::Wrong { what: what.into(), hint: Some(hint) }
+}
+
+/// Where the one CSV lies in a ZIP.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed {
+    /// Offset of its first compressed byte.
+    pub at: u64,
+    pub compressed: u64,
+    /// Bytes when unpacked, as the directory states them.
+    pub size: u64,
+    pub crc: u32,
+    /// Else stored.
+    pub deflated: bool,
+}
+
+/// Tells what lies in `file`.
+///
+/// # Errors
+/// It is neither a CSV nor a ZIP with exactly one CSV within the limits.
+pub(super) fn form(file: &mut File, limits: &Limits) -> Result<Form, Unfit> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut head = Vec::new();
+    file.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
+    if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || head.starts_with(b"PK\x07\x08") {
+        packed_csv(file, limits)?;
+        return Ok(Form::Zip);
+    }
+    bare(&head)?;
+    let bytes = file.metadata()?.len();
+    if bytes > limits.extract_bytes {
+        return Err(wrong(
+            format!("the CSV has {bytes} bytes, more than limits.extract_bytes ({})", limits.extract_bytes),
+            "narrow the report, or raise limits.extract_bytes",
+        ));
+    }
+    Ok(Form::Csv)
+}
+
+/// Refuses beginnings that no CSV has.
+fn bare(head: &[u8]) -> Result<(), Unfit> {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    if text.is_empty() {
+        return Err(wrong("the body is empty", "open the report in Docebo and export it once by hand"));
+    }
+    let begins = |word: &[u8]| text.len() >= word.len() && text[..word.len()].eq_ignore_ascii_case(word);
+    if begins(b"<!doctype") || begins(b"<html") || begins(b"<?xml") {
+        return Err(wrong(
+            "the body is a web page, not a report",
+            "the account may lack the right to export reports, or the address in the settings is not the platform's",
+        ));
+    }
+    if begins(b"{") || begins(b"[{") {
+        let said = super::docebo::refusal::words(&String::from_utf8_lossy(text)).unwrap_or_else(|| "no words".into());
+        return Err(wrong(format!("the body is JSON, not a report: {said}"), "the report was not exported; try later"));
+    }
+    if head.starts_with(b"\x1f\x8b") {
+        return Err(wrong("the body is gzip, not CSV or ZIP", "something between here and Docebo compresses answers"));
+    }
+    if head.contains(&0) {
+        return Err(wrong("the body is binary or UTF-16, not a UTF-8 CSV", "export the report as CSV"));
+    }
+    Ok(())
+}
+
+/// Finds the one CSV of a ZIP, from its central directory; nothing is inflated.
+///
+/// # Errors
+/// The ZIP is cut short or damaged, or holds something else than exactly one CSV that is neither encrypted, nor packed
+/// by a method not supported, nor larger than `limits.extract_bytes`.
+pub(super) fn packed_csv(file: &mut File, limits: &Limits) -> Result<Packed, Unfit> {
+    let damaged = |error: zip::result::ZipError| Unfit::Damaged(format!("the ZIP is cut short or damaged ({error})"));
+    file.seek(SeekFrom::Start(0))?;
+    let mut archive = ZipArchive::new(BufReader::new(&mut *file)).map_err(damaged)?;
+    let mut csvs = Vec::new();
+    let mut others = Vec::new();
+    for index in 0..archive.len() {
+        let entry = archive.by_index_data(index).map_err(damaged)?;
+        let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
+        let leaf = name.rsplit('/').next().unwrap_or(&name);
+        if name == "[Content_Types].xml" {
+            return Err(wrong("the body is an XLSX workbook, not a CSV", "export the report as CSV"));
+        }
+        // macOS adds its resource forks beside every file.
+        if entry.is_dir() || name.starts_with("__MACOSX/") || leaf.starts_with("._") {
+            continue;
+        }
+        let is_csv = leaf.len() > 4 && leaf[leaf.len().saturating_sub(4)..].eq_ignore_ascii_case(".csv");
+        if is_csv { csvs.push((index, name)) } else { others.push(name) }
+    }
+    match csvs.as_slice() {
+        [] if others.is_empty() => {
+            return Err(wrong("the ZIP is empty", "open the report in Docebo and export it once by hand"));
+        }
+        [] => return Err(wrong(format!("the ZIP holds no CSV, only {}", list(&others)), "export the report as CSV")),
+        [_] => {}
+        [..] => {
+            let names: Vec<String> = csvs.into_iter().map(|(_, name)| name).collect();
+            return Err(wrong(
+                format!("the ZIP holds {} CSVs, not one: {}", names.len(), list(&names)),
+                "which one is meant cannot be known: split the report in Docebo",
+            ));
+        }
+    }
+    let (index, name) = &csvs[0];
+    let entry = archive.by_index_raw(*index).map_err(damaged)?;
+    if entry.encrypted() {
+        return Err(wrong(format!("{name:?} in the ZIP is encrypted"), "turn off the report's password in Docebo"));
+    }
+    let deflated = match entry.compression() {
+        CompressionMethod::Stored => false,
+        CompressionMethod::Deflated => true,
+        other => {
+            return Err(wrong(
+                format!("{name:?} in the ZIP is packed by {other:?}"),
+                "only stored and deflate are read",
+            ));
+        }
+    };
+    let packed = Packed {
+        at: entry.data_start().ok_or_else(|| Unfit::Damaged("the ZIP has no place for its CSV".into()))?,
+        compressed: entry.compressed_size(),
+        size: entry.size(),
+        crc: entry.crc32(),
+        deflated,
+    };
+    drop(entry);
+    drop(archive);
+    within(name, packed, file.metadata()?.len(), limits)?;
+    Ok(packed)
+}
+
+fn within(name: &str, packed: Packed, bytes: u64, limits: &Limits) -> Result<(), Unfit> {
+    if packed.at.saturating_add(packed.compressed) > bytes {
+        return Err(Unfit::Damaged("the ZIP is cut short".into()));
+    }
+    if packed.size > limits.extract_bytes {
+        let what = format!(
+            "{name:?} unpacks to {} bytes, more than limits.extract_bytes ({})",
+            packed.size, limits.extract_bytes
+        );
+        return Err(wrong(what, "narrow the report, or raise limits.extract_bytes"));
+    }
+    if packed.size > RATIO_FROM_BYTES && packed.size / packed.compressed.max(1) > RATIO_MAX {
+        let what = format!("{name:?} claims to unpack {} bytes to {}: a ZIP bomb", packed.compressed, packed.size);
+        return Err(wrong(what, "no report shrinks that far: look at what the platform sends"));
+    }
+    Ok(())
+}
+
+/// At most three names.
+fn list(names: &[String]) -> String {
+    let shown = names.iter().take(3).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    if names.len() > 3 { format!("{shown} and {} more", names.len() - 3) } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn sniffed(bytes: &[u8]) -> String {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        match form(&mut file, &Limits::default()) {
+            Ok(form) => format!("{form:?}"),
+            Err(unfit) => unfit.to_string(),
+        }
+    }
+
+    #[test]
+    fn bytes_tell_what_a_body_is() {
+        for (bytes, expected) in [
+            (b"a,b\n1,2\n".as_slice(), "Csv"),
+            (b"\xef\xbb\xbfa,b\r\n", "Csv"),
+            ("Ünïcode,заголовок\n".as_bytes(), "Csv"),
+            (b"a", "Csv"),
+            (b"", "is empty"),
+            (b" \r\n\t", "is empty"),
+            (b"\xef\xbb\xbf", "is empty"),
+            (b"\n  <!DocType HTML><html>", "a web page"),
+            (b"\xef\xbb\xbf<html>", "a web page"),
+            (b"{\"message\":[\"not yet\",\"sorry\"]}", "JSON, not a report: not yet; sorry"),
+            (b"{ broken", "JSON, not a report: no words"),
+            (b"\x1f\x8b\x08", "gzip"),
+            (b"\xff\xfea\0,\0", "UTF-16"),
+            (b"PK\x03\x04 and nothing more", "cut short or damaged"),
+            (b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "the ZIP is empty"),
+        ] {
+            let told = sniffed(bytes);
+            assert!(told.contains(expected), "{:?}: {told}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn names_of_many_are_shortened() {
+        let names: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).into();
+        assert_eq!(
+            (list(&names[..3]), list(&names)),
+            (r#""a", "b", "c""#.into(), r#""a", "b", "c" and 2 more"#.into())
+        );
+    }
+
+    #[test]
+    fn sizes_are_refused_beyond_their_edge() {
+        let limits = Limits { extract_bytes: 100 << 20, ..Limits::default() };
+        let told = |size: u64, compressed: u64, bytes: u64| {
+            within("r.csv", Packed { at: 40, compressed, size, crc: 0, deflated: true }, bytes, &limits).is_ok()
+        };
+        assert!(told(100 << 20, 10 << 20, 40 + (10 << 20)));
+        assert!(!told((100 << 20) + 1, 10 << 20, 40 + (10 << 20)), "over limits.extract_bytes");
+        assert!(!told(100 << 20, 10 << 20, 39 + (10 << 20)), "cut short");
+        assert!(told(RATIO_FROM_BYTES, 1, 100), "small enough whatever the ratio");
+        assert!(!told(RATIO_FROM_BYTES + 1, 1, 100), "a bomb");
+        assert!(told(50_000 * RATIO_MAX, 50_000, 60_000));
+        assert!(!told(50_000 * (RATIO_MAX + 1), 50_000, 60_000), "a bomb");
+        assert!(!told(1, u64::MAX, 100), "no overflow");
+    }
+}

@@ -1,0 +1,241 @@
+//! What is read.
+
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::record::{Attempt, Delivery, Event, Run, StoredReceipt};
+use super::state::{DeliveryState, RunState};
+use super::{Ledger, LedgerError};
+
+/// Which runs to list; what is `None` does not narrow.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    pub pipeline: Option<String>,
+    pub state: Option<RunState>,
+    /// Slots at this moment or later, milliseconds since the epoch.
+    pub since_ms: Option<i64>,
+    pub limit: u32,
+}
+
+/// The newest run of one pipeline, and when it last delivered.
+#[derive(Clone, Debug)]
+pub struct Newest {
+    pub run: Run,
+    pub delivered_ms: Option<i64>,
+}
+
+const RUN_COLUMNS: &str = "id, pipeline, slot_ms, slot, state, reason, released_by, rejected_by, plan_digest, ticket, extract_json, \
+                           rows_json, artifact_json, entered_ms, updated_ms";
+
+fn read(operation: &'static str) -> impl FnOnce(sqlx::Error) -> LedgerError {
+    move |source| LedgerError::Sql { operation, source }
+}
+
+fn text(sql: String) -> sqlx::AssertSqlSafe<String> {
+    // Put together from constants of this file alone; values are bound.
+    sqlx::AssertSqlSafe(sql)
+}
+
+impl Ledger {
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn run(&self, id: &str) -> Result<Option<Run>, LedgerError> {
+        sqlx::query(text(format!("SELECT {RUN_COLUMNS} FROM runs WHERE id = $1")))
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(read("read a run"))?
+            .as_ref()
+            .map(run_from)
+            .transpose()
+    }
+
+    /// The runs whose id begins with `prefix`, at most two: enough to tell "none", "this one" and "not clear".
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn runs_by_prefix(&self, prefix: &str) -> Result<Vec<Run>, LedgerError> {
+        sqlx::query(text(format!("SELECT {RUN_COLUMNS} FROM runs WHERE SUBSTR(id, 1, $1) = $2 ORDER BY id LIMIT 2")))
+            .bind(i64::try_from(prefix.len()).unwrap_or(i64::MAX))
+            .bind(prefix)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(read("look a run up"))?
+            .iter()
+            .map(run_from)
+            .collect()
+    }
+
+    /// Newest slot first.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, LedgerError> {
+        sqlx::query(text(format!(
+            "SELECT {RUN_COLUMNS} FROM runs WHERE ($1 = '' OR pipeline = $1) AND ($2 = '' OR state = $2) \
+             AND slot_ms >= $3 ORDER BY slot_ms DESC, id LIMIT $4"
+        )))
+        .bind(filter.pipeline.as_deref().unwrap_or_default())
+        .bind(filter.state.map(RunState::name).unwrap_or_default())
+        .bind(filter.since_ms.unwrap_or(i64::MIN))
+        .bind(i64::from(filter.limit))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(read("list the runs"))?
+        .iter()
+        .map(run_from)
+        .collect()
+    }
+
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn newest(&self, pipeline: &str) -> Result<Option<Newest>, LedgerError> {
+        let filter = RunFilter { pipeline: Some(pipeline.to_owned()), limit: 1, ..RunFilter::default() };
+        let Some(run) = self.runs(&filter).await?.pop() else { return Ok(None) };
+        let (delivered_ms,): (Option<i64>,) =
+            sqlx::query_as("SELECT CAST(MAX(updated_ms) AS BIGINT) FROM runs WHERE pipeline = $1 AND state = $2")
+                .bind(pipeline)
+                .bind(RunState::Delivered.name())
+                .fetch_one(&self.pool)
+                .await
+                .map_err(read("read the newest run"))?;
+        Ok(Some(Newest { run, delivered_ms }))
+    }
+
+    /// The run's deliveries by destination, with their receipts.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn deliveries(&self, run_id: &str) -> Result<Vec<Delivery>, LedgerError> {
+        sqlx::query(
+            "SELECT d.run_id, d.destination, d.required, d.state, d.reason, d.attempts, d.failures, d.since_ms, d.due_ms, \
+             d.intent_json, r.receipt_json, r.attempt, r.rows, r.started_ms, r.ended_ms \
+             FROM deliveries d LEFT JOIN receipts r ON r.run_id = d.run_id AND r.destination = d.destination \
+             WHERE d.run_id = $1 ORDER BY d.destination",
+        )
+        .bind(run_id)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(read("read the deliveries"))?
+        .iter()
+        .map(delivery_from)
+        .collect()
+    }
+
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn delivery(&self, run_id: &str, destination: &str) -> Result<Option<Delivery>, LedgerError> {
+        Ok(self.deliveries(run_id).await?.into_iter().find(|delivery| delivery.destination == destination))
+    }
+
+    /// In the order they were begun, by destination.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn attempts(&self, run_id: &str) -> Result<Vec<Attempt>, LedgerError> {
+        sqlx::query(
+            "SELECT destination, number, started_ms, ended_ms, verdict, reason FROM attempts WHERE run_id = $1 \
+             ORDER BY destination, number",
+        )
+        .bind(run_id)
+        .fetch_all(&self.pool)
+        .await
+        .and_then(|rows| {
+            let attempt = |row: &AnyRow| {
+                Ok(Attempt {
+                    destination: row.try_get("destination")?,
+                    number: u32::try_from(row.try_get::<i64, _>("number")?).unwrap_or(u32::MAX),
+                    started_ms: row.try_get("started_ms")?,
+                    ended_ms: row.try_get("ended_ms")?,
+                    verdict: row.try_get("verdict")?,
+                    reason: row.try_get("reason")?,
+                })
+            };
+            rows.iter().map(attempt).collect()
+        })
+        .map_err(read("read the attempts"))
+    }
+
+    /// The run's story, oldest first.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn events(&self, run_id: &str) -> Result<Vec<Event>, LedgerError> {
+        let rows: Vec<(i64, String, String)> =
+            sqlx::query_as("SELECT at_ms, what, detail FROM events WHERE run_id = $1 ORDER BY number")
+                .bind(run_id)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(read("read the story"))?;
+        Ok(rows.into_iter().map(|(at_ms, what, detail)| Event { at_ms, what, detail }).collect())
+    }
+}
+
+fn from_json<T: DeserializeOwned>(column: &str, text: Option<String>) -> Result<Option<T>, LedgerError> {
+    text.map(|text| {
+        serde_json::from_str(&text)
+            .map_err(|error| LedgerError::Unreadable { what: format!("{column} {text:?} ({error})") })
+    })
+    .transpose()
+}
+
+fn run_from(row: &AnyRow) -> Result<Run, LedgerError> {
+    let text = |name: &str| row.try_get::<String, _>(name).map_err(read("read a run"));
+    let optional = |name: &str| row.try_get::<Option<String>, _>(name).map_err(read("read a run"));
+    let number = |name: &str| row.try_get::<i64, _>(name).map_err(read("read a run"));
+    let (id, state) = (text("id")?, text("state")?);
+    let state = RunState::from_name(&state)
+        .ok_or_else(|| LedgerError::Unreadable { what: format!("the run state {state:?} of {id}") })?;
+    Ok(Run {
+        id,
+        pipeline: text("pipeline")?,
+        slot_ms: number("slot_ms")?,
+        slot: text("slot")?,
+        state,
+        reason: optional("reason")?,
+        released_by: optional("released_by")?,
+        rejected_by: optional("rejected_by")?,
+        plan_digest: text("plan_digest")?,
+        ticket: optional("ticket")?,
+        extract: from_json("extract", optional("extract_json")?)?,
+        rows: from_json("rows", optional("rows_json")?)?,
+        artifact: from_json("artifact", optional("artifact_json")?)?,
+        entered_ms: number("entered_ms")?,
+        updated_ms: number("updated_ms")?,
+    })
+}
+
+fn delivery_from(row: &AnyRow) -> Result<Delivery, LedgerError> {
+    let text = |name: &str| row.try_get::<String, _>(name).map_err(read("read a delivery"));
+    let maybe_text = |name: &str| row.try_get::<Option<String>, _>(name).map_err(read("read a delivery"));
+    let number = |name: &str| row.try_get::<i64, _>(name).map_err(read("read a delivery"));
+    let maybe_number = |name: &str| row.try_get::<Option<i64>, _>(name).map_err(read("read a delivery"));
+    let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+    let state = text("state")?;
+    let state = DeliveryState::from_name(&state)
+        .ok_or_else(|| LedgerError::Unreadable { what: format!("the delivery state {state:?}") })?;
+    let receipt = match from_json("receipt", maybe_text("receipt_json")?)? {
+        Some(receipt) => Some(StoredReceipt {
+            receipt,
+            attempt: count(number("attempt")?),
+            rows: u64::try_from(number("rows")?).unwrap_or_default(),
+            started_ms: number("started_ms")?,
+            ended_ms: number("ended_ms")?,
+        }),
+        None => None,
+    };
+    Ok(Delivery {
+        run_id: text("run_id")?,
+        destination: text("destination")?,
+        required: number("required")? != 0,
+        state,
+        reason: maybe_text("reason")?,
+        attempts: count(number("attempts")?),
+        failures: count(number("failures")?),
+        since_ms: maybe_number("since_ms")?,
+        due_ms: maybe_number("due_ms")?,
+        intent: from_json("intent", maybe_text("intent_json")?)?,
+        receipt,
+    })
+}

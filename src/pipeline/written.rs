@@ -1,0 +1,248 @@
+//! Texts of a pipeline file that have a grammar of their own: parsed where they stand, wrong ones pointed at exactly.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::file::{DeliverFile, ReportName};
+use super::problem::{Problem, did_you_mean};
+use super::read::{FromNode, Named, scalar};
+use super::tree::{Kind, Node, Origin};
+use crate::encode::name::NameTemplate;
+use crate::schedule::cron::Cron;
+use crate::transform::expr::Expr;
+
+macro_rules! text_schema {
+    ($Type:ty, $schema:tt) => {
+        impl JsonSchema for $Type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($Type).into()
+            }
+            fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+/// Reports what a parser of our own found wrong, where it found it.
+fn within(node: &Node, offset: usize, len: usize, what: String, hint: Option<String>) -> Problem {
+    Problem { hint, ..node.origin_within(offset, len).error(what) }
+}
+
+impl FromNode for Cron {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "a cron expression", problems)?;
+        Cron::parse(text)
+            .map_err(|problem| problems.push(within(node, problem.offset, problem.len, problem.what, problem.hint)))
+            .ok()
+    }
+}
+
+/// An SQL scalar expression.
+pub struct Expression {
+    pub expr: Expr,
+    /// Where each of its columns and secrets can be pointed at: its node.
+    pub node: Node,
+}
+
+text_schema!(Expression, {"type": "string"});
+
+impl FromNode for Expression {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "an expression", problems)?;
+        Expr::parse(text)
+            .map(|expr| Expression { expr, node: node.clone() })
+            .map_err(|problem| problems.push(within(node, problem.offset, problem.len, problem.what, problem.hint)))
+            .ok()
+    }
+}
+
+impl Expression {
+    /// Where a column or secret is first named in the expression's text; the whole expression where it is not found.
+    pub fn origin_of(&self, name: &str) -> Origin {
+        let Kind::Scalar(scalar) = &self.node.kind else { return self.node.origin.clone() };
+        let whole_word = |at: &usize| {
+            let word = |c: char| c.is_alphanumeric() || c == '_';
+            !scalar.text[..*at].ends_with(word) && !scalar.text[*at + name.len()..].starts_with(word)
+        };
+        match scalar.text.match_indices(name).map(|(at, _)| at).find(whole_word) {
+            Some(offset) if !name.is_empty() => self.node.origin_within(offset, name.len()),
+            _ => self.node.origin.clone(),
+        }
+    }
+}
+
+/// A name template.
+pub struct Name(pub NameTemplate);
+
+impl FromNode for Name {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "a file name", problems)?;
+        NameTemplate::parse(text)
+            .map(Name)
+            .map_err(|problem| problems.push(within(node, problem.offset, problem.len, problem.what, problem.hint)))
+            .ok()
+    }
+}
+
+/// An IANA time zone.
+pub struct Zone(pub jiff::tz::TimeZone);
+
+text_schema!(Zone, {"type": "string"});
+
+impl FromNode for Zone {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "a time zone", problems)?;
+        let zone = crate::schedule::zone::find(text);
+        if zone.is_none() {
+            let names = crate::schedule::zone::names();
+            let hint = did_you_mean(text, names.iter().map(String::as_str))
+                .unwrap_or_else(|| "write an IANA name: `America/New_York`, `Europe/Rome`, `UTC`".into());
+            problems.push(node.error(format!("{text:?} is not a time zone")).hint(hint));
+        }
+        zone.map(Zone)
+    }
+}
+
+/// A directory below a destination's base, `/` separated, without a slash at its end; it never leaves the base. One that
+/// begins with `/` is absolute where the destination has no base.
+pub struct Directory(pub String);
+
+text_schema!(Directory, {"type": "string"});
+
+impl FromNode for Directory {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "a directory", problems)?;
+        let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        if parts.contains(&"..") {
+            problems.push(
+                node.error("`..` leaves the destination's base directory")
+                    .hint("write the directory from the base down"),
+            );
+            return None;
+        }
+        if text.contains(|c: char| c.is_control() || c == '\\') {
+            let problem = node.error("a directory holds no backslashes or control characters");
+            problems.push(problem.hint("separate directories by `/`"));
+            return None;
+        }
+        let root = if text.starts_with('/') { "/" } else { "" };
+        Some(Directory(format!("{root}{}", parts.join("/"))))
+    }
+}
+
+/// One ASCII character between the cells.
+pub struct Delimiter(pub u8);
+
+text_schema!(Delimiter, {"type": "string", "minLength": 1, "maxLength": 1});
+
+impl FromNode for Delimiter {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "a delimiter", problems)?;
+        match text.as_bytes() {
+            [byte] if byte.is_ascii() && !b"\"\r\n\0".contains(byte) => Some(Delimiter(*byte)),
+            _ => {
+                problems.push(
+                    node.error(format!("{text:?} cannot separate cells"))
+                        .hint("write one ASCII character: `,`, `;`, `|`, or `\"\\t\"` for a tab"),
+                );
+                None
+            }
+        }
+    }
+}
+
+/// A report's UUID or its name.
+pub enum ReportFile {
+    Id(String),
+    Name(String),
+}
+
+impl FromNode for ReportFile {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        if matches!(node.kind, Kind::Table(_)) {
+            let ReportName { name } = ReportName::from_node(node, problems)?;
+            return Some(ReportFile::Name(name.value));
+        }
+        let (text, _) = scalar(node, "a report's UUID or `{name: …}`", problems)?;
+        if is_uuid(text) {
+            return Some(ReportFile::Id(text.to_ascii_lowercase()));
+        }
+        problems.push(
+            node.error(format!("{text:?} is not a report's UUID"))
+                .hint("write the UUID from the report's address, or its name as `{name: …}`"),
+        );
+        None
+    }
+}
+
+/// RFC 9562: 8-4-4-4-12 hexadecimal digits.
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+impl JsonSchema for ReportFile {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Report".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let name = generator.subschema_for::<ReportName>();
+        let uuid = json_schema!({
+            "type": "string",
+            "pattern": "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+        });
+        json_schema!({"anyOf": [uuid, name]})
+    }
+}
+
+/// One destination's entry; nothing behind its name means that all is left at the defaults.
+pub struct Delivery {
+    pub file: Option<DeliverFile>,
+    pub origin: Origin,
+}
+
+impl FromNode for Delivery {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        Some(Delivery { file: DeliverFile::from_node(node, problems), origin: node.head().clone() })
+    }
+}
+
+/// At least one destination.
+pub struct Deliveries(pub Named<Delivery>);
+
+impl FromNode for Deliveries {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let deliveries = Named::from_node(node, problems)?;
+        if deliveries.0.is_empty() {
+            problems.push(
+                node.error("no destination is written here")
+                    .hint("name at least one: `deliver: {hris: {path: /inbound}}`"),
+            );
+        }
+        Some(Deliveries(deliveries))
+    }
+}
+
+impl JsonSchema for Deliveries {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Deliveries".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let delivery = generator.subschema_for::<DeliverFile>();
+        json_schema!({
+            "type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [delivery, {"type": "null"}]}
+        })
+    }
+}

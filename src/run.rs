@@ -1,1 +1,0 @@
-//! The straight line, on one screen.

@@ -1,0 +1,197 @@
+//! One delivery of one run: an attempt as the ledger sees it, again until it has an end.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Line;
+use crate::attempt::Next;
+use crate::deliver::{Intent, Put, Seen, Session, Verdict};
+use crate::encode::Artifact;
+use crate::ledger::record::Delivery;
+use crate::ledger::state::DeliveryState;
+use crate::ledger::{Ended, LedgerError};
+use crate::pipeline::plan::{DeliveryPlan, Plan};
+
+/// One destination's share of a run.
+pub(super) struct Share {
+    pub line: Line,
+    pub plan: Arc<Plan>,
+    /// Which of the plan's deliveries this is.
+    pub index: usize,
+    pub run: String,
+    pub artifact: Arc<Artifact>,
+    /// No attempt begins after this.
+    pub until: Timestamp,
+}
+
+impl Share {
+    fn delivery(&self) -> &DeliveryPlan {
+        &self.plan.deliveries[self.index]
+    }
+
+    fn destination(&self) -> &str {
+        &self.delivery().destination.name
+    }
+
+    /// Attempts until the delivery has an end, or leaves it waiting when the next attempt would come too late.
+    pub async fn deliver(self: Arc<Self>) -> Result<(), LedgerError> {
+        let ledger = &self.line.ledger;
+        loop {
+            let Some(known) = ledger.delivery(&self.run, self.destination()).await? else { return Ok(()) };
+            if known.state.is_settled() {
+                return Ok(());
+            }
+            let number = ledger.begin_attempt(&self.run, self.destination()).await?;
+            let verdict = self.attempt(&known).await?;
+            let next = self.next(&known, &verdict);
+            let ended = Ended {
+                state: next.state(&verdict),
+                reason: reason(&verdict),
+                due_ms: next.due().map(|due| due.as_millisecond()),
+            };
+            ledger.end_attempt(&self.run, self.destination(), number, &verdict, &ended).await?;
+            self.tell(number, &verdict, &ended);
+            match next {
+                Next::At(due) if due <= self.until => {
+                    let wait = due.duration_since(self.line.clock.now());
+                    self.line.clock.sleep(wait.try_into().unwrap_or_default()).await;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn next(&self, known: &Delivery, verdict: &Verdict) -> Next {
+        let now = self.line.clock.now();
+        let since = known.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(now);
+        let failed = known.failures + 1;
+        match verdict {
+            Verdict::Unreached { wait, .. } => self.delivery().destination.retry.next(now, since, failed, *wait),
+            Verdict::Unknown { .. } => self.delivery().destination.retry.next(now, since, failed, None),
+            Verdict::Delivered(_) | Verdict::Skipped { .. } | Verdict::Rejected { .. } | Verdict::Distrusted { .. } => {
+                Next::End
+            }
+        }
+    }
+
+    /// One attempt: connect, look where an earlier one may have got to, write the intent down, publish.
+    async fn attempt(self: &Arc<Self>, known: &Delivery) -> Result<Verdict, LedgerError> {
+        let earlier = known.intent.clone();
+        let share = self.clone();
+        let ready = blocking(move || share.get_ready(earlier)).await;
+        let (session, intent, seen) = match ready {
+            Ok(ready) => ready,
+            Err(verdict) => return Ok(verdict),
+        };
+        self.line.ledger.note_intent(&self.run, self.destination(), &intent).await?;
+        let share = self.clone();
+        Ok(blocking(move || Err::<(), _>(share.publish(session, &intent, seen.as_ref())))
+            .await
+            .err()
+            .unwrap_or_else(|| Verdict::Unknown { reason: "the attempt ended without a verdict".to_owned() }))
+    }
+
+    /// An intent of an earlier attempt is looked for first; where nothing of it lies at its final name, names are
+    /// chosen afresh.
+    fn get_ready(&self, earlier: Option<Intent>) -> Result<(Session, Intent, Option<Seen>), Verdict> {
+        let put = self.put();
+        let mut session = Session::connect(&self.delivery().destination)?;
+        if let Some(intent) = earlier {
+            let seen = session.look(&intent)?;
+            if seen.data_may_be_final() {
+                return Ok((session, intent, Some(seen)));
+            }
+            self.sweep(&mut session, &intent);
+        }
+        let intent = session.prepare(&put)?;
+        self.sweep(&mut session, &intent);
+        Ok((session, intent, None))
+    }
+
+    /// Nothing depends on it: what stays is swept another time.
+    fn sweep(&self, session: &mut Session, intent: &Intent) {
+        match session.sweep(&self.put(), intent, self.line.clock.now()) {
+            Ok(0) => {}
+            Ok(removed) => {
+                tracing::info!(run = self.run, destination = self.destination(), removed, "swept temporary files")
+            }
+            Err(reason) => tracing::debug!(run = self.run, destination = self.destination(), reason, "not swept"),
+        }
+    }
+
+    fn publish(&self, mut session: Session, intent: &Intent, seen: Option<&Seen>) -> Verdict {
+        let verdict = session.publish(&self.put(), intent, seen, &self.line.progress.deliver);
+        session.close();
+        verdict
+    }
+
+    fn put(&self) -> Put<'_> {
+        Put { run: &self.run, artifact: &self.artifact, plan: self.delivery() }
+    }
+
+    /// The one place where an attempt's end is logged.
+    fn tell(&self, attempt: u32, verdict: &Verdict, ended: &Ended) {
+        let (run, pipeline, destination) = (&self.run, &self.plan.name, self.destination());
+        let reason = ended.reason.as_deref().unwrap_or_default();
+        match verdict {
+            Verdict::Delivered(receipt) => {
+                tracing::info!(run, pipeline, destination, attempt, path = receipt.path, "delivered");
+            }
+            Verdict::Skipped { .. } => tracing::info!(run, pipeline, destination, attempt, reason, "skipped"),
+            Verdict::Unreached { .. } | Verdict::Unknown { .. } if ended.state == DeliveryState::Waiting => {
+                tracing::warn!(run, pipeline, destination, attempt, reason, "not delivered yet");
+            }
+            _ => tracing::error!(
+                run,
+                pipeline,
+                destination,
+                attempt,
+                reason,
+                state = ended.state.name(),
+                "not delivered"
+            ),
+        }
+    }
+}
+
+impl Next {
+    fn state(&self, verdict: &Verdict) -> DeliveryState {
+        match (verdict, self) {
+            (Verdict::Delivered(_), _) => DeliveryState::Delivered,
+            (Verdict::Skipped { .. }, _) => DeliveryState::Skipped,
+            (Verdict::Rejected { .. }, _) => DeliveryState::Rejected,
+            (Verdict::Distrusted { .. }, _) => DeliveryState::Held,
+            (Verdict::Unreached { .. } | Verdict::Unknown { .. }, Next::At(_)) => DeliveryState::Waiting,
+            (Verdict::Unreached { .. } | Verdict::Unknown { .. }, Next::End) => DeliveryState::Failed,
+        }
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        match self {
+            Next::At(due) => Some(*due),
+            Next::End => None,
+        }
+    }
+}
+
+fn reason(verdict: &Verdict) -> Option<String> {
+    let with_hint = |reason: &str, hint: &Option<String>| match hint {
+        Some(hint) => format!("{reason}; {hint}"),
+        None => reason.to_owned(),
+    };
+    match verdict {
+        Verdict::Delivered(_) => None,
+        Verdict::Skipped { reason } | Verdict::Unreached { reason, .. } | Verdict::Unknown { reason } => {
+            Some(reason.clone())
+        }
+        Verdict::Rejected { reason, hint } | Verdict::Distrusted { reason, hint } => Some(with_hint(reason, hint)),
+    }
+}
+
+/// Runs blocking work off the async threads. A panic there is a lost attempt, not a lost worker.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Verdict> + Send + 'static) -> Result<T, Verdict> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Verdict::Unknown { reason: format!("the attempt broke off: {error}") }))
+}

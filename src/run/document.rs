@@ -1,0 +1,94 @@
+//! What `run` and `show` say of one run, as one JSON document. Other tools rely on these names.
+
+use serde::Serialize;
+
+use crate::ledger::record::{Delivery, Run};
+use crate::ledger::state::{DeliveryState, RunState};
+use crate::ledger::{Ledger, LedgerError};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Document {
+    pub run: String,
+    pub pipeline: String,
+    /// RFC 3339 in the pipeline's zone.
+    pub slot: String,
+    pub state: RunState,
+    pub reason: Option<String>,
+    /// What was extracted is what was delivered plus what each step dropped.
+    pub rows: Option<serde_json::Value>,
+    pub artifact: Option<ArtifactDocument>,
+    pub deliveries: Vec<DeliveryDocument>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ArtifactDocument {
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DeliveryDocument {
+    pub destination: String,
+    pub state: DeliveryState,
+    pub attempts: u32,
+    pub reason: Option<String>,
+    pub receipt: Option<ReceiptDocument>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ReceiptDocument {
+    pub address: String,
+    pub path: String,
+    pub bytes: u64,
+    pub sha256: String,
+    /// RFC 3339, UTC.
+    pub at: String,
+    pub host_key: Option<String>,
+}
+
+impl Document {
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn of(ledger: &Ledger, run: &Run) -> Result<Self, LedgerError> {
+        let deliveries = ledger.deliveries(&run.id).await?.into_iter().map(DeliveryDocument::from).collect();
+        Ok(Self {
+            run: run.id.clone(),
+            pipeline: run.pipeline.clone(),
+            slot: run.slot.clone(),
+            state: run.state,
+            reason: run.reason.clone(),
+            rows: run.rows.clone(),
+            artifact: run.artifact.as_ref().map(|artifact| ArtifactDocument {
+                name: artifact.name.clone(),
+                bytes: artifact.bytes,
+                sha256: artifact.sha256.clone(),
+            }),
+            deliveries,
+        })
+    }
+}
+
+impl From<Delivery> for DeliveryDocument {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            destination: delivery.destination,
+            state: delivery.state,
+            attempts: delivery.attempts,
+            reason: delivery.reason,
+            receipt: delivery.receipt.map(|stored| ReceiptDocument {
+                at: utc(stored.ended_ms),
+                address: stored.receipt.address,
+                path: stored.receipt.path,
+                bytes: stored.receipt.bytes,
+                sha256: stored.receipt.sha256,
+                host_key: stored.receipt.host_key,
+            }),
+        }
+    }
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+pub fn utc(at_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(at_ms).map_or_else(|_| at_ms.to_string(), |at| at.to_string())
+}

@@ -1,0 +1,359 @@
+//! The straight line: slot → extract → transform → check → encode → deliver → receipt.
+
+mod delivery;
+pub mod document;
+mod shape;
+pub mod spool;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::Clock;
+use crate::encode::Artifact;
+use crate::expect;
+use crate::extract::{Extract, ExtractError, Source, Tenants, Ticket};
+use crate::ledger::record::{ExtractFacts, Run};
+use crate::ledger::state::{DeliveryState, RunState};
+use crate::ledger::{Ledger, LedgerError};
+use crate::pipeline::plan::{self, Plan};
+use crate::progress::Progress;
+use crate::schedule::slot::Slot;
+use crate::settings::Settings;
+
+use delivery::Share;
+use document::Document;
+use shape::Shaped;
+use spool::{Spool, SpoolError};
+
+/// What every run of a process shares.
+#[derive(Clone)]
+pub struct Line {
+    pub settings: Arc<Settings>,
+    pub ledger: Ledger,
+    pub tenants: Tenants,
+    pub clock: Clock,
+    pub progress: Progress,
+}
+
+/// Who asks for the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The slot is due: what has ended in a person's hands stays there.
+    Slot,
+    /// A person says: again, from where it stopped.
+    Retry,
+}
+
+/// The run could not be carried on at all; its state in the ledger is what it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Why the line ends before its end.
+enum Stop {
+    End { state: RunState, reason: String },
+    Broken(RunError),
+}
+
+impl From<LedgerError> for Stop {
+    fn from(error: LedgerError) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+fn failed(reason: impl Into<String>) -> Stop {
+    Stop::End { state: RunState::Failed, reason: reason.into() }
+}
+
+/// An export is started at most this often for one run at a time; further ones are for a person to ask for.
+const STARTS_MAX: u32 = 3;
+/// A damaged extract is fetched again at most this often.
+const FETCHES_MAX: u32 = 3;
+
+impl Line {
+    pub fn new(settings: Arc<Settings>, ledger: Ledger, clock: Clock) -> Self {
+        Self { settings, ledger, tenants: Tenants::new(clock.clone()), clock, progress: Progress::default() }
+    }
+
+    /// Does the slot's run, from where it stopped, and says how it stands. No attempt begins later than `wait` from now.
+    ///
+    /// # Errors
+    /// The ledger or the spool cannot be used, or another process works on the run for longer than `wait`.
+    pub async fn run(&self, plan: &Arc<Plan>, slot: &Slot, ask: Ask, wait: Duration) -> Result<Document, RunError> {
+        let until = self.clock.now().saturating_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
+        let spool = Spool::take(&self.settings.data, &slot.run_id(), &self.clock, wait).await?;
+        let mut run = self.ledger.enter(slot, &plan.digest).await?;
+        if may_go(&run, ask) {
+            let work = Work { line: self, plan, spool: &spool, until: until.unwrap_or(Timestamp::MAX) };
+            match work.straight(&mut run, ask).await {
+                Ok(()) => {}
+                Err(Stop::Broken(error)) => return Err(error),
+                // A destination that the run does not wait for takes nothing from what was delivered.
+                Err(Stop::End { state, reason }) if run.state == RunState::Delivered => tell(&run, state, &reason),
+                Err(Stop::End { state, reason }) => {
+                    tell(&run, state, &reason);
+                    self.ledger.advance(&mut run, state, Some(&reason)).await?;
+                }
+            }
+        }
+        Ok(Document::of(&self.ledger, &run).await?)
+    }
+}
+
+/// What is delivered stays delivered; what waits for a person waits, unless the person is who asks.
+fn may_go(run: &Run, ask: Ask) -> bool {
+    match run.state {
+        RunState::Due | RunState::Extracting | RunState::Shaping | RunState::Delivering | RunState::Failed => true,
+        // A delivered run may have destinations left that it did not wait for.
+        RunState::Held | RunState::Delivered => ask == Ask::Retry,
+        // What a person rejected is rejected for good.
+        RunState::Rejected => ask == Ask::Retry && run.rejected_by.is_none(),
+        RunState::Skipped => false,
+    }
+}
+
+fn tell(run: &Run, state: RunState, reason: &str) {
+    let (id, pipeline, slot) = (&run.id, &run.pipeline, &run.slot);
+    match state {
+        RunState::Failed | RunState::Rejected => tracing::error!(run = id, pipeline, slot, reason, "{}", state.name()),
+        RunState::Held => tracing::warn!(run = id, pipeline, slot, reason, "held"),
+        _ => tracing::info!(run = id, pipeline, slot, reason, "{}", state.name()),
+    }
+}
+
+/// One run in this process's hands.
+struct Work<'a> {
+    line: &'a Line,
+    plan: &'a Arc<Plan>,
+    spool: &'a Spool,
+    until: Timestamp,
+}
+
+impl Work<'_> {
+    async fn straight(&self, run: &mut Run, ask: Ask) -> Result<(), Stop> {
+        if ask == Ask::Retry {
+            self.line.ledger.renew_deliveries(&run.id, "by a person").await?;
+        }
+        let artifact = match self.kept_artifact(run).await? {
+            Some(artifact) => artifact,
+            None => self.make_artifact(run).await?,
+        };
+        if run.released_by.is_none() {
+            match expect::check(artifact.rows, &self.plan.expect) {
+                expect::Verdict::Pass => {}
+                expect::Verdict::Hold(reason) => return Err(Stop::End { state: RunState::Held, reason }),
+                expect::Verdict::Skip(reason) => return Err(Stop::End { state: RunState::Skipped, reason }),
+            }
+        }
+        self.deliver(run, artifact).await
+    }
+
+    /// The artifact that an earlier process made, if the spool still holds its very bytes.
+    async fn kept_artifact(&self, run: &Run) -> Result<Option<Artifact>, Stop> {
+        let Some(facts) = run.artifact.clone() else { return Ok(None) };
+        let artifact = Artifact {
+            path: self.spool.artifact(&facts.name),
+            name: facts.name,
+            bytes: facts.bytes,
+            sha256: facts.sha256,
+            rows: facts.rows,
+        };
+        let kept = artifact.clone();
+        if blocking(move || kept.is_intact()).await? {
+            return Ok(Some(artifact));
+        }
+        let delivered = self.line.ledger.deliveries(&run.id).await?;
+        match delivered.iter().find(|delivery| delivery.receipt.is_some()) {
+            // Another extraction may give other bytes, and half of the destinations have these.
+            Some(delivery) => Err(failed(format!(
+                "the spool no longer holds {}, which {} has already; backfill or run a new slot instead",
+                artifact.name, delivery.destination
+            ))),
+            None => Ok(None),
+        }
+    }
+
+    async fn make_artifact(&self, run: &mut Run) -> Result<Artifact, Stop> {
+        for _ in 0..FETCHES_MAX {
+            let extract = self.extract(run).await?;
+            self.line.ledger.advance(run, RunState::Shaping, None).await?;
+            match shape::shape(self, run, &extract).await? {
+                Shaped::Done { artifact, rows } => {
+                    let destinations: Vec<(&str, bool)> =
+                        self.plan.deliveries.iter().map(|d| (d.destination.name.as_str(), d.required)).collect();
+                    self.line.ledger.note_artifact(run, &self.plan.digest, &artifact, rows, &destinations).await?;
+                    return Ok(artifact);
+                }
+                Shaped::Damaged { what } => {
+                    tracing::warn!(
+                        run = run.id,
+                        pipeline = run.pipeline,
+                        reason = what,
+                        "the extract is damaged; fetching it again"
+                    );
+                    self.line.ledger.note(&run.id, "extract damaged", &what).await?;
+                    run.extract = None;
+                }
+            }
+        }
+        Err(failed(format!("the extract came damaged {FETCHES_MAX} times")))
+    }
+
+    /// The rows as they came: kept from an earlier process, or the rest of an export that it started, or a new one.
+    async fn extract(&self, run: &mut Run) -> Result<Extract, Stop> {
+        if let Some(facts) = &run.extract {
+            let extract = Extract::kept(self.spool.path(), facts.form(), facts.bytes, facts.sha256.clone());
+            let kept = extract.clone();
+            if blocking(move || kept.is_intact()).await? {
+                return Ok(extract);
+            }
+        }
+        self.line.ledger.advance(run, RunState::Extracting, None).await?;
+        let source = Source::new(&self.plan.source, &self.line.settings.limits, &self.line.tenants);
+        let source = source.map_err(|error| failed(in_words(&error)))?;
+        let mut starts = 0;
+        let mut failures = 0;
+        loop {
+            let outcome = match run.ticket.clone() {
+                Some(ticket) => source.collect(&Ticket(ticket), self.spool.path(), &self.line.progress).await,
+                None if starts == STARTS_MAX => {
+                    return Err(failed(format!("{STARTS_MAX} exports were started and none gave the report")));
+                }
+                None => {
+                    starts += 1;
+                    match source.start().await {
+                        Ok(ticket) => {
+                            self.line.ledger.note_ticket(run, Some(&ticket.0)).await?;
+                            continue;
+                        }
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            match outcome {
+                Ok(extract) => {
+                    let facts = ExtractFacts::of(&extract);
+                    self.line.ledger.note_extract(run, facts).await?;
+                    return Ok(extract);
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.after(run, error, failures).await?;
+                }
+            }
+        }
+    }
+
+    /// Waits before the extract is tried again, or says that it is not.
+    async fn after(&self, run: &mut Run, error: ExtractError, failures: u32) -> Result<(), Stop> {
+        let why = in_words(&error);
+        let (poll, retry) = match &self.plan.source {
+            plan::Source::Docebo(docebo) => (docebo.tenant.poll, docebo.tenant.retry),
+            plan::Source::File(_) => return Err(failed(why)),
+        };
+        let asked = match error {
+            ExtractError::Refused { .. } => return Err(failed(why)),
+            ExtractError::Later { wait, .. } => wait,
+            // The next start must not come at once: the one that went unanswered may be at work.
+            ExtractError::Unanswered { .. } => Some(poll.first),
+            ExtractError::Lapsed { .. } => {
+                self.line.ledger.note_ticket(run, None).await?;
+                None
+            }
+        };
+        let wait = retry.wait(failures, asked);
+        let due = self.line.clock.now().saturating_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
+        if due.unwrap_or(Timestamp::MAX) > self.until {
+            return Err(failed(format!("{why}; `retry` goes on from here")));
+        }
+        tracing::warn!(run = run.id, pipeline = run.pipeline, reason = why, "extract not done yet");
+        self.line.ledger.note(&run.id, "extract not done yet", &why).await?;
+        self.line.clock.sleep(wait).await;
+        Ok(())
+    }
+
+    /// Every destination on its own, side by side; then the run's end follows from theirs.
+    async fn deliver(&self, run: &mut Run, artifact: Artifact) -> Result<(), Stop> {
+        if run.state != RunState::Delivered {
+            self.line.ledger.advance(run, RunState::Delivering, None).await?;
+        }
+        let open = self.line.ledger.deliveries(&run.id).await?;
+        let open = open.iter().filter(|delivery| !delivery.state.is_settled()).count() as u64;
+        self.line.progress.deliver.expect(artifact.bytes * open);
+        let artifact = Arc::new(artifact);
+        let shares = (0..self.plan.deliveries.len()).map(|index| {
+            Arc::new(Share {
+                line: self.line.clone(),
+                plan: self.plan.clone(),
+                index,
+                run: run.id.clone(),
+                artifact: artifact.clone(),
+                until: self.until,
+            })
+            .deliver()
+        });
+        for outcome in futures_util::future::join_all(shares).await {
+            outcome?;
+        }
+        let Some((end, reason)) = self.end(run).await? else { return Ok(()) };
+        if end == RunState::Delivered {
+            if run.state != RunState::Delivered {
+                self.line.ledger.advance(run, end, None).await?;
+            }
+            self.spool.drop_extract();
+            return Ok(());
+        }
+        Err(Stop::End { state: end, reason })
+    }
+
+    /// What the deliveries that the run waits for say of it; `None` while one of them is still to come.
+    async fn end(&self, run: &mut Run) -> Result<Option<(RunState, String)>, Stop> {
+        use DeliveryState as D;
+        let deliveries = self.line.ledger.deliveries(&run.id).await?;
+        let required = || deliveries.iter().filter(|delivery| delivery.required);
+        let reasons = |state: DeliveryState| {
+            let of = required().filter(|delivery| delivery.state == state);
+            of.map(|d| format!("{}: {}", d.destination, d.reason.as_deref().unwrap_or_default()))
+                .collect::<Vec<_>>()
+                .join("; ")
+        };
+        let any = |state: DeliveryState| required().any(|delivery| delivery.state == state);
+        let end = if any(D::Due) || any(D::Publishing) || any(D::Waiting) {
+            let reason = reasons(D::Waiting);
+            if run.state == RunState::Delivering {
+                self.line.ledger.advance(run, RunState::Delivering, Some(&reason)).await?;
+            }
+            None
+        } else if any(D::Held) {
+            Some((RunState::Held, reasons(D::Held)))
+        } else if any(D::Failed) {
+            Some((RunState::Failed, reasons(D::Failed)))
+        } else if any(D::Rejected) {
+            Some((RunState::Rejected, reasons(D::Rejected)))
+        } else if required().next().is_some() && required().all(|delivery| delivery.state == D::Skipped) {
+            Some((RunState::Skipped, reasons(D::Skipped)))
+        } else {
+            Some((RunState::Delivered, String::new()))
+        };
+        Ok(end)
+    }
+}
+
+/// An extract's failure with its mend.
+fn in_words(error: &ExtractError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+/// Runs blocking work off the async threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Stop> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| failed(format!("a stage broke off: {error}")))
+}

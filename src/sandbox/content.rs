@@ -1,0 +1,82 @@
+//! A report's rows → the bytes of its CSV, or the cells of one page, with what `--misbehave` changes about them.
+
+use std::io::{self, Write};
+
+use super::learning::Learning;
+use super::misbehave::Body;
+use super::reports::Report;
+
+/// Bytes of CSV made before they are handed on.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// One report's data.
+pub struct Content {
+    learning: Learning,
+    headers: Vec<String>,
+    rows: u64,
+    bom: bool,
+    crlf: bool,
+}
+
+impl Content {
+    pub fn new(report: &'static Report, seed: u64, rows: u64, body: &Body) -> Self {
+        let rows = if body.header_only { 0 } else { rows - rows * body.fewer_rows / 100 };
+        let learning = Learning::new(report, seed, rows);
+        let mut headers: Vec<String> = learning.headers().map(str::to_owned).collect();
+        if let Some((old, new)) = &body.rename {
+            headers.iter_mut().filter(|header| *header == old).for_each(|header| header.clone_from(new));
+        }
+        if body.duplicate_header {
+            headers[1] = headers[0].clone();
+        }
+        Self { learning, headers, rows, bom: body.bom, crlf: body.crlf }
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub fn headers(&self) -> &[String] {
+        &self.headers
+    }
+
+    /// Writes the whole CSV, a block at a time.
+    pub fn write_to(&self, to: &mut impl Write) -> io::Result<()> {
+        let mut block = Vec::with_capacity(BLOCK_BYTES + 4096);
+        if self.bom {
+            block.extend_from_slice(b"\xef\xbb\xbf");
+        }
+        {
+            let mut header = csv::Writer::from_writer(&mut block);
+            header.write_record(&self.headers)?;
+            header.flush()?;
+        }
+        self.end_line(&mut block);
+        for index in 0..self.learning.rows() {
+            self.learning.write_row(index, &mut block);
+            self.end_line(&mut block);
+            if block.len() >= BLOCK_BYTES {
+                to.write_all(&block)?;
+                block.clear();
+            }
+        }
+        to.write_all(&block)
+    }
+
+    fn end_line(&self, block: &mut Vec<u8>) {
+        if self.crlf {
+            block.pop();
+            block.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// The cells of `count` rows from `from` on; fewer at the end.
+    pub fn page(&self, from: u64, count: u64) -> Vec<Vec<String>> {
+        let mut csv = Vec::new();
+        for index in from..from.saturating_add(count).min(self.rows) {
+            self.learning.write_row(index, &mut csv);
+        }
+        let rows = csv::ReaderBuilder::new().has_headers(false).from_reader(csv.as_slice()).into_records();
+        rows.filter_map(Result::ok).map(|row| row.iter().map(str::to_owned).collect()).collect()
+    }
+}

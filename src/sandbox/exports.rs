@@ -1,0 +1,218 @@
+//! Exports: begun, running, done; their downloads and their pages.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header;
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::SandboxOptions;
+use super::content::Content;
+use super::misbehave::{Misbehaviour, Paging};
+use super::packing::{self, Packed};
+use super::reply::{self, Reply};
+use super::reports::Report;
+
+/// Bytes of one piece of a body that was made whole.
+const PIECE_BYTES: usize = 16 << 10;
+/// Where a stream is cut whose length is not known.
+const CUT_BYTES: u64 = 128 << 10;
+
+/// The exports begun.
+#[derive(Default)]
+pub struct Exports {
+    begun: HashMap<String, Execution>,
+}
+
+struct Execution {
+    report: &'static str,
+    polls_left: u32,
+    early_left: u32,
+    cuts_left: u32,
+    hangs_left: u32,
+}
+
+/// How a download ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Whole,
+    /// Half way, by a broken connection.
+    Cut,
+    /// Half way, by nothing more.
+    Hung,
+}
+
+impl Exports {
+    pub fn count(&self) -> usize {
+        self.begun.len()
+    }
+
+    /// `GET …/export/csv`: begins another execution, every time.
+    pub fn start(&mut self, options: &SandboxOptions, wrong: &Misbehaviour, report: &'static Report) -> Reply {
+        let digest = Sha256::digest(format!("execution {} {}", options.seed, self.begun.len()));
+        let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let uuid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+        let id = wrong.export.execution_id.clone().unwrap_or(uuid);
+        let execution = Execution {
+            report: report.id,
+            polls_left: options.polls,
+            early_left: wrong.export.early_results_400,
+            cuts_left: wrong.body.cut,
+            hangs_left: wrong.body.hang,
+        };
+        self.begun.insert(id.clone(), execution);
+        reply::data(json!({ "executionId": id }))
+    }
+
+    fn of(&mut self, report: &Report, id: &str) -> Result<&mut Execution, Box<Reply>> {
+        let execution = self.begun.get_mut(id).filter(|execution| execution.report == report.id);
+        execution.ok_or_else(|| Box::new(reply::error(404, "Execution not found")))
+    }
+
+    /// `GET …/exports/{id}`.
+    pub fn status(&mut self, wrong: &Misbehaviour, report: &Report, id: &str) -> Reply {
+        let execution = match self.of(report, id) {
+            Ok(execution) => execution,
+            Err(missing) => return *missing,
+        };
+        let end = wrong.export.final_word.as_deref().unwrap_or("SUCCEEDED");
+        let running = execution.polls_left > 0 || end == "never";
+        execution.polls_left = execution.polls_left.saturating_sub(1);
+        let word = if running { wrong.export.status_word.as_deref().unwrap_or("RUNNING") } else { end };
+        reply::data(json!({ "status": word }))
+    }
+
+    /// How this download is to end; an execution that is not done has none.
+    pub fn download(&mut self, report: &Report, id: &str) -> Result<Ending, Box<Reply>> {
+        let execution = self.of(report, id)?;
+        if execution.polls_left > 0 {
+            return Err(Box::new(reply::error(400, "The export is not ready")));
+        }
+        if execution.cuts_left > 0 {
+            execution.cuts_left -= 1;
+            return Ok(Ending::Cut);
+        }
+        if execution.hangs_left > 0 {
+            execution.hangs_left -= 1;
+            return Ok(Ending::Hung);
+        }
+        Ok(Ending::Whole)
+    }
+
+    /// `GET …/exports/{id}/results`.
+    pub fn results(
+        &mut self,
+        wrong: &Misbehaviour,
+        report: &Report,
+        id: &str,
+        query: &HashMap<String, String>,
+        content: &Content,
+    ) -> Reply {
+        let execution = match self.of(report, id) {
+            Ok(execution) => execution,
+            Err(missing) => return *missing,
+        };
+        if execution.polls_left > 0 || execution.early_left > 0 {
+            execution.early_left = execution.early_left.saturating_sub(1);
+            return reply::error(400, "Results are not ready");
+        }
+        page(wrong, query, content)
+    }
+}
+
+fn page(wrong: &Misbehaviour, query: &HashMap<String, String>, content: &Content) -> Reply {
+    let size = query.get("pageSize").and_then(|size| size.parse().ok()).unwrap_or(100).clamp(1, 1000);
+    let from = match wrong.export.paging {
+        Paging::Same => 0,
+        Paging::Page => {
+            let page: u64 = query.get("page").and_then(|page| page.parse().ok()).unwrap_or(1);
+            page.saturating_sub(1).saturating_mul(size)
+        }
+        Paging::Token | Paging::Stuck => match query.get("nextToken").map(|token| offset_of(token)) {
+            Some(None) => return reply::error(400, "Invalid nextToken"),
+            Some(Some(offset)) => offset,
+            None => 0,
+        },
+    };
+    let rows: Vec<String> = content
+        .page(from, size)
+        .into_iter()
+        .map(|cells| {
+            // By hand: a header that is there twice stays twice.
+            let pairs = content.headers().iter().zip(cells).enumerate().map(|(at, (header, cell))| {
+                let drifts = wrong.export.drift && from > 0 && at == 1;
+                let header = if drifts { format!("{header} (new)") } else { header.clone() };
+                format!("{}:{}", json!(header), json!(cell))
+            });
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+        })
+        .collect();
+    let next = match wrong.export.paging {
+        Paging::Stuck => format!(",\"nextToken\":{}", json!(token_of(size))),
+        Paging::Token if from + size < content.rows() => format!(",\"nextToken\":{}", json!(token_of(from + size))),
+        Paging::Token | Paging::Page | Paging::Same => String::new(),
+    };
+    let body = format!("{{\"data\":[{}]{next}}}", rows.join(","));
+    reply::with(200, "application/json; charset=utf-8", body.into())
+}
+
+/// Opaque, and wrong unless it is percent-encoded.
+fn token_of(offset: u64) -> String {
+    format!("AQ+/={offset}&==")
+}
+
+fn offset_of(token: &str) -> Option<u64> {
+    token.strip_prefix("AQ+/=")?.strip_suffix("&==")?.parse().ok()
+}
+
+/// The answer to a download.
+pub fn body(content: Content, report: &Report, wrong: &Misbehaviour, ending: Ending) -> Reply {
+    let (packed, kind) = match packing::pack(content, report.short, wrong.body.packing) {
+        Ok(packed) => packed,
+        Err(error) => return reply::error(500, &error.to_string()),
+    };
+    let (length, pieces) = match packed {
+        Packed::Whole(body) => {
+            let body = Bytes::from(body);
+            let length = body.len();
+            let pieces =
+                (0..length).step_by(PIECE_BYTES).map(move |at| Ok(body.slice(at..length.min(at + PIECE_BYTES))));
+            (Some(length as u64), stream::iter(pieces).boxed())
+        }
+        Packed::Stream(mut chunks) => (None, stream::poll_fn(move |context| chunks.poll_recv(context)).boxed()),
+    };
+    let most = if ending == Ending::Whole { u64::MAX } else { length.map_or(CUT_BYTES, |length| length / 2) };
+    let mut reply = reply::with(200, kind, Body::from_stream(cut_at(pieces, most, ending, wrong.body.pace)));
+    if let Some(length) = length {
+        reply.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    reply
+}
+
+type Pieces = stream::BoxStream<'static, io::Result<Bytes>>;
+
+/// The pieces, no faster than `pace` bytes a second; after `most` bytes the ending comes.
+fn cut_at(pieces: Pieces, most: u64, ending: Ending, pace: Option<u64>) -> Pieces {
+    stream::unfold((pieces, most), move |(mut pieces, left)| async move {
+        if left == 0 {
+            if ending == Ending::Hung {
+                return std::future::pending().await;
+            }
+            return Some((Err(io::Error::other("cut")), (stream::empty().boxed(), 1)));
+        }
+        let mut piece = pieces.next().await?;
+        if let Ok(bytes) = &mut piece {
+            bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            if let Some(pace) = pace {
+                tokio::time::sleep(Duration::from_secs_f64(bytes.len() as f64 / pace.max(1) as f64)).await;
+            }
+        }
+        let left = left - piece.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        Some((piece, (pieces, left)))
+    })
+    .boxed()
+}

@@ -1,0 +1,259 @@
+//! One request → its answer: what is asked, whether it is to fail, who asks, and only then what is done.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::extract::{FromRequest, Query, Request};
+use axum::http::{Method, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::content::Content;
+use super::exports::{self, Exports};
+use super::misbehave::{Kind, Misbehaviour, Misbehaviours, Step};
+use super::oauth::{Account, Tokens};
+use super::records::{self, List};
+use super::reply::{self, Reply};
+use super::reports::{self, REPORTS, Report};
+use super::{SandboxOptions, Seen};
+
+/// Requests kept in the log; later ones are only counted.
+const LOG_MAX: usize = 100_000;
+
+/// A platform and what it remembers.
+pub struct Platform {
+    pub options: SandboxOptions,
+    misbehave: Mutex<Arc<Misbehaviours>>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    tokens: Tokens,
+    exports: Exports,
+    /// How often a fault has struck.
+    struck: HashMap<(Step, Option<&'static str>, usize), u32>,
+    log: Vec<Seen>,
+    requests: u64,
+}
+
+/// What a request asks for.
+enum Asked {
+    Token,
+    Session,
+    Reports,
+    Start(&'static Report),
+    Status(&'static Report, String),
+    Download(&'static Report, String),
+    Results(&'static Report, String),
+    List(List),
+    PowerUser(String),
+    Unknown,
+}
+
+impl Platform {
+    pub fn new(options: SandboxOptions) -> Self {
+        let misbehave = Mutex::new(Arc::new(options.misbehave.clone()));
+        Self { options, misbehave, memory: Mutex::default() }
+    }
+
+    /// What is wrong at this moment.
+    pub fn misbehave(&self) -> Arc<Misbehaviours> {
+        self.misbehave.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// From now on, this is wrong instead; counted faults begin anew.
+    pub fn set_misbehave(&self, misbehave: Misbehaviours) {
+        *self.misbehave.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(misbehave);
+        self.memory().struck.clear();
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub fn log(&self) -> Vec<Seen> {
+        self.memory().log.clone()
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.memory().requests
+    }
+
+    pub fn exports(&self) -> usize {
+        self.memory().exports.count()
+    }
+
+    /// Answers one request, and logs it.
+    pub async fn answer(&self, request: Request) -> Reply {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
+        let seen = Seen {
+            method: method.to_string(),
+            path: uri.path().to_owned(),
+            query: uri.query().map(str::to_owned),
+            agent: agent.unwrap_or_default(),
+        };
+        {
+            let mut memory = self.memory();
+            memory.requests += 1;
+            if memory.log.len() < LOG_MAX {
+                memory.log.push(seen);
+            }
+        }
+        let asked = Asked::read(&method, uri.path());
+        let report = asked.report();
+        let misbehave = self.misbehave();
+        let wrong = misbehave.of(report.map(|report| report.short));
+        match asked.step().and_then(|step| self.strikes(wrong, step, report)) {
+            Some(Kind::Lost) => {
+                drop(self.act(asked, wrong, request).await);
+                reply::reset()
+            }
+            Some(kind) => reply::fail(kind).await,
+            None => self.act(asked, wrong, request).await,
+        }
+    }
+
+    /// The fault that strikes now, if any.
+    fn strikes(&self, wrong: &Misbehaviour, step: Step, report: Option<&'static Report>) -> Option<Kind> {
+        let mut memory = self.memory();
+        wrong.faults.iter().enumerate().filter(|(_, fault)| fault.step == step).find_map(|(at, fault)| {
+            let struck = memory.struck.entry((step, report.map(|report| report.short), at)).or_default();
+            let strikes = fault.times.is_none_or(|times| *struck < times);
+            *struck += u32::from(strikes);
+            strikes.then_some(fault.kind)
+        })
+    }
+
+    async fn act(&self, asked: Asked, wrong: &Misbehaviour, request: Request) -> Reply {
+        let Query(query) = Query::<HashMap<String, String>>::try_from_uri(request.uri()).unwrap_or_default();
+        if let Asked::Token = asked {
+            let Ok(axum::Form(form)) = axum::Form::<HashMap<String, String>>::from_request(request, &()).await else {
+                return reply::oauth_error("invalid_request", "not a form");
+            };
+            return self.memory().tokens.grant(&self.options, wrong, &form);
+        }
+        let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some(account) = self.memory().tokens.account(authorization) else {
+            return reply::error(401, "The access token provided is invalid or has expired");
+        };
+        if let Some(report) = asked.report()
+            && wrong.hidden
+        {
+            return reply::error(404, &format!("Report {} not found", report.id));
+        }
+        match asked {
+            Asked::Session => session(account, wrong),
+            Asked::Reports => self.reports(wrong),
+            Asked::Start(report) => self.memory().exports.start(&self.options, wrong, report),
+            Asked::Status(report, id) => self.memory().exports.status(wrong, report, &id),
+            Asked::Download(report, id) => self.download(wrong, report, &id),
+            Asked::Results(report, id) => {
+                let content = self.content(wrong, report);
+                self.memory().exports.results(wrong, report, &id, &query, &content)
+            }
+            Asked::List(list) => records::list(list, &self.options, &wrong.records, &query),
+            Asked::PowerUser(id) => power_user(&id),
+            Asked::Token | Asked::Unknown => reply::error(404, "Page not found"),
+        }
+    }
+
+    fn content(&self, wrong: &Misbehaviour, report: &'static Report) -> Content {
+        Content::new(report, self.options.seed, self.options.rows, &wrong.body)
+    }
+
+    fn download(&self, wrong: &Misbehaviour, report: &'static Report, id: &str) -> Reply {
+        let ending = match self.memory().exports.download(report, id) {
+            Ok(ending) => ending,
+            Err(refused) => return *refused,
+        };
+        exports::body(self.content(wrong, report), report, wrong, ending)
+    }
+
+    fn reports(&self, wrong: &Misbehaviour) -> Reply {
+        let misbehave = self.misbehave();
+        let mut listed: Vec<Value> = REPORTS
+            .iter()
+            .filter(|report| !misbehave.of(Some(report.short)).hidden)
+            .map(|report| json!({"idReport": report.id, "name": report.name}))
+            .collect();
+        if wrong.name_twice {
+            let id = "d2f0a6b1-0000-4000-8000-000000000066";
+            listed.push(json!({"idReport": id, "name": REPORTS[0].name}));
+        }
+        reply::data(listed.into())
+    }
+}
+
+fn session(account: Account, wrong: &Misbehaviour) -> Reply {
+    let level = wrong.level.as_deref().unwrap_or(account.level);
+    reply::data(json!({
+        "id": account.id, "username": account.username, "email": format!("{}@acme.example", account.username),
+        "user_level": level, "timezone": "Europe/Rome",
+    }))
+}
+
+fn power_user(id: &str) -> Reply {
+    if id != "11234" {
+        return reply::error(404, "Power User not found");
+    }
+    reply::data(json!({
+        "total_assigned_users": 125, "total_assigned_courses": 24, "total_assigned_branches": 8,
+        "total_assigned_groups": 0, "permissions": [{"area": "report", "code": "/framework/admin/report/view"}],
+    }))
+}
+
+impl Asked {
+    fn read(method: &Method, path: &str) -> Self {
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        match (method.as_str(), parts.as_slice()) {
+            ("POST", ["oauth2", "token"]) => Self::Token,
+            ("GET", ["manage", "v1", "user", "session"]) => Self::Session,
+            ("GET", ["manage", "v1", "user"]) => Self::List(List::Users),
+            ("GET", ["learn", "v1", "courses"]) => Self::List(List::Courses),
+            ("GET", ["learn", "v1", "enrollments"]) => Self::List(List::Enrollments),
+            ("GET", ["poweruser", "v1", "powerusers", id]) => Self::PowerUser((*id).to_owned()),
+            ("GET", ["analytics", "v1", "reports"]) => Self::Reports,
+            ("GET", ["analytics", "v1", "reports", report, rest @ ..]) => {
+                let Some(report) = reports::by_id(report) else { return Self::Unknown };
+                match rest {
+                    ["export", "csv"] => Self::Start(report),
+                    ["exports", id] => Self::Status(report, (*id).to_owned()),
+                    ["exports", id, "download"] => Self::Download(report, (*id).to_owned()),
+                    ["exports", id, "results"] => Self::Results(report, (*id).to_owned()),
+                    _ => Self::Unknown,
+                }
+            }
+            _ => Self::Unknown,
+        }
+    }
+
+    fn report(&self) -> Option<&'static Report> {
+        match self {
+            Self::Start(report) | Self::Status(report, _) | Self::Download(report, _) | Self::Results(report, _) => {
+                Some(report)
+            }
+            _ => None,
+        }
+    }
+
+    fn step(&self) -> Option<Step> {
+        Some(match self {
+            Self::Token => Step::Token,
+            Self::Session => Step::Session,
+            Self::Reports => Step::Reports,
+            Self::Start(_) => Step::Start,
+            Self::Status(..) => Step::Status,
+            Self::Download(..) => Step::Download,
+            Self::Results(..) => Step::Results,
+            Self::List(_) | Self::PowerUser(_) => Step::Records,
+            Self::Unknown => return None,
+        })
+    }
+}
+
+/// So that the whole platform is one axum handler.
+pub async fn handle(platform: axum::extract::State<Arc<Platform>>, request: Request) -> Response {
+    platform.answer(request).await
+}

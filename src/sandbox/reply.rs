@@ -1,0 +1,84 @@
+//! Answers as Docebo words them, and the ways in which they fail.
+
+use std::io;
+
+use axum::body::{Body, Bytes};
+use axum::http::{Response, StatusCode, header};
+use futures_util::stream;
+use serde_json::{Value, json};
+
+use super::misbehave::Kind;
+use crate::clock::Clock;
+
+pub type Reply = Response<Body>;
+
+/// What a denied browser sees, and an API client too.
+pub const SIGN_IN_PAGE: &str =
+    "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><form>Username</form></body></html>\n";
+
+pub fn json(status: u16, value: &Value) -> Reply {
+    with(status, "application/json; charset=utf-8", value.to_string().into())
+}
+
+/// 200 with `{"data": …}`.
+pub fn data(value: Value) -> Reply {
+    json(200, &json!({ "data": value }))
+}
+
+/// An error as the API words it.
+pub fn error(status: u16, said: &str) -> Reply {
+    let name = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
+    json(status, &json!({"name": name, "message": [said], "code": 1000 + status, "status": status}))
+}
+
+/// An error of the token's endpoint (RFC 6749, 5.2).
+pub fn oauth_error(error: &str, description: &str) -> Reply {
+    json(if error == "invalid_client" { 401 } else { 400 }, &json!({"error": error, "error_description": description}))
+}
+
+pub fn with(status: u16, kind: &str, body: Body) -> Reply {
+    let mut reply = Response::new(body);
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Ok(kind) = kind.parse() {
+        reply.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    reply
+}
+
+/// The connection ends instead of an answer.
+pub fn reset() -> Reply {
+    let error = stream::iter([Err::<Bytes, _>(io::Error::other("reset"))]);
+    with(200, "application/json", Body::from_stream(error))
+}
+
+/// The failure of this kind; [`Kind::Stall`] never comes back.
+pub async fn fail(kind: Kind) -> Reply {
+    match kind {
+        Kind::Status(status) => error(status, "the sandbox was told to fail here"),
+        Kind::RetrySeconds(status) => retry_after(status, "1"),
+        Kind::RetryDate(status) => {
+            let at = Clock::System.now() + jiff::SignedDuration::from_secs(1);
+            let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap_or_default();
+            retry_after(status, &date)
+        }
+        Kind::Html => with(200, "text/html; charset=utf-8", SIGN_IN_PAGE.into()),
+        Kind::Redirect => {
+            let mut reply = with(302, "text/html; charset=utf-8", SIGN_IN_PAGE.into());
+            reply.headers_mut().insert(header::LOCATION, header::HeaderValue::from_static("/learn/signin"));
+            reply
+        }
+        Kind::Unsuccessful => json(200, &json!({"success": false, "message": "Operation not permitted"})),
+        Kind::Garbage => with(200, "application/json", "{\"data\": [unfinished".into()),
+        Kind::Empty => with(200, "application/json", Body::empty()),
+        Kind::Reset | Kind::Lost => reset(),
+        Kind::Stall => std::future::pending().await,
+    }
+}
+
+fn retry_after(status: u16, when: &str) -> Reply {
+    let mut reply = error(status, "too many requests");
+    if let Ok(when) = when.parse() {
+        reply.headers_mut().insert(header::RETRY_AFTER, when);
+    }
+    reply
+}

@@ -1,0 +1,104 @@
+//! Addresses and fingerprints as people write them → the one form that is used.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use reqwest::Url;
+
+/// What is wrong, and the mend.
+pub type Wrong = (String, String);
+
+/// A platform's scheme, host and port.
+pub struct Base {
+    pub text: String,
+    /// Whether secrets would cross a network in the clear.
+    pub exposed: bool,
+}
+
+/// `https://acme.docebosaas.com/` → `https://acme.docebosaas.com`: scheme, host and port, nothing else.
+pub fn base_of(text: &str) -> Result<Base, Wrong> {
+    let hint = "write scheme and host: `https://acme.docebosaas.com`";
+    let wrong = |what: &str| Err((what.to_string(), hint.to_string()));
+    if !text.contains("://") {
+        return wrong("an address begins with `https://`");
+    }
+    let url = match Url::parse(text) {
+        Ok(url) if url.has_host() => url,
+        // The text is not shown: it may hold a password before an `@`.
+        Ok(_) => return wrong("this is not a web address"),
+        Err(error) => return Err((format!("this is not a web address: {error}"), hint.into())),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong("an address holds no user or password");
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return wrong("an address is written without a path");
+    }
+    if !matches!(url.scheme(), "https" | "http") {
+        return wrong("an address begins with `https://`");
+    }
+    let exposed = url.scheme() == "http" && !is_loopback(&url);
+    Ok(Base { text: url.origin().ascii_serialization(), exposed })
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or("").trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// `SHA256:` and 43 characters of base64: a SHA-256 digest of the server's key, as OpenSSH writes it.
+pub fn fingerprint(text: &str) -> Result<String, Wrong> {
+    let hint = "write it as `ssh-keyscan HOST | ssh-keygen -lf -` shows it: `SHA256:` and 43 characters";
+    let Some(digest) = text.strip_prefix("SHA256:") else {
+        return Err((format!("{text:?} is not a SHA-256 fingerprint"), hint.into()));
+    };
+    let digest = digest.trim_end_matches('=');
+    match STANDARD_NO_PAD.decode(digest) {
+        Ok(bytes) if bytes.len() == 32 => Ok(format!("SHA256:{digest}")),
+        Ok(bytes) => {
+            Err((format!("this fingerprint holds {} bytes, a SHA-256 digest has 32", bytes.len()), hint.into()))
+        }
+        Err(_) => Err((format!("{text:?} is not a SHA-256 fingerprint"), hint.into())),
+    }
+}
+
+/// A server's name or address, without scheme, user or port.
+pub fn host(text: &str) -> Result<String, Wrong> {
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if inner.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(inner.to_string());
+    }
+    let named = !inner.is_empty()
+        && inner.len() <= 253
+        && inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    match named {
+        true => Ok(inner.to_string()),
+        false => Err((
+            format!("{text:?} is not a server's name"),
+            "write the name or address alone: `sftp.hris.example`; the port goes to `port`, the user to `username`"
+                .into(),
+        )),
+    }
+}
+
+/// `127.0.0.1:8080`.
+pub fn listen(text: &str) -> Result<std::net::SocketAddr, Wrong> {
+    let hint = "write an IP address and a port: `127.0.0.1:8080`";
+    text.parse().map_err(|_| (format!("{text:?} is not an address to listen on"), hint.into()))
+}
+
+/// A directory on a server; empty where none is meant.
+pub fn remote(text: &str) -> Result<String, Wrong> {
+    match text.split('/').any(|part| part == "..") || text.contains(char::is_control) {
+        true => Err((format!("{text:?} is not a directory to deliver to"), "write a path without `..`".into())),
+        false => Ok(text.to_string()),
+    }
+}
+
+/// Levels by module.
+pub fn log_filter(text: &str) -> Result<String, Wrong> {
+    let hint = "write levels by module: `info`, `warn,reportferry=debug`";
+    match text.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(text.to_string()),
+        Err(_) => Err((format!("{text:?} is not a log filter"), hint.into())),
+    }
+}

@@ -1,0 +1,265 @@
+//! Settings as written → [`Settings`] with every default filled in, and every problem on the way.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::file::{BackoffFile, DestinationFile, LimitsFile, LocalFile, LogFile, SecretFile, SettingsFile};
+use super::file::{SftpFile, TenantFile};
+use super::*;
+use crate::pipeline::read::{At, FromNode, Named, Part};
+use crate::pipeline::scalars::{Length, Size};
+use crate::pipeline::tree::{Key, Node, Origin};
+
+pub fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Problem>) -> Option<Settings> {
+    let written = SettingsFile::from_node(node, problems)?;
+    let folder = folder_of(file.as_deref());
+    let mut check = Check { folder: &folder, problems };
+    let data = written.data.0.map(|data| folder.join(data));
+    let ledger = match written.ledger {
+        Some(ledger) => ledger.0.and_then(|ledger| check.ledger(&ledger)),
+        None => data.as_ref().map(|data| data.join("ledger.db")),
+    };
+    let http = written.http.and_then(|http| http.0);
+    if let Some(http) = &http {
+        let problem =
+            http.origin.warning("nothing listens there yet: health, metrics and dashboard come with the worker");
+        check.problems.push(problem);
+    }
+    let tenants = check.named("tenant", written.tenants, Check::tenant);
+    let destinations = check.named("destination", written.destinations, Check::destination);
+    let secrets = check.named("secret", written.secrets, |check, _, secret| Some(check.secret(secret)));
+    Some(Settings {
+        pipelines: folder.join(written.pipelines.0?),
+        data: data?,
+        ledger: ledger?,
+        http: http.map(|http| http.value.0),
+        tenants: tenants.into_iter().map(|(name, tenant)| (name, Arc::new(tenant))).collect(),
+        destinations: destinations.into_iter().map(|(name, destination)| (name, Arc::new(destination))).collect(),
+        secrets,
+        limits: limits(written.limits.0?),
+        log: log(written.log.0?),
+        fault: written.fault.and_then(|fault| fault.0),
+        file,
+    })
+}
+
+fn log(written: LogFile) -> Log {
+    let filter = written.filter.map_or_else(|| "info".into(), |filter| filter.0);
+    Log { format: written.format.unwrap_or_default(), filter }
+}
+
+fn limits(written: LimitsFile) -> Limits {
+    let defaults = Limits::default();
+    let bytes = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+    Limits {
+        rows: written.rows.map_or(defaults.rows, |rows| rows.0),
+        download_bytes: written.download_bytes.map_or(defaults.download_bytes, |size| size.0),
+        extract_bytes: written.extract_bytes.map_or(defaults.extract_bytes, |size| size.0),
+        record_bytes: written.record_bytes.map_or(defaults.record_bytes, bytes),
+        answer_bytes: written.answer_bytes.map_or(defaults.answer_bytes, bytes),
+    }
+}
+
+struct Check<'a> {
+    folder: &'a Path,
+    problems: &'a mut Vec<Problem>,
+}
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+impl Check<'_> {
+    /// Reads what a person named, one by one; a name stands in file names and columns later.
+    fn named<F, T>(
+        &mut self,
+        what: &str,
+        written: Option<Part<Named<Part<F>>>>,
+        read: impl Fn(&mut Self, &Key, F) -> Option<T>,
+    ) -> BTreeMap<String, T> {
+        let mut found = BTreeMap::new();
+        for (key, part) in written.and_then(|named| named.0).map(|named| named.0).unwrap_or_default() {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            if key.text.is_empty() || key.text.len() > NAME_BYTES_MAX || !key.text.chars().all(allowed) {
+                let problem = key.origin.error(format!("{:?} cannot be a {what}'s name", key.text));
+                self.problems.push(problem.hint("use up to 100 letters, digits, `.`, `_` and `-`"));
+            }
+            if let Some(value) = part.0.and_then(|written| read(self, &key, written)) {
+                found.insert(key.text, value);
+            }
+        }
+        found
+    }
+
+    fn ledger(&mut self, written: &At<String>) -> Option<PathBuf> {
+        if let Some(path) = written.value.strip_prefix("sqlite:").filter(|path| !path.trim_matches('/').is_empty()) {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return Some(self.folder.join(path));
+        }
+        let problem = match written.value.starts_with("postgres") {
+            // The address is not shown: it holds a password.
+            true => written.origin.error("a ledger in PostgreSQL is not supported yet"),
+            false => written.origin.error("this is not a ledger's address"),
+        };
+        self.problems.push(problem.hint("write `sqlite:` and a path: `sqlite:data/ledger.db`"));
+        None
+    }
+
+    /// Resolves a secret's file; warns of one that is written out in a file.
+    fn secret(&mut self, written: SecretFile) -> SecretRef {
+        match written.secret {
+            SecretRef::File(path) => SecretRef::File(self.folder.join(path)),
+            SecretRef::Literal(_) => {
+                if matches!(written.origin, Origin::File(_)) {
+                    let problem = written.origin.warning("a secret is written out in this file");
+                    self.problems.push(problem.hint("write `{env: NAME}` or `{file: PATH}` in its place"));
+                }
+                written.secret
+            }
+            SecretRef::Env(_) => written.secret,
+        }
+    }
+
+    fn backoff(&mut self, written: Option<At<BackoffFile>>, default: Backoff) -> Backoff {
+        let Some(At { value, origin }) = written else { return default };
+        let or = |length: Option<Length>, default: Duration| length.map_or(default, |length| length.0);
+        let backoff = Backoff {
+            first: or(value.first, default.first),
+            max: or(value.max, default.max),
+            within: or(value.within, default.within),
+        };
+        if backoff.first.is_zero() {
+            self.problems.push(
+                origin.error("`first` is a wait of nothing: it would ask without pause").hint("write at least `1ms`"),
+            );
+        }
+        if backoff.first > backoff.max {
+            self.problems
+                .push(origin.error(format!("`first` ({:?}) is longer than `max` ({:?})", backoff.first, backoff.max)));
+        }
+        backoff
+    }
+
+    fn tenant(&mut self, key: &Key, written: TenantFile) -> Option<Tenant> {
+        let insecure = written.insecure.unwrap_or(false);
+        let base = written.docebo.0.map(|At { value, origin }| {
+            if value.0.exposed && !insecure {
+                let problem = origin.error("plain http would send secrets in the clear");
+                self.problems.push(problem.hint("write `https://`; if it must be, add `insecure: true`"));
+            }
+            value.0.text
+        });
+        let poll = Backoff { first: secs(10), max: secs(60), within: secs(7_200) };
+        let poll = self.backoff(written.poll, poll);
+        let retry = self.backoff(written.retry, Backoff { first: secs(1), max: secs(60), within: secs(900) });
+        let count =
+            |number: Option<u64>, default: u32| number.and_then(|number| u32::try_from(number).ok()).unwrap_or(default);
+        let (per_minute, per_hour, in_flight) = written.budget.map_or((None, None, None), |budget| {
+            (budget.per_minute.map(|n| n.0), budget.per_hour.map(|n| n.0), budget.in_flight.map(|n| n.0))
+        });
+        let (connect, idle) = written.timeouts.map_or((None, None), |timeouts| (timeouts.connect, timeouts.idle));
+        Some(Tenant {
+            name: key.text.clone(),
+            client_id: written.client_id,
+            client_secret: self.secret(written.client_secret),
+            username: written.username,
+            password: self.secret(written.password),
+            budget: Budget {
+                per_minute: count(per_minute, 60),
+                per_hour: count(per_hour, 800),
+                in_flight: count(in_flight, 1),
+            },
+            poll: Poll { first: poll.first, max: poll.max, within: poll.within },
+            allow_superadmin: written.allow_superadmin.unwrap_or(false),
+            insecure,
+            timeouts: HttpTimeouts { connect: length(connect, secs(10)), idle: length(idle, secs(60)) },
+            retry,
+            base: base?,
+        })
+    }
+
+    fn destination(&mut self, key: &Key, written: DestinationFile) -> Option<Destination> {
+        let retry = Backoff { first: secs(1), max: secs(900), within: secs(86_400) };
+        let retry = self.backoff(written.retry, retry);
+        let kind = match (written.sftp, written.local) {
+            (Some(sftp), None) => self.sftp(key, sftp.0?).map(|sftp| DestinationKind::Sftp(Box::new(sftp))),
+            (None, Some(local)) => self.local(local.0?).map(DestinationKind::Local),
+            (None, None) => {
+                let problem = key.origin.error("one of `sftp` and `local` is expected here");
+                self.problems.push(problem.hint("write `sftp: {host: …}` or `local: {path: …}`"));
+                None
+            }
+            (Some(_), Some(_)) => {
+                let problem = key.origin.error("`sftp` and `local` cannot stand in one destination");
+                self.problems.push(problem.hint("make two destinations of it; a pipeline may deliver to both"));
+                None
+            }
+        };
+        Some(Destination { name: key.text.clone(), kind: kind?, retry })
+    }
+
+    fn sftp(&mut self, key: &Key, written: SftpFile) -> Option<Sftp> {
+        if written.password.is_none() && written.key.is_none() {
+            let problem = key.origin.error("there is neither a `password` nor a `key` to sign in with");
+            self.problems.push(problem.hint("write `key: {file: PATH}` or `password: {env: NAME}` below `sftp`"));
+        }
+        if written.passphrase.is_some() && written.key.is_none() {
+            self.problems.push(key.origin.error("there is a `passphrase` without a `key`"));
+        }
+        let pins = written.host_keys.unwrap_or_default();
+        if pins.is_empty() && written.known_hosts.is_none() {
+            let problem = key.origin.error("there are neither `host_keys` nor `known_hosts` to know the server by");
+            self.problems.push(problem.hint(
+                "`ssh-keyscan HOST | ssh-keygen -lf -` shows the server's key: compare it with what its people say",
+            ));
+        }
+        let timeouts = written.timeouts;
+        let (connect, idle, rename) =
+            timeouts.map_or((None, None, None), |given| (given.connect, given.idle, given.rename));
+        let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        Some(Sftp {
+            port: written.port.and_then(|port| u16::try_from(port.0).ok()).unwrap_or(22),
+            username: written.username,
+            password: written.password.map(|secret| self.secret(secret)),
+            key: written.key.map(|secret| self.secret(secret)),
+            passphrase: written.passphrase.map(|secret| self.secret(secret)),
+            host_keys: pins.into_iter().filter_map(|pin| pin.0).map(|pin| pin.0).collect(),
+            known_hosts: written.known_hosts.map(|path| self.folder.join(path)),
+            publish: written.publish.unwrap_or(Publish::Rename),
+            verify: written.verify.unwrap_or(Verify::Size),
+            mkdir: written.mkdir.unwrap_or(false),
+            mode: written.mode.map(|mode| mode.0),
+            write_bytes: written.write_bytes.map_or(32_000, |bytes| small(bytes.0)),
+            in_flight: written.in_flight.map_or(128, |requests| small(requests.0)),
+            timeouts: SftpTimeouts {
+                connect: length(connect, secs(20)),
+                idle: length(idle, secs(60)),
+                rename: length(rename, secs(600)),
+            },
+            host: written.host.0,
+            base: written.base.map_or(String::new(), |base| base.0),
+            staging: written.staging.map(|staging| staging.0).filter(|staging| !staging.is_empty()),
+        })
+    }
+
+    fn local(&mut self, written: LocalFile) -> Option<Local> {
+        if written.path.value.is_empty() {
+            self.problems.push(written.path.origin.error("a path is expected here"));
+            return None;
+        }
+        Some(Local {
+            path: self.folder.join(written.path.value),
+            mkdir: written.mkdir.unwrap_or(false),
+            mode: written.mode.map(|mode| mode.0),
+        })
+    }
+}
+
+/// Bytes of a name that a person gives.
+const NAME_BYTES_MAX: usize = 100;
+
+fn length(written: Option<Length>, default: Duration) -> Duration {
+    written.map_or(default, |length| length.0)
+}

@@ -1,0 +1,271 @@
+//! Function calls: which there are, how many arguments they take, and what must be a literal.
+
+use jiff::tz::TimeZone;
+use sqlparser::ast::{
+    Expr as Tree, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned, TrimWhereField, Value as SqlValue,
+};
+use sqlparser::tokenizer::Span as Place;
+
+use super::ExprProblem;
+use super::build::{Builder, index_in, with_article};
+use super::node::{Node, TextFunction, Typed};
+use super::place::place_of;
+use super::value::Type;
+use crate::pipeline::problem::did_you_mean;
+use crate::transform::time::TimeFormat;
+
+type Built<T = Typed> = Result<T, ExprProblem>;
+
+/// The most parts of `concat` and `coalesce`.
+const PARTS_MAX: usize = 1_000;
+
+/// Every function: its name, the fewest and the most arguments.
+const FUNCTIONS: &[(&str, usize, usize)] = &[
+    ("lower", 1, 1),
+    ("upper", 1, 1),
+    ("trim", 1, 2),
+    ("ltrim", 1, 2),
+    ("rtrim", 1, 2),
+    ("coalesce", 1, PARTS_MAX),
+    ("nullif", 2, 2),
+    ("substr", 2, 3),
+    ("substring", 2, 3),
+    ("replace", 3, 3),
+    ("concat", 1, PARTS_MAX),
+    ("length", 1, 1),
+    ("left", 2, 2),
+    ("right", 2, 2),
+    ("lpad", 3, 3),
+    ("rpad", 3, 3),
+    ("format_time", 3, 3),
+    ("parse_time", 2, 3),
+    ("sha256", 1, 1),
+    ("hmac_sha256", 2, 2),
+];
+
+const AGGREGATES: &[&str] =
+    &["count", "sum", "min", "max", "avg", "string_agg", "array_agg", "first", "last", "median", "any_value"];
+
+/// What other engines call it.
+fn elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "ifnull" | "nvl" | "isnull" => "write coalesce(x, y)",
+        "char_length" | "character_length" | "len" => "write length(x)",
+        "ucase" => "write upper(x)",
+        "lcase" => "write lower(x)",
+        "strftime" | "date_format" | "to_char" => "write format_time(value, format, zone)",
+        "strptime" | "to_timestamp" | "to_date" | "str_to_date" => "write parse_time(text, format, zone)",
+        "now" | "current_date" | "current_timestamp" | "today" | "random" => {
+            "no expression can reach a clock or chance: the same rows give the same bytes"
+        }
+        "iif" | "if" => "write case when … then … else … end",
+        _ => return None,
+    })
+}
+
+impl Builder<'_> {
+    pub(super) fn function(&mut self, function: &Function) -> Built {
+        let at = function.name.span();
+        let name = function.name.to_string().to_lowercase();
+        if function.over.is_some() {
+            return Err(self.problem(at, "window functions cannot be used: an expression sees one row"));
+        }
+        if AGGREGATES.contains(&name.as_str()) {
+            return Err(self.problem(at, format!("{name} is an aggregate: an expression sees one row")));
+        }
+        let has_extras =
+            function.filter.is_some() || !function.within_group.is_empty() || function.null_treatment.is_some();
+        let FunctionArguments::List(list) = &function.args else {
+            return Err(self.unknown_or(&name, at, "cannot be called this way"));
+        };
+        if has_extras || list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
+            return Err(self.problem(at, format!("{name} takes arguments and nothing else")));
+        }
+        let arguments = list.args.iter().map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(tree)) => Ok(tree),
+            _ => Err(self.problem(at, format!("{name} takes plain arguments, no names and no `*`"))),
+        });
+        let arguments = arguments.collect::<Built<Vec<_>>>()?;
+        self.call(&name, &arguments, at)
+    }
+
+    fn unknown_or(&self, name: &str, at: Place, otherwise: &str) -> ExprProblem {
+        if FUNCTIONS.iter().any(|(known, ..)| *known == name) {
+            return self.problem(at, format!("{name} {otherwise}"));
+        }
+        let mut problem = self.problem(at, format!("there is no function {name}"));
+        problem.hint = elsewhere(name)
+            .map(str::to_owned)
+            .or_else(|| did_you_mean(name, FUNCTIONS.iter().map(|(known, ..)| *known)))
+            .or_else(|| {
+                let known: Vec<&str> = FUNCTIONS.iter().map(|(known, ..)| *known).collect();
+                Some(format!("the functions are {}", known.join(", ")))
+            });
+        problem
+    }
+
+    pub(super) fn trim(
+        &mut self,
+        side: Option<&TrimWhereField>,
+        set: Option<&Tree>,
+        of: &Tree,
+        characters: Option<&[Tree]>,
+        at: Place,
+    ) -> Built {
+        let name = match side {
+            None | Some(TrimWhereField::Both) => "trim",
+            Some(TrimWhereField::Leading) => "ltrim",
+            Some(TrimWhereField::Trailing) => "rtrim",
+        };
+        let mut arguments = vec![of];
+        arguments.extend(set);
+        arguments.extend(characters.into_iter().flatten());
+        self.call(name, &arguments, at)
+    }
+
+    /// A call by its name in lower case.
+    pub(super) fn call(&mut self, name: &str, arguments: &[&Tree], at: Place) -> Built {
+        let Some((_, least, most)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) else {
+            return Err(self.unknown_or(name, at, ""));
+        };
+        if !(*least..=*most).contains(&arguments.len()) {
+            let wanted = match (least, most) {
+                (1, 1) => "1 argument".to_owned(),
+                (least, most) if least == most => format!("{least} arguments"),
+                (least, &PARTS_MAX) => format!("{least} to {PARTS_MAX} arguments"),
+                (least, most) => format!("{least} or {most} arguments"),
+            };
+            return Err(self.problem(at, format!("{name} takes {wanted}, not {}", arguments.len())));
+        }
+        let text = |builder: &mut Self, function| builder.text_function(function, arguments);
+        match name {
+            "lower" => text(self, TextFunction::Lower),
+            "upper" => text(self, TextFunction::Upper),
+            "trim" => text(self, TextFunction::Trim),
+            "ltrim" => text(self, TextFunction::TrimLeft),
+            "rtrim" => text(self, TextFunction::TrimRight),
+            "substr" | "substring" => text(self, TextFunction::Substring),
+            "replace" => text(self, TextFunction::Replace),
+            "length" => text(self, TextFunction::Length),
+            "left" => text(self, TextFunction::Left),
+            "right" => text(self, TextFunction::Right),
+            "lpad" => text(self, TextFunction::PadLeft),
+            "rpad" => text(self, TextFunction::PadRight),
+            "sha256" => text(self, TextFunction::Sha256),
+            "concat" => {
+                let parts = arguments.iter().map(|part| Ok(self.build(part)?.node)).collect::<Built<_>>()?;
+                Ok(Typed::new(Node::Concat(parts), Type::Text))
+            }
+            "coalesce" => {
+                let parts = arguments.iter().map(|part| self.placed(part)).collect::<Built<_>>()?;
+                let (parts, kind) = self.unite(parts)?;
+                Ok(Typed::new(Node::Coalesce(parts.into_iter().map(|part| part.node).collect()), kind))
+            }
+            "nullif" => self.null_if(arguments[0], arguments[1]),
+            "hmac_sha256" => self.hmac(arguments[0], arguments[1]),
+            _ => self.time_function(name, arguments),
+        }
+    }
+
+    fn text_function(&mut self, function: TextFunction, arguments: &[&Tree]) -> Built {
+        use TextFunction::{Left, Length, PadLeft, PadRight, Right, Substring};
+        let mut nodes = Vec::new();
+        for (index, tree) in arguments.iter().enumerate() {
+            let is_count = match function {
+                Substring => index > 0,
+                Left | Right | PadLeft | PadRight => index == 1,
+                _ => false,
+            };
+            let typed = if is_count { self.number(tree)?.cast(Type::Int) } else { self.build(tree)?.cast(Type::Text) };
+            nodes.push(typed.node);
+        }
+        let kind = if function == Length { Type::Int } else { Type::Text };
+        Ok(Typed::new(Node::Text { function, arguments: nodes }, kind))
+    }
+
+    fn null_if(&mut self, of: &Tree, with: &Tree) -> Built {
+        let (built, other) = (self.build(of)?, self.build(with)?);
+        let Some(kind) = built.kind.compared_with(other.kind) else {
+            let what = format!(
+                "{} cannot be compared with {}",
+                with_article(built.kind.word()),
+                with_article(other.kind.word())
+            );
+            return Err(self.problem(place_of(with), what));
+        };
+        let compared = Box::new(built.clone().cast(kind).node);
+        let with = Box::new(self.cast_literal(other, kind, place_of(with))?.node);
+        Ok(Typed::new(Node::NullIf { of: Box::new(built.node), compared, with }, built.kind))
+    }
+
+    fn hmac(&mut self, of: &Tree, secret: &Tree) -> Built {
+        let name = match secret {
+            Tree::Identifier(name) => name.value.clone(),
+            Tree::Value(value) => match &value.value {
+                SqlValue::SingleQuotedString(name) => name.clone(),
+                _ => return Err(self.secret_problem(secret)),
+            },
+            _ => return Err(self.secret_problem(secret)),
+        };
+        let secret = index_in(&mut self.checked.secrets, &name);
+        let of = Box::new(self.build(of)?.cast(Type::Text).node);
+        Ok(Typed::new(Node::HmacSha256 { of, secret }, Type::Text))
+    }
+
+    fn secret_problem(&self, secret: &Tree) -> ExprProblem {
+        let mut problem = self.problem(place_of(secret), "hmac_sha256 takes the name of a secret");
+        problem.hint = Some("a name under `secrets` in the settings, as in hmac_sha256(email, email_salt)".to_owned());
+        problem
+    }
+
+    /// `format_time(value, format, zone)` and `parse_time(text, format[, zone])`.
+    fn time_function(&mut self, name: &str, arguments: &[&Tree]) -> Built {
+        let value = self.build(arguments[0])?;
+        let format = self.required_text(name, "format", arguments[1])?;
+        let zone = match arguments.get(2) {
+            Some(tree) => {
+                let zone = self.required_text(name, "zone", tree)?;
+                self.zone(&zone, place_of(tree))?
+            }
+            None => TimeZone::UTC,
+        };
+        let compiled = TimeFormat::compile(&format)
+            .map_err(|cause| self.problem(place_of(arguments[1]), format!("{format:?} is no time format: {cause}")))?;
+        let format = Box::new(compiled);
+        self.checked.zones.push(zone);
+        let zone = self.checked.zones.len() - 1;
+        if name == "parse_time" {
+            format.reads_a_date().map_err(|cause| {
+                self.problem(place_of(arguments[1]), format!("no date can be read with this format: {cause}"))
+            })?;
+            let of = Box::new(value.cast(Type::Text).node);
+            return Ok(Typed::new(Node::ParseTime { of, format, zone }, Type::Text));
+        }
+        if !(value.kind.is_time() || matches!(value.kind, Type::Text | Type::Null)) {
+            let what = format!("{} is no time", with_article(value.kind.word()));
+            return Err(self.problem(place_of(arguments[0]), what));
+        }
+        Ok(Typed::new(Node::FormatTime { of: Box::new(value.node), format, zone }, Type::Text))
+    }
+
+    fn required_text(&mut self, function: &str, role: &str, tree: &Tree) -> Built<String> {
+        let typed = self.build(tree)?;
+        match self.literal_text(&typed) {
+            Some(text) => Ok(text.to_owned()),
+            None => {
+                let what = format!("the {role} of {function} must be a text in single quotes");
+                Err(self.problem(place_of(tree), what))
+            }
+        }
+    }
+
+    fn zone(&self, name: &str, at: Place) -> Built<TimeZone> {
+        TimeZone::get(name).map_err(|_| {
+            let mut problem = self.problem(at, format!("there is no time zone {name:?}"));
+            let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
+            problem.hint = did_you_mean(name, known.iter().map(String::as_str))
+                .or_else(|| Some("an IANA name, as America/New_York".to_owned()));
+            problem
+        })
+    }
+}

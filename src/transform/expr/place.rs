@@ -1,0 +1,144 @@
+//! Where in an expression's text something stands: the parser's lines and columns → byte offsets.
+
+use sqlparser::ast::{Expr, Spanned};
+use sqlparser::parser::ParserError;
+use sqlparser::tokenizer::{Location, Span, Token};
+
+use super::ExprProblem;
+
+pub(super) struct Places<'a> {
+    text: &'a str,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { text }
+    }
+
+    /// The byte at a line and column, both counted from 1, columns in characters.
+    fn byte_of(&self, location: Location) -> usize {
+        let line = location.line.saturating_sub(1) as usize;
+        let start: usize = self.text.split_inclusive('\n').take(line).map(str::len).sum();
+        let rest = self.text.get(start..).unwrap_or_default();
+        let column = location.column.saturating_sub(1) as usize;
+        start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
+    }
+
+    pub(super) fn whole(&self, what: impl Into<String>) -> ExprProblem {
+        ExprProblem { offset: 0, len: self.text.len(), what: what.into(), hint: None }
+    }
+
+    pub(super) fn at(&self, location: Location, what: impl Into<String>) -> ExprProblem {
+        if location.line == 0 {
+            return self.whole(what);
+        }
+        // One character; at the text's end, the last one.
+        let mut offset = self.byte_of(location);
+        if offset >= self.text.len() {
+            offset = self.text.char_indices().next_back().map_or(0, |(at, _)| at);
+        }
+        let len = self.text[offset..].chars().next().map_or(0, char::len_utf8);
+        ExprProblem { offset, len, what: what.into(), hint: None }
+    }
+
+    pub(super) fn span(&self, span: Span, what: impl Into<String>) -> ExprProblem {
+        if span.start.line == 0 {
+            return self.whole(what);
+        }
+        let offset = self.byte_of(span.start);
+        let end = self.byte_of(span.end);
+        if end <= offset {
+            return self.at(span.start, what);
+        }
+        ExprProblem { offset, len: end - offset, what: what.into(), hint: None }
+    }
+
+    /// The parser's own words, which carry their place at the end: ` at Line: 1, Column: 8`.
+    pub(super) fn of_parser(&self, error: &ParserError) -> ExprProblem {
+        let message = match error {
+            ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.as_str(),
+            ParserError::RecursionLimitExceeded => return self.whole("the expression is nested too deeply"),
+        };
+        let (what, location) = match message.rsplit_once(" at Line: ") {
+            Some((what, place)) => (what, read_place(place)),
+            None => (message, None),
+        };
+        if let Some(location) = location.filter(|_| what.starts_with("No infix parser")) {
+            let mut problem = self.at(location, "this operator cannot be used");
+            problem.hint = Some("write `and`, `or`, `||` between texts".to_owned());
+            return problem;
+        }
+        let what = match what.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
+            Some((expected, "EOF")) => format!("the expression breaks off where {expected} should follow"),
+            Some((expected, found)) => format!("{found:?} stands where {expected} should"),
+            None => in_our_words(what).to_owned(),
+        };
+        match location {
+            Some(location) => self.at(location, what),
+            // Without a place the parser means the end of the text.
+            None => self.at(Location { line: u64::MAX, column: 1 }, what),
+        }
+    }
+}
+
+/// What the tokenizer says of a text that breaks off.
+pub(super) fn in_our_words(message: &str) -> &str {
+    if message.starts_with("Unterminated") { "this quote is never closed" } else { message }
+}
+
+/// Where a tree stands, from its first name or literal to its last. Unlike the parser's own `span` it does not walk
+/// the whole tree: a long chain of operators is as deep as it is long.
+pub(super) fn place_of(tree: &Expr) -> Span {
+    match (edge(tree, |left, _| left), edge(tree, |_, right| right)) {
+        (Some(first), Some(last)) => Span::new(first.start, last.end),
+        _ => Span::empty(), // stands for the whole text
+    }
+}
+
+fn edge<'a>(tree: &'a Expr, choose: fn(&'a Expr, &'a Expr) -> &'a Expr) -> Option<Span> {
+    let mut at = tree;
+    loop {
+        at = match at {
+            Expr::BinaryOp { left, right, .. } => choose(left, right),
+            Expr::Between { expr, high, .. } => choose(expr, high),
+            Expr::Like { expr, pattern, .. } | Expr::ILike { expr, pattern, .. } => choose(expr, pattern),
+            Expr::Nested(expr)
+            | Expr::UnaryOp { expr, .. }
+            | Expr::Cast { expr, .. }
+            | Expr::Substring { expr, .. }
+            | Expr::Trim { expr, .. }
+            | Expr::In { expr, .. }
+            | Expr::IsNull(expr)
+            | Expr::IsNotNull(expr)
+            | Expr::IsTrue(expr)
+            | Expr::IsNotTrue(expr)
+            | Expr::IsFalse(expr)
+            | Expr::IsNotFalse(expr) => expr,
+            Expr::Function(function) => return Some(function.name.span()),
+            Expr::Identifier(name) => return Some(name.span),
+            Expr::Value(value) => return Some(value.span),
+            Expr::TypedString(typed) => return Some(typed.value.span),
+            Expr::CompoundIdentifier(names) => {
+                return Some(Span::new(names.first()?.span.start, names.last()?.span.end));
+            }
+            _ => return None,
+        };
+    }
+}
+
+fn read_place(place: &str) -> Option<Location> {
+    let (line, column) = place.split_once(", Column: ")?;
+    Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
+}
+
+/// What people write who think in another language.
+pub(super) fn hint_for_token(token: &Token) -> Option<String> {
+    let hint = match token {
+        Token::SemiColon => "one expression, without a semicolon",
+        Token::Comma => "one expression; list several under `set`",
+        Token::Word(word) if word.value.eq_ignore_ascii_case("as") => "the column is named by the key, not with `as`",
+        Token::Word(_) => "a column whose name has spaces stands in double quotes",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

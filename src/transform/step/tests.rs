@@ -1,0 +1,182 @@
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::progress::Meter;
+use crate::settings::Limits;
+use crate::transform::{Input, Transform, TransformError};
+
+fn place(key: &str) -> Place {
+    Place { file: Arc::new(PathBuf::from("p.yaml")), line: 1, column: 1, span: 0..0, key: key.to_owned() }
+}
+
+fn columns(names: &str) -> Vec<Column> {
+    names.split(' ').map(|name| Column { name: name.to_owned(), at: place("column") }).collect()
+}
+
+/// One step a line: `rename to=from …`, `select a b`, `drop a`, `filter EXPR`, `set a=EXPR; b=EXPR`.
+fn steps(text: &str) -> Vec<Step> {
+    let step = |line: &str| {
+        let (word, rest) = line.trim().split_once(' ').unwrap();
+        let kind = match word {
+            "rename" => StepKind::Rename(
+                rest.split(' ')
+                    .map(|pair| pair.split_once('=').unwrap())
+                    .map(|(to, from)| Rename { to: to.into(), from: columns(from).remove(0) })
+                    .collect(),
+            ),
+            "select" => StepKind::Select(columns(rest)),
+            "drop" => StepKind::Drop(columns(rest)),
+            "filter" => StepKind::Filter(Expr::parse(rest).unwrap()),
+            "set" => StepKind::Set(
+                rest.split("; ")
+                    .map(|pair| pair.split_once('=').unwrap())
+                    .map(|(column, expr)| Assign {
+                        column: column.into(),
+                        expr: Expr::parse(expr).unwrap(),
+                        at: place(column),
+                    })
+                    .collect(),
+            ),
+            other => panic!("no step {other}"),
+        };
+        Step { at: place(word), kind }
+    };
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(step).collect()
+}
+
+/// The output as lines of `|`-separated cells, then the balance; or the error.
+fn shape(text: &str, input: &str) -> Result<String, TransformError> {
+    let meter = Meter::default();
+    let input = Input {
+        read: Box::new(Cursor::new(input.as_bytes().to_vec())),
+        limits: Limits::default(),
+        meter: &meter,
+        stop: CancellationToken::new(),
+    };
+    let secrets = BTreeMap::from([("salt".to_owned(), Secret::new("pepper"))]);
+    let transform = Transform::open(input, &steps(text), &secrets)?;
+    let mut out = transform.columns().join("|");
+    let balance = transform.run(|row| {
+        let cells: Vec<_> = row.cells().map(|cell| String::from_utf8_lossy(cell.bytes).into_owned()).collect();
+        out.push('\n');
+        out.push_str(&cells.join("|"));
+        Ok(())
+    })?;
+    Ok(format!("{out}\n{}", serde_json::to_string(&balance).unwrap()))
+}
+
+fn check(steps: &str, input: &str, expected: &str) {
+    let expected: Vec<_> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(shape(steps, input).unwrap(), expected.join("\n"), "{steps}");
+}
+
+fn problems(text: &str, input: &str) -> Vec<String> {
+    match shape(text, input) {
+        Err(TransformError::Problems(problems)) => problems.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn steps_shape_rows() {
+    let rows = "id,name,done\n007,Ann,2026-01-05 23:30:00\n008,\"O'Neil, B\",\n";
+    check("select name id", rows, "name|id\nAnn|007\nO'Neil, B|008\n{\"extracted\":2,\"delivered\":2}");
+    check(
+        "rename key=id\nfilter key = '007'\ndrop name",
+        rows,
+        "key|done\n007|2026-01-05 23:30:00\n{\"extracted\":2,\"filtered\":1,\"delivered\":1}",
+    );
+    check(
+        "set done=format_time(done, '%m/%d/%Y %H:%M', 'Europe/Berlin'); n=length(name)",
+        rows,
+        "id|name|done|n\n007|Ann|01/06/2026 00:30|3\n008|O'Neil, B||9\n{\"extracted\":2,\"delivered\":2}",
+    );
+}
+
+#[test]
+fn a_step_sees_the_values_before_it() {
+    let rows = "a,b\n1,2\n";
+    check("rename a=b b=a", rows, "b|a\n1|2\n{\"extracted\":1,\"delivered\":1}");
+    check("set a=b; b=a", rows, "a|b\n2|1\n{\"extracted\":1,\"delivered\":1}");
+    check("set a=a || 'x'\nset a=a || 'y'; c=a", rows, "a|b|c\n1xy|2|1x\n{\"extracted\":1,\"delivered\":1}");
+    // A filter counts only what reaches it.
+    check("filter a = '0'\nfilter b = '0'", rows, "a|b\n{\"extracted\":1,\"filtered\":1,\"delivered\":0}");
+}
+
+#[test]
+fn what_an_expression_makes_empty_is_null_for_the_next_step() {
+    check(
+        "set a=trim(a)\nset b=coalesce(a, 'none'); c='lit'",
+        "a,b\n\"  \",x\n",
+        "a|b|c\n|none|lit\n{\"extracted\":1,\"delivered\":1}",
+    );
+}
+
+#[test]
+fn what_does_not_fit_the_header_is_told_all_at_once() {
+    let found =
+        problems("rename x=Statsu\nfilter nope = 'a'\nset y=hmac_sha256(x, sallt)\nselect x zz", "Status,id\n1,2\n");
+    insta::assert_snapshot!(found.join("\n"), @r#"
+    p.yaml:1:1: column: there is no column "Statsu" (did you mean "Status"?; there are "Status", "id")
+    p.yaml:1:1: filter: there is no column "nope" (a text stands in single quotes, a column in double quotes or none; there are "Status", "id", "x")
+    p.yaml:1:1: y: there is no secret "sallt" (did you mean "salt"?)
+    p.yaml:1:1: column: there is no column "zz" (there are "Status", "id", "x", "y")
+    "#);
+}
+
+#[test]
+fn a_doubled_name_may_be_dropped_unused_but_not_used_or_delivered() {
+    let rows = "id,note,note\n1,a,b\n";
+    check("select id", rows, "id\n1\n{\"extracted\":1,\"delivered\":1}");
+    for steps in ["filter id = '1'", "rename x=note", "drop note", "set y=note", "set note=id", "select id note"] {
+        let found = problems(steps, rows);
+        assert!(found[0].contains("more than one column \"note\""), "{steps}: {found:?}");
+    }
+    assert!(problems("rename a=b", "a,b\n")[0].contains("two columns \"a\""));
+    assert!(problems("select a a", "a,b\n")[0].contains("more than one column \"a\""));
+    assert!(problems("drop a b", "a,b\n")[0].contains("no column is left"));
+    assert!(problems("filter a", "a,b\n")[0].contains("the filter yields text, not a condition"));
+}
+
+#[test]
+fn a_row_without_a_result_is_named() {
+    let rows = "id,points\n1,5\n2,\"a value that is longer than forty characters, by far\"\n";
+    let error = shape("filter points > 3", rows).unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @r#"record 2 (line 3), column "points": "a value that is longer than forty chara…" is no number"#);
+    let error = shape("set big=9223372036854775807 + cast(id as integer)", rows).unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "big": "9223372036854775807 + 1" is out of range"#);
+    let error = shape("set t=format_time(id, '%Y', 'UTC')", "id\n0000-00-00 00:00:00\n").unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "id": "0000-00-00 00:00:00" is no time (make it null with nullif before format_time)"#);
+}
+
+#[test]
+fn a_secret_keys_the_hash() {
+    // printf x | openssl dgst -sha256 -hmac pepper
+    let hash = "3907347a65f6001d4cef35d4b93f9ed9887bcdf74f824aced9c6e9e3e3abf33c";
+    check(
+        "set h=hmac_sha256(a, 'salt')",
+        "a\nx\n\n",
+        &format!("a|h\nx|{hash}\n|\n{{\"extracted\":2,\"delivered\":2}}"),
+    );
+    check("set h=hmac_sha256(a, salt)", "a\nx\n", &format!("a|h\nx|{hash}\n{{\"extracted\":1,\"delivered\":1}}"));
+}
+
+#[test]
+fn what_expressions_make_of_a_row_has_a_limit() {
+    // 4 MiB: 64 KiB, 64 times.
+    let rows = format!("a\n{}\n", "x".repeat(64 << 10));
+    let to = |length: usize| format!("set a=replace(a, 'x', '{}')\nfilter length(a) <> 4194304", "y".repeat(length));
+    check(&to(64), &rows, "a\n{\"extracted\":1,\"filtered\":1,\"delivered\":0}");
+    let error = shape(&to(65), &rows).unwrap_err().to_string();
+    assert!(error.ends_with("the row's expressions make more than 4194304 bytes"), "{error}");
+    let rows = "a\nx\n";
+    let padded = "filter length(lpad(a, 4194304, 'y')) = 4194304";
+    check(padded, rows, "a\nx\n{\"extracted\":1,\"filtered\":0,\"delivered\":1}");
+    assert!(shape("set a=lpad(a, 4194305, 'y')", rows).is_err());
+    assert!(shape("set a=rpad(a, 9223372036854775807, 'y')", rows).is_err());
+}

@@ -1,0 +1,151 @@
+//! Which layer wins, what the defaults are, and how secrets are read.
+
+use std::path::Path;
+
+use reportferry::settings::{DestinationKind, SecretRef, Settings};
+
+use super::{Folder, PIPELINE, SETTINGS};
+
+#[test]
+fn layers_win_in_their_order_and_keep_texts_as_they_are() {
+    let folder = Folder::new(&SETTINGS.replace("  acme:", "  acme.eu-1:"), PIPELINE);
+    let said = |variables: &[(&str, &str)], flags: &[(&str, &str)]| {
+        folder
+            .settings_with(variables, flags)
+            .map(|(settings, _)| settings)
+            .unwrap_or_else(|problems| panic!("{problems:#?}"))
+    };
+    let base = folder.path("");
+    let settings = said(&[], &[]);
+    assert_eq!((settings.data.clone(), settings.pipelines.clone()), (base.join("data"), base.join("pipelines")));
+    assert_eq!(settings.ledger, base.join("data/ledger.db"));
+    assert_eq!((settings.limits.rows, settings.limits.record_bytes), (100_000_000, 1 << 20));
+    let tenant = &settings.tenants["acme.eu-1"];
+    assert!(matches!(&tenant.password, SecretRef::File(path) if *path == base.join("secrets/acme")));
+    assert_eq!((tenant.budget.per_hour, tenant.poll.max.as_secs(), tenant.timeouts.idle.as_secs()), (800, 60, 60));
+    let DestinationKind::Sftp(sftp) = &settings.destinations["hris"].kind else { panic!("hris is sftp") };
+    assert_eq!((sftp.port, sftp.base.as_str(), sftp.write_bytes, sftp.in_flight), (22, "", 32_000, 128));
+
+    let variables = [
+        ("REPORTFERRY_TENANTS__ACME_EU_1__USERNAME", "007"),
+        ("REPORTFERRY_TENANTS__ACME_EU_1__PASSWORD__FILE", "/run/p"),
+        ("REPORTFERRY_DATA", "/var/lib/ferry"),
+        ("REPORTFERRY_LIMITS__ROWS", "5"),
+        ("REPORTFERRY_LOG__FORMAT", "json"),
+        ("REPORTFERRY_DESTINATIONS__HRIS__SFTP__MODE", "0640"),
+        ("REPORTFERRY_DESTINATIONS__NEW__LOCAL", "{path: there, mkdir: true}"),
+        ("REPORTFERRY_SECRETS__SALT", "{not: a table"),
+        ("OTHER_DATA", "x"),
+    ];
+    let settings = said(&variables, &[("limits.rows", "6")]);
+    let tenant = &settings.tenants["acme.eu-1"];
+    assert_eq!(tenant.username, "007");
+    assert!(matches!(&tenant.password, SecretRef::File(path) if path == Path::new("/run/p")));
+    assert_eq!(settings.ledger, Path::new("/var/lib/ferry/ledger.db"));
+    assert_eq!(settings.limits.rows, 6, "flags win over the environment");
+    let DestinationKind::Local(local) = &settings.destinations["new"].kind else { panic!("new is local") };
+    assert_eq!((local.path.clone(), local.mkdir), (base.join("there"), true));
+    assert_eq!(settings.secrets["salt"].read().unwrap().expose(), "{not: a table");
+}
+
+#[test]
+fn a_settings_file_may_be_absent_only_where_none_is_named() {
+    let absent = Settings::load_with(Some(Path::new("no/such.yaml")), &[], std::iter::empty());
+    let problems = absent.map(|_| ()).unwrap_err();
+    assert_eq!(problems[0].what, "there is no file no/such.yaml");
+    // Where none is named, the file is looked for in the folder that the process stands in.
+    let folder = tempfile::tempdir().unwrap();
+    let check = std::process::Command::new(env!("CARGO_BIN_EXE_reportferry"))
+        .arg("check")
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+}
+
+#[test]
+fn secrets_are_read_from_their_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    let read = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        SecretRef::File(path.clone())
+            .read()
+            .map(|secret| secret.expose().to_string())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(read(b"hunter2"), Ok("hunter2".into()));
+    assert_eq!(read(b"hunter2\n"), Ok("hunter2".into()));
+    assert_eq!(read(b"hunter2\r\n"), Ok("hunter2".into()));
+    assert_eq!(read(b"hunter2\n\n"), Ok("hunter2\n".into()), "one newline only");
+    assert_eq!(read(b" hunter2\r"), Ok(" hunter2\r".into()));
+    let shown = path.display();
+    assert_eq!(read(b"\n"), Err(format!("the secret's file {shown} is empty")));
+    assert_eq!(read(b"hunter2\xff"), Err(format!("the secret's file {shown} does not hold text")));
+    assert_eq!(read(&vec![b'x'; 1 << 20]).map(|text| text.len()), Ok(1 << 20));
+    let too_large = format!("the secret's file {shown} is larger than 1 MiB; is it the right one?");
+    assert_eq!(read(&vec![b'x'; (1 << 20) + 1]), Err(too_large));
+    let told = |place: SecretRef| place.read().map(|_| ()).unwrap_err().to_string();
+    assert_eq!(told(SecretRef::File("/no/such".into())), "cannot read the secret's file /no/such");
+    let unset = "the environment variable REPORTFERRY_TEST_UNSET is not set; it should hold a secret";
+    assert_eq!(told(SecretRef::Env("REPORTFERRY_TEST_UNSET".into())), unset);
+}
+
+#[test]
+fn the_manual_may_be_taken_at_its_word() {
+    // Every commented key of defaults.yaml, uncommented, is accepted, and says what the defaults are.
+    let uncommented: String = reportferry::settings::DEFAULTS
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ")
+                .filter(|rest| rest.starts_with(' ') || rest.contains(": ") || rest.ends_with(':'))
+                .unwrap_or(line)
+        })
+        .filter(|line| !line.starts_with(|c: char| c.is_uppercase() || c == '`') && !line.starts_with("  REPORTFERRY"))
+        .filter(|line| !line.starts_with("reportferry's") && !line.starts_with("`-`"))
+        .map(|line| format!("{}\n", line.replace("SHA256:…", "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")))
+        .collect();
+    let folder = Folder::new(&uncommented, PIPELINE);
+    let (settings, problems) =
+        folder.settings_with(&[], &[]).unwrap_or_else(|problems| panic!("{uncommented}\n{}", folder.told(&problems)));
+    // Nothing listens at `http` yet, and the manual's reader is told so.
+    let others: Vec<_> = problems.into_iter().filter(|problem| !problem.what.starts_with("nothing listens")).collect();
+    assert!(others.is_empty(), "{}", folder.told(&others));
+    let plain = Folder::new(&SETTINGS.replace("bi:", "archive:"), PIPELINE).settings();
+    let (said, default) = (&settings.tenants["acme"], &plain.tenants["acme"]);
+    assert_eq!(
+        (said.budget, said.poll, said.timeouts, said.retry),
+        (default.budget, default.poll, default.timeouts, default.retry)
+    );
+    assert_eq!((settings.limits, &settings.log), (plain.limits, &plain.log));
+    assert_eq!(settings.destinations["hris"].retry, plain.destinations["hris"].retry);
+    let (DestinationKind::Sftp(said), DestinationKind::Sftp(default)) =
+        (&settings.destinations["hris"].kind, &plain.destinations["hris"].kind)
+    else {
+        panic!("hris is sftp")
+    };
+    assert_eq!(
+        (said.timeouts, said.write_bytes, said.in_flight, said.publish, said.verify),
+        (default.timeouts, default.write_bytes, default.in_flight, default.publish, default.verify)
+    );
+    assert_eq!(
+        (said.port, &said.base, &said.staging, said.mkdir),
+        (default.port, &default.base, &default.staging, default.mkdir)
+    );
+}
+
+#[test]
+fn a_variable_that_fits_two_names_is_refused() {
+    let two = SETTINGS
+        .replace("  bi:", "  a-b:")
+        .replace("secrets:\n", "  a.b:\n    local: {path: x}\n  a_b-c:\n    local: {path: x}\nsecrets:\n");
+    let folder = Folder::new(&two, PIPELINE);
+    let told = |variable: &str| {
+        let problems = folder.settings_with(&[(variable, "/elsewhere")], &[]).map(|_| ()).unwrap_err();
+        folder.told(&problems)
+    };
+    let expected = "    -: environment variable REPORTFERRY_DESTINATIONS__A_B__LOCAL__PATH: `A_B` fits `a-b` and `a.b`\n      \
+                    → set this key in the settings file\n";
+    assert_eq!(told("REPORTFERRY_DESTINATIONS__A_B__LOCAL__PATH"), expected);
+    assert!(folder.settings_with(&[("REPORTFERRY_DESTINATIONS__A_B_C__LOCAL__PATH", "/elsewhere")], &[]).is_ok());
+}

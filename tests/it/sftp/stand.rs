@@ -1,0 +1,153 @@
+//! What the cases stand on: a destination with its directory, plans, artifacts, and a look at what lies there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reportferry::attempt::Backoff;
+use reportferry::deliver::{Put, Receipt, Session, Verdict};
+use reportferry::encode::Artifact;
+use reportferry::encode::name::NameTemplate;
+use reportferry::pipeline::plan::{DeliveryPlan, Existing};
+use reportferry::pipeline::problem::Place;
+use reportferry::progress::Meter;
+use reportferry::settings::{Destination, DestinationKind};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+pub const RUN: &str = "00112233445566ff";
+
+/// What a case wants of its destination.
+#[derive(Clone, Copy, Default)]
+pub struct Wish {
+    pub mkdir: bool,
+    pub mode: Option<u32>,
+}
+
+/// A destination, and its directory on this machine.
+pub struct Stand {
+    pub root: PathBuf,
+    pub kind: Box<dyn Fn(Wish) -> DestinationKind>,
+    /// What the destination stands on, kept until the case ends.
+    pub _under: Box<dyn std::any::Any>,
+}
+
+impl Stand {
+    pub fn destination(&self, wish: Wish) -> Arc<Destination> {
+        destination((self.kind)(wish))
+    }
+}
+
+pub fn destination(kind: DestinationKind) -> Arc<Destination> {
+    let second = Duration::from_secs(1);
+    let retry = Backoff { first: second, max: second, within: second };
+    Arc::new(Destination { name: "hris".to_owned(), kind, retry })
+}
+
+pub fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing) -> DeliveryPlan {
+    DeliveryPlan {
+        at: Place { file: Arc::new("p.yaml".into()), line: 1, column: 1, span: 0..0, key: "deliver.hris".to_owned() },
+        destination: destination.clone(),
+        directory: directory.to_owned(),
+        existing,
+        replace_with_gap: false,
+        done_file: None,
+        required: true,
+    }
+}
+
+pub fn with_done(mut plan: DeliveryPlan) -> DeliveryPlan {
+    plan.done_file = NameTemplate::parse("{name}.done").ok();
+    assert!(plan.done_file.is_some());
+    plan
+}
+
+/// An artifact in a spool of its own.
+pub struct Spooled {
+    pub artifact: Artifact,
+    _spool: TempDir,
+}
+
+pub fn spool(name: &str, content: &[u8]) -> Spooled {
+    let spool = tempfile::tempdir().unwrap();
+    let path = spool.path().join("artifact");
+    fs::write(&path, content).unwrap();
+    let sha256 = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+    let artifact = Artifact { path, name: name.to_owned(), bytes: content.len() as u64, sha256, rows: 1 };
+    Spooled { artifact, _spool: spool }
+}
+
+/// Bytes without a pattern that a mistake could hide in.
+pub fn noise(count: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(count as u64);
+    let mut bytes = vec![0; count];
+    random.fill(&mut bytes);
+    bytes
+}
+
+pub fn connect(plan: &DeliveryPlan) -> Session {
+    Session::connect(&plan.destination).unwrap_or_else(|verdict| panic!("{verdict:?}"))
+}
+
+pub fn put<'a>(spooled: &'a Spooled, plan: &'a DeliveryPlan) -> Put<'a> {
+    Put { run: RUN, artifact: &spooled.artifact, plan }
+}
+
+/// One whole delivery.
+pub fn deliver(spooled: &Spooled, plan: &DeliveryPlan) -> Verdict {
+    let mut session = match Session::connect(&plan.destination) {
+        Ok(session) => session,
+        Err(verdict) => return verdict,
+    };
+    let put = put(spooled, plan);
+    let intent = match session.prepare(&put) {
+        Ok(intent) => intent,
+        Err(verdict) => return verdict,
+    };
+    let verdict = session.publish(&put, &intent, None, &Meter::default());
+    session.close();
+    verdict
+}
+
+pub fn delivered(verdict: Verdict) -> Receipt {
+    match verdict {
+        Verdict::Delivered(receipt) => receipt,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn rejected(verdict: Verdict) -> (String, String) {
+    match verdict {
+        Verdict::Rejected { reason, hint } => (reason, hint.unwrap_or_default()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Every file below `root`, by its path there, with its content.
+pub fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().display().to_string();
+                found.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[track_caller]
+pub fn check_tree(root: &Path, expected: &[(&str, &[u8])]) {
+    let expected: BTreeMap<String, Vec<u8>> =
+        expected.iter().map(|(name, content)| ((*name).to_owned(), content.to_vec())).collect();
+    let found = tree(root);
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    assert!(found == expected, "contents differ");
+}

@@ -1,0 +1,174 @@
+//! The whole line on loopback: a sandbox, a private `sshd`, a folder with settings and a pipeline, and the real binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use reportferry::sandbox::{ACCOUNTS, Sandbox, SandboxOptions};
+use tokio::runtime::Runtime;
+
+use super::sshd::{Sshd, SshdOptions};
+
+/// The secrets of the rig: no output may ever contain one of them.
+pub const CLIENT_SECRET: &str = "s3cr3t-of-the-client";
+pub const PASSWORD: &str = "pa55w0rd-of-the-account";
+pub const SALT: &str = "sa1t-of-the-addresses";
+/// The slot of every run.
+pub const SLOT: &str = "2026-11-23T05:30:00-05:00";
+pub const ARTIFACT: &str = "completions_20261123.csv";
+
+/// Servers that all tests of the binary share: each works in a folder of its own.
+pub struct Servers {
+    pub sandbox: Sandbox,
+    pub sshd: Sshd,
+    _runtime: Runtime,
+}
+
+/// The rows of the sandbox's reports: enough for several packets and pages, few enough for hundreds of runs.
+const ROWS: u64 = 400;
+
+pub fn servers() -> &'static Servers {
+    static SERVERS: OnceLock<Servers> = OnceLock::new();
+    SERVERS.get_or_init(|| {
+        let runtime = Runtime::new().unwrap();
+        let sandbox = runtime.block_on(sandbox(SandboxOptions { rows: ROWS, ..SandboxOptions::default() }));
+        Servers { sandbox, sshd: Sshd::start(&SshdOptions::default()), _runtime: runtime }
+    })
+}
+
+/// A sandbox with the rig's secrets.
+pub async fn sandbox(options: SandboxOptions) -> Sandbox {
+    let options = SandboxOptions { client_secret: CLIENT_SECRET.to_owned(), password: PASSWORD.to_owned(), ..options };
+    Sandbox::start(options).await.unwrap()
+}
+
+/// One folder with everything that one test's runs need.
+pub struct Rig {
+    pub folder: tempfile::TempDir,
+    pub drop: PathBuf,
+}
+
+/// A pipeline that uses every kind of step, with a done file.
+pub const PIPELINE: &str = r#"
+schedule: {cron: "30 5 * * mon-fri", timezone: America/New_York}
+source: {docebo: {tenant: acme, report: 619bf79c-970a-4a8e-be8a-dde48a05c652}}
+transform:
+  - filter: '"Course Enrollment Status" = ''Completed'''
+  - rename: {employee_id: Employee Number, course: Course Code, done: Completion Date, email: Email}
+  - set:
+      done: format_time(done, '%m/%d/%Y', 'America/New_York')
+      email: hmac_sha256(email, 'email_salt')
+  - select: [employee_id, course, done, email]
+artifact: {name: "completions_{slot:%Y%m%d}.csv"}
+deliver:
+  hris: {path: inbound, existing: fail, done_file: "{name}.done"}
+"#;
+
+impl Rig {
+    pub fn new(pipeline: &str) -> Self {
+        let servers = servers();
+        Self::with(pipeline, &servers.sandbox.url, &servers.sshd)
+    }
+
+    pub fn with(pipeline: &str, docebo: &str, sshd: &Sshd) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let drop = folder.path().join("drop");
+        std::fs::create_dir_all(drop.join("inbound")).unwrap();
+        std::fs::create_dir_all(folder.path().join("pipelines")).unwrap();
+        for (name, text) in [("client_secret", CLIENT_SECRET), ("password", PASSWORD), ("salt", SALT)] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let settings = format!(
+            r#"
+tenants:
+  acme:
+    docebo: {docebo}
+    client_id: {client_id}
+    client_secret: {{file: client_secret}}
+    username: {username}
+    password: {{file: password}}
+    budget: {{per_minute: 60000, per_hour: 600000, in_flight: 4}}
+    poll: {{first: 10ms, max: 50ms, within: 10s}}
+    retry: {{first: 10ms, max: 50ms, within: 10s}}
+destinations:
+  hris:
+    sftp: {{host: 127.0.0.1, port: {port}, username: {user}, key: {{file: {key:?}}}, host_keys: ["{pin}"], base: {drop:?}, mode: "0640"}}
+    retry: {{first: 20ms, max: 100ms, within: 1h}}
+  local:
+    local: {{path: {drop:?}}}
+    retry: {{first: 20ms, max: 100ms, within: 1h}}
+secrets:
+  email_salt: {{file: salt}}
+"#,
+            client_id = SandboxOptions::default().client_id,
+            username = ACCOUNTS[0].username,
+            port = sshd.port,
+            user = sshd.username,
+            key = sshd.user_key(),
+            pin = sshd.fingerprints[0],
+        );
+        std::fs::write(folder.path().join("reportferry.yaml"), settings).unwrap();
+        std::fs::write(folder.path().join("pipelines/line.yaml"), pipeline).unwrap();
+        Self { folder, drop }
+    }
+
+    /// The binary, told where its files are. Nothing of the caller's environment that begins with `REPORTFERRY_` reaches it.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reportferry"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REPORTFERRY_")) {
+            command.env_remove(name);
+        }
+        command.arg("--config").arg(self.folder.path().join("reportferry.yaml")).args(arguments);
+        command
+    }
+
+    pub fn reportferry(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// `run` of the rig's slot.
+    pub fn run(&self) -> Output {
+        self.reportferry(&["run", "line", "--slot", SLOT, "--json", "--wait", "5s"])
+    }
+
+    /// The same, with a fault armed.
+    pub fn run_with_fault(&self, fault: &str) -> Output {
+        self.command(&["run", "line", "--slot", SLOT, "--json", "--wait", "5s"])
+            .env("REPORTFERRY_FAULT", fault)
+            .output()
+            .unwrap()
+    }
+
+    /// Names in the inbound folder, sorted.
+    pub fn arrived(&self) -> Vec<String> {
+        names(&self.drop.join("inbound"))
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.drop.join("inbound").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+}
+
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The document that a command printed.
+pub fn document(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{}", both(output)))
+}
+
+/// All that a command said, for messages.
+pub fn both(output: &Output) -> String {
+    format!(
+        "{}\nstdout: {}\nstderr: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
