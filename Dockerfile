@@ -28,10 +28,12 @@ CMD ["status"]
 
 # An OpenSSH drop to practise on: used by docker-compose.yml alone.
 FROM debian:bookworm-slim AS sftp
+# The account has no password, but is not locked: sshd lets no locked account in.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends openssh-server \
  && rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_* \
  && useradd --create-home --shell /usr/sbin/nologin acme \
+ && usermod --password "*" acme \
  && mkdir -p /run/sshd /srv/drop/inbound/learning /keys \
  && chown -R acme:acme /srv/drop/inbound
 COPY --chmod=755 <<'SCRIPT' /usr/local/bin/serve-drop

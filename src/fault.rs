@@ -22,6 +22,8 @@ pub enum Kind {
     KillAfter,
     /// The step is done twice.
     Repeat,
+    /// The step is not done, and nobody says so: only at steps that [`step_or_drop`] guards.
+    Drop,
 }
 
 /// An injected failure, to be turned into the error type of the step.
@@ -74,6 +76,7 @@ impl FromStr for Rule {
             "kill_before" => Kind::KillBefore,
             "kill_after" => Kind::KillAfter,
             "repeat" => Kind::Repeat,
+            "drop" => Kind::Drop,
             other => return Err(format!("unknown fault kind {other:?} in {text:?}")),
         };
         let nth = nth.parse().map_err(|_| format!("{nth:?} is not a count in {text:?}"))?;
@@ -102,9 +105,25 @@ fn die() -> ! {
 ///
 /// # Errors
 /// What `op` answers, or the injected failure.
-pub fn step<T, E: From<Injected>>(name: &'static str, mut op: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-    let Some(kind) = fault_at(name) else { return op() };
+pub fn step<T, E: From<Injected>>(name: &'static str, op: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    strike(fault_at(name), op)
+}
+
+/// [`step`] for an operation that can be lost on the way although it was acknowledged.
+///
+/// # Errors
+/// What `op` answers, or the injected failure.
+pub fn step_or_drop<E: From<Injected>>(name: &'static str, op: impl FnMut() -> Result<(), E>) -> Result<(), E> {
+    match fault_at(name) {
+        Some(Kind::Drop) => Ok(()),
+        kind => strike(kind, op),
+    }
+}
+
+fn strike<T, E: From<Injected>>(kind: Option<Kind>, mut op: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    let Some(kind) = kind else { return op() };
     match kind {
+        Kind::Drop => op(),
         Kind::Fail => Err(Injected::Refused.into()),
         Kind::LostBefore => Err(Injected::Lost.into()),
         Kind::LostAfter => op().and(Err(Injected::Lost.into())),
@@ -126,6 +145,7 @@ where
 {
     let Some(kind) = fault_at(name) else { return op().await };
     match kind {
+        Kind::Drop => op().await,
         Kind::Fail => Err(Injected::Refused.into()),
         Kind::LostBefore => Err(Injected::Lost.into()),
         Kind::LostAfter => op().await.and(Err(Injected::Lost.into())),

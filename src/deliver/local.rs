@@ -108,7 +108,10 @@ impl LocalDrop {
         let base = fs::metadata(&local.path)
             .and_then(|there| if there.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) });
         base.map_err(|error| before_publishing("open the directory", &local.path, &error.into()))?;
-        Ok(LocalDrop { base: local.path.clone(), mkdir: local.mkdir, mode: local.mode })
+        // Intents and receipts are read again from other working directories.
+        let base = std::path::absolute(&local.path)
+            .map_err(|error| before_publishing("find the directory", &local.path, &error.into()))?;
+        Ok(LocalDrop { base, mkdir: local.mkdir, mode: local.mode })
     }
 
     pub fn prepare(&mut self, put: &Put<'_>) -> Result<Intent, Verdict> {

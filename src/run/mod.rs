@@ -184,7 +184,11 @@ impl Work<'_> {
             let extract = self.extract(run).await?;
             self.line.ledger.advance(run, RunState::Shaping, None).await?;
             match shape::shape(self, run, &extract).await? {
-                Shaped::Done { artifact, rows } => {
+                Shaped::Done { artifact, rows, dropped } => {
+                    for (step, kind, dropped) in dropped {
+                        let detail = format!("transform[{step}].{kind} dropped {dropped} rows");
+                        self.line.ledger.note(&run.id, "dropped", &detail).await?;
+                    }
                     let destinations: Vec<(&str, bool)> =
                         self.plan.deliveries.iter().map(|d| (d.destination.name.as_str(), d.required)).collect();
                     self.line.ledger.note_artifact(run, &self.plan.digest, &artifact, rows, &destinations).await?;
@@ -356,4 +360,17 @@ fn in_words(error: &ExtractError) -> String {
 /// Runs blocking work off the async threads.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Stop> {
     tokio::task::spawn_blocking(work).await.map_err(|error| failed(format!("a stage broke off: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The worker will spawn runs: their future must be able to move between threads.
+    #[test]
+    fn a_run_may_move_between_threads() {
+        fn moves(_: impl Send) {}
+        let _compiles =
+            |line: &Line, plan: &Arc<Plan>, slot: &Slot| moves(line.run(plan, slot, Ask::Slot, Duration::ZERO));
+    }
 }

@@ -23,11 +23,11 @@ pub(super) enum Shaped {
     Done {
         artifact: Artifact,
         rows: serde_json::Value,
+        /// Step, its kind, and the rows it dropped.
+        dropped: Vec<(usize, &'static str, u64)>,
     },
     /// The extract on disk is not what was saved: it must be fetched again.
-    Damaged {
-        what: String,
-    },
+    Damaged { what: String },
 }
 
 pub(super) async fn shape(work: &Work<'_>, run: &Run, extract: &Extract) -> Result<Shaped, Stop> {
@@ -90,7 +90,8 @@ impl Pass {
         let artifact = file.finish().map_err(writing)?;
         meter.expect(meter.done());
         let rows = serde_json::to_value(&balance).map_err(|error| writing(error.into()))?;
-        Ok(Shaped::Done { artifact, rows })
+        let dropped = balance.steps.iter().map(|step| (step.step, step.kind, step.dropped)).collect();
+        Ok(Shaped::Done { artifact, rows, dropped })
     }
 }
 

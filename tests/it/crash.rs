@@ -127,6 +127,12 @@ fn every_step_of_an_sftp_delivery_can_break() {
 }
 
 #[test]
+fn bytes_that_a_server_acknowledged_and_lost_are_never_published() {
+    check(PIPELINE, "sftp.write", "drop");
+    check(&PIPELINE.replace("existing: fail", "existing: replace"), "sftp.write", "drop");
+}
+
+#[test]
 fn every_step_of_an_sftp_delivery_that_replaces_can_break() {
     // posix-rename needs no look at what is there.
     let steps: Vec<&str> =

@@ -85,7 +85,7 @@ impl<W: Wire> Client<W> {
             let after = offset + filled as u64;
             let marked = offset == 0 || (offset < expected / 2 && after >= expected / 2);
             let mut post = || self.post_write(filled, &mut in_flight);
-            if let Err(failure) = if marked { fault::step(step, post) } else { post() } {
+            if let Err(failure) = if marked { fault::step_or_drop(step, post) } else { post() } {
                 break Err(failure.into());
             }
             offset = after;

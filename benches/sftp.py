@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One file up, ours against OpenSSH's `sftp`, in turn: on loopback and behind a delay of 50 ms there and back.
 
-usage: benches/sftp [MIB] [ROUNDS]        (after: cargo build --release --example sftp_bench)
+usage: benches/sftp.py [MIB] [ROUNDS]        (after: cargo build --release --example sftp_bench)
 
 Prints the median seconds of each, the ratio of their speeds (above 1: ours is faster) and the peak memory.
 The delay is a proxy of this script's own that holds each block back for half the round trip.
