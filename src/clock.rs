@@ -63,13 +63,21 @@ impl ManualClock {
         self.turned.notify_waiters();
     }
 
+    /// Sets the time, also back, as a person or a time server does.
+    pub fn set(&self, now: Timestamp) {
+        *self.now.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = now;
+        self.turned.notify_waiters();
+    }
+
     async fn sleep(&self, wait: Duration) {
         let until = self
             .now()
             .saturating_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX))
             .unwrap_or(Timestamp::MAX);
         loop {
-            let turned = self.turned.notified();
+            let mut turned = std::pin::pin!(self.turned.notified());
+            // Enlisted before the look, so that no turn between the two is missed.
+            turned.as_mut().enable();
             if self.now() >= until {
                 return;
             }

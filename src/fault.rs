@@ -22,6 +22,8 @@ pub enum Kind {
     KillAfter,
     /// The step is done twice.
     Repeat,
+    /// The code at the step is at fault.
+    Panic,
     /// The step is not done, and nobody says so: only at steps that [`step_or_drop`] guards.
     Drop,
 }
@@ -76,6 +78,7 @@ impl FromStr for Rule {
             "kill_before" => Kind::KillBefore,
             "kill_after" => Kind::KillAfter,
             "repeat" => Kind::Repeat,
+            "panic" => Kind::Panic,
             "drop" => Kind::Drop,
             other => return Err(format!("unknown fault kind {other:?} in {text:?}")),
         };
@@ -124,6 +127,7 @@ fn strike<T, E: From<Injected>>(kind: Option<Kind>, mut op: impl FnMut() -> Resu
     let Some(kind) = kind else { return op() };
     match kind {
         Kind::Drop => op(),
+        Kind::Panic => panic!("injected"),
         Kind::Fail => Err(Injected::Refused.into()),
         Kind::LostBefore => Err(Injected::Lost.into()),
         Kind::LostAfter => op().and(Err(Injected::Lost.into())),
@@ -146,6 +150,7 @@ where
     let Some(kind) = fault_at(name) else { return op().await };
     match kind {
         Kind::Drop => op().await,
+        Kind::Panic => panic!("injected"),
         Kind::Fail => Err(Injected::Refused.into()),
         Kind::LostBefore => Err(Injected::Lost.into()),
         Kind::LostAfter => op().await.and(Err(Injected::Lost.into())),

@@ -22,6 +22,8 @@ pub mod ledger;
 pub mod pipeline;
 // The straight line, on one screen.
 pub mod run;
+// The worker: slots that have come, runs that are awake, within limits.
+pub mod work;
 // A Docebo to practise on.
 pub mod sandbox;
 // ② A plan and a moment → slots; pure.

@@ -16,6 +16,7 @@ pub mod schema;
 mod show;
 mod status;
 mod text;
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +60,8 @@ enum Command {
     Check(check::Args),
     /// One run now
     Run(run::RunArgs),
+    /// The worker: runs all pipelines on schedule until it is asked to stop
+    Work(work::WorkArgs),
     /// What is due and how each pipeline stands
     Status(status::StatusArgs),
     /// What happened
@@ -97,10 +100,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::UNEXPECTED);
         }
     };
+    // The worker has an answer of its own to being asked to stop.
+    let stops_itself = matches!(arguments.command, Command::Work(_));
     let code = runtime.block_on(async {
         tokio::select! {
             outcome = dispatch(arguments.command, &arguments.common) => outcome.unwrap_or_else(|error| explain(&error)),
-            () = asked_to_stop() => {
+            () = asked_to_stop(), if !stops_itself => {
                 eprintln!("interrupted: what was begun is in the ledger, and the same command goes on from there");
                 exit::INTERRUPTED
             }
@@ -116,6 +121,7 @@ async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args, common),
         Command::Run(args) => run::run(args, common).await,
+        Command::Work(args) => work::run(args, common).await,
         Command::Status(args) => status::run(args, common).await,
         Command::Runs(args) => runs::run(args, common).await,
         Command::Show(args) => show::run(args, common).await,

@@ -6,6 +6,7 @@
 mod attempts;
 mod query;
 pub mod record;
+mod slots;
 pub mod state;
 mod store;
 
@@ -23,6 +24,7 @@ use crate::fault::Injected;
 
 pub use attempts::Ended;
 pub use query::{Newest, RunFilter};
+pub use slots::{Counts, Known, Portion};
 
 /// Steps at which the fault tests strike.
 pub const FAULT_STEPS: &[&str] = &[
@@ -41,7 +43,10 @@ const BUSY_WAIT: Duration = Duration::from_secs(30);
 /// Readers beside the one writer.
 const CONNECTIONS_MAX: u32 = 4;
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("migrations/0001_first.sql")),
+    (2, "worker", include_str!("migrations/0002_worker.sql")),
+];
 
 /// The durable record. Clones share one pool.
 #[derive(Clone)]

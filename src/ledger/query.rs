@@ -32,7 +32,7 @@ fn read(operation: &'static str) -> impl FnOnce(sqlx::Error) -> LedgerError {
     move |source| LedgerError::Sql { operation, source }
 }
 
-fn text(sql: String) -> sqlx::AssertSqlSafe<String> {
+pub(super) fn text(sql: String) -> sqlx::AssertSqlSafe<String> {
     // Put together from constants of this file alone; values are bound.
     sqlx::AssertSqlSafe(sql)
 }

@@ -31,6 +31,17 @@ pub struct Run {
     pub updated_ms: i64,
 }
 
+/// A run for which there is something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awake {
+    pub run: String,
+    pub pipeline: String,
+    pub slot_ms: i64,
+    pub state: RunState,
+    /// A person asked for it by `run`; maybe of a file that lies elsewhere.
+    pub by_person: bool,
+}
+
 /// What is needed to recognise an extract in the spool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtractFacts {

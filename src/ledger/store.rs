@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx::{Any, Transaction};
 
+use super::query::text;
 use super::record::{ArtifactFacts, ExtractFacts, Run};
 use super::state::{DeliveryState, RunState};
 use super::{Ledger, LedgerError};
@@ -21,6 +22,19 @@ pub(super) fn json(value: &impl Serialize) -> Result<String, LedgerError> {
     serde_json::to_string(value).map_err(|error| LedgerError::Unreadable { what: error.to_string() })
 }
 
+/// When there is next something to do for a run that comes to this state, as SQL over its row; `$3` is now.
+fn wake(to: RunState) -> &'static str {
+    match to {
+        RunState::Due | RunState::Extracting | RunState::Shaping => "COALESCE(wake_ms, $3)",
+        // What is delivered may have destinations left that it did not wait for.
+        RunState::Delivering | RunState::Delivered => {
+            "(SELECT CAST(MIN(COALESCE(due_ms, $3)) AS BIGINT) FROM deliveries \
+             WHERE run_id = runs.id AND state IN ('due', 'publishing', 'waiting'))"
+        }
+        RunState::Skipped | RunState::Held | RunState::Failed | RunState::Rejected => "NULL",
+    }
+}
+
 impl Ledger {
     /// Enters the slot once: whoever comes second finds the first one's run.
     ///
@@ -33,8 +47,8 @@ impl Ledger {
             let now = self.clock.now_ms();
             let mut tx = self.begin(OPERATION).await?;
             let entered = sqlx::query(
-                "INSERT INTO runs (id, pipeline, slot_ms, slot, state, plan_digest, entered_ms, updated_ms) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING",
+                "INSERT INTO runs (id, pipeline, slot_ms, slot, state, plan_digest, entered_ms, updated_ms, origin, wake_ms) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 'person', $7) ON CONFLICT DO NOTHING",
             )
             .bind(&id)
             .bind(&slot.pipeline)
@@ -77,17 +91,20 @@ impl Ledger {
         }
         let mut tx = self.begin(OPERATION).await?;
         // Already there: the answer to the same move was lost. That is no second move.
-        let moved =
-            sqlx::query("UPDATE runs SET state = $1, reason = $2, updated_ms = $3 WHERE id = $4 AND state IN ($5, $1)")
-                .bind(to.name())
-                .bind(reason)
-                .bind(self.clock.now_ms())
-                .bind(&run.id)
-                .bind(run.state.name())
-                .execute(&mut *tx)
-                .await
-                .map_err(sql(OPERATION))?
-                .rows_affected();
+        let moved = sqlx::query(text(format!(
+            "UPDATE runs SET state = $1, reason = $2, updated_ms = $3, wake_ms = {} \
+             WHERE id = $4 AND state IN ($5, $1)",
+            wake(to)
+        )))
+        .bind(to.name())
+        .bind(reason)
+        .bind(self.clock.now_ms())
+        .bind(&run.id)
+        .bind(run.state.name())
+        .execute(&mut *tx)
+        .await
+        .map_err(sql(OPERATION))?
+        .rows_affected();
         if moved != 1 {
             return Err(illegal());
         }

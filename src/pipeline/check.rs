@@ -97,6 +97,7 @@ impl Check<'_> {
             at: self.place(&written.cron.origin),
             cron,
             missed: written.missed.unwrap_or(Missed::Latest),
+            missed_within: written.missed_within.map_or(MISSED_WITHIN, |within| within.0),
             overlap: written.overlap.unwrap_or(Overlap::Skip),
             jitter,
         };
@@ -351,6 +352,9 @@ impl Check<'_> {
 }
 
 /// The longest jitter.
+/// Slots that passed longer ago are not made up for, where nothing is said.
+const MISSED_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
 const JITTER_MAX: Duration = Duration::from_secs(86_400);
 
 fn found_place(found: &[DeliveryPlan], file: &Arc<PathBuf>) -> Place {

@@ -35,6 +35,8 @@ crate::table! {
         timezone: Zone,
         /// What becomes of slots that passed while nobody worked: the latest one is run, all are, or none. Default: latest.
         missed: Option<Missed>,
+        /// Slots that passed longer ago than this are skipped, whatever `missed` says. Default: 24h.
+        missed_within: Option<Length>,
         /// What becomes of a slot that is due while the one before is still running. Default: skip.
         overlap: Option<Overlap>,
         /// Each slot starts up to this much later, so that not all begin at once. Default: 0s.

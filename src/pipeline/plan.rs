@@ -38,6 +38,8 @@ pub struct Schedule {
     pub at: Place,
     pub cron: Cron,
     pub missed: Missed,
+    /// Slots that passed longer ago are skipped.
+    pub missed_within: Duration,
     pub overlap: Overlap,
     pub jitter: Duration,
 }

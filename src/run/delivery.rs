@@ -11,7 +11,7 @@ use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
 use crate::ledger::state::DeliveryState;
 use crate::ledger::{Ended, LedgerError};
-use crate::pipeline::plan::{DeliveryPlan, Plan};
+use crate::pipeline::plan::{DeliveryPlan, Existing, Plan};
 
 /// One destination's share of a run.
 pub(super) struct Share {
@@ -21,6 +21,8 @@ pub(super) struct Share {
     pub index: usize,
     pub run: String,
     pub artifact: Arc<Artifact>,
+    /// What waits for its next attempt goes on waiting until that is due; what has failed for good is left.
+    pub only_due: bool,
     /// No attempt begins after this.
     pub until: Timestamp,
 }
@@ -39,9 +41,15 @@ impl Share {
         let ledger = &self.line.ledger;
         loop {
             let Some(known) = ledger.delivery(&self.run, self.destination()).await? else { return Ok(()) };
-            if known.state.is_settled() {
+            if known.state.is_settled() || (self.only_due && !self.is_due(&known)) {
                 return Ok(());
             }
+            let leave = self.line.gates.attempt(&self.plan.name, self.destination());
+            let leave = tokio::select! {
+                biased;
+                () = self.line.stop.cancelled() => return Ok(()),
+                leave = leave => leave,
+            };
             let number = ledger.begin_attempt(&self.run, self.destination()).await?;
             let verdict = self.attempt(&known).await?;
             let next = self.next(&known, &verdict);
@@ -52,13 +60,23 @@ impl Share {
             };
             ledger.end_attempt(&self.run, self.destination(), number, &verdict, &ended).await?;
             self.tell(number, &verdict, &ended);
-            match next {
-                Next::At(due) if due <= self.until => {
-                    let wait = due.duration_since(self.line.clock.now());
-                    self.line.clock.sleep(wait.try_into().unwrap_or_default()).await;
-                }
+            drop(leave);
+            let wait = match next {
+                Next::At(due) if due <= self.until => due.duration_since(self.line.clock.now()),
                 _ => return Ok(()),
+            };
+            tokio::select! {
+                () = self.line.stop.cancelled() => return Ok(()),
+                () = self.line.clock.sleep(wait.try_into().unwrap_or_default()) => {}
             }
+        }
+    }
+
+    fn is_due(&self, known: &Delivery) -> bool {
+        match known.state {
+            DeliveryState::Due | DeliveryState::Publishing => true,
+            DeliveryState::Waiting => known.due_ms.is_none_or(|due| due <= self.line.clock.now_ms()),
+            _ => false,
         }
     }
 
@@ -84,12 +102,29 @@ impl Share {
             Ok(ready) => ready,
             Err(verdict) => return Ok(verdict),
         };
+        if let Some(reason) = self.superseded(&intent).await? {
+            let closed = blocking(move || {
+                session.close();
+                Ok(())
+            });
+            closed.await.ok();
+            return Ok(Verdict::Skipped { reason });
+        }
         self.line.ledger.note_intent(&self.run, self.destination(), &intent).await?;
         let share = self.clone();
         Ok(blocking(move || Err::<(), _>(share.publish(session, &intent, seen.as_ref())))
             .await
             .err()
             .unwrap_or_else(|| Verdict::Unknown { reason: "the attempt ended without a verdict".to_owned() }))
+    }
+
+    /// Whether a later slot's file lies at the name: a run that was kept waiting must not put an older one over it.
+    async fn superseded(&self, intent: &Intent) -> Result<Option<String>, LedgerError> {
+        let Some(data) = intent.files.first().filter(|_| self.delivery().existing == Existing::Replace) else {
+            return Ok(None);
+        };
+        let later = self.line.ledger.later_at(&self.run, self.destination(), &data.final_path).await?;
+        Ok(later.map(|slot| format!("{} holds the file of the later slot {slot} already", data.final_path)))
     }
 
     /// An intent of an earlier attempt is looked for first; where nothing of it lies at its final name, names are

@@ -2,6 +2,9 @@
 
 mod delivery;
 pub mod document;
+pub mod gates;
+/// slot → extract.
+mod pull;
 mod shape;
 pub mod spool;
 
@@ -9,21 +12,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::encode::Artifact;
 use crate::expect;
-use crate::extract::{Extract, ExtractError, Source, Tenants, Ticket};
-use crate::ledger::record::{ExtractFacts, Run};
+use crate::extract::Tenants;
+use crate::ledger::record::Run;
 use crate::ledger::state::{DeliveryState, RunState};
 use crate::ledger::{Ledger, LedgerError};
-use crate::pipeline::plan::{self, Plan};
+use crate::pipeline::plan::{Plan, Source};
 use crate::progress::Progress;
 use crate::schedule::slot::Slot;
 use crate::settings::Settings;
 
 use delivery::Share;
 use document::Document;
+use gates::Gates;
 use shape::Shaped;
 use spool::{Spool, SpoolError};
 
@@ -35,12 +40,18 @@ pub struct Line {
     pub tenants: Tenants,
     pub clock: Clock,
     pub progress: Progress,
+    /// How many runs may be at the same stage at once.
+    pub gates: Gates,
+    /// Asks what waits to stop waiting: the run stays where it is, and goes on another time.
+    pub stop: CancellationToken,
 }
 
 /// Who asks for the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// The slot is due: what has ended in a person's hands stays there.
+    /// The worker: what waits for its next attempt goes on waiting until that is due.
+    Worker,
+    /// The slot is to be done now: what has ended in a person's hands stays there.
     Slot,
     /// A person says: again, from where it stopped.
     Retry,
@@ -57,7 +68,12 @@ pub enum RunError {
 
 /// Why the line ends before its end.
 enum Stop {
-    End { state: RunState, reason: String },
+    End {
+        state: RunState,
+        reason: String,
+    },
+    /// Asked to stop: the run's state is what it was.
+    Parked,
     Broken(RunError),
 }
 
@@ -71,14 +87,20 @@ fn failed(reason: impl Into<String>) -> Stop {
     Stop::End { state: RunState::Failed, reason: reason.into() }
 }
 
-/// An export is started at most this often for one run at a time; further ones are for a person to ask for.
-const STARTS_MAX: u32 = 3;
 /// A damaged extract is fetched again at most this often.
 const FETCHES_MAX: u32 = 3;
 
 impl Line {
     pub fn new(settings: Arc<Settings>, ledger: Ledger, clock: Clock) -> Self {
-        Self { settings, ledger, tenants: Tenants::new(clock.clone()), clock, progress: Progress::default() }
+        Self {
+            settings,
+            ledger,
+            tenants: Tenants::new(clock.clone()),
+            clock,
+            progress: Progress::default(),
+            gates: Gates::default(),
+            stop: CancellationToken::new(),
+        }
     }
 
     /// Does the slot's run, from where it stopped, and says how it stands. No attempt begins later than `wait` from now.
@@ -86,16 +108,28 @@ impl Line {
     /// # Errors
     /// The ledger or the spool cannot be used, or another process works on the run for longer than `wait`.
     pub async fn run(&self, plan: &Arc<Plan>, slot: &Slot, ask: Ask, wait: Duration) -> Result<Document, RunError> {
-        let until = self.clock.now().saturating_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
+        let begun = self.clock.now();
         let spool = Spool::take(&self.settings.data, &slot.run_id(), &self.clock, wait).await?;
         let mut run = self.ledger.enter(slot, &plan.digest).await?;
         if may_go(&run, ask) {
-            let work = Work { line: self, plan, spool: &spool, until: until.unwrap_or(Timestamp::MAX) };
-            match work.straight(&mut run, ask).await {
-                Ok(()) => {}
+            let extract_deadline = later(begun, self.settings.work.deadlines.extract);
+            let work = Work {
+                line: self,
+                plan,
+                spool: &spool,
+                ask,
+                until: later(begun, wait),
+                extract_until: if ask == Ask::Worker { extract_deadline } else { later(begun, wait) },
+                extract_deadline,
+            };
+            match work.straight(&mut run).await {
+                Ok(()) | Err(Stop::Parked) => {}
                 Err(Stop::Broken(error)) => return Err(error),
                 // A destination that the run does not wait for takes nothing from what was delivered.
-                Err(Stop::End { state, reason }) if run.state == RunState::Delivered => tell(&run, state, &reason),
+                Err(Stop::End { state, reason }) if run.state == RunState::Delivered => {
+                    tell(&run, state, &reason);
+                    self.ledger.rest(&run.id, true).await?;
+                }
                 Err(Stop::End { state, reason }) => {
                     tell(&run, state, &reason);
                     self.ledger.advance(&mut run, state, Some(&reason)).await?;
@@ -106,12 +140,18 @@ impl Line {
     }
 }
 
+fn later(than: Timestamp, by: Duration) -> Timestamp {
+    than.saturating_add(SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+}
+
 /// What is delivered stays delivered; what waits for a person waits, unless the person is who asks.
 fn may_go(run: &Run, ask: Ask) -> bool {
     match run.state {
-        RunState::Due | RunState::Extracting | RunState::Shaping | RunState::Delivering | RunState::Failed => true,
+        RunState::Due | RunState::Extracting | RunState::Shaping | RunState::Delivering => true,
+        RunState::Failed => ask != Ask::Worker,
         // A delivered run may have destinations left that it did not wait for.
-        RunState::Held | RunState::Delivered => ask == Ask::Retry,
+        RunState::Delivered => ask != Ask::Slot,
+        RunState::Held => ask == Ask::Retry,
         // What a person rejected is rejected for good.
         RunState::Rejected => ask == Ask::Retry && run.rejected_by.is_none(),
         RunState::Skipped => false,
@@ -132,12 +172,18 @@ struct Work<'a> {
     line: &'a Line,
     plan: &'a Arc<Plan>,
     spool: &'a Spool,
+    ask: Ask,
+    /// No attempt at a delivery begins after this.
     until: Timestamp,
+    /// No try of the extract begins after this.
+    extract_until: Timestamp,
+    /// No try of the extract goes on after this.
+    extract_deadline: Timestamp,
 }
 
 impl Work<'_> {
-    async fn straight(&self, run: &mut Run, ask: Ask) -> Result<(), Stop> {
-        if ask == Ask::Retry {
+    async fn straight(&self, run: &mut Run) -> Result<(), Stop> {
+        if self.ask == Ask::Retry {
             self.line.ledger.renew_deliveries(&run.id, "by a person").await?;
         }
         let artifact = match self.kept_artifact(run).await? {
@@ -180,10 +226,20 @@ impl Work<'_> {
     }
 
     async fn make_artifact(&self, run: &mut Run) -> Result<Artifact, Stop> {
+        let tenant = match &self.plan.source {
+            Source::Docebo(docebo) => Some(docebo.tenant.name.as_str()),
+            Source::File(_) => None,
+        };
+        let _leave = self.unless_stopped(self.line.gates.make(tenant)).await?;
         for _ in 0..FETCHES_MAX {
             let extract = self.extract(run).await?;
             self.line.ledger.advance(run, RunState::Shaping, None).await?;
-            match shape::shape(self, run, &extract).await? {
+            let deadline = self.line.settings.work.deadlines.shape;
+            let shaped = tokio::select! {
+                shaped = shape::shape(self, run, &extract) => shaped?,
+                () = self.line.clock.sleep(deadline) => return Err(failed("shaping took longer than work.deadlines.shape")),
+            };
+            match shaped {
                 Shaped::Done { artifact, rows, dropped } => {
                     for (step, kind, dropped) in dropped {
                         let detail = format!("transform[{step}].{kind} dropped {dropped} rows");
@@ -209,77 +265,13 @@ impl Work<'_> {
         Err(failed(format!("the extract came damaged {FETCHES_MAX} times")))
     }
 
-    /// The rows as they came: kept from an earlier process, or the rest of an export that it started, or a new one.
-    async fn extract(&self, run: &mut Run) -> Result<Extract, Stop> {
-        if let Some(facts) = &run.extract {
-            let extract = Extract::kept(self.spool.path(), facts.form(), facts.bytes, facts.sha256.clone());
-            let kept = extract.clone();
-            if blocking(move || kept.is_intact()).await? {
-                return Ok(extract);
-            }
+    /// Leaves off waiting when the line is asked to stop.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            () = self.line.stop.cancelled() => Err(Stop::Parked),
+            done = work => Ok(done),
         }
-        self.line.ledger.advance(run, RunState::Extracting, None).await?;
-        let source = Source::new(&self.plan.source, &self.line.settings.limits, &self.line.tenants);
-        let source = source.map_err(|error| failed(in_words(&error)))?;
-        let mut starts = 0;
-        let mut failures = 0;
-        loop {
-            let outcome = match run.ticket.clone() {
-                Some(ticket) => source.collect(&Ticket(ticket), self.spool.path(), &self.line.progress).await,
-                None if starts == STARTS_MAX => {
-                    return Err(failed(format!("{STARTS_MAX} exports were started and none gave the report")));
-                }
-                None => {
-                    starts += 1;
-                    match source.start().await {
-                        Ok(ticket) => {
-                            self.line.ledger.note_ticket(run, Some(&ticket.0)).await?;
-                            continue;
-                        }
-                        Err(error) => Err(error),
-                    }
-                }
-            };
-            match outcome {
-                Ok(extract) => {
-                    let facts = ExtractFacts::of(&extract);
-                    self.line.ledger.note_extract(run, facts).await?;
-                    return Ok(extract);
-                }
-                Err(error) => {
-                    failures += 1;
-                    self.after(run, error, failures).await?;
-                }
-            }
-        }
-    }
-
-    /// Waits before the extract is tried again, or says that it is not.
-    async fn after(&self, run: &mut Run, error: ExtractError, failures: u32) -> Result<(), Stop> {
-        let why = in_words(&error);
-        let (poll, retry) = match &self.plan.source {
-            plan::Source::Docebo(docebo) => (docebo.tenant.poll, docebo.tenant.retry),
-            plan::Source::File(_) => return Err(failed(why)),
-        };
-        let asked = match error {
-            ExtractError::Refused { .. } => return Err(failed(why)),
-            ExtractError::Later { wait, .. } => wait,
-            // The next start must not come at once: the one that went unanswered may be at work.
-            ExtractError::Unanswered { .. } => Some(poll.first),
-            ExtractError::Lapsed { .. } => {
-                self.line.ledger.note_ticket(run, None).await?;
-                None
-            }
-        };
-        let wait = retry.wait(failures, asked);
-        let due = self.line.clock.now().saturating_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
-        if due.unwrap_or(Timestamp::MAX) > self.until {
-            return Err(failed(format!("{why}; `retry` goes on from here")));
-        }
-        tracing::warn!(run = run.id, pipeline = run.pipeline, reason = why, "extract not done yet");
-        self.line.ledger.note(&run.id, "extract not done yet", &why).await?;
-        self.line.clock.sleep(wait).await;
-        Ok(())
     }
 
     /// Every destination on its own, side by side; then the run's end follows from theirs.
@@ -298,6 +290,7 @@ impl Work<'_> {
                 index,
                 run: run.id.clone(),
                 artifact: artifact.clone(),
+                only_due: self.ask == Ask::Worker,
                 until: self.until,
             })
             .deliver()
@@ -307,8 +300,9 @@ impl Work<'_> {
         }
         let Some((end, reason)) = self.end(run).await? else { return Ok(()) };
         if end == RunState::Delivered {
-            if run.state != RunState::Delivered {
-                self.line.ledger.advance(run, end, None).await?;
+            match run.state {
+                RunState::Delivered => self.line.ledger.rest(&run.id, false).await?,
+                _ => self.line.ledger.advance(run, end, None).await?,
             }
             self.spool.drop_extract();
             return Ok(());
@@ -346,14 +340,6 @@ impl Work<'_> {
             Some((RunState::Delivered, String::new()))
         };
         Ok(end)
-    }
-}
-
-/// An extract's failure with its mend.
-fn in_words(error: &ExtractError) -> String {
-    match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
     }
 }
 

@@ -4,6 +4,8 @@
 mod address;
 /// Settings as written → settings as used.
 mod check;
+/// Where artifacts may go.
+mod destination;
 /// What may be written in the settings file.
 pub mod file;
 /// Defaults ← file ← environment ← flags.
@@ -22,6 +24,7 @@ use crate::pipeline::problem::{self, Problem};
 use crate::pipeline::{open, tree};
 use crate::secret::Secret;
 
+pub use destination::{Destination, DestinationKind, Local, Publish, Sftp, SftpTimeouts, Verify};
 pub use secrets::SecretError;
 
 /// The settings file, where none is named.
@@ -47,6 +50,7 @@ pub struct Settings {
     pub destinations: BTreeMap<String, Arc<Destination>>,
     /// Secrets that expressions may name.
     pub secrets: BTreeMap<String, SecretRef>,
+    pub work: Work,
     pub limits: Limits,
     pub log: Log,
     /// Fault rules, for tests.
@@ -96,6 +100,26 @@ impl Settings {
             Some(settings) if !problem::any_error(&problems) => Ok((settings, problems)),
             _ => Err(problems),
         }
+    }
+
+    /// These settings in the place of `old` ones that are in use: what cannot be changed while working stays as it was.
+    /// With them come the keys that would have changed.
+    pub fn renewing(mut self, old: &Settings) -> (Settings, Vec<&'static str>) {
+        fn keep<T: PartialEq + Clone>(new: &mut T, old: &T) -> bool {
+            let changed = new != old;
+            *new = old.clone();
+            changed
+        }
+        let kept = [
+            ("pipelines", keep(&mut self.pipelines, &old.pipelines)),
+            ("data", keep(&mut self.data, &old.data)),
+            ("ledger", keep(&mut self.ledger, &old.ledger)),
+            ("http", keep(&mut self.http, &old.http)),
+            ("work", keep(&mut self.work, &old.work)),
+            ("log", keep(&mut self.log, &old.log)),
+            ("fault", keep(&mut self.fault, &old.fault)),
+        ];
+        (self, kept.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect())
     }
 
     /// The folder that relative paths stand in: the settings file's.
@@ -166,75 +190,43 @@ pub struct HttpTimeouts {
     pub idle: Duration,
 }
 
-/// A named place that artifacts go to.
-pub struct Destination {
-    pub name: String,
-    pub kind: DestinationKind,
-    pub retry: Backoff,
-}
-
-pub enum DestinationKind {
-    Sftp(Box<Sftp>),
-    Local(Local),
-}
-
-pub struct Sftp {
-    pub host: String,
-    pub port: u16,
-    pub username: String,
-    pub password: Option<SecretRef>,
-    /// The private key's text, OpenSSH or PEM.
-    pub key: Option<SecretRef>,
-    pub passphrase: Option<SecretRef>,
-    /// `SHA256:…` fingerprints; at least one, or `known_hosts`.
-    pub host_keys: Vec<String>,
-    pub known_hosts: Option<PathBuf>,
-    /// Deliveries stay below this directory; empty is where sign-in leads, with absolute paths taken as they are.
-    pub base: String,
-    /// Where the temporary file is written: beside the final name, or in this directory below the base.
-    pub staging: Option<String>,
-    pub publish: Publish,
-    pub verify: Verify,
-    pub mkdir: bool,
-    /// Permission bits to set, as `0o640`.
-    pub mode: Option<u32>,
-    /// Bytes of one write request: 32,000 to 255,000.
-    pub write_bytes: u32,
-    /// Write requests in flight; `write_bytes × in_flight` bounds the memory of a session.
-    pub in_flight: u32,
-    pub timeouts: SftpTimeouts,
-}
-
+/// What the worker does at once, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Publish {
-    /// Temporary name, then rename.
-    Rename,
-    /// Straight to the final name, for servers that forbid rename.
-    Direct,
+pub struct Work {
+    /// Runs that extract or shape at once.
+    pub runs: usize,
+    /// Attempts at deliveries at once.
+    pub deliveries: usize,
+    /// Extracts of one tenant at once.
+    pub per_tenant: usize,
+    /// Attempts at one destination at once.
+    pub per_destination: usize,
+    /// How long what is running may go on after it was asked to stop.
+    pub grace: Duration,
+    pub deadlines: Deadlines,
 }
 
+/// A stage that takes longer is broken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verify {
-    /// The size, by stat.
-    Size,
-    /// Read the file back and compare its SHA-256.
-    ReadBack,
+pub struct Deadlines {
+    pub extract: Duration,
+    pub shape: Duration,
+    /// One attempt at a delivery.
+    pub attempt: Duration,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SftpTimeouts {
-    pub connect: Duration,
-    /// No acknowledgement for this long ends the session.
-    pub idle: Duration,
-    /// A rename on an object store is a copy.
-    pub rename: Duration,
-}
-
-pub struct Local {
-    /// Deliveries stay below this directory.
-    pub path: PathBuf,
-    pub mkdir: bool,
-    pub mode: Option<u32>,
+impl Default for Work {
+    fn default() -> Self {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Self {
+            runs: 8,
+            deliveries: 8,
+            per_tenant: 2,
+            per_destination: 2,
+            grace: Duration::from_secs(30),
+            deadlines: Deadlines { extract: hours(6), shape: hours(2), attempt: hours(6) },
+        }
+    }
 }
 
 /// Nothing is without a limit.

@@ -14,6 +14,7 @@ mod secrets;
 mod sftp;
 mod tidy;
 mod transform;
+mod work;
 
 /// Servers and folders that the tests stand on.
 mod stage;

@@ -1,0 +1,121 @@
+//! Destinations, as they are written in the settings file.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::secret::SecretFile;
+use super::{BackoffFile, Fingerprint, Host, Remote};
+use crate::pipeline::problem::Problem;
+use crate::pipeline::read::{At, FromNode, Part, scalar};
+use crate::pipeline::scalars::{Length, Whole};
+use crate::pipeline::tree::Node;
+use crate::settings::{Publish, Verify};
+
+crate::table! {
+    /// One place that artifacts go to: `sftp` or `local`.
+    pub struct DestinationFile {
+        /// A server's SFTP drop.
+        sftp: Option<Part<SftpFile>>,
+        /// A folder of this machine.
+        local: Option<Part<LocalFile>>,
+        /// When failed deliveries are tried again. Default: 1s doubling to 15m, for 24h.
+        retry: Option<At<BackoffFile>>,
+    }
+}
+
+crate::table! {
+    pub struct SftpFile {
+        #[schemars(with = "String")]
+        host: Host,
+        /// Default: 22.
+        port: Option<Whole<1, 65_535>>,
+        username: String,
+        password: Option<SecretFile>,
+        /// The private key's text, OpenSSH or PEM.
+        key: Option<SecretFile>,
+        passphrase: Option<SecretFile>,
+        /// `SHA256:…` fingerprints, as `ssh-keyscan HOST | ssh-keygen -lf -` shows them.
+        #[schemars(with = "Option<Vec<String>>")]
+        host_keys: Option<Vec<Part<Fingerprint>>>,
+        /// A known_hosts file.
+        known_hosts: Option<String>,
+        /// Deliveries stay below this directory. Default: where sign-in leads, and absolute paths are taken as they are.
+        #[schemars(with = "Option<String>")]
+        base: Option<Remote>,
+        /// Where the temporary file is written, below the base. Default: beside the final name.
+        #[schemars(with = "Option<String>")]
+        staging: Option<Remote>,
+        /// By a temporary name and rename, or straight to the final name. Default: rename.
+        publish: Option<Publish>,
+        /// By the size, or by reading the file back. Default: size.
+        verify: Option<Verify>,
+        /// Make directories that are not there. Default: false.
+        mkdir: Option<bool>,
+        /// Permissions to set: "0640".
+        mode: Option<Mode>,
+        /// Bytes of one write request. Default: 32000.
+        write_bytes: Option<Whole<32_000, 255_000>>,
+        /// Write requests under way. Default: 128.
+        in_flight: Option<Whole<1, 1_024>>,
+        timeouts: Option<SftpTimeoutsFile>,
+    }
+}
+
+crate::table! {
+    pub struct SftpTimeoutsFile {
+        /// Default: 20s.
+        connect: Option<Length>,
+        /// No acknowledgement for this long. Default: 60s.
+        idle: Option<Length>,
+        /// A rename on an object store is a copy. Default: 10m.
+        rename: Option<Length>,
+    }
+}
+
+crate::table! {
+    pub struct LocalFile {
+        /// Deliveries stay below this directory.
+        path: At<String>,
+        /// Make directories that are not there. Default: false.
+        mkdir: Option<bool>,
+        /// Permissions to set: "0640".
+        mode: Option<Mode>,
+    }
+}
+
+crate::words!(Publish { "rename" => Publish::Rename, "direct" => Publish::Direct });
+crate::words!(Verify { "size" => Verify::Size, "read_back" => Verify::ReadBack });
+
+/// Permission bits in octal.
+pub struct Mode(pub u32);
+
+impl FromNode for Mode {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "permissions", problems)?;
+        let digits = text.strip_prefix("0o").unwrap_or(text);
+        let octal = (3..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        match u32::from_str_radix(digits, 8) {
+            Ok(mode) if octal && mode <= 0o777 => Some(Mode(mode)),
+            _ => {
+                problems.push(
+                    node.error(format!("{text:?} are not permissions"))
+                        .hint("write them in octal, in quotes: `\"0640\"`"),
+                );
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for Mode {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Mode".into()
+    }
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [{"type": "string", "pattern": "^(0o)?[0-7]{3,4}$"}, {"type": "integer"}]})
+    }
+}

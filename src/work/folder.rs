@@ -1,0 +1,112 @@
+//! The pipelines folder, looked at again and again: which files are new, changed or gone.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::pipeline;
+
+/// What tells a file's versions apart without reading it. Links are followed: a mounted ConfigMap swaps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    pub fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok()?;
+        Some(Self {
+            inode: meta.ino(),
+            bytes: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+}
+
+/// The files of a folder as they were when last looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Folder {
+    seen: BTreeMap<PathBuf, Stamp>,
+}
+
+/// What is different since the last look.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub changed: Vec<PathBuf>,
+    pub gone: Vec<PathBuf>,
+}
+
+impl Folder {
+    /// Looks at the folder. A folder that cannot be listed has not lost its files: it cannot be listed.
+    ///
+    /// # Errors
+    /// It is absent or cannot be listed.
+    pub fn look(&mut self, folder: &Path) -> io::Result<Changes> {
+        std::fs::read_dir(folder)?;
+        let mut problems = Vec::new();
+        let files = pipeline::files(folder, &[], &mut problems);
+        if let Some(problem) = problems.first() {
+            return Err(io::Error::other(problem.what.clone()));
+        }
+        let now: BTreeMap<PathBuf, Stamp> =
+            files.into_iter().filter_map(|path| Stamp::of(&path).map(|stamp| (path, stamp))).collect();
+        let changed = now.iter().filter(|(path, stamp)| self.seen.get(*path) != Some(stamp));
+        let changes = Changes {
+            changed: changed.map(|(path, _)| path.clone()).collect(),
+            gone: self.seen.keys().filter(|path| !now.contains_key(*path)).cloned().collect(),
+        };
+        self.seen = now;
+        Ok(changes)
+    }
+
+    /// The file counts as changed at the next look; without a path, all do.
+    pub fn forget(&mut self, path: Option<&Path>) {
+        match path {
+            Some(path) => drop(self.seen.remove(path)),
+            // Kept as keys, so that those that are gone are noticed still.
+            None => self.seen.values_mut().for_each(|stamp| stamp.inode = u64::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(paths: &[PathBuf]) -> Vec<String> {
+        paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn new_changed_swapped_and_gone_files_are_seen_once() {
+        let base = tempfile::tempdir().unwrap();
+        let (folder, store) = (base.path().join("pipelines"), base.path().join("store"));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::create_dir_all(&store).unwrap();
+        let mut watched = Folder::default();
+        std::fs::write(folder.join("a.yaml"), "one").unwrap();
+        std::fs::write(store.join("1"), "one").unwrap();
+        std::fs::write(store.join("2"), "two").unwrap();
+        std::os::unix::fs::symlink(store.join("1"), folder.join("b.yaml")).unwrap();
+        assert_eq!(names(&watched.look(&folder).unwrap().changed), ["a.yaml", "b.yaml"]);
+        assert_eq!(watched.look(&folder).unwrap(), Changes::default());
+        std::fs::write(folder.join("a.yaml"), "two").unwrap();
+        assert_eq!(names(&watched.look(&folder).unwrap().changed), ["a.yaml"], "same length, other text");
+        std::os::unix::fs::symlink(store.join("2"), base.path().join("swap")).unwrap();
+        std::fs::rename(base.path().join("swap"), folder.join("b.yaml")).unwrap();
+        assert_eq!(names(&watched.look(&folder).unwrap().changed), ["b.yaml"]);
+        std::fs::remove_file(folder.join("a.yaml")).unwrap();
+        assert_eq!(names(&watched.look(&folder).unwrap().gone), ["a.yaml"]);
+        watched.forget(None);
+        assert_eq!(names(&watched.look(&folder).unwrap().changed), ["b.yaml"]);
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(watched.look(&folder).is_err(), "a folder that is away has lost no file");
+        std::fs::create_dir(&folder).unwrap();
+        assert_eq!(names(&watched.look(&folder).unwrap().gone), ["b.yaml"]);
+    }
+}

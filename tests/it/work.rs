@@ -1,0 +1,7 @@
+//! The worker: a simulated year against an oracle, and the real binary under load, reloaded, stopped and killed.
+
+mod shift;
+mod soak;
+/// A worker of the real binary.
+mod stand;
+mod year;

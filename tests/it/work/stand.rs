@@ -1,0 +1,140 @@
+//! A worker of the real binary in a rig's folder, and its ledger to look into.
+
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reportferry::clock::Clock;
+use reportferry::ledger::record::{Delivery, Run};
+use reportferry::ledger::{Known, Ledger, RunFilter};
+use tokio::runtime::Runtime;
+
+use crate::stage::rig::{PIPELINE, Rig};
+
+/// Nothing here takes longer, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Every minute, all that was missed is made up for, each slot under a name of its own.
+pub fn every_minute() -> String {
+    PIPELINE
+        .replace(
+            r#"{cron: "30 5 * * mon-fri", timezone: America/New_York}"#,
+            r#"{cron: "* * * * *", timezone: UTC, missed: all}"#,
+        )
+        .replace("{slot:%Y%m%d}", "{slot:%Y%m%dT%H%M}")
+}
+
+pub struct Stand {
+    pub rig: Rig,
+    runtime: Runtime,
+    pub ledger: Ledger,
+}
+
+impl Stand {
+    pub fn new(rig: Rig) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let path = rig.folder.path().join("data/ledger.db");
+        let ledger = runtime.block_on(Ledger::open(&path, Clock::System)).unwrap();
+        Self { rig, runtime, ledger }
+    }
+
+    /// As if a worker had gone through a schedule of UTC up to `minutes` ago.
+    pub fn behind(&self, pipeline: &str, minutes: i64) -> Timestamp {
+        let now = Timestamp::now().as_second();
+        let cursor = Timestamp::from_second(now - now % 60 - minutes * 60).unwrap();
+        let known = Known {
+            name: pipeline.to_owned(),
+            schedule: Some("UTC * * * * *".to_owned()),
+            cursor_ms: cursor.as_millisecond(),
+            problem: None,
+        };
+        self.runtime.block_on(self.ledger.keep_pipelines(&[known])).unwrap();
+        cursor
+    }
+
+    pub fn pipeline(&self, name: &str) -> PathBuf {
+        self.rig.folder.path().join("pipelines").join(format!("{name}.yaml"))
+    }
+
+    pub fn worker(&self) -> Working {
+        self.worker_with_fault("")
+    }
+
+    pub fn worker_with_fault(&self, fault: &str) -> Working {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let child = self
+            .rig
+            .command(&["work"])
+            .env("REPORTFERRY_FAULT", fault)
+            .stdout(Stdio::null())
+            .stderr(log.reopen().unwrap())
+            .spawn()
+            .unwrap();
+        Working { child, log }
+    }
+
+    pub fn runs(&self) -> Vec<Run> {
+        self.runtime.block_on(self.ledger.runs(&RunFilter { limit: 100_000, ..RunFilter::default() })).unwrap()
+    }
+
+    pub fn deliveries(&self, run: &str) -> Vec<Delivery> {
+        self.runtime.block_on(self.ledger.deliveries(run)).unwrap()
+    }
+
+    pub fn known(&self, pipeline: &str) -> Option<Known> {
+        let known = self.runtime.block_on(self.ledger.known_pipelines()).unwrap();
+        known.into_iter().find(|known| known.name == pipeline)
+    }
+}
+
+/// A worker's process, killed when dropped.
+pub struct Working {
+    pub child: Child,
+    log: tempfile::NamedTempFile,
+}
+
+impl Working {
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+    }
+
+    pub fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        until(&format!("the worker ends\n{}", self.log()), || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// Asked to stop, and stopped.
+    pub fn stop(mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    pub fn says(&self, words: &str) {
+        until(&format!("the log says {words:?}"), || self.log().contains(words));
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
