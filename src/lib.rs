@@ -33,6 +33,13 @@ pub mod settings;
 // ④ Rows → rows: pure, streaming, in constant memory.
 pub mod transform;
 
+// Events that a person must hear of, told once each.
+pub mod alert;
+// Metrics: what is counted and timed, by name.
+pub mod measure;
+// Health, readiness and metrics over HTTP.
+pub mod serve;
+
 // The only place that asks the time.
 pub mod clock;
 // SHA-256 of bytes and files.

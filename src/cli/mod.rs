@@ -2,13 +2,20 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod alert;
+mod backfill;
 mod bars;
 pub mod check;
+mod completions;
 mod decide;
 mod demo;
 pub mod exit;
 pub mod init;
+mod moment;
 mod opened;
+mod pause;
+mod plan;
+mod prune;
 mod run;
 mod runs;
 pub mod sandbox;
@@ -58,6 +65,8 @@ enum Command {
     Init(init::Args),
     /// Read all files and show every problem in them
     Check(check::Args),
+    /// When a pipeline is due next, and what it may send where
+    Plan(plan::PlanArgs),
     /// One run now
     Run(run::RunArgs),
     /// The worker: runs all pipelines on schedule until it is asked to stop
@@ -70,12 +79,24 @@ enum Command {
     Show(show::ShowArgs),
     /// Take up a run again where it stopped
     Retry(decide::RetryArgs),
+    /// Enter past slots to be done
+    Backfill(backfill::BackfillArgs),
+    /// Keep a pipeline from being due
+    Pause(pause::PauseArgs),
+    /// Let a paused pipeline go on
+    Resume(pause::ResumeArgs),
+    /// Remove what is older than the settings' `keep` says
+    Prune(prune::PruneArgs),
     /// Let a held run pass
     Release(decide::ReleaseArgs),
     /// End a held run: it is never delivered
     Reject(decide::RejectArgs),
     /// The JSON Schema of the files that people write
     Schema(schema::Args),
+    /// Try the channels by which alerts go
+    Alert(alert::AlertArgs),
+    /// What a shell completes commands by
+    Completions(completions::CompletionsArgs),
     /// A Docebo to practise on
     Sandbox(sandbox::Args),
     /// The one-command tour: a sandbox, a private SFTP server, the example pipelines
@@ -120,15 +141,22 @@ async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
     match command {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args, common),
+        Command::Plan(args) => plan::run(args, common).await,
         Command::Run(args) => run::run(args, common).await,
         Command::Work(args) => work::run(args, common).await,
         Command::Status(args) => status::run(args, common).await,
         Command::Runs(args) => runs::run(args, common).await,
         Command::Show(args) => show::run(args, common).await,
         Command::Retry(args) => decide::retry(args, common).await,
+        Command::Backfill(args) => backfill::run(args, common).await,
+        Command::Pause(args) => pause::pause(args, common).await,
+        Command::Resume(args) => pause::resume(args, common).await,
+        Command::Prune(args) => prune::run(args, common).await,
         Command::Release(args) => decide::release(args, common).await,
         Command::Reject(args) => decide::reject(args, common).await,
         Command::Schema(args) => schema::run(&args),
+        Command::Alert(args) => alert::run(args, common).await,
+        Command::Completions(args) => completions::run(&args),
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Demo(args) => demo::run(args, common).await,
     }

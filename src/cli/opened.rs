@@ -56,9 +56,20 @@ impl Opened {
     /// # Errors
     /// [`Problems`] in its file, or no such pipeline.
     pub fn plan(&self, pipeline: &str) -> anyhow::Result<Plan> {
-        let path = find(&self.settings.pipelines, pipeline)?;
-        let (plan, _warnings) = pipeline::load(&self.settings, &path).map_err(Problems)?;
-        Ok(plan)
+        plan(&self.settings, pipeline)
+    }
+
+    /// Whether there is such a pipeline, by its file or by what the ledger knows of it.
+    ///
+    /// # Errors
+    /// There is none; perhaps one whose name is much the same.
+    pub async fn known(&self, pipeline: &str) -> anyhow::Result<()> {
+        match find(&self.settings.pipelines, pipeline) {
+            Err(error) if !self.ledger.known_pipelines().await?.iter().any(|known| known.name == pipeline) => {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -73,6 +84,16 @@ pub fn settings(common: &Common) -> anyhow::Result<Settings> {
         fault::arm(faults).map_err(argument)?;
     }
     Ok(settings)
+}
+
+/// The plan of a pipeline, by its name or its file.
+///
+/// # Errors
+/// [`Problems`] in its file, or no such pipeline.
+pub fn plan(settings: &Settings, pipeline: &str) -> anyhow::Result<Plan> {
+    let path = find(&settings.pipelines, pipeline)?;
+    let (plan, _warnings) = pipeline::load(settings, &path).map_err(Problems)?;
+    Ok(plan)
 }
 
 /// A problem in an argument.

@@ -46,6 +46,13 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         let line: Line = opened.line();
         let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &line.progress);
         let before = opened.ledger.run(&slot.run_id()).await?.map(|run| run.state);
+        let keep = jiff::SignedDuration::try_from(opened.settings.keep.runs).unwrap_or(jiff::SignedDuration::MAX);
+        if before.is_none() && now.duration_since(slot.at.timestamp()) > keep {
+            eprintln!(
+                "{}: the slot is older than keep.runs: if it was delivered once, the ledger has forgotten",
+                plan.name
+            );
+        }
         let document = line.run(&plan, &slot, Ask::Slot, args.wait).await;
         drop(bars);
         let document = document?;

@@ -1,51 +1,55 @@
 //! `runs [PIPELINE]`: what happened, newest first.
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::json;
 
+use super::moment::Moment;
 use super::opened::{Opened, argument_hint};
 use super::{Common, exit, print_json, text};
 use crate::ledger::RunFilter;
+use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
 
 #[derive(clap::Args)]
 pub struct RunsArgs {
     /// Of this pipeline only
     pipeline: Option<String>,
-    /// In this state only
-    #[arg(long)]
-    state: Option<String>,
-    /// Slots from this moment on, RFC 3339
-    #[arg(long, value_name = "TIME")]
-    since: Option<Timestamp>,
+    /// Of this pipeline only
+    #[arg(long = "pipeline", value_name = "PIPELINE", conflicts_with = "pipeline")]
+    of: Option<String>,
+    /// In these states only: failed,held
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    state: Vec<String>,
+    /// Slots from this moment on: RFC 3339, a date (UTC), or how long ago (12h, 2d)
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    since: Option<Moment>,
+    /// Slots up to this moment
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    until: Option<Moment>,
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
 }
 
 pub async fn run(args: RunsArgs, common: &Common) -> anyhow::Result<u8> {
-    let state = args
-        .state
-        .map(|name| {
-            let known: Vec<&str> = RunState::ALL.iter().map(|state| state.name()).collect();
-            RunState::from_name(&name).ok_or_else(|| {
-                argument_hint(format!("there is no run state {name:?}"), format!("one of: {}", known.join(", ")))
-            })
-        })
-        .transpose()?;
+    let states = args.state.iter().map(|name| state(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let opened = Opened::new(common).await?;
-    let since_ms = args.since.map(|since| since.as_millisecond());
-    let runs = opened.ledger.runs(&RunFilter { pipeline: args.pipeline, state, since_ms, limit: args.limit }).await?;
+    let ms = |moment: Moment| moment.timestamp(&opened.clock, &TimeZone::UTC).as_millisecond();
+    let filter = RunFilter {
+        pipeline: args.pipeline.or(args.of),
+        states,
+        since_ms: args.since.map(ms),
+        until_ms: args.until.map(ms),
+        limit: args.limit,
+    };
+    let runs = opened.ledger.runs(&filter).await?;
     if common.json {
-        let rows: Vec<_> = runs
-            .iter()
-            .map(|run| {
-                json!({"run": run.id, "pipeline": run.pipeline, "slot": run.slot, "state": run.state, "reason": run.reason,
-                       "artifact": run.artifact.as_ref().map(|artifact| &artifact.name)})
-            })
-            .collect();
-        print_json(&rows)?;
+        print_json(&runs.iter().map(line).collect::<Vec<_>>())?;
         return Ok(exit::DONE);
+    }
+    if let (true, Some(pipeline)) = (runs.is_empty(), &filter.pipeline) {
+        // A misspelt name has no runs either: say which it is.
+        opened.known(pipeline).await?;
     }
     let rows: Vec<Vec<String>> = runs
         .iter()
@@ -61,5 +65,20 @@ pub async fn run(args: RunsArgs, common: &Common) -> anyhow::Result<u8> {
         })
         .collect();
     print!("{}", text::table(&["RUN", "PIPELINE", "SLOT", "STATE", "ARTIFACT", "REASON"], &rows));
+    if runs.len() as u64 == u64::from(args.limit) {
+        eprintln!("there may be more: --limit shows them");
+    }
     Ok(exit::DONE)
+}
+
+fn state(name: &str) -> anyhow::Result<RunState> {
+    RunState::from_name(name).ok_or_else(|| {
+        let known: Vec<&str> = RunState::ALL.iter().map(|state| state.name()).collect();
+        argument_hint(format!("there is no run state {name:?}"), format!("one of: {}", known.join(", ")))
+    })
+}
+
+fn line(run: &Run) -> serde_json::Value {
+    json!({"run": run.id, "pipeline": run.pipeline, "slot": run.slot, "state": run.state, "reason": run.reason,
+           "origin": run.origin.name(), "artifact": run.artifact.as_ref().map(|artifact| &artifact.name)})
 }

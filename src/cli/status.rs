@@ -1,75 +1,218 @@
 //! `status`: what is due and how each pipeline stands.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::opened::Opened;
 use super::{Common, exit, print_json, text};
+use crate::ledger::{Standing, WorkerSeen};
 use crate::pipeline;
+use crate::pipeline::plan::Plan;
 use crate::pipeline::show::render;
 use crate::run::document::utc;
+use crate::schedule::missed::jitter;
 use crate::schedule::slot::Slot;
+use crate::schedule::zone::zones;
 
 #[derive(clap::Args)]
-pub struct StatusArgs {}
+pub struct StatusArgs {
+    /// Only what needs a person: held, late, failed, paused, or a file that cannot be read
+    #[arg(long)]
+    attention: bool,
+}
 
-/// One pipeline's line. Other tools rely on these names.
+/// The whole document. Other tools rely on these names.
 #[derive(Serialize)]
-struct Standing {
+struct Status {
+    worker: Option<WorkerDocument>,
+    /// The time zone rules in use: `2026b`, and where they are from.
+    zones: String,
+    pipelines: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct WorkerDocument {
+    /// Seen lately, and not stopped.
+    working: bool,
+    version: String,
+    pid: i64,
+    started: String,
+    seen: String,
+    stopped: Option<String>,
+}
+
+/// One pipeline. Times are RFC 3339; slots in the pipeline's zone, others in UTC.
+#[derive(Serialize)]
+struct Line {
     pipeline: String,
-    /// The newest slot, RFC 3339 in the pipeline's zone.
+    /// The newest slot.
     slot: Option<String>,
     run: Option<String>,
     state: Option<&'static str>,
     reason: Option<String>,
-    /// When it last delivered, RFC 3339 in UTC.
+    /// When it last delivered.
     delivered: Option<String>,
-    /// The next slot, RFC 3339 in the pipeline's zone.
+    /// The next slot.
     next: Option<String>,
+    /// Since when a slot is late.
+    late: Option<String>,
+    held: u64,
+    paused: Option<PausedDocument>,
+    /// What is wrong with its file.
+    problem: Option<String>,
 }
 
-pub async fn run(_args: StatusArgs, common: &Common) -> anyhow::Result<u8> {
+#[derive(Serialize)]
+struct PausedDocument {
+    since: String,
+    by: String,
+    why: String,
+}
+
+/// A worker that was not seen for this long is not working, whatever it said last.
+const SEEN_WITHIN_MS: i64 = 60_000;
+
+pub async fn run(args: StatusArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let loaded = pipeline::load_all(&opened.settings, &[]);
     let now = opened.clock.now();
-    let mut standings = Vec::new();
+    let mut standings = opened.ledger.standings().await?;
+    let broken: BTreeSet<String> = loaded.broken().into_iter().collect();
+    let mut lines: Vec<Line> = Vec::new();
     for plan in &loaded.plans {
-        let newest = opened.ledger.newest(&plan.name).await?;
-        let next = plan.schedule.as_ref().and_then(|schedule| schedule.cron.next_after(now, &plan.zone));
-        standings.push(Standing {
-            pipeline: plan.name.clone(),
-            slot: newest.as_ref().map(|newest| newest.run.slot.clone()),
-            run: newest.as_ref().map(|newest| newest.run.id.clone()),
-            state: newest.as_ref().map(|newest| newest.run.state.name()),
-            reason: newest.as_ref().and_then(|newest| newest.run.reason.clone()),
-            delivered: newest.as_ref().and_then(|newest| newest.delivered_ms).map(utc),
-            next: next.map(|at| Slot::new(&plan.name, at, plan.zone.clone()).rfc3339()),
-        });
+        let standing = standings.remove(&plan.name).unwrap_or_default();
+        lines.push(Line::new(&plan.name, standing, next(plan, now)));
     }
+    for name in
+        broken.iter().filter(|name| !lines.iter().any(|line| line.pipeline == **name)).cloned().collect::<Vec<_>>()
+    {
+        let mut standing = standings.remove(&name).unwrap_or_default();
+        standing.problem.get_or_insert_with(|| "its file cannot be used".to_owned());
+        lines.push(Line::new(&name, standing, None));
+    }
+    lines.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
+    if args.attention {
+        lines.retain(Line::needs_a_person);
+    }
+    let worker = opened.ledger.worker_seen().await?.map(|seen| WorkerDocument::new(seen, now));
+    let status = Status { worker, zones: format!("{}, {}", zones().version, zones().origin), pipelines: lines };
     if common.json {
-        print_json(&standings)?;
+        print_json(&status)?;
     } else {
-        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        let rows: Vec<Vec<String>> = standings
-            .iter()
-            .map(|standing| {
-                vec![
-                    standing.pipeline.clone(),
-                    or_dash(&standing.slot),
-                    standing.state.unwrap_or("-").to_owned(),
-                    or_dash(&standing.delivered),
-                    or_dash(&standing.next),
-                    or_dash(&standing.run),
-                    standing.reason.clone().unwrap_or_default(),
-                ]
-            })
-            .collect();
-        let head = ["PIPELINE", "LAST SLOT", "STATE", "LAST DELIVERED", "NEXT SLOT", "RUN", "REASON"];
-        print!("{}", text::table(&head, &rows));
+        print(&status);
     }
-    // A file that cannot be read hides a pipeline from the table: say so, and do not call it well.
+    // A file that cannot be read hides a pipeline's next slot: say so, and do not call it well.
     if loaded.failed() {
         eprint!("{}", render(&loaded.problems, super::color(), super::WIDTH));
         return Ok(exit::PROBLEM);
     }
     Ok(exit::DONE)
+}
+
+fn next(plan: &Plan, now: Timestamp) -> Option<String> {
+    let schedule = plan.schedule.as_ref()?;
+    let at = schedule.cron.next_after(now, &plan.zone)?;
+    let slot = Slot::new(&plan.name, at, plan.zone.clone());
+    let wait = jitter(&slot, schedule.jitter);
+    Some(if wait.is_zero() { slot.rfc3339() } else { format!("{} +{}s", slot.rfc3339(), wait.as_secs()) })
+}
+
+impl Line {
+    fn new(pipeline: &str, standing: Standing, next: Option<String>) -> Self {
+        let newest = standing.newest;
+        Self {
+            pipeline: pipeline.to_owned(),
+            slot: newest.as_ref().map(|newest| newest.slot.clone()),
+            run: newest.as_ref().map(|newest| newest.run.clone()),
+            state: newest.as_ref().map(|newest| newest.state.name()),
+            reason: newest.and_then(|newest| newest.reason).filter(|reason| !reason.is_empty()),
+            delivered: standing.delivered_ms.map(utc),
+            next,
+            late: standing.late_ms.map(utc),
+            held: standing.held,
+            paused: standing.paused.map(|paused| PausedDocument {
+                since: utc(paused.since_ms),
+                by: paused.by,
+                why: paused.why,
+            }),
+            problem: standing.problem,
+        }
+    }
+
+    fn needs_a_person(&self) -> bool {
+        let ended_badly = matches!(self.state, Some("failed" | "rejected" | "held"));
+        ended_badly || self.held > 0 || self.late.is_some() || self.paused.is_some() || self.problem.is_some()
+    }
+
+    /// What is to be known beside the state, in a few words.
+    fn remarks(&self) -> String {
+        let mut remarks = Vec::new();
+        if let Some(since) = &self.late {
+            remarks.push(format!("late since {since}"));
+        }
+        if self.held > 0 {
+            remarks.push(format!("{} held", self.held));
+        }
+        if let Some(paused) = &self.paused {
+            let why = if paused.why.is_empty() { String::new() } else { format!(": {}", paused.why) };
+            remarks.push(format!("paused by {} since {}{why}", paused.by, paused.since));
+        }
+        if let Some(problem) = &self.problem {
+            remarks.push(problem.clone());
+        }
+        remarks.extend(self.reason.clone());
+        remarks.join("; ")
+    }
+}
+
+impl WorkerDocument {
+    fn new(seen: WorkerSeen, now: Timestamp) -> Self {
+        Self {
+            working: seen.stopped_ms.is_none() && now.as_millisecond() - seen.seen_ms < SEEN_WITHIN_MS,
+            version: seen.version,
+            pid: seen.pid,
+            started: utc(seen.started_ms),
+            seen: utc(seen.seen_ms),
+            stopped: seen.stopped_ms.map(utc),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        match (&self.stopped, self.working) {
+            (Some(at), _) => format!("stopped at {at}: `reportferry work` starts it"),
+            (None, true) => format!("works since {} (process {}, version {})", self.started, self.pid, self.version),
+            (None, false) => {
+                format!("not seen since {}: it was killed, or it hangs (process {})", self.seen, self.pid)
+            }
+        }
+    }
+}
+
+fn print(status: &Status) {
+    let worker = status.worker.as_ref().map(WorkerDocument::in_words);
+    println!(
+        "worker  {}",
+        worker.unwrap_or_else(|| "none has worked here yet: `reportferry work` starts it".to_owned())
+    );
+    println!("zones   {}\n", status.zones);
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let rows: Vec<Vec<String>> = status
+        .pipelines
+        .iter()
+        .map(|line| {
+            vec![
+                line.pipeline.clone(),
+                or_dash(&line.slot),
+                line.state.unwrap_or("-").to_owned(),
+                or_dash(&line.delivered),
+                or_dash(&line.next),
+                or_dash(&line.run),
+                line.remarks(),
+            ]
+        })
+        .collect();
+    let head = ["PIPELINE", "LAST SLOT", "STATE", "LAST DELIVERED", "NEXT SLOT", "RUN", "REMARKS"];
+    print!("{}", text::table(&head, &rows));
 }

@@ -8,11 +8,12 @@ use crate::run::document::{DeliveryDocument, Document, utc};
 /// A run in a few lines.
 pub fn run(document: &Document) -> String {
     let mut text = format!(
-        "{}  slot {}  {}\n  run       {}\n",
+        "{}  slot {}  {}\n  run       {}, asked for by {}\n",
         document.pipeline,
         document.slot,
         document.state.name(),
-        document.run
+        document.run,
+        document.origin,
     );
     if let Some(reason) = document.reason.as_deref().filter(|reason| !reason.is_empty()) {
         let _ = writeln!(text, "  reason    {reason}");
@@ -58,8 +59,11 @@ fn delivery(delivery: &DeliveryDocument) -> String {
 /// The run's story: each event, then each attempt.
 pub fn story(events: &[Event], attempts: &[Attempt]) -> String {
     let mut text = String::from("  story\n");
+    let mut before = None;
     for event in events {
-        let _ = writeln!(text, "    {}  {:<20} {}", utc(event.at_ms), event.what, event.detail);
+        let took = before.map_or(String::new(), |before| format!("+{}", length(event.at_ms - before)));
+        let _ = writeln!(text, "    {}  {took:>8}  {:<20} {}", utc(event.at_ms), event.what, event.detail);
+        before = Some(event.at_ms);
     }
     if !attempts.is_empty() {
         text.push_str("  attempts\n");
@@ -77,6 +81,16 @@ pub fn story(events: &[Event], attempts: &[Attempt]) -> String {
         );
     }
     text
+}
+
+/// Milliseconds as people read them: 12ms, 3.4s, 12m, 5.0h.
+fn length(ms: i64) -> String {
+    match ms {
+        ..1_000 => format!("{ms}ms"),
+        1_000..100_000 => format!("{:.1}s", ms as f64 / 1e3),
+        100_000..6_000_000 => format!("{}m", ms / 60_000),
+        _ => format!("{:.1}h", ms as f64 / 3.6e6),
+    }
 }
 
 /// Bytes as people read them: 999 B, 15.7 KB, 1.5 GB (powers of ten).

@@ -2,9 +2,12 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::opened::Opened;
 use super::{Common, exit};
+use crate::alert::{Alerts, Rules};
+use crate::serve::{self, Board, Sources};
 use crate::settings::Settings;
 use crate::work::shift::{self, End, Order, Shift, TakenError};
 
@@ -23,7 +26,26 @@ pub async fn run(_args: WorkArgs, common: &Common) -> anyhow::Result<u8> {
     let orders = orders()?;
     let common = common.clone();
     let reread = Box::new(move || Settings::load(common.config.as_deref(), &common.set));
-    let end = Shift::new(opened.line(), reread).work(orders).await?;
+    let line = opened.line();
+    let board = Board::default();
+    let stop = CancellationToken::new();
+    let _stops = stop.clone().drop_guard();
+    if let Some(address) = opened.settings.http {
+        let sources = Sources {
+            settings: opened.settings.clone(),
+            ledger: opened.ledger.clone(),
+            tenants: line.tenants.clone(),
+            clock: opened.clock.clone(),
+            board: board.clone(),
+        };
+        serve::start(address, sources, stop.clone()).await?;
+    }
+    let rules = Rules::default();
+    if !opened.settings.alerts.channels.is_empty() {
+        let alerts = Alerts::new(opened.settings.clone(), opened.ledger.clone(), opened.clock.clone(), rules.clone());
+        tokio::spawn(alerts.run(stop.clone()));
+    }
+    let end = Shift::new(line, reread, board, rules).work(orders).await?;
     opened.ledger.close().await;
     Ok(match end {
         End::Stopped => exit::DONE,

@@ -3,7 +3,10 @@
 //! One set of portable SQL through sqlx's `Any`: `$n` placeholders, BIGINT for booleans and times. Every method is one
 //! transaction, durable when it returns: a lost commit would send a file again.
 
+mod alerts;
 mod attempts;
+mod operate;
+mod prune;
 mod query;
 pub mod record;
 mod slots;
@@ -22,8 +25,10 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::clock::Clock;
 use crate::fault::Injected;
 
+pub use alerts::{Alert, AlertSend, Sent};
 pub use attempts::Ended;
-pub use query::{Newest, RunFilter};
+pub use operate::{Newest, Paused, Standing, WorkerSeen};
+pub use query::RunFilter;
 pub use slots::{Counts, Known, Portion};
 
 /// Steps at which the fault tests strike.
@@ -46,6 +51,7 @@ const CONNECTIONS_MAX: u32 = 4;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("migrations/0001_first.sql")),
     (2, "worker", include_str!("migrations/0002_worker.sql")),
+    (6, "alerts", include_str!("migrations/0006_alerts.sql")),
 ];
 
 /// The durable record. Clones share one pool.

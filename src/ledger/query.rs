@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::record::{Attempt, Delivery, Event, Run, StoredReceipt};
+use super::record::{Attempt, Delivery, Event, Origin, Run, StoredReceipt};
 use super::state::{DeliveryState, RunState};
 use super::{Ledger, LedgerError};
 
@@ -12,21 +12,19 @@ use super::{Ledger, LedgerError};
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
     pub pipeline: Option<String>,
-    pub state: Option<RunState>,
+    /// Empty: in any state.
+    pub states: Vec<RunState>,
     /// Slots at this moment or later, milliseconds since the epoch.
     pub since_ms: Option<i64>,
+    /// Slots at this moment or earlier.
+    pub until_ms: Option<i64>,
     pub limit: u32,
 }
 
-/// The newest run of one pipeline, and when it last delivered.
-#[derive(Clone, Debug)]
-pub struct Newest {
-    pub run: Run,
-    pub delivered_ms: Option<i64>,
-}
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
 const RUN_COLUMNS: &str = "id, pipeline, slot_ms, slot, state, reason, released_by, rejected_by, plan_digest, ticket, extract_json, \
-                           rows_json, artifact_json, entered_ms, updated_ms";
+                           rows_json, artifact_json, origin, wake_ms, deadline_ms, entered_ms, updated_ms";
 
 fn read(operation: &'static str) -> impl FnOnce(sqlx::Error) -> LedgerError {
     move |source| LedgerError::Sql { operation, source }
@@ -72,35 +70,33 @@ impl Ledger {
     /// # Errors
     /// The ledger cannot be read.
     pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, LedgerError> {
-        sqlx::query(text(format!(
-            "SELECT {RUN_COLUMNS} FROM runs WHERE ($1 = '' OR pipeline = $1) AND ($2 = '' OR state = $2) \
-             AND slot_ms >= $3 ORDER BY slot_ms DESC, id LIMIT $4"
-        )))
-        .bind(filter.pipeline.as_deref().unwrap_or_default())
-        .bind(filter.state.map(RunState::name).unwrap_or_default())
-        .bind(filter.since_ms.unwrap_or(i64::MIN))
-        .bind(i64::from(filter.limit))
-        .fetch_all(&self.pool)
+        let states: Vec<String> = filter.states.iter().map(|state| format!("'{}'", state.name())).collect();
+        let states = if states.is_empty() { String::new() } else { format!("AND state IN ({})", states.join(", ")) };
+        let of = if filter.pipeline.is_some() { "pipeline = $1" } else { "$1 = ''" };
+        let tail = format!("WHERE {of} {states} AND slot_ms BETWEEN $2 AND $3 ORDER BY slot_ms DESC, id LIMIT $4");
+        self.select(&tail, |query| {
+            query
+                .bind(filter.pipeline.clone().unwrap_or_default())
+                .bind(filter.since_ms.unwrap_or(i64::MIN))
+                .bind(filter.until_ms.unwrap_or(i64::MAX))
+                .bind(i64::from(filter.limit))
+        })
         .await
-        .map_err(read("list the runs"))?
-        .iter()
-        .map(run_from)
-        .collect()
     }
 
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn newest(&self, pipeline: &str) -> Result<Option<Newest>, LedgerError> {
-        let filter = RunFilter { pipeline: Some(pipeline.to_owned()), limit: 1, ..RunFilter::default() };
-        let Some(run) = self.runs(&filter).await?.pop() else { return Ok(None) };
-        let (delivered_ms,): (Option<i64>,) =
-            sqlx::query_as("SELECT CAST(MAX(updated_ms) AS BIGINT) FROM runs WHERE pipeline = $1 AND state = $2")
-                .bind(pipeline)
-                .bind(RunState::Delivered.name())
-                .fetch_one(&self.pool)
-                .await
-                .map_err(read("read the newest run"))?;
-        Ok(Some(Newest { run, delivered_ms }))
+    /// The runs that `tail` (of constants alone) selects with the values that `bind` gives it.
+    pub(super) async fn select<'q>(
+        &self,
+        tail: &str,
+        bind: impl FnOnce(Query<'q>) -> Query<'q>,
+    ) -> Result<Vec<Run>, LedgerError> {
+        bind(sqlx::query(text(format!("SELECT {RUN_COLUMNS} FROM runs {tail}"))))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(read("list the runs"))?
+            .iter()
+            .map(run_from)
+            .collect()
     }
 
     /// The run's deliveries by destination, with their receipts.
@@ -184,7 +180,8 @@ fn run_from(row: &AnyRow) -> Result<Run, LedgerError> {
     let text = |name: &str| row.try_get::<String, _>(name).map_err(read("read a run"));
     let optional = |name: &str| row.try_get::<Option<String>, _>(name).map_err(read("read a run"));
     let number = |name: &str| row.try_get::<i64, _>(name).map_err(read("read a run"));
-    let (id, state) = (text("id")?, text("state")?);
+    let maybe = |name: &str| row.try_get::<Option<i64>, _>(name).map_err(read("read a run"));
+    let (id, state, origin) = (text("id")?, text("state")?, text("origin")?);
     let state = RunState::from_name(&state)
         .ok_or_else(|| LedgerError::Unreadable { what: format!("the run state {state:?} of {id}") })?;
     Ok(Run {
@@ -201,6 +198,10 @@ fn run_from(row: &AnyRow) -> Result<Run, LedgerError> {
         extract: from_json("extract", optional("extract_json")?)?,
         rows: from_json("rows", optional("rows_json")?)?,
         artifact: from_json("artifact", optional("artifact_json")?)?,
+        origin: Origin::from_name(&origin)
+            .ok_or_else(|| LedgerError::Unreadable { what: format!("the origin {origin:?} of a run") })?,
+        wake_ms: maybe("wake_ms")?,
+        deadline_ms: maybe("deadline_ms")?,
         entered_ms: number("entered_ms")?,
         updated_ms: number("updated_ms")?,
     })

@@ -7,6 +7,28 @@ use crate::deliver::{Intent, Receipt};
 use crate::encode::Artifact;
 use crate::extract::{Extract, Form};
 
+/// Who asked for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Schedule,
+    Person,
+    Backfill,
+}
+
+impl Origin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Person => "person",
+            Self::Backfill => "backfill",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Schedule, Self::Person, Self::Backfill].into_iter().find(|origin| origin.name() == name)
+    }
+}
+
 /// One run: the work done for one slot.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -27,6 +49,11 @@ pub struct Run {
     pub extract: Option<ExtractFacts>,
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactFacts>,
+    pub origin: Origin,
+    /// When there is next something to do for the worker.
+    pub wake_ms: Option<i64>,
+    /// When it is late.
+    pub deadline_ms: Option<i64>,
     pub entered_ms: i64,
     pub updated_ms: i64,
 }

@@ -62,6 +62,12 @@ impl Ledger {
             .map_err(sql(OPERATION))?
             .rows_affected();
             if entered == 1 {
+                sqlx::query("INSERT INTO pipelines (name, cursor_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                    .bind(&slot.pipeline)
+                    .bind(now)
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(sql(OPERATION))?;
                 self.event(&mut tx, &id, "entered", &slot.rfc3339()).await?;
             }
             tx.commit().await.map_err(sql(OPERATION))

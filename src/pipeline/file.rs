@@ -3,8 +3,9 @@
 use super::plan::{Existing, LineEnd, Missed, Overlap, QuoteStyle, Via, WhenEmpty};
 use super::read::{At, Named, Part};
 use super::scalars::{Length, Whole};
-use super::written::{Delimiter, Deliveries, Directory, Expression, Name, ReportFile, Zone};
+use super::written::{Delimiter, Deliveries, Directory, Expression, Name, ReportFile, WallTime, Zone};
 use crate::schedule::cron::Cron;
+use crate::settings::file::alerts::PipelineAlertsFile;
 
 crate::table! {
     /// A pipeline: which report is pulled, how its rows are shaped, and where the artifact goes.
@@ -23,6 +24,8 @@ crate::table! {
         artifact: Part<ArtifactFile>,
         /// Destinations, by their name in the settings.
         deliver: Part<Deliveries>,
+        /// Who is told of what, in the place of what the settings say.
+        alerts: Option<Part<PipelineAlertsFile>>,
     }
 }
 
@@ -39,6 +42,9 @@ crate::table! {
         missed_within: Option<Length>,
         /// What becomes of a slot that is due while the one before is still running. Default: skip.
         overlap: Option<Overlap>,
+        /// The wall-clock time by which a slot is to be delivered: later, it is late, and says so. Default: never.
+        #[schemars(with = "Option<String>")]
+        expected_by: Option<WallTime>,
         /// Each slot starts up to this much later, so that not all begin at once. Default: 0s.
         jitter: Option<At<Length>>,
     }

@@ -45,6 +45,16 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// The names of pipelines whose files cannot be used.
+    pub fn broken(&self) -> Vec<String> {
+        let of = |problem: &Problem| {
+            let file = problem.place.as_ref().filter(|_| problem.severity == Severity::Error)?.file.clone();
+            let name = file.file_stem()?.to_string_lossy().into_owned();
+            (!self.plans.iter().any(|plan| plan.name == name)).then_some(name)
+        };
+        self.problems.iter().filter_map(of).collect()
+    }
+
     /// Whether some file cannot be used.
     pub fn failed(&self) -> bool {
         problem::any_error(&self.problems)

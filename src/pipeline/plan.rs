@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::problem::Place;
 use crate::encode::name::NameTemplate;
 use crate::schedule::cron::Cron;
-use crate::settings::{Destination, SecretRef, Tenant};
+use crate::settings::{AlertKind, Destination, SecretRef, Tenant};
 use crate::transform::expr::Expr;
 
 /// What one pipeline file says, decided to the last default.
@@ -29,8 +29,17 @@ pub struct Plan {
     pub artifact: ArtifactPlan,
     /// At least one.
     pub deliveries: Vec<DeliveryPlan>,
+    /// What is told of it, where it says something else than the settings.
+    pub alerts: Option<AlertPlan>,
     /// The named secrets that the expressions use.
     pub secrets: std::collections::BTreeMap<String, SecretRef>,
+}
+
+/// What is told of a pipeline, and by which channels of the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertPlan {
+    pub on: Vec<AlertKind>,
+    pub channels: Vec<String>,
 }
 
 pub struct Schedule {
@@ -42,6 +51,8 @@ pub struct Schedule {
     pub missed_within: Duration,
     pub overlap: Overlap,
     pub jitter: Duration,
+    /// The wall-clock time by which a slot is to be delivered.
+    pub expected_by: Option<jiff::civil::Time>,
 }
 
 /// What becomes of slots that passed while nobody worked.

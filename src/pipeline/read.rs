@@ -173,6 +173,12 @@ impl FromNode for bool {
     }
 }
 
+impl<T: FromNode> FromNode for Box<T> {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        T::from_node(node, problems).map(Box::new)
+    }
+}
+
 impl<T: FromNode> FromNode for Option<T> {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         T::from_node(node, problems).map(Some)

@@ -89,6 +89,26 @@ impl FromNode for Name {
     }
 }
 
+/// A wall-clock time: `06:30`.
+pub struct WallTime(pub jiff::civil::Time);
+
+impl FromNode for WallTime {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "a time of day", problems)?;
+        let time = match text.split_once(':') {
+            Some((hour, minute)) if hour.len() == 2 && minute.len() == 2 => {
+                hour.parse().ok().zip(minute.parse().ok()).and_then(|(h, m)| jiff::civil::Time::new(h, m, 0, 0).ok())
+            }
+            _ => None,
+        };
+        if time.is_none() {
+            let problem = node.error(format!("{text:?} is not a time of day"));
+            problems.push(problem.hint("write hours and minutes, in quotes: `\"06:30\"`"));
+        }
+        time.map(WallTime)
+    }
+}
+
 /// An IANA time zone.
 pub struct Zone(pub jiff::tz::TimeZone);
 

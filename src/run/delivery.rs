@@ -9,8 +9,9 @@ use crate::attempt::Next;
 use crate::deliver::{Intent, Put, Seen, Session, Verdict};
 use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
-use crate::ledger::state::DeliveryState;
+use crate::ledger::state::{DeliveryState, verdict_name};
 use crate::ledger::{Ended, LedgerError};
+use crate::measure;
 use crate::pipeline::plan::{DeliveryPlan, Existing, Plan};
 
 /// One destination's share of a run.
@@ -59,6 +60,7 @@ impl Share {
                 due_ms: next.due().map(|due| due.as_millisecond()),
             };
             ledger.end_attempt(&self.run, self.destination(), number, &verdict, &ended).await?;
+            measure::attempt(self.destination(), verdict_name(&verdict));
             self.tell(number, &verdict, &ended);
             drop(leave);
             let wait = match next {
@@ -171,6 +173,7 @@ impl Share {
         let reason = ended.reason.as_deref().unwrap_or_default();
         match verdict {
             Verdict::Delivered(receipt) => {
+                measure::delivered(self.destination(), receipt.bytes);
                 tracing::info!(run, pipeline, destination, attempt, path = receipt.path, "delivered");
             }
             Verdict::Skipped { .. } => tracing::info!(run, pipeline, destination, attempt, reason, "skipped"),

@@ -14,6 +14,9 @@ pub struct Document {
     pub slot: String,
     pub state: RunState,
     pub reason: Option<String>,
+    /// `schedule`, `person` or `backfill`: for people's words, not part of the document.
+    #[serde(skip)]
+    pub origin: &'static str,
     /// What was extracted is what was delivered plus what each step dropped.
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactDocument>,
@@ -58,6 +61,7 @@ impl Document {
             slot: run.slot.clone(),
             state: run.state,
             reason: run.reason.clone(),
+            origin: run.origin.name(),
             rows: run.rows.clone(),
             artifact: run.artifact.as_ref().map(|artifact| ArtifactDocument {
                 name: artifact.name.clone(),

@@ -3,6 +3,8 @@
 mod delivery;
 pub mod document;
 pub mod gates;
+/// What is kept for how long.
+pub mod prune;
 /// slot → extract.
 mod pull;
 mod shape;
@@ -21,6 +23,7 @@ use crate::extract::Tenants;
 use crate::ledger::record::Run;
 use crate::ledger::state::{DeliveryState, RunState};
 use crate::ledger::{Ledger, LedgerError};
+use crate::measure::{self, Stage};
 use crate::pipeline::plan::{Plan, Source};
 use crate::progress::Progress;
 use crate::schedule::slot::Slot;
@@ -232,7 +235,10 @@ impl Work<'_> {
         };
         let _leave = self.unless_stopped(self.line.gates.make(tenant)).await?;
         for _ in 0..FETCHES_MAX {
+            let begun = self.line.clock.now();
             let extract = self.extract(run).await?;
+            let extracted = self.line.clock.now();
+            measure::stage(Stage::Extract, extracted.duration_since(begun).unsigned_abs());
             self.line.ledger.advance(run, RunState::Shaping, None).await?;
             let deadline = self.line.settings.work.deadlines.shape;
             let shaped = tokio::select! {
@@ -241,6 +247,8 @@ impl Work<'_> {
             };
             match shaped {
                 Shaped::Done { artifact, rows, dropped } => {
+                    measure::stage(Stage::Shape, self.line.clock.now().duration_since(extracted).unsigned_abs());
+                    measure::rows(rows["extracted"].as_u64().unwrap_or_default(), artifact.rows);
                     for (step, kind, dropped) in dropped {
                         let detail = format!("transform[{step}].{kind} dropped {dropped} rows");
                         self.line.ledger.note(&run.id, "dropped", &detail).await?;
@@ -295,9 +303,11 @@ impl Work<'_> {
             })
             .deliver()
         });
+        let begun = self.line.clock.now();
         for outcome in futures_util::future::join_all(shares).await {
             outcome?;
         }
+        measure::stage(Stage::Deliver, self.line.clock.now().duration_since(begun).unsigned_abs());
         let Some((end, reason)) = self.end(run).await? else { return Ok(()) };
         if end == RunState::Delivered {
             match run.state {

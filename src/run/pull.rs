@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Stop, Work, blocking, failed};
-use crate::extract::{Extract, ExtractError, Source, Ticket};
+use crate::extract::{Extract, ExtractError, RequestNote, Source, Ticket};
 use crate::ledger::record::{ExtractFacts, Run};
 use crate::ledger::state::RunState;
 use crate::pipeline::plan;
@@ -26,6 +26,15 @@ impl Work<'_> {
         self.line.ledger.advance(run, RunState::Extracting, None).await?;
         let source = Source::new(&self.plan.source, &self.line.settings.limits, &self.line.tenants);
         let source = source.map_err(|error| failed(in_words(&error)))?;
+        let extract = self.fetch(run, &source).await;
+        let sent = sent(&source.requests());
+        if !sent.is_empty() {
+            self.line.ledger.note(&run.id, "requests", &sent).await?;
+        }
+        extract
+    }
+
+    async fn fetch(&self, run: &mut Run, source: &Source) -> Result<Extract, Stop> {
         let mut starts = 0;
         let mut failures = 0;
         loop {
@@ -100,6 +109,20 @@ impl Work<'_> {
             () = late => Err(failed("the extract took longer than work.deadlines.extract; `retry` goes on from here")),
         }
     }
+}
+
+/// What was sent and how it was answered, in one line: each request once, with its number.
+fn sent(requests: &[RequestNote]) -> String {
+    let mut counted: Vec<(String, u32)> = Vec::new();
+    for note in requests {
+        let status = note.status.map_or("no answer".to_owned(), |status| status.to_string());
+        let request = format!("{} {} {status}", note.method, note.path);
+        match counted.iter_mut().find(|(known, _)| *known == request) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((request, 1)),
+        }
+    }
+    counted.into_iter().map(|(request, count)| format!("{count} x {request}")).collect::<Vec<_>>().join(", ")
 }
 
 /// An extract's failure with its mend.

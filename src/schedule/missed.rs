@@ -87,6 +87,7 @@ mod tests {
             missed_within: Duration::from_secs(2 * 3600),
             overlap: Overlap::Skip,
             jitter: Duration::ZERO,
+            expected_by: None,
         }
     }
 

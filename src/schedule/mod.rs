@@ -1,6 +1,8 @@
 //! ② A plan and a moment → slots; pure.
 
 pub mod cron;
+/// When a slot's delivery is late.
+pub mod expected;
 /// One field of a cron expression.
 mod field;
 /// What becomes of slots that have come.

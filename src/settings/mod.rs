@@ -2,6 +2,8 @@
 
 /// Addresses and fingerprints.
 mod address;
+/// Who is told of what.
+mod alerts;
 /// Settings as written → settings as used.
 mod check;
 /// Where artifacts may go.
@@ -24,6 +26,7 @@ use crate::pipeline::problem::{self, Problem};
 use crate::pipeline::{open, tree};
 use crate::secret::Secret;
 
+pub use alerts::{AlertKind, Alerts, Channel, Email, MailTls};
 pub use destination::{Destination, DestinationKind, Local, Publish, Sftp, SftpTimeouts, Verify};
 pub use secrets::SecretError;
 
@@ -51,6 +54,8 @@ pub struct Settings {
     /// Secrets that expressions may name.
     pub secrets: BTreeMap<String, SecretRef>,
     pub work: Work,
+    pub keep: Keep,
+    pub alerts: Alerts,
     pub limits: Limits,
     pub log: Log,
     /// Fault rules, for tests.
@@ -134,6 +139,14 @@ pub fn wants_color() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// Who is signed in, as far as the environment says.
+#[allow(clippy::disallowed_methods)] // the one place
+pub fn login() -> String {
+    let name =
+        ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    name.unwrap_or_else(|| "a person".to_owned())
+}
+
 fn folder_of(file: Option<&Path>) -> PathBuf {
     file.and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default()
 }
@@ -204,6 +217,22 @@ pub struct Work {
     /// How long what is running may go on after it was asked to stop.
     pub grace: Duration,
     pub deadlines: Deadlines,
+}
+
+/// How long what has come to its end is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Runs in the ledger, with their receipts.
+    pub runs: Duration,
+    /// Artifacts in the spool: for as long, the same bytes can be sent again.
+    pub artifacts: Duration,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self { runs: days(90), artifacts: days(30) }
+    }
 }
 
 /// A stage that takes longer is broken off.

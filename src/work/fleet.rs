@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use crate::ledger::Portion;
 use crate::pipeline::plan::{Plan, Schedule};
 use crate::schedule::cron::Cron;
+use crate::schedule::expected;
 use crate::schedule::missed;
 use crate::schedule::slot::Slot;
 use crate::schedule::zone;
@@ -46,6 +47,10 @@ impl Fleet {
 
     pub fn plan(&self, name: &str) -> Option<&Arc<Plan>> {
         self.members.get(name).map(|member| &member.plan)
+    }
+
+    pub fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        self.members.values().map(|member| &member.plan)
     }
 
     /// How many there are.
@@ -134,7 +139,13 @@ fn portion(plan: &Plan, rules: &Schedule, cron: &Cron, zone: &TimeZone, cursor: 
         plan_digest: plan.digest.clone(),
         overlap: rules.overlap,
         cursor_ms: if last { now.max(cursor) } else { at }.as_millisecond(),
-        slots: slots.into_iter().map(|(slot, fate)| (slot, fate, None)).collect(),
+        slots: slots
+            .into_iter()
+            .map(|(slot, fate)| {
+                let deadline = rules.expected_by.map(|by| expected::deadline(&slot, by).as_millisecond());
+                (slot, fate, deadline)
+            })
+            .collect(),
     }
 }
 

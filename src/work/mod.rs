@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::ledger::record::Awake;
 use crate::ledger::state::RunState;
 use crate::ledger::{Counts, Ledger, LedgerError};
+use crate::measure;
 use crate::pipeline::plan::Plan;
 use crate::run::spool::SpoolError;
 use crate::run::{Ask, Line, RunError};
@@ -105,6 +106,7 @@ impl<C: Carry> Worker<C> {
                 return Ok(());
             }
             let Counts { open, skipped } = self.ledger.enter_slots(&portions).await?;
+            measure::slot_ended(RunState::Skipped.name(), skipped);
             tracing::debug!(pipelines = portions.len(), open, skipped, "slots entered");
             self.fleet.passed(&portions);
         }
@@ -123,6 +125,9 @@ impl<C: Carry> Worker<C> {
                 Some(plan) if self.hands.may_take(&awake, &plan) => {
                     let at = Timestamp::from_millisecond(awake.slot_ms).unwrap_or(now);
                     let slot = Slot::new(&awake.pipeline, at, plan.zone.clone());
+                    if awake.state == RunState::Due {
+                        measure::lateness(now.duration_since(at).unsigned_abs());
+                    }
                     self.hands.take(&self.carrier, &awake, &plan, slot);
                 }
                 Some(_) => {}
@@ -154,6 +159,7 @@ impl<C: Carry> Worker<C> {
             RunState::Delivered => self.ledger.rest(&run.id, true).await,
             state if state.is_end() => Ok(()),
             _ => {
+                measure::slot_ended(RunState::Failed.name(), 1);
                 tracing::error!(run = run.id, pipeline = run.pipeline, slot = run.slot, reason, "failed");
                 self.ledger.advance(&mut run, RunState::Failed, Some(reason)).await
             }
@@ -164,7 +170,12 @@ impl<C: Carry> Worker<C> {
     async fn put_down(&mut self, hand: Hand, outcome: Outcome) -> Result<(), LedgerError> {
         let (run, pipeline) = (&hand.run, &hand.pipeline);
         match outcome {
-            Outcome::Rests(state) => tracing::debug!(run, pipeline, state = state.name(), "put down"),
+            Outcome::Rests(state) => {
+                if state.is_end() {
+                    measure::slot_ended(state.name(), 1);
+                }
+                tracing::debug!(run, pipeline, state = state.name(), "put down");
+            }
             Outcome::Broken(RunError::Spool(SpoolError::Busy { .. })) => self.snooze(run, BUSY_WAIT),
             Outcome::Broken(error) => {
                 let reason = chain(&error);
@@ -211,6 +222,15 @@ impl<C: Carry> Worker<C> {
     /// Runs in hand.
     pub fn in_hand(&self) -> usize {
         self.hands.len()
+    }
+
+    pub fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        self.fleet.plans()
+    }
+
+    /// Pipelines whose file cannot be used.
+    pub fn problems(&self) -> usize {
+        self.files.problems.len()
     }
 
     pub fn pipelines(&self) -> usize {

@@ -12,10 +12,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::folder::Stamp;
 use super::{Worker, chain};
+use crate::alert::Rules;
 use crate::ledger::LedgerError;
 use crate::pipeline::problem::Problem;
 use crate::run::Line;
 use crate::run::gates::Gates;
+use crate::run::prune::{Pruned, prune};
+use crate::serve::Board;
 use crate::settings::Settings;
 
 /// What a signal says.
@@ -40,6 +43,8 @@ pub enum End {
 const POLL: Duration = Duration::from_secs(1);
 /// After a run has ended the ledger is asked what is awake, but not more often than this.
 const BREATH: Duration = Duration::from_millis(50);
+/// How often what is older than `keep` is removed.
+const PRUNE: Duration = Duration::from_secs(3600);
 /// How often the worker says in the ledger that it is there.
 const BEAT: Duration = Duration::from_secs(10);
 /// After a sign of a change the files are left to settle for this time.
@@ -84,14 +89,16 @@ pub struct Shift {
     started: Timestamp,
     /// What kept the last tick from its end, so that it is told once.
     trouble: Option<String>,
+    board: Board,
+    rules: Rules,
 }
 
 impl Shift {
-    pub fn new(mut line: Line, reread: Reread) -> Self {
+    pub fn new(mut line: Line, reread: Reread, board: Board, rules: Rules) -> Self {
         line.gates = Gates::new(line.settings.work);
         let worker = Worker::new(line.ledger.clone(), line.clock.clone(), line.clone(), &line.settings.work);
         let settings_stamp = line.settings.file.as_deref().and_then(Stamp::of);
-        Self { started: line.clock.now(), worker, reread, settings_stamp, trouble: None, line }
+        Self { started: line.clock.now(), worker, reread, settings_stamp, trouble: None, line, board, rules }
     }
 
     /// Works until an order to stop comes.
@@ -108,10 +115,14 @@ impl Shift {
             version = env!("CARGO_PKG_VERSION"),
             "at work"
         );
+        self.post();
+        self.board.ready();
         let (signs, _watcher) = self.watch();
+        let mut prune_at = Instant::now() + SETTLE;
         let (mut look_at, mut beat_at) = (Instant::now() + POLL, Instant::now() + BEAT);
         loop {
             let now = Instant::now();
+            self.board.beat(self.line.clock.now(), self.worker.in_hand());
             if now >= look_at {
                 look_at = self.look().await;
             }
@@ -119,6 +130,10 @@ impl Shift {
                 let beaten = self.line.ledger.note_worker(self.started.as_millisecond(), false).await;
                 self.hear(beaten);
                 beat_at = Instant::now() + BEAT;
+            }
+            if now >= prune_at {
+                self.prune();
+                prune_at = Instant::now() + PRUNE;
             }
             let mut until = self.tick().await;
             loop {
@@ -154,13 +169,35 @@ impl Shift {
         Instant::now() + wait.clamp(BREATH, POLL)
     }
 
+    /// Tells the board and the alerts what is at work.
+    fn post(&self) {
+        self.board.loaded(self.worker.pipelines(), self.worker.problems());
+        self.rules.take(self.worker.plans());
+    }
+
+    /// Beside the work: a spool may hold much.
+    fn prune(&self) {
+        let (settings, ledger, clock) = (self.line.settings.clone(), self.line.ledger.clone(), self.line.clock.clone());
+        tokio::spawn(async move {
+            match prune(&settings, &ledger, &clock, false).await {
+                Ok(Pruned { runs: 0, folders: 0, .. }) => {}
+                Ok(Pruned { runs, folders, bytes }) => tracing::info!(runs, folders, bytes, "pruned"),
+                Err(error) => tracing::warn!(reason = chain(&error), "not pruned"),
+            }
+        });
+    }
+
     /// A ledger that cannot be used is told once, and waited for.
     fn hear(&mut self, outcome: Result<(), LedgerError>) {
         match outcome {
-            Ok(()) if self.trouble.take().is_some() => tracing::info!("the ledger can be used again"),
+            Ok(()) if self.trouble.take().is_some() => {
+                self.board.ready();
+                tracing::info!("the ledger can be used again");
+            }
             Ok(()) => {}
             Err(error) => {
                 let what = chain(&error);
+                self.board.not_ready(format!("the ledger cannot be used: {what}"));
                 if self.trouble.as_ref() != Some(&what) {
                     tracing::error!(reason = what, "the ledger cannot be used: waiting for it");
                 }
@@ -199,6 +236,7 @@ impl Shift {
         }
         let line_settings = self.line.settings.clone();
         let reloaded = self.worker.reload(&line_settings, settings).await;
+        self.post();
         self.hear(reloaded);
     }
 
@@ -238,6 +276,7 @@ impl Shift {
     async fn stop(mut self, orders: &mut mpsc::Receiver<Order>) -> Result<End, LedgerError> {
         let grace = self.line.settings.work.grace;
         tracing::info!(runs = self.worker.in_hand(), grace = ?grace, "stopping");
+        self.board.not_ready("stopping");
         self.worker.hands.close();
         self.line.stop.cancel();
         let until = Instant::now() + grace;

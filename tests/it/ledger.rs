@@ -187,7 +187,7 @@ async fn eight_writers_do_not_fail_each_other() {
     for task in futures_util::future::join_all(tasks).await {
         task.unwrap();
     }
-    let filter = RunFilter { state: Some(RunState::Failed), limit: 1000, ..RunFilter::default() };
+    let filter = RunFilter { states: vec![RunState::Failed], limit: 1000, ..RunFilter::default() };
     assert_eq!(ledgers[0].runs(&filter).await.unwrap().len(), 200);
 }
 

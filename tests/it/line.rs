@@ -294,7 +294,7 @@ fn problems_are_shown_before_anything_is_done() {
 fn status_shows_the_last_slot_and_the_next() {
     let rig = Rig::new(PIPELINE);
     assert_code(&rig.run(), 0);
-    let status = document(&rig.reportferry(&["status", "--json"]));
+    let status = &document(&rig.reportferry(&["status", "--json"]))["pipelines"];
     assert_eq!(
         (&status[0]["pipeline"], &status[0]["state"], &status[0]["slot"]),
         (&json!("line"), &json!("delivered"), &json!(SLOT))

@@ -9,11 +9,13 @@ mod files;
 mod ledger;
 mod line;
 mod local;
+mod operate;
 mod schedule;
 mod secrets;
 mod sftp;
 mod tidy;
 mod transform;
+mod watch;
 mod work;
 
 /// Servers and folders that the tests stand on.

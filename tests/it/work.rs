@@ -3,5 +3,5 @@
 mod shift;
 mod soak;
 /// A worker of the real binary.
-mod stand;
+pub mod stand;
 mod year;

@@ -8,7 +8,7 @@ ALTER TABLE runs ADD COLUMN deadline_ms BIGINT;
 CREATE INDEX runs_by_wake ON runs (wake_ms);
 CREATE INDEX runs_by_state ON runs (state, pipeline, slot_ms);
 
--- One row for each pipeline that a worker has seen.
+-- One row for each pipeline that a worker has seen or that has runs.
 CREATE TABLE pipelines (
     name       TEXT   NOT NULL PRIMARY KEY,
     -- The cron expression and zone that the cursor was kept with; NULL while the pipeline has none, or no file.
@@ -22,6 +22,8 @@ CREATE TABLE pipelines (
     paused_by  TEXT,
     paused_why TEXT
 );
+
+INSERT INTO pipelines (name, cursor_ms) SELECT pipeline, MAX(slot_ms) FROM runs GROUP BY pipeline;
 
 -- At most one row: the worker that works, or worked last.
 CREATE TABLE worker (

@@ -1,5 +1,7 @@
 //! Settings as written → [`Settings`] with every default filled in, and every problem on the way.
 
+/// Who is told of what.
+mod alerts;
 /// Places that artifacts go to.
 mod destination;
 
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::file::secret::SecretFile;
-use super::file::{BackoffFile, LimitsFile, LogFile, SettingsFile, TenantFile, WorkFile};
+use super::file::{BackoffFile, KeepFile, LimitsFile, LogFile, SettingsFile, TenantFile, WorkFile};
 use super::*;
 use crate::pipeline::read::{At, FromNode, Named, Part};
 use crate::pipeline::scalars::{Length, Size, Whole};
@@ -25,14 +27,11 @@ pub fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Problem>)
         None => data.as_ref().map(|data| data.join("ledger.db")),
     };
     let http = written.http.and_then(|http| http.0);
-    if let Some(http) = &http {
-        let problem =
-            http.origin.warning("nothing listens there yet: health, metrics and dashboard come with the worker");
-        check.problems.push(problem);
-    }
     let tenants = check.named("tenant", written.tenants, Check::tenant);
     let destinations = check.named("destination", written.destinations, Check::destination);
     let secrets = check.named("secret", written.secrets, |check, _, secret| Some(check.secret(secret)));
+    let alerts = check.alerts(written.alerts.and_then(|alerts| alerts.0));
+    let keep = check.keep(written.keep.and_then(|keep| keep.0));
     Some(Settings {
         pipelines: folder.join(written.pipelines.0?),
         data: data?,
@@ -42,6 +41,8 @@ pub fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Problem>)
         destinations: destinations.into_iter().map(|(name, destination)| (name, Arc::new(destination))).collect(),
         secrets,
         work: work(written.work.and_then(|work| work.0)),
+        keep,
+        alerts,
         limits: limits(written.limits.0?),
         log: log(written.log.0?),
         fault: written.fault.and_then(|fault| fault.0),
@@ -93,6 +94,8 @@ struct Check<'a> {
     problems: &'a mut Vec<Problem>,
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
@@ -117,6 +120,24 @@ impl Check<'_> {
             }
         }
         found
+    }
+
+    fn keep(&mut self, written: Option<KeepFile>) -> Keep {
+        let defaults = Keep::default();
+        let Some(written) = written else { return defaults };
+        let mut at_least_a_day = |length: Option<At<Length>>, default: Duration| {
+            length.map_or(default, |length| {
+                if length.value.0 < DAY {
+                    let problem = length.origin.error("what has come to its end is kept for a day at least");
+                    self.problems.push(problem.hint("write `1d` or more: it is needed to do no slot twice"));
+                }
+                length.value.0
+            })
+        };
+        Keep {
+            runs: at_least_a_day(written.runs, defaults.runs),
+            artifacts: at_least_a_day(written.artifacts, defaults.artifacts),
+        }
     }
 
     fn ledger(&mut self, written: &At<String>) -> Option<PathBuf> {

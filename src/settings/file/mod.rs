@@ -1,10 +1,13 @@
 //! What may be written in the settings file. Names and comments here are the editor's schema too.
 
+/// Who is told of what.
+pub mod alerts;
 /// Places that artifacts go to.
 pub mod destination;
 /// Where secrets are to be found.
 pub mod secret;
 
+use alerts::AlertsFile;
 use destination::DestinationFile;
 use secret::SecretFile;
 
@@ -25,7 +28,7 @@ crate::table! {
         data: Part<String>,
         /// `sqlite:PATH`. Default: `ledger.db` in the data folder.
         ledger: Option<Part<At<String>>>,
-        /// The address of health, metrics and dashboard: `127.0.0.1:8080`. Default: no listener.
+        /// Where the worker answers /healthz, /readyz and /metrics: `127.0.0.1:8080`. Default: no listener.
         #[schemars(with = "Option<String>")]
         http: Option<Part<At<Listen>>>,
         /// Docebo platforms and the accounts used on them, by name.
@@ -36,6 +39,10 @@ crate::table! {
         secrets: Option<Part<Named<Part<SecretFile>>>>,
         /// What the worker does at once, and for how long.
         work: Option<Part<WorkFile>>,
+        /// Who is told when something happens that a person must hear of.
+        alerts: Option<Part<AlertsFile>>,
+        /// How long what has come to its end is kept.
+        keep: Option<Part<KeepFile>>,
         #[schemars(with = "Option<LimitsFile>")]
         limits: Part<LimitsFile>,
         #[schemars(with = "Option<LogFile>")]
@@ -113,6 +120,15 @@ crate::table! {
         /// How long what is running may go on after it was asked to stop. Default: 30s.
         grace: Option<Length>,
         deadlines: Option<DeadlinesFile>,
+    }
+}
+
+crate::table! {
+    pub struct KeepFile {
+        /// Runs in the ledger, with their receipts. Default: 90d.
+        runs: Option<At<Length>>,
+        /// Artifacts in the spool. Default: 30d.
+        artifacts: Option<At<Length>>,
     }
 }
 

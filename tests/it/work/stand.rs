@@ -4,10 +4,14 @@ use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use reportferry::clock::Clock;
 use reportferry::ledger::record::{Delivery, Run};
-use reportferry::ledger::{Known, Ledger, RunFilter};
+use reportferry::ledger::{Known, Ledger, Portion, RunFilter};
+use reportferry::pipeline::plan::Overlap;
+use reportferry::schedule::missed::Fate;
+use reportferry::schedule::slot::Slot;
 use tokio::runtime::Runtime;
 
 use crate::stage::rig::{PIPELINE, Rig};
@@ -51,6 +55,27 @@ impl Stand {
         };
         self.runtime.block_on(self.ledger.keep_pipelines(&[known])).unwrap();
         cursor
+    }
+
+    /// A slot of this pipeline is due, and should have been delivered a minute ago. Nobody does it: it is paused.
+    pub fn late(&self, pipeline: &str) {
+        let at = Timestamp::now() - SignedDuration::from_mins(10);
+        let deadline = Timestamp::now() - SignedDuration::from_mins(1);
+        let portion = Portion {
+            pipeline: pipeline.to_owned(),
+            plan_digest: String::new(),
+            overlap: Overlap::Queue,
+            slots: vec![(
+                Slot::new(pipeline, at, TimeZone::UTC),
+                Fate::Do { wake: at },
+                Some(deadline.as_millisecond()),
+            )],
+            cursor_ms: at.as_millisecond(),
+        };
+        self.runtime.block_on(async {
+            self.ledger.enter_slots(&[portion]).await.unwrap();
+            self.ledger.pause(pipeline, Some(("a test", ""))).await.unwrap();
+        });
     }
 
     pub fn pipeline(&self, name: &str) -> PathBuf {

@@ -1,5 +1,8 @@
 //! A pipeline file and what the settings know → a [`Plan`] with nothing left to default, and every problem on the way.
 
+/// What goes where, under which names.
+mod deliver;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +12,14 @@ use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
 use super::columns::Columns;
-use super::file::{ArtifactFile, CsvFile, DeliverFile, DoceboFile, ExpectFile, PipelineFile};
+use super::file::{DoceboFile, ExpectFile, PipelineFile};
 use super::file::{ScheduleFile, SourceFile, StepFile};
 use super::plan::*;
 use super::problem::{Place, Problem, did_you_mean};
 use super::read::{At, FromNode, Named, Part, list};
 use super::tree::{Key, Node, Origin};
-use super::written::{Deliveries, Delivery, Expression, Name, ReportFile};
-use crate::encode::name::NameTemplate;
+use super::written::{Expression, ReportFile};
+use crate::settings::file::alerts::PipelineAlertsFile;
 use crate::settings::{SecretRef, Settings};
 
 /// `None` where a part could not be read; a plan may still stand beside problems. Without settings no plan comes about,
@@ -37,6 +40,7 @@ pub fn plan(
     let expect = check.expect(written.expect.and_then(|part| part.0));
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
+    let alerts = written.alerts.and_then(|part| part.0).map(|alerts| check.alerts(alerts));
     if let (Some(artifact), Some(deliveries), Some(_)) = (&artifact, &deliveries, &scheduled) {
         check.names_of_slots(artifact, deliveries);
     }
@@ -56,6 +60,7 @@ pub fn plan(
         expect,
         artifact: artifact?,
         deliveries: deliveries?,
+        alerts,
         secrets,
     })
 }
@@ -100,8 +105,26 @@ impl Check<'_> {
             missed_within: written.missed_within.map_or(MISSED_WITHIN, |within| within.0),
             overlap: written.overlap.unwrap_or(Overlap::Skip),
             jitter,
+            expected_by: written.expected_by.map(|time| time.0),
         };
         (schedule, written.timezone.0)
+    }
+
+    fn alerts(&mut self, written: PipelineAlertsFile) -> AlertPlan {
+        let Some(Settings { alerts, .. }) = self.settings else {
+            return AlertPlan { on: written.on.unwrap_or_default(), channels: Vec::new() };
+        };
+        let channels = match written.channels {
+            None => alerts.channels.keys().cloned().collect(),
+            Some(named) => {
+                for channel in named.iter().filter(|channel| !alerts.channels.contains_key(&channel.value)) {
+                    let problem = unknown_name("channel", &channel.value, &channel.origin, alerts.channels.keys());
+                    self.problems.push(problem);
+                }
+                named.into_iter().map(|channel| channel.value).collect()
+            }
+        };
+        AlertPlan { on: written.on.unwrap_or_else(|| alerts.on.clone()), channels }
     }
 
     fn source(&mut self, written: SourceFile) -> Option<Source> {
@@ -253,113 +276,13 @@ impl Check<'_> {
             rows_max: max.map(|max| max.value.0),
         }
     }
-
-    fn deliveries(&mut self, written: Deliveries) -> Vec<DeliveryPlan> {
-        let found =
-            written.0.0.into_iter().filter_map(|(key, delivery)| self.delivery(&key, delivery)).collect::<Vec<_>>();
-        if !found.is_empty() && found.iter().all(|delivery| !delivery.required) {
-            let at = Origin::File(found_place(&found, self.file));
-            self.problems.push(
-                at.warning("no delivery is required: a run counts as delivered although nothing may have arrived")
-                    .hint("leave `required` out of the one that matters"),
-            );
-        }
-        found
-    }
-
-    fn artifact(&mut self, written: ArtifactFile) -> ArtifactPlan {
-        let At { value: Name(name), origin } = written.name;
-        if name.uses_name() {
-            let problem = origin.error("`{name}` is the artifact's own name, which is being made here");
-            self.problems.push(
-                problem.hint("it stands in `done_file`; a name is made of `{slot:%Y%m%d}`, `{pipeline}` and `{run}`"),
-            );
-        }
-        let csv = written.csv;
-        let CsvFile { delimiter, quote, line_end, header, bom, formula_guard } = csv.unwrap_or(CsvFile {
-            delimiter: None,
-            quote: None,
-            line_end: None,
-            header: None,
-            bom: None,
-            formula_guard: None,
-        });
-        ArtifactPlan {
-            name,
-            csv: CsvDialect {
-                delimiter: delimiter.map_or(b',', |delimiter| delimiter.0),
-                quote: quote.unwrap_or(QuoteStyle::Necessary),
-                line_end: line_end.unwrap_or(LineEnd::Lf),
-                header: header.unwrap_or(true),
-                bom: bom.unwrap_or(false),
-                formula_guard: formula_guard.unwrap_or(false),
-            },
-        }
-    }
-
-    /// A scheduled pipeline whose slots share one name meets its own last file.
-    fn names_of_slots(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
-        if artifact.name.uses_slot() {
-            return;
-        }
-        for delivery in
-            deliveries.iter().filter(|delivery| matches!(delivery.existing, Existing::Fail | Existing::Keep))
-        {
-            let what = "every slot has the same name, and the file of the slot before is not replaced";
-            let problem = Problem::warning(delivery.at.clone(), what);
-            self.problems
-                .push(problem.hint("put `{slot:%Y%m%d}` into the artifact's name, or write `existing: replace`"));
-        }
-    }
-
-    fn done_file(&mut self, written: At<Name>) -> NameTemplate {
-        let At { value: Name(template), origin } = written;
-        if let Err(error) = template.render_done("artifact.csv") {
-            let problem = origin.error(error.to_string());
-            self.problems.push(problem.hint("`{name}` is the artifact's name: `{name}.done`"));
-        }
-        template
-    }
-
-    fn delivery(&mut self, key: &Key, delivery: Delivery) -> Option<DeliveryPlan> {
-        let destinations = self.settings.map(|settings| &settings.destinations);
-        let destination = destinations.and_then(|destinations| destinations.get(&key.text).cloned());
-        if let (None, Some(destinations)) = (&destination, destinations) {
-            self.problems.push(unknown_name("destination", &key.text, &key.origin, destinations.keys()));
-        }
-        let DeliverFile { path, existing, replace, done_file, required } = delivery.file?;
-        if let (Some(replace), Some(existing)) = (&replace, &existing)
-            && existing.value != Existing::Replace
-        {
-            self.problems.push(
-                replace
-                    .origin
-                    .error("`replace: with_gap` says how to replace, and `existing` says not to")
-                    .hint("write `existing: replace`, or remove this"),
-            );
-        }
-        let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
-        Some(DeliveryPlan {
-            destination: destination?,
-            at: self.place(&key.origin),
-            directory: path.map_or(String::new(), |path| path.0),
-            existing: existing.map_or(replaces, |existing| existing.value),
-            replace_with_gap: replace.is_some(),
-            done_file: done_file.map(|name| self.done_file(name)),
-            required: required.unwrap_or(true),
-        })
-    }
 }
 
-/// The longest jitter.
 /// Slots that passed longer ago are not made up for, where nothing is said.
 const MISSED_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
+/// The longest jitter.
 const JITTER_MAX: Duration = Duration::from_secs(86_400);
-
-fn found_place(found: &[DeliveryPlan], file: &Arc<PathBuf>) -> Place {
-    found.first().map_or_else(|| super::tree::place(file, "", 0..0, "deliver"), |delivery| delivery.at.clone())
-}
 
 fn named(names: &[At<String>]) -> Vec<(&str, &Origin)> {
     names.iter().map(|name| (name.value.as_str(), &name.origin)).collect()

@@ -1,0 +1,136 @@
+//! One message over one channel: a webhook's POST, or a mail.
+
+use std::time::Duration;
+
+use lettre::message::header::ContentType;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use reqwest::Url;
+
+use super::Message;
+use crate::settings::{Channel, Email, MailTls, SecretError, SecretRef};
+
+/// A channel that does not answer for this long is tried again later.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why a message was not carried. Addresses of webhooks are secrets and are not among the words.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    #[error("the channel's secret cannot be read: {0}")]
+    Secret(#[from] SecretError),
+    #[error("{0}")]
+    Address(&'static str),
+    #[error("cannot prepare to send: {0}")]
+    Client(String),
+    #[error("the channel does not answer: {0}")]
+    Unreached(String),
+    #[error("the channel answers {0}")]
+    Refused(u16),
+    #[error("the mail server says: {0}")]
+    Mail(String),
+    #[error("this is not an e-mail address: {0}")]
+    Mailbox(String),
+}
+
+/// A channel that is ready.
+pub enum Carrier<'a> {
+    Post { url: Url, client: reqwest::Client, slack: bool },
+    Mail { mailer: AsyncSmtpTransport<Tokio1Executor>, email: &'a Email },
+}
+
+impl<'a> Carrier<'a> {
+    /// Reads the channel's secrets.
+    ///
+    /// # Errors
+    /// A secret cannot be read, or does not hold what it should.
+    pub fn new(channel: &'a Channel) -> Result<Self, ChannelError> {
+        match channel {
+            Channel::Slack(address) => post(address, true),
+            Channel::Webhook(address) => post(address, false),
+            Channel::Email(email) => Ok(Self::Mail { mailer: mailer(email)?, email }),
+        }
+    }
+
+    /// Carries one message, and says in a few words what the other side answered.
+    ///
+    /// # Errors
+    /// It did not get there, as far as we know.
+    pub async fn carry(&self, message: &Message) -> Result<String, ChannelError> {
+        match self {
+            Self::Post { url, client, slack } => {
+                let body = if *slack { serde_json::json!({"text": message.text}) } else { message.document.clone() };
+                let request =
+                    client.post(url.clone()).header("content-type", "application/json").body(body.to_string());
+                let answer = request.send().await.map_err(|error| ChannelError::Unreached(cause(error)))?;
+                match answer.status().as_u16() {
+                    status @ 200..300 => Ok(format!("{status}")),
+                    status => Err(ChannelError::Refused(status)),
+                }
+            }
+            Self::Mail { mailer, email } => {
+                let mailbox = |address: &str| address.parse().map_err(|_| ChannelError::Mailbox(address.to_owned()));
+                let mut mail = lettre::Message::builder().from(mailbox(&email.from)?);
+                for to in &email.to {
+                    mail = mail.to(mailbox(to)?);
+                }
+                let mail = mail
+                    .subject(format!("[reportferry] {}", message.subject))
+                    .header(ContentType::TEXT_PLAIN)
+                    .body(format!("{}\n", message.text))
+                    .map_err(|error| ChannelError::Client(error.to_string()))?;
+                let sent = tokio::time::timeout(PATIENCE, mailer.send(mail)).await;
+                let sent = sent.map_err(|_| ChannelError::Unreached(format!("nothing for {PATIENCE:?}")))?;
+                let answer = sent.map_err(|error| ChannelError::Mail(error.to_string()))?;
+                Ok(answer.code().to_string())
+            }
+        }
+    }
+}
+
+fn post<'a>(address: &SecretRef, slack: bool) -> Result<Carrier<'a>, ChannelError> {
+    let url = Url::parse(address.read()?.expose()).map_err(|_| ChannelError::Address("the secret holds no address"))?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        return Err(ChannelError::Address("the channel's address must begin with https://"));
+    }
+    // Taken already where another room installed it: it is the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("reportferry/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()
+        .map_err(|error| ChannelError::Client(cause(error)))?;
+    Ok(Carrier::Post { url, client, slack })
+}
+
+fn mailer(email: &Email) -> Result<AsyncSmtpTransport<Tokio1Executor>, ChannelError> {
+    type Mailer = AsyncSmtpTransport<Tokio1Executor>;
+    let failed = |error: lettre::transport::smtp::Error| ChannelError::Client(error.to_string());
+    let builder = match email.tls {
+        MailTls::StartTls => Mailer::starttls_relay(&email.host).map_err(failed)?,
+        MailTls::Tls => Mailer::relay(&email.host).map_err(failed)?,
+        MailTls::None => Mailer::builder_dangerous(&email.host),
+    };
+    let builder = builder.port(email.port).timeout(Some(PATIENCE));
+    Ok(match (&email.username, &email.password) {
+        (Some(username), Some(password)) => {
+            builder.credentials(Credentials::new(username.clone(), password.read()?.expose().to_owned())).build()
+        }
+        _ => builder.build(),
+    })
+}
+
+/// What went wrong, without the address.
+fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(error) = source {
+        text = error.to_string();
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,88 @@
+//! Alerts in words: what happened, to what, why, and what to type next.
+
+use serde_json::{Value, json};
+
+use crate::ledger::{Alert, AlertSend};
+use crate::run::document::utc;
+use crate::settings::AlertKind;
+
+/// One message, in the forms that channels need.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// One line.
+    pub subject: String,
+    pub text: String,
+    pub document: Value,
+}
+
+/// Characters of a reason that are told; `show` has all of them.
+const REASON_CHARS_MAX: usize = 600;
+/// Lines of a summary.
+const SUMMARY_LINES_MAX: usize = 50;
+
+impl Message {
+    pub fn of(alert: &Alert) -> Self {
+        let subject = subject(alert);
+        let mut text = subject.clone();
+        if let Some(reason) = reason(alert) {
+            text.push_str(&format!("\n{reason}"));
+        }
+        text.push_str(&format!("\nNext: {}", next(alert)));
+        Self { subject, text, document: document(alert) }
+    }
+
+    /// Many events in one message.
+    pub fn summary(sends: &[AlertSend]) -> Self {
+        let subject = format!("{} events at once", sends.len());
+        let lines = sends.iter().take(SUMMARY_LINES_MAX).map(|send| subject_of(&send.alert));
+        let mut text = format!("{subject}\n{}", lines.collect::<Vec<_>>().join("\n"));
+        if sends.len() > SUMMARY_LINES_MAX {
+            text.push_str(&format!("\nand {} more", sends.len() - SUMMARY_LINES_MAX));
+        }
+        text.push_str("\nNext: reportferry status --attention");
+        let events: Vec<Value> = sends.iter().map(|send| document(&send.alert)).collect();
+        Self { document: json!({"event": "summary", "events": events}), subject, text }
+    }
+
+    /// A message that says that messages arrive.
+    pub fn test() -> Self {
+        let subject = "this is a test: alerts of reportferry arrive here".to_owned();
+        Self { text: subject.clone(), document: json!({"event": "test", "text": subject}), subject }
+    }
+}
+
+fn subject(alert: &Alert) -> String {
+    subject_of(alert)
+}
+
+fn subject_of(alert: &Alert) -> String {
+    let (pipeline, slot) = (&alert.pipeline, &alert.slot);
+    match alert.kind {
+        AlertKind::Failed => format!("{pipeline} failed, slot {slot}"),
+        AlertKind::Held => format!("{pipeline} is held and waits for a person, slot {slot}"),
+        AlertKind::Late => format!("{pipeline} is late, slot {slot}"),
+        AlertKind::Recovered => format!("{pipeline} delivers again, slot {slot}"),
+    }
+}
+
+fn reason(alert: &Alert) -> Option<String> {
+    let reason = alert.reason.as_deref().filter(|reason| !reason.is_empty())?;
+    Some(match reason.char_indices().nth(REASON_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    })
+}
+
+fn next(alert: &Alert) -> String {
+    let run = &alert.run;
+    match alert.kind {
+        AlertKind::Failed => format!("reportferry show {run}, then reportferry retry {run}"),
+        AlertKind::Held => format!("reportferry show {run}, then release or reject it"),
+        AlertKind::Late | AlertKind::Recovered => format!("reportferry show {run}"),
+    }
+}
+
+fn document(alert: &Alert) -> Value {
+    json!({"event": alert.kind.name(), "pipeline": alert.pipeline, "slot": alert.slot, "run": alert.run,
+           "reason": reason(alert), "at": utc(alert.at_ms), "next": next(alert)})
+}

@@ -1,0 +1,16 @@
+//! `completions SHELL`: what a shell completes by.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::{Arguments, exit};
+
+#[derive(clap::Args)]
+pub struct CompletionsArgs {
+    shell: Shell,
+}
+
+pub fn run(args: &CompletionsArgs) -> anyhow::Result<u8> {
+    clap_complete::generate(args.shell, &mut Arguments::command(), "reportferry", &mut std::io::stdout());
+    Ok(exit::DONE)
+}

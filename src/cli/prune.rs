@@ -1,0 +1,34 @@
+//! `prune`: what is older than `keep` says, removed by hand.
+
+use serde_json::json;
+
+use super::opened::Opened;
+use super::{Common, exit, print_json, text};
+use crate::run::prune::prune;
+
+#[derive(clap::Args)]
+pub struct PruneArgs {
+    /// Remove; without it, it is only counted
+    #[arg(long)]
+    yes: bool,
+}
+
+pub async fn run(args: PruneArgs, common: &Common) -> anyhow::Result<u8> {
+    let opened = Opened::new(common).await?;
+    let pruned = prune(&opened.settings, &opened.ledger, &opened.clock, !args.yes).await?;
+    if common.json {
+        print_json(&json!({"runs": pruned.runs, "folders": pruned.folders, "bytes": pruned.bytes, "dry": !args.yes}))?;
+        return Ok(exit::DONE);
+    }
+    let what = format!(
+        "{} runs of the ledger, {} folders of the spool ({})",
+        pruned.runs,
+        pruned.folders,
+        text::bytes(pruned.bytes)
+    );
+    match args.yes {
+        true => println!("removed: {what}"),
+        false => println!("would be removed: {what}; `--yes` does it"),
+    }
+    Ok(exit::DONE)
+}

@@ -1,0 +1,115 @@
+//! Artifacts and deliveries as written → as planned.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Check, unknown_name};
+use crate::encode::name::NameTemplate;
+use crate::pipeline::file::{ArtifactFile, CsvFile, DeliverFile};
+use crate::pipeline::plan::*;
+use crate::pipeline::problem::{Place, Problem};
+use crate::pipeline::read::At;
+use crate::pipeline::tree::{self, Key, Origin};
+use crate::pipeline::written::{Deliveries, Delivery, Name};
+
+impl Check<'_> {
+    pub(super) fn deliveries(&mut self, written: Deliveries) -> Vec<DeliveryPlan> {
+        let found =
+            written.0.0.into_iter().filter_map(|(key, delivery)| self.delivery(&key, delivery)).collect::<Vec<_>>();
+        if !found.is_empty() && found.iter().all(|delivery| !delivery.required) {
+            let at = Origin::File(found_place(&found, self.file));
+            self.problems.push(
+                at.warning("no delivery is required: a run counts as delivered although nothing may have arrived")
+                    .hint("leave `required` out of the one that matters"),
+            );
+        }
+        found
+    }
+
+    pub(super) fn artifact(&mut self, written: ArtifactFile) -> ArtifactPlan {
+        let At { value: Name(name), origin } = written.name;
+        if name.uses_name() {
+            let problem = origin.error("`{name}` is the artifact's own name, which is being made here");
+            self.problems.push(
+                problem.hint("it stands in `done_file`; a name is made of `{slot:%Y%m%d}`, `{pipeline}` and `{run}`"),
+            );
+        }
+        let csv = written.csv;
+        let CsvFile { delimiter, quote, line_end, header, bom, formula_guard } = csv.unwrap_or(CsvFile {
+            delimiter: None,
+            quote: None,
+            line_end: None,
+            header: None,
+            bom: None,
+            formula_guard: None,
+        });
+        ArtifactPlan {
+            name,
+            csv: CsvDialect {
+                delimiter: delimiter.map_or(b',', |delimiter| delimiter.0),
+                quote: quote.unwrap_or(QuoteStyle::Necessary),
+                line_end: line_end.unwrap_or(LineEnd::Lf),
+                header: header.unwrap_or(true),
+                bom: bom.unwrap_or(false),
+                formula_guard: formula_guard.unwrap_or(false),
+            },
+        }
+    }
+
+    /// A scheduled pipeline whose slots share one name meets its own last file.
+    pub(super) fn names_of_slots(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
+        if artifact.name.uses_slot() {
+            return;
+        }
+        for delivery in
+            deliveries.iter().filter(|delivery| matches!(delivery.existing, Existing::Fail | Existing::Keep))
+        {
+            let what = "every slot has the same name, and the file of the slot before is not replaced";
+            let problem = Problem::warning(delivery.at.clone(), what);
+            self.problems
+                .push(problem.hint("put `{slot:%Y%m%d}` into the artifact's name, or write `existing: replace`"));
+        }
+    }
+
+    fn done_file(&mut self, written: At<Name>) -> NameTemplate {
+        let At { value: Name(template), origin } = written;
+        if let Err(error) = template.render_done("artifact.csv") {
+            let problem = origin.error(error.to_string());
+            self.problems.push(problem.hint("`{name}` is the artifact's name: `{name}.done`"));
+        }
+        template
+    }
+
+    fn delivery(&mut self, key: &Key, delivery: Delivery) -> Option<DeliveryPlan> {
+        let destinations = self.settings.map(|settings| &settings.destinations);
+        let destination = destinations.and_then(|destinations| destinations.get(&key.text).cloned());
+        if let (None, Some(destinations)) = (&destination, destinations) {
+            self.problems.push(unknown_name("destination", &key.text, &key.origin, destinations.keys()));
+        }
+        let DeliverFile { path, existing, replace, done_file, required } = delivery.file?;
+        if let (Some(replace), Some(existing)) = (&replace, &existing)
+            && existing.value != Existing::Replace
+        {
+            self.problems.push(
+                replace
+                    .origin
+                    .error("`replace: with_gap` says how to replace, and `existing` says not to")
+                    .hint("write `existing: replace`, or remove this"),
+            );
+        }
+        let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
+        Some(DeliveryPlan {
+            destination: destination?,
+            at: self.place(&key.origin),
+            directory: path.map_or(String::new(), |path| path.0),
+            existing: existing.map_or(replaces, |existing| existing.value),
+            replace_with_gap: replace.is_some(),
+            done_file: done_file.map(|name| self.done_file(name)),
+            required: required.unwrap_or(true),
+        })
+    }
+}
+
+fn found_place(found: &[DeliveryPlan], file: &Arc<PathBuf>) -> Place {
+    found.first().map_or_else(|| tree::place(file, "", 0..0, "deliver"), |delivery| delivery.at.clone())
+}

@@ -1,0 +1,44 @@
+//! When a slot's delivery is late: pure.
+
+use jiff::civil::Time;
+use jiff::{Timestamp, ToSpan};
+
+use super::slot::Slot;
+
+/// The first moment at or after the slot at which a clock of its zone shows `by`.
+///
+/// A time that is skipped when clocks change counts as the moment it would have been before the change; one that comes
+/// twice counts the first time (RFC 5545 reads them so).
+pub fn deadline(slot: &Slot, by: Time) -> Timestamp {
+    let zone = slot.at.time_zone();
+    let on = |date: jiff::civil::Date| date.to_datetime(by).to_zoned_datetime(zone.clone()).map(|at| at.timestamp());
+    let (today, at) = (slot.at.date(), slot.at.timestamp());
+    let days = [Ok(today), today.checked_add(1.day()), today.checked_add(2.days())];
+    let mut moments = days.into_iter().filter_map(|day| on(day.ok()?).ok());
+    moments.find(|moment| *moment >= at).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::zone;
+
+    fn late(slot: &str, by: &str) -> String {
+        let slot = Slot::new("p", slot.parse().unwrap(), zone::find("America/New_York").unwrap());
+        deadline(&slot, by.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn the_first_such_time_after_the_slot() {
+        assert_eq!(late("2026-11-23T05:30:00-05:00", "06:30"), "2026-11-23T11:30:00Z");
+        assert_eq!(late("2026-11-23T06:30:00-05:00", "06:30"), "2026-11-23T11:30:00Z", "at the slot itself");
+        assert_eq!(late("2026-11-23T23:30:00-05:00", "06:30"), "2026-11-24T11:30:00Z", "on the next day");
+    }
+
+    #[test]
+    fn days_on_which_clocks_change() {
+        assert_eq!(late("2026-03-08T00:30:00-05:00", "02:30"), "2026-03-08T07:30:00Z", "skipped: 03:30 EDT");
+        assert_eq!(late("2026-11-01T00:30:00-04:00", "01:30"), "2026-11-01T05:30:00Z", "the first of two");
+        assert_eq!(late("2026-11-01T01:30:00-05:00", "01:30"), "2026-11-02T06:30:00Z", "the second is past the first");
+    }
+}

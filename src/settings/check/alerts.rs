@@ -1,0 +1,66 @@
+//! Alerts as written → alerts as used.
+
+use super::Check;
+use crate::pipeline::read::At;
+use crate::pipeline::tree::Origin;
+use crate::settings::file::alerts::{AlertsFile, ChannelFile, EmailFile};
+use crate::settings::{Alerts, Channel, Email, MailTls};
+
+impl Check<'_> {
+    pub(super) fn alerts(&mut self, written: Option<AlertsFile>) -> Alerts {
+        let defaults = Alerts::default();
+        let Some(written) = written else { return defaults };
+        Alerts {
+            on: written.on.unwrap_or(defaults.on),
+            most: written.most.and_then(|most| usize::try_from(most.0).ok()).unwrap_or(defaults.most),
+            channels: self.named("channel", written.channels, |check, _, channel| check.channel(channel)),
+        }
+    }
+
+    fn channel(&mut self, At { value, origin }: At<ChannelFile>) -> Option<Channel> {
+        match value {
+            ChannelFile::Slack(address) => Some(Channel::Slack(self.secret(address))),
+            ChannelFile::Webhook(address) => Some(Channel::Webhook(self.secret(address))),
+            ChannelFile::Email(email) => self.email(*email, &origin).map(|email| Channel::Email(Box::new(email))),
+        }
+    }
+
+    fn email(&mut self, written: EmailFile, origin: &Origin) -> Option<Email> {
+        let tls = written.tls.unwrap_or(MailTls::StartTls);
+        let host = written.host.0;
+        let loopback =
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        if tls == MailTls::None && !loopback {
+            let problem = origin.error("mail would cross the network in the clear");
+            self.problems.push(problem.hint("write `tls: starttls` or `tls: tls`; `none` is for loopback addresses"));
+        }
+        if written.username.is_some() != written.password.is_some() {
+            self.problems
+                .push(origin.error("`username` and `password` belong together").hint("write both, or neither"));
+        }
+        if written.to.value.is_empty() {
+            self.problems.push(written.to.origin.error("nobody gets the mail").hint("write one address at least"));
+        }
+        for address in written.to.value.iter().chain([&written.from]) {
+            let parts = address.value.split_once('@');
+            if address.value.contains(['\r', '\n', ' ', ','])
+                || !parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+            {
+                let problem = address.origin.error(format!("{:?} is not an e-mail address", address.value));
+                self.problems.push(problem.hint("write one address: `ops@acme.example`"));
+            }
+        }
+        Some(Email {
+            port: written.port.and_then(|port| u16::try_from(port.0).ok()).unwrap_or(match tls {
+                MailTls::Tls => 465,
+                MailTls::StartTls | MailTls::None => 587,
+            }),
+            host,
+            tls,
+            username: written.username,
+            password: written.password.map(|secret| self.secret(secret)),
+            from: written.from.value,
+            to: written.to.value.into_iter().map(|address| address.value).collect(),
+        })
+    }
+}

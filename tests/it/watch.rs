@@ -1,0 +1,4 @@
+//! Health, metrics and alerts of a worker of the real binary.
+
+mod alerts;
+mod metrics;
