@@ -12,7 +12,7 @@ use reportferry::encode::Artifact;
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
 use reportferry::pipeline::problem::Place;
 use reportferry::progress::Meter;
-use reportferry::settings::{Destination, DestinationKind, Publish, SecretRef, Sftp, SftpTimeouts, Verify};
+use reportferry::settings::{Destination, DestinationKind, SecretRef, Sftp, SftpTimeouts};
 
 fn main() -> Result<(), String> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,27 +21,14 @@ fn main() -> Result<(), String> {
     };
     let bytes = std::fs::metadata(file).map_err(|error| format!("{file}: {error}"))?.len();
     let (path, name, sha256) = (PathBuf::from(file), "ours.bin".to_owned(), sha256.clone());
-    let artifact = Artifact { path, name, bytes, sha256, rows: 0 };
+    let artifact = Artifact { path, name, bytes, sha256, rows: 0, columns: Vec::new() };
     let (second, patience) = (Duration::from_secs(1), Duration::from_secs(30));
-    let sftp = Sftp {
-        host: host.clone(),
-        port: port.parse().map_err(|_| format!("{port} is no port"))?,
-        username: username.clone(),
-        password: None,
-        key: Some(SecretRef::File(PathBuf::from(key))),
-        passphrase: None,
-        host_keys: vec![pin.clone()],
-        known_hosts: None,
-        base: base.clone(),
-        staging: None,
-        publish: Publish::Rename,
-        verify: Verify::Size,
-        mkdir: false,
-        mode: None,
-        write_bytes: 32_000,
-        in_flight: 128,
-        timeouts: SftpTimeouts { connect: patience, idle: patience, rename: patience },
-    };
+    let port = port.parse().map_err(|_| format!("{port} is no port"))?;
+    let mut sftp = Sftp::new("bench", host, port, username);
+    sftp.key = Some(SecretRef::File(PathBuf::from(key)));
+    sftp.host_keys = vec![pin.clone()];
+    sftp.base = base.clone();
+    sftp.timeouts = SftpTimeouts { connect: patience, idle: patience, rename: patience };
     let file = Arc::new("pipelines/bench.yaml".into());
     let plan = DeliveryPlan {
         at: Place { file, line: 1, column: 1, span: 0..0, key: "deliver.bench".to_owned() },
@@ -56,7 +43,7 @@ fn main() -> Result<(), String> {
         done_file: None,
         required: true,
     };
-    let put = Put { run: "0000000000000000", artifact: &artifact, plan: &plan };
+    let put = Put::new("0000000000000000", &artifact, &plan);
     let told = |verdict: Verdict| format!("{verdict:?}");
     let mut session = Session::connect(&plan.destination).map_err(told)?;
     let intent = session.prepare(&put).map_err(told)?;

@@ -9,6 +9,7 @@ pub mod check;
 mod completions;
 mod decide;
 mod demo;
+mod doctor;
 pub mod exit;
 pub mod init;
 mod moment;
@@ -23,6 +24,7 @@ pub mod schema;
 mod show;
 mod status;
 mod text;
+mod trust;
 mod work;
 
 use std::path::PathBuf;
@@ -91,6 +93,10 @@ enum Command {
     Release(decide::ReleaseArgs),
     /// End a held run: it is never delivered
     Reject(decide::RejectArgs),
+    /// Look at a destination step by step, with a probe file that is removed again
+    Doctor(doctor::DoctorArgs),
+    /// Show a server's host keys, and accept them
+    Trust(trust::TrustArgs),
     /// The JSON Schema of the files that people write
     Schema(schema::Args),
     /// Try the channels by which alerts go
@@ -154,6 +160,8 @@ async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
         Command::Prune(args) => prune::run(args, common).await,
         Command::Release(args) => decide::release(args, common).await,
         Command::Reject(args) => decide::reject(args, common).await,
+        Command::Doctor(args) => doctor::run(args, common).await,
+        Command::Trust(args) => trust::run(args, common).await,
         Command::Schema(args) => schema::run(&args),
         Command::Alert(args) => alert::run(args, common).await,
         Command::Completions(args) => completions::run(&args),

@@ -10,7 +10,7 @@ use crate::ledger::record::Run;
 use crate::pipeline::problem::{Problem, did_you_mean};
 use crate::pipeline::{self, plan::Plan};
 use crate::run::Line;
-use crate::settings::Settings;
+use crate::settings::{Destination, Settings};
 use crate::{fault, telemetry};
 
 /// Settings and ledger, ready.
@@ -49,6 +49,21 @@ impl Opened {
             }
             _ => Err(argument_hint(format!("there is no run {prefix:?}"), "`reportferry runs` lists them")),
         }
+    }
+
+    /// A destination by its name.
+    ///
+    /// # Errors
+    /// No such destination.
+    pub fn destination(&self, name: &str) -> anyhow::Result<Arc<Destination>> {
+        let known = &self.settings.destinations;
+        if let Some(destination) = known.get(name) {
+            return Ok(destination.clone());
+        }
+        let names: Vec<&str> = known.keys().map(String::as_str).collect();
+        let hint = did_you_mean(name, names.iter().copied());
+        let hint = hint.unwrap_or_else(|| format!("the settings have: {}", names.join(", ")));
+        Err(argument_hint(format!("there is no destination {name:?}"), hint))
     }
 
     /// The plan of a pipeline, by its name or its file.

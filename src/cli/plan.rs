@@ -169,6 +169,7 @@ fn destination(delivery: &crate::pipeline::plan::DeliveryPlan) -> Destination {
         destination: delivery.destination.name.clone(),
         address: match &delivery.destination.kind {
             DestinationKind::Sftp(sftp) => format!("sftp {}@{}:{}", sftp.username, sftp.host, sftp.port),
+            DestinationKind::Webhook(webhook) => format!("POST {}", without_query(&webhook.url)),
             DestinationKind::Local(local) => format!("folder {}", local.path.display()),
         },
         directory: delivery.directory.clone(),
@@ -181,6 +182,11 @@ fn destination(delivery: &crate::pipeline::plan::DeliveryPlan) -> Destination {
         done_file: delivery.done_file.as_ref().map(|name| name.render_done("{name}").unwrap_or_default()),
         required: delivery.required,
     }
+}
+
+/// A query may hold what is nobody's business.
+fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or(url)
 }
 
 fn print(document: &Document) {

@@ -60,6 +60,11 @@ impl std::fmt::Display for Failure {
     }
 }
 
+/// A failed step of a visit that publishes nothing.
+pub(super) fn before_publishing_io(doing: &str, path: &Path, error: &io::Error) -> Verdict {
+    before_publishing(doing, path, &Failure::Io(io::Error::new(error.kind(), error.to_string())))
+}
+
 /// A failed step before anything was published.
 fn before_publishing(doing: &str, path: &Path, failure: &Failure) -> Verdict {
     let reason = format!("{doing} {}: {failure}", path.display());
@@ -199,6 +204,7 @@ impl LocalDrop {
             host_key: None,
             verified,
             published: published.to_owned(),
+            answer: None,
         }
     }
 

@@ -6,18 +6,27 @@
 //!
 //! [`Session::look`] is for what may have been published before: after a crash, or a verdict of [`Verdict::Unknown`].
 
+mod about;
+pub mod doctor;
 mod found;
 pub mod local;
 mod names;
 mod session;
 pub mod sftp;
+pub mod webhook;
 
+pub use about::{About, Parts, Whole};
 pub use found::{FinalName, Seen, SeenFile};
 pub use session::{FAULT_STEPS, LOCAL_FAULT_STEPS, Put, Session};
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// Whether a directory, as a pipeline's `path` says it, would leave the destination's base.
+pub fn leads_out(directory: &str) -> bool {
+    names::components(directory).is_err()
+}
 
 /// What is about to be published, written down before the first byte: enough to recognise it after a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +68,9 @@ pub struct Receipt {
     pub verified: String,
     /// How the final name came to be: `posix-rename`, `rename`, `remove+rename`, `direct`, `link`, or `found` after a crash.
     pub published: String,
+    /// The beginning of what a webhook's receiver answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
 }
 
 /// How an attempt ended.
@@ -78,6 +90,10 @@ pub enum Verdict {
     Distrusted {
         reason: String,
         hint: Option<String>,
+    },
+    /// The destination says that it is gone for good: nothing goes there until a person says so.
+    Gone {
+        reason: String,
     },
     /// Nothing was published: try again.
     Unreached {
@@ -100,7 +116,7 @@ impl Verdict {
             }
             Verdict::Skipped { reason } => Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint: None },
             Verdict::Rejected { reason, hint } => Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint },
-            other @ (Verdict::Delivered(_) | Verdict::Distrusted { .. }) => other,
+            other @ (Verdict::Delivered(_) | Verdict::Distrusted { .. } | Verdict::Gone { .. }) => other,
         }
     }
 }

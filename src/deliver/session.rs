@@ -1,10 +1,13 @@
 //! One open destination: the same steps and the same promises, over SFTP or into a directory.
 
+use std::sync::{Arc, LazyLock};
+
 use jiff::Timestamp;
 
 use super::local::LocalDrop;
 use super::sftp::{SftpDrop, SshWire};
-use super::{Intent, Seen, Verdict};
+use super::webhook::WebhookDrop;
+use super::{About, Intent, Parts, Seen, Verdict, Whole};
 use crate::encode::Artifact;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::progress::Meter;
@@ -17,6 +20,18 @@ pub struct Put<'a> {
     pub run: &'a str,
     pub artifact: &'a Artifact,
     pub plan: &'a DeliveryPlan,
+    pub about: &'a About,
+    /// What the receiver acknowledged of it already.
+    pub parts: &'a dyn Parts,
+}
+
+impl<'a> Put<'a> {
+    /// A delivery in one part, of which nothing is told but its bytes.
+    pub fn new(run: &'a str, artifact: &'a Artifact, plan: &'a DeliveryPlan) -> Self {
+        static NOTHING: LazyLock<About> = LazyLock::new(About::default);
+        static WHOLE: LazyLock<Whole> = LazyLock::new(Whole::default);
+        Self { run, artifact, plan, about: &NOTHING, parts: &*WHOLE }
+    }
 }
 
 impl Put<'_> {
@@ -50,6 +65,7 @@ pub const LOCAL_FAULT_STEPS: &[&str] =
 pub enum Session {
     Sftp(Box<SftpDrop<SshWire>>),
     Local(LocalDrop),
+    Webhook(WebhookDrop),
 }
 
 impl Session {
@@ -58,10 +74,11 @@ impl Session {
     /// # Errors
     /// `Distrusted` for a host key that is not pinned, `Rejected` for a refused sign-in or settings that cannot work,
     /// `Unreached` otherwise.
-    pub fn connect(destination: &Destination) -> Result<Session, Verdict> {
+    pub fn connect(destination: &Arc<Destination>) -> Result<Session, Verdict> {
         match &destination.kind {
             DestinationKind::Sftp(sftp) => Ok(Session::Sftp(Box::new(SftpDrop::connect(sftp)?))),
             DestinationKind::Local(local) => Ok(Session::Local(LocalDrop::open(local)?)),
+            DestinationKind::Webhook(webhook) => Ok(Session::Webhook(WebhookDrop::open(destination, webhook)?)),
         }
     }
 
@@ -74,6 +91,7 @@ impl Session {
         match self {
             Session::Sftp(drop) => drop.prepare(put),
             Session::Local(drop) => drop.prepare(put),
+            Session::Webhook(drop) => drop.prepare(put),
         }
     }
 
@@ -85,6 +103,7 @@ impl Session {
         match self {
             Session::Sftp(drop) => drop.look(intent),
             Session::Local(drop) => drop.look(intent),
+            Session::Webhook(drop) => Ok(drop.look(intent)),
         }
     }
 
@@ -96,6 +115,7 @@ impl Session {
         match self {
             Session::Sftp(drop) => drop.publish(put, intent, seen, meter),
             Session::Local(drop) => drop.publish(put, intent, seen, meter),
+            Session::Webhook(drop) => drop.publish(put, intent, meter),
         }
     }
 
@@ -108,6 +128,7 @@ impl Session {
         match self {
             Session::Sftp(drop) => drop.sweep(put, intent, now),
             Session::Local(drop) => drop.sweep(put, intent, now),
+            Session::Webhook(..) => Ok(0),
         }
     }
 

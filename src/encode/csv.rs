@@ -17,6 +17,7 @@ pub struct CsvFile {
     /// The delimiter is a comma, so that a cell that is known to be plain needs no look.
     trusts_plain: bool,
     rows: u64,
+    columns: Vec<String>,
 }
 
 impl CsvFile {
@@ -31,7 +32,8 @@ impl CsvFile {
         }
         let trusts_plain = dialect.delimiter == b',' && dialect.quote == QuoteStyle::Necessary;
         let (path, name) = (path.to_owned(), name.to_owned());
-        let mut file = Self { spool, path, name, dialect: dialect.clone(), trusts_plain, rows: 0 };
+        let mut file =
+            Self { spool, path, name, dialect: dialect.clone(), trusts_plain, rows: 0, columns: columns.to_vec() };
         if dialect.header {
             file.record(columns.iter().map(|column| Cell { bytes: column.as_bytes(), is_plain: false }))?;
         }
@@ -75,7 +77,8 @@ impl CsvFile {
     /// the extract makes it again.
     pub fn finish(self) -> io::Result<Artifact> {
         let (bytes, sha256) = self.spool.finish()?;
-        Ok(Artifact { path: self.path, name: self.name, bytes, sha256, rows: self.rows })
+        let Self { path, name, rows, columns, .. } = self;
+        Ok(Artifact { path, name, bytes, sha256, rows, columns })
     }
 }
 

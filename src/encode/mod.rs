@@ -16,6 +16,8 @@ pub struct Artifact {
     pub sha256: String,
     /// Data rows, the header not counted.
     pub rows: u64,
+    /// The columns' names, in their order.
+    pub columns: Vec<String>,
 }
 
 impl Artifact {

@@ -6,9 +6,11 @@
 mod alerts;
 mod attempts;
 mod operate;
+mod parts;
 mod prune;
 mod query;
 pub mod record;
+mod servers;
 mod slots;
 pub mod state;
 mod store;
@@ -29,6 +31,7 @@ pub use alerts::{Alert, AlertSend, Sent};
 pub use attempts::Ended;
 pub use operate::{Newest, Paused, Standing, WorkerSeen};
 pub use query::RunFilter;
+pub use servers::KeptProbe;
 pub use slots::{Counts, Known, Portion};
 
 /// Steps at which the fault tests strike.
@@ -51,6 +54,8 @@ const CONNECTIONS_MAX: u32 = 4;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("migrations/0001_first.sql")),
     (2, "worker", include_str!("migrations/0002_worker.sql")),
+    (3, "webhook", include_str!("migrations/0003_webhook.sql")),
+    (4, "servers", include_str!("migrations/0004_servers.sql")),
     (6, "alerts", include_str!("migrations/0006_alerts.sql")),
 ];
 

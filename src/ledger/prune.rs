@@ -56,7 +56,7 @@ impl Ledger {
                     .await
                     .map_err(sql(OPERATION))?;
             for (id,) in &ids {
-                for table in ["events", "receipts", "attempts", "deliveries"] {
+                for table in ["events", "parts", "receipts", "attempts", "deliveries"] {
                     sqlx::query(text(format!("DELETE FROM {table} WHERE run_id = $1")))
                         .bind(id)
                         .execute(&mut *tx)

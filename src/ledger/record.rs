@@ -94,6 +94,8 @@ pub struct ArtifactFacts {
     pub bytes: u64,
     pub sha256: String,
     pub rows: u64,
+    #[serde(default)]
+    pub columns: Vec<String>,
 }
 
 impl ArtifactFacts {
@@ -103,6 +105,7 @@ impl ArtifactFacts {
             bytes: artifact.bytes,
             sha256: artifact.sha256.clone(),
             rows: artifact.rows,
+            columns: artifact.columns.clone(),
         }
     }
 }

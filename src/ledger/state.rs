@@ -148,6 +148,7 @@ pub fn verdict_name(verdict: &crate::deliver::Verdict) -> &'static str {
         Verdict::Skipped { .. } => "skipped",
         Verdict::Rejected { .. } => "rejected",
         Verdict::Distrusted { .. } => "distrusted",
+        Verdict::Gone { .. } => "gone",
         Verdict::Unreached { .. } => "unreached",
         Verdict::Unknown { .. } => "unknown",
     }

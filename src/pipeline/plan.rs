@@ -171,6 +171,20 @@ pub struct CsvDialect {
     pub formula_guard: bool,
 }
 
+impl Default for CsvDialect {
+    /// RFC 4180, with the line end of Unix.
+    fn default() -> Self {
+        Self {
+            delimiter: b',',
+            quote: QuoteStyle::Necessary,
+            line_end: LineEnd::Lf,
+            header: true,
+            bom: false,
+            formula_guard: false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuoteStyle {
     /// Where the cell needs it.

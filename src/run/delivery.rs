@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Line;
+use super::parts::KeptParts;
+use super::{Ask, Line};
 use crate::attempt::Next;
-use crate::deliver::{Intent, Put, Seen, Session, Verdict};
+use crate::deliver::{About, Intent, Parts, Put, Seen, Session, Verdict};
 use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
 use crate::ledger::state::{DeliveryState, verdict_name};
@@ -22,8 +23,9 @@ pub(super) struct Share {
     pub index: usize,
     pub run: String,
     pub artifact: Arc<Artifact>,
-    /// What waits for its next attempt goes on waiting until that is due; what has failed for good is left.
-    pub only_due: bool,
+    pub about: Arc<About>,
+    /// The worker leaves what is not due yet and what has failed for good; a person's word is stronger.
+    pub ask: Ask,
     /// No attempt begins after this.
     pub until: Timestamp,
 }
@@ -42,7 +44,7 @@ impl Share {
         let ledger = &self.line.ledger;
         loop {
             let Some(known) = ledger.delivery(&self.run, self.destination()).await? else { return Ok(()) };
-            if known.state.is_settled() || (self.only_due && !self.is_due(&known)) {
+            if known.state.is_settled() || (self.ask == Ask::Worker && !self.is_due(&known)) {
                 return Ok(());
             }
             let leave = self.line.gates.attempt(&self.plan.name, self.destination());
@@ -52,7 +54,13 @@ impl Share {
                 leave = leave => leave,
             };
             let number = ledger.begin_attempt(&self.run, self.destination()).await?;
-            let verdict = self.attempt(&known).await?;
+            let verdict = match self.gone().await? {
+                Some(verdict) => verdict,
+                None => self.attempt(&known).await?,
+            };
+            if let Verdict::Gone { reason } = &verdict {
+                ledger.note_gone(self.destination(), Some(reason)).await?;
+            }
             let next = self.next(&known, &verdict);
             let ended = Ended {
                 state: next.state(&verdict),
@@ -74,6 +82,16 @@ impl Share {
         }
     }
 
+    /// A destination that said that it is gone gets nothing, until a person says so.
+    async fn gone(&self) -> Result<Option<Verdict>, LedgerError> {
+        let Some(reason) = self.line.ledger.is_gone(self.destination()).await? else { return Ok(None) };
+        if self.ask == Ask::Retry {
+            self.line.ledger.note_gone(self.destination(), None).await?;
+            return Ok(None);
+        }
+        Ok(Some(Verdict::Gone { reason }))
+    }
+
     fn is_due(&self, known: &Delivery) -> bool {
         match known.state {
             DeliveryState::Due | DeliveryState::Publishing => true,
@@ -89,15 +107,18 @@ impl Share {
         match verdict {
             Verdict::Unreached { wait, .. } => self.delivery().destination.retry.next(now, since, failed, *wait),
             Verdict::Unknown { .. } => self.delivery().destination.retry.next(now, since, failed, None),
-            Verdict::Delivered(_) | Verdict::Skipped { .. } | Verdict::Rejected { .. } | Verdict::Distrusted { .. } => {
-                Next::End
-            }
+            Verdict::Delivered(_)
+            | Verdict::Skipped { .. }
+            | Verdict::Rejected { .. }
+            | Verdict::Distrusted { .. }
+            | Verdict::Gone { .. } => Next::End,
         }
     }
 
     /// One attempt: connect, look where an earlier one may have got to, write the intent down, publish.
     async fn attempt(self: &Arc<Self>, known: &Delivery) -> Result<Verdict, LedgerError> {
         let earlier = known.intent.clone();
+        let parts = self.parts().await?;
         let share = self.clone();
         let ready = blocking(move || share.get_ready(earlier)).await;
         let (session, intent, seen) = match ready {
@@ -114,10 +135,14 @@ impl Share {
         }
         self.line.ledger.note_intent(&self.run, self.destination(), &intent).await?;
         let share = self.clone();
-        Ok(blocking(move || Err::<(), _>(share.publish(session, &intent, seen.as_ref())))
+        Ok(blocking(move || Err::<(), _>(share.publish(session, &intent, seen.as_ref(), &parts)))
             .await
             .err()
             .unwrap_or_else(|| Verdict::Unknown { reason: "the attempt ended without a verdict".to_owned() }))
+    }
+
+    async fn parts(&self) -> Result<KeptParts, LedgerError> {
+        KeptParts::of(&self.line.ledger, &self.run, self.destination(), &self.artifact.sha256).await
     }
 
     /// Whether a later slot's file lies at the name: a run that was kept waiting must not put an older one over it.
@@ -157,14 +182,15 @@ impl Share {
         }
     }
 
-    fn publish(&self, mut session: Session, intent: &Intent, seen: Option<&Seen>) -> Verdict {
-        let verdict = session.publish(&self.put(), intent, seen, &self.line.progress.deliver);
+    fn publish(&self, mut session: Session, intent: &Intent, seen: Option<&Seen>, parts: &dyn Parts) -> Verdict {
+        let put = Put { parts, ..self.put() };
+        let verdict = session.publish(&put, intent, seen, &self.line.progress.deliver);
         session.close();
         verdict
     }
 
     fn put(&self) -> Put<'_> {
-        Put { run: &self.run, artifact: &self.artifact, plan: self.delivery() }
+        Put { about: &self.about, ..Put::new(&self.run, &self.artifact, self.delivery()) }
     }
 
     /// The one place where an attempt's end is logged.
@@ -199,7 +225,7 @@ impl Next {
             (Verdict::Delivered(_), _) => DeliveryState::Delivered,
             (Verdict::Skipped { .. }, _) => DeliveryState::Skipped,
             (Verdict::Rejected { .. }, _) => DeliveryState::Rejected,
-            (Verdict::Distrusted { .. }, _) => DeliveryState::Held,
+            (Verdict::Distrusted { .. } | Verdict::Gone { .. }, _) => DeliveryState::Held,
             (Verdict::Unreached { .. } | Verdict::Unknown { .. }, Next::At(_)) => DeliveryState::Waiting,
             (Verdict::Unreached { .. } | Verdict::Unknown { .. }, Next::End) => DeliveryState::Failed,
         }
@@ -223,6 +249,7 @@ fn reason(verdict: &Verdict) -> Option<String> {
         Verdict::Skipped { reason } | Verdict::Unreached { reason, .. } | Verdict::Unknown { reason } => {
             Some(reason.clone())
         }
+        Verdict::Gone { reason } => Some(format!("{reason}; nothing goes there any more until `retry` says so")),
         Verdict::Rejected { reason, hint } | Verdict::Distrusted { reason, hint } => Some(with_hint(reason, hint)),
     }
 }

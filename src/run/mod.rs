@@ -1,8 +1,12 @@
 //! The straight line: slot → extract → transform → check → encode → deliver → receipt.
 
+/// Every destination on its own; then the run's end.
+mod deliveries;
 mod delivery;
 pub mod document;
 pub mod gates;
+/// Parts of a delivery, kept in the ledger.
+mod parts;
 /// What is kept for how long.
 pub mod prune;
 /// slot → extract.
@@ -21,7 +25,7 @@ use crate::encode::Artifact;
 use crate::expect;
 use crate::extract::Tenants;
 use crate::ledger::record::Run;
-use crate::ledger::state::{DeliveryState, RunState};
+use crate::ledger::state::RunState;
 use crate::ledger::{Ledger, LedgerError};
 use crate::measure::{self, Stage};
 use crate::pipeline::plan::{Plan, Source};
@@ -29,7 +33,6 @@ use crate::progress::Progress;
 use crate::schedule::slot::Slot;
 use crate::settings::Settings;
 
-use delivery::Share;
 use document::Document;
 use gates::Gates;
 use shape::Shaped;
@@ -212,17 +215,23 @@ impl Work<'_> {
             bytes: facts.bytes,
             sha256: facts.sha256,
             rows: facts.rows,
+            columns: facts.columns,
         };
         let kept = artifact.clone();
         if blocking(move || kept.is_intact()).await? {
             return Ok(Some(artifact));
         }
         let delivered = self.line.ledger.deliveries(&run.id).await?;
-        match delivered.iter().find(|delivery| delivery.receipt.is_some()) {
-            // Another extraction may give other bytes, and half of the destinations have these.
-            Some(delivery) => Err(failed(format!(
-                "the spool no longer holds {}, which {} has already; backfill or run a new slot instead",
-                artifact.name, delivery.destination
+        let whole = delivered.into_iter().find(|delivery| delivery.receipt.is_some());
+        let has_some = match whole {
+            Some(delivery) => Some(delivery.destination),
+            None => self.line.ledger.partly_delivered(&run.id).await?,
+        };
+        match has_some {
+            // Another extraction may give other bytes, and some of the receivers have these.
+            Some(destination) => Err(failed(format!(
+                "the spool no longer holds {}, which {destination} has already; backfill or run a new slot instead",
+                artifact.name
             ))),
             None => Ok(None),
         }
@@ -280,76 +289,6 @@ impl Work<'_> {
             () = self.line.stop.cancelled() => Err(Stop::Parked),
             done = work => Ok(done),
         }
-    }
-
-    /// Every destination on its own, side by side; then the run's end follows from theirs.
-    async fn deliver(&self, run: &mut Run, artifact: Artifact) -> Result<(), Stop> {
-        if run.state != RunState::Delivered {
-            self.line.ledger.advance(run, RunState::Delivering, None).await?;
-        }
-        let open = self.line.ledger.deliveries(&run.id).await?;
-        let open = open.iter().filter(|delivery| !delivery.state.is_settled()).count() as u64;
-        self.line.progress.deliver.expect(artifact.bytes * open);
-        let artifact = Arc::new(artifact);
-        let shares = (0..self.plan.deliveries.len()).map(|index| {
-            Arc::new(Share {
-                line: self.line.clone(),
-                plan: self.plan.clone(),
-                index,
-                run: run.id.clone(),
-                artifact: artifact.clone(),
-                only_due: self.ask == Ask::Worker,
-                until: self.until,
-            })
-            .deliver()
-        });
-        let begun = self.line.clock.now();
-        for outcome in futures_util::future::join_all(shares).await {
-            outcome?;
-        }
-        measure::stage(Stage::Deliver, self.line.clock.now().duration_since(begun).unsigned_abs());
-        let Some((end, reason)) = self.end(run).await? else { return Ok(()) };
-        if end == RunState::Delivered {
-            match run.state {
-                RunState::Delivered => self.line.ledger.rest(&run.id, false).await?,
-                _ => self.line.ledger.advance(run, end, None).await?,
-            }
-            self.spool.drop_extract();
-            return Ok(());
-        }
-        Err(Stop::End { state: end, reason })
-    }
-
-    /// What the deliveries that the run waits for say of it; `None` while one of them is still to come.
-    async fn end(&self, run: &mut Run) -> Result<Option<(RunState, String)>, Stop> {
-        use DeliveryState as D;
-        let deliveries = self.line.ledger.deliveries(&run.id).await?;
-        let required = || deliveries.iter().filter(|delivery| delivery.required);
-        let reasons = |state: DeliveryState| {
-            let of = required().filter(|delivery| delivery.state == state);
-            of.map(|d| format!("{}: {}", d.destination, d.reason.as_deref().unwrap_or_default()))
-                .collect::<Vec<_>>()
-                .join("; ")
-        };
-        let any = |state: DeliveryState| required().any(|delivery| delivery.state == state);
-        let end = if any(D::Due) || any(D::Publishing) || any(D::Waiting) {
-            let reason = reasons(D::Waiting);
-            if run.state == RunState::Delivering {
-                self.line.ledger.advance(run, RunState::Delivering, Some(&reason)).await?;
-            }
-            None
-        } else if any(D::Held) {
-            Some((RunState::Held, reasons(D::Held)))
-        } else if any(D::Failed) {
-            Some((RunState::Failed, reasons(D::Failed)))
-        } else if any(D::Rejected) {
-            Some((RunState::Rejected, reasons(D::Rejected)))
-        } else if required().next().is_some() && required().all(|delivery| delivery.state == D::Skipped) {
-            Some((RunState::Skipped, reasons(D::Skipped)))
-        } else {
-            Some((RunState::Delivered, String::new()))
-        };
-        Ok(end)
     }
 }
 

@@ -80,6 +80,17 @@ pub fn host(text: &str) -> Result<String, Wrong> {
     }
 }
 
+/// `proxy.example:3128`, `[2001:db8::1]:1080`.
+pub fn endpoint(text: &str) -> Result<(String, u16), Wrong> {
+    let wrong = || (format!("{text:?} is not a host and a port"), "write it as `proxy.example:3128`".to_string());
+    let (name, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
+    if name.contains(':') && !name.starts_with('[') {
+        return Err(wrong());
+    }
+    Ok((host(name).map_err(|_| wrong())?, port))
+}
+
 /// `127.0.0.1:8080`.
 pub fn listen(text: &str) -> Result<std::net::SocketAddr, Wrong> {
     let hint = "write an IP address and a port: `127.0.0.1:8080`";

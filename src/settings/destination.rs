@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::SecretRef;
+use super::reach::{Agent, Algorithms, Proxy};
+use super::{SecretRef, Webhook};
 use crate::attempt::Backoff;
 
 /// A named place that artifacts go to.
@@ -16,9 +17,12 @@ pub struct Destination {
 pub enum DestinationKind {
     Sftp(Box<Sftp>),
     Local(Local),
+    Webhook(Box<Webhook>),
 }
 
 pub struct Sftp {
+    /// The destination's name, as `trust` takes it: a jump host's is `NAME --jump`.
+    pub name: String,
     pub host: String,
     pub port: u16,
     pub username: String,
@@ -26,9 +30,20 @@ pub struct Sftp {
     /// The private key's text, OpenSSH or PEM.
     pub key: Option<SecretRef>,
     pub passphrase: Option<SecretRef>,
-    /// `SHA256:…` fingerprints; at least one, or `known_hosts`.
+    pub agent: Option<Agent>,
+    /// Answers to questions of an interactive sign-in, by a part of the question, in lower case.
+    pub answers: Vec<(String, SecretRef)>,
+    /// `SHA256:…` fingerprints.
     pub host_keys: Vec<String>,
-    pub known_hosts: Option<PathBuf>,
+    pub known_hosts: Vec<PathBuf>,
+    /// The `known_hosts` file that `trust --accept` writes; it need not be there.
+    pub accepted: Option<PathBuf>,
+    pub proxy: Option<Proxy>,
+    /// A server that is signed in to first, and that makes the connection. Its directories mean nothing.
+    pub jump: Option<Box<Sftp>>,
+    pub algorithms: Algorithms,
+    /// A sign of life for this long without one.
+    pub keepalive: Option<Duration>,
     /// Deliveries stay below this directory; empty is where sign-in leads, with absolute paths taken as they are.
     pub base: String,
     /// Where the temporary file is written: beside the final name, or in this directory below the base.
@@ -43,6 +58,40 @@ pub struct Sftp {
     /// Write requests in flight; `write_bytes × in_flight` bounds the memory of a session.
     pub in_flight: u32,
     pub timeouts: SftpTimeouts,
+}
+
+impl Sftp {
+    /// A server of which nothing else is said: no proof of who we are, and no key that it is known by.
+    pub fn new(name: &str, host: &str, port: u16, username: &str) -> Self {
+        let secs = Duration::from_secs;
+        Sftp {
+            name: name.to_owned(),
+            host: host.to_owned(),
+            port,
+            username: username.to_owned(),
+            password: None,
+            key: None,
+            passphrase: None,
+            agent: None,
+            answers: Vec::new(),
+            host_keys: Vec::new(),
+            known_hosts: Vec::new(),
+            accepted: None,
+            proxy: None,
+            jump: None,
+            algorithms: Algorithms::default(),
+            keepalive: None,
+            base: String::new(),
+            staging: None,
+            publish: Publish::Rename,
+            verify: Verify::Size,
+            mkdir: false,
+            mode: None,
+            write_bytes: 32_000,
+            in_flight: 128,
+            timeouts: SftpTimeouts { connect: secs(20), idle: secs(60), rename: secs(600) },
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,12 @@ mod destination;
 pub mod file;
 /// Defaults ← file ← environment ← flags.
 mod layers;
+/// How an SSH server is reached.
+mod reach;
 /// Where secrets are read.
 mod secrets;
+/// Receivers of POST requests.
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,9 +30,12 @@ use crate::pipeline::problem::{self, Problem};
 use crate::pipeline::{open, tree};
 use crate::secret::Secret;
 
+pub use address::fingerprint;
 pub use alerts::{AlertKind, Alerts, Channel, Email, MailTls};
 pub use destination::{Destination, DestinationKind, Local, Publish, Sftp, SftpTimeouts, Verify};
+pub use reach::{Agent, AgentSocket, Algorithms, Proxy, ProxyKind};
 pub use secrets::SecretError;
+pub use webhook::{AllowAddresses, Compress, WebProxy, Webhook, WebhookAuth, WebhookBody};
 
 /// The settings file, where none is named.
 pub const FILE: &str = "reportferry.yaml";

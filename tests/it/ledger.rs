@@ -21,7 +21,7 @@ async fn open(folder: &tempfile::TempDir) -> Ledger {
 }
 
 fn artifact() -> Artifact {
-    Artifact { path: "x".into(), name: "a.csv".into(), bytes: 5, sha256: "ab".into(), rows: 3 }
+    Artifact { path: "x".into(), name: "a.csv".into(), bytes: 5, sha256: "ab".into(), rows: 3, columns: Vec::new() }
 }
 
 fn receipt() -> Receipt {
@@ -33,6 +33,7 @@ fn receipt() -> Receipt {
         host_key: Some("SHA256:x".into()),
         verified: "size".into(),
         published: "rename".into(),
+        answer: None,
     }
 }
 
@@ -198,4 +199,42 @@ async fn a_ledger_that_is_no_ledger_is_refused_by_name() {
     std::fs::write(&path, "this is no database, and long enough to be read as one by its first hundred bytes").unwrap();
     let Err(refused) = Ledger::open(&path, Clock::System).await else { panic!("opened a text file") };
     assert!(refused.to_string().contains("ledger.db"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_visits_to_each_destination_are_kept() {
+    use reportferry::deliver::doctor::{Outcome, Probe, Step};
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, hand) = Clock::manual("2026-11-24T08:00:00Z".parse().unwrap());
+    let path = folder.path().join("ledger.db");
+    let ledger = Ledger::open(&path, clock).await.unwrap();
+    let second = std::time::Duration::from_secs(1);
+    let visit = |destination: &str, said: String| Probe {
+        destination: destination.to_owned(),
+        kind: "sftp".to_owned(),
+        address: "h:22".to_owned(),
+        ok: true,
+        steps: vec![Step::new("open", Outcome::Refused, second, said).with("a", 1).hint("b")],
+        plan: vec!["c".to_owned()],
+        advice: Vec::new(),
+        left_behind: Vec::new(),
+    };
+    assert!(ledger.last_probe("hris").await.unwrap().is_none());
+    ledger.note_probe(&visit("other", "first".to_owned())).await.unwrap();
+    for number in 0..25 {
+        hand.advance(second);
+        let at_ms = ledger.note_probe(&visit("hris", number.to_string())).await.unwrap();
+        let last = ledger.last_probe("hris").await.unwrap().unwrap();
+        assert_eq!((last.at_ms, last.probe), (at_ms, visit("hris", number.to_string())));
+    }
+    // Twice at one moment is one visit.
+    ledger.note_probe(&visit("hris", "again".to_owned())).await.unwrap();
+    assert_eq!(ledger.last_probe("hris").await.unwrap().unwrap().probe, visit("hris", "again".to_owned()));
+    assert!(ledger.last_probe("other").await.unwrap().is_some());
+    ledger.close().await;
+    let count = "SELECT COUNT(*) FROM probes WHERE destination = 'hris'";
+    let url = format!("sqlite://{}", path.display());
+    let mut connection = <sqlx::AnyConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    let (kept,): (i64,) = sqlx::query_as(count).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(kept, 20);
 }

@@ -12,10 +12,12 @@ mod local;
 mod operate;
 mod schedule;
 mod secrets;
+mod servers;
 mod sftp;
 mod tidy;
 mod transform;
 mod watch;
+mod webhook;
 mod work;
 
 /// Servers and folders that the tests stand on.

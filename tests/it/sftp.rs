@@ -11,31 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
-use reportferry::settings::{DestinationKind, Publish, SecretRef, Sftp, SftpTimeouts, Verify};
+use reportferry::settings::{DestinationKind, SecretRef, Sftp, SftpTimeouts};
 
 use crate::stage::sshd::{Sshd, SshdOptions};
 
 /// Settings that reach a server: its first host key pinned, its account's key, its directory as the base.
 pub fn settings(sshd: &Sshd) -> Sftp {
-    Sftp {
-        host: "127.0.0.1".to_owned(),
-        port: sshd.port,
-        username: sshd.username.clone(),
-        password: None,
-        key: Some(SecretRef::File(sshd.user_key())),
-        passphrase: None,
-        host_keys: vec![sshd.fingerprints[0].clone()],
-        known_hosts: None,
-        base: sshd.root().display().to_string(),
-        staging: None,
-        publish: Publish::Rename,
-        verify: Verify::Size,
-        mkdir: false,
-        mode: None,
-        write_bytes: 32_000,
-        in_flight: 64,
-        timeouts: timeouts(),
-    }
+    let mut sftp = Sftp::new("hris", "127.0.0.1", sshd.port, &sshd.username);
+    sftp.key = Some(SecretRef::File(sshd.user_key()));
+    sftp.host_keys = vec![sshd.fingerprints[0].clone()];
+    sftp.base = sshd.root().display().to_string();
+    sftp.in_flight = 64;
+    sftp.timeouts = timeouts();
+    sftp
 }
 
 pub fn timeouts() -> SftpTimeouts {

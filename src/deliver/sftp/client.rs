@@ -60,6 +60,20 @@ pub struct Extensions {
     pub statvfs: bool,
 }
 
+impl Extensions {
+    /// The names of those that are offered.
+    pub fn listed(&self) -> String {
+        let names = [
+            (self.posix_rename, "posix-rename@openssh.com"),
+            (self.fsync, "fsync@openssh.com"),
+            (self.limits, "limits@openssh.com"),
+            (self.statvfs, "statvfs@openssh.com"),
+        ];
+        let offered: Vec<&str> = names.into_iter().filter(|(offered, _)| *offered).map(|(_, name)| name).collect();
+        if offered.is_empty() { "none of those that are used".to_owned() } else { offered.join(", ") }
+    }
+}
+
 /// A handle that the server gave: bytes, not text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handle(pub(super) Vec<u8>);

@@ -1,23 +1,17 @@
-//! Names → addresses → TCP → key exchange → host key → sign-in → the SFTP subsystem: each step says what it could not do.
-
-use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+//! A stream to the server → key exchange → host key → sign-in → the SFTP subsystem: each step says what it could not do.
 
 use ssh2::MethodType;
 
 use super::client::{Client, Failure};
 use super::flow::Flow;
 use super::hostkey::{self, HostKey, Kind, Trust};
+use super::line::{Line, endpoint, reach};
+use super::watch::Watch;
 use super::wire::{SshWire, milliseconds};
-use super::{SftpDrop, offers, sign_in};
+use super::{SftpDrop, algorithms, offers, sign_in};
 use crate::deliver::Verdict;
 use crate::fault::{self, Injected};
 use crate::settings::Sftp;
-
-/// Fast where the processor has AES, which is everywhere; the others for servers that lack it.
-pub(super) const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,\
-                       aes256-ctr,aes192-ctr,aes128-ctr";
 
 /// A refused connection; nothing has been published.
 pub(super) fn unreached(reason: String) -> Verdict {
@@ -39,7 +33,7 @@ impl SftpDrop<SshWire> {
     /// # Errors
     /// The step that failed, as a verdict.
     pub fn connect(sftp: &Sftp) -> Result<Self, Verdict> {
-        fault::step("sftp.connect", || connect(sftp).map_err(Ended)).map_err(|ended| ended.0)
+        fault::step("sftp.connect", || connect(sftp, &mut Watch::none()).map_err(Ended)).map_err(|ended| ended.0)
     }
 
     /// Says goodbye.
@@ -50,134 +44,147 @@ impl SftpDrop<SshWire> {
     }
 }
 
-fn connect(sftp: &Sftp) -> Result<SftpDrop<SshWire>, Verdict> {
-    let address = match sftp.host.contains(':') {
-        true => format!("[{}]:{}", sftp.host, sftp.port), // an IPv6 address
-        false => format!("{}:{}", sftp.host, sftp.port),
-    };
-    let trust = Trust::read(sftp)?;
-    let secrets = sign_in::Secrets::read(sftp)?;
-    let mut transport = trusted_transport(sftp, &address, &trust)?;
-    let host_key = transport.host_key.fingerprint.clone();
-    let signed_in = sign_in::sign_in(&mut transport.session, sftp, &secrets, &address)
-        .and_then(|()| subsystem(&transport.session, &address));
-    let channel = match signed_in {
-        Ok(channel) => channel,
-        Err(verdict) => {
-            transport.cut();
-            return Err(verdict);
-        }
-    };
-    let wire = SshWire { channel, session: transport.session, socket: transport.socket };
-    let client = Client::start(wire, sftp.timeouts.idle)
-        .map_err(|failure: Failure| unreached(format!("start SFTP with {address}: {failure}")))?;
+/// [`SftpDrop::connect`], watched.
+pub(super) fn connect(sftp: &Sftp, watch: &mut Watch<'_>) -> Result<SftpDrop<SshWire>, Verdict> {
+    let SignedIn { session, line, host_key } = signed_in(sftp, watch)?;
+    let address = endpoint(&sftp.host, sftp.port);
+    let started = watch.step_with(
+        "sftp",
+        || {
+            let channel = subsystem(&session, &address).inspect_err(|_| line.cut())?;
+            let wire = SshWire::new(channel, session, line, sftp);
+            Client::start(wire, sftp.timeouts.idle)
+                .map_err(|failure: Failure| unreached(format!("start SFTP with {address}: {failure}")))
+        },
+        |client| ("version 3".to_owned(), vec![("extensions".to_owned(), client.extensions.listed())]),
+    );
     Ok(SftpDrop {
-        client,
+        client: started?,
         address,
-        host_key: Some(host_key),
+        host_key: Some(host_key.fingerprint),
         flow: Flow { bytes: sftp.write_bytes.max(1) as usize, requests: sftp.in_flight.max(1) as usize },
         rename_patience: sftp.timeouts.rename,
     })
 }
 
-/// A session after the key exchange, not signed in to.
-pub(super) struct Transport {
+/// A session that the server has accepted us on.
+pub(super) struct SignedIn {
     pub session: ssh2::Session,
-    pub socket: TcpStream,
+    pub line: Line,
     pub host_key: HostKey,
 }
 
-impl Transport {
-    fn cut(&self) {
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+/// Connects to a server that is trusted, and signs in.
+///
+/// # Errors
+/// The step that failed.
+pub(super) fn signed_in(sftp: &Sftp, watch: &mut Watch<'_>) -> Result<SignedIn, Verdict> {
+    let address = endpoint(&sftp.host, sftp.port);
+    let trust = Trust::read(sftp)?;
+    let secrets = sign_in::Secrets::read(sftp)?;
+    let mut transport = trusted_transport(sftp, &address, &trust, watch)?;
+    let proven = watch.step_with(
+        "sign in",
+        || sign_in::sign_in(&mut transport.session, sftp, &secrets, &address),
+        |way| (format!("as {} by {}", sftp.username, way.used), vec![("offered".to_owned(), way.offered.clone())]),
+    );
+    match proven {
+        Ok(_) => Ok(SignedIn { session: transport.session, line: transport.line, host_key: transport.host_key }),
+        Err(verdict) => {
+            transport.line.cut();
+            Err(verdict)
+        }
     }
+}
+
+/// A session after the key exchange, not signed in to.
+pub(super) struct Transport {
+    pub session: ssh2::Session,
+    pub line: Line,
+    pub host_key: HostKey,
 }
 
 /// Shakes hands until the server shows a key that is trusted.
 ///
 /// A server has several keys and shows one. A pin does not say of which kind it is, so a server that shows another key
 /// than the pinned one is asked for its keys of the other kinds before it is distrusted.
-fn trusted_transport(sftp: &Sftp, address: &str, trust: &Trust) -> Result<Transport, Verdict> {
-    let mut shown: Vec<HostKey> = Vec::new();
-    let mut kinds = trust.preferred_kinds();
-    loop {
-        let transport = match handshake(sftp, address, &kinds) {
-            Ok(transport) => transport,
-            Err(_) if !shown.is_empty() => break, // it has no key of the kinds that are left
-            Err(verdict) => return Err(verdict),
-        };
-        if trust.is_revoked(&transport.host_key) {
-            transport.cut();
-            return Err(hostkey::revoked(address, &transport.host_key));
-        }
-        if trust.accepts(&transport.host_key) {
-            return Ok(transport);
-        }
-        transport.cut();
-        kinds.retain(|kind| *kind != transport.host_key.kind);
-        shown.push(transport.host_key);
-        if !trust.has_pins() || kinds.is_empty() {
-            break;
-        }
-    }
-    Err(trust.distrusted(address, &shown))
+fn trusted_transport(sftp: &Sftp, address: &str, trust: &Trust, watch: &mut Watch<'_>) -> Result<Transport, Verdict> {
+    let mut kinds = algorithms::usable(sftp, &trust.preferred_kinds());
+    let first = handshake(sftp, &kinds, watch)?;
+    watch.step(
+        "host key",
+        || {
+            let mut shown: Vec<HostKey> = Vec::new();
+            let mut next = Ok(first);
+            // One that fails has no key of the kinds that are left.
+            while let Ok(transport) = next {
+                if trust.is_revoked(&transport.host_key) {
+                    transport.line.cut();
+                    return Err(hostkey::revoked(address, &transport.host_key));
+                }
+                if trust.accepts(&transport.host_key) {
+                    return Ok(transport);
+                }
+                transport.line.cut();
+                kinds.retain(|kind| *kind != transport.host_key.kind);
+                shown.push(transport.host_key);
+                if !trust.has_pins() || kinds.is_empty() {
+                    break;
+                }
+                next = handshake(sftp, &kinds, &mut Watch::none());
+            }
+            Err(trust.distrusted(sftp, address, &shown))
+        },
+        |transport| {
+            let key = &transport.host_key;
+            format!("{} ({}), {}", key.fingerprint, key.kind.name(), trust.source(key))
+        },
+    )
 }
 
-fn handshake(sftp: &Sftp, address: &str, kinds: &[Kind]) -> Result<Transport, Verdict> {
-    let socket = reach(&sftp.host, sftp.port, sftp.timeouts.connect)?;
+/// Exchanges keys, and asks for a host key of one of these kinds. Nobody has proved anything to anybody yet.
+///
+/// # Errors
+/// `Unreached`, with what the server offers where that is the reason.
+pub(super) fn handshake(sftp: &Sftp, kinds: &[Kind], watch: &mut Watch<'_>) -> Result<Transport, Verdict> {
+    let line = reach(sftp, watch)?;
+    // Asked apart, because libssh2 keeps the server's lists to itself.
+    let server = if watch.is_on() { offers::ask(sftp).ok() } else { None };
+    watch.step_with(
+        "key exchange",
+        || shake_hands(sftp, kinds, line),
+        |transport| {
+            let said = transport.session.banner().map(|banner| super::answer::printable(banner.as_bytes()));
+            (said.unwrap_or_default(), offers::agreed(&transport.session, sftp, kinds, server.as_ref()))
+        },
+    )
+}
+
+fn shake_hands(sftp: &Sftp, kinds: &[Kind], line: Line) -> Result<Transport, Verdict> {
+    let address = endpoint(&sftp.host, sftp.port);
     let failed = |step: &str, error: &dyn std::fmt::Display| unreached(format!("{step} {address}: {error}"));
-    socket.set_nodelay(true).map_err(|error| failed("set up the connection to", &error))?;
-    let kept = socket.try_clone().map_err(|error| failed("set up the connection to", &error))?;
+    let given = line.try_clone().map_err(|error| failed("set up the connection to", &error))?;
     let mut session = ssh2::Session::new().map_err(|error| failed("set up SSH for", &error.message()))?;
     // Before the handshake, which would wait for ever without.
     session.set_timeout(milliseconds(sftp.timeouts.connect));
-    session.set_tcp_stream(socket);
-    for (method, wanted) in [
-        (MethodType::CryptCs, CIPHERS.to_owned()),
-        (MethodType::CryptSc, CIPHERS.to_owned()),
-        (MethodType::HostKey, hostkey::algorithms(kinds)),
-    ] {
-        session.method_pref(method, &wanted).map_err(|error| failed("set up SSH for", &error.message()))?;
+    given.give_to(&mut session);
+    for (methods, wanted) in algorithms::preferences(sftp, kinds) {
+        for method in methods {
+            session.method_pref(*method, &wanted).map_err(|error| failed("set up SSH for", &error.message()))?;
+        }
     }
     let shaken = session.handshake();
     let host_key = session.host_key().and_then(|(blob, _)| HostKey::of(blob));
     match (shaken, host_key) {
-        (Ok(()), Some(host_key)) => Ok(Transport { session, socket: kept, host_key }),
+        (Ok(()), Some(host_key)) => Ok(Transport { session, line, host_key }),
         (Ok(()), None) => Err(failed("exchange keys with", &"the server shows no key of a known kind")),
         (Err(error), _) => {
-            let _ = kept.shutdown(std::net::Shutdown::Both);
-            let truth = offers::disagreement(sftp, &session, kinds);
+            line.cut();
+            let truth = offers::disagreement(sftp, kinds);
             let detail = truth.map(|truth| format!(": {truth}")).unwrap_or_default();
             Err(failed("exchange keys with", &format_args!("{}{detail}", error.message())))
         }
     }
-}
-
-/// Connects to one of the addresses of `host`; all of them together have `within`.
-///
-/// # Errors
-/// The name is not known, or every address failed, each with its reason.
-pub(super) fn reach(host: &str, port: u16, within: Duration) -> Result<TcpStream, Verdict> {
-    let addresses: Vec<SocketAddr> =
-        (host, port).to_socket_addrs().map_err(|error| unreached(format!("look up {host}: {error}")))?.collect();
-    let deadline = Instant::now() + within;
-    let mut reasons = Vec::new();
-    for (index, address) in addresses.iter().enumerate() {
-        // Each address gets an even share of what is left, so that a dead one does not starve the next.
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = (left / (addresses.len() - index) as u32).max(Duration::from_millis(1));
-        match TcpStream::connect_timeout(address, share) {
-            Ok(socket) => return Ok(socket),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                reasons.push(format!("{address}: no answer within {:.1} s", share.as_secs_f32()));
-            }
-            Err(error) => reasons.push(format!("{address}: {error}")),
-        }
-    }
-    if reasons.is_empty() {
-        reasons.push("the name has no address".to_owned());
-    }
-    Err(unreached(format!("connect to {host}:{port}: {}", reasons.join("; "))))
 }
 
 fn subsystem(session: &ssh2::Session, address: &str) -> Result<ssh2::Channel, Verdict> {
@@ -189,3 +196,7 @@ fn subsystem(session: &ssh2::Session, address: &str) -> Result<ssh2::Channel, Ve
     })?;
     Ok(channel)
 }
+
+/// What libssh2 calls the algorithms of both directions.
+pub(super) const CIPHERS: &[MethodType] = &[MethodType::CryptCs, MethodType::CryptSc];
+pub(super) const MACS: &[MethodType] = &[MethodType::MacCs, MethodType::MacSc];

@@ -23,17 +23,24 @@ pub struct Entry {
     pub blob: Vec<u8>,
 }
 
+/// How a line names `host` at `port`.
+pub fn name_of(host: &str, port: u16) -> String {
+    let host = host.to_ascii_lowercase();
+    if port == 22 { host } else { format!("[{host}]:{port}") }
+}
+
 /// The entries for `host` at `port`: those for `[host]:port`, or, where there are none, those for the bare name, which
 /// is how OpenSSH looks too. For port 22 only the bare name counts.
 pub fn entries_for(text: &str, host: &str, port: u16) -> Vec<Entry> {
-    let host = host.to_ascii_lowercase();
-    if port != 22 {
-        let entries = entries_named(text, &format!("[{host}]:{port}"));
-        if entries.iter().any(|entry| entry.marker == Marker::None) {
-            return entries;
-        }
+    let bare = host.to_ascii_lowercase();
+    if port == 22 {
+        return entries_named(text, &bare);
     }
-    entries_named(text, &host)
+    let mut entries = entries_named(text, &name_of(host, port));
+    if !entries.iter().any(|entry| entry.marker == Marker::None) {
+        entries.extend(entries_named(text, &bare));
+    }
+    entries
 }
 
 fn entries_named(text: &str, name: &str) -> Vec<Entry> {
@@ -171,6 +178,8 @@ mod tests {
         check("[h]:2222 ssh-rsa YQ==\nh ssh-rsa Yg==", "h", 2223, "b");
         check("[*]:2222 ssh-rsa YQ==", "h", 2222, "a");
         check("[h]:22 ssh-rsa YQ==", "h", 22, "");
+        // What is revoked at the port stays so when the bare name is looked at.
+        check("@revoked [h]:2222 ssh-rsa YQ==\nh ssh-rsa Yg==", "h", 2222, "-a b");
     }
 
     #[test]
@@ -185,5 +194,82 @@ mod tests {
         check(&hashed("h"), "g", 22, "");
         check(&hashed("[h]:2222"), "h", 2222, "a");
         check("|1|broken ssh-rsa YQ==\n|1|!|! ssh-rsa YQ==", "h", 22, "");
+    }
+
+    /// The keys that `ssh-keygen -F` finds for a name, in the file's order, told apart as [`check`] does.
+    fn ssh_keygen_finds(file: &std::path::Path, name: &str) -> String {
+        let found = std::process::Command::new("ssh-keygen").args(["-F", name, "-f"]).arg(file).output();
+        let found = String::from_utf8(found.expect("there is no ssh-keygen: run tests/tools").stdout).unwrap();
+        let mut kept = Vec::new();
+        for line in found.lines().filter(|line| !line.starts_with('#')) {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let (sign, fields) = match fields[0] {
+                "@revoked" => ("-", &fields[1..]),
+                "@cert-authority" => ("@", &fields[1..]),
+                _ => ("", &fields[..]),
+            };
+            kept.push(format!("{sign}{}", fields[2]));
+        }
+        kept.join(" ")
+    }
+
+    #[test]
+    fn the_same_lines_are_found_as_by_ssh_keygen() {
+        let key = |fill: u8| {
+            let mut blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
+            blob.extend([fill; 32]);
+            format!("ssh-ed25519 {}", STANDARD.encode(blob))
+        };
+        let hosts = [
+            "@other h.example",
+            "h.example",
+            "H.Example,x",
+            "*.example",
+            "*.example,!bad.example",
+            "!bad.example",
+            "h?example",
+            "[h.example]:2222",
+            "[*]:2222",
+            "[h.example]:*",
+            "192.0.2.7",
+            "@revoked h.example",
+            "@revoked *",
+            "@cert-authority *.example",
+            "h.example,",
+            "*",
+            "2001:db8::1",
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("known_hosts");
+        for hashed in [false, true] {
+            // ssh-keygen hashes no file with a line that it cannot read.
+            let (broken, hosts) = if hashed { ("", &hosts[1..]) } else { ("broken\n", &hosts[..]) };
+            let lines = (1..).zip(hosts).map(|(fill, hosts)| format!("{hosts} {} note", key(fill)));
+            let lines: Vec<String> = lines.collect();
+            std::fs::write(&file, format!("# comment\n\n{}\n{broken}", lines.join("\n"))).unwrap();
+            if hashed {
+                // Names with wildcards stay as they are.
+                let done = std::process::Command::new("ssh-keygen").arg("-Hf").arg(&file).output().unwrap();
+                assert!(done.status.success());
+            }
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert_eq!(text.contains("|1|"), hashed);
+            for name in
+                ["h.example", "x", "bad.example", "[h.example]:2222", "[other]:2222", "192.0.2.7", "2001:db8::1", "no"]
+            {
+                let ours: Vec<String> = entries_named(&text, name)
+                    .into_iter()
+                    .map(|entry| {
+                        let sign = match entry.marker {
+                            Marker::None => "",
+                            Marker::Revoked => "-",
+                            Marker::CertAuthority => "@",
+                        };
+                        format!("{sign}{}", STANDARD.encode(entry.blob))
+                    })
+                    .collect();
+                assert_eq!(ours.join(" "), ssh_keygen_finds(&file, name), "{name}, hashed: {hashed}\n{text}");
+            }
+        }
     }
 }

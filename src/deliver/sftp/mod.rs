@@ -2,19 +2,27 @@
 //!
 //! `client` speaks the protocol over any byte stream, `connect` makes the stream, and the rest publishes.
 
+mod agent;
+mod algorithms;
 mod answer;
 mod arrived;
+mod art;
 pub mod client;
 mod connect;
 mod direct;
+mod doctor;
 mod flow;
 mod hostkey;
+mod jump;
+mod keys;
 mod known_hosts;
+mod line;
 mod look;
 #[cfg(test)]
 mod oddities;
 mod offers;
 mod packet;
+mod proxy;
 mod publish;
 mod rename;
 mod requests;
@@ -23,6 +31,7 @@ mod scripted;
 mod sign_in;
 mod sweep;
 mod trouble;
+mod watch;
 mod wire;
 
 use std::time::Duration;
@@ -31,6 +40,11 @@ use client::{Client, Wire};
 use flow::Flow;
 pub(super) use publish::taken;
 pub use wire::SshWire;
+
+pub use algorithms::{Offer, supported};
+pub(super) use doctor::probe;
+pub use hostkey::{HostKey, OnFile, Place};
+pub use keys::{Shown, ShownKey, accept, forget, is_on_file, show};
 
 /// A server that is signed in to, ready to publish.
 pub struct SftpDrop<W: Wire> {

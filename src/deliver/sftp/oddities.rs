@@ -51,25 +51,13 @@ impl Default for Case {
 
 impl Case {
     fn sftp(&self) -> Sftp {
-        Sftp {
-            host: "server".to_owned(),
-            port: 22,
-            username: "acme".to_owned(),
-            password: None,
-            key: None,
-            passphrase: None,
-            host_keys: Vec::new(),
-            known_hosts: None,
-            base: "/".to_owned(),
-            staging: None,
-            publish: if self.direct { Publish::Direct } else { Publish::Rename },
-            verify: if self.read_back { Verify::ReadBack } else { Verify::Size },
-            mkdir: false,
-            mode: None,
-            write_bytes: 10,
-            in_flight: 4,
-            timeouts: SftpTimeouts { connect: SECOND, idle: SECOND, rename: SECOND },
-        }
+        let mut sftp = Sftp::new("hris", "server", 22, "acme");
+        sftp.base = "/".to_owned();
+        sftp.publish = if self.direct { Publish::Direct } else { Publish::Rename };
+        sftp.verify = if self.read_back { Verify::ReadBack } else { Verify::Size };
+        (sftp.write_bytes, sftp.in_flight) = (10, 4);
+        sftp.timeouts = SftpTimeouts { connect: SECOND, idle: SECOND, rename: SECOND };
+        sftp
     }
 
     fn plan(&self) -> DeliveryPlan {
@@ -110,9 +98,9 @@ impl Case {
         let path = spool.path().join("artifact");
         std::fs::write(&path, content()).unwrap();
         let sha256 = hex(&Sha256::digest(content()));
-        let artifact = Artifact { path, name: "a.csv".to_owned(), bytes: 95, sha256, rows: 1 };
+        let artifact = Artifact { path, name: "a.csv".to_owned(), bytes: 95, sha256, rows: 1, columns: Vec::new() };
         let plan = self.plan();
-        let put = Put { run: RUN, artifact: &artifact, plan: &plan };
+        let put = Put::new(RUN, &artifact, &plan);
         let verdict = match drop.prepare(&put) {
             Ok(intent) => drop.publish(&put, &intent, None, &Meter::default()),
             Err(verdict) => verdict,

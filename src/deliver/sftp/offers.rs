@@ -1,4 +1,4 @@
-//! After a key exchange that failed: what the server offers and we do not.
+//! What the server offers in its key exchange, beside what we do.
 //!
 //! libssh2 keeps the server's lists to itself, so the server is asked once more, without encryption, as RFC 4253 begins:
 //! its identification line, then its SSH_MSG_KEXINIT.
@@ -7,10 +7,12 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 
 use ssh2::MethodType;
 
+use super::algorithms::{Offer, offered};
 use super::answer::printable;
-use super::connect::{CIPHERS, reach};
-use super::hostkey::{Kind, algorithms};
+use super::hostkey::Kind;
+use super::line::reach;
 use super::packet::Body;
+use super::watch::Watch;
 use crate::settings::Sftp;
 
 const MSG_KEXINIT: u8 = 20;
@@ -20,29 +22,53 @@ const PACKET_BYTES_MAX: u32 = 35_000;
 const LINES_MAX: usize = 50;
 const LINE_BYTES_MAX: u64 = 1024;
 
+/// The lists that are looked at, and where each stands in a KEXINIT.
+const LISTS: [(Offer, usize); 4] = [(Offer::Kex, 0), (Offer::HostKey, 1), (Offer::Cipher, 2), (Offer::Mac, 4)];
+
 /// A list of the server's that has nothing in common with ours, in words; `None` where that was not the reason.
-pub fn disagreement(sftp: &Sftp, session: &ssh2::Session, kinds: &[Kind]) -> Option<String> {
+pub fn disagreement(sftp: &Sftp, kinds: &[Kind]) -> Option<String> {
     let lists = ask(sftp).ok()?;
-    let ours = |method: MethodType| {
-        let supported = session.supported_algs(method).unwrap_or_default();
-        supported.into_iter().map(str::to_owned).collect::<Vec<_>>()
-    };
-    let host_keys: Vec<String> = algorithms(kinds).split(',').map(str::to_owned).collect();
-    let ciphers = CIPHERS.split(',').map(str::to_owned).collect();
-    let (key_exchange, macs) = (ours(MethodType::Kex), ours(MethodType::MacCs));
-    let pairs =
-        [("key exchange", 0, key_exchange), ("host key", 1, host_keys), ("cipher", 2, ciphers), ("MAC", 4, macs)];
-    pairs.into_iter().find_map(|(what, index, ours)| {
+    LISTS.into_iter().find_map(|(of, index)| {
         let theirs = lists.get(index)?;
-        disjoint(what, theirs, &ours)
+        let what = of.name().trim_end_matches(" algorithm");
+        disjoint(what, theirs, &offered(sftp, kinds, of))
     })
+}
+
+/// What was agreed on, and from which offers; the server's where it told them.
+pub fn agreed(
+    session: &ssh2::Session,
+    sftp: &Sftp,
+    kinds: &[Kind],
+    server: Option<&Vec<String>>,
+) -> Vec<(String, String)> {
+    let mut shown = Vec::new();
+    for (of, index) in LISTS {
+        let method = match of {
+            Offer::Kex => MethodType::Kex,
+            Offer::HostKey => MethodType::HostKey,
+            Offer::Cipher => MethodType::CryptCs,
+            Offer::Mac => MethodType::MacCs,
+        };
+        shown.push((of.name().to_owned(), session.methods(method).unwrap_or("none").to_owned()));
+        if let Some(theirs) = server.and_then(|lists| lists.get(index)) {
+            shown.push(("  the server offers".to_owned(), printable_list(theirs)));
+        }
+        shown.push(("  reportferry offers".to_owned(), offered(sftp, kinds, of).join(",")));
+    }
+    shown
+}
+
+/// A list is longer than other texts of servers that are shown; each of its names is not.
+fn printable_list(list: &str) -> String {
+    list.split(',').map(|name| printable(name.as_bytes())).collect::<Vec<_>>().join(",")
 }
 
 fn disjoint(what: &str, theirs: &str, ours: &[String]) -> Option<String> {
     if ours.is_empty() || theirs.split(',').any(|their| ours.iter().any(|our| our == their)) {
         return None;
     }
-    let theirs = printable(theirs.as_bytes());
+    let theirs = printable_list(theirs);
     let old = if theirs.contains("ssh-rsa") || theirs.contains("ssh-dss") {
         " (RSA with SHA-1 and DSA are too weak to be accepted)"
     } else {
@@ -55,11 +81,10 @@ fn disjoint(what: &str, theirs: &str, ours: &[String]) -> Option<String> {
 }
 
 /// The name lists of the server's KEXINIT, in RFC 4253's order.
-fn ask(sftp: &Sftp) -> io::Result<Vec<String>> {
-    let reached = reach(&sftp.host, sftp.port, sftp.timeouts.connect);
+pub fn ask(sftp: &Sftp) -> io::Result<Vec<String>> {
+    let reached = reach(sftp, &mut Watch::none());
     let mut socket = reached.map_err(|_| io::Error::from(io::ErrorKind::NotConnected))?;
-    socket.set_read_timeout(Some(sftp.timeouts.connect))?;
-    socket.set_write_timeout(Some(sftp.timeouts.connect))?;
+    socket.set_patience(sftp.timeouts.connect)?;
     socket.write_all(b"SSH-2.0-reportferry\r\n")?;
     read_lists(&mut BufReader::new(socket))
 }

@@ -45,7 +45,7 @@ pub(super) fn rejected(reason: impl Into<String>, hint: &str) -> Verdict {
 pub(super) fn settings(plan: &DeliveryPlan) -> Result<&Sftp, Verdict> {
     match &plan.destination.kind {
         DestinationKind::Sftp(sftp) => Ok(sftp),
-        DestinationKind::Local(_) => Err(Verdict::Rejected {
+        DestinationKind::Local(_) | DestinationKind::Webhook(_) => Err(Verdict::Rejected {
             reason: format!("destination {:?} is not an SFTP drop", plan.destination.name),
             hint: None,
         }),
@@ -165,6 +165,7 @@ impl<W: Wire> SftpDrop<W> {
             host_key: self.host_key.clone(),
             verified: published.verified,
             published: published.how.to_owned(),
+            answer: None,
         }
     }
 

@@ -1,7 +1,8 @@
-//! Proving who we are: key, password, a password asked for interactively, or a key and then a password.
+//! Proving who we are: key, agent, password, questions, or one after the other where the server asks for several.
 
 use ssh2::{ErrorCode, KeyboardInteractivePrompt, Prompt, Session};
 
+use super::agent;
 use super::answer::printable;
 use super::connect::unreached;
 use super::wire::milliseconds;
@@ -10,30 +11,39 @@ use crate::secret::Secret;
 use crate::settings::{SecretRef, Sftp};
 
 /// Rounds of sign-in: a server may ask for several proofs, one after the other.
-const ROUNDS_MAX: usize = 4;
+const ROUNDS_MAX: usize = 5;
 
 /// What the sign-in needs, read when it is needed. No `Debug`.
 pub struct Secrets {
     password: Option<Secret>,
     key: Option<Secret>,
     passphrase: Option<Secret>,
+    agent: Option<agent::Keys>,
+    /// By a part of the question, in lower case.
+    answers: Vec<(String, Secret)>,
 }
 
 impl Secrets {
     /// # Errors
-    /// A secret that is not where it was said to be.
+    /// A secret that is not where it was said to be, or an agent that does not answer.
     pub fn read(sftp: &Sftp) -> Result<Self, Verdict> {
-        let read = |what: &str, secret: &Option<SecretRef>| match secret {
-            None => Ok(None),
-            Some(secret) => secret.read().map(Some).map_err(|error| Verdict::Rejected {
+        let secret = |what: &str, secret: &SecretRef| {
+            secret.read().map_err(|error| Verdict::Rejected {
                 reason: format!("read the {what} for {}: {error}", sftp.host),
                 hint: None,
-            }),
+            })
         };
+        let read = |what: &str, given: &Option<SecretRef>| given.as_ref().map(|given| secret(what, given)).transpose();
+        let answers = sftp.answers.iter().map(|(asked, given)| {
+            let answer = secret(&format!("answer to {asked:?}"), given)?;
+            Ok((asked.clone(), answer))
+        });
         Ok(Secrets {
             password: read("password", &sftp.password)?,
             key: read("key", &sftp.key)?,
             passphrase: read("passphrase", &sftp.passphrase)?,
+            agent: sftp.agent.as_ref().map(|agent| agent::keys(agent, sftp.timeouts.connect)).transpose()?,
+            answers: answers.collect::<Result<_, Verdict>>()?,
         })
     }
 }
@@ -41,50 +51,83 @@ impl Secrets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
     Key,
+    Agent,
     Password,
     Interactive,
 }
 
 impl Proof {
+    /// As it is told.
+    fn name(self) -> &'static str {
+        match self {
+            Proof::Agent => "publickey by agent",
+            other => other.method(),
+        }
+    }
+
     /// The method's name (RFC 4252, 4256).
     fn method(self) -> &'static str {
         match self {
-            Proof::Key => "publickey",
+            Proof::Key | Proof::Agent => "publickey",
             Proof::Password => "password",
             Proof::Interactive => "keyboard-interactive",
         }
     }
 }
 
+/// How a sign-in went.
+pub struct Way {
+    /// `publickey`, `publickey, then password`, …
+    pub used: String,
+    /// The methods that the server offered at first.
+    pub offered: String,
+}
+
+impl Way {
+    fn of(tried: &[(Proof, String)], last: Option<Proof>, first_offered: &[String]) -> Self {
+        let accepted = tried.iter().filter(|(_, why)| why == MORE).map(|(proof, _)| *proof);
+        let used: Vec<&str> = accepted.chain(last).map(Proof::name).collect();
+        let used = if used.is_empty() { "nothing: none was asked for".to_owned() } else { used.join(", then ") };
+        Way { used, offered: shown("none", first_offered.iter().map(|method| printable(method.as_bytes())).collect()) }
+    }
+}
+
+/// What is said of a proof that was accepted where the server goes on.
+const MORE: &str = "accepted, more is asked for";
+
 /// Signs in. The server is asked before each round which methods it goes on with.
 ///
 /// # Errors
 /// `Rejected` when the server refuses, with what it offers; `Unreached` when contact is lost.
-pub fn sign_in(session: &mut Session, sftp: &Sftp, secrets: &Secrets, address: &str) -> Result<(), Verdict> {
+pub fn sign_in(session: &mut Session, sftp: &Sftp, secrets: &Secrets, address: &str) -> Result<Way, Verdict> {
     session.set_timeout(milliseconds(sftp.timeouts.idle));
     let mut tried: Vec<(Proof, String)> = Vec::new();
     let mut offered_before: Vec<String> = Vec::new();
+    let mut offered_first: Option<Vec<String>> = None;
     for _ in 0..ROUNDS_MAX {
         let offered = methods(session, sftp, address)?;
+        let first = offered_first.get_or_insert_with(|| offered.clone());
         if session.authenticated() {
-            return Ok(());
+            return Ok(Way::of(&tried, None, first));
         }
-        // libssh2 does not tell a partial success from a refusal; a method that is asked for only now does.
+        // A method that is asked for only now tells a partial success too.
         if let Some((_, why)) = tried.last_mut()
             && offered.iter().any(|method| !offered_before.contains(method))
         {
-            *why = "accepted, more is asked for".to_owned();
+            *why = MORE.to_owned();
         }
         let Some(proof) = next_proof(secrets, &tried, &offered) else {
             return Err(refused(sftp, address, &tried, &offered));
         };
         let why = match prove(session, sftp, secrets, proof) {
-            Ok(()) if session.authenticated() => return Ok(()),
-            Ok(()) => "accepted, more is asked for".to_owned(),
+            Ok(_) if session.authenticated() => return Ok(Way::of(&tried, Some(proof), first)),
+            Ok(why) => why,
             Err(error) if is_contact(&error) => {
                 return Err(unreached(format!("sign in to {address} as {}: {}", sftp.username, error.message())));
             }
+            Err(error) if is_partial(&error) => MORE.to_owned(),
             Err(error) if proof == Proof::Key => key_refusal(&error, secrets)?,
+            Err(error) if proof == Proof::Agent => format!("refused: {}", error.message()),
             Err(_) => "refused".to_owned(),
         };
         tried.push((proof, why));
@@ -111,10 +154,16 @@ fn methods(session: &Session, sftp: &Sftp, address: &str) -> Result<Vec<String>,
 fn next_proof(secrets: &Secrets, tried: &[(Proof, String)], offered: &[String]) -> Option<Proof> {
     let offers = |proof: Proof| offered.iter().any(|method| method == proof.method());
     let untried = |proof: Proof| !tried.iter().any(|(done, _)| *done == proof);
-    let has_password = secrets.password.is_some();
+    let (has_password, has_answers) = (secrets.password.is_some(), !secrets.answers.is_empty());
+    let refused = |proof: Proof| tried.iter().any(|(done, why)| *done == proof && why != MORE);
     if secrets.key.is_some() && offers(Proof::Key) && untried(Proof::Key) {
         Some(Proof::Key)
-    } else if has_password && offers(Proof::Password) && untried(Proof::Password) {
+    } else if secrets.agent.is_some() && offers(Proof::Agent) && untried(Proof::Agent) {
+        Some(Proof::Agent)
+    } else if has_answers && offers(Proof::Interactive) && untried(Proof::Interactive) && !refused(Proof::Password) {
+        // Answers are written for a server that asks: its questions go before a password of its own.
+        Some(Proof::Interactive)
+    } else if has_password && offers(Proof::Password) && untried(Proof::Password) && !refused(Proof::Interactive) {
         Some(Proof::Password)
     } else if has_password && offers(Proof::Interactive) && untried(Proof::Interactive) && !offers(Proof::Password) {
         Some(Proof::Interactive)
@@ -123,42 +172,70 @@ fn next_proof(secrets: &Secrets, tried: &[(Proof, String)], offered: &[String]) 
     }
 }
 
-fn prove(session: &Session, sftp: &Sftp, secrets: &Secrets, proof: Proof) -> Result<(), ssh2::Error> {
+/// What is to be said of the proof where the server has not accepted us by it yet.
+fn prove(session: &Session, sftp: &Sftp, secrets: &Secrets, proof: Proof) -> Result<String, ssh2::Error> {
     let password = || secrets.password.as_ref().map_or("", Secret::expose);
-    match proof {
-        Proof::Key => session.userauth_pubkey_memory(
+    let done = match (proof, &secrets.agent) {
+        (Proof::Agent, Some(agent)) => {
+            let accepted = agent.prove(session, &sftp.username)?;
+            return Ok(accepted.map_or_else(|| agent.refusal(), |_| MORE.to_owned()));
+        }
+        (Proof::Key | Proof::Agent, _) => session.userauth_pubkey_memory(
             &sftp.username,
             None, // derived from the private key
             secrets.key.as_ref().map_or("", Secret::expose),
             secrets.passphrase.as_ref().map(Secret::expose),
         ),
-        Proof::Password => session.userauth_password(&sftp.username, password()),
-        Proof::Interactive => {
-            session.userauth_keyboard_interactive(&sftp.username, &mut Answering { password: password(), asked: 0 })
+        (Proof::Password, _) => session.userauth_password(&sftp.username, password()),
+        (Proof::Interactive, _) => {
+            let mut answering = Answering::new(secrets);
+            let answered = session.userauth_keyboard_interactive(&sftp.username, &mut answering);
+            if answered.is_err() && !answering.unanswered.is_empty() {
+                let questions = answering.unanswered.join(", ");
+                return Ok(format!("refused; it asked {questions}, to which there is no answer"));
+            }
+            answered
         }
-    }
+    };
+    done.map(|()| MORE.to_owned())
 }
 
-/// Questions that are answered with the password; a server that asks more is guessing at something else.
-const QUESTIONS_MAX: usize = 1;
+/// Questions that are kept to be told.
+const QUESTIONS_MAX: usize = 8;
 
-/// Answers the one hidden question with the password, and everything else with nothing.
+/// Answers each question with the answer that was written for it, one other hidden question with the password, and
+/// everything else with nothing.
 struct Answering<'a> {
-    password: &'a str,
-    asked: usize,
+    password: Option<&'a str>,
+    answers: &'a [(String, Secret)],
+    unanswered: Vec<String>,
+}
+
+impl<'a> Answering<'a> {
+    fn new(secrets: &'a Secrets) -> Self {
+        let password = secrets.password.as_ref().map(Secret::expose);
+        Answering { password, answers: &secrets.answers, unanswered: Vec::new() }
+    }
+
+    fn answer(&mut self, question: &str, echo: bool) -> String {
+        let asked = question.to_lowercase();
+        if let Some((_, answer)) = self.answers.iter().find(|(part, _)| asked.contains(part.as_str())) {
+            return answer.expose().to_owned();
+        }
+        // A question whose answer would be echoed does not ask for a password.
+        if !echo && let Some(password) = self.password.take() {
+            return password.to_owned();
+        }
+        if self.unanswered.len() < QUESTIONS_MAX {
+            self.unanswered.push(format!("{:?}", printable(question.as_bytes())));
+        }
+        String::new()
+    }
 }
 
 impl KeyboardInteractivePrompt for Answering<'_> {
     fn prompt<'p>(&mut self, _username: &str, _instructions: &str, prompts: &[Prompt<'p>]) -> Vec<String> {
-        let answer = |prompt: &Prompt<'p>| {
-            // A question whose answer would be echoed does not ask for a password.
-            if prompt.echo || self.asked >= QUESTIONS_MAX {
-                return String::new();
-            }
-            self.asked += 1;
-            self.password.to_owned()
-        };
-        prompts.iter().map(answer).collect()
+        prompts.iter().map(|prompt| self.answer(&prompt.text, prompt.echo)).collect()
     }
 }
 
@@ -175,9 +252,15 @@ mod number {
     pub const METHOD_NOT_SUPPORTED: i32 = -33;
 }
 
-fn is_contact(error: &ssh2::Error) -> bool {
+pub(super) fn is_contact(error: &ssh2::Error) -> bool {
     use number::{SOCKET_DISCONNECT, SOCKET_RECV, SOCKET_SEND, SOCKET_TIMEOUT, TIMEOUT};
     matches!(error.code(), ErrorCode::Session(SOCKET_SEND | TIMEOUT | SOCKET_DISCONNECT | SOCKET_TIMEOUT | SOCKET_RECV))
+}
+
+/// libssh2 does not tell a partial success (RFC 4252, 5.1) from a refusal. But a server that would take a key, and still
+/// asks for something when it has its signature, asks for more.
+pub(super) fn is_partial(error: &ssh2::Error) -> bool {
+    error.code() == ErrorCode::Session(number::PUBLICKEY_UNVERIFIED) && error.message().starts_with("Invalid signature")
 }
 
 /// Tells a key that the server refuses (`Ok`: another proof may do) from one that we cannot read (`Err`): `ssh2` says
@@ -220,14 +303,39 @@ fn is_encrypted(key: &str) -> bool {
     start.starts_with(b"openssh-key-v1\0") && !start[19..].starts_with(b"none")
 }
 
+fn shown(none: &str, items: Vec<String>) -> String {
+    if items.is_empty() { none.to_owned() } else { items.join(", ") }
+}
+
 fn refused(sftp: &Sftp, address: &str, tried: &[(Proof, String)], offered: &[String]) -> Verdict {
-    let shown = |none: &str, items: Vec<String>| if items.is_empty() { none.to_owned() } else { items.join(", ") };
-    let tried = shown("nothing", tried.iter().map(|(proof, why)| format!("{} ({why})", proof.method())).collect());
+    let tried = shown("nothing", tried.iter().map(|(proof, why)| format!("{} ({why})", proof.name())).collect());
     let offers = shown("nothing more", offered.iter().map(|method| printable(method.as_bytes())).collect());
     Verdict::Rejected {
         reason: format!("sign in to {address} as {}: tried {tried}; the server offers {offers}", sftp.username),
         hint: Some(
             "correct the destination's `username`, `key` or `password`, or have the server accept them".to_owned(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_find_their_answers_and_the_password_is_given_once() {
+        let secrets = Secrets {
+            password: Some(Secret::new("pw")),
+            key: None,
+            passphrase: None,
+            agent: None,
+            answers: vec![("verification code".to_owned(), Secret::new("123"))],
+        };
+        let mut answering = Answering::new(&secrets);
+        assert_eq!(answering.answer("Your name: ", true), "");
+        assert_eq!(answering.answer("Verification Code: ", true), "123");
+        assert_eq!(answering.answer("Password: ", false), "pw");
+        assert_eq!(answering.answer("Again: ", false), "");
+        assert_eq!(answering.unanswered, [r#""Your name:""#, r#""Again:""#]);
     }
 }

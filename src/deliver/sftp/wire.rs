@@ -1,24 +1,38 @@
 //! The byte stream under SFTP: an SSH channel, its session and its socket, cut together.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::client::Wire;
+use super::line::Line;
+use crate::settings::Sftp;
 
 /// A subsystem's channel. `ssh2` locks the session around each call, so one thread uses it at a time.
 pub struct SshWire {
     // Dropped in this order: a channel's end wants its session, and a session its socket.
     pub(super) channel: ssh2::Channel,
     pub(super) session: ssh2::Session,
-    /// The socket itself: cutting it is the only way to end a blocked call and a slow drop.
-    pub(super) socket: TcpStream,
+    pub(super) line: Line,
+    patience: Duration,
+    keepalive: Option<Duration>,
 }
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 impl SshWire {
+    pub(super) fn new(channel: ssh2::Channel, session: ssh2::Session, line: Line, sftp: &Sftp) -> Self {
+        SshWire { channel, session, line, patience: sftp.timeouts.idle, keepalive: sftp.keepalive }
+    }
+
+    /// A request that wants no answer: it keeps firewalls from forgetting the connection, and finds out one that is dead.
+    fn sign_of_life(&self) -> io::Result<()> {
+        self.session.set_keepalive(false, 1); // libssh2 sends nothing while its own interval is 0
+        let sent = self.session.keepalive_send();
+        self.session.set_keepalive(false, 0);
+        sent.map(|_| ()).map_err(io::Error::from)
+    }
+
     /// Says goodbye, so that the server logs a clean end.
     pub fn goodbye(&mut self) {
         self.set_patience(GOODBYE);
@@ -31,7 +45,18 @@ impl SshWire {
 
 impl Read for SshWire {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.channel.read(into)
+        let Some(every) = self.keepalive else { return self.channel.read(into) };
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.session.set_timeout(milliseconds(every.min(left)));
+            let read = self.channel.read(into);
+            self.session.set_timeout(milliseconds(self.patience));
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && left > every => self.sign_of_life()?,
+                read => return read,
+            }
+        }
     }
 }
 
@@ -47,11 +72,12 @@ impl Write for SshWire {
 
 impl Wire for SshWire {
     fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
         self.session.set_timeout(milliseconds(patience));
     }
 
     fn sever(&mut self) {
-        let _ = self.socket.shutdown(Shutdown::Both); // fails only when it is cut already
+        self.line.cut();
     }
 }
 

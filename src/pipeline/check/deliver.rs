@@ -97,6 +97,16 @@ impl Check<'_> {
                     .hint("write `existing: replace`, or remove this"),
             );
         }
+        let is_webhook =
+            destination.as_ref().is_some_and(|to| matches!(to.kind, crate::settings::DestinationKind::Webhook(_)));
+        let of_files = existing.is_some() || replace.is_some() || done_file.is_some() || path.is_some();
+        if is_webhook && of_files {
+            let what = format!(
+                "`{}` is a webhook: it has no names, so `path`, `existing`, `replace` and `done_file` mean nothing",
+                key.text
+            );
+            self.problems.push(key.origin.error(what).hint(format!("write `{}: {{}}`", key.text)));
+        }
         let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
         Some(DeliveryPlan {
             destination: destination?,

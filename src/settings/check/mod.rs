@@ -4,6 +4,10 @@
 mod alerts;
 /// Places that artifacts go to.
 mod destination;
+/// How an SSH server is reached.
+mod reach;
+/// Receivers of POST requests.
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,8 +24,9 @@ use crate::pipeline::tree::{Key, Node, Origin};
 pub fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Problem>) -> Option<Settings> {
     let written = SettingsFile::from_node(node, problems)?;
     let folder = folder_of(file.as_deref());
-    let mut check = Check { folder: &folder, problems };
     let data = written.data.0.map(|data| folder.join(data));
+    let accepted = data.as_ref().map(|data| data.join(ACCEPTED));
+    let mut check = Check { folder: &folder, accepted, problems };
     let ledger = match written.ledger {
         Some(ledger) => ledger.0.and_then(|ledger| check.ledger(&ledger)),
         None => data.as_ref().map(|data| data.join("ledger.db")),
@@ -91,6 +96,8 @@ fn limits(written: LimitsFile) -> Limits {
 
 struct Check<'a> {
     folder: &'a Path,
+    /// The host keys that a person accepted.
+    accepted: Option<PathBuf>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -227,6 +234,9 @@ impl Check<'_> {
         })
     }
 }
+
+/// In the data folder: what `trust --accept` writes.
+const ACCEPTED: &str = "known_hosts";
 
 /// Bytes of a name that a person gives.
 const NAME_BYTES_MAX: usize = 100;

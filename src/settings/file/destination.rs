@@ -4,19 +4,23 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::reach::{AgentFile, AlgorithmsFile, JumpFile, PathsFile, ProxyFile};
 use super::secret::SecretFile;
+use super::webhook::WebhookFile;
 use super::{BackoffFile, Fingerprint, Host, Remote};
 use crate::pipeline::problem::Problem;
-use crate::pipeline::read::{At, FromNode, Part, scalar};
+use crate::pipeline::read::{At, FromNode, Named, Part, scalar};
 use crate::pipeline::scalars::{Length, Whole};
 use crate::pipeline::tree::Node;
 use crate::settings::{Publish, Verify};
 
 crate::table! {
-    /// One place that artifacts go to: `sftp` or `local`.
+    /// One place that artifacts go to: `sftp`, `webhook` or `local`.
     pub struct DestinationFile {
         /// A server's SFTP drop.
         sftp: Option<Part<SftpFile>>,
+        /// A receiver of POST requests.
+        webhook: Option<Part<Box<WebhookFile>>>,
         /// A folder of this machine.
         local: Option<Part<LocalFile>>,
         /// When failed deliveries are tried again. Default: 1s doubling to 15m, for 24h.
@@ -35,11 +39,23 @@ crate::table! {
         /// The private key's text, OpenSSH or PEM.
         key: Option<SecretFile>,
         passphrase: Option<SecretFile>,
-        /// `SHA256:…` fingerprints, as `ssh-keyscan HOST | ssh-keygen -lf -` shows them.
+        /// An ssh-agent: `true` for the one that SSH_AUTH_SOCK names, or its socket.
+        agent: Option<AgentFile>,
+        /// The agent's key to use, `SHA256:…`. Default: its first ones.
+        #[schemars(with = "Option<String>")]
+        agent_key: Option<Part<Fingerprint>>,
+        /// Answers of an interactive sign-in, by a part of the question; the password answers one hidden question.
+        answers: Option<Named<SecretFile>>,
+        /// `SHA256:…` fingerprints, as `reportferry trust DESTINATION` shows them.
         #[schemars(with = "Option<Vec<String>>")]
         host_keys: Option<Vec<Part<Fingerprint>>>,
-        /// A known_hosts file.
-        known_hosts: Option<String>,
+        /// A known_hosts file, or several.
+        known_hosts: Option<PathsFile>,
+        proxy: Option<At<ProxyFile>>,
+        jump: Option<At<JumpFile>>,
+        algorithms: Option<AlgorithmsFile>,
+        /// A sign of life after this long without one. Default: none.
+        keepalive: Option<Length>,
         /// Deliveries stay below this directory. Default: where sign-in leads, and absolute paths are taken as they are.
         #[schemars(with = "Option<String>")]
         base: Option<Remote>,

@@ -4,8 +4,13 @@
 pub mod alerts;
 /// Places that artifacts go to.
 pub mod destination;
+/// How an SSH server is reached.
+pub mod reach;
 /// Where secrets are to be found.
 pub mod secret;
+
+/// Receivers of POST requests.
+pub mod webhook;
 
 use alerts::AlertsFile;
 use destination::DestinationFile;
@@ -191,6 +196,10 @@ parsed!(
     Address(crate::settings::address::Base), "an address", crate::settings::address::base_of
 );
 parsed!(Host(String), "a server's name", crate::settings::address::host);
+parsed!(
+    /// Host and port.
+    Endpoint((String, u16)), "a host and a port", crate::settings::address::endpoint
+);
 parsed!(Fingerprint(String), "a fingerprint", crate::settings::address::fingerprint);
 parsed!(Listen(std::net::SocketAddr), "an address to listen on", crate::settings::address::listen);
 parsed!(

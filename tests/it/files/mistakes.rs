@@ -199,6 +199,28 @@ fn mistakes_in_the_settings_are_told_where_they_stand() {
         ("      key: {file: /run/secrets/hris_key}\n", ""),
         ("      key: {file: /run/secrets/hris_key}\n", "      password: {env: P}\n      passphrase: {env: Q}\n"),
         ("      host_keys: [\"SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"]\n", ""),
+        ("      host: sftp.hris.example", "      host: sftp.hris.example\n      agent: yes\n      agent_key: abc"),
+        (
+            "      host: sftp.hris.example",
+            "      host: sftp.hris.example\n      proxy: {http: \"p:1\", socks5: \"p:2\"}",
+        ),
+        (
+            "      host: sftp.hris.example",
+            "      host: sftp.hris.example\n      proxy: {username: me, http: proxy.example}",
+        ),
+        (
+            "      host: sftp.hris.example",
+            "      host: sftp.hris.example\n      proxy: {username: \"m:e\", http: \"p:1\"}",
+        ),
+        ("      host: sftp.hris.example", "      host: sftp.hris.example\n      proxy: {}"),
+        (
+            "      host: sftp.hris.example",
+            "      host: sftp.hris.example\n      jump: {host: j, username: me, agent_key: x}",
+        ),
+        (
+            "      host: sftp.hris.example",
+            "      host: sftp.hris.example\n      algorithms: {kex: [curve25519-sha265], host_key: [ssh-dss]}",
+        ),
         ("SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "SHA256:AAAA"),
         ("SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "MD5:16:27:ac:a5:76:28:2d"),
         ("    local: {path: drop}", "    local: {path: drop, mkdri: true}"),

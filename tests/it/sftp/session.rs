@@ -95,7 +95,7 @@ fn known_hosts_are_read_as_openssh_reads_them() {
         fs::write(&file, text).unwrap();
         let mut sftp = settings(&sshd);
         sftp.host_keys = Vec::new();
-        sftp.known_hosts = Some(file.clone());
+        sftp.known_hosts = vec![file.clone()];
         sftp
     };
     let name = format!("[127.0.0.1]:{}", sshd.port);
@@ -118,7 +118,7 @@ fn known_hosts_are_read_as_openssh_reads_them() {
     assert!(made.status.success() && fs::read_to_string(&file).unwrap().starts_with("|1|"));
     check_connected(hashed);
     let mut absent = settings(&sshd);
-    absent.known_hosts = Some(folder.path().join("absent"));
+    absent.known_hosts = vec![folder.path().join("absent")];
     check_refused(absent, "Rejected", &["read known_hosts", "absent"]);
 }
 
@@ -133,8 +133,9 @@ fn every_kind_of_key_signs_in() {
         &["-t", "rsa", "-b", "2048"],
         &["-t", "rsa", "-b", "2048", "-m", "PEM"],
     ];
-    let pem_ecdsa: [&[&str]; 2] = [&["-t", "ecdsa", "-m", "PEM"], &["-t", "ecdsa", "-m", "PKCS8"]];
-    for (index, kind) in kinds.iter().chain(&pem_ecdsa).enumerate() {
+    let pem: [&[&str]; 3] =
+        [&["-t", "ecdsa", "-m", "PEM"], &["-t", "ecdsa", "-m", "PKCS8"], &["-t", "rsa", "-b", "2048", "-m", "PKCS8"]];
+    for (index, kind) in kinds.iter().chain(&pem).enumerate() {
         for passphrase in ["", "open sesame"] {
             let file = folder.path().join(format!("{index}{}", passphrase.len()));
             keygen(&[*kind, &["-N", passphrase]].concat(), &file);
@@ -153,6 +154,37 @@ fn every_kind_of_key_signs_in() {
             check_refused(with(literal("wrong")), "Rejected", &["cannot be opened with the passphrase"]);
             check_refused(with(None), "Rejected", &["encrypted and there is no passphrase"]);
         }
+    }
+}
+
+/// OpenSSH writes ed25519 keys in its own form alone; OpenSSL writes them as PKCS#8.
+#[test]
+fn an_ed25519_key_as_openssl_writes_it_signs_in() {
+    use base64::Engine;
+    let sshd = sshd("", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    for passphrase in [None, Some("open sesame")] {
+        let file = folder.path().join(format!("key{}", passphrase.is_some()));
+        let openssl = |arguments: &[&str]| {
+            let output = std::process::Command::new("openssl").args(arguments).output();
+            let output = output.expect("there is no openssl: run tests/tools");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            output.stdout
+        };
+        let path = file.to_str().unwrap();
+        let pass = format!("pass:{}", passphrase.unwrap_or_default());
+        let encrypted = if passphrase.is_some() { &["-aes256", "-pass", &pass][..] } else { &[] };
+        openssl(&[&["genpkey", "-algorithm", "ed25519", "-out", path][..], encrypted].concat());
+        let public = openssl(&["pkey", "-in", path, "-passin", &pass, "-pubout", "-outform", "DER"]);
+        let mut blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
+        blob.extend(&public[public.len() - 32..]);
+        let line = format!("ssh-ed25519 {}\n", base64::engine::general_purpose::STANDARD.encode(blob));
+        fs::write(format!("{path}.pub"), line).unwrap();
+        sshd.authorize(&file);
+        let mut sftp = settings(&sshd);
+        sftp.key = Some(SecretRef::File(file));
+        sftp.passphrase = passphrase.and_then(literal);
+        check_connected(sftp);
     }
 }
 
@@ -189,7 +221,7 @@ fn passwords_are_answered_however_they_are_asked_for() {
         };
         check_connected(with("correct horse"));
         let asked = match methods {
-            Methods::Interactive => "keyboard-interactive (refused)",
+            Methods::Interactive | Methods::Code => "keyboard-interactive (refused)",
             Methods::Password | Methods::KeyAndPassword => "password (refused)",
         };
         check_refused(with("wrong"), "Rejected", &[asked, "the server offers"]);

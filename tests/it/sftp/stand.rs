@@ -75,7 +75,8 @@ pub fn spool(name: &str, content: &[u8]) -> Spooled {
     let path = spool.path().join("artifact");
     fs::write(&path, content).unwrap();
     let sha256 = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-    let artifact = Artifact { path, name: name.to_owned(), bytes: content.len() as u64, sha256, rows: 1 };
+    let artifact =
+        Artifact { path, name: name.to_owned(), bytes: content.len() as u64, sha256, rows: 1, columns: Vec::new() };
     Spooled { artifact, _spool: spool }
 }
 
@@ -92,7 +93,7 @@ pub fn connect(plan: &DeliveryPlan) -> Session {
 }
 
 pub fn put<'a>(spooled: &'a Spooled, plan: &'a DeliveryPlan) -> Put<'a> {
-    Put { run: RUN, artifact: &spooled.artifact, plan }
+    Put::new(RUN, &spooled.artifact, plan)
 }
 
 /// One whole delivery.

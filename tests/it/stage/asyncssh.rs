@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use reportferry::settings::{Publish, SecretRef, Sftp, SftpTimeouts, Verify};
+use reportferry::settings::{SecretRef, Sftp, SftpTimeouts};
 use tempfile::TempDir;
 
 use super::sshd::{fingerprint, keygen};
@@ -18,6 +18,8 @@ use super::sshd::{fingerprint, keygen};
 pub enum Methods {
     Password,
     Interactive,
+    /// The password and a verification code, which is `246810`.
+    Code,
     /// First the key, then the password.
     KeyAndPassword,
 }
@@ -48,6 +50,7 @@ impl Asyncssh {
             .arg(match methods {
                 Methods::Password => "password",
                 Methods::Interactive => "interactive",
+                Methods::Code => "code",
                 Methods::KeyAndPassword => "key+password",
             })
             .arg(at("user.pub"))
@@ -70,25 +73,12 @@ impl Asyncssh {
     /// Settings that reach the server, with its key and without a password.
     pub fn settings(&self) -> Sftp {
         let patience = Duration::from_secs(20);
-        Sftp {
-            host: "127.0.0.1".to_owned(),
-            port: self.port,
-            username: "acme".to_owned(),
-            password: None,
-            key: Some(SecretRef::File(self.home.path().join("user"))),
-            passphrase: None,
-            host_keys: vec![self.fingerprint.clone()],
-            known_hosts: None,
-            base: String::new(),
-            staging: None,
-            publish: Publish::Rename,
-            verify: Verify::Size,
-            mkdir: false,
-            mode: None,
-            write_bytes: 32_000,
-            in_flight: 64,
-            timeouts: SftpTimeouts { connect: patience, idle: patience, rename: patience },
-        }
+        let mut sftp = Sftp::new("hris", "127.0.0.1", self.port, "acme");
+        sftp.key = Some(SecretRef::File(self.home.path().join("user")));
+        sftp.host_keys = vec![self.fingerprint.clone()];
+        sftp.in_flight = 64;
+        sftp.timeouts = SftpTimeouts { connect: patience, idle: patience, rename: patience };
+        sftp
     }
 }
 

@@ -2,7 +2,7 @@
 
 usage: asyncssh_server.py HOST_KEY ROOT METHODS USER_KEY
 
-METHODS is one of password, interactive, key+password. The account is `acme`, its password `correct horse`.
+METHODS is one of password, interactive, code (which asks two questions), key+password. The account is `acme`, its password `correct horse`.
 Prints the port on a line of its own, then serves until standard input ends.
 """
 
@@ -11,7 +11,7 @@ import sys
 
 import asyncssh
 
-USER, PASSWORD = "acme", "correct horse"
+USER, PASSWORD, CODE = "acme", "correct horse", "246810"
 
 
 class Server(asyncssh.SSHServer):
@@ -30,13 +30,14 @@ class Server(asyncssh.SSHServer):
         return (username, password) == (USER, PASSWORD)
 
     def kbdint_auth_supported(self):
-        return self.methods == "interactive"
+        return self.methods in ("interactive", "code")
 
     def get_kbdint_challenge(self, username, lang, submethods):
-        return "Sign-in", "Two questions", "", [("Password: ", False)]
+        questions = [("Password: ", False), ("Verification code: ", True)]
+        return "Sign-in", "Questions", "", questions if self.methods == "code" else questions[:1]
 
     def validate_kbdint_response(self, username, responses):
-        return (username, list(responses)) == (USER, [PASSWORD])
+        return (username, list(responses)) == (USER, [PASSWORD, CODE] if self.methods == "code" else [PASSWORD])
 
     def public_key_auth_supported(self):
         return self.methods == "key+password" and not self.has_key

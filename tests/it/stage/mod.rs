@@ -2,6 +2,9 @@
 
 #![allow(dead_code)] // each area uses its part
 
+pub mod agent;
 pub mod asyncssh;
+pub mod proxy;
+pub mod receiver;
 pub mod rig;
 pub mod sshd;

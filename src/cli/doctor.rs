@@ -1,0 +1,111 @@
+//! `doctor`: a destination step by step, and the delivery plan that follows.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use super::opened::{Opened, argument_hint};
+use super::{Common, exit, print_json};
+use crate::deliver::doctor::{Advice, Outcome, Probe, Report, Scope, Step, Visit, probe};
+use crate::run::document::utc;
+
+#[derive(clap::Args)]
+pub struct DoctorArgs {
+    /// The destination's name in the settings
+    destination: String,
+    /// The directory to try, as a pipeline's `path`; without it, the destination's base
+    #[arg(long, value_name = "DIRECTORY", default_value = "", hide_default_value = true)]
+    path: String,
+    /// Show what the last visit found, without another one
+    #[arg(long)]
+    last: bool,
+}
+
+pub async fn run(args: DoctorArgs, common: &Common) -> anyhow::Result<u8> {
+    let opened = Opened::new(common).await?;
+    let destination = opened.destination(&args.destination)?;
+    if crate::deliver::leads_out(&args.path) {
+        let hint = "write a directory below the destination's base";
+        return Err(argument_hint(format!("{:?} is not a directory to deliver to", args.path), hint));
+    }
+    let (at_ms, found) = if args.last {
+        let Some(kept) = opened.ledger.last_probe(&destination.name).await? else {
+            let hint = format!("`reportferry doctor {}` looks", destination.name);
+            return Err(argument_hint(format!("nobody has looked at {} yet", destination.name), hint));
+        };
+        if !common.json {
+            print!("{}", kept.probe.steps.iter().map(step).collect::<String>());
+        }
+        (kept.at_ms, kept.probe)
+    } else {
+        let visit = Visit { path: args.path, now: opened.clock.now() };
+        let quiet = common.json;
+        let report = Report::new(move |told| {
+            if !quiet {
+                print!("{}", step(told));
+                let _ = std::io::stdout().flush(); // a reader that has gone misses the rest
+            }
+        });
+        let found = tokio::task::spawn_blocking(move || probe(&destination, &visit, report)).await?;
+        (opened.ledger.note_probe(&found).await?, found)
+    };
+    opened.ledger.close().await;
+    if common.json {
+        let mut document = serde_json::to_value(&found)?;
+        document["at"] = utc(at_ms).into();
+        print_json(&document)?;
+    } else {
+        print!("{}", conclusion(&found, at_ms));
+    }
+    Ok(if found.ok { exit::DONE } else { exit::FAILED })
+}
+
+/// A step on a line, its details and its mend below.
+fn step(step: &Step) -> String {
+    let sign = match step.outcome {
+        Outcome::Done => "ok",
+        Outcome::Refused => "no",
+        Outcome::NotOffered => "--",
+        Outcome::Failed => "FAILED",
+    };
+    let took = step.took_us as f64 / 1000.0;
+    let line = format!("{sign:<6} {:<18} {took:>8.1} ms  {}", step.name, step.said);
+    let mut text = format!("{}\n", line.trim_end());
+    for detail in &step.details {
+        let _ = writeln!(text, "{:>9}{:<28} {}", "", detail.what, detail.is);
+    }
+    if let Some(hint) = &step.hint {
+        let _ = writeln!(text, "{:>9}{hint}", "");
+    }
+    text
+}
+
+fn conclusion(found: &Probe, at_ms: i64) -> String {
+    let how = if found.ok { "deliveries can go there" } else { "deliveries cannot go there as it stands" };
+    let mut text = format!("\n{} ({}, {}): {how}\n", found.destination, found.address, utc(at_ms));
+    for sentence in &found.plan {
+        let _ = writeln!(text, "  {sentence}");
+    }
+    for path in &found.left_behind {
+        let _ = writeln!(text, "  {path} could not be removed: remove it there.");
+    }
+    for (scope, head) in [
+        (Scope::Destination, "to write for the destination"),
+        (Scope::Delivery, "to write in pipelines that deliver there"),
+    ] {
+        let lines: Vec<String> =
+            found.advice.iter().filter(|advice| advice.scope == scope).map(|advice| advised(found, advice)).collect();
+        if !lines.is_empty() {
+            let _ = writeln!(text, "{head}:\n{}", lines.join("\n"));
+        }
+    }
+    text
+}
+
+fn advised(found: &Probe, advice: &Advice) -> String {
+    let word = if advice.must { "needed" } else { "possible" };
+    let below = match advice.scope {
+        Scope::Destination => format!("{}.{}.", found.destination, found.kind),
+        Scope::Delivery => String::new(),
+    };
+    format!("  {below}{}: {}    # {word}: {}", advice.key, advice.value, advice.why)
+}

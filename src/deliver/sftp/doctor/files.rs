@@ -1,0 +1,375 @@
+//! What a probe file meets on its way: open, write, fsync, stat, close, read, set, rename, rename over, remove.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::prober::{Prober, Room, Tried};
+use crate::deliver::doctor::{Outcome, is_stale, probe_name};
+use crate::deliver::names::{remote_parent, remote_path};
+use crate::deliver::sftp::answer::Status;
+use crate::deliver::sftp::client::{Failure, Handle, Wire};
+use crate::deliver::sftp::packet::open;
+use crate::deliver::sftp::trouble::{Trouble, is_absent};
+
+/// The largest write request that the settings allow.
+pub const LARGE_BYTES: usize = 255_000;
+const ENTRIES_MAX: usize = 10_000;
+
+impl<W: Wire> Prober<'_, W> {
+    /// Every step, as far as they go.
+    pub fn all(&mut self, room: &Room) {
+        let _ = self.steps(room);
+    }
+
+    fn steps(&mut self, room: &Room) -> Tried<()> {
+        self.directory(room)?;
+        let first = remote_path(&room.staging, &probe_name());
+        let second = remote_path(&room.directory, &probe_name());
+        self.write(&first)?;
+        if self.found.taken_on_close {
+            return self.space(room);
+        }
+        self.read_back(&first)?;
+        self.set(&first, room.now)?;
+        let lies_at = self.rename(&first, &second)?;
+        if let Some(lies_at) = &lies_at {
+            self.exclusive(lies_at)?;
+            if self.found.renames == Some(true) {
+                self.rename_over(&first, &second)?;
+            }
+            self.remove(lies_at)?;
+        }
+        self.directories(room)?;
+        self.space(room)?;
+        self.large(&remote_path(&room.staging, &probe_name()))
+    }
+
+    /// Is it there? Where `mkdir` is set, what is missing is made, and removed in the end.
+    fn directory(&mut self, room: &Room) -> Tried<()> {
+        let wanted = [room.directory.clone(), room.staging.clone()];
+        for directory in wanted.iter().take(if room.staging == room.directory { 1 } else { 2 }) {
+            if self.sftp.mkdir {
+                self.make_missing(directory)?;
+            }
+            let asked = if directory.is_empty() { "." } else { directory.as_str() };
+            let began = Instant::now();
+            match self.client.realpath(asked).and_then(|path| self.client.stat(asked).map(|found| (path, found))) {
+                Ok((path, found)) => {
+                    let mode = found.permissions.map(|mode| format!(", permissions {:04o}", mode & 0o7777));
+                    self.tell(
+                        "directory",
+                        Outcome::Done,
+                        began.elapsed(),
+                        format!("{path}{}", mode.unwrap_or_default()),
+                    );
+                }
+                Err(Failure::Refused(status)) if !is_absent(&Failure::Refused(status.clone())) => {
+                    let said = format!("{asked}: {status}");
+                    self.tell("directory", Outcome::Refused, began.elapsed(), said);
+                }
+                Err(failure) => return self.over("directory", began, Trouble::new("open", asked, failure)),
+            }
+        }
+        let asked = if room.staging.is_empty() { ".".to_owned() } else { room.staging.clone() };
+        let listed = self.attempt(
+            "list",
+            |client| client.list(&asked, ENTRIES_MAX),
+            |entries| {
+                format!("{} names", entries.iter().filter(|entry| entry.name != b"." && entry.name != b"..").count())
+            },
+        )?;
+        self.found.lists = Some(listed.is_some());
+        self.sweep(room, listed.unwrap_or_default());
+        Ok(())
+    }
+
+    fn make_missing(&mut self, directory: &str) -> Tried<()> {
+        let ends = directory.char_indices().filter(|&(at, c)| c == '/' && at > 0).map(|(at, _)| at);
+        for end in ends.chain([directory.len()]) {
+            let path = directory[..end].to_owned();
+            let began = Instant::now();
+            if path.is_empty() || self.client.stat(&path).is_ok() {
+                continue;
+            }
+            match self.client.mkdir(&path) {
+                Ok(()) => {
+                    self.tell("make the directory", Outcome::Done, began.elapsed(), path.clone());
+                    self.made.directories.push(path);
+                }
+                Err(failure @ Failure::Lost(_)) => {
+                    return self.over("make the directory", began, Trouble::new("make", &path, failure));
+                }
+                Err(Failure::Refused(_)) => {} // its absence is told next
+            }
+        }
+        Ok(())
+    }
+
+    /// Probe files that earlier visits could not remove.
+    fn sweep(&mut self, room: &Room, entries: Vec<crate::deliver::sftp::answer::Entry>) {
+        let stale = entries.into_iter().filter_map(|entry| {
+            let name = String::from_utf8(entry.name).ok()?;
+            is_stale(&name, entry.attributes.modified_s.map(i64::from), room.now).then_some(name)
+        });
+        let began = Instant::now();
+        let mut swept = 0;
+        for name in stale {
+            let path = remote_path(&room.staging, &name);
+            let removed = self.client.remove(&path).or_else(|_| self.client.remove_directory(&path));
+            swept += usize::from(removed.is_ok());
+        }
+        if swept > 0 {
+            self.tell("sweep", Outcome::Done, began.elapsed(), format!("removed {swept} left by an earlier visit"));
+        }
+    }
+
+    fn open(&mut self, path: &str) -> Tried<Handle> {
+        let handle = self.must(
+            "open",
+            path,
+            |client| client.open(path, open::WRITE | open::CREATE | open::TRUNCATE),
+            |_| path.to_owned(),
+        )?;
+        self.made.files.insert(path.to_owned());
+        Ok(handle)
+    }
+
+    fn write(&mut self, path: &str) -> Tried<()> {
+        let handle = self.open(path)?;
+        let bytes = content(self.sftp.write_bytes as usize);
+        let count = bytes.len();
+        self.must("write", path, |client| client.write_once(&handle, 0, &bytes), |()| format!("{count} bytes"))?;
+        if self.client.extensions.fsync {
+            let synced =
+                self.attempt("fsync", |client| client.fsync(&handle), |()| "on the server's disk".to_owned())?;
+            self.found.syncs = Some(synced.is_some());
+        } else {
+            self.tell(
+                "fsync",
+                Outcome::NotOffered,
+                Duration::ZERO,
+                "no fsync@openssh.com: the server syncs when it likes",
+            );
+        }
+        let sized = |size: Option<u64>| size.map_or("the size is not told".to_owned(), |size| format!("{size} bytes"));
+        let measured = self.attempt("fstat", |client| client.fstat(&handle), |found| sized(found.size))?;
+        self.found.measures = Some(measured.is_some_and(|found| found.size == Some(count as u64)));
+        self.must("close", path, |client| client.close(&handle), |()| String::new())?;
+        self.found.written = true;
+        let began = Instant::now();
+        match self.client.lstat(path) {
+            Ok(found) => {
+                self.found.sees = Some(true);
+                self.tell("lstat", Outcome::Done, began.elapsed(), sized(found.size));
+            }
+            Err(Failure::Refused(status)) if is_absent(&Failure::Refused(status.clone())) => {
+                self.missing(path, began, &status)?;
+            }
+            Err(Failure::Refused(status)) => {
+                self.found.sees = Some(false);
+                self.tell("lstat", Outcome::Refused, began.elapsed(), status.to_string());
+            }
+            Err(lost) => return self.over("lstat", began, Trouble::new("stat", path, lost)),
+        }
+        Ok(())
+    }
+
+    /// It is not there after a good close: taken away, or hidden. A second look at it by opening tells which.
+    fn missing(&mut self, path: &str, began: Instant, status: &Status) -> Tried<()> {
+        self.found.sees = Some(false);
+        match self.client.open(path, open::WRITE) {
+            Ok(handle) => {
+                let _ = self.client.close(&handle);
+                self.tell("lstat", Outcome::Refused, began.elapsed(), format!("hidden: {status}"));
+            }
+            Err(Failure::Refused(_)) => {
+                self.found.taken_on_close = true;
+                self.tell("lstat", Outcome::Refused, began.elapsed(), "the file is taken away when it is closed");
+            }
+            Err(lost) => return self.over("lstat", began, Trouble::new("open", path, lost)),
+        }
+        Ok(())
+    }
+
+    fn read_back(&mut self, path: &str) -> Tried<()> {
+        let expected = content(self.sftp.write_bytes as usize);
+        let read = self.attempt(
+            "read back",
+            |client| {
+                let handle = client.open(path, open::READ)?;
+                let read = client.read_once(&handle, 4096);
+                client.close(&handle)?;
+                read
+            },
+            |read| match expected.starts_with(read) && !read.is_empty() {
+                true => "the same bytes".to_owned(),
+                false => "other bytes than were written".to_owned(),
+            },
+        )?;
+        self.found.reads = Some(read.is_some_and(|read| expected.starts_with(&read) && !read.is_empty()));
+        Ok(())
+    }
+
+    fn set(&mut self, path: &str, now: Timestamp) -> Tried<()> {
+        let mode = self.sftp.mode.unwrap_or(0o640);
+        let set = self.attempt(
+            "set permissions",
+            |client| client.set_attributes(path, Some(mode), None),
+            |()| format!("{mode:04o}"),
+        )?;
+        self.found.sets_mode = Some(set.is_some());
+        let time_s = u32::try_from(now.as_second()).ok();
+        let set = self.attempt("set times", |client| client.set_attributes(path, None, time_s), |()| String::new())?;
+        self.found.sets_times = Some(set.is_some());
+        Ok(())
+    }
+
+    /// To a free name, as a delivery publishes. Returns where the file lies now.
+    fn rename(&mut self, first: &str, second: &str) -> Tried<Option<String>> {
+        self.made.files.insert(second.to_owned());
+        let patience = self.sftp.timeouts.rename;
+        let renamed = self.attempt(
+            "rename",
+            |client| client.with_patience(patience, |client| client.rename(first, second)),
+            |()| format!("to {second}"),
+        )?;
+        self.found.renames = Some(renamed.is_some());
+        if renamed.is_none() {
+            return Ok(Some(first.to_owned()));
+        }
+        if self.found.sees == Some(true) && self.client.lstat(second).is_err_and(|failure| is_absent(&failure)) {
+            self.found.taken_on_rename = true;
+            self.tell("lstat", Outcome::Refused, Duration::ZERO, "the file is taken away when it has its final name");
+            return Ok(None);
+        }
+        Ok(Some(second.to_owned()))
+    }
+
+    /// A new file is asked for where one is: the right answer is no.
+    fn exclusive(&mut self, path: &str) -> Tried<()> {
+        let began = Instant::now();
+        match self.client.open(path, open::WRITE | open::CREATE | open::EXCLUSIVE) {
+            Ok(handle) => {
+                let _ = self.client.close(&handle);
+                self.found.is_exclusive = Some(false);
+                let said = "an existing file is opened where a new one is asked for";
+                self.tell("open a taken name", Outcome::Refused, began.elapsed(), said);
+            }
+            Err(Failure::Refused(status)) => {
+                self.found.is_exclusive = Some(true);
+                let said = format!("refused, as it should be: {status}");
+                self.tell("open a taken name", Outcome::Done, began.elapsed(), said);
+            }
+            Err(lost) => return self.over("open a taken name", began, Trouble::new("open", path, lost)),
+        }
+        Ok(())
+    }
+
+    /// Onto an existing file, plainly and as POSIX does.
+    fn rename_over(&mut self, first: &str, second: &str) -> Tried<()> {
+        if !self.again(first)? {
+            return Ok(());
+        }
+        let patience = self.sftp.timeouts.rename;
+        let over = self.attempt(
+            "rename over",
+            |client| client.with_patience(patience, |client| client.rename(first, second)),
+            |()| "a plain rename replaces an existing file".to_owned(),
+        )?;
+        self.found.renames_over = Some(over.is_some());
+        if !self.client.extensions.posix_rename {
+            let said = "no posix-rename@openssh.com: an existing file cannot be replaced without a gap";
+            self.tell("posix-rename", Outcome::NotOffered, Duration::ZERO, said);
+            return Ok(());
+        }
+        if over.is_some() && !self.again(first)? {
+            return Ok(());
+        }
+        let replaced = self.attempt(
+            "posix-rename",
+            |client| client.with_patience(patience, |client| client.posix_rename(first, second)),
+            |()| "replaces an existing file at once".to_owned(),
+        )?;
+        self.found.posix_renames = Some(replaced.is_some());
+        Ok(())
+    }
+
+    /// Writes the probe file once more, untold; `false` where the server would not have it again.
+    fn again(&mut self, path: &str) -> Tried<bool> {
+        let began = Instant::now();
+        let made = self.client.open(path, open::WRITE | open::CREATE | open::TRUNCATE).and_then(|handle| {
+            self.client.write_once(&handle, 0, b"again")?;
+            self.client.close(&handle)
+        });
+        match made {
+            Ok(()) => Ok(true),
+            Err(Failure::Refused(_)) => Ok(false),
+            Err(lost) => self.over("write again", began, Trouble::new("write", path, lost)),
+        }
+    }
+
+    fn remove(&mut self, path: &str) -> Tried<()> {
+        let removed = self.attempt("remove", |client| client.remove(path), |()| String::new())?;
+        self.found.removes = Some(removed.is_some());
+        Ok(())
+    }
+
+    fn directories(&mut self, room: &Room) -> Tried<()> {
+        let path = remote_path(&room.directory, &probe_name());
+        debug_assert_eq!(remote_parent(&path), room.directory);
+        let made = self.attempt("mkdir", |client| client.mkdir(&path), |()| String::new())?;
+        self.found.makes_directories = Some(made.is_some());
+        if made.is_some() {
+            self.made.directories.push(path.clone());
+            self.attempt("rmdir", |client| client.remove_directory(&path), |()| String::new())?;
+        }
+        Ok(())
+    }
+
+    fn space(&mut self, room: &Room) -> Tried<()> {
+        if !self.client.extensions.statvfs {
+            self.tell("free space", Outcome::NotOffered, Duration::ZERO, "no statvfs@openssh.com");
+            return Ok(());
+        }
+        let asked = if room.directory.is_empty() { "." } else { room.directory.as_str() };
+        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+        let space = self.attempt(
+            "free space",
+            |client| client.space(asked),
+            |space| format!("{:.1} of {:.1} GiB", gib(space.free_bytes), gib(space.total_bytes)),
+        )?;
+        self.found.free_bytes = space.map(|space| space.free_bytes);
+        Ok(())
+    }
+
+    /// Last, because some servers end the connection over it.
+    fn large(&mut self, path: &str) -> Tried<()> {
+        let began = Instant::now();
+        let written = self.client.open(path, open::WRITE | open::CREATE | open::TRUNCATE).and_then(|handle| {
+            self.made.files.insert(path.to_owned());
+            let written = self.client.write_once(&handle, 0, &content(LARGE_BYTES));
+            let measured = self.client.fstat(&handle);
+            self.client.close(&handle)?;
+            written?;
+            Ok(measured.ok().and_then(|found| found.size).is_none_or(|size| size == LARGE_BYTES as u64))
+        });
+        let (taken, said) = match &written {
+            Ok(true) => (true, format!("{LARGE_BYTES} bytes in one request")),
+            Ok(false) => (false, format!("of {LARGE_BYTES} bytes in one request, not all arrived")),
+            Err(failure) => (false, format!("{LARGE_BYTES} bytes in one request: {failure}")),
+        };
+        self.found.takes_large = Some(taken);
+        self.tell("write much", if taken { Outcome::Done } else { Outcome::Refused }, began.elapsed(), said);
+        let removed = self.client.remove(path); // what stays is removed in the end, or told
+        if self.found.removes.is_none() {
+            self.found.removes = Some(removed.is_ok());
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that a server cannot confuse with others of the same number.
+fn content(count: usize) -> Vec<u8> {
+    b"reportferry was here; this file may be removed.\n".iter().copied().cycle().take(count).collect()
+}

@@ -1,0 +1,162 @@
+//! What speaks to one receiver: made once for a destination, so that connections are used again.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, LazyLock, Mutex, Weak};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Client, Identity, Proxy, Url};
+
+use super::guard;
+use super::sign::Key;
+use crate::deliver::Verdict;
+use crate::secret::Secret;
+use crate::settings::{Destination, SecretRef, Webhook, WebhookAuth};
+
+/// One receiver, ready. Holds secrets, and so has no `Debug`.
+pub struct Receiver {
+    pub client: Client,
+    pub url: Url,
+    /// `host:port`.
+    pub address: String,
+    pub headers: HeaderMap,
+    pub keys: Vec<Key>,
+    /// What must not be shown if the receiver repeats it.
+    pub secrets: Vec<String>,
+    rate: Option<DefaultDirectRateLimiter>,
+}
+
+type Known = HashMap<String, (Weak<Destination>, Arc<Receiver>)>;
+
+/// The receivers in use, by destination. Settings that are read anew make new ones.
+static RECEIVERS: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+
+impl Receiver {
+    /// The receiver of a destination: the one in use, unless the settings were read anew since.
+    ///
+    /// # Errors
+    /// `Rejected`: a secret or certificate cannot be read, or is none.
+    pub fn of(destination: &Arc<Destination>, webhook: &Webhook) -> Result<Arc<Self>, Verdict> {
+        let mut known = RECEIVERS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some((of, receiver)) = known.get(&destination.name)
+            && of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, destination))
+        {
+            return Ok(receiver.clone());
+        }
+        let receiver = Arc::new(Self::new(webhook)?);
+        known.insert(destination.name.clone(), (Arc::downgrade(destination), receiver.clone()));
+        Ok(receiver)
+    }
+
+    /// A receiver of its own, for whoever only looks.
+    ///
+    /// # Errors
+    /// As [`Receiver::of`].
+    pub fn new(webhook: &Webhook) -> Result<Self, Verdict> {
+        let url = Url::parse(&webhook.url).map_err(|error| rejected(format!("the address: {error}")))?;
+        let mut secrets = Vec::new();
+        let mut read = |secret: &SecretRef| {
+            let secret = secret.read().map_err(|error| rejected(error.to_string()))?;
+            secrets.push(secret.expose().to_owned());
+            Ok::<Secret, Verdict>(secret)
+        };
+        let mut keys = Vec::new();
+        for secret in &webhook.secrets {
+            keys.push(Key::parse(&read(secret)?).map_err(|error| rejected(error.to_string()))?);
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in &webhook.headers {
+            let name: HeaderName = name.parse().map_err(|_| rejected(format!("{name:?} is no header's name")))?;
+            headers.insert(name, confidential(&read(value)?)?);
+        }
+        match &webhook.auth {
+            Some(WebhookAuth::Bearer(token)) => {
+                let value = Secret::new(format!("Bearer {}", read(token)?.expose()));
+                headers.insert(AUTHORIZATION, confidential(&value)?);
+            }
+            Some(WebhookAuth::Basic { username, password }) => {
+                let pair = format!("{username}:{}", read(password)?.expose());
+                let value = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair);
+                headers.insert(AUTHORIZATION, confidential(&Secret::new(format!("Basic {value}")))?);
+            }
+            None => {}
+        }
+        let client_key = webhook.client.as_ref().map(|(cert, key)| Ok((cert, read(key)?))).transpose()?;
+        let proxy_password =
+            webhook.proxy.as_ref().and_then(|proxy| proxy.password.as_ref()).map(&mut read).transpose()?;
+        let client = client(webhook, client_key, proxy_password)?;
+        let host = url.host_str().unwrap_or_default();
+        let address = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
+        let rate = webhook.per_minute.and_then(NonZeroU32::new).map(|most| {
+            // A bucket that refills while it is emptied lets twice as many through in the first minute.
+            let burst = NonZeroU32::new(most.get().div_ceil(10)).unwrap_or(NonZeroU32::MIN);
+            let refill = NonZeroU32::new(most.get() - burst.get()).unwrap_or(NonZeroU32::MIN);
+            RateLimiter::direct(Quota::per_minute(refill).allow_burst(burst))
+        });
+        Ok(Self { client, url, address, headers, keys, secrets, rate })
+    }
+
+    /// Waits until one more request may be sent.
+    pub async fn turn(&self) {
+        if let Some(rate) = &self.rate {
+            rate.until_ready().await;
+        }
+    }
+}
+
+fn client(
+    webhook: &Webhook,
+    client_key: Option<(&std::path::PathBuf, Secret)>,
+    proxy_password: Option<Secret>,
+) -> Result<Client, Verdict> {
+    // Taken already where another room installed it: it is the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .user_agent(concat!("reportferry/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .http1_only()
+        .tls_info(true)
+        .connect_timeout(webhook.connect)
+        .timeout(webhook.total)
+        .pool_max_idle_per_host(webhook.in_flight);
+    let cannot_read = |path: &std::path::Path, error: std::io::Error| rejected(format!("{}: {error}", path.display()));
+    if let Some(path) = &webhook.ca {
+        let pem = std::fs::read(path).map_err(|error| cannot_read(path, error))?;
+        let certificates = Certificate::from_pem_bundle(&pem)
+            .map_err(|error| rejected(format!("{} holds no certificate: {error}", path.display())))?;
+        builder = builder.tls_certs_only(certificates);
+    }
+    if let Some((cert, key)) = client_key {
+        let mut pem = std::fs::read(cert).map_err(|error| cannot_read(cert, error))?;
+        pem.push(b'\n');
+        pem.extend_from_slice(key.expose().as_bytes());
+        let identity = Identity::from_pem(&pem)
+            .map_err(|_| rejected(format!("{} and its key do not make a client's identity", cert.display())))?;
+        builder = builder.identity(identity);
+    }
+    builder = match &webhook.proxy {
+        // The proxy looks the name up: what it may reach is its own to guard.
+        Some(proxy) => {
+            let mut through = Proxy::all(&proxy.url).map_err(|error| rejected(format!("the proxy: {error}")))?;
+            if let (Some(username), Some(password)) = (&proxy.username, &proxy_password) {
+                through = through.basic_auth(username, password.expose());
+            }
+            builder.proxy(through)
+        }
+        None => builder.dns_resolver(guard::resolver(webhook.allow)),
+    };
+    builder.build().map_err(|error| rejected(format!("cannot prepare to send: {error}")))
+}
+
+fn confidential(value: &Secret) -> Result<HeaderValue, Verdict> {
+    let mut value: HeaderValue =
+        value.expose().parse().map_err(|_| rejected("a secret holds what no header may hold".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn rejected(reason: String) -> Verdict {
+    Verdict::Rejected { reason, hint: None }
+}

@@ -1,0 +1,135 @@
+//! Webhook destinations as written → as used.
+
+use reqwest::Url;
+
+use super::{Check, length, secs};
+use crate::pipeline::read::At;
+use crate::pipeline::tree::{Key, Origin};
+use crate::settings::file::webhook::{AddressWord, BodyWord, WebProxyFile, WebhookFile};
+use crate::settings::{AllowAddresses, Compress, WebProxy, Webhook, WebhookAuth, WebhookBody};
+
+impl Check<'_> {
+    pub(super) fn webhook(&mut self, key: &Key, written: WebhookFile) -> Option<Webhook> {
+        let words = written.allow.unwrap_or_default();
+        let allow = AllowAddresses {
+            private: words.contains(&AddressWord::Private),
+            loopback: words.contains(&AddressWord::Loopback),
+            link_local: words.contains(&AddressWord::LinkLocal),
+        };
+        let url = self.web_address(&written.url, written.insecure.unwrap_or(false));
+        let secrets: Vec<_> = written
+            .secret
+            .map(|secrets| secrets.0)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|one| self.secret(one))
+            .collect();
+        if secrets.is_empty() {
+            let problem = key.origin.warning("what is sent is not signed: the receiver cannot tell it from anybody's");
+            self.problems.push(problem.hint("write `secret: {env: NAME}`, with `whsec_` and base64 as its value"));
+        }
+        let word = written.body.as_ref().map_or(BodyWord::Rows, |body| body.value);
+        if let (Some(batch), false) = (&written.batch, word == BodyWord::Rows) {
+            let _ = batch;
+            self.problems.push(key.origin.error("`batch` means nothing without `body: rows`").hint("remove it"));
+        }
+        let auth = match (written.bearer, written.basic) {
+            (Some(_), Some(basic)) => {
+                self.problems
+                    .push(basic.origin.error("`bearer` and `basic` cannot stand together").hint("keep one of them"));
+                None
+            }
+            (Some(token), None) => Some(WebhookAuth::Bearer(self.secret(token))),
+            (None, Some(At { value, .. })) => {
+                Some(WebhookAuth::Basic { username: value.username, password: self.secret(value.password) })
+            }
+            (None, None) => None,
+        };
+        let mut headers = Vec::new();
+        for (name, value) in written.headers.map(|named| named.0).unwrap_or_default() {
+            self.header_name(&name.text, &name.origin);
+            headers.push((name.text, self.secret(value)));
+        }
+        let rows = written.batch.as_ref().and_then(|batch| batch.rows).map_or(1_000, |rows| rows.0);
+        let bytes = written.batch.as_ref().and_then(|batch| batch.bytes).map_or(1 << 20, |bytes| bytes.0);
+        let small = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (connect, total) = written.timeouts.map_or((None, None), |timeouts| (timeouts.connect, timeouts.total));
+        Some(Webhook {
+            url: url?,
+            secrets,
+            body: match word {
+                BodyWord::Rows => WebhookBody::Rows { rows: small(rows), bytes: small(bytes) },
+                BodyWord::File => WebhookBody::File,
+                BodyWord::Notice => WebhookBody::Notice,
+            },
+            auth,
+            headers,
+            ca: written.ca.map(|path| self.folder.join(path)),
+            client: written.client.map(|client| (self.folder.join(client.cert), self.secret(client.key))),
+            proxy: written.proxy.and_then(|proxy| self.web_proxy(proxy)),
+            compress: written.compress.unwrap_or(Compress::None),
+            per_minute: written.per_minute.and_then(|number| u32::try_from(number.0).ok()),
+            in_flight: written.in_flight.map_or(4, |number| small(number.0)),
+            connect: length(connect, secs(10)),
+            total: length(total, secs(60)),
+            allow,
+        })
+    }
+
+    fn web_address(&mut self, written: &At<String>, insecure: bool) -> Option<String> {
+        let mut wrong = |what: &str, hint: &str| {
+            self.problems.push(written.origin.error(what).hint(hint));
+            None
+        };
+        let usual = "write it like `https://bi.example/hooks/learning`";
+        // The text is not shown: it may hold a password before an `@`.
+        let Ok(url) = Url::parse(&written.value) else { return wrong("this is not a web address", usual) };
+        if !url.username().is_empty() || url.password().is_some() {
+            return wrong("an address holds no user or password", "write `basic: {username: …, password: {env: …}}`");
+        }
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        match url.scheme() {
+            "https" => {}
+            "http" if loopback || insecure => {}
+            "http" => {
+                return wrong(
+                    "plain http would send the rows in the clear",
+                    "write `https://`; if it must be, add `insecure: true`",
+                );
+            }
+            _ => return wrong("an address begins with `https://`", usual),
+        }
+        if url.fragment().is_some() {
+            return wrong("what follows `#` is never sent", "remove it");
+        }
+        Some(url.to_string())
+    }
+
+    fn web_proxy(&mut self, written: WebProxyFile) -> Option<WebProxy> {
+        let url = Url::parse(&written.url.value).ok().filter(|url| url.scheme() == "http" && url.has_host());
+        if !url.is_some_and(|url| url.username().is_empty() && url.password().is_none()) {
+            let problem = written.url.origin.error("this is not a proxy's address");
+            self.problems
+                .push(problem.hint("write `http://`, host and port; `username` and `password` stand beside it"));
+            return None;
+        }
+        let password = written.password.map(|secret| self.secret(secret));
+        Some(WebProxy { url: written.url.value, username: written.username, password })
+    }
+
+    /// Headers that the delivery itself needs are not a person's to set.
+    fn header_name(&mut self, name: &str, origin: &Origin) {
+        const OURS: [&str; 6] =
+            ["host", "content-length", "content-type", "content-encoding", "transfer-encoding", "authorization"];
+        let lower = name.to_ascii_lowercase();
+        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        if name.is_empty() || !name.chars().all(token) {
+            self.problems.push(origin.error(format!("{name:?} cannot be a header's name")));
+        } else if OURS.contains(&lower.as_str()) || lower.starts_with("webhook-") {
+            let problem = origin.error(format!("`{name}` is set by the delivery itself"));
+            self.problems
+                .push(problem.hint("`bearer` and `basic` set `Authorization`; the others follow from the body"));
+        }
+    }
+}

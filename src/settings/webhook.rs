@@ -1,0 +1,69 @@
+//! Webhook destinations, as the settings have them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::SecretRef;
+
+pub struct Webhook {
+    /// Scheme, host, path and query. What is secret of it belongs into `auth` or `headers`.
+    pub url: String,
+    /// `whsec_…` and `whsk_…`: each signs every request (Standard Webhooks); several during a rotation.
+    pub secrets: Vec<SecretRef>,
+    pub body: WebhookBody,
+    pub auth: Option<WebhookAuth>,
+    pub headers: Vec<(String, SecretRef)>,
+    /// Certificates (PEM) that are trusted in the place of the system's.
+    pub ca: Option<PathBuf>,
+    /// The client's certificate (PEM) and its key.
+    pub client: Option<(PathBuf, SecretRef)>,
+    pub proxy: Option<WebProxy>,
+    pub compress: Compress,
+    /// Requests in any minute, over all runs of the process.
+    pub per_minute: Option<u32>,
+    /// Requests of one delivery under way.
+    pub in_flight: usize,
+    pub connect: Duration,
+    /// From the first byte sent to the last byte of the answer.
+    pub total: Duration,
+    pub allow: AllowAddresses,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookBody {
+    /// The rows as JSON, in batches of at most so many rows and about so many bytes.
+    Rows { rows: usize, bytes: usize },
+    /// The artifact itself.
+    File,
+    /// That there is an artifact, and where it lies.
+    Notice,
+}
+
+pub enum WebhookAuth {
+    Bearer(SecretRef),
+    Basic { username: String, password: SecretRef },
+}
+
+/// A proxy that is asked to connect (RFC 9110, 9.3.6). It looks up the receiver's name.
+pub struct WebProxy {
+    /// `http://proxy.acme.example:3128`.
+    pub url: String,
+    pub username: Option<String>,
+    pub password: Option<SecretRef>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compress {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// Addresses that are refused unless they are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AllowAddresses {
+    pub private: bool,
+    pub loopback: bool,
+    pub link_local: bool,
+}

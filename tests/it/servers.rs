@@ -1,0 +1,67 @@
+//! A new server: `trust`, `doctor`, signing in, and the ways there.
+
+mod doctor;
+mod sign_in;
+mod trust;
+mod ways;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::stage::sshd::Sshd;
+
+/// A folder with settings of one destination, `hris`, and the binary that reads them.
+pub struct Desk {
+    pub folder: tempfile::TempDir,
+}
+
+impl Desk {
+    /// `sftp` is what stands below `hris: sftp:`, in one line.
+    pub fn new(sftp: &str) -> Self {
+        Self::with(&format!("destinations:\n  hris:\n    sftp: {{{sftp}}}\n"))
+    }
+
+    pub fn with(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("reportferry.yaml"), settings).unwrap();
+        Desk { folder }
+    }
+
+    /// Reaches a server by its account's key; nothing is pinned.
+    pub fn at(sshd: &Sshd, more: &str) -> Self {
+        Self::new(&format!("{}{more}", reached(sshd)))
+    }
+
+    pub fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reportferry"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REPORTFERRY_")) {
+            command.env_remove(name);
+        }
+        command.arg("--config").arg(self.folder.path().join("reportferry.yaml")).args(arguments);
+        command
+    }
+
+    pub fn reportferry(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+}
+
+pub fn reached(sshd: &Sshd) -> String {
+    format!(
+        "host: 127.0.0.1, port: {}, username: {}, key: {{file: {:?}}}, base: {:?}",
+        sshd.port,
+        sshd.username,
+        sshd.user_key(),
+        sshd.root(),
+    )
+}
+
+/// What a tool of OpenSSH's prints.
+fn ssh_keygen(arguments: &[&str], file: &Path) -> String {
+    let output = Command::new("ssh-keygen").args(arguments).arg("-f").arg(file).output();
+    String::from_utf8(output.expect("there is no ssh-keygen: run tests/tools").stdout).unwrap()
+}

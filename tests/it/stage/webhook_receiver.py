@@ -1,0 +1,118 @@
+"""A receiver of webhooks: verifies each signature by the published Standard Webhooks library, keeps what came, and
+answers as it is told. One JSON line for each request goes to standard output.
+
+    webhook_receiver.py SECRET ANSWERS [CERT KEY [CLIENT_CA]]
+
+ANSWERS is a file with a JSON list; each request takes one away: a status, [status, {header: value}], or "drop" (the
+request is read and the connection closed), else 200.
+"""
+
+import gzip, hashlib, http.server, json, ssl, sys, threading
+
+import zstandard
+from standardwebhooks.webhooks import Webhook
+
+secret, answers = sys.argv[1:3]
+lock = threading.Lock()
+
+
+def next_answer():
+    with lock:
+        try:
+            with open(answers) as file:
+                left = json.load(file)
+        except (FileNotFoundError, ValueError):
+            return 200
+        if not left:
+            return 200
+        with open(answers, "w") as file:
+            json.dump(left[1:], file)
+        return left[0]
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def body(self):
+        if "chunked" not in self.headers.get("transfer-encoding", ""):
+            return self.rfile.read(int(self.headers.get("content-length", 0)))
+        parts = []
+        while True:
+            size = int(self.rfile.readline().split(b";")[0], 16)
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+            if size == 0:
+                return b"".join(parts)
+
+    def do_POST(self):
+        body = self.body()
+        verified = None
+        if secret != "-":
+            try:
+                # The library wants JSON for what it returns; a file is none, so its own comparison is asked for alone.
+                hook, headers = Webhook(secret), {name.lower(): value for name, value in self.headers.items()}
+                if headers.get("content-type") == "application/json" and "content-encoding" not in headers:
+                    hook.verify(body, headers)
+                else:
+                    from datetime import datetime, timezone
+                    stamp = datetime.fromtimestamp(int(headers["webhook-timestamp"]), tz=timezone.utc)
+                    text = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+                    import base64, hmac
+                    key = base64.b64decode(secret.removeprefix("whsec_"))
+                    expected = "v1," + base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
+                    if expected not in headers["webhook-signature"].split(" "):
+                        raise ValueError("the signature does not match")
+                    if abs((datetime.now(timezone.utc) - stamp).total_seconds()) > 300:
+                        raise ValueError("stale")
+                verified = True
+            except Exception as error:
+                verified = f"{type(error).__name__}: {error}"
+        encoding = self.headers.get("content-encoding")
+        plain = body
+        if encoding == "gzip":
+            plain = gzip.decompress(body)
+        if encoding == "zstd":
+            plain = zstandard.ZstdDecompressor().decompressobj().decompress(body)
+        seen = {"path": self.path, "id": self.headers.get("webhook-id"), "verified": verified, "encoding": encoding,
+                "headers": {name.lower(): value for name, value in self.headers.items()},
+                "sha256": hashlib.sha256(plain).hexdigest()}
+        if self.headers.get("content-type") == "application/json":
+            seen["body"] = json.loads(plain)
+        answer = next_answer()
+        seen["answer"] = answer
+        with lock:
+            print(json.dumps(seen), flush=True)
+        if answer == "drop":
+            self.close_connection = True
+            self.connection.close()
+            return
+        status, headers = answer if isinstance(answer, list) else (answer, {})
+        words = b"as told" if status == 200 else b"no: " + str(self.headers.get("authorization")).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(words)))
+        self.end_headers()
+        self.wfile.write(words)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass
+
+
+server = Server(("127.0.0.1", 0), Receiver)
+if len(sys.argv) > 3:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[3], sys.argv[4])
+    if len(sys.argv) > 5:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(sys.argv[5])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_address[1], flush=True)
+server.serve_forever()
