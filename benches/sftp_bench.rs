@@ -36,10 +36,13 @@ fn main() -> Result<(), String> {
             name: "bench".to_owned(),
             kind: DestinationKind::Sftp(Box::new(sftp)),
             retry: Backoff { first: second, max: second, within: second },
+            pickup: Default::default(),
         }),
         directory: String::new(),
         existing: Existing::Replace,
         replace_with_gap: false,
+        checksum: None,
+        manifest: None,
         done_file: None,
         required: true,
     };

@@ -15,6 +15,11 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
+/// The digest of bytes in memory.
+pub fn of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// Whether a file is still the one that was written down, by size and SHA-256. Reads all of it.
 pub fn file_is(path: &Path, bytes: u64, sha256: &str) -> bool {
     let Ok(mut file) = File::open(path) else { return false };

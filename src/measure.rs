@@ -38,6 +38,7 @@ pub fn describe() {
     describe_counter!("reportferry_rows_total", "Rows, extracted and delivered.");
     describe_counter!("reportferry_delivered_bytes_total", Unit::Bytes, "Bytes of artifacts delivered.");
     describe_counter!("reportferry_attempts_total", "Attempts at deliveries, by verdict.");
+    describe_counter!("reportferry_alerts_total", "Alerts sent or given up, by channel.");
     describe_histogram!("reportferry_stage_duration_seconds", Unit::Seconds, "How long a stage of a run took.");
     describe_histogram!("reportferry_lateness_seconds", Unit::Seconds, "How long after its slot a run began.");
     for (name, unit, words) in GAUGES {
@@ -89,6 +90,11 @@ pub fn attempt(destination: &str, verdict: &'static str) {
 
 pub fn delivered(destination: &str, bytes: u64) {
     counter!("reportferry_delivered_bytes_total", "destination" => destination.to_owned()).increment(bytes);
+}
+
+/// Alerts left, one way or the other: `sent` or `given_up`.
+pub fn told(channel: &str, how: &'static str, count: usize) {
+    counter!("reportferry_alerts_total", "channel" => channel.to_owned(), "outcome" => how).increment(count as u64);
 }
 
 /// Sets a gauge that has one value.

@@ -6,6 +6,7 @@ use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use reqwest::Url;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::Message;
 use crate::settings::{Channel, Email, MailTls, SecretError, SecretRef};
@@ -24,12 +25,37 @@ pub enum ChannelError {
     Client(String),
     #[error("the channel does not answer: {0}")]
     Unreached(String),
-    #[error("the channel answers {0}")]
-    Refused(u16),
-    #[error("the mail server says: {0}")]
-    Mail(String),
+    #[error("the channel answers {status}")]
+    Refused {
+        status: u16,
+        /// `Retry-After`, in seconds.
+        wait: Option<Duration>,
+    },
+    #[error("the mail server says: {answer}")]
+    Mail { code: u16, answer: String },
     #[error("this is not an e-mail address: {0}")]
     Mailbox(String),
+}
+
+impl ChannelError {
+    /// Whether the next message would meet with the same: it need not be tried now.
+    pub(super) fn is_of_the_channel(&self) -> bool {
+        match self {
+            Self::Secret(_) | Self::Address(_) | Self::Client(_) | Self::Unreached(_) => true,
+            Self::Refused { status, .. } => matches!(status, 401 | 403 | 404 | 410 | 429 | 500..),
+            // Busy, or it does not let us in: asking for each message would lock the account.
+            Self::Mail { code, .. } => matches!(code, 400..500 | 530 | 534 | 535 | 538),
+            Self::Mailbox(_) => false,
+        }
+    }
+
+    /// What the other side asked for.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { wait, .. } => *wait,
+            _ => None,
+        }
+    }
 }
 
 /// A channel that is ready.
@@ -58,13 +84,14 @@ impl<'a> Carrier<'a> {
     pub async fn carry(&self, message: &Message) -> Result<String, ChannelError> {
         match self {
             Self::Post { url, client, slack } => {
-                let body = if *slack { serde_json::json!({"text": message.text}) } else { message.document.clone() };
+                let body =
+                    if *slack { serde_json::json!({"text": plain(&message.text)}) } else { message.document.clone() };
                 let request =
                     client.post(url.clone()).header("content-type", "application/json").body(body.to_string());
                 let answer = request.send().await.map_err(|error| ChannelError::Unreached(cause(error)))?;
                 match answer.status().as_u16() {
                     status @ 200..300 => Ok(format!("{status}")),
-                    status => Err(ChannelError::Refused(status)),
+                    status => Err(ChannelError::Refused { status, wait: wait(answer.headers()) }),
                 }
             }
             Self::Mail { mailer, email } => {
@@ -80,11 +107,24 @@ impl<'a> Carrier<'a> {
                     .map_err(|error| ChannelError::Client(error.to_string()))?;
                 let sent = tokio::time::timeout(PATIENCE, mailer.send(mail)).await;
                 let sent = sent.map_err(|_| ChannelError::Unreached(format!("nothing for {PATIENCE:?}")))?;
-                let answer = sent.map_err(|error| ChannelError::Mail(error.to_string()))?;
+                let answer = sent.map_err(|error| match error.status().map(u16::from) {
+                    Some(code) => ChannelError::Mail { code, answer: error.to_string() },
+                    None => ChannelError::Unreached(error.to_string()),
+                })?;
                 Ok(answer.code().to_string())
             }
         }
     }
+}
+
+/// Text that Slack shows as it is: these three characters are how it marks links and mentions
+/// (<https://docs.slack.dev/messaging/formatting-message-text>).
+fn plain(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 fn post<'a>(address: &SecretRef, slack: bool) -> Result<Carrier<'a>, ChannelError> {
@@ -126,11 +166,9 @@ fn mailer(email: &Email) -> Result<AsyncSmtpTransport<Tokio1Executor>, ChannelEr
 /// What went wrong, without the address.
 fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(error) = source {
-        text = error.to_string();
-        source = error.source();
+    let mut source: &dyn std::error::Error = &error;
+    while let Some(deeper) = source.source() {
+        source = deeper;
     }
-    text
+    source.to_string()
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{Backoff, Next};
 use crate::clock::Clock;
 use crate::ledger::{Alert, AlertSend, Ledger, LedgerError, Sent};
+use crate::measure;
 use crate::pipeline::plan::{AlertPlan, Plan};
 use crate::settings::Settings;
 
@@ -29,41 +30,51 @@ const NEWS: SignedDuration = SignedDuration::from_hours(24);
 const RETRY: Backoff =
     Backoff { first: Duration::from_secs(5), max: Duration::from_secs(900), within: Duration::from_secs(86_400) };
 
-/// What the pipelines say of alerts. Clones share it.
+/// What settings and pipelines say of alerts, as they were read last. Clones share it.
 #[derive(Clone, Default)]
-pub struct Rules(Arc<RwLock<HashMap<String, AlertPlan>>>);
+pub struct Rules(Arc<RwLock<Option<Arc<Said>>>>);
+
+struct Said {
+    settings: Arc<Settings>,
+    pipelines: HashMap<String, AlertPlan>,
+}
 
 impl Rules {
-    /// Takes up what these plans say, in the place of what was said before.
-    pub fn take<'a>(&self, plans: impl Iterator<Item = &'a Arc<Plan>>) {
-        let rules = plans.filter_map(|plan| Some((plan.name.clone(), plan.alerts.clone()?))).collect();
-        *self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = rules;
+    /// Takes up what these say, in the place of what was said before.
+    pub fn take<'a>(&self, settings: &Arc<Settings>, plans: impl Iterator<Item = &'a Arc<Plan>>) {
+        let pipelines = plans.filter_map(|plan| Some((plan.name.clone(), plan.alerts.clone()?))).collect();
+        let said = Arc::new(Said { settings: settings.clone(), pipelines });
+        *self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(said);
     }
 
+    fn said(&self) -> Option<Arc<Said>> {
+        self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+}
+
+impl Said {
     /// The channels that are to carry the alert.
-    fn carriers(&self, alert: &Alert, settings: &Settings) -> Vec<String> {
-        let rules = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let rule = rules.get(&alert.pipeline);
-        let on = rule.map_or(&settings.alerts.on, |rule| &rule.on);
+    fn carriers(&self, alert: &Alert) -> Vec<String> {
+        let (alerts, rule) = (&self.settings.alerts, self.pipelines.get(&alert.pipeline));
+        let on = rule.map_or(&alerts.on, |rule| &rule.on);
         match (on.contains(&alert.kind), rule) {
             (false, _) => Vec::new(),
             (true, Some(rule)) => rule.channels.clone(),
-            (true, None) => settings.alerts.channels.keys().cloned().collect(),
+            (true, None) => alerts.channels.keys().cloned().collect(),
         }
     }
 }
 
 /// Tells what happens.
 pub struct Alerts {
-    settings: Arc<Settings>,
     ledger: Ledger,
     clock: Clock,
     rules: Rules,
 }
 
 impl Alerts {
-    pub fn new(settings: Arc<Settings>, ledger: Ledger, clock: Clock, rules: Rules) -> Self {
-        Self { settings, ledger, clock, rules }
+    pub fn new(ledger: Ledger, clock: Clock, rules: Rules) -> Self {
+        Self { ledger, clock, rules }
     }
 
     /// Goes round until `stop`.
@@ -79,66 +90,68 @@ impl Alerts {
         }
     }
 
-    /// Finds what happened, and sends what is due.
+    /// Finds what happened, and sends what is due. Before the pipelines were read, nothing: one of them may be silent.
     ///
     /// # Errors
     /// The ledger cannot be used.
     pub async fn round(&self) -> Result<(), LedgerError> {
+        let Some(said) = self.rules.said() else { return Ok(()) };
         let since = self.clock.now().saturating_sub(NEWS).unwrap_or(Timestamp::MIN);
-        self.ledger.find_alerts(since.as_millisecond(), |alert| self.rules.carriers(alert, &self.settings)).await?;
+        self.ledger.find_alerts(since.as_millisecond(), |alert| said.carriers(alert)).await?;
         let mut by_channel: BTreeMap<String, Vec<AlertSend>> = BTreeMap::new();
         for send in self.ledger.due_alerts().await? {
             by_channel.entry(send.channel.clone()).or_default().push(send);
         }
-        for (channel, sends) in by_channel {
-            self.send(&channel, sends).await?;
-        }
-        Ok(())
+        // Side by side: a channel that does not answer keeps no other waiting.
+        let sent = by_channel.into_iter().map(|(channel, sends)| self.send(&said.settings, channel, sends));
+        futures_util::future::join_all(sent).await.into_iter().collect()
     }
 
-    async fn send(&self, channel: &str, sends: Vec<AlertSend>) -> Result<(), LedgerError> {
-        let Some(target) = self.settings.alerts.channels.get(channel) else {
+    async fn send(&self, settings: &Settings, channel: String, sends: Vec<AlertSend>) -> Result<(), LedgerError> {
+        let Some(target) = settings.alerts.channels.get(&channel) else {
             let reason = "the settings have no such channel any more".to_owned();
             return self.ledger.note_sent(&sends, &Sent::GivenUp { reason }).await;
         };
-        let messages: Vec<(Message, Vec<AlertSend>)> = match sends.len() > self.settings.alerts.most {
+        let messages: Vec<(Message, Vec<AlertSend>)> = match sends.len() > settings.alerts.most {
             true => vec![(Message::summary(&sends), sends)],
             false => sends.into_iter().map(|send| (Message::of(&send.alert), vec![send])).collect(),
         };
         let carrier = match Carrier::new(target) {
             Ok(carrier) => carrier,
             Err(error) => {
-                return self.put_off(channel, messages.into_iter().flat_map(|(_, sends)| sends), &error).await;
+                let all = messages.into_iter().flat_map(|(_, sends)| sends).collect();
+                return self.put_off(&channel, all, &error).await;
             }
         };
-        for (message, sends) in messages {
+        let mut messages = messages.into_iter();
+        while let Some((message, mut sends)) = messages.next() {
             match carrier.carry(&message).await {
                 Ok(_) => {
                     tracing::info!(channel, alerts = sends.len(), subject = message.subject, "told");
+                    measure::told(&channel, "sent", sends.len());
                     self.ledger.note_sent(&sends, &Sent::Done).await?;
                 }
-                Err(error) => self.put_off(channel, sends.into_iter(), &error).await?,
+                Err(error) => {
+                    if error.is_of_the_channel() {
+                        sends.extend(messages.by_ref().flat_map(|(_, sends)| sends));
+                    }
+                    self.put_off(&channel, sends, &error).await?;
+                }
             }
         }
         Ok(())
     }
 
-    async fn put_off(
-        &self,
-        channel: &str,
-        sends: impl Iterator<Item = AlertSend>,
-        error: &ChannelError,
-    ) -> Result<(), LedgerError> {
-        let reason = error.to_string();
+    async fn put_off(&self, channel: &str, sends: Vec<AlertSend>, error: &ChannelError) -> Result<(), LedgerError> {
+        let (reason, now) = (error.to_string(), self.clock.now());
+        tracing::warn!(channel, reason, alerts = sends.len(), "not told yet");
         for send in sends {
-            let since = Timestamp::from_millisecond(send.since_ms).unwrap_or(self.clock.now());
-            let sent = match RETRY.next(self.clock.now(), since, send.attempts + 1, None) {
-                Next::At(due) => {
-                    tracing::warn!(channel, reason, "not told yet");
-                    Sent::Again { due_ms: due.as_millisecond(), reason: reason.clone() }
-                }
+            let since = Timestamp::from_millisecond(send.since_ms).unwrap_or(now);
+            let sent = match RETRY.next(now, since, send.attempts + 1, error.wait()) {
+                Next::At(due) => Sent::Again { due_ms: due.as_millisecond(), reason: reason.clone() },
                 Next::End => {
                     tracing::error!(channel, reason, run = send.alert.run, "given up telling");
+                    measure::told(channel, "given_up", 1);
                     Sent::GivenUp { reason: reason.clone() }
                 }
             };

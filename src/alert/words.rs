@@ -23,7 +23,7 @@ const SUMMARY_LINES_MAX: usize = 50;
 impl Message {
     pub fn of(alert: &Alert) -> Self {
         let subject = subject(alert);
-        let mut text = subject.clone();
+        let mut text = format!("{subject}, since {}", utc(alert.at_ms));
         if let Some(reason) = reason(alert) {
             text.push_str(&format!("\n{reason}"));
         }
@@ -84,5 +84,5 @@ fn next(alert: &Alert) -> String {
 
 fn document(alert: &Alert) -> Value {
     json!({"event": alert.kind.name(), "pipeline": alert.pipeline, "slot": alert.slot, "run": alert.run,
-           "reason": reason(alert), "at": utc(alert.at_ms), "next": next(alert)})
+           "reason": reason(alert), "since": utc(alert.at_ms), "next": next(alert)})
 }

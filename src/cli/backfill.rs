@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::json;
 
 use super::moment::Moment;
@@ -21,16 +21,16 @@ pub struct BackfillArgs {
     /// The first moment: RFC 3339, a date in the pipeline's zone, or how long ago (2d)
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Moment,
-    /// The last moment [default: now]
+    /// The last moment; a date means its whole day [default: now]
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
-    /// How many slots in which time: 10/h, 1/m, 2/s
-    #[arg(long, value_name = "N/UNIT", default_value = "6/m", value_parser = rate)]
+    /// How many begin in which time: 10/h, 1/m, 2/s
+    #[arg(long, value_name = "N/UNIT", default_value = "1/m", value_parser = rate)]
     rate: Duration,
     /// Enter them; without it they are only shown
     #[arg(long)]
     yes: bool,
-    /// Also slots so old that the ledger has forgotten whether they were delivered
+    /// Also slots of which the ledger may have forgotten that they were delivered
     #[arg(long)]
     beyond: bool,
 }
@@ -42,36 +42,78 @@ pub async fn run(args: BackfillArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let plan = opened.plan(&args.pipeline)?;
     let now = opened.clock.now();
-    let since = args.since.timestamp(&opened.clock, &plan.zone);
-    let until = args.until.map_or(now, |until| until.timestamp(&opened.clock, &plan.zone)).min(now);
+    let since = args.since.since(&opened.clock, &plan.zone);
+    let until = args.until.map_or(now, |until| until.until(&opened.clock, &plan.zone)).min(now);
     let slots = slots(&plan, since, until)?;
-    let keep = SignedDuration::try_from(opened.settings.keep.runs).unwrap_or(SignedDuration::MAX);
-    let horizon = now.saturating_sub(keep).unwrap_or(Timestamp::MIN);
-    if !args.beyond && slots.first().is_some_and(|slot| slot.at.timestamp() < horizon) {
-        return Err(argument_hint(
-            format!(
-                "the ledger forgets what is older than keep.runs: it cannot say whether slots before {horizon} were delivered"
-            ),
-            "begin later, or say `--beyond` if doing them again does no harm",
-        ));
-    }
     let known = opened.ledger.runs_between(&plan.name, since.as_millisecond(), until.as_millisecond()).await?;
     let known: HashMap<i64, Run> = known.into_iter().map(|run| (run.slot_ms, run)).collect();
+    if !args.beyond {
+        refuse_forgotten(&opened, &plan, &slots, &known).await?;
+    }
     let open: Vec<&Slot> =
         slots.iter().filter(|slot| known.get(&slot.at_ms()).is_none_or(Run::may_be_backfilled)).collect();
-    let mut entered = 0;
+    let begins = |nth: usize| {
+        let wait = args.rate.saturating_mul(u32::try_from(nth).unwrap_or(u32::MAX));
+        now.saturating_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+    };
+    let mut entered = None;
     if args.yes {
-        let step = i64::try_from(args.rate.as_millis()).unwrap_or(i64::MAX);
-        let wakes = open.iter().enumerate().map(|(n, slot)| {
-            (
-                (*slot).clone(),
-                now.as_millisecond().saturating_add(step.saturating_mul(i64::try_from(n).unwrap_or(i64::MAX))),
-            )
-        });
-        let wakes: Vec<(Slot, i64)> = wakes.collect();
-        entered = opened.ledger.backfill(&wakes, &plan.digest, &settings::login()).await?;
+        let wakes: Vec<(Slot, i64)> =
+            open.iter().enumerate().map(|(nth, slot)| ((*slot).clone(), begins(nth).as_millisecond())).collect();
+        entered = Some(opened.ledger.backfill(&wakes, &plan.digest, &settings::login()).await?);
     }
-    say(&args, common, &slots, &known, open.len(), entered)
+    let report = Report { plan: &plan, slots: &slots, known: &known, open: open.len(), entered };
+    if common.json {
+        print_json(&report.document())?;
+        return Ok(exit::DONE);
+    }
+    print!("{}", report.table());
+    match entered {
+        None => println!("{} of {} would be entered: `--yes` does it", open.len(), slots.len()),
+        Some(0) => println!("nothing is left to be done of {}", slots.len()),
+        Some(entered) => {
+            let last = begins(open.len().saturating_sub(1)).round(Unit::Second)?;
+            println!("{entered} entered, oldest first; the last begins at {last}, or after those before it");
+            say_who_does_it(&opened, &plan).await?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+/// What the ledger does not know may have been delivered and pruned since: that is a person's to say.
+async fn refuse_forgotten(
+    opened: &Opened,
+    plan: &Plan,
+    slots: &[Slot],
+    known: &HashMap<i64, Run>,
+) -> anyhow::Result<()> {
+    let keep = SignedDuration::try_from(opened.settings.keep.runs).unwrap_or(SignedDuration::MAX);
+    let kept_from = opened.clock.now().saturating_sub(keep).unwrap_or(Timestamp::MIN).as_millisecond();
+    let forgotten = opened.ledger.forgotten(&plan.name).await?.unwrap_or(i64::MIN);
+    let in_doubt = |slot: &&Slot| {
+        let at_ms = slot.at_ms();
+        !known.contains_key(&at_ms) && (at_ms < kept_from || at_ms <= forgotten)
+    };
+    let Some(latest) = slots.iter().rev().find(in_doubt) else { return Ok(()) };
+    Err(argument_hint(
+        format!(
+            "the ledger forgets what is older than keep.runs: whether slots up to {} were delivered, it cannot say",
+            latest.rfc3339()
+        ),
+        "begin later, or say `--beyond` if it does no harm to deliver them again",
+    ))
+}
+
+async fn say_who_does_it(opened: &Opened, plan: &Plan) -> anyhow::Result<()> {
+    let name = &plan.name;
+    let worker = opened.ledger.worker_seen().await?;
+    if !worker.is_some_and(|worker| worker.works(opened.clock.now_ms())) {
+        println!("no worker works here: `reportferry work` does them, or `reportferry run {name} --slot TIME` one");
+    }
+    if let Some(paused) = opened.ledger.paused(name).await? {
+        println!("{name} is paused by {}: they wait until `reportferry resume {name}`", paused.by);
+    }
+    Ok(())
 }
 
 /// The slots of the plan's schedule from `since` to `until`, both included.
@@ -96,41 +138,43 @@ fn slots(plan: &Plan, since: Timestamp, until: Timestamp) -> anyhow::Result<Vec<
     Ok(slots)
 }
 
-fn say(
-    args: &BackfillArgs,
-    common: &Common,
-    slots: &[Slot],
-    known: &HashMap<i64, Run>,
+/// What is said of it all.
+struct Report<'a> {
+    plan: &'a Plan,
+    slots: &'a [Slot],
+    known: &'a HashMap<i64, Run>,
     open: usize,
-    entered: u64,
-) -> anyhow::Result<u8> {
-    let state = |slot: &Slot| match known.get(&slot.at_ms()) {
-        None => "new".to_owned(),
-        Some(run) if run.may_be_backfilled() => "skipped: is taken up again".to_owned(),
-        Some(run) => format!("{}: stays", run.state.name()),
-    };
-    if common.json {
-        let rows: Vec<_> = slots
-            .iter()
-            .map(|slot| {
-                let run = known.get(&slot.at_ms());
-                json!({"slot": slot.rfc3339(), "run": slot.run_id(), "state": run.map(|run| run.state),
-                       "to_do": run.is_none_or(Run::may_be_backfilled)})
-            })
-            .collect();
-        print_json(&json!({"pipeline": args.pipeline, "slots": rows, "entered": entered, "dry": !args.yes}))?;
-        return Ok(exit::DONE);
-    }
-    let rows: Vec<Vec<String>> = slots.iter().map(|slot| vec![slot.rfc3339(), slot.run_id(), state(slot)]).collect();
-    print!("{}", text::table(&["SLOT", "RUN", "STATE"], &rows));
-    match args.yes {
-        true => println!("{entered} entered, oldest first: the worker does them beside its slots"),
-        false => println!("{open} of {} would be entered: `--yes` does it", slots.len()),
-    }
-    Ok(exit::DONE)
+    /// `None` where nothing was to be entered.
+    entered: Option<u64>,
 }
 
-/// `6/m` → the time between two slots.
+impl Report<'_> {
+    /// Other tools rely on these names. `state` is null where the slot is not in the ledger.
+    fn document(&self) -> serde_json::Value {
+        let slot = |slot: &Slot| {
+            let run = self.known.get(&slot.at_ms());
+            json!({"slot": slot.rfc3339(), "run": slot.run_id(), "state": run.map(|run| run.state),
+                   "reason": run.and_then(|run| run.reason.as_deref()), "to_do": run.is_none_or(Run::may_be_backfilled)})
+        };
+        let slots: Vec<_> = self.slots.iter().map(slot).collect();
+        json!({"pipeline": self.plan.name, "slots": slots, "to_do": self.open, "entered": self.entered.unwrap_or(0),
+               "dry": self.entered.is_none()})
+    }
+
+    fn table(&self) -> String {
+        let row = |slot: &Slot| {
+            let (state, reason) = match self.known.get(&slot.at_ms()) {
+                None => ("new".to_owned(), None),
+                Some(run) if run.may_be_backfilled() => ("skipped, to be done".to_owned(), run.reason.as_ref()),
+                Some(run) => (format!("{}, stays", run.state.name()), run.reason.as_ref()),
+            };
+            vec![slot.rfc3339(), slot.run_id(), state, reason.cloned().unwrap_or_default()]
+        };
+        text::table(&["SLOT", "RUN", "STATE", "REASON"], &self.slots.iter().map(row).collect::<Vec<_>>())
+    }
+}
+
+/// `10/h` → the time between two slots.
 fn rate(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no rate: write how many in which time, as 10/h, 1/m or 2/s");
     let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
@@ -143,4 +187,19 @@ fn rate(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     Ok(Duration::from_secs(span) / number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read() {
+        for (text, millis) in [("1/m", 60_000), ("10/h", 360_000), ("2/s", 500), ("24/d", 3_600_000)] {
+            assert_eq!(rate(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for wrong in ["", "1", "0/m", "/m", "1/", "1/min", "-1/m", "1.5/m", "1/m/s"] {
+            assert!(rate(wrong).unwrap_err().contains("10/h"), "{wrong}");
+        }
+    }
 }

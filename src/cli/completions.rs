@@ -11,6 +11,8 @@ pub struct CompletionsArgs {
 }
 
 pub fn run(args: &CompletionsArgs) -> anyhow::Result<u8> {
-    clap_complete::generate(args.shell, &mut Arguments::command(), "reportferry", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Arguments::command(), "reportferry", &mut script);
+    print!("{}", String::from_utf8_lossy(&script));
     Ok(exit::DONE)
 }

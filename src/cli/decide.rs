@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::bars::Bars;
 use super::opened::{Opened, argument, argument_hint};
+use super::run::backfill_of;
 use super::{Common, duration, exit, print_json, text};
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
@@ -74,6 +75,10 @@ pub async fn reject(args: RejectArgs, common: &Common) -> anyhow::Result<u8> {
 
 async fn go_on(opened: &Opened, run: &Run, wait: Duration, common: &Common) -> anyhow::Result<u8> {
     match run.state {
+        RunState::Skipped if run.may_be_backfilled() => {
+            let what = format!("run {} was skipped before anything was done for it", run.id);
+            return Err(argument_hint(what, backfill_of(&run.pipeline, &run.slot)));
+        }
         RunState::Skipped => return Err(argument(format!("run {} was skipped: there is nothing to send", run.id))),
         RunState::Rejected if run.rejected_by.is_some() => {
             let hint = "run the pipeline for a new slot";

@@ -2,6 +2,15 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+/// As the standard library's, but a reader that has seen enough (`| head`) is no fault. All commands below use it.
+macro_rules! print {
+    ($($words:tt)*) => { $crate::cli::put(format_args!($($words)*)) };
+}
+macro_rules! println {
+    () => { print!("\n") };
+    ($($words:tt)*) => { print!("{}\n", format_args!($($words)*)) };
+}
+
 mod alert;
 mod backfill;
 mod bars;
@@ -10,6 +19,7 @@ mod completions;
 mod decide;
 mod demo;
 mod doctor;
+mod evidence;
 pub mod exit;
 pub mod init;
 mod moment;
@@ -17,6 +27,7 @@ mod opened;
 mod pause;
 mod plan;
 mod prune;
+mod replay;
 mod run;
 mod runs;
 pub mod sandbox;
@@ -25,6 +36,7 @@ mod show;
 mod status;
 mod text;
 mod trust;
+mod verify;
 mod work;
 
 use std::path::PathBuf;
@@ -81,6 +93,12 @@ enum Command {
     Show(show::ShowArgs),
     /// Take up a run again where it stopped
     Retry(decide::RetryArgs),
+    /// Send the same bytes again, from the spool
+    Replay(replay::ReplayArgs),
+    /// Compare what lies at the destinations with the receipts
+    Verify(verify::VerifyArgs),
+    /// One run's evidence, as a document to keep
+    Evidence(evidence::EvidenceArgs),
     /// Enter past slots to be done
     Backfill(backfill::BackfillArgs),
     /// Keep a pipeline from being due
@@ -154,6 +172,9 @@ async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
         Command::Runs(args) => runs::run(args, common).await,
         Command::Show(args) => show::run(args, common).await,
         Command::Retry(args) => decide::retry(args, common).await,
+        Command::Replay(args) => replay::run(args, common).await,
+        Command::Verify(args) => verify::run(args, common).await,
+        Command::Evidence(args) => evidence::run(args, common).await,
         Command::Backfill(args) => backfill::run(args, common).await,
         Command::Pause(args) => pause::pause(args, common).await,
         Command::Resume(args) => pause::resume(args, common).await,
@@ -176,6 +197,12 @@ fn explain(error: &anyhow::Error) -> u8 {
         eprint!("{}", render(problems, color(), WIDTH));
         return exit::PROBLEM;
     }
+    let nobody_reads = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref().is_some_and(|error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(nobody_reads) {
+        return exit::DONE;
+    }
     eprintln!("error: {error:#}");
     exit::UNEXPECTED
 }
@@ -183,6 +210,18 @@ fn explain(error: &anyhow::Error) -> u8 {
 /// Whether standard error takes colours.
 fn color() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr()) && crate::settings::wants_color()
+}
+
+/// Writes to standard output. What is being done is not left half done because nobody reads on.
+fn put(words: std::fmt::Arguments<'_>) {
+    use std::io::{ErrorKind, Write};
+    match std::io::stdout().write_fmt(words) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("error: cannot write to standard output: {error}");
+            std::process::exit(exit::UNEXPECTED.into());
+        }
+        _ => {}
+    }
 }
 
 /// Prints one JSON document.

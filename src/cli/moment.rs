@@ -1,5 +1,7 @@
 //! Moments as people give them: RFC 3339, a date, or how long ago.
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
@@ -9,8 +11,8 @@ use crate::pipeline::scalars::parse_length;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     At(Timestamp),
-    /// The start of a day, in a zone that is known later.
-    Day(jiff::civil::Date),
+    /// A whole day, in a zone that is known later.
+    Day(Date),
     Ago(SignedDuration),
 }
 
@@ -23,7 +25,8 @@ impl Moment {
         if let Ok(at) = text.parse::<Timestamp>() {
             return Ok(Self::At(at));
         }
-        if let Ok(day) = text.parse::<jiff::civil::Date>() {
+        // A date with a time but no offset is read as a date too: its time would be lost.
+        if let Some(day) = text.parse::<Date>().ok().filter(|day| day.to_string() == text) {
             return Ok(Self::Day(day));
         }
         let ago = parse_length(text).ok().and_then(|length| SignedDuration::try_from(length).ok());
@@ -32,11 +35,47 @@ impl Moment {
         })
     }
 
-    pub fn timestamp(self, clock: &Clock, zone: &jiff::tz::TimeZone) -> Timestamp {
+    /// From when on: of a day, its start.
+    pub fn since(self, clock: &Clock, zone: &TimeZone) -> Timestamp {
         match self {
             Self::At(at) => at,
-            Self::Day(day) => day.to_zoned_datetime(zone.clone()).map_or(Timestamp::MAX, |at| at.timestamp()),
+            Self::Day(day) => start(day, zone),
             Self::Ago(ago) => clock.now().saturating_sub(ago).unwrap_or(Timestamp::MIN),
+        }
+    }
+
+    /// Up to when: of a day, its end.
+    pub fn until(self, clock: &Clock, zone: &TimeZone) -> Timestamp {
+        match self {
+            Self::Day(day) => day.tomorrow().map_or(Timestamp::MAX, |next| {
+                start(next, zone).saturating_sub(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MIN)
+            }),
+            Self::At(_) | Self::Ago(_) => self.since(clock, zone),
+        }
+    }
+}
+
+fn start(day: Date, zone: &TimeZone) -> Timestamp {
+    day.to_zoned_datetime(zone.clone()).map_or(Timestamp::MAX, |at| at.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_meant_whole_and_a_length_is_ago() {
+        let (clock, _) = Clock::manual("2026-11-23T12:00:00Z".parse().unwrap());
+        let zone = crate::schedule::zone::find("America/New_York").unwrap();
+        let read = |text: &str| {
+            let moment = Moment::parse(text).unwrap();
+            format!("{} {}", moment.since(&clock, &zone), moment.until(&clock, &zone))
+        };
+        assert_eq!(read("2026-11-01"), "2026-11-01T04:00:00Z 2026-11-02T04:59:59.999Z", "a day of 25 hours");
+        assert_eq!(read("12h"), "2026-11-23T00:00:00Z 2026-11-23T00:00:00Z");
+        assert_eq!(read("2026-11-23T05:30:00-05:00"), "2026-11-23T10:30:00Z 2026-11-23T10:30:00Z");
+        for wrong in ["", "yesterday", "5", "2026-13-01", "-2d", "2026-11-23T05:30"] {
+            assert!(Moment::parse(wrong).unwrap_err().contains("how long ago"), "{wrong}");
         }
     }
 }

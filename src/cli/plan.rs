@@ -1,5 +1,6 @@
 //! `plan PIPELINE`: when it is due next, under which names, and what it may send where.
 
+use jiff::Timestamp;
 use jiff::tz::AmbiguousOffset;
 use serde::Serialize;
 
@@ -38,13 +39,15 @@ struct Document {
 
 #[derive(Serialize)]
 struct Fire {
-    /// RFC 3339 in the pipeline's zone.
+    /// RFC 3339 in the pipeline's zone, as all times here.
     slot: String,
-    utc: String,
-    /// When it begins, jitter included, RFC 3339 in UTC.
+    /// When it begins: jitter included.
     begins: String,
+    /// How much later than its slot that is, in seconds.
+    #[serde(skip)]
+    jitter: f64,
     artifact: String,
-    /// When it is late, RFC 3339 in UTC.
+    /// When it is late.
     expected_by: Option<String>,
     /// What the change of clocks does to it.
     remark: Option<String>,
@@ -85,7 +88,7 @@ pub async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
     Ok(exit::DONE)
 }
 
-fn fires(plan: &Plan, from: jiff::Timestamp, count: usize) -> Vec<Fire> {
+fn fires(plan: &Plan, from: Timestamp, count: usize) -> Vec<Fire> {
     let Some(schedule) = &plan.schedule else { return Vec::new() };
     let mut fires = Vec::new();
     let mut at = from;
@@ -97,15 +100,16 @@ fn fires(plan: &Plan, from: jiff::Timestamp, count: usize) -> Vec<Fire> {
     fires
 }
 
-fn fire(plan: &Plan, schedule: &Schedule, at: jiff::Timestamp) -> Fire {
+fn fire(plan: &Plan, schedule: &Schedule, at: Timestamp) -> Fire {
     let slot = Slot::new(&plan.name, at, plan.zone.clone());
-    let begins = at.saturating_add(jitter(&slot, schedule.jitter)).unwrap_or(at);
+    let jitter = jitter(&slot, schedule.jitter);
+    let shown = |at: Timestamp| Slot::new(&plan.name, at, plan.zone.clone()).rfc3339();
     Fire {
         slot: slot.rfc3339(),
-        utc: at.to_string(),
-        begins: begins.to_string(),
+        begins: shown(at.saturating_add(jitter).unwrap_or(at)),
+        jitter: jitter.as_secs_f64(),
         artifact: plan.artifact.name.render(&slot).unwrap_or_else(|error| error.to_string()),
-        expected_by: schedule.expected_by.map(|by| expected::deadline(&slot, by).to_string()),
+        expected_by: schedule.expected_by.map(|by| shown(expected::deadline(&slot, by))),
         remark: remark(plan, schedule, &slot),
     }
 }
@@ -203,17 +207,17 @@ fn print(document: &Document) {
             .fires
             .iter()
             .map(|fire| {
-                let begins = if fire.begins == fire.utc { String::new() } else { fire.begins.clone() };
+                let jitter = if fire.jitter == 0.0 { String::new() } else { format!("+{:.0}s", fire.jitter) };
                 vec![
                     fire.slot.clone(),
-                    begins,
+                    jitter,
                     fire.expected_by.clone().unwrap_or_default(),
                     fire.artifact.clone(),
                     fire.remark.clone().unwrap_or_default(),
                 ]
             })
             .collect();
-        println!("{}", text::table(&["SLOT", "BEGINS", "LATE AFTER", "ARTIFACT", "REMARK"], &rows));
+        println!("{}", text::table(&["SLOT", "JITTER", "LATE AFTER", "ARTIFACT", "REMARK"], &rows));
     }
     match &document.columns {
         Some(columns) => println!("columns\n  {}\n", columns.join(", ")),

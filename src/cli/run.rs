@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::bars::Bars;
-use super::opened::Opened;
+use super::opened::{Opened, argument_hint};
 use super::{Common, duration, exit, print_json, text};
 use crate::pipeline::plan::{FileSource, Source};
 use crate::run::{Ask, Line};
@@ -24,6 +24,9 @@ pub struct RunArgs {
     /// Take the rows from this CSV instead of the source
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Also a slot of which the ledger may have forgotten that it was delivered
+    #[arg(long)]
+    beyond: bool,
     /// How long to keep trying before the rest is left to `retry` or the worker
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub wait: Duration,
@@ -38,6 +41,9 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         if let Some(from) = &args.from {
             plan.source = Source::File(FileSource { path: std::path::absolute(from)? });
         }
+        if let (Some(at), false) = (args.slot, args.beyond) {
+            refuse_forgotten(&opened, &Slot::new(&plan.name, at, plan.zone.clone())).await?;
+        }
         plans.push(Arc::new(plan));
     }
     let mut documents = Vec::new();
@@ -46,18 +52,14 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         let line: Line = opened.line();
         let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &line.progress);
         let before = opened.ledger.run(&slot.run_id()).await?.map(|run| run.state);
-        let keep = jiff::SignedDuration::try_from(opened.settings.keep.runs).unwrap_or(jiff::SignedDuration::MAX);
-        if before.is_none() && now.duration_since(slot.at.timestamp()) > keep {
-            eprintln!(
-                "{}: the slot is older than keep.runs: if it was delivered once, the ledger has forgotten",
-                plan.name
-            );
-        }
         let document = line.run(&plan, &slot, Ask::Slot, args.wait).await;
         drop(bars);
         let document = document?;
         if before == Some(document.state) && document.state.is_end() {
             eprintln!("{}: slot {} is {} already", plan.name, slot.rfc3339(), document.state.name());
+            if opened.ledger.run(&document.run).await?.is_some_and(|run| run.may_be_backfilled()) {
+                eprintln!("  nothing was done for it: {}", backfill_of(&plan.name, &document.slot));
+            }
         }
         if !common.json {
             print!("{}", text::run(&document));
@@ -78,4 +80,21 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         _ => 0,
     });
     Ok(worst.unwrap_or(exit::DONE))
+}
+
+/// A slot that the ledger does not know may have been delivered and pruned since: that is a person's to say.
+async fn refuse_forgotten(opened: &Opened, slot: &Slot) -> anyhow::Result<()> {
+    let forgotten = opened.ledger.forgotten(&slot.pipeline).await?;
+    if forgotten.is_none_or(|until_ms| slot.at_ms() > until_ms) || opened.ledger.run(&slot.run_id()).await?.is_some() {
+        return Ok(());
+    }
+    Err(argument_hint(
+        format!("slots as old as {} were pruned from the ledger: it may have been delivered", slot.rfc3339()),
+        "say `--beyond` if it does no harm to deliver it again",
+    ))
+}
+
+/// The command that takes up one slot that was skipped.
+pub fn backfill_of(pipeline: &str, slot: &str) -> String {
+    format!("`reportferry backfill {pipeline} --since {slot} --until {slot} --yes` takes it up")
 }

@@ -23,7 +23,7 @@ pub struct RunsArgs {
     /// Slots from this moment on: RFC 3339, a date (UTC), or how long ago (12h, 2d)
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Option<Moment>,
-    /// Slots up to this moment
+    /// Slots up to this moment; a date means its whole day
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
     /// How many at most
@@ -34,22 +34,21 @@ pub struct RunsArgs {
 pub async fn run(args: RunsArgs, common: &Common) -> anyhow::Result<u8> {
     let states = args.state.iter().map(|name| state(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let opened = Opened::new(common).await?;
-    let ms = |moment: Moment| moment.timestamp(&opened.clock, &TimeZone::UTC).as_millisecond();
     let filter = RunFilter {
         pipeline: args.pipeline.or(args.of),
         states,
-        since_ms: args.since.map(ms),
-        until_ms: args.until.map(ms),
+        since_ms: args.since.map(|since| since.since(&opened.clock, &TimeZone::UTC).as_millisecond()),
+        until_ms: args.until.map(|until| until.until(&opened.clock, &TimeZone::UTC).as_millisecond()),
         limit: args.limit,
     };
     let runs = opened.ledger.runs(&filter).await?;
-    if common.json {
-        print_json(&runs.iter().map(line).collect::<Vec<_>>())?;
-        return Ok(exit::DONE);
-    }
     if let (true, Some(pipeline)) = (runs.is_empty(), &filter.pipeline) {
         // A misspelt name has no runs either: say which it is.
         opened.known(pipeline).await?;
+    }
+    if common.json {
+        print_json(&runs.iter().map(line).collect::<Vec<_>>())?;
+        return Ok(exit::DONE);
     }
     let rows: Vec<Vec<String>> = runs
         .iter()

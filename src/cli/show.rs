@@ -2,7 +2,7 @@
 
 use super::opened::Opened;
 use super::{Common, exit, print_json, text};
-use crate::run::document::Document;
+use crate::run::document::{Document, utc};
 
 #[derive(clap::Args)]
 pub struct ShowArgs {
@@ -19,6 +19,12 @@ pub async fn run(args: ShowArgs, common: &Common) -> anyhow::Result<u8> {
         return Ok(exit::DONE);
     }
     print!("{}", text::run(&document));
+    if let Some(at_ms) = run.deadline_ms.filter(|_| !run.state.is_end()) {
+        println!("  late      {}, unless it is delivered by then", utc(at_ms));
+    }
+    if let Some(at_ms) = run.wake_ms {
+        println!("  next      {}, when the worker goes on with it", utc(at_ms));
+    }
     print!("{}", text::story(&opened.ledger.events(&run.id).await?, &opened.ledger.attempts(&run.id).await?));
     Ok(exit::DONE)
 }

@@ -1,8 +1,6 @@
 //! `status`: what is due and how each pipeline stands.
 
-use std::collections::BTreeSet;
-
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::opened::Opened;
@@ -56,6 +54,8 @@ struct Line {
     delivered: Option<String>,
     /// The next slot.
     next: Option<String>,
+    /// How much later it begins, in seconds.
+    jitter: Option<i64>,
     /// Since when a slot is late.
     late: Option<String>,
     held: u64,
@@ -71,25 +71,24 @@ struct PausedDocument {
     why: String,
 }
 
-/// A worker that was not seen for this long is not working, whatever it said last.
-const SEEN_WITHIN_MS: i64 = 60_000;
-
 pub async fn run(args: StatusArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let loaded = pipeline::load_all(&opened.settings, &[]);
     let now = opened.clock.now();
     let mut standings = opened.ledger.standings().await?;
-    let broken: BTreeSet<String> = loaded.broken().into_iter().collect();
     let mut lines: Vec<Line> = Vec::new();
     for plan in &loaded.plans {
         let standing = standings.remove(&plan.name).unwrap_or_default();
         lines.push(Line::new(&plan.name, standing, next(plan, now)));
     }
-    for name in
-        broken.iter().filter(|name| !lines.iter().any(|line| line.pipeline == **name)).cloned().collect::<Vec<_>>()
-    {
+    for name in loaded.broken() {
         let mut standing = standings.remove(&name).unwrap_or_default();
         standing.problem.get_or_insert_with(|| "its file cannot be used".to_owned());
+        lines.push(Line::new(&name, standing, None));
+    }
+    // A pipeline whose file is gone is shown for as long as something of it waits.
+    for (name, mut standing) in standings.into_iter().filter(|(_, standing)| standing.waits()) {
+        standing.problem = Some("its file is gone".to_owned());
         lines.push(Line::new(&name, standing, None));
     }
     lines.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
@@ -111,17 +110,18 @@ pub async fn run(args: StatusArgs, common: &Common) -> anyhow::Result<u8> {
     Ok(exit::DONE)
 }
 
-fn next(plan: &Plan, now: Timestamp) -> Option<String> {
+/// The next slot, and how much later it begins.
+fn next(plan: &Plan, now: Timestamp) -> Option<(String, SignedDuration)> {
     let schedule = plan.schedule.as_ref()?;
     let at = schedule.cron.next_after(now, &plan.zone)?;
     let slot = Slot::new(&plan.name, at, plan.zone.clone());
-    let wait = jitter(&slot, schedule.jitter);
-    Some(if wait.is_zero() { slot.rfc3339() } else { format!("{} +{}s", slot.rfc3339(), wait.as_secs()) })
+    Some((slot.rfc3339(), jitter(&slot, schedule.jitter)))
 }
 
 impl Line {
-    fn new(pipeline: &str, standing: Standing, next: Option<String>) -> Self {
+    fn new(pipeline: &str, standing: Standing, next: Option<(String, SignedDuration)>) -> Self {
         let newest = standing.newest;
+        let (next, jitter) = next.unzip();
         Self {
             pipeline: pipeline.to_owned(),
             slot: newest.as_ref().map(|newest| newest.slot.clone()),
@@ -130,6 +130,7 @@ impl Line {
             reason: newest.and_then(|newest| newest.reason).filter(|reason| !reason.is_empty()),
             delivered: standing.delivered_ms.map(utc),
             next,
+            jitter: jitter.map(|jitter| jitter.as_secs()).filter(|seconds| *seconds > 0),
             late: standing.late_ms.map(utc),
             held: standing.held,
             paused: standing.paused.map(|paused| PausedDocument {
@@ -144,6 +145,11 @@ impl Line {
     fn needs_a_person(&self) -> bool {
         let ended_badly = matches!(self.state, Some("failed" | "rejected" | "held"));
         ended_badly || self.held > 0 || self.late.is_some() || self.paused.is_some() || self.problem.is_some()
+    }
+
+    fn next_in_words(&self) -> String {
+        let next = self.next.as_deref().unwrap_or("-");
+        self.jitter.map_or_else(|| next.to_owned(), |seconds| format!("{next} +{seconds}s"))
     }
 
     /// What is to be known beside the state, in a few words.
@@ -170,7 +176,7 @@ impl Line {
 impl WorkerDocument {
     fn new(seen: WorkerSeen, now: Timestamp) -> Self {
         Self {
-            working: seen.stopped_ms.is_none() && now.as_millisecond() - seen.seen_ms < SEEN_WITHIN_MS,
+            working: seen.works(now.as_millisecond()),
             version: seen.version,
             pid: seen.pid,
             started: utc(seen.started_ms),
@@ -207,7 +213,7 @@ fn print(status: &Status) {
                 or_dash(&line.slot),
                 line.state.unwrap_or("-").to_owned(),
                 or_dash(&line.delivered),
-                or_dash(&line.next),
+                line.next_in_words(),
                 or_dash(&line.run),
                 line.remarks(),
             ]

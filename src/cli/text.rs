@@ -56,9 +56,33 @@ fn delivery(delivery: &DeliveryDocument) -> String {
     text
 }
 
-/// The run's story: each event, then each attempt.
+/// How long the run waited to begin, and how long each stage took when it was last gone through, waits between tries
+/// included: `waited 3.0s, extract 12.0s, shape 3.1s`.
+fn stages(events: &[Event]) -> String {
+    let first = |what: &str| events.iter().find(|event| event.what == what).map(|event| event.at_ms);
+    let waited = first("entered").zip(first("extracting")).map(|(from, to)| format!("waited {}", length(to - from)));
+    let took = |name: &str, from: &str, to: &str| {
+        let end = events.iter().rposition(|event| event.what == to)?;
+        let start = events[..end].iter().rfind(|event| event.what == from)?;
+        Some(format!("{name} {}", length(events[end].at_ms - start.at_ms)))
+    };
+    let stages = [
+        waited,
+        took("extract", "extracting", "extracted"),
+        took("shape", "shaping", "shaped"),
+        took("deliver", "delivering", "delivered"),
+    ];
+    stages.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// The run's story: how long its stages took, each event, then each attempt.
 pub fn story(events: &[Event], attempts: &[Attempt]) -> String {
-    let mut text = String::from("  story\n");
+    let mut text = String::new();
+    let stages = stages(events);
+    if !stages.is_empty() {
+        let _ = writeln!(text, "  took      {stages}");
+    }
+    text.push_str("  story\n");
     let mut before = None;
     for event in events {
         let took = before.map_or(String::new(), |before| format!("+{}", length(event.at_ms - before)));
@@ -135,6 +159,25 @@ mod tests {
         {
             assert_eq!(bytes(count), text);
         }
+    }
+
+    #[test]
+    fn stages_are_measured_as_they_were_last_gone_through() {
+        let story = [
+            (0, "entered"),
+            (100, "extracting"),
+            (5_000, "failed"),
+            (60_000, "extracting"),
+            (61_000, "export started"),
+            (72_500, "extracted"),
+            (72_600, "shaping"),
+            (72_650, "shaped"),
+            (72_700, "delivering"),
+        ];
+        let event = |(at_ms, what): (i64, &str)| Event { at_ms, what: what.to_owned(), detail: String::new() };
+        let story: Vec<Event> = story.into_iter().map(event).collect();
+        assert_eq!(stages(&story), "waited 100ms, extract 12.5s, shape 50ms");
+        assert_eq!(stages(&[]), "");
     }
 
     #[test]

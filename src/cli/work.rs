@@ -41,10 +41,9 @@ pub async fn run(_args: WorkArgs, common: &Common) -> anyhow::Result<u8> {
         serve::start(address, sources, stop.clone()).await?;
     }
     let rules = Rules::default();
-    if !opened.settings.alerts.channels.is_empty() {
-        let alerts = Alerts::new(opened.settings.clone(), opened.ledger.clone(), opened.clock.clone(), rules.clone());
-        tokio::spawn(alerts.run(stop.clone()));
-    }
+    // Also where no channel is named: one may be named while it works.
+    let alerts = Alerts::new(opened.ledger.clone(), opened.clock.clone(), rules.clone());
+    tokio::spawn(alerts.run(stop.clone()));
     let end = Shift::new(line, reread, board, rules).work(orders).await?;
     opened.ledger.close().await;
     Ok(match end {

@@ -2,6 +2,9 @@
 
 use super::{IntendedFile, Role};
 
+/// Why only the size is known, where nobody asked for more.
+pub(super) const NOT_READ: &str = "it was not read back";
+
 /// One entry for each file of the intent, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {

@@ -11,13 +11,15 @@ pub mod doctor;
 mod found;
 pub mod local;
 mod names;
+mod paced;
 mod session;
 pub mod sftp;
+mod side;
 pub mod webhook;
 
 pub use about::{About, Parts, Whole};
 pub use found::{FinalName, Seen, SeenFile};
-pub use session::{FAULT_STEPS, LOCAL_FAULT_STEPS, Put, Session};
+pub use session::{FAULT_STEPS, LOCAL_FAULT_STEPS, Put, SIDE_FAULT_STEPS, Session};
 
 use std::time::Duration;
 
@@ -50,6 +52,11 @@ pub struct IntendedFile {
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Data,
+    /// A line that `sha256sum -c` reads.
+    Checksum,
+    /// What is known of the artifact, as JSON.
+    Manifest,
+    /// Empty, and last.
     Done,
 }
 
@@ -109,7 +116,7 @@ pub enum Verdict {
 impl Verdict {
     /// The same failure once the data file is at its final name: "nothing was published" is no longer true.
     fn after_data(self) -> Verdict {
-        const PUBLISHED: &str = "the data file is published, its done file is not";
+        const PUBLISHED: &str = "the data file is published, a file beside it is not";
         match self {
             Verdict::Unreached { reason, .. } | Verdict::Unknown { reason } => {
                 Verdict::Unknown { reason: format!("{PUBLISHED}: {reason}") }

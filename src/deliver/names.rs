@@ -1,8 +1,5 @@
 //! Names and paths at a destination: what a delivery may touch, and nothing else.
 
-use crate::encode::Artifact;
-use crate::pipeline::plan::DeliveryPlan;
-
 /// `number` tries `name-1` to `name-999`.
 pub const NUMBER_MAX: u32 = 999;
 
@@ -15,9 +12,6 @@ const RUN_ID_DIGITS: usize = 16;
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-/// The SHA-256 of no bytes: what a done file holds.
-pub const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// `.<name>.<run>.part`: hidden from readers, and recognisable as ours.
 pub fn temporary(name: &str, run: &str) -> String {
@@ -131,29 +125,6 @@ pub fn remote_parent(path: &str) -> &str {
         Some(0) => "/",
         Some(at) => &path[..at],
     }
-}
-
-/// The names that a delivery would publish under, the data's and the done file's, in the order in which they are tried.
-pub fn candidates<'a>(
-    artifact: &'a Artifact,
-    plan: &'a DeliveryPlan,
-    numbers: u32,
-) -> impl Iterator<Item = Result<(String, Option<String>), String>> + 'a {
-    (0..=numbers).map(move |number| {
-        let name = if number == 0 { artifact.name.clone() } else { numbered(&artifact.name, number) };
-        check_file_name(&name)?;
-        let done = match &plan.done_file {
-            None => None,
-            Some(template) => Some(template.render_done(&name).map_err(|problem| problem.to_string())?),
-        };
-        if let Some(done) = &done {
-            check_file_name(done)?;
-            if *done == name {
-                return Err(format!("the done file has the data's name, {name:?}"));
-            }
-        }
-        Ok((name, done))
-    })
 }
 
 #[cfg(test)]

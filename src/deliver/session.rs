@@ -1,6 +1,7 @@
 //! One open destination: the same steps and the same promises, over SFTP or into a directory.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -23,6 +24,8 @@ pub struct Put<'a> {
     pub about: &'a About,
     /// What the receiver acknowledged of it already.
     pub parts: &'a dyn Parts,
+    /// When the attempt must be over.
+    pub until: Option<Instant>,
 }
 
 impl<'a> Put<'a> {
@@ -30,7 +33,7 @@ impl<'a> Put<'a> {
     pub fn new(run: &'a str, artifact: &'a Artifact, plan: &'a DeliveryPlan) -> Self {
         static NOTHING: LazyLock<About> = LazyLock::new(About::default);
         static WHOLE: LazyLock<Whole> = LazyLock::new(Whole::default);
-        Self { run, artifact, plan, about: &NOTHING, parts: &*WHOLE }
+        Self { run, artifact, plan, about: &NOTHING, parts: &*WHOLE, until: None }
     }
 }
 
@@ -55,6 +58,18 @@ pub const FAULT_STEPS: &[&str] = &[
     "done.write",
     "done.close",
     "done.rename",
+];
+
+/// The steps of the files beside the data, over SFTP; a local delivery has them too, but for `close`.
+pub const SIDE_FAULT_STEPS: &[&str] = &[
+    "checksum.open",
+    "checksum.write",
+    "checksum.close",
+    "checksum.rename",
+    "manifest.open",
+    "manifest.write",
+    "manifest.close",
+    "manifest.rename",
 ];
 
 /// The steps of a local delivery at which a fault can be injected, in the order in which they are reached.
@@ -104,6 +119,18 @@ impl Session {
             Session::Sftp(drop) => drop.look(intent),
             Session::Local(drop) => drop.look(intent),
             Session::Webhook(drop) => Ok(drop.look(intent)),
+        }
+    }
+
+    /// As [`Session::look`], and without reading files back unless `read` says so.
+    ///
+    /// # Errors
+    /// `Unreached` when contact is lost.
+    pub fn check(&mut self, intent: &Intent, read: bool) -> Result<Seen, Verdict> {
+        match self {
+            Session::Sftp(drop) => drop.check(intent, read),
+            Session::Local(drop) => drop.check(intent, read),
+            Session::Webhook(drop) => Ok(drop.hidden(intent)),
         }
     }
 

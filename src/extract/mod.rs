@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use docebo::budget::Remaining;
-pub use docebo::note::RequestNote;
+pub use docebo::note::{RequestNote, Sent};
 pub use docebo::session::{Identity, Level};
 pub use docebo::tenancy::Tenants;
 pub use source::{Source, requests_of};

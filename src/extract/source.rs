@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::docebo::note::RequestNote;
+use super::docebo::note::{RequestNote, Sent};
 use super::docebo::session::Identity;
 use super::docebo::tenancy::Tenants;
 use super::docebo::{Docebo, guard};
@@ -59,6 +59,14 @@ impl Source {
         match self {
             Self::Docebo(docebo) => docebo.identify().await.map(Some),
             Self::File { .. } => Ok(None),
+        }
+    }
+
+    /// How often each request was sent, and how it was answered.
+    pub fn sent(&self) -> Vec<Sent> {
+        match self {
+            Self::Docebo(docebo) => docebo.sent(),
+            Self::File { .. } => Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod attempts;
+mod backfill;
 mod operate;
 mod parts;
 mod prune;
@@ -30,6 +31,7 @@ use crate::fault::Injected;
 pub use alerts::{Alert, AlertSend, Sent};
 pub use attempts::Ended;
 pub use operate::{Newest, Paused, Standing, WorkerSeen};
+pub use prune::Spooled;
 pub use query::RunFilter;
 pub use servers::KeptProbe;
 pub use slots::{Counts, Known, Portion};

@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 
 use super::query::text;
-use super::record::{Origin, Run};
 use super::state::RunState;
 use super::store::sql;
 use super::{Ledger, LedgerError};
-use crate::schedule::slot::Slot;
 
 /// How one pipeline stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +47,24 @@ pub struct WorkerSeen {
     pub seen_ms: i64,
     pub stopped_ms: Option<i64>,
 }
+
+impl Standing {
+    /// Whether something of it waits for the worker or a person.
+    pub fn waits(&self) -> bool {
+        let open = self.newest.as_ref().is_some_and(|newest| !newest.state.is_end());
+        open || self.held > 0 || self.late_ms.is_some() || self.paused.is_some()
+    }
+}
+
+impl WorkerSeen {
+    /// Whether it works still: a worker that was killed says nothing, but is not seen any more.
+    pub fn works(&self, now_ms: i64) -> bool {
+        self.stopped_ms.is_none() && now_ms - self.seen_ms < SEEN_WITHIN_MS
+    }
+}
+
+/// A worker that was not seen for this long is not working, whatever it said last.
+const SEEN_WITHIN_MS: i64 = 60_000;
 
 type NewestRow = (String, Option<String>, Option<String>, Option<String>, Option<String>, Option<i64>);
 type PausedRow = (String, Option<i64>, Option<String>, Option<String>, Option<String>);
@@ -104,14 +120,14 @@ impl Ledger {
     }
 
     /// Pipelines with a slot that is late, and since when: its deadline has passed and it is not delivered, nor is any
-    /// later one. What a person rejected, or was left out for a reason, is not late.
+    /// later one. What a person rejected, or was left out for a reason, is not late, nor is what has no schedule any more.
     ///
     /// # Errors
     /// The ledger cannot be read.
     pub async fn late(&self) -> Result<Vec<(String, i64)>, LedgerError> {
         sqlx::query_as(
             "SELECT r.pipeline, CAST(MIN(r.deadline_ms) AS BIGINT) FROM runs r \
-             WHERE r.state IN ('due', 'extracting', 'shaping', 'delivering', 'held', 'failed') AND r.deadline_ms < $1 \
+             JOIN pipelines p ON p.name = r.pipeline AND p.schedule IS NOT NULL WHERE r.state IN ('due', 'extracting', 'shaping', 'delivering', 'held', 'failed') AND r.deadline_ms < $1 \
              AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' AND l.pipeline = r.pipeline \
              AND l.slot_ms > r.slot_ms) GROUP BY r.pipeline",
         )
@@ -141,14 +157,15 @@ impl Ledger {
         Ok([S::Due, S::Extracting, S::Shaping, S::Delivering, S::Held].map(|state| (state, count(state))).to_vec())
     }
 
-    /// When each pipeline last delivered, in milliseconds since the epoch.
+    /// When each pipeline that has a schedule last delivered, in milliseconds since the epoch.
     ///
     /// # Errors
     /// The ledger cannot be read.
     pub async fn last_deliveries(&self) -> Result<Vec<(String, i64)>, LedgerError> {
         sqlx::query_as(
             "SELECT p.name, r.updated_ms FROM pipelines p JOIN runs r ON r.id = (SELECT id FROM runs \
-             WHERE state = 'delivered' AND pipeline = p.name ORDER BY slot_ms DESC LIMIT 1)",
+             WHERE state = 'delivered' AND pipeline = p.name ORDER BY slot_ms DESC LIMIT 1) \
+             WHERE p.schedule IS NOT NULL",
         )
         .fetch_all(&self.pool)
         .await
@@ -185,6 +202,21 @@ impl Ledger {
         }))
     }
 
+    /// Since when a pipeline is paused, by whom and why; `None` where it is not.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn paused(&self, pipeline: &str) -> Result<Option<Paused>, LedgerError> {
+        let row: Option<(i64, Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT paused_ms, paused_by, paused_why FROM pipelines WHERE name = $1 AND paused_ms IS NOT NULL",
+        )
+        .bind(pipeline)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(sql("look whether it is paused"))?;
+        Ok(row.map(|(since_ms, by, why)| Paused { since_ms, by: by.unwrap_or_default(), why: why.unwrap_or_default() }))
+    }
+
     /// Pauses a pipeline, or with `None` lets it go on. Answers whether that changed anything.
     ///
     /// # Errors
@@ -213,65 +245,5 @@ impl Ledger {
         .rows_affected();
         tx.commit().await.map_err(sql(OPERATION))?;
         Ok(changed == 1)
-    }
-
-    /// The runs of a pipeline with slots between two moments, both included, oldest first.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn runs_between(&self, pipeline: &str, from_ms: i64, to_ms: i64) -> Result<Vec<Run>, LedgerError> {
-        self.select("WHERE pipeline = $1 AND slot_ms BETWEEN $2 AND $3 ORDER BY slot_ms", |query| {
-            query.bind(pipeline.to_owned()).bind(from_ms).bind(to_ms)
-        })
-        .await
-    }
-
-    /// Enters past slots, each to be done at its moment; those that were skipped before anything was done for them are
-    /// taken up again, others that are there stay as they are. Answers how many are to be done.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
-    pub async fn backfill(&self, slots: &[(Slot, i64)], plan_digest: &str, by: &str) -> Result<u64, LedgerError> {
-        const OPERATION: &str = "enter the past slots";
-        let mut entered = 0;
-        for portion in slots.chunks(1_000) {
-            let mut tx = self.begin(OPERATION).await?;
-            for (slot, wake_ms) in portion {
-                let id = slot.run_id();
-                let taken = sqlx::query(
-                    "INSERT INTO runs (id, pipeline, slot_ms, slot, state, plan_digest, entered_ms, updated_ms, origin, \
-                     wake_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9) ON CONFLICT (id) DO UPDATE \
-                     SET state = excluded.state, reason = NULL, origin = excluded.origin, wake_ms = excluded.wake_ms, \
-                     updated_ms = excluded.updated_ms WHERE runs.state = 'skipped' AND runs.extract_json IS NULL \
-                     AND runs.artifact_json IS NULL",
-                )
-                .bind(&id)
-                .bind(&slot.pipeline)
-                .bind(slot.at_ms())
-                .bind(slot.rfc3339())
-                .bind(RunState::Due.name())
-                .bind(plan_digest)
-                .bind(self.clock.now_ms())
-                .bind(Origin::Backfill.name())
-                .bind(wake_ms)
-                .execute(&mut *tx)
-                .await
-                .map_err(sql(OPERATION))?
-                .rows_affected();
-                if taken == 1 {
-                    self.event(&mut tx, &id, "backfilled", by).await?;
-                    entered += 1;
-                }
-            }
-            tx.commit().await.map_err(sql(OPERATION))?;
-        }
-        Ok(entered)
-    }
-}
-
-impl Run {
-    /// Whether a backfill may take the slot up: it was left out before anything was done for it.
-    pub fn may_be_backfilled(&self) -> bool {
-        self.state == RunState::Skipped && self.extract.is_none() && self.artifact.is_none()
     }
 }

@@ -54,9 +54,10 @@ impl Ledger {
     /// # Errors
     /// The ledger cannot be read.
     pub async fn runs_by_prefix(&self, prefix: &str) -> Result<Vec<Run>, LedgerError> {
-        sqlx::query(text(format!("SELECT {RUN_COLUMNS} FROM runs WHERE SUBSTR(id, 1, $1) = $2 ORDER BY id LIMIT 2")))
-            .bind(i64::try_from(prefix.len()).unwrap_or(i64::MAX))
+        sqlx::query(text(format!("SELECT {RUN_COLUMNS} FROM runs WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 2")))
             .bind(prefix)
+            // Ids are hexadecimal: `g` comes after them all.
+            .bind(format!("{prefix}g"))
             .fetch_all(&self.pool)
             .await
             .map_err(read("look a run up"))?

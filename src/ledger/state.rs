@@ -103,6 +103,13 @@ impl RunState {
             S::Delivered | S::Skipped => false,
         }
     }
+
+    /// Whether a backfill may make the slot due after all: it was skipped (missed, overlapping, paused) before anything
+    /// was `begun` for it. One that was skipped for its rows, or by a destination's rule, was done. No other move leads
+    /// out of `Skipped`, and to what failed, is held or was rejected a person says `retry`, `release` or nothing.
+    pub fn may_be_backfilled(self, begun: bool) -> bool {
+        self == Self::Skipped && !begun
+    }
 }
 
 impl DeliveryState {
@@ -174,6 +181,10 @@ mod tests {
         for next in RunState::ALL {
             assert!(!RunState::Delivered.may_become(next));
             assert!(!RunState::Skipped.may_become(next));
+        }
+        for state in RunState::ALL {
+            assert!(!state.may_be_backfilled(true));
+            assert_eq!(state.may_be_backfilled(false), state == RunState::Skipped);
         }
         assert!(!RunState::Held.may_become(RunState::Delivered), "a hold is released before anything is delivered");
         assert!(!RunState::Due.may_become(RunState::Delivered));

@@ -3,7 +3,7 @@
 use super::plan::{Existing, LineEnd, Missed, Overlap, QuoteStyle, Via, WhenEmpty};
 use super::read::{At, Named, Part};
 use super::scalars::{Length, Whole};
-use super::written::{Delimiter, Deliveries, Directory, Expression, Name, ReportFile, WallTime, Zone};
+use super::written::{Delimiter, Deliveries, Directory, Expression, Name, ReportFile, SideName, WallTime, Zone};
 use crate::schedule::cron::Cron;
 use crate::settings::file::alerts::PipelineAlertsFile;
 
@@ -154,6 +154,10 @@ crate::table! {
         existing: Option<At<Existing>>,
         /// `with_gap` allows to remove the old file first, on servers that cannot rename over one.
         replace: Option<At<ReplaceWord>>,
+        /// A file beside the data that `sha256sum -c` reads: `true` (then `{name}.sha256`), or its name.
+        checksum: Option<At<SideName>>,
+        /// A JSON file beside the data, with its rows, columns and digest: `true` (then `{name}.json`), or its name.
+        manifest: Option<At<SideName>>,
         /// An empty file written last, for readers that wait for one: `{name}.done`.
         #[schemars(with = "Option<String>")]
         done_file: Option<At<Name>>,

@@ -27,7 +27,7 @@ pub mod tree;
 /// Texts that have a grammar of their own.
 pub mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,14 +45,18 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The names of pipelines whose files cannot be used.
-    pub fn broken(&self) -> Vec<String> {
-        let of = |problem: &Problem| {
-            let file = problem.place.as_ref().filter(|_| problem.severity == Severity::Error)?.file.clone();
-            let name = file.file_stem()?.to_string_lossy().into_owned();
-            (!self.plans.iter().any(|plan| plan.name == name)).then_some(name)
-        };
-        self.problems.iter().filter_map(of).collect()
+    /// The names of pipelines whose files cannot be used, each once.
+    pub fn broken(&self) -> BTreeSet<String> {
+        let wrong = self.problems.iter().filter(|problem| problem.severity == Severity::Error);
+        let names = wrong.filter_map(|problem| {
+            let place = problem.place.as_ref()?;
+            Some(place.file.file_stem()?.to_string_lossy().into_owned())
+        });
+        let mut broken: BTreeSet<String> = names.collect();
+        for plan in &self.plans {
+            broken.remove(&plan.name);
+        }
+        broken
     }
 
     /// Whether some file cannot be used.

@@ -210,6 +210,10 @@ pub struct DeliveryPlan {
     /// `replace: with_gap`: where the server cannot rename over a file, remove it first.
     pub replace_with_gap: bool,
     /// The done file's name; its `{name}` is the artifact's name.
+    /// A file that `sha256sum -c` reads.
+    pub checksum: Option<NameTemplate>,
+    /// A JSON file that says what the data is.
+    pub manifest: Option<NameTemplate>,
     pub done_file: Option<NameTemplate>,
     /// Whether the run waits for this delivery to call itself delivered.
     pub required: bool,

@@ -95,10 +95,11 @@ pub struct WallTime(pub jiff::civil::Time);
 impl FromNode for WallTime {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         let (text, _) = scalar(node, "a time of day", problems)?;
+        let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
         let time = match text.split_once(':') {
-            Some((hour, minute)) if hour.len() == 2 && minute.len() == 2 => {
-                hour.parse().ok().zip(minute.parse().ok()).and_then(|(h, m)| jiff::civil::Time::new(h, m, 0, 0).ok())
-            }
+            Some((hour, minute)) if hour.len() == 2 && minute.len() == 2 => number(hour)
+                .zip(number(minute))
+                .and_then(|(hour, minute)| jiff::civil::Time::new(hour, minute, 0, 0).ok()),
             _ => None,
         };
         if time.is_none() {
@@ -106,6 +107,26 @@ impl FromNode for WallTime {
             problems.push(problem.hint("write hours and minutes, in quotes: `\"06:30\"`"));
         }
         time.map(WallTime)
+    }
+}
+
+/// A file beside the data: whether there is one, or how it is called.
+pub enum SideName {
+    No,
+    /// By its usual name.
+    Usual,
+    Named(NameTemplate),
+}
+
+text_schema!(SideName, {"type": ["boolean", "string"]});
+
+impl FromNode for SideName {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        match scalar(node, "`true` or a file name", problems)?.0 {
+            "true" => Some(Self::Usual),
+            "false" => Some(Self::No),
+            _ => Name::from_node(node, problems).map(|name| Self::Named(name.0)),
+        }
     }
 }
 

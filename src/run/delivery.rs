@@ -1,6 +1,7 @@
 //! One delivery of one run: an attempt as the ledger sees it, again until it has an end.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -183,7 +184,8 @@ impl Share {
     }
 
     fn publish(&self, mut session: Session, intent: &Intent, seen: Option<&Seen>, parts: &dyn Parts) -> Verdict {
-        let put = Put { parts, ..self.put() };
+        let until = Instant::now().checked_add(self.line.settings.work.deadlines.attempt);
+        let put = Put { parts, until, ..self.put() };
         let verdict = session.publish(&put, intent, seen, &self.line.progress.deliver);
         session.close();
         verdict

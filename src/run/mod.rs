@@ -11,6 +11,8 @@ mod parts;
 pub mod prune;
 /// slot → extract.
 mod pull;
+/// The same bytes again.
+pub mod replay;
 mod shape;
 pub mod spool;
 

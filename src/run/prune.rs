@@ -1,14 +1,15 @@
 //! What is kept for how long: artifacts in the spool, and history in the ledger.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::spool::Spool;
 use crate::clock::Clock;
 use crate::ledger::state::RunState;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Spooled};
 use crate::settings::Settings;
 
 /// A folder that no run of the ledger owns is left alone for this long: its run may be about to be entered.
@@ -32,61 +33,89 @@ pub struct Pruned {
 pub async fn prune(settings: &Settings, ledger: &Ledger, clock: &Clock, dry: bool) -> Result<Pruned, LedgerError> {
     let now = clock.now();
     let before = |keep: Duration| now.saturating_sub(signed(keep)).unwrap_or(Timestamp::MIN).as_millisecond();
+    let ages = Ages { ended_ms: before(settings.keep.artifacts), orphaned_ms: before(ORPHAN_AGE) };
     let spool = settings.data.join("spool");
-    let listed = tokio::task::spawn_blocking(move || folders(&spool)).await.unwrap_or_default();
-    let ids: Vec<String> = listed.iter().map(|(id, ..)| id.clone()).collect();
-    let known = ledger.spooled(&ids).await?;
-    let (old, orphaned) = (before(settings.keep.artifacts), before(ORPHAN_AGE));
-    let mut removable = Vec::new();
-    for (id, path, touched_ms) in listed {
-        let goes = match known.get(&id) {
-            Some(run) => !run.awake && run.state.is_end() && run.state != RunState::Held && run.updated_ms < old,
-            None => touched_ms < orphaned,
-        };
-        if goes {
-            removable.push(path);
+    let folders = tokio::task::spawn_blocking(move || folders(&spool)).await.unwrap_or_default();
+    let mut pruned = Pruned::default();
+    for portion in folders.chunks(PORTION) {
+        let ids: Vec<String> = portion.iter().map(|folder| folder.run.clone()).collect();
+        let known = ledger.spooled(&ids).await?;
+        for folder in portion.iter().filter(|folder| ages.pass(known.get(&folder.run), folder)) {
+            if let Some(bytes) = remove(ledger, folder, &ages, dry).await? {
+                pruned.folders += 1;
+                pruned.bytes += bytes;
+            }
         }
     }
-    let removed = tokio::task::spawn_blocking(move || remove(removable, dry)).await.unwrap_or_default();
     let horizon = before(settings.keep.runs);
-    let runs = if dry { ledger.forgettable(horizon).await? } else { ledger.forget(horizon).await? };
-    Ok(Pruned { runs, ..removed })
+    pruned.runs = if dry { ledger.forgettable(horizon).await? } else { ledger.forget(horizon).await? };
+    Ok(pruned)
+}
+
+/// Folders that the ledger is asked about in one go.
+const PORTION: usize = 500;
+
+/// Before which moments what ended, and what nobody knows, is removed.
+struct Ages {
+    ended_ms: i64,
+    orphaned_ms: i64,
+}
+
+impl Ages {
+    /// Whether the folder may go. That of a run for which there is still something to do, or that waits for a person,
+    /// stays.
+    fn pass(&self, run: Option<&Spooled>, folder: &Folder) -> bool {
+        match run {
+            Some(run) => {
+                !run.awake && run.state.is_end() && run.state != RunState::Held && run.updated_ms < self.ended_ms
+            }
+            None => folder.touched_ms < self.orphaned_ms,
+        }
+    }
+}
+
+/// A run's folder in the spool.
+#[derive(Clone, Debug)]
+struct Folder {
+    run: String,
+    path: PathBuf,
+    /// When it was last touched, in milliseconds since the epoch.
+    touched_ms: i64,
 }
 
 fn signed(length: Duration) -> SignedDuration {
     SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX)
 }
 
-/// Run, folder, and when it was last touched, in milliseconds since the epoch.
-fn folders(spool: &Path) -> Vec<(String, PathBuf, i64)> {
+fn folders(spool: &Path) -> Vec<Folder> {
     let Ok(entries) = fs::read_dir(spool) else { return Vec::new() };
     entries
         .flatten()
         .filter_map(|entry| {
-            let id = entry.file_name().into_string().ok()?;
-            let ours = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let run = entry.file_name().into_string().ok()?;
+            let ours = run.len() == 16 && run.bytes().all(|byte| byte.is_ascii_hexdigit());
             let touched = entry.metadata().ok().filter(fs::Metadata::is_dir)?.modified().ok()?;
-            let touched = Timestamp::try_from(touched).ok()?.as_millisecond();
-            ours.then(|| (id, entry.path(), touched))
+            let touched_ms = Timestamp::try_from(touched).ok()?.as_millisecond();
+            ours.then(|| Folder { run, path: entry.path(), touched_ms })
         })
         .collect()
 }
 
-/// Removes folders that nobody works in.
-fn remove(folders: Vec<PathBuf>, dry: bool) -> Pruned {
-    let mut pruned = Pruned::default();
-    for folder in folders {
-        let lock = File::options().write(true).open(folder.join("lock"));
-        if lock.as_ref().is_ok_and(|lock| lock.try_lock().is_err()) {
-            continue;
-        }
-        let bytes = size(&folder);
-        if dry || fs::remove_dir_all(&folder).is_ok() {
-            pruned.folders += 1;
-            pruned.bytes += bytes;
-        }
+/// Removes a folder that nobody works in, and answers its bytes. Once it is taken, the ledger is asked again: a person
+/// may have taken the run up since.
+async fn remove(ledger: &Ledger, folder: &Folder, ages: &Ages, dry: bool) -> Result<Option<u64>, LedgerError> {
+    let path = folder.path.clone();
+    if dry {
+        return Ok(tokio::task::spawn_blocking(move || size(&path)).await.ok());
     }
-    pruned
+    let taken = tokio::task::spawn_blocking(move || Spool::take_idle(&path).map(|spool| (size(spool.path()), spool)));
+    let Some((bytes, spool)) = taken.await.ok().flatten() else { return Ok(None) };
+    let known = ledger.spooled(std::slice::from_ref(&folder.run)).await?;
+    if !ages.pass(known.get(&folder.run), folder) {
+        return Ok(None);
+    }
+    let removed = tokio::task::spawn_blocking(move || spool.remove()).await;
+    Ok(removed.is_ok_and(|removed| removed.is_ok()).then_some(bytes))
 }
 
 /// Bytes of the files in a folder and below it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Stop, Work, blocking, failed};
-use crate::extract::{Extract, ExtractError, RequestNote, Source, Ticket};
+use crate::extract::{Extract, ExtractError, Sent, Source, Ticket};
 use crate::ledger::record::{ExtractFacts, Run};
 use crate::ledger::state::RunState;
 use crate::pipeline::plan;
@@ -27,8 +27,7 @@ impl Work<'_> {
         let source = Source::new(&self.plan.source, &self.line.settings.limits, &self.line.tenants);
         let source = source.map_err(|error| failed(in_words(&error)))?;
         let extract = self.fetch(run, &source).await;
-        let sent = sent(&source.requests());
-        if !sent.is_empty() {
+        if let Some(sent) = in_one_line(&self.plan.source, &source.sent()) {
             self.line.ledger.note(&run.id, "requests", &sent).await?;
         }
         extract
@@ -111,18 +110,18 @@ impl Work<'_> {
     }
 }
 
-/// What was sent and how it was answered, in one line: each request once, with its number.
-fn sent(requests: &[RequestNote]) -> String {
-    let mut counted: Vec<(String, u32)> = Vec::new();
-    for note in requests {
-        let status = note.status.map_or("no answer".to_owned(), |status| status.to_string());
-        let request = format!("{} {} {status}", note.method, note.path);
-        match counted.iter_mut().find(|(known, _)| *known == request) {
-            Some((_, count)) => *count += 1,
-            None => counted.push((request, 1)),
-        }
-    }
-    counted.into_iter().map(|(request, count)| format!("{count} x {request}")).collect::<Vec<_>>().join(", ")
+/// To whom what was sent and how it was answered, in one line.
+fn in_one_line(source: &plan::Source, sent: &[Sent]) -> Option<String> {
+    let plan::Source::Docebo(docebo) = source else { return None };
+    let kinds: Vec<String> = sent
+        .iter()
+        .map(|Sent { method, path, status, count }| {
+            let status = status.map_or("no answer".to_owned(), |status| status.to_string());
+            format!("{count} x {method} {path} {status}")
+        })
+        .collect();
+    let all: u64 = sent.iter().map(|sent| sent.count).sum();
+    (all > 0).then(|| format!("{all} to tenant {}: {}", docebo.tenant.name, kinds.join(", ")))
 }
 
 /// An extract's failure with its mend.

@@ -7,14 +7,16 @@ use super::slot::Slot;
 
 /// The first moment at or after the slot at which a clock of its zone shows `by`.
 ///
-/// A time that is skipped when clocks change counts as the moment it would have been before the change; one that comes
-/// twice counts the first time (RFC 5545 reads them so).
+/// A time that is skipped when clocks change counts as the moment it would have been before the change (RFC 5545 reads
+/// it so); of one that comes twice, the first that is not before the slot counts.
 pub fn deadline(slot: &Slot, by: Time) -> Timestamp {
-    let zone = slot.at.time_zone();
-    let on = |date: jiff::civil::Date| date.to_datetime(by).to_zoned_datetime(zone.clone()).map(|at| at.timestamp());
-    let (today, at) = (slot.at.date(), slot.at.timestamp());
+    let (zone, today, at) = (slot.at.time_zone(), slot.at.date(), slot.at.timestamp());
     let days = [Ok(today), today.checked_add(1.day()), today.checked_add(2.days())];
-    let mut moments = days.into_iter().filter_map(|day| on(day.ok()?).ok());
+    let moments = days.into_iter().flatten().flat_map(|day| {
+        let shown = zone.to_ambiguous_zoned_datetime(day.to_datetime(by));
+        [shown.clone().compatible(), shown.later()]
+    });
+    let mut moments = moments.flatten().map(|moment| moment.timestamp());
     moments.find(|moment| *moment >= at).unwrap_or(Timestamp::MAX)
 }
 
@@ -39,6 +41,8 @@ mod tests {
     fn days_on_which_clocks_change() {
         assert_eq!(late("2026-03-08T00:30:00-05:00", "02:30"), "2026-03-08T07:30:00Z", "skipped: 03:30 EDT");
         assert_eq!(late("2026-11-01T00:30:00-04:00", "01:30"), "2026-11-01T05:30:00Z", "the first of two");
-        assert_eq!(late("2026-11-01T01:30:00-05:00", "01:30"), "2026-11-02T06:30:00Z", "the second is past the first");
+        assert_eq!(late("2026-11-01T01:15:00-05:00", "01:30"), "2026-11-01T06:30:00Z", "the second of two");
+        assert_eq!(late("2026-11-01T01:45:00-05:00", "01:30"), "2026-11-02T06:30:00Z", "both have passed");
+        assert_eq!(late("2026-03-08T03:00:00-04:00", "02:45"), "2026-03-08T07:45:00Z", "a slot at the end of the gap");
     }
 }

@@ -1,6 +1,5 @@
 //! Gauges, looked up when they are asked for: a few indexed queries, and sizes on disk once a minute.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,19 +12,24 @@ use crate::run::prune;
 use crate::schedule::zone::zones;
 
 /// The spool is walked at most this often.
-const SPOOL_EVERY: SignedDuration = SignedDuration::from_secs(60);
+const SIZES_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct Gather {
-    /// When the spool was last walked. Held while gauges are looked up: askers wait for each other.
-    walked: Mutex<Option<Timestamp>>,
-    /// Pipelines that were late at the last look.
-    late: Mutex<BTreeSet<String>>,
+    /// When sizes were last looked at. Held while gauges are looked up: askers wait for each other.
+    sizes: Mutex<Option<(Timestamp, Sizes)>>,
+}
+
+#[derive(Clone, Copy)]
+struct Sizes {
+    spool: u64,
+    ledger: u64,
 }
 
 impl Gather {
+    /// Sets every gauge: one that is not set is left out of the answer, as its pipeline is gone.
     pub async fn all(&self, from: &Sources) -> Result<(), LedgerError> {
-        let mut walked = self.walked.lock().await;
+        let mut sizes = self.sizes.lock().await;
         let now = from.clock.now();
         measure::build(env!("CARGO_PKG_VERSION"), &zones().version);
         let (pipelines, problems) = from.board.pipelines();
@@ -41,13 +45,8 @@ impl Gather {
         }
         let late = from.ledger.late().await?;
         set("reportferry_pipelines_late", late.len() as f64);
-        let mut was_late = self.late.lock().await;
-        for pipeline in std::mem::take(&mut *was_late) {
-            set_of_pipeline("reportferry_late_seconds", &pipeline, 0.0);
-        }
         for (pipeline, since_ms) in late {
             set_of_pipeline("reportferry_late_seconds", &pipeline, seconds(since_ms));
-            was_late.insert(pipeline);
         }
         set("reportferry_pipelines_paused", from.ledger.paused_count().await? as f64);
         for tenant in from.settings.tenants.keys() {
@@ -55,17 +54,24 @@ impl Gather {
             let left = left.unwrap_or_else(|| from.settings.tenants[tenant].budget.per_minute);
             set_of("reportferry_budget_requests", "tenant", tenant, f64::from(left));
         }
-        if walked.is_none_or(|at| now.duration_since(at) >= SPOOL_EVERY) {
-            let (spool, ledger) = (from.settings.data.join("spool"), from.settings.ledger.clone());
-            let sizes = tokio::task::spawn_blocking(move || (prune::size(&spool), ledger_size(&ledger))).await;
-            if let Ok((spool, ledger)) = sizes {
-                set("reportferry_spool_bytes", spool as f64);
-                set("reportferry_ledger_bytes", ledger as f64);
-            }
-            *walked = Some(now);
-        }
+        let known = sizes.filter(|(at, _)| now.duration_since(*at) < SIZES_EVERY);
+        let (at, looked) = match known {
+            Some(known) => known,
+            None => (now, look(from).await),
+        };
+        *sizes = Some((at, looked));
+        set("reportferry_spool_bytes", looked.spool as f64);
+        set("reportferry_ledger_bytes", looked.ledger as f64);
         Ok(())
     }
+}
+
+/// Walks the spool, which may hold much: off the async threads.
+async fn look(from: &Sources) -> Sizes {
+    let (spool, ledger) = (from.settings.data.join("spool"), from.settings.ledger.clone());
+    let looked =
+        tokio::task::spawn_blocking(move || Sizes { spool: prune::size(&spool), ledger: ledger_size(&ledger) });
+    looked.await.unwrap_or(Sizes { spool: 0, ledger: 0 })
 }
 
 /// Bytes of the SQLite file and what lies beside it.

@@ -6,6 +6,7 @@ mod gather;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,6 +14,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_util::MetricKindMask;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +26,12 @@ use crate::settings::Settings;
 
 pub use board::Board;
 use gather::Gather;
+
+/// Who asks whether the worker is ready does not wait longer for the ledger.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A gauge that was not set for this long is left out.
+const GAUGE_STALE: Duration = Duration::from_secs(5);
+const FOLD: Duration = Duration::from_secs(30);
 
 /// What the listener reads from.
 pub struct Sources {
@@ -59,12 +67,17 @@ struct Shared {
 /// The address is taken or not this machine's, or metrics are kept in this process already.
 pub async fn start(address: SocketAddr, sources: Sources, stop: CancellationToken) -> Result<Listening, ServeError> {
     let failed = |source| ServeError::Listen { address, source };
+    // The loop is waited for from now on: reading ten thousand pipelines takes its time.
+    sources.board.beat(sources.clock.now(), 0);
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &measure::SECONDS)?
+        // All gauges are set for each answer: one that was not is of a pipeline that is gone.
+        .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_STALE))
         .install_recorder()?;
     measure::describe();
+    tokio::spawn(keep_small(handle.clone(), stop.clone()));
     let shared = Arc::new(Shared { gather: Gather::default(), sources, handle });
     let router = Router::new()
         .route("/healthz", get(health))
@@ -81,6 +94,16 @@ pub async fn start(address: SocketAddr, sources: Sources, stop: CancellationToke
     Ok(Listening { address: bound })
 }
 
+/// Folds what was timed into its buckets; where nobody asks for metrics it would pile up.
+async fn keep_small(handle: PrometheusHandle, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FOLD) => handle.run_upkeep(),
+        }
+    }
+}
+
 async fn health(State(shared): State<Arc<Shared>>) -> Response {
     match shared.sources.board.hangs(shared.sources.clock.now()) {
         None => well(),
@@ -92,9 +115,10 @@ async fn readiness(State(shared): State<Arc<Shared>>) -> Response {
     if let Some(why) = shared.sources.board.why_not_ready() {
         return unwell(why);
     }
-    match shared.sources.ledger.worker_seen().await {
-        Ok(_) => well(),
-        Err(error) => unwell(error.to_string()),
+    match tokio::time::timeout(PATIENCE, shared.sources.ledger.worker_seen()).await {
+        Ok(Ok(_)) => well(),
+        Ok(Err(error)) => unwell(error.to_string()),
+        Err(_) => unwell(format!("the ledger does not answer within {PATIENCE:?}")),
     }
 }
 

@@ -12,6 +12,17 @@ pub struct Destination {
     pub name: String,
     pub kind: DestinationKind,
     pub retry: Backoff,
+    pub pickup: Pickup,
+}
+
+/// What becomes of a file once it is delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pickup {
+    /// It stays.
+    #[default]
+    None,
+    /// Its reader takes it away.
+    Moved,
 }
 
 pub enum DestinationKind {
@@ -57,6 +68,8 @@ pub struct Sftp {
     pub write_bytes: u32,
     /// Write requests in flight; `write_bytes × in_flight` bounds the memory of a session.
     pub in_flight: u32,
+    /// Bytes in a second that one delivery may send.
+    pub bandwidth: Option<u64>,
     pub timeouts: SftpTimeouts,
 }
 
@@ -89,6 +102,7 @@ impl Sftp {
             mode: None,
             write_bytes: 32_000,
             in_flight: 128,
+            bandwidth: None,
             timeouts: SftpTimeouts { connect: secs(20), idle: secs(60), rename: secs(600) },
         }
     }

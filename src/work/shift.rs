@@ -172,7 +172,7 @@ impl Shift {
     /// Tells the board and the alerts what is at work.
     fn post(&self) {
         self.board.loaded(self.worker.pipelines(), self.worker.problems());
-        self.rules.take(self.worker.plans());
+        self.rules.take(&self.line.settings, self.worker.plans());
     }
 
     /// Beside the work: a spool may hold much.
@@ -276,12 +276,13 @@ impl Shift {
     async fn stop(mut self, orders: &mut mpsc::Receiver<Order>) -> Result<End, LedgerError> {
         let grace = self.line.settings.work.grace;
         tracing::info!(runs = self.worker.in_hand(), grace = ?grace, "stopping");
-        self.board.not_ready("stopping");
+        self.board.stopping();
         self.worker.hands.close();
         self.line.stop.cancel();
         let until = Instant::now() + grace;
         let mut end = End::Stopped;
         while !self.worker.hands.is_empty() {
+            self.board.beat(self.line.clock.now(), self.worker.in_hand());
             tokio::select! {
                 done = self.worker.hands.done() => {
                     if let Some((hand, outcome)) = done {
@@ -293,7 +294,9 @@ impl Shift {
                     end = End::Interrupted;
                     break;
                 },
-                () = sleep_until(until) => break,
+                () = sleep_until(until.min(Instant::now() + POLL)) => if Instant::now() >= until {
+                    break;
+                },
             }
         }
         if !self.worker.hands.is_empty() {

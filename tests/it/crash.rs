@@ -61,7 +61,7 @@ fn watched<T>(rig: &Rig, work: impl FnOnce() -> T) -> T {
 }
 
 /// The end that every story must have.
-fn assert_delivered_once(rig: &Rig, story: &str) {
+fn assert_delivered_once(rig: &Rig, pipeline: &str, story: &str) {
     let output = rig.run();
     assert!(output.status.success(), "{story}: the run did not recover\n{}", both(&output));
     let told = document(&output);
@@ -70,10 +70,33 @@ fn assert_delivered_once(rig: &Rig, story: &str) {
     assert_eq!(delivery["state"], "delivered", "{story}: {told}");
     assert_eq!(delivery["receipt"]["bytes"], expected().len(), "{story}: {told}");
     assert_eq!(delivery["receipt"]["sha256"], told["artifact"]["sha256"], "{story}: {told}");
-    assert_eq!(rig.arrived(), [ARTIFACT.to_owned(), format!("{ARTIFACT}.done")], "{story}");
+    let mut files = vec![ARTIFACT.to_owned(), format!("{ARTIFACT}.done")];
+    if pipeline.contains("manifest: true") {
+        files.extend([format!("{ARTIFACT}.json"), format!("{ARTIFACT}.sha256")]);
+        assert_beside(rig, &told);
+    }
+    assert_eq!(rig.arrived(), files, "{story}");
     assert!(rig.read(ARTIFACT) == expected(), "{story}: other bytes arrived");
     let again = rig.run();
     assert_eq!(document(&again), told, "{story}: the same slot again must change nothing");
+}
+
+/// The checksum is what coreutils reads, and the manifest says what the data is.
+fn assert_beside(rig: &Rig, told: &serde_json::Value) {
+    let folder = rig.drop.join("inbound");
+    let checked = std::process::Command::new("sha256sum")
+        .args(["--check", "--strict", "--quiet", &format!("{ARTIFACT}.sha256")])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", both(&checked));
+    let manifest: serde_json::Value = serde_json::from_slice(&rig.read(&format!("{ARTIFACT}.json"))).unwrap();
+    for (key, value) in [("name", &told["artifact"]["name"]), ("bytes", &told["artifact"]["bytes"])] {
+        assert_eq!(manifest[key], *value);
+    }
+    assert_eq!((&manifest["sha256"], &manifest["run"]), (&told["artifact"]["sha256"], &told["run"]));
+    assert_eq!((&manifest["slot"], &manifest["rows"]), (&told["slot"], &told["rows"]["delivered"]));
+    assert_eq!(manifest["columns"], serde_json::json!(["employee_id", "course", "done", "email"]));
 }
 
 /// A fault at one step, then recovery.
@@ -91,7 +114,7 @@ fn check(pipeline: &str, step: &str, kind: &str) {
     if kind.starts_with("kill") {
         assert!(struck.status.code().is_none(), "{fault}: the process should have died\n{}", both(&struck));
     }
-    watched(&rig, || assert_delivered_once(&rig, &fault));
+    watched(&rig, || assert_delivered_once(&rig, pipeline, &fault));
 }
 
 /// Cells of one row group, side by side on the machine's cores.
@@ -140,6 +163,21 @@ fn every_step_of_an_sftp_delivery_that_replaces_can_break() {
     check_all(&PIPELINE.replace("existing: fail", "existing: replace"), &steps);
 }
 
+/// With a checksum and a manifest between the data and the done file.
+fn with_files_beside() -> String {
+    PIPELINE.replace("existing: fail,", "existing: fail, checksum: true, manifest: true,")
+}
+
+#[test]
+fn every_step_of_the_files_beside_can_break() {
+    check_all(&with_files_beside(), reportferry::deliver::SIDE_FAULT_STEPS);
+    let replacing = with_files_beside().replace("existing: fail", "existing: replace");
+    check_all(&replacing, &["checksum.rename", "manifest.write", "manifest.rename", "done.rename"]);
+    let steps: Vec<&str> =
+        reportferry::deliver::SIDE_FAULT_STEPS.iter().copied().filter(|step| !step.ends_with(".close")).collect();
+    check_all(&with_files_beside().replace("hris:", "local:"), &steps);
+}
+
 #[test]
 fn every_step_of_a_local_delivery_can_break() {
     check_all(&PIPELINE.replace("hris:", "local:"), reportferry::deliver::LOCAL_FAULT_STEPS);
@@ -175,6 +213,6 @@ fn random_kills_lose_and_double_nothing() {
             }
             child.wait().unwrap();
         }
-        watched(&rig, || assert_delivered_once(&rig, &format!("seed {seed}, killed after {told:?}")));
+        watched(&rig, || assert_delivered_once(&rig, PIPELINE, &format!("seed {seed}, killed after {told:?}")));
     }
 }

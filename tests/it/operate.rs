@@ -1,9 +1,9 @@
 //! What an operator types: plan, status, runs, show, pause, backfill, prune; beside a worker on the same ledger.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use reportferry::clock::Clock;
 use reportferry::ledger::state::RunState;
-use reportferry::ledger::{Ledger, RunFilter};
+use reportferry::ledger::{Known, Ledger, RunFilter};
 use reportferry::schedule::missed::Fate;
 use reportferry::schedule::slot::Slot;
 use serde_json::Value;
@@ -86,7 +86,15 @@ fn status_runs_and_show_tell_what_happened() {
     assert_eq!(json(&rig, &["runs", "--until", "2020-01-01"]).as_array().unwrap().len(), 0);
     assert!(said(&rig, &["runs", "lime"], 2).contains("did you mean \"line\"?"));
     let story = said(&rig, &["show", run[0]["run"].as_str().unwrap()], 0);
-    for part in ["asked for by person", "requests", "1 x POST /oauth2/token 200", "shaped", "attempts", "host key"] {
+    for part in [
+        "asked for by person",
+        "requests",
+        "to tenant acme: 1 x POST /oauth2/token 200",
+        "took      waited ",
+        "shaped",
+        "attempts",
+        "host key",
+    ] {
         assert!(story.contains(part), "{part}: {story}");
     }
 }
@@ -144,11 +152,19 @@ fn a_slot_that_is_not_delivered_in_time_is_late() {
         };
         runtime.block_on(ledger.enter_slots(&[portion])).unwrap();
     };
-    runtime.block_on(ledger.pause("line", None)).unwrap();
+    let kept = |schedule: Option<&str>| {
+        let schedule = schedule.map(str::to_owned);
+        let known = Known { name: "line".to_owned(), schedule, cursor_ms: 0, problem: None };
+        runtime.block_on(ledger.keep_pipelines(&[known])).unwrap();
+    };
+    kept(Some("America/New_York 30 5 * * mon-fri"));
     enter(5, -1);
     assert_eq!(json(&rig, &["status"])["pipelines"][0]["late"], Value::Null, "its time has not come");
     enter(3, 2);
     assert!(json(&rig, &["status"])["pipelines"][0]["late"].is_string());
+    kept(None);
+    assert_eq!(json(&rig, &["status"])["pipelines"][0]["late"], Value::Null, "it has no schedule any more");
+    kept(Some("America/New_York 30 5 * * mon-fri"));
     assert!(rig.reportferry(&["run", "line"]).status.success());
     assert_eq!(json(&rig, &["status"])["pipelines"][0]["late"], Value::Null, "a later slot is delivered");
 }
@@ -199,10 +215,198 @@ fn prune_removes_what_is_old_and_nothing_else() {
     assert!(folder("0123456789abcdef").exists() && folder("not-ours").exists(), "young, or not ours");
 }
 
+/// A ledger whose clock stood `days` ago, in the rig's folder.
+fn ledger_of_old(rig: &Rig, runtime: &Runtime, days: i64) -> (Ledger, Timestamp) {
+    let old = Timestamp::now() - SignedDuration::from_hours(days * 24);
+    let (clock, _) = Clock::manual(old);
+    (runtime.block_on(Ledger::open(&rig.folder.path().join("data/ledger.db"), clock)).unwrap(), old)
+}
+
+async fn fail(ledger: &Ledger, slot: &Slot) {
+    let mut run = ledger.enter(slot, "digest").await.unwrap();
+    ledger.advance(&mut run, RunState::Extracting, None).await.unwrap();
+    ledger.advance(&mut run, RunState::Failed, Some("so")).await.unwrap();
+}
+
+fn daily(rig: &Rig) {
+    write(rig, "daily", &PIPELINE.replace("30 5 * * mon-fri", "30 5 * * *").replace("completions_", "daily_"));
+}
+
+#[test]
+fn what_was_pruned_is_not_done_again_unless_a_person_says_so() {
+    let rig = Rig::new(PIPELINE);
+    daily(&rig);
+    let runtime = Runtime::new().unwrap();
+    let (ledger, _) = ledger_of_old(&rig, &runtime, 100);
+    let zone = jiff::tz::TimeZone::get("America/New_York").unwrap();
+    let days_ago = |days: i32| {
+        let day = (Timestamp::now().to_zoned_datetime(zone.clone()).date() - days.days()).at(5, 30, 0, 0);
+        Slot::new("daily", day.to_zoned_datetime(zone.clone()).unwrap().timestamp(), zone.clone())
+    };
+    runtime.block_on(async {
+        fail(&ledger, &days_ago(60)).await;
+        fail(&ledger, &days_ago(59)).await;
+        fail(&ledger, &days_ago(-3)).await;
+        fail(&ledger, &days_ago(-2)).await;
+    });
+    // It ended 100 days ago by its own clock; the slots to come were done early, and stay known.
+    assert_eq!(json(&rig, &["--set", "keep.runs=30d", "prune", "--yes"])["runs"], 2);
+    assert_eq!(json(&rig, &["runs"]).as_array().unwrap().len(), 2);
+
+    let (slot, after) = (days_ago(60).rfc3339(), days_ago(58).rfc3339());
+    // Whatever `keep.runs` says by now: what was forgotten stays forgotten.
+    for (arguments, refused) in [
+        (["run", "daily", "--slot", &slot].as_slice(), true),
+        (&["backfill", "daily", "--since", "62d", "--until", "50d"], true),
+        (&["backfill", "daily", "--since", &after, "--until", "50d"], false),
+        (&["backfill", "daily", "--since", "62d", "--until", "50d", "--beyond"], false),
+        (&["--set", "keep.runs=30d", "backfill", "daily", "--since", &after, "--until", "50d"], true),
+        (&["backfill", "line", "--since", "62d", "--until", "50d"], false),
+    ] {
+        let words = said(&rig, arguments, if refused { 2 } else { 0 });
+        assert_eq!(words.contains("say `--beyond` if it does no harm"), refused, "{arguments:?}: {words}");
+    }
+    assert!(rig.arrived().is_empty());
+    said(&rig, &["run", "daily", "--slot", &slot, "--beyond"], 0);
+    assert_eq!(rig.arrived().len(), 2, "the file and its done file");
+}
+
+#[test]
+fn a_skipped_slot_is_taken_up_and_what_was_done_stays() {
+    let rig = Rig::new(PIPELINE);
+    daily(&rig);
+    let runtime = Runtime::new().unwrap();
+    let ledger = runtime.block_on(Ledger::open(&rig.folder.path().join("data/ledger.db"), Clock::System)).unwrap();
+    let dry = json(&rig, &["backfill", "daily", "--since", "5d"]);
+    let slots: Vec<Slot> = dry["slots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|slot| {
+            let at = slot["slot"].as_str().unwrap().parse().unwrap();
+            Slot::new("daily", at, jiff::tz::TimeZone::get("America/New_York").unwrap())
+        })
+        .collect();
+    assert!(slots.len() >= 4 && dry["slots"][0]["state"].is_null() && dry["dry"] == true, "{dry:#}");
+    let skip = |slot: &Slot| (slot.clone(), Fate::Skip { reason: "missed: no worker".into() }, Some(slot.at_ms()));
+    let portion = reportferry::ledger::Portion {
+        pipeline: "daily".to_owned(),
+        plan_digest: String::new(),
+        overlap: reportferry::pipeline::plan::Overlap::Queue,
+        slots: vec![skip(&slots[0]), skip(&slots[1])],
+        cursor_ms: slots[1].at_ms(),
+    };
+    runtime.block_on(ledger.enter_slots(&[portion])).unwrap();
+    runtime.block_on(fail(&ledger, &slots[2]));
+    // Skipped for a reason of its own: something was fetched for it.
+    runtime.block_on(async {
+        let mut run = ledger.run(&slots[1].run_id()).await.unwrap().unwrap();
+        ledger.note_ticket(&mut run, Some("report/execution")).await.unwrap();
+    });
+    let skipped = slots[0].run_id();
+    assert!(said(&rig, &["retry", &skipped], 2).contains("backfill daily --since"));
+    let slot = slots[0].rfc3339();
+    assert!(said(&rig, &["run", "daily", "--slot", &slot], 0).contains("skipped already\n  nothing was done for it"));
+
+    said(&rig, &["pause", "daily", "--by", "ada"], 0);
+    let words = said(&rig, &["backfill", "daily", "--since", "5d", "--rate", "10/h", "--yes"], 0);
+    for part in
+        ["skipped, to be done  missed: no worker", "skipped, stays", "failed, stays", "no worker works here", "by ada"]
+    {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    let runs = runtime.block_on(ledger.runs(&RunFilter { limit: 99, ..RunFilter::default() })).unwrap();
+    let state = |slot: &Slot| runs.iter().find(|run| run.id == slot.run_id()).unwrap();
+    let (taken, last) = (state(&slots[0]), state(&slots[slots.len() - 1]));
+    assert_eq!((taken.state, taken.deadline_ms, taken.reason.as_deref()), (RunState::Due, None, None));
+    assert_eq!((state(&slots[1]).state, state(&slots[2]).state), (RunState::Skipped, RunState::Failed));
+    // The ledger itself refuses what a command should not even ask for.
+    let all: Vec<(Slot, i64)> = slots.iter().map(|slot| (slot.clone(), 1)).collect();
+    assert_eq!(runtime.block_on(ledger.backfill(&all, "digest", "ada")).unwrap(), 0);
+    let spread = last.wake_ms.unwrap() - taken.wake_ms.unwrap();
+    assert_eq!(spread, 360_000 * (slots.len() as i64 - 3), "ten an hour, oldest first");
+    assert_eq!(json(&rig, &["status"])["pipelines"][0]["late"], Value::Null, "what is made up for is not late");
+    // Without a worker, a person does one.
+    said(&rig, &["run", "daily", "--slot", &slot], 0);
+    assert_eq!(json(&rig, &["runs", "daily", "--state", "delivered"])[0]["origin"], "backfill");
+}
+
+#[test]
+fn pruning_much_keeps_nobody_waiting() {
+    let rig = Rig::new(PIPELINE);
+    let runtime = Runtime::new().unwrap();
+    let (ledger, old) = ledger_of_old(&rig, &runtime, 200);
+    let at = |second: i64| Slot::new("line", old + SignedDuration::from_secs(second), jiff::tz::TimeZone::UTC);
+    let reason = || Fate::Skip { reason: "so".to_owned() };
+    let portion = reportferry::ledger::Portion {
+        pipeline: "line".to_owned(),
+        plan_digest: String::new(),
+        overlap: reportferry::pipeline::plan::Overlap::Queue,
+        slots: (0..2_601).map(|second| (at(-second), reason(), None)).collect(),
+        cursor_ms: old.as_millisecond(),
+    };
+    runtime.block_on(ledger.enter_slots(&[portion])).unwrap();
+    let now = runtime.block_on(Ledger::open(&rig.folder.path().join("data/ledger.db"), Clock::System)).unwrap();
+    let before_ms = Timestamp::now().as_millisecond();
+    let (forgotten, waits) = runtime.block_on(async {
+        let pruning = tokio::spawn({
+            let now = now.clone();
+            async move { now.forget(before_ms).await.unwrap() }
+        });
+        let mut waits = 0;
+        while !pruning.is_finished() {
+            ledger.note_worker(0, false).await.unwrap();
+            waits += 1;
+        }
+        (pruning.await.unwrap(), waits)
+    });
+    assert_eq!(forgotten, 2_600, "all but the newest");
+    assert!(waits > 6, "written {waits} times beside six portions");
+    assert_eq!(runtime.block_on(now.forgotten("line")).unwrap(), Some(at(-1).at_ms()));
+    assert_eq!(runtime.block_on(now.events(&at(-9).run_id())).unwrap(), [], "nothing hangs about");
+}
+
+#[test]
+fn a_pipeline_whose_file_is_gone_is_shown_while_something_of_it_waits() {
+    let rig = Rig::new(PIPELINE);
+    daily(&rig);
+    said(&rig, &["pause", "daily", "--why", "moved"], 0);
+    std::fs::remove_file(rig.folder.path().join("pipelines/daily.yaml")).unwrap();
+    let status = json(&rig, &["status"]);
+    assert_eq!(status["pipelines"][0]["problem"], "its file is gone");
+    assert_eq!(status["pipelines"][1]["pipeline"], "line");
+    said(&rig, &["resume", "daily"], 0);
+    assert_eq!(json(&rig, &["status"])["pipelines"].as_array().unwrap().len(), 1);
+    assert!(said(&rig, &["pause", "dayly"], 2).contains("there is no pipeline"));
+}
+
+#[test]
+fn times_of_day_are_read_strictly() {
+    let rig = Rig::new(PIPELINE);
+    for wrong in ["6:30", "24:00", "06:60", "+6:30", "06:30:00", "soon", "-1:00", "0630"] {
+        write(&rig, "line", &PIPELINE.replace("New_York}", &format!("New_York, expected_by: \"{wrong}\"}}")));
+        let words = said(&rig, &["check"], 2);
+        assert!(words.contains("is not a time of day") && words.contains("line.yaml:2:"), "{wrong}: {words}");
+    }
+}
+
 #[test]
 fn shells_complete() {
     let rig = Rig::new(PIPELINE);
     for shell in ["bash", "zsh", "fish"] {
         assert!(said(&rig, &["completions", shell], 0).contains("backfill"));
+    }
+}
+
+#[test]
+fn nobody_minds_a_reader_that_has_seen_enough() {
+    let rig = Rig::new(PIPELINE);
+    for arguments in [&["status"][..], &["status", "--json"], &["completions", "bash"], &["schema"], &["plan", "line"]]
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = rig.command(arguments).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", both(&output));
+        assert!(output.stderr.is_empty(), "{arguments:?}: {}", both(&output));
     }
 }

@@ -1,4 +1,6 @@
 //! Health, metrics and alerts of a worker of the real binary.
 
 mod alerts;
+mod mail;
 mod metrics;
+mod outbox;

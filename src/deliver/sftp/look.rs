@@ -3,24 +3,29 @@
 use super::SftpDrop;
 use super::client::Wire;
 use super::trouble::{Trouble, is_absent};
+use crate::deliver::found::NOT_READ;
 use crate::deliver::{FinalName, IntendedFile, Intent, Seen, SeenFile, Verdict};
 
 impl<W: Wire> SftpDrop<W> {
     pub fn look(&mut self, intent: &Intent) -> Result<Seen, Verdict> {
+        self.check(intent, true)
+    }
+
+    pub fn check(&mut self, intent: &Intent, read: bool) -> Result<Seen, Verdict> {
         let mut files = Vec::with_capacity(intent.files.len());
         for file in &intent.files {
-            files.push(self.look_at(file).map_err(Trouble::before_publishing)?);
+            files.push(self.look_at(file, read).map_err(Trouble::before_publishing)?);
         }
         Ok(Seen { files })
     }
 
-    fn look_at(&mut self, file: &IntendedFile) -> Result<SeenFile, Trouble> {
-        let final_name = self.look_at_final(file)?;
+    fn look_at(&mut self, file: &IntendedFile, read: bool) -> Result<SeenFile, Trouble> {
+        let final_name = self.look_at_final(file, read)?;
         let temporary = file.temporary != file.final_path && self.is_taken(&file.temporary)? == Some(true);
         Ok(SeenFile { final_name, temporary })
     }
 
-    fn look_at_final(&mut self, file: &IntendedFile) -> Result<FinalName, Trouble> {
+    fn look_at_final(&mut self, file: &IntendedFile, read: bool) -> Result<FinalName, Trouble> {
         let path = &file.final_path;
         let attributes = match self.client.doing("stat", path, |client| client.lstat(path)) {
             Ok(attributes) => attributes,
@@ -30,6 +35,9 @@ impl<W: Wire> SftpDrop<W> {
         };
         if attributes.size.is_some_and(|bytes| bytes != file.bytes) {
             return Ok(FinalName::Other { bytes: attributes.size });
+        }
+        if !read && attributes.size.is_some() {
+            return Ok(FinalName::SameSize { why: NOT_READ.to_owned() });
         }
         match self.digest_of(path, file.bytes) {
             Ok(found) if found.sha256 == file.sha256 => Ok(FinalName::Ours),

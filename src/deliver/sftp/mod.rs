@@ -22,6 +22,7 @@ mod look;
 mod oddities;
 mod offers;
 mod packet;
+mod prepare;
 mod proxy;
 mod publish;
 mod rename;

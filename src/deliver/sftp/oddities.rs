@@ -71,10 +71,12 @@ impl Case {
                 span: 0..0,
                 key: "deliver.hris".to_owned(),
             },
-            destination: Arc::new(Destination { name: "hris".to_owned(), kind, retry }),
+            destination: Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: Default::default() }),
             directory: "in".to_owned(),
             existing: self.existing,
             replace_with_gap: self.with_gap,
+            checksum: None,
+            manifest: None,
             done_file: self.done.then(|| NameTemplate::parse("{name}.done").ok()).flatten(),
             required: true,
         }

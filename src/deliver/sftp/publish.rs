@@ -7,14 +7,16 @@ use super::SftpDrop;
 use super::client::{Failure, Handle, Wire};
 use super::flow::{UploadError, Uploaded};
 use super::packet::{code, open};
-use super::trouble::{Trouble, is_absent};
-use crate::deliver::names::{self, EMPTY_SHA256, NUMBER_MAX};
+use super::trouble::Trouble;
+use crate::deliver::names;
+use crate::deliver::paced::{Pace, Paced, TOO_LONG};
 use crate::deliver::session::Put;
+use crate::deliver::side;
 use crate::deliver::{IntendedFile, Intent, Receipt, Role, Seen, Verdict};
 use crate::fault;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::progress::Meter;
-use crate::settings::{DestinationKind, Publish, Sftp, Verify};
+use crate::settings::{DestinationKind, Sftp, Verify};
 
 /// How a file came to its final name, and what is known about it there.
 pub(super) struct Published {
@@ -33,6 +35,18 @@ pub(super) struct Steps {
 pub(super) fn steps(role: Role) -> &'static Steps {
     match role {
         Role::Data => &Steps { open: "sftp.open", write: "sftp.write", close: "sftp.close", rename: "sftp.rename" },
+        Role::Checksum => &Steps {
+            open: "checksum.open",
+            write: "checksum.write",
+            close: "checksum.close",
+            rename: "checksum.rename",
+        },
+        Role::Manifest => &Steps {
+            open: "manifest.open",
+            write: "manifest.write",
+            close: "manifest.close",
+            rename: "manifest.rename",
+        },
         Role::Done => &Steps { open: "done.open", write: "done.write", close: "done.close", rename: "done.rename" },
     }
 }
@@ -66,69 +80,6 @@ pub(in crate::deliver) fn taken(existing: Existing, path: &str) -> Verdict {
 }
 
 impl<W: Wire> SftpDrop<W> {
-    pub fn prepare(&mut self, put: &Put<'_>) -> Result<Intent, Verdict> {
-        let path_rejected =
-            |reason: String| rejected(reason, "correct the delivery's `path`, `done_file` or the artifact's `name`");
-        let sftp = settings(put.plan)?;
-        let directory = names::remote_directory(&sftp.base, &put.plan.directory).map_err(path_rejected)?;
-        let staging = match &sftp.staging {
-            Some(staging) => names::remote_directory(&sftp.base, staging).map_err(path_rejected)?,
-            None => directory.clone(),
-        };
-        let numbers = if put.plan.existing == Existing::Number { NUMBER_MAX } else { 0 };
-        for candidate in names::candidates(put.artifact, put.plan, numbers) {
-            let (name, done) = candidate.map_err(path_rejected)?;
-            let file = |role, name: &str, bytes, sha256: &str| {
-                let final_path = names::remote_path(&directory, name);
-                let temporary = match sftp.publish {
-                    Publish::Rename => names::remote_path(&staging, &names::temporary(name, put.run)),
-                    Publish::Direct => final_path.clone(),
-                };
-                IntendedFile { role, temporary, final_path, bytes, sha256: sha256.to_owned() }
-            };
-            let mut files = vec![file(Role::Data, &name, put.artifact.bytes, &put.artifact.sha256)];
-            files.extend(done.map(|done| file(Role::Done, &done, 0, EMPTY_SHA256)));
-            match self.first_taken(put, &files)? {
-                None => return Ok(Intent { files }),
-                Some(_) if put.plan.existing == Existing::Number => {}
-                Some(file) if put.plan.existing == Existing::Keep && file.role == Role::Done => {
-                    return Err(taken(Existing::Fail, &file.final_path));
-                }
-                Some(file) => return Err(taken(put.plan.existing, &file.final_path)),
-            }
-        }
-        Err(rejected(
-            format!("{} and its numbers up to {NUMBER_MAX} are all taken in {directory:?}", put.artifact.name),
-            "clear the directory, or put the slot into the artifact's name",
-        ))
-    }
-
-    fn first_taken<'f>(
-        &mut self,
-        put: &Put<'_>,
-        files: &'f [IntendedFile],
-    ) -> Result<Option<&'f IntendedFile>, Verdict> {
-        if put.replacing() {
-            return Ok(None);
-        }
-        for file in files {
-            if self.is_taken(&file.final_path).map_err(Trouble::before_publishing)? == Some(true) {
-                return Ok(Some(file));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether something lies at `path`; `None` where the server does not say.
-    pub(super) fn is_taken(&mut self, path: &str) -> Result<Option<bool>, Trouble> {
-        match self.client.doing("stat", path, |client| client.lstat(path)) {
-            Ok(_) => Ok(Some(true)),
-            Err(trouble) if trouble.is_lost() => Err(trouble),
-            Err(trouble) if is_absent(&trouble.failure) => Ok(Some(false)),
-            Err(_) => Ok(None),
-        }
-    }
-
     pub fn publish(&mut self, put: &Put<'_>, intent: &Intent, seen: Option<&Seen>, meter: &Meter) -> Verdict {
         let mut receipt = None;
         for (index, file) in intent.files.iter().enumerate() {
@@ -141,7 +92,9 @@ impl<W: Wire> SftpDrop<W> {
                     }
                     Ok(Published { verified, how: "found" })
                 }
-                None => self.clear_own_beginning(put, file, seen).and_then(|()| self.publish_file(put, file, meter)),
+                None => {
+                    self.clear_own_beginning(put, file, seen).and_then(|()| self.publish_file(put, intent, file, meter))
+                }
             };
             match (outcome, &receipt) {
                 (Ok(published), None) => receipt = Some(self.receipt(file, published)),
@@ -169,19 +122,29 @@ impl<W: Wire> SftpDrop<W> {
         }
     }
 
-    fn publish_file(&mut self, put: &Put<'_>, file: &IntendedFile, meter: &Meter) -> Result<Published, Verdict> {
+    fn publish_file(
+        &mut self,
+        put: &Put<'_>,
+        intent: &Intent,
+        file: &IntendedFile,
+        meter: &Meter,
+    ) -> Result<Published, Verdict> {
         let sftp = settings(put.plan)?;
         let direct = file.temporary == file.final_path;
         let written = match file.role {
             Role::Data => {
                 let spool = &put.artifact.path;
-                let mut source = File::open(spool).map_err(|error| Verdict::Rejected {
+                let source = File::open(spool).map_err(|error| Verdict::Rejected {
                     reason: format!("read {}: {error}", spool.display()),
                     hint: Some("the spool lost the artifact: run the slot again".to_owned()),
                 })?;
-                self.write(put, sftp, file, &mut source, meter)
+                let pace = Pace { bandwidth: sftp.bandwidth, until: put.until };
+                self.write(put, sftp, file, &mut Paced::new(source, pace), meter)
             }
-            Role::Done => self.write(put, sftp, file, &mut std::io::empty(), meter),
+            _ => {
+                let content = side::content_of(put, file, &intent.files[0].final_path);
+                self.write(put, sftp, file, &mut &content[..], &Meter::default())
+            }
         };
         let verified = match written {
             Ok(verified) => verified,
@@ -281,6 +244,9 @@ impl<W: Wire> SftpDrop<W> {
                     "run the slot again",
                 ));
             }
+            Err(UploadError::Source(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+                return Err(Verdict::Unreached { reason: TOO_LONG.to_owned(), wait: None });
+            }
             Err(UploadError::Source(error)) => {
                 return Err(rejected(format!("read the spool file: {error}"), "run the slot again"));
             }
@@ -304,7 +270,7 @@ impl<W: Wire> SftpDrop<W> {
     fn check_size(&mut self, file: &IntendedFile, handle: &Handle) -> Result<String, Verdict> {
         let stated = self.client.doing("stat", &file.temporary, |client| match file.role {
             Role::Data => fault::step("sftp.fstat", || client.fstat(handle)),
-            Role::Done => client.fstat(handle),
+            _ => client.fstat(handle),
         });
         match stated.map(|attributes| attributes.size) {
             Ok(Some(bytes)) if bytes == file.bytes => Ok("size".to_owned()),
@@ -354,7 +320,7 @@ impl<W: Wire> SftpDrop<W> {
     fn set_mode(&mut self, file: &IntendedFile, mode: u32) -> Result<(), Verdict> {
         let set = self.client.doing("set the mode of", &file.temporary, |client| match file.role {
             Role::Data => fault::step("sftp.setstat", || client.set_mode(&file.temporary, mode)),
-            Role::Done => client.set_mode(&file.temporary, mode),
+            _ => client.set_mode(&file.temporary, mode),
         });
         match set {
             Err(trouble) if trouble.is_lost() => Err(trouble.before_publishing()),

@@ -82,7 +82,7 @@ impl<W: Wire> SftpDrop<W> {
         };
         let there = self.client.doing("stat", path, |client| match file.role {
             Role::Data => fault::step("sftp.lstat", || look(client)),
-            Role::Done => look(client),
+            _ => look(client),
         });
         match there {
             Ok(false) => Ok(Way::Plain),

@@ -26,6 +26,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::runtime::Handle;
 use tokio_util::io::ReaderStream;
 
+use super::paced::TOO_LONG;
 use super::{FinalName, IntendedFile, Intent, Put, Receipt, Role, Seen, SeenFile, Verdict};
 use crate::clock::Clock;
 use crate::fault;
@@ -85,6 +86,13 @@ impl WebhookDrop {
         Seen { files: intent.files.iter().map(seen).collect() }
     }
 
+    /// What a receiver keeps is its own.
+    pub fn hidden(&self, intent: &Intent) -> Seen {
+        let why = "a webhook's receiver does not say what it has".to_owned();
+        let seen = |_: &IntendedFile| SeenFile { final_name: FinalName::Hidden { why: why.clone() }, temporary: false };
+        Seen { files: intent.files.iter().map(seen).collect() }
+    }
+
     /// Sends what is to be sent. Blocks; the runtime that it stands beside does the waiting.
     pub fn publish(&self, put: &Put<'_>, intent: &Intent, meter: &Meter) -> Verdict {
         let id = intent.files.first().map(|file| file.final_path.clone());
@@ -92,11 +100,19 @@ impl WebhookDrop {
             return Verdict::Rejected { reason: "this is no webhook's intent".to_owned(), hint: None };
         };
         let send = Send { webhook, receiver: &self.receiver, put, id: &id, clock: Clock::System };
-        let sent = Handle::current().block_on(async {
+        let sending = async {
             match webhook.body {
                 WebhookBody::Rows { rows, bytes } => send.batches(rows, bytes, meter).await,
                 WebhookBody::File => send.file(meter).await,
                 WebhookBody::Notice => send.notice(meter).await,
+            }
+        };
+        let sent = Handle::current().block_on(async {
+            match put.until {
+                None => sending.await,
+                Some(until) => tokio::time::timeout_at(until.into(), sending)
+                    .await
+                    .unwrap_or_else(|_| Err(Verdict::Unknown { reason: TOO_LONG.to_owned() })),
             }
         });
         match sent {

@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use self::guard::Guard;
 use self::line::Line;
-use self::note::{Notes, RequestNote};
+use self::note::{Notes, RequestNote, Sent};
 use self::report::Export;
 use self::session::Identity;
 use self::tenancy::Tenants;
@@ -81,6 +81,11 @@ impl Docebo {
 
     pub(super) fn requests(&self) -> Vec<RequestNote> {
         self.line.notes.all()
+    }
+
+    /// How often each request was sent, and how it was answered.
+    pub(super) fn sent(&self) -> Vec<Sent> {
+        self.line.notes.counts()
     }
 
     fn export_of(&self, ticket: &Ticket) -> Result<Export, ExtractError> {

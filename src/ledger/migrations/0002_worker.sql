@@ -5,8 +5,10 @@ ALTER TABLE runs ADD COLUMN wake_ms BIGINT;
 -- When it is late (the pipeline's expected_by); NULL where nobody said.
 ALTER TABLE runs ADD COLUMN deadline_ms BIGINT;
 
-CREATE INDEX runs_by_wake ON runs (wake_ms);
+-- Few of the runs have something to do: the others are not in it.
+CREATE INDEX runs_by_wake ON runs (wake_ms) WHERE wake_ms IS NOT NULL;
 CREATE INDEX runs_by_state ON runs (state, pipeline, slot_ms);
+CREATE INDEX runs_by_slot ON runs (slot_ms);
 
 -- One row for each pipeline that a worker has seen or that has runs.
 CREATE TABLE pipelines (
@@ -20,7 +22,9 @@ CREATE TABLE pipelines (
     -- Set while a person has paused it.
     paused_ms  BIGINT,
     paused_by  TEXT,
-    paused_why TEXT
+    paused_why TEXT,
+    -- Runs of slots up to this moment were pruned: of those that are not there, nobody knows whether they were delivered.
+    forgotten_ms BIGINT
 );
 
 INSERT INTO pipelines (name, cursor_ms) SELECT pipeline, MAX(slot_ms) FROM runs GROUP BY pipeline;

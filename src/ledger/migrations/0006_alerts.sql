@@ -7,12 +7,13 @@ CREATE TABLE alerts (
     slot         TEXT   NOT NULL,
     slot_ms      BIGINT NOT NULL,
     reason       TEXT,
+    -- When it happened.
     at_ms        BIGINT NOT NULL,
-    -- Set when the pipeline delivered again.
+    -- Set when the pipeline delivered again; an alert without it is open.
     recovered_ms BIGINT
 );
 
-CREATE INDEX alerts_by_pipeline ON alerts (pipeline, recovered_ms);
+CREATE INDEX alerts_by_end ON alerts (recovered_ms);
 
 -- One row for each channel that is to carry an alert.
 CREATE TABLE alert_sends (
@@ -28,3 +29,7 @@ CREATE TABLE alert_sends (
 );
 
 CREATE INDEX alert_sends_by_due ON alert_sends (state, due_ms);
+
+-- What happened lately, and what is late, is looked for every few seconds.
+CREATE INDEX runs_by_change ON runs (state, updated_ms);
+CREATE INDEX runs_by_deadline ON runs (state, deadline_ms);

@@ -10,7 +10,7 @@ use crate::pipeline::plan::*;
 use crate::pipeline::problem::{Place, Problem};
 use crate::pipeline::read::At;
 use crate::pipeline::tree::{self, Key, Origin};
-use crate::pipeline::written::{Deliveries, Delivery, Name};
+use crate::pipeline::written::{Deliveries, Delivery, Name, SideName};
 
 impl Check<'_> {
     pub(super) fn deliveries(&mut self, written: Deliveries) -> Vec<DeliveryPlan> {
@@ -80,13 +80,21 @@ impl Check<'_> {
         template
     }
 
+    fn side(&mut self, At { value, origin }: At<SideName>, usual: &str) -> Option<NameTemplate> {
+        match value {
+            SideName::No => None,
+            SideName::Usual => NameTemplate::parse(usual).ok(),
+            SideName::Named(template) => Some(self.done_file(At { value: Name(template), origin })),
+        }
+    }
+
     fn delivery(&mut self, key: &Key, delivery: Delivery) -> Option<DeliveryPlan> {
         let destinations = self.settings.map(|settings| &settings.destinations);
         let destination = destinations.and_then(|destinations| destinations.get(&key.text).cloned());
         if let (None, Some(destinations)) = (&destination, destinations) {
             self.problems.push(unknown_name("destination", &key.text, &key.origin, destinations.keys()));
         }
-        let DeliverFile { path, existing, replace, done_file, required } = delivery.file?;
+        let DeliverFile { path, existing, replace, checksum, manifest, done_file, required } = delivery.file?;
         if let (Some(replace), Some(existing)) = (&replace, &existing)
             && existing.value != Existing::Replace
         {
@@ -99,12 +107,10 @@ impl Check<'_> {
         }
         let is_webhook =
             destination.as_ref().is_some_and(|to| matches!(to.kind, crate::settings::DestinationKind::Webhook(_)));
-        let of_files = existing.is_some() || replace.is_some() || done_file.is_some() || path.is_some();
+        let beside = checksum.is_some() || manifest.is_some() || done_file.is_some();
+        let of_files = existing.is_some() || replace.is_some() || beside || path.is_some();
         if is_webhook && of_files {
-            let what = format!(
-                "`{}` is a webhook: it has no names, so `path`, `existing`, `replace` and `done_file` mean nothing",
-                key.text
-            );
+            let what = format!("`{}` is a webhook: it has no names, so what is said of files means nothing", key.text);
             self.problems.push(key.origin.error(what).hint(format!("write `{}: {{}}`", key.text)));
         }
         let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
@@ -114,6 +120,8 @@ impl Check<'_> {
             directory: path.map_or(String::new(), |path| path.0),
             existing: existing.map_or(replaces, |existing| existing.value),
             replace_with_gap: replace.is_some(),
+            checksum: checksum.and_then(|side| self.side(side, "{name}.sha256")),
+            manifest: manifest.and_then(|side| self.side(side, "{name}.json")),
             done_file: done_file.map(|name| self.done_file(name)),
             required: required.unwrap_or(true),
         })

@@ -28,7 +28,7 @@ impl Check<'_> {
                 None
             }
         };
-        Some(Destination { name: key.text.clone(), kind: kind?, retry })
+        Some(Destination { name: key.text.clone(), kind: kind?, retry, pickup: written.pickup.unwrap_or_default() })
     }
 
     fn sftp(&mut self, key: &Key, written: SftpFile) -> Option<Sftp> {
@@ -71,6 +71,7 @@ impl Check<'_> {
         sftp.mode = written.mode.map(|mode| mode.0);
         sftp.write_bytes = written.write_bytes.map_or(sftp.write_bytes, |bytes| small(bytes.0));
         sftp.in_flight = written.in_flight.map_or(sftp.in_flight, |requests| small(requests.0));
+        sftp.bandwidth = written.bandwidth.map(|bytes| bytes.0);
         Some(sftp)
     }
 

@@ -10,9 +10,9 @@ use super::webhook::WebhookFile;
 use super::{BackoffFile, Fingerprint, Host, Remote};
 use crate::pipeline::problem::Problem;
 use crate::pipeline::read::{At, FromNode, Named, Part, scalar};
-use crate::pipeline::scalars::{Length, Whole};
+use crate::pipeline::scalars::{Length, Size, Whole};
 use crate::pipeline::tree::Node;
-use crate::settings::{Publish, Verify};
+use crate::settings::{Pickup, Publish, Verify};
 
 crate::table! {
     /// One place that artifacts go to: `sftp`, `webhook` or `local`.
@@ -25,6 +25,9 @@ crate::table! {
         local: Option<Part<LocalFile>>,
         /// When failed deliveries are tried again. Default: 1s doubling to 15m, for 24h.
         retry: Option<At<BackoffFile>>,
+        /// Whether files stay where they were delivered (none), or their reader takes them away (moved), for `verify`.
+        /// Default: none.
+        pickup: Option<Pickup>,
     }
 }
 
@@ -74,6 +77,8 @@ crate::table! {
         write_bytes: Option<Whole<32_000, 255_000>>,
         /// Write requests under way. Default: 128.
         in_flight: Option<Whole<1, 1_024>>,
+        /// Bytes in a second that one delivery may send. Default: as many as the line takes.
+        bandwidth: Option<Size>,
         timeouts: Option<SftpTimeoutsFile>,
     }
 }
@@ -101,6 +106,7 @@ crate::table! {
 }
 
 crate::words!(Publish { "rename" => Publish::Rename, "direct" => Publish::Direct });
+crate::words!(Pickup { "none" => Pickup::None, "moved" => Pickup::Moved });
 crate::words!(Verify { "size" => Verify::Size, "read_back" => Verify::ReadBack });
 
 /// Permission bits in octal.

@@ -97,7 +97,7 @@ pub fn the_done_file_comes_last_or_not_at_all(stand: &Stand) {
     let intent = session.prepare(&put).unwrap();
     fs::write(stand.root.join("b.csv.done"), "theirs").unwrap();
     let (reason, _) = rejected(session.publish(&put, &intent, None, &Meter::default()));
-    assert!(reason.contains("the data file is published, its done file is not"), "{reason}");
+    assert!(reason.contains("the data file is published, a file beside it is not"), "{reason}");
     // With it out of the way, a look finds the data and only the done file is written.
     fs::remove_file(stand.root.join("b.csv.done")).unwrap();
     let before = fs::metadata(stand.root.join("b.csv")).unwrap().modified().unwrap();

@@ -43,7 +43,7 @@ impl Stand {
 pub fn destination(kind: DestinationKind) -> Arc<Destination> {
     let second = Duration::from_secs(1);
     let retry = Backoff { first: second, max: second, within: second };
-    Arc::new(Destination { name: "hris".to_owned(), kind, retry })
+    Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: Default::default() })
 }
 
 pub fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing) -> DeliveryPlan {
@@ -53,6 +53,8 @@ pub fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing)
         directory: directory.to_owned(),
         existing,
         replace_with_gap: false,
+        checksum: None,
+        manifest: None,
         done_file: None,
         required: true,
     }

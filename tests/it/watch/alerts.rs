@@ -1,8 +1,9 @@
 //! Alerts: once for each event, by webhook and by mail, through a process that dies between finding and sending.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use reportferry::alert::{Alerts, Rules};
@@ -15,50 +16,68 @@ use serde_json::Value;
 use crate::stage::rig::{Rig, both};
 use crate::work::stand::{Stand, every_minute, until};
 
-const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
+pub(super) const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
 
-/// Takes POSTs and keeps their bodies; answers 500 as long as it is told to.
+/// Takes POSTs and keeps their bodies, as long as it answers 200.
 #[derive(Clone)]
-struct Receiver {
-    address: SocketAddr,
+pub(super) struct Receiver {
+    pub address: SocketAddr,
     bodies: Arc<Mutex<Vec<(String, Value)>>>,
-    failing: Arc<Mutex<bool>>,
+    /// Status and headers of each answer.
+    answer: Arc<Mutex<&'static str>>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Receiver {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let receiver =
-            Self { address: listener.local_addr().unwrap(), bodies: Arc::default(), failing: Arc::default() };
-        let (bodies, failing) = (receiver.bodies.clone(), receiver.failing.clone());
+        let receiver = Self {
+            address: listener.local_addr().unwrap(),
+            bodies: Arc::default(),
+            answer: Arc::new(Mutex::new("200 OK")),
+            asked: Arc::default(),
+        };
+        let at_work = receiver.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let (mut line, mut path, mut length) = (String::new(), String::new(), 0);
-                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                    if let Some(rest) = line.strip_prefix("POST ") {
-                        path = rest.split(' ').next().unwrap().to_owned();
-                    }
-                    if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
-                    }
-                    line.clear();
-                }
-                let mut body = vec![0; length];
-                reader.read_exact(&mut body).unwrap();
-                let fails = *failing.lock().unwrap();
-                if !fails {
-                    bodies.lock().unwrap().push((path, serde_json::from_slice(&body).unwrap()));
-                }
-                let status = if fails { "500 Broken" } else { "200 OK" };
-                write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+                at_work.take(stream.unwrap());
             }
         });
         receiver
     }
 
-    fn got(&self, path: &str) -> Vec<Value> {
+    fn take(&self, mut stream: TcpStream) {
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let (mut line, mut path, mut length) = (String::new(), String::new(), 0);
+        while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+            if let Some(rest) = line.strip_prefix("POST ") {
+                path = rest.split(' ').next().unwrap().to_owned();
+            }
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        self.asked.fetch_add(1, Relaxed);
+        let answer = *self.answer.lock().unwrap();
+        if answer.starts_with("200") {
+            self.bodies.lock().unwrap().push((path, serde_json::from_slice(&body).unwrap()));
+        }
+        write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    }
+
+    pub fn answers(&self, answer: &'static str) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    /// Requests that came, taken or not.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Relaxed)
+    }
+
+    pub fn got(&self, path: &str) -> Vec<Value> {
         let bodies = self.bodies.lock().unwrap();
         bodies.iter().filter(|(to, _)| to == path).map(|(_, body)| body.clone()).collect()
     }
@@ -115,7 +134,7 @@ impl Drop for Mail {
 }
 
 /// The address is a secret: it holds this word.
-const TOKEN: &str = "T0ken-of-the-channel";
+pub(super) const TOKEN: &str = "T0ken-of-the-channel";
 
 fn channels(rig: &Rig, receiver: &Receiver, mail: &Mail) {
     let settings = rig.folder.path().join("reportferry.yaml");
@@ -144,7 +163,7 @@ fn a_test_message_goes_by_each_channel() {
     assert_eq!(receiver.got(&format!("/desk/{TOKEN}"))[0]["event"], "test");
     until("the mail is there", || mail.got().contains("Subject: [reportferry] this is a test"));
     assert!(mail.got().contains("rf@acme.example ['ops@acme.example']"), "{}", mail.got());
-    *receiver.failing.lock().unwrap() = true;
+    receiver.answers("500 Broken");
     let refused = rig.reportferry(&["alert", "--test", "--json"]);
     assert_eq!(refused.status.code(), Some(3), "{}", both(&refused));
     assert!(
@@ -165,12 +184,12 @@ fn each_event_is_told_once() {
     stand.behind("line", 2);
     stand.behind("silent", 2);
     let desk = format!("/desk/{TOKEN}");
-    *receiver.failing.lock().unwrap() = true;
+    receiver.answers("500 Broken");
     let mut worker = stand.worker();
     worker.says("not told yet");
     worker.child.kill().unwrap();
     worker.child.wait().unwrap();
-    *receiver.failing.lock().unwrap() = false;
+    receiver.answers("200 OK");
     // It pauses, so that no later slot is held too.
     assert!(stand.rig.reportferry(&["pause", "line"]).status.success());
     assert!(stand.rig.reportferry(&["pause", "silent"]).status.success());
@@ -215,7 +234,9 @@ fn late_slots_are_told_and_many_come_as_one() {
     runtime.block_on(async {
         let path = stand.rig.folder.path().join("data/ledger.db");
         let ledger = Ledger::open(&path, Clock::System).await.unwrap();
-        let alerts = Alerts::new(Arc::new(settings), ledger, Clock::System, Rules::default());
+        let rules = Rules::default();
+        rules.take(&Arc::new(settings), [].iter());
+        let alerts = Alerts::new(ledger, Clock::System, rules);
         alerts.round().await.unwrap();
         alerts.round().await.unwrap();
     });
@@ -224,4 +245,28 @@ fn late_slots_are_told_and_many_come_as_one() {
     assert_eq!(events[0]["event"], "summary");
     assert_eq!(events[0]["events"].as_array().unwrap().len(), 25);
     assert!(events[0]["events"][0]["event"] == "late", "{events:?}");
+}
+
+#[test]
+fn what_the_files_say_now_decides() {
+    let (receiver, mail) = (Receiver::start(), Mail::start());
+    let stand = Stand::new(Rig::new(&every_minute()));
+    channels(&stand.rig, &receiver, &mail);
+    std::fs::write(stand.pipeline("quiet"), format!("{}alerts: {{on: []}}\n", every_minute())).unwrap();
+    // Late already when the worker starts: what its file says must be known before anything is told.
+    stand.late("quiet");
+    let worker = stand.worker();
+    worker.says("at work");
+    let settings = stand.rig.folder.path().join("reportferry.yaml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(stand.rig.folder.path().join("more"), format!("http://{}/more/{TOKEN}", receiver.address)).unwrap();
+    std::fs::write(&settings, text.replace("  channels:\n", "  channels:\n    more: {webhook: {file: more}}\n"))
+        .unwrap();
+    worker.says("the settings were read anew");
+    stand.late("loud");
+    until("the new channel is used", || !receiver.got(&format!("/more/{TOKEN}")).is_empty());
+    until("so is the old one", || !receiver.got(&format!("/desk/{TOKEN}")).is_empty());
+    let told = receiver.got(&format!("/desk/{TOKEN}"));
+    assert_eq!((told.len(), &told[0]["pipeline"], &told[0]["event"]), (1, &"loud".into(), &"late".into()), "{told:?}");
+    assert_eq!(worker.stop().code(), Some(0));
 }

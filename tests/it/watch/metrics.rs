@@ -87,6 +87,11 @@ fn metrics_tell_what_happened_and_promtool_takes_them() {
     for secret in [crate::stage::rig::CLIENT_SECRET, crate::stage::rig::PASSWORD, crate::stage::rig::SALT] {
         assert!(!metrics.contains(secret));
     }
+    // Who is gone is not said to be without deliveries for ever.
+    std::fs::remove_file(stand.pipeline("line")).unwrap();
+    until("its gauge is gone", || !get(address, "/metrics").unwrap().1.contains("age_seconds{pipeline=\"line\""));
+    let metrics = get(address, "/metrics").unwrap().1;
+    assert!(value(&metrics, "reportferry_pipelines") == Some(0.0) && metrics.contains("reportferry_spool_bytes "));
     assert_eq!(worker.stop().code(), Some(0));
     assert!(get(address, "/healthz").is_none(), "nobody listens any more");
 }

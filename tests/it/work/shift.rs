@@ -179,3 +179,39 @@ fn an_older_file_is_not_put_over_a_later_one() {
     assert_eq!(document["state"], "skipped", "{document:#}");
     assert!(document["reason"].as_str().unwrap().contains("the later slot 2026-11-23T05:30:00"), "{document:#}");
 }
+
+#[test]
+fn a_stage_that_takes_too_long_is_broken_off() {
+    let runtime = Runtime::new().unwrap();
+    let docebo = runtime.block_on(sandbox(SandboxOptions {
+        rows: 5_000,
+        misbehave: "final_word=never".parse().unwrap(),
+        ..SandboxOptions::default()
+    }));
+    let pipeline = every_minute().replace("missed: all", "missed: latest");
+    let stand = Stand::new(Rig::with(&pipeline, &docebo.url, &servers().sshd));
+    let settings = stand.rig.folder.path().join("reportferry.yaml");
+    let good = std::fs::read_to_string(&settings).unwrap();
+    let hasty = good
+        .replace("tenants:\n", "work: {deadlines: {extract: 1s, attempt: 1s}}\ntenants:\n")
+        .replace("mode: \"0640\"", "mode: \"0640\", bandwidth: 1KiB");
+    std::fs::write(&settings, hasty).unwrap();
+    stand.behind("line", 2);
+    let worker = stand.worker();
+    let reasons = || {
+        let runs = stand.runs().into_iter();
+        let of = |run: reportferry::ledger::record::Run| {
+            let deliveries = stand.deliveries(&run.id).into_iter().filter_map(|delivery| delivery.reason);
+            run.reason.into_iter().chain(deliveries).collect::<Vec<_>>()
+        };
+        runs.flat_map(of).collect::<Vec<_>>().join("\n")
+    };
+    until("the extract is broken off", || reasons().contains("work.deadlines.extract"));
+    docebo.misbehave(Default::default());
+    assert_eq!(worker.stop().code(), Some(0));
+    // Too slow for its time by the limit of its bandwidth: nothing is published, and it is tried again.
+    let output = stand.rig.reportferry(&["run", "line", "--slot", "2026-11-23T05:30:00Z", "--wait", "0s"]);
+    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+    assert!(reasons().contains("work.deadlines.attempt"), "{}", reasons());
+    assert!(stand.rig.arrived().is_empty(), "{:?}", stand.rig.arrived());
+}

@@ -24,7 +24,7 @@ pub fn every_minute() -> String {
     PIPELINE
         .replace(
             r#"{cron: "30 5 * * mon-fri", timezone: America/New_York}"#,
-            r#"{cron: "* * * * *", timezone: UTC, missed: all}"#,
+            r#"{cron: "* * * * *", timezone: UTC, missed: all, overlap: queue}"#,
         )
         .replace("{slot:%Y%m%d}", "{slot:%Y%m%dT%H%M}")
 }

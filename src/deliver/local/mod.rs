@@ -3,6 +3,9 @@
 //!
 //! A path cannot leave the base by what a plan says. Symbolic links below the base are its administrator's choice.
 
+/// What lies at the names of an intent.
+mod look;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -11,16 +14,22 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::names::{self, EMPTY_SHA256, NUMBER_MAX, hex};
+use super::names::{self, NUMBER_MAX, hex};
+use super::paced::{Pace, Paced, TOO_LONG};
 use super::session::{Put, may_sweep};
-use super::{FinalName, IntendedFile, Intent, Receipt, Role, Seen, SeenFile, Verdict};
+use super::side;
+use super::{FinalName, IntendedFile, Intent, Receipt, Role, Seen, Verdict};
 use crate::fault::{self, Injected};
 use crate::pipeline::plan::Existing;
 use crate::progress::Meter;
 use crate::settings::Local;
+use look::{is_there, look_at_final};
 
 /// Bytes copied at a time.
 const COPY_BYTES: usize = 256 * 1024;
+
+/// Bytes of a side file copied at a time.
+const SIDE_BYTES: usize = 4 * 1024;
 
 /// A directory that is there.
 pub struct LocalDrop {
@@ -94,6 +103,8 @@ struct Steps {
 fn steps(role: Role) -> &'static Steps {
     match role {
         Role::Data => &Steps { open: "local.open", write: "local.write", rename: "local.rename" },
+        Role::Checksum => &Steps { open: "checksum.open", write: "checksum.write", rename: "checksum.rename" },
+        Role::Manifest => &Steps { open: "manifest.open", write: "manifest.write", rename: "manifest.rename" },
         Role::Done => &Steps { open: "done.open", write: "done.write", rename: "done.rename" },
     }
 }
@@ -130,26 +141,23 @@ impl LocalDrop {
             path.into_os_string().into_string().map_err(|path| path_rejected(format!("{path:?} is not UTF-8")))
         };
         let numbers = if put.plan.existing == Existing::Number { NUMBER_MAX } else { 0 };
-        for candidate in names::candidates(put.artifact, put.plan, numbers) {
-            let (name, done) = candidate.map_err(path_rejected)?;
-            let file = |role, name: &str, bytes, sha256: &str| {
+        for candidate in side::candidates(put, numbers) {
+            let file = |named: side::Named| {
                 Ok(IntendedFile {
-                    role,
-                    temporary: text(directory.join(names::temporary(name, put.run)))?,
-                    final_path: text(directory.join(name))?,
-                    bytes,
-                    sha256: sha256.to_owned(),
+                    temporary: text(directory.join(names::temporary(&named.name, put.run)))?,
+                    final_path: text(directory.join(&named.name))?,
+                    role: named.role,
+                    bytes: named.bytes,
+                    sha256: named.sha256,
                 })
             };
-            let mut files = vec![file(Role::Data, &name, put.artifact.bytes, &put.artifact.sha256)?];
-            if let Some(done) = done {
-                files.push(file(Role::Done, &done, 0, EMPTY_SHA256)?);
-            }
+            let named = candidate.map_err(path_rejected)?;
+            let files = named.into_iter().map(file).collect::<Result<Vec<_>, Verdict>>()?;
             let in_the_way = files.iter().find(|file| !put.replacing() && is_there(&file.final_path));
             match in_the_way {
                 None => return Ok(Intent { files }),
                 Some(_) if put.plan.existing == Existing::Number => {}
-                Some(file) if put.plan.existing == Existing::Keep && file.role == Role::Done => {
+                Some(file) if put.plan.existing == Existing::Keep && file.role != Role::Data => {
                     return Err(taken(Existing::Fail, &file.final_path));
                 }
                 Some(file) => return Err(taken(put.plan.existing, &file.final_path)),
@@ -165,12 +173,6 @@ impl LocalDrop {
         })
     }
 
-    pub fn look(&mut self, intent: &Intent) -> Result<Seen, Verdict> {
-        let look_at =
-            |file: &IntendedFile| SeenFile { final_name: look_at_final(file), temporary: is_there(&file.temporary) };
-        Ok(Seen { files: intent.files.iter().map(look_at).collect() })
-    }
-
     pub fn publish(&mut self, put: &Put<'_>, intent: &Intent, seen: Option<&Seen>, meter: &Meter) -> Verdict {
         let mut receipt = None;
         for (index, file) in intent.files.iter().enumerate() {
@@ -180,7 +182,7 @@ impl LocalDrop {
                     let _ = fs::remove_file(&file.temporary); // left by a crash between link and unlink
                     Ok((verified, "found"))
                 }
-                None => self.publish_file(put, file, meter).map(|how| ("size".to_owned(), how)),
+                None => self.publish_file(put, intent, file, meter).map(|how| ("size".to_owned(), how)),
             };
             match (outcome, &receipt) {
                 (Ok((verified, published)), None) => receipt = Some(self.receipt(file, verified, published)),
@@ -208,13 +210,19 @@ impl LocalDrop {
         }
     }
 
-    fn publish_file(&mut self, put: &Put<'_>, file: &IntendedFile, meter: &Meter) -> Result<&'static str, Verdict> {
+    fn publish_file(
+        &mut self,
+        put: &Put<'_>,
+        intent: &Intent,
+        file: &IntendedFile,
+        meter: &Meter,
+    ) -> Result<&'static str, Verdict> {
         let (temporary, final_path) = (Path::new(&file.temporary), Path::new(&file.final_path));
         let tidy = |verdict: Verdict| {
             let _ = fs::remove_file(temporary); // the first failure is the one that is told; the sweep comes by again
             verdict
         };
-        self.write(put, file, temporary, meter).map_err(tidy)?;
+        self.write(put, intent, file, temporary, meter).map_err(tidy)?;
         let how = if put.replacing() { "rename" } else { "link" };
         let renamed = fault::step(steps(file.role).rename, || {
             if put.replacing() { fs::rename(temporary, final_path) } else { take_free_name(temporary, final_path) }
@@ -229,7 +237,7 @@ impl LocalDrop {
                 return Err(tidy(taken(put.plan.existing, &file.final_path)));
             }
             // As at a server: the two names tell what happened.
-            Err(Failure::Io(_)) if !temporary.exists() && look_at_final(file) == FinalName::Ours => {}
+            Err(Failure::Io(_)) if !temporary.exists() && look_at_final(file, true) == FinalName::Ours => {}
             Err(failure) => return Err(tidy(before_publishing("rename to", final_path, &failure))),
         }
         sync_directory(final_path).map_err(|error| Verdict::Unknown {
@@ -238,15 +246,25 @@ impl LocalDrop {
         Ok(how)
     }
 
-    fn write(&self, put: &Put<'_>, file: &IntendedFile, temporary: &Path, meter: &Meter) -> Result<(), Verdict> {
+    fn write(
+        &self,
+        put: &Put<'_>,
+        intent: &Intent,
+        file: &IntendedFile,
+        temporary: &Path,
+        meter: &Meter,
+    ) -> Result<(), Verdict> {
         let spool = &put.artifact.path;
         let spool_lost = |error: io::Error| Verdict::Rejected {
             reason: format!("read {}: {error}", spool.display()),
             hint: Some("the spool lost the artifact: run the slot again".to_owned()),
         };
-        let mut source = match file.role {
-            Role::Data => Some(File::open(spool).map_err(spool_lost)?.take(file.bytes.saturating_add(1))),
-            Role::Done => None,
+        let mut source: Box<dyn Read> = match file.role {
+            Role::Data => {
+                let source = File::open(spool).map_err(spool_lost)?.take(file.bytes.saturating_add(1));
+                Box::new(Paced::new(source, Pace { bandwidth: None, until: put.until }))
+            }
+            _ => Box::new(io::Cursor::new(side::content_of(put, file, &intent.files[0].final_path))),
         };
         if self.mkdir
             && let Some(directory) = temporary.parent()
@@ -259,13 +277,13 @@ impl LocalDrop {
         let opened = fault::step(steps(file.role).open, || options.open(temporary).map_err(Failure::from));
         let mut target = opened.map_err(|failure| before_publishing("open", temporary, &failure))?;
         let mut hash = Sha256::new();
-        let mut buffer = vec![0; if source.is_some() { COPY_BYTES } else { 0 }];
+        let mut buffer = vec![0; if file.role == Role::Data { COPY_BYTES } else { SIDE_BYTES }];
         let (mut bytes, mut first) = (0u64, true);
         loop {
-            let filled = match &mut source {
-                Some(source) => source.read(&mut buffer).map_err(spool_lost)?,
-                None => 0,
-            };
+            let filled = source.read(&mut buffer).map_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => Verdict::Unreached { reason: TOO_LONG.to_owned(), wait: None },
+                _ => spool_lost(error),
+            })?;
             // From its own offset on, so that a write that is done twice ends in the same bytes.
             let mut write = || {
                 target.seek(io::SeekFrom::Start(bytes))?;
@@ -279,7 +297,9 @@ impl LocalDrop {
             }
             hash.update(&buffer[..filled]);
             bytes += filled as u64;
-            meter.add(filled as u64);
+            if file.role == Role::Data {
+                meter.add(filled as u64);
+            }
         }
         let sha256 = hex(&hash.finalize());
         if bytes != file.bytes || sha256 != file.sha256 {
@@ -330,40 +350,6 @@ impl LocalDrop {
             }
         }
         Ok(removed)
-    }
-}
-
-/// Whether anything lies at `path`, a dangling link too.
-fn is_there(path: &str) -> bool {
-    fs::symlink_metadata(path).is_ok()
-}
-
-fn look_at_final(file: &IntendedFile) -> FinalName {
-    let there = match fs::symlink_metadata(&file.final_path) {
-        Ok(there) => there,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return FinalName::Absent,
-        Err(error) => return FinalName::Hidden { why: format!("stat {}: {error}", file.final_path) },
-    };
-    if there.len() != file.bytes || !there.is_file() {
-        return FinalName::Other { bytes: Some(there.len()) };
-    }
-    match digest_of(&file.final_path) {
-        Ok(sha256) if sha256 == file.sha256 => FinalName::Ours,
-        Ok(_) => FinalName::Other { bytes: Some(there.len()) },
-        Err(error) => FinalName::SameSize { why: format!("read {}: {error}", file.final_path) },
-    }
-}
-
-fn digest_of(path: &str) -> io::Result<String> {
-    let mut source = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; COPY_BYTES];
-    loop {
-        let filled = source.read(&mut buffer)?;
-        if filled == 0 {
-            return Ok(hex(&hash.finalize()));
-        }
-        hash.update(&buffer[..filled]);
     }
 }
 

@@ -1,0 +1,85 @@
+//! `evidence RUN`: one document that a reviewer can keep.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::opened::Opened;
+use super::{Common, exit};
+use crate::extract::requests_of;
+use crate::run::document::{Document, utc};
+
+#[derive(clap::Args)]
+pub struct EvidenceArgs {
+    /// The run's id, or the beginning of it
+    run: String,
+    /// Write it here, in the place of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub async fn run(args: EvidenceArgs, common: &Common) -> anyhow::Result<u8> {
+    let opened = Opened::new(common).await?;
+    let run = opened.run(&args.run).await?;
+    let document = Document::of(&opened.ledger, &run).await?;
+    let events: Vec<Value> = opened
+        .ledger
+        .events(&run.id)
+        .await?
+        .into_iter()
+        .map(|event| json!({"at": utc(event.at_ms), "what": event.what, "detail": event.detail}))
+        .collect();
+    let attempts: Vec<Value> = opened
+        .ledger
+        .attempts(&run.id)
+        .await?
+        .into_iter()
+        .map(|attempt| {
+            json!({"destination": attempt.destination, "number": attempt.number, "started": utc(attempt.started_ms),
+                   "ended": attempt.ended_ms.map(utc), "verdict": attempt.verdict, "reason": attempt.reason})
+        })
+        .collect();
+    let mut intents = Vec::new();
+    for delivery in opened.ledger.deliveries(&run.id).await? {
+        let receipt = delivery.receipt.map(|stored| stored.receipt);
+        intents.push(json!({"destination": delivery.destination, "files": delivery.intent.map(|intent| intent.files),
+                            "receipt": receipt}));
+    }
+    let body = json!({
+        "evidence_of": run.id,
+        "made_by": concat!("reportferry ", env!("CARGO_PKG_VERSION")),
+        "made_at": opened.clock.now().to_string(),
+        "asked_for_by": run.origin.name(),
+        "released_by": run.released_by, "rejected_by": run.rejected_by,
+        "plan": plan(&opened, &run.pipeline, &run.plan_digest),
+        "run": document,
+        "deliveries": intents,
+        "attempts": attempts,
+        "events": events,
+    });
+    // Over the document as it is printed without this key.
+    let digest = crate::digest::hex(&Sha256::digest(serde_json::to_string_pretty(&body)?.as_bytes()));
+    let document = serde_json::to_string_pretty(&json!({"sha256": digest, "evidence": body}))?;
+    opened.ledger.close().await;
+    match args.out {
+        Some(path) => {
+            std::fs::write(&path, format!("{document}\n"))?;
+            eprintln!("written to {}", path.display());
+        }
+        None => println!("{document}"),
+    }
+    Ok(exit::DONE)
+}
+
+/// The plan's text, if the file is still the one that the run was made by.
+fn plan(opened: &Opened, pipeline: &str, digest: &str) -> Value {
+    match opened.plan(pipeline) {
+        Ok(plan) if plan.digest == digest => {
+            let text = std::fs::read_to_string(plan.file.as_path()).unwrap_or_default();
+            json!({"pipeline": pipeline, "sha256": digest, "text": text, "requests_it_may_send": requests_of(&plan.source)})
+        }
+        _ => json!({"pipeline": pipeline, "sha256": digest, "text": null,
+                    "note": "the pipeline file was changed since, or is gone"}),
+    }
+}

@@ -1,0 +1,75 @@
+//! A source that is read no faster than it may be, and no longer.
+
+use std::io::{self, ErrorKind, Read};
+use std::time::{Duration, Instant};
+
+/// How fast, and until when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Bytes in a second.
+    pub bandwidth: Option<u64>,
+    /// When the attempt must be over.
+    pub until: Option<Instant>,
+}
+
+/// Why reading stopped at [`Pace::until`].
+pub const TOO_LONG: &str = "the attempt took longer than work.deadlines.attempt";
+
+pub struct Paced<R> {
+    inner: R,
+    pace: Pace,
+    begun: Instant,
+    bytes: u64,
+}
+
+impl<R: Read> Paced<R> {
+    pub fn new(inner: R, pace: Pace) -> Self {
+        Self { inner, pace, begun: Instant::now(), bytes: 0 }
+    }
+}
+
+impl<R: Read> Read for Paced<R> {
+    /// # Errors
+    /// `TimedOut` when the time is over, or what the source answers.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(bandwidth) = self.pace.bandwidth {
+            let due = Duration::from_secs_f64(self.bytes as f64 / bandwidth.max(1) as f64);
+            let ahead = due.saturating_sub(self.begun.elapsed());
+            let left = self.pace.until.map(|until| until.saturating_duration_since(Instant::now()));
+            std::thread::sleep(left.map_or(ahead, |left| ahead.min(left)));
+        }
+        if self.pace.until.is_some_and(|until| Instant::now() >= until) {
+            return Err(io::Error::new(ErrorKind::TimedOut, TOO_LONG));
+        }
+        let read = self.inner.read(buffer)?;
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_read_as_fast_as_it_may_be() {
+        let pace = Pace { bandwidth: Some(1_000_000), until: None };
+        let begun = Instant::now();
+        let mut read = Vec::new();
+        let mut paced = Paced::new(io::repeat(7).take(200_000), pace);
+        let mut block = [0; 10_000];
+        while let Ok(count @ 1..) = paced.read(&mut block) {
+            read.extend_from_slice(&block[..count]);
+        }
+        assert_eq!(read.len(), 200_000);
+        assert!(begun.elapsed() >= Duration::from_millis(150), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn a_source_is_read_until_its_time_is_over() {
+        let until = Some(Instant::now() + Duration::from_millis(30));
+        let mut paced = Paced::new(io::repeat(7), Pace { bandwidth: Some(1), until });
+        assert_eq!(paced.read(&mut [0; 100]).unwrap(), 100);
+        assert_eq!(paced.read(&mut [0; 100]).unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+}

@@ -1,0 +1,251 @@
+//! Alerts in this process, on a clock that is turned by hand: what is found, and how it leaves.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use reportferry::alert::{Alerts, Rules};
+use reportferry::clock::{Clock, ManualClock};
+use reportferry::ledger::state::RunState as S;
+use reportferry::ledger::{Ledger, Portion};
+use reportferry::pipeline::plan::Overlap;
+use reportferry::schedule::missed::Fate;
+use reportferry::schedule::slot::Slot;
+use reportferry::settings::Settings;
+use serde_json::Value;
+use sqlx::{AnyConnection, Connection};
+
+use super::alerts::{Receiver, TOKEN};
+
+struct Outbox {
+    folder: tempfile::TempDir,
+    ledger: Ledger,
+    hand: Arc<ManualClock>,
+    clock: Clock,
+    receiver: Receiver,
+    begun: Timestamp,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Outbox {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let begun: Timestamp = "2026-11-23T05:30:00Z".parse().unwrap();
+        let (clock, hand) = Clock::manual(begun);
+        let ledger = Ledger::open(&folder.path().join("ledger.db"), clock.clone()).await.unwrap();
+        Self { folder, ledger, hand, clock, receiver: Receiver::start(), begun }
+    }
+
+    /// With the channels `ops`, like Slack, and `desk`.
+    fn alerts(&self, on: &str) -> Alerts {
+        for name in ["ops", "desk"] {
+            self.channel(name, &self.receiver.address.to_string());
+        }
+        let text = format!(
+            "alerts: {{on: [{on}], channels: {{ops: {{slack: {{file: ops}}}}, desk: {{webhook: {{file: desk}}}}}}}}\n"
+        );
+        let file = self.folder.path().join("reportferry.yaml");
+        std::fs::write(&file, text).unwrap();
+        let settings = Settings::load_with(Some(&file), &[], std::iter::empty()).map(|(settings, _)| settings);
+        let rules = Rules::default();
+        rules.take(&Arc::new(settings.unwrap_or_else(|problems| panic!("{problems:?}"))), [].iter());
+        Alerts::new(self.ledger.clone(), self.clock.clone(), rules)
+    }
+
+    fn channel(&self, name: &str, address: &str) {
+        std::fs::write(self.folder.path().join(name), format!("http://{address}/{name}/{TOKEN}\n")).unwrap();
+    }
+
+    /// The pipeline's n-th slot, and the states that its run goes through.
+    async fn run(&self, pipeline: &str, slot: i64, states: &[S], reason: &str) {
+        let slot = Slot::new(pipeline, self.begun + SignedDuration::from_mins(slot), TimeZone::UTC);
+        let portion = Portion {
+            pipeline: pipeline.to_owned(),
+            plan_digest: String::new(),
+            overlap: Overlap::Queue,
+            slots: vec![(slot.clone(), Fate::Do { wake: slot.at.timestamp() }, Some(slot.at_ms() + 60_000))],
+            cursor_ms: slot.at_ms(),
+        };
+        self.ledger.enter_slots(&[portion]).await.unwrap();
+        let mut run = self.ledger.run(&slot.run_id()).await.unwrap().unwrap();
+        for state in states {
+            self.ledger.advance(&mut run, *state, Some(reason)).await.unwrap();
+        }
+    }
+
+    fn got(&self, channel: &str) -> Vec<Value> {
+        self.receiver.got(&format!("/{channel}/{TOKEN}"))
+    }
+
+    /// Event and pipeline of what came to the desk.
+    fn told(&self) -> Vec<String> {
+        let word = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
+        self.got("desk").iter().map(|event| format!("{} {}", word(event, "event"), word(event, "pipeline"))).collect()
+    }
+
+    /// Rows of a table.
+    async fn count(&self, table: &str) -> i64 {
+        let path = self.folder.path().join("ledger.db");
+        let mut connection = AnyConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+        let query = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        let (count,): (i64,) = sqlx::query_as(query).fetch_one(&mut connection).await.unwrap();
+        count
+    }
+}
+
+const FAILED: [S; 2] = [S::Extracting, S::Failed];
+const DELIVERED: [S; 4] = [S::Extracting, S::Shaping, S::Delivering, S::Delivered];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_is_told_once_to_those_who_were_told_of_the_trouble() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("failed, recovered");
+    outbox.run("a", 0, &FAILED, "no such report").await;
+    outbox.run("b", 0, &[S::Extracting], "").await;
+    outbox.hand.advance(2 * MINUTE);
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told(), ["failed a"], "b is late, which nobody wants to hear");
+    let event = &outbox.got("desk")[0];
+    assert_eq!((&event["since"], &event["reason"]), (&"2026-11-23T05:30:00Z".into(), &"no such report".into()));
+    outbox.run("a", 1, &FAILED, "no such report").await;
+    outbox.hand.advance(MINUTE);
+    alerts.round().await.unwrap();
+    for pipeline in ["a", "b"] {
+        outbox.run(pipeline, 3, &DELIVERED, "").await;
+        outbox.run(pipeline, 4, &DELIVERED, "").await;
+        alerts.round().await.unwrap();
+        alerts.round().await.unwrap();
+    }
+    assert_eq!(outbox.told(), ["failed a", "failed a", "recovered a"]);
+    assert_eq!(outbox.got("desk")[2]["slot"], "2026-11-23T05:33:00+00:00");
+    outbox.hand.advance(MINUTE);
+    outbox.run("a", 5, &FAILED, "").await;
+    alerts.round().await.unwrap();
+    outbox.run("a", 6, &DELIVERED, "").await;
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told()[3..], ["failed a", "recovered a"]);
+    assert_eq!(outbox.got("ops").len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_a_day_old_is_no_news_and_neither_is_its_end() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("failed, held, late, recovered");
+    outbox.run("old", 0, &FAILED, "").await;
+    outbox.hand.advance(25 * 60 * MINUTE);
+    outbox.run("new", 25 * 60, &FAILED, "").await;
+    alerts.round().await.unwrap();
+    outbox.run("old", 25 * 60, &DELIVERED, "").await;
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told(), ["failed new"]);
+    // Told, then delivered while nobody looked for more than a day.
+    outbox.run("new", 25 * 60 + 1, &DELIVERED, "").await;
+    outbox.hand.advance(25 * 60 * MINUTE);
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told(), ["failed new"]);
+    outbox.run("new", 51 * 60, &DELIVERED, "").await;
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told(), ["failed new"], "that trouble is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_hangs_keeps_no_other_waiting_and_a_crash_doubles_nothing() {
+    let outbox = Outbox::open().await;
+    let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
+    let alerts = outbox.alerts("failed");
+    outbox.channel("ops", &hangs.local_addr().unwrap().to_string());
+    for number in 0..12 {
+        outbox.run(&format!("p{number}"), 0, &FAILED, "").await;
+    }
+    let round = tokio::spawn(async move { alerts.round().await });
+    tokio::time::timeout(Duration::from_secs(15), async {
+        while outbox.got("desk").len() < 12 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("the desk waits for the channel that hangs");
+    // The last answer must be in the ledger before the process dies; the other channel's is on its way for 20 s.
+    while outbox.count("alert_sends WHERE channel = 'desk' AND state = 'sent'").await < 12 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!round.is_finished());
+    round.abort();
+    assert!(round.await.unwrap_err().is_cancelled());
+    let alerts = outbox.alerts("failed");
+    alerts.round().await.unwrap();
+    alerts.round().await.unwrap();
+    let mut pipelines: BTreeMap<String, usize> = BTreeMap::new();
+    for event in outbox.got("desk") {
+        *pipelines.entry(event["pipeline"].to_string()).or_default() += 1;
+    }
+    assert_eq!((pipelines.len(), pipelines.values().max()), (12, Some(&1)), "{pipelines:?}");
+    assert_eq!(outbox.got("ops").len(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_down_is_asked_once_a_round_and_the_wait_it_asks_for_is_kept() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("failed");
+    outbox.receiver.answers("429 Too Many\r\nRetry-After: 300");
+    for number in 0..5 {
+        outbox.run(&format!("p{number}"), 0, &FAILED, "").await;
+    }
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.receiver.asked(), 2, "one request for each channel");
+    outbox.receiver.answers("200 OK");
+    outbox.hand.advance(Duration::from_secs(299));
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.receiver.asked(), 2);
+    outbox.hand.advance(Duration::from_secs(1));
+    alerts.round().await.unwrap();
+    assert_eq!((outbox.got("desk").len(), outbox.got("ops").len(), outbox.receiver.asked()), (5, 5, 12));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_never_answers_is_given_up() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("failed");
+    outbox.receiver.answers("503 Down");
+    outbox.run("a", 0, &FAILED, "").await;
+    for _ in 0..200 {
+        alerts.round().await.unwrap();
+        outbox.hand.advance(15 * MINUTE);
+    }
+    let asked = outbox.receiver.asked() / 2;
+    assert!((90..=200).contains(&asked), "{asked}");
+    assert_eq!(outbox.count("alert_sends WHERE state = 'failed' AND reason = 'the channel answers 503'").await, 2);
+    outbox.receiver.answers("200 OK");
+    outbox.hand.advance(60 * MINUTE);
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reason_calls_nobody_to_the_channel() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("failed");
+    outbox.run("a", 0, &FAILED, "the column <!channel> & \"co\" is missing").await;
+    alerts.round().await.unwrap();
+    let text = outbox.got("ops")[0]["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("&lt;!channel&gt; &amp; \"co\"") && !text.contains('<'), "{text}");
+    assert!(outbox.got("desk")[0]["reason"].as_str().unwrap().contains("<!channel> &"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_go_with_the_runs_that_they_tell_of() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("failed, recovered");
+    outbox.run("a", 0, &FAILED, "").await;
+    alerts.round().await.unwrap();
+    outbox.run("a", 1, &DELIVERED, "").await;
+    alerts.round().await.unwrap();
+    assert_eq!((outbox.count("alerts").await, outbox.count("alert_sends").await), (2, 4));
+    outbox.hand.advance(MINUTE);
+    assert_eq!(outbox.ledger.forget(outbox.clock.now_ms()).await.unwrap(), 1);
+    assert_eq!((outbox.count("alerts").await, outbox.count("alert_sends").await), (1, 2), "the newest run stays");
+}
