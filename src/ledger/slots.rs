@@ -129,7 +129,8 @@ impl Ledger {
     }
 
     /// The open runs for which there is something to do at `now_ms`, of pipelines that are not paused: those of
-    /// schedules and persons before those of backfills, oldest first. Of a pipeline's runs that are not made yet, one.
+    /// schedules before those of backfills, oldest first. Of a pipeline's runs that are not made yet, one. What a person
+    /// began is theirs to make (it may come from a file of theirs); its deliveries are everybody's.
     ///
     /// # Errors
     /// The ledger cannot be read.
@@ -139,7 +140,7 @@ impl Ledger {
              CASE origin WHEN 'backfill' THEN 1 ELSE 0 END AS later, ROW_NUMBER() OVER (PARTITION BY pipeline, \
              CASE WHEN state IN ('delivering', 'delivered') THEN id ELSE '' END \
              ORDER BY CASE origin WHEN 'backfill' THEN 1 ELSE 0 END, slot_ms) AS turn \
-             FROM runs WHERE wake_ms <= $1 \
+             FROM runs WHERE wake_ms <= $1 AND (origin <> 'person' OR state IN ('delivering', 'delivered')) \
              AND pipeline NOT IN (SELECT name FROM pipelines WHERE paused_ms IS NOT NULL)) AS awake \
              WHERE turn = 1 ORDER BY later, wake_ms, slot_ms LIMIT $2",
         )
@@ -305,10 +306,10 @@ async fn paused(tx: &mut Tx, pipeline: &str) -> Result<Option<String>, LedgerErr
 }
 
 /// The slot of a run of the pipeline that has not come to its first attempts yet. One that only waits for a
-/// destination to come back is not at work, and backfills make way.
+/// destination to come back is not at work; backfills make way, and what a person does is beside the schedule.
 async fn at_work(tx: &mut Tx, pipeline: &str) -> Result<Option<String>, LedgerError> {
     let row: Option<(String,)> = sqlx::query_as(
-        "SELECT slot FROM runs WHERE pipeline = $1 AND origin <> 'backfill' AND (state IN ('due', 'extracting', 'shaping') \
+        "SELECT slot FROM runs WHERE pipeline = $1 AND origin = 'schedule' AND (state IN ('due', 'extracting', 'shaping') \
          OR (state = 'delivering' AND EXISTS (SELECT 1 FROM deliveries d WHERE d.run_id = runs.id AND d.failures = 0 \
          AND d.state IN ('due', 'publishing')))) ORDER BY slot_ms LIMIT 1",
     )

@@ -215,3 +215,19 @@ fn a_stage_that_takes_too_long_is_broken_off() {
     assert!(reasons().contains("work.deadlines.attempt"), "{}", reasons());
     assert!(stand.rig.arrived().is_empty(), "{:?}", stand.rig.arrived());
 }
+
+#[test]
+fn what_a_person_began_is_left_to_them_and_stands_in_nobodys_way() {
+    let stand = Stand::new(Rig::new(&every_minute().replace("overlap: queue", "overlap: skip")));
+    // As if `run` had died before it had made anything: maybe from a file that only the person has.
+    let at = Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    let slot = reportferry::schedule::slot::Slot::new("line", at, jiff::tz::TimeZone::UTC);
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(stand.ledger.enter(&slot, "digest")).unwrap();
+    stand.behind("line", 1);
+    let worker = stand.worker();
+    until("a slot of the schedule is delivered", || stand.runs().iter().any(|run| run.state == RunState::Delivered));
+    let theirs = stand.runs().into_iter().find(|run| run.id == slot.run_id()).unwrap();
+    assert_eq!(theirs.state, RunState::Due);
+    assert_eq!(worker.stop().code(), Some(0));
+}
