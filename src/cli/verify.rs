@@ -130,7 +130,7 @@ fn judge(there: &FinalName, pickup: Pickup, data_is_gone: bool) -> (&'static str
             ("changed", format!("{bytes} bytes lie there, and they are not ours"))
         }
         FinalName::Other { bytes: None } => ("changed", "something else lies there".to_owned()),
-        FinalName::Absent if pickup == Pickup::Moved && data_is_gone => {
+        FinalName::Absent if pickup != Pickup::None && data_is_gone => {
             ("picked_up", "its reader takes files away".to_owned())
         }
         FinalName::Absent => {

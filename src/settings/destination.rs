@@ -23,6 +23,8 @@ pub enum Pickup {
     None,
     /// Its reader takes it away.
     Moved,
+    /// The server takes it away as soon as it is closed or renamed: that it is not there then is success.
+    Immediate,
 }
 
 pub enum DestinationKind {

@@ -19,7 +19,7 @@ use crate::encode::name::NameTemplate;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::pipeline::problem::Place;
 use crate::progress::Meter;
-use crate::settings::{Destination, DestinationKind, Publish, Sftp, SftpTimeouts, Verify};
+use crate::settings::{Destination, DestinationKind, Pickup, Publish, Sftp, SftpTimeouts, Verify};
 
 const RUN: &str = "00112233445566ff";
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,6 +33,7 @@ struct Case {
     direct: bool,
     read_back: bool,
     done: bool,
+    pickup: Pickup,
 }
 
 impl Default for Case {
@@ -45,6 +46,7 @@ impl Default for Case {
             direct: false,
             read_back: false,
             done: false,
+            pickup: Pickup::None,
         }
     }
 }
@@ -71,7 +73,7 @@ impl Case {
                 span: 0..0,
                 key: "deliver.hris".to_owned(),
             },
-            destination: Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: Default::default() }),
+            destination: Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: self.pickup }),
             directory: "in".to_owned(),
             existing: self.existing,
             replace_with_gap: self.with_gap,
@@ -207,7 +209,9 @@ fn a_rename_is_judged_by_what_lies_there() {
         o.picks_up = true;
         o.do_and_refuse = vec![(kind::RENAME, 1, 4)];
     });
-    Case { odd: taken_away, ..Case::default() }.check(&["Unknown", "the temporary file is gone"], "");
+    Case { odd: taken_away.clone(), ..Case::default() }.check(&["Unknown", "the temporary file is gone"], "");
+    Case { odd: taken_away, pickup: Pickup::Immediate, ..Case::default() }.check(&["Delivered", "picked up"], "");
+    Case { odd: refused(4), pickup: Pickup::Immediate, ..Case::default() }.check(&["Unreached", "rename to"], "");
     let picks_up = odd(|o| o.picks_up = true);
     Case { odd: picks_up, ..Case::default() }.check(&["Delivered"], "");
 }

@@ -16,7 +16,7 @@ use crate::deliver::{IntendedFile, Intent, Receipt, Role, Seen, Verdict};
 use crate::fault;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::progress::Meter;
-use crate::settings::{DestinationKind, Sftp, Verify};
+use crate::settings::{DestinationKind, Pickup, Sftp, Verify};
 
 /// How a file came to its final name, and what is known about it there.
 pub(super) struct Published {
@@ -184,7 +184,13 @@ impl<W: Wire> SftpDrop<W> {
             .client
             .doing("close", &file.temporary, |client| fault::step(steps(file.role).close, || client.close(&handle)));
         let verified = closed.map_err(Trouble::before_publishing).and_then(|()| match sftp.verify {
-            Verify::ReadBack => self.check_by_reading(file),
+            Verify::ReadBack => match self.check_by_reading(file) {
+                // It was measured while it was open, and closed without a word.
+                Err(_) if put.plan.destination.pickup == Pickup::Immediate && self.is_absent_now(file) => {
+                    Ok(format!("{size_check}; picked up before it could be read back"))
+                }
+                checked => checked,
+            },
             Verify::Size => Ok(size_check),
         });
         if verified.is_err() {
@@ -193,6 +199,10 @@ impl<W: Wire> SftpDrop<W> {
             self.set_mode(file, mode)?;
         }
         verified
+    }
+
+    fn is_absent_now(&mut self, file: &IntendedFile) -> bool {
+        matches!(self.is_taken(&file.temporary), Ok(Some(false)))
     }
 
     fn open_for_writing(&mut self, put: &Put<'_>, sftp: &Sftp, file: &IntendedFile) -> Result<Handle, Verdict> {

@@ -8,6 +8,7 @@ use super::trouble::{Trouble, is_absent};
 use crate::deliver::session::Put;
 use crate::deliver::{IntendedFile, Role, Verdict};
 use crate::fault;
+use crate::settings::Pickup;
 
 /// The ways to a final name.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,6 +119,7 @@ impl<W: Wire> SftpDrop<W> {
         match (at_temporary, size_at_final) {
             // It took place; only the answer says otherwise.
             (Some(false), Some(size)) if size.is_none_or(|bytes| bytes == file.bytes) => return Ok(way.name()),
+            (Some(false), None) if put.plan.destination.pickup == Pickup::Immediate => return Ok("picked up"),
             (Some(false), _) => return Err(unknown(&"the temporary file is gone")),
             _ => {}
         }

@@ -25,7 +25,8 @@ crate::table! {
         local: Option<Part<LocalFile>>,
         /// When failed deliveries are tried again. Default: 1s doubling to 15m, for 24h.
         retry: Option<At<BackoffFile>>,
-        /// Whether files stay where they were delivered (none), or their reader takes them away (moved), for `verify`.
+        /// Files stay where they were delivered (none), their reader takes them away (moved), or the server does at once
+        /// (immediate): then a file that is not there right after it was published is success.
         /// Default: none.
         pickup: Option<Pickup>,
     }
@@ -106,7 +107,7 @@ crate::table! {
 }
 
 crate::words!(Publish { "rename" => Publish::Rename, "direct" => Publish::Direct });
-crate::words!(Pickup { "none" => Pickup::None, "moved" => Pickup::Moved });
+crate::words!(Pickup { "none" => Pickup::None, "moved" => Pickup::Moved, "immediate" => Pickup::Immediate });
 crate::words!(Verify { "size" => Verify::Size, "read_back" => Verify::ReadBack });
 
 /// Permission bits in octal.
