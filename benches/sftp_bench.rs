@@ -21,7 +21,7 @@ fn main() -> Result<(), String> {
     };
     let bytes = std::fs::metadata(file).map_err(|error| format!("{file}: {error}"))?.len();
     let (path, name, sha256) = (PathBuf::from(file), "ours.bin".to_owned(), sha256.clone());
-    let artifact = Artifact { path, name, bytes, sha256, rows: 0, columns: Vec::new() };
+    let artifact = Artifact { path, name, bytes, sha256, rows: 0, columns: Vec::new(), dialect: Default::default() };
     let (second, patience) = (Duration::from_secs(1), Duration::from_secs(30));
     let port = port.parse().map_err(|_| format!("{port} is no port"))?;
     let mut sftp = Sftp::new("bench", host, port, username);

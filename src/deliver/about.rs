@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
 
-use crate::pipeline::plan::CsvDialect;
-
 /// What the receiver is told of the artifact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     pub pipeline: String,
     /// RFC 3339 in the pipeline's zone.
     pub slot: String,
-    pub dialect: CsvDialect,
     /// Where the other destinations have it: destination, address, path.
     pub dropped: Vec<(String, String, String)>,
 }

@@ -35,6 +35,20 @@ pub fn leads_out(directory: &str) -> bool {
 pub struct Intent {
     /// In publishing order: the data first, the done file last.
     pub files: Vec<IntendedFile>,
+    /// How the rows are cut, where they go in batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cutting: Option<Cutting>,
+}
+
+/// How rows are cut into batches. It stands for the whole delivery: a batch's number means something under it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cutting {
+    /// Rows of a batch, at most.
+    pub rows: usize,
+    /// Bytes of a batch, about.
+    pub bytes: usize,
+    /// 1, and one more each time that a person had a delivery cut anew of which nothing was acknowledged.
+    pub edition: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

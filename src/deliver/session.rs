@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::local::LocalDrop;
 use super::sftp::{SftpDrop, SshWire};
 use super::webhook::WebhookDrop;
-use super::{About, Intent, Parts, Seen, Verdict, Whole};
+use super::{About, Cutting, Intent, Parts, Seen, Verdict, Whole};
 use crate::encode::Artifact;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::progress::Meter;
@@ -24,6 +24,10 @@ pub struct Put<'a> {
     pub about: &'a About,
     /// What the receiver acknowledged of it already.
     pub parts: &'a dyn Parts,
+    /// How an earlier attempt cut the rows.
+    pub cutting: Option<Cutting>,
+    /// Whether they may be cut otherwise now.
+    pub may_cut: bool,
     /// When the attempt must be over.
     pub until: Option<Instant>,
 }
@@ -33,7 +37,7 @@ impl<'a> Put<'a> {
     pub fn new(run: &'a str, artifact: &'a Artifact, plan: &'a DeliveryPlan) -> Self {
         static NOTHING: LazyLock<About> = LazyLock::new(About::default);
         static WHOLE: LazyLock<Whole> = LazyLock::new(Whole::default);
-        Self { run, artifact, plan, about: &NOTHING, parts: &*WHOLE, until: None }
+        Self { run, artifact, plan, about: &NOTHING, parts: &*WHOLE, cutting: None, may_cut: true, until: None }
     }
 }
 

@@ -78,7 +78,7 @@ impl CsvFile {
     pub fn finish(self) -> io::Result<Artifact> {
         let (bytes, sha256) = self.spool.finish()?;
         let Self { path, name, rows, columns, .. } = self;
-        Ok(Artifact { path, name, bytes, sha256, rows, columns })
+        Ok(Artifact { path, name, bytes, sha256, rows, columns, dialect: self.dialect })
     }
 }
 

@@ -6,6 +6,8 @@ mod spool;
 
 use std::path::PathBuf;
 
+use crate::pipeline::plan::CsvDialect;
+
 /// The encoded file to hand over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
@@ -18,6 +20,8 @@ pub struct Artifact {
     pub rows: u64,
     /// The columns' names, in their order.
     pub columns: Vec<String>,
+    /// How it is to be read.
+    pub dialect: CsvDialect,
 }
 
 impl Artifact {

@@ -6,6 +6,7 @@ use super::state::{DeliveryState, RunState};
 use crate::deliver::{Intent, Receipt};
 use crate::encode::Artifact;
 use crate::extract::{Extract, Form};
+use crate::pipeline::plan::CsvDialect;
 
 /// Who asked for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,9 @@ pub struct ArtifactFacts {
     pub rows: u64,
     #[serde(default)]
     pub columns: Vec<String>,
+    /// What an older ledger does not say is read as the pipeline says now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<CsvDialect>,
 }
 
 impl ArtifactFacts {
@@ -106,6 +110,7 @@ impl ArtifactFacts {
             sha256: artifact.sha256.clone(),
             rows: artifact.rows,
             columns: artifact.columns.clone(),
+            dialect: Some(artifact.dialect.clone()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::problem::Place;
 use crate::encode::name::NameTemplate;
@@ -159,7 +160,7 @@ pub struct ArtifactPlan {
     pub csv: CsvDialect,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CsvDialect {
     pub delimiter: u8,
     pub quote: QuoteStyle,
@@ -185,14 +186,16 @@ impl Default for CsvDialect {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum QuoteStyle {
     /// Where the cell needs it.
     Necessary,
     Always,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LineEnd {
     Lf,
     CrLf,

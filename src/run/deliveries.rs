@@ -51,7 +51,6 @@ impl Work<'_> {
         let about = Arc::new(About {
             pipeline: self.plan.name.clone(),
             slot: run.slot.clone(),
-            dialect: self.plan.artifact.csv.clone(),
             dropped: self.line.ledger.deliveries(&run.id).await?.into_iter().filter_map(dropped).collect(),
         });
         let chosen = self.plan.deliveries.iter().enumerate().filter(|(_, delivery)| tells(delivery) == telling);

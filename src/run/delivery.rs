@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::parts::KeptParts;
 use super::{Ask, Line};
 use crate::attempt::Next;
-use crate::deliver::{About, Intent, Parts, Put, Seen, Session, Verdict};
+use crate::deliver::{About, Cutting, Intent, Parts, Put, Seen, Session, Verdict};
 use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
 use crate::ledger::state::{DeliveryState, verdict_name};
@@ -120,8 +120,12 @@ impl Share {
     async fn attempt(self: &Arc<Self>, known: &Delivery) -> Result<Verdict, LedgerError> {
         let earlier = known.intent.clone();
         let parts = self.parts().await?;
+        let cutting = earlier.as_ref().and_then(|intent| intent.cutting);
+        // Batches that are on their way are known by their numbers: only a person says that they be cut anew, and only
+        // while nobody has any.
+        let may_cut = self.ask == Ask::Retry && parts.acknowledged().is_empty();
         let share = self.clone();
-        let ready = blocking(move || share.get_ready(earlier)).await;
+        let ready = blocking(move || share.get_ready(earlier, cutting, may_cut)).await;
         let (session, intent, seen) = match ready {
             Ok(ready) => ready,
             Err(verdict) => return Ok(verdict),
@@ -157,8 +161,13 @@ impl Share {
 
     /// An intent of an earlier attempt is looked for first; where nothing of it lies at its final name, names are
     /// chosen afresh.
-    fn get_ready(&self, earlier: Option<Intent>) -> Result<(Session, Intent, Option<Seen>), Verdict> {
-        let put = self.put();
+    fn get_ready(
+        &self,
+        earlier: Option<Intent>,
+        cutting: Option<Cutting>,
+        may_cut: bool,
+    ) -> Result<(Session, Intent, Option<Seen>), Verdict> {
+        let put = Put { cutting, may_cut, ..self.put() };
         let mut session = Session::connect(&self.delivery().destination)?;
         if let Some(intent) = earlier {
             let seen = session.look(&intent)?;

@@ -218,6 +218,7 @@ impl Work<'_> {
             sha256: facts.sha256,
             rows: facts.rows,
             columns: facts.columns,
+            dialect: facts.dialect.unwrap_or_else(|| self.plan.artifact.csv.clone()),
         };
         let kept = artifact.clone();
         if blocking(move || kept.is_intact()).await? {

@@ -59,6 +59,7 @@ impl Line {
                 sha256: facts.sha256,
                 rows: facts.rows,
                 columns: facts.columns,
+                dialect: facts.dialect.unwrap_or_else(|| plan.artifact.csv.clone()),
             };
             let copied = artifact.clone();
             let copy = tokio::task::spawn_blocking(move || copy(&from, &copied)).await;

@@ -21,12 +21,26 @@ pub struct Webhook {
     pub compress: Compress,
     /// Requests in any minute, over all runs of the process.
     pub per_minute: Option<u32>,
-    /// Requests of one delivery under way.
+    /// Requests under way at once, over all runs of the process.
     pub in_flight: usize,
     pub connect: Duration,
-    /// From the first byte sent to the last byte of the answer.
+    /// For a request and its answer; where a file is sent, for which it may stand still.
     pub total: Duration,
     pub allow: AllowAddresses,
+}
+
+impl Webhook {
+    /// The secrets that requests or connections are made with.
+    pub fn all_secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        let auth = match &self.auth {
+            Some(WebhookAuth::Bearer(secret) | WebhookAuth::Basic { password: secret, .. }) => Some(secret),
+            None => None,
+        };
+        let headers = self.headers.iter().map(|(_, secret)| secret);
+        let client = self.client.as_ref().map(|(_, key)| key);
+        let proxy = self.proxy.as_ref().and_then(|proxy| proxy.password.as_ref());
+        self.secrets.iter().chain(auth).chain(headers).chain(client).chain(proxy)
+    }
 }
 
 /// What a request carries.

@@ -21,7 +21,15 @@ async fn open(folder: &tempfile::TempDir) -> Ledger {
 }
 
 fn artifact() -> Artifact {
-    Artifact { path: "x".into(), name: "a.csv".into(), bytes: 5, sha256: "ab".into(), rows: 3, columns: Vec::new() }
+    Artifact {
+        path: "x".into(),
+        name: "a.csv".into(),
+        bytes: 5,
+        sha256: "ab".into(),
+        rows: 3,
+        columns: Vec::new(),
+        dialect: Default::default(),
+    }
 }
 
 fn receipt() -> Receipt {
@@ -76,6 +84,7 @@ async fn what_is_written_is_there_after_a_new_start() {
             bytes: 5,
             sha256: "ab".into(),
         }],
+        cutting: None,
     };
     ledger.note_intent(&run.id, "hris", &intent).await.unwrap();
     ledger.close().await;

@@ -102,7 +102,15 @@ impl Case {
         let path = spool.path().join("artifact");
         std::fs::write(&path, content()).unwrap();
         let sha256 = hex(&Sha256::digest(content()));
-        let artifact = Artifact { path, name: "a.csv".to_owned(), bytes: 95, sha256, rows: 1, columns: Vec::new() };
+        let artifact = Artifact {
+            path,
+            name: "a.csv".to_owned(),
+            bytes: 95,
+            sha256,
+            rows: 1,
+            columns: Vec::new(),
+            dialect: Default::default(),
+        };
         let plan = self.plan();
         let put = Put::new(RUN, &artifact, &plan);
         let verdict = match drop.prepare(&put) {

@@ -76,7 +76,7 @@ pub async fn read(response: Response, now: Timestamp, secrets: &[String]) -> Res
         }),
         413 => Err(Trouble::Refused {
             reason,
-            hint: Some("make the batches smaller: `batch: {rows: …, bytes: …}`".to_owned()),
+            hint: Some("make the batches smaller: `batch: {rows: …, bytes: …}`, then `retry`".to_owned()),
         }),
         _ => Err(Trouble::Refused { reason, hint: None }),
     }
@@ -104,10 +104,21 @@ pub fn failed(error: reqwest::Error) -> Trouble {
         (true, true) => {
             Trouble::Again { reason: "the receiver does not take the connection in time".to_owned(), wait: None }
         }
-        (true, false) => Trouble::Again { reason: format!("cannot connect: {text}"), wait: None },
+        (true, false) => {
+            let reason = match text.strip_prefix("tunnel error: ") {
+                Some(why) => format!("the proxy does not connect us: {why}"),
+                None => format!("cannot connect: {text}"),
+            };
+            Trouble::Again { reason, wait: None }
+        }
         (false, true) => Trouble::Lost { reason: "no answer in time".to_owned() },
         (false, false) => Trouble::Lost { reason: format!("no answer: {text}") },
     }
+}
+
+/// A request that stood still for longer than `patience`.
+pub fn stuck(patience: Duration) -> Trouble {
+    Trouble::Lost { reason: format!("nothing moved for {} s", patience.as_secs_f32()) }
 }
 
 async fn words(mut response: Response) -> String {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use crate::deliver::{About, Put};
+use crate::deliver::{Cutting, Put};
 use crate::encode::Artifact;
 
 /// One request's worth of rows.
@@ -32,16 +32,16 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Batches of at most `rows_most` rows, and of about `bytes_most` bytes: a batch is closed before the row that would
+    /// Batches of at most `cutting.rows` rows, and of about `cutting.bytes` bytes: a batch is closed before the row that would
     /// make it longer, and holds one row at least. An artifact without rows is one batch without rows.
     ///
     /// # Errors
     /// What opening the file answers.
-    pub fn open(artifact: &Artifact, about: &About, rows_most: usize, bytes_most: usize) -> io::Result<Self> {
+    pub fn open(artifact: &Artifact, cutting: Cutting) -> io::Result<Self> {
         let file = skip_bom(&artifact.path)?;
         let reader = csv::ReaderBuilder::new()
-            .delimiter(about.dialect.delimiter)
-            .has_headers(about.dialect.header)
+            .delimiter(artifact.dialect.delimiter)
+            .has_headers(artifact.dialect.header)
             .from_reader(file);
         let keys = artifact.columns.iter().map(|column| {
             let mut key = serde_json::to_vec(column)?;
@@ -53,8 +53,8 @@ impl Batches {
             keys: keys.collect::<Result<_, serde_json::Error>>()?,
             record: csv::StringRecord::new(),
             kept: Vec::new(),
-            rows_most,
-            bytes_most,
+            rows_most: cutting.rows,
+            bytes_most: cutting.bytes,
             number: 0,
             over: false,
         })
@@ -64,9 +64,9 @@ impl Batches {
     ///
     /// # Errors
     /// What reading answers.
-    pub fn count(artifact: &Artifact, about: &About, rows_most: usize, bytes_most: usize) -> io::Result<u64> {
+    pub fn count(artifact: &Artifact, cutting: Cutting) -> io::Result<u64> {
         let mut count = 0;
-        for batch in Self::open(artifact, about, rows_most, bytes_most)? {
+        for batch in Self::open(artifact, cutting)? {
             batch?;
             count += 1;
         }
@@ -180,14 +180,6 @@ mod tests {
     fn batches(text: &str, header: bool, rows: usize, bytes: usize) -> Vec<String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        let artifact = Artifact {
-            path: file.path().to_owned(),
-            name: "a.csv".to_owned(),
-            bytes: text.len() as u64,
-            sha256: String::new(),
-            rows: 0,
-            columns: vec!["id".to_owned(), "na\"me".to_owned()],
-        };
         let dialect = CsvDialect {
             delimiter: b';',
             quote: QuoteStyle::Necessary,
@@ -196,10 +188,18 @@ mod tests {
             bom: false,
             formula_guard: false,
         };
-        let about = About { pipeline: "p".to_owned(), slot: "s".to_owned(), dialect, dropped: Vec::new() };
-        let count = Batches::count(&artifact, &about, rows, bytes).unwrap();
-        let found: Vec<Batch> =
-            Batches::open(&artifact, &about, rows, bytes).unwrap().collect::<io::Result<_>>().unwrap();
+        let artifact = Artifact {
+            path: file.path().to_owned(),
+            name: "a.csv".to_owned(),
+            bytes: text.len() as u64,
+            sha256: String::new(),
+            rows: 0,
+            columns: vec!["id".to_owned(), "na\"me".to_owned()],
+            dialect,
+        };
+        let cutting = Cutting { rows, bytes, edition: 1 };
+        let count = Batches::count(&artifact, cutting).unwrap();
+        let found: Vec<Batch> = Batches::open(&artifact, cutting).unwrap().collect::<io::Result<_>>().unwrap();
         assert_eq!(count, found.len() as u64);
         for (index, batch) in found.iter().enumerate() {
             assert_eq!(batch.number, index as u64 + 1);

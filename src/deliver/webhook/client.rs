@@ -8,6 +8,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Proxy, Url};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use super::guard;
 use super::sign::Key;
 use crate::deliver::Verdict;
@@ -25,6 +27,9 @@ pub struct Receiver {
     /// What must not be shown if the receiver repeats it.
     pub secrets: Vec<String>,
     rate: Option<DefaultDirectRateLimiter>,
+    /// Requests that may be under way at once, of all deliveries together.
+    places: Semaphore,
+    material: Vec<Vec<u8>>,
 }
 
 type Known = HashMap<String, (Weak<Destination>, Arc<Receiver>)>;
@@ -41,6 +46,8 @@ impl Receiver {
         let mut known = RECEIVERS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some((of, receiver)) = known.get(&destination.name)
             && of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, destination))
+            // A secret or certificate that was renewed in its file takes effect at the next attempt.
+            && receiver.material == material(webhook)?
         {
             return Ok(receiver.clone());
         }
@@ -94,15 +101,31 @@ impl Receiver {
             let refill = NonZeroU32::new(most.get() - burst.get()).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct(Quota::per_minute(refill).allow_burst(burst))
         });
-        Ok(Self { client, url, address, headers, keys, secrets, rate })
+        let places = Semaphore::new(webhook.in_flight);
+        let material = material(webhook)?;
+        Ok(Self { client, url, address, headers, keys, secrets, rate, places, material })
     }
 
-    /// Waits until one more request may be sent.
-    pub async fn turn(&self) {
+    /// Waits until one more request may be sent. It is under way until what comes back is dropped.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         if let Some(rate) = &self.rate {
             rate.until_ready().await;
         }
+        self.places.acquire().await.ok() // never closed
     }
+}
+
+/// All that is read from outside the settings, to tell whether it has changed.
+fn material(webhook: &Webhook) -> Result<Vec<Vec<u8>>, Verdict> {
+    let mut all = Vec::new();
+    for secret in webhook.all_secrets() {
+        let secret = secret.read().map_err(|error| rejected(error.to_string()))?;
+        all.push(secret.expose().as_bytes().to_vec());
+    }
+    for path in webhook.ca.iter().chain(webhook.client.as_ref().map(|(cert, _)| cert)) {
+        all.push(std::fs::read(path).map_err(|error| rejected(format!("{}: {error}", path.display())))?);
+    }
+    Ok(all)
 }
 
 fn client(
@@ -119,7 +142,6 @@ fn client(
         .http1_only()
         .tls_info(true)
         .connect_timeout(webhook.connect)
-        .timeout(webhook.total)
         .pool_max_idle_per_host(webhook.in_flight);
     let cannot_read = |path: &std::path::Path, error: std::io::Error| rejected(format!("{}: {error}", path.display()));
     if let Some(path) = &webhook.ca {

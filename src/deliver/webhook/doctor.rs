@@ -9,11 +9,12 @@ use tokio::runtime::Handle;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::answer;
+use super::body::header_values;
 use super::client::Receiver;
 use super::guard::{admit, special};
 use super::sign;
+use crate::deliver::Verdict;
 use crate::deliver::doctor::{Advice, Outcome, Probe, Report, Scope, Step, Visit};
-use crate::deliver::{Verdict, webhook::header_values};
 use crate::settings::{Destination, Webhook};
 
 /// A certificate that ends sooner than this is told.
@@ -76,7 +77,7 @@ async fn steps(
             connect(&found, webhook, report).await?;
         }
     }
-    send(receiver, visit, report, advice).await
+    send(receiver, webhook, visit, report, advice).await
 }
 
 async fn look_up(receiver: &Receiver, webhook: &Webhook, report: &mut Report) -> Result<Vec<SocketAddr>, Over> {
@@ -128,7 +129,13 @@ async fn connect(found: &[SocketAddr], webhook: &Webhook, report: &mut Report) -
     Err(fail(report, "tcp", begun, said))
 }
 
-async fn send(receiver: &Receiver, visit: &Visit, report: &mut Report, advice: &mut Vec<Advice>) -> Result<(), Over> {
+async fn send(
+    receiver: &Receiver,
+    webhook: &Webhook,
+    visit: &Visit,
+    report: &mut Report,
+    advice: &mut Vec<Advice>,
+) -> Result<(), Over> {
     let begun = Instant::now();
     let id = format!("test-{:016x}", fastrand::u64(..));
     let body =
@@ -146,7 +153,15 @@ async fn send(receiver: &Receiver, visit: &Visit, report: &mut Report, advice: &
         ],
     );
     let secure = receiver.url.scheme() == "https";
-    let response = match receiver.client.post(receiver.url.clone()).headers(headers).body(body).send().await {
+    let response = match receiver
+        .client
+        .post(receiver.url.clone())
+        .headers(headers)
+        .timeout(webhook.total)
+        .body(body)
+        .send()
+        .await
+    {
         Ok(response) => response,
         Err(error) => {
             let step = if secure && error.is_connect() { "tls" } else { "test event" };

@@ -77,8 +77,15 @@ pub fn spool(name: &str, content: &[u8]) -> Spooled {
     let path = spool.path().join("artifact");
     fs::write(&path, content).unwrap();
     let sha256 = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-    let artifact =
-        Artifact { path, name: name.to_owned(), bytes: content.len() as u64, sha256, rows: 1, columns: Vec::new() };
+    let artifact = Artifact {
+        path,
+        name: name.to_owned(),
+        bytes: content.len() as u64,
+        sha256,
+        rows: 1,
+        columns: Vec::new(),
+        dialect: Default::default(),
+    };
     Spooled { artifact, _spool: spool }
 }
 

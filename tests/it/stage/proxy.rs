@@ -101,8 +101,13 @@ fn greet_http(client: &mut TcpStream, manner: Manner) -> std::io::Result<Option<
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).unwrap();
-    // base64 of `me:open sesame`
-    if manner.asks_password && !head.contains("Proxy-Authorization: Basic bWU6b3BlbiBzZXNhbWU=\r\n") {
+    // base64 of `me:open sesame`; a header's name may be written in any case
+    let told = |line: &str| {
+        line.split_once(": ").is_some_and(|(name, value)| {
+            name.eq_ignore_ascii_case("proxy-authorization") && value == "Basic bWU6b3BlbiBzZXNhbWU="
+        })
+    };
+    if manner.asks_password && !head.lines().any(told) {
         client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")?;
         return Ok(None);
     }

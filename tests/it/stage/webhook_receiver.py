@@ -3,17 +3,19 @@ answers as it is told. One JSON line for each request goes to standard output.
 
     webhook_receiver.py SECRET ANSWERS [CERT KEY [CLIENT_CA]]
 
-ANSWERS is a file with a JSON list; each request takes one away: a status, [status, {header: value}], or "drop" (the
-request is read and the connection closed), else 200.
+ANSWERS is a file with a JSON list; each request takes one away: a status, [status, {header: value}], "drop" (the
+request is read and the connection closed), or "slow" (200 after a fifth of a second), else 200. `together` tells how many
+requests were under way as one came.
 """
 
-import gzip, hashlib, http.server, json, ssl, sys, threading
+import gzip, hashlib, http.server, json, ssl, sys, threading, time
 
 import zstandard
 from standardwebhooks.webhooks import Webhook
 
 secret, answers = sys.argv[1:3]
 lock = threading.Lock()
+together = 0
 
 
 def next_answer():
@@ -48,6 +50,16 @@ class Receiver(http.server.BaseHTTPRequestHandler):
                 return b"".join(parts)
 
     def do_POST(self):
+        global together
+        with lock:
+            together += 1
+        try:
+            self.take(together)
+        finally:
+            with lock:
+                together -= 1
+
+    def take(self, together):
         body = self.body()
         verified = None
         if secret != "-":
@@ -77,11 +89,15 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         if encoding == "zstd":
             plain = zstandard.ZstdDecompressor().decompressobj().decompress(body)
         seen = {"path": self.path, "id": self.headers.get("webhook-id"), "verified": verified, "encoding": encoding,
+                "together": together,
                 "headers": {name.lower(): value for name, value in self.headers.items()},
                 "sha256": hashlib.sha256(plain).hexdigest()}
         if self.headers.get("content-type") == "application/json":
             seen["body"] = json.loads(plain)
         answer = next_answer()
+        if answer == "slow":
+            time.sleep(0.2)
+            answer = 200
         seen["answer"] = answer
         with lock:
             print(json.dumps(seen), flush=True)

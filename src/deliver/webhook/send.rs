@@ -1,0 +1,211 @@
+use std::cell::Cell;
+use std::fs::File;
+use std::io;
+
+use futures_util::StreamExt;
+use reqwest::Body;
+use reqwest::header::HeaderMap;
+use tokio_util::io::ReaderStream;
+
+use super::answer::{self, Taken, Trouble};
+use super::batch::{self, Batches};
+use super::body::{Moved, base64_of_hex, content_type, header_text, header_values, pack, pack_file};
+use super::client::Receiver;
+use super::sign::{self, Key};
+use crate::clock::Clock;
+use crate::deliver::{Cutting, Put, Verdict};
+use crate::fault;
+use crate::progress::Meter;
+use crate::settings::{Compress, Webhook, WebhookBody};
+
+/// Batches whose acknowledgements are kept in one go.
+const GROUP: usize = 64;
+
+/// Bytes of a file that are read at a time.
+const FILE_BLOCK: usize = 256 * 1024;
+
+/// One delivery being sent.
+pub(super) struct Send<'a> {
+    pub(super) webhook: &'a Webhook,
+    pub(super) receiver: &'a Receiver,
+    pub(super) put: &'a Put<'a>,
+    pub(super) id: &'a str,
+    pub(super) clock: Clock,
+}
+
+/// What goes over the wire.
+enum Carried {
+    Bytes(Vec<u8>),
+    /// A file of so many bytes.
+    File(File, u64),
+}
+
+impl Send<'_> {
+    pub(super) async fn batches(&self, cutting: Cutting, meter: &Meter) -> Result<Option<Taken>, Verdict> {
+        let artifact = self.put.artifact;
+        let total = Batches::count(artifact, cutting).map_err(unreadable)?;
+        let acknowledged = self.put.parts.acknowledged();
+        let batches = Batches::open(artifact, cutting).map_err(unreadable)?;
+        // After a failure nothing new is begun, and what is under way comes to its answer: it need not go again.
+        let failed = Cell::new(false);
+        let left = batches
+            .take_while(|_| !failed.get())
+            .filter(|batch| !batch.as_ref().is_ok_and(|batch| acknowledged.contains(&batch.number)));
+        let sends = futures_util::stream::iter(left).map(async |batch| {
+            let batch = batch.map_err(|error| (0, unsendable(error)))?;
+            let number = batch.number;
+            let body = batch::body(self.put, &batch, total).map_err(|error| (number, unsendable(error.into())))?;
+            let body = self.packed(body).map_err(|error| (number, unsendable(error)))?;
+            let id = match cutting.edition {
+                1 => format!("{}-{number}-of-{total}", self.id),
+                // The same number stands for other rows than before.
+                edition => format!("{}-{number}-of-{total}-cut-{edition}", self.id),
+            };
+            let taken = self.post(&id, "application/json", Carried::Bytes(body)).await;
+            taken.map(|taken| (number, taken)).map_err(|trouble| (number, trouble))
+        });
+        let mut groups = sends.buffer_unordered(self.webhook.in_flight).ready_chunks(GROUP);
+        let mut done = acknowledged.len() as u64;
+        let mut last = None;
+        let mut verdict = None;
+        while let Some(group) = groups.next().await {
+            let (mut taken, mut trouble) = (Vec::new(), None);
+            for outcome in group {
+                match outcome {
+                    Ok((number, answer)) => {
+                        taken.push(number);
+                        last = Some(answer);
+                    }
+                    Err(failed) => trouble = trouble.or(Some(failed)),
+                }
+            }
+            if !taken.is_empty() {
+                match self.put.parts.acknowledge(&taken).await {
+                    Ok(()) => done += taken.len() as u64,
+                    Err(reason) => verdict = verdict.or(Some(Verdict::Unknown { reason })),
+                }
+                meter.set(artifact.bytes * done / total.max(1));
+            }
+            if let Some((number, trouble)) = trouble {
+                let told = trouble.verdict(&format!("batch {number} of {total}: "));
+                verdict = verdict.or(Some(told));
+            }
+            failed.set(verdict.is_some());
+        }
+        match verdict {
+            Some(verdict) => Err(verdict),
+            None => Ok(last),
+        }
+    }
+
+    pub(super) async fn file(&self, meter: &Meter) -> Result<Taken, Verdict> {
+        if self.receiver.keys.iter().any(Key::needs_it_whole) {
+            let reason = "an ed25519 signature needs the whole body at once, and a file may be of any size".to_owned();
+            return Err(Verdict::Rejected { reason, hint: Some("use a `whsec_` secret with `body: file`".to_owned()) });
+        }
+        let opened = File::open(&self.put.artifact.path).map_err(unreadable)?;
+        let (file, bytes) = match self.webhook.compress {
+            Compress::None => (opened, self.put.artifact.bytes),
+            // What is signed must be known before it is sent, so it is packed aside first.
+            compress => pack_file(opened, compress).map_err(unreadable)?,
+        };
+        let taken = self.post(self.id, content_type(&self.put.artifact.name), Carried::File(file, bytes)).await;
+        let taken = taken.map_err(|trouble| trouble.verdict(""))?;
+        meter.set(self.put.artifact.bytes);
+        Ok(taken)
+    }
+
+    pub(super) async fn notice(&self, meter: &Meter) -> Result<Taken, Verdict> {
+        let body = batch::notice(self.put).map_err(|error| unreadable(error.into()))?;
+        let body = self.packed(body).map_err(unreadable)?;
+        let taken = self.post(self.id, "application/json", Carried::Bytes(body)).await;
+        let taken = taken.map_err(|trouble| trouble.verdict(""))?;
+        meter.set(self.put.artifact.bytes);
+        Ok(taken)
+    }
+
+    fn packed(&self, body: Vec<u8>) -> io::Result<Vec<u8>> {
+        let mut packed = Vec::new();
+        match self.webhook.compress {
+            Compress::None => return Ok(body),
+            compress => pack(&body[..], &mut packed, compress)?,
+        };
+        Ok(packed)
+    }
+
+    /// One request, as the step that faults strike at. A body in memory may be sent twice by them.
+    async fn post(&self, id: &str, kind: &'static str, carried: Carried) -> Result<Taken, Trouble> {
+        let _turn = self.receiver.turn().await;
+        let carried = &carried;
+        fault::step_async("webhook.send", async || self.post_once(id, kind, carried).await).await
+    }
+
+    async fn post_once(&self, id: &str, kind: &'static str, carried: &Carried) -> Result<Taken, Trouble> {
+        let timestamp = self.clock.now().as_second();
+        let moved = Moved::default();
+        let (signature, length, body) = match carried {
+            Carried::Bytes(bytes) => {
+                let signature = sign::sign(&self.receiver.keys, id, timestamp, bytes);
+                (signature, bytes.len() as u64, Body::from(bytes.clone()))
+            }
+            Carried::File(file, length) => {
+                let rewound = || -> io::Result<File> {
+                    let mut file = file.try_clone()?;
+                    io::Seek::rewind(&mut file)?;
+                    Ok(file)
+                };
+                let signed = rewound().and_then(|file| sign::sign_stream(&self.receiver.keys, id, timestamp, file));
+                let signature = signed.map_err(unsendable)?;
+                let file = tokio::fs::File::from_std(rewound().map_err(unsendable)?);
+                let moved = moved.clone();
+                let stream = ReaderStream::with_capacity(file, FILE_BLOCK).inspect(move |_| moved.note());
+                (signature, *length, Body::wrap_stream(stream))
+            }
+        };
+        let request = self.receiver.client.post(self.receiver.url.clone());
+        let request = request.headers(self.headers(id, timestamp, &signature, kind, length)).body(body);
+        let answered = match carried {
+            Carried::Bytes(_) => request.timeout(self.webhook.total).send().await.map_err(answer::failed)?,
+            // A file of any size may take its time, as long as it moves.
+            Carried::File(..) => tokio::select! {
+                answered = request.send() => answered.map_err(answer::failed)?,
+                () = moved.has_stood_still(self.webhook.total) => return Err(answer::stuck(self.webhook.total)),
+            },
+        };
+        let read = answer::read(answered, self.clock.now(), &self.receiver.secrets);
+        tokio::time::timeout(self.webhook.total, read).await.unwrap_or_else(|_| Err(answer::stuck(self.webhook.total)))
+    }
+
+    fn headers(&self, id: &str, timestamp: i64, signature: &str, kind: &'static str, length: u64) -> HeaderMap {
+        let mut headers = self.receiver.headers.clone();
+        let (timestamp, length) = (timestamp.to_string(), length.to_string());
+        let mut values = vec![
+            ("webhook-id", id),
+            ("webhook-timestamp", &timestamp),
+            ("webhook-signature", signature),
+            ("content-type", kind),
+            ("content-length", &length),
+        ];
+        match self.webhook.compress {
+            Compress::None => {}
+            Compress::Gzip => values.push(("content-encoding", "gzip")),
+            Compress::Zstd => values.push(("content-encoding", "zstd")),
+        }
+        let digest = format!("sha-256=:{}:", base64_of_hex(&self.put.artifact.sha256));
+        let name = header_text(&self.put.artifact.name);
+        if self.webhook.body == WebhookBody::File {
+            // RFC 9530: of what the receiver has once the content encoding is undone.
+            values.extend([("repr-digest", digest.as_str()), ("x-artifact-name", name.as_str())]);
+        }
+        header_values(&mut headers, &values);
+        headers
+    }
+}
+
+fn unreadable(error: io::Error) -> Verdict {
+    unsendable(error).verdict("")
+}
+
+fn unsendable(error: io::Error) -> Trouble {
+    Trouble::Again { reason: format!("the artifact in the spool cannot be read: {error}"), wait: None }
+}
