@@ -1,36 +1,83 @@
-//! One upload by our own session, for `benches/sftp`, which compares it with OpenSSH's `sftp`.
+//! Uploads by our own sessions, for `benches/sftp.py`, which compares them with what others do.
 //!
-//! usage: sftp_bench FILE SHA256 HOST PORT USER KEY_FILE PIN REMOTE_DIRECTORY
+//! usage: sftp_bench [--sessions N] [--split] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY FILE...
+//!
+//! Delivers each FILE (`@LIST` reads names from a file, one a line) under its own name, over at most N sessions that are
+//! used again for many files; with --split, one file over all of them. Digests are made before the first byte is sent, as a
+//! run has them from its shaping.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use reportferry::attempt::Backoff;
-use reportferry::deliver::{Put, Session, Verdict};
+use reportferry::deliver::{Put, Sessions, Verdict};
 use reportferry::encode::Artifact;
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
 use reportferry::pipeline::problem::Place;
 use reportferry::progress::Meter;
 use reportferry::settings::{Destination, DestinationKind, SecretRef, Sftp, SftpTimeouts};
+use sha2::{Digest, Sha256};
 
-fn main() -> Result<(), String> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [file, sha256, host, port, username, key, pin, base] = arguments.as_slice() else {
-        return Err("usage: sftp_bench FILE SHA256 HOST PORT USER KEY_FILE PIN REMOTE_DIRECTORY".to_owned());
-    };
-    let bytes = std::fs::metadata(file).map_err(|error| format!("{file}: {error}"))?.len();
-    let (path, name, sha256) = (PathBuf::from(file), "ours.bin".to_owned(), sha256.clone());
-    let artifact = Artifact { path, name, bytes, sha256, rows: 0, columns: Vec::new(), dialect: Default::default() };
-    let (second, patience) = (Duration::from_secs(1), Duration::from_secs(30));
-    let port = port.parse().map_err(|_| format!("{port} is no port"))?;
-    let mut sftp = Sftp::new("bench", host, port, username);
-    sftp.key = Some(SecretRef::File(PathBuf::from(key)));
-    sftp.host_keys = vec![pin.clone()];
-    sftp.base = base.clone();
+const USAGE: &str = "usage: sftp_bench [--sessions N] [--split] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY FILE...";
+
+struct Asked {
+    sftp: Sftp,
+    files: Vec<PathBuf>,
+}
+
+fn asked() -> Result<Asked, String> {
+    let (mut said, mut files, mut split) = (HashMap::new(), Vec::new(), false);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--split" => split = true,
+            key if key.starts_with("--") => {
+                said.insert(key.to_owned(), arguments.next().ok_or(USAGE)?);
+            }
+            list if list.starts_with('@') => {
+                let names = std::fs::read_to_string(&list[1..]).map_err(|error| format!("{list}: {error}"))?;
+                files.extend(names.lines().map(PathBuf::from));
+            }
+            file => files.push(PathBuf::from(file)),
+        }
+    }
+    let mut take = |key: &str| said.remove(key).ok_or_else(|| format!("{key} is missing; {USAGE}"));
+    let port = take("--port")?.parse().map_err(|_| "--port takes a number".to_owned())?;
+    let mut sftp = Sftp::new("bench", &take("--host")?, port, &take("--user")?);
+    sftp.key = Some(SecretRef::File(PathBuf::from(take("--key")?)));
+    sftp.host_keys = vec![take("--pin")?];
+    sftp.base = take("--base")?;
+    sftp.sessions = take("--sessions").map_or(Ok(1), |text| text.parse()).map_err(|_| "--sessions takes a number")?;
+    sftp.split = split.then_some(1);
+    let patience = Duration::from_secs(30);
     sftp.timeouts = SftpTimeouts { connect: patience, idle: patience, rename: patience };
+    Ok(Asked { sftp, files })
+}
+
+fn artifact(file: &Path) -> Result<Artifact, String> {
+    let told = |error: std::io::Error| format!("{}: {error}", file.display());
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (mut hash, mut source) = (Sha256::new(), std::fs::File::open(file).map_err(told)?);
+    let bytes = std::io::copy(&mut source, &mut hash).map_err(told)?;
+    let sha256 = reportferry::digest::hex(&hash.finalize());
+    Ok(Artifact {
+        path: file.to_owned(),
+        name,
+        bytes,
+        sha256,
+        rows: 0,
+        columns: Vec::new(),
+        dialect: Default::default(),
+    })
+}
+
+fn plan(sftp: Sftp) -> DeliveryPlan {
+    let second = Duration::from_secs(1);
     let file = Arc::new("pipelines/bench.yaml".into());
-    let plan = DeliveryPlan {
+    DeliveryPlan {
         at: Place { file, line: 1, column: 1, span: 0..0, key: "deliver.bench".to_owned() },
         destination: Arc::new(Destination {
             name: "bench".to_owned(),
@@ -45,12 +92,37 @@ fn main() -> Result<(), String> {
         manifest: None,
         done_file: None,
         required: true,
-    };
-    let put = Put::new("0000000000000000", &artifact, &plan);
-    let told = |verdict: Verdict| format!("{verdict:?}");
-    let mut session = Session::connect(&plan.destination).map_err(told)?;
+    }
+}
+
+fn deliver(sessions: &Sessions, plan: &DeliveryPlan, artifact: &Artifact) -> Result<(), String> {
+    let told = |verdict: Verdict| format!("{}: {verdict:?}", artifact.name);
+    let put = Put::new("0000000000000000", artifact, plan);
+    let mut session = sessions.take(&plan.destination).map_err(told)?;
+    let beside = sessions.take_several(&plan.destination, plan.destination.sessions_beside(artifact.bytes));
+    session.join(beside.into_iter().collect::<Result<_, _>>().map_err(told)?);
     let intent = session.prepare(&put).map_err(told)?;
     let verdict = session.publish(&put, &intent, None, &Meter::default());
-    session.close();
+    session.part().into_iter().chain([session]).for_each(|session| sessions.give_back(&plan.destination, session));
     if matches!(verdict, Verdict::Delivered(_)) { Ok(()) } else { Err(told(verdict)) }
+}
+
+fn main() -> Result<(), String> {
+    let Asked { sftp, files } = asked()?;
+    let artifacts = files.iter().map(|file| artifact(file)).collect::<Result<Vec<_>, _>>()?;
+    let side_by_side = if sftp.split.is_some() { 1 } else { sftp.sessions };
+    let (plan, sessions, next) = (plan(sftp), Sessions::default(), AtomicUsize::new(0));
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let work = || {
+            while let Some(artifact) = artifacts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                deliver(&sessions, &plan, artifact)?;
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..side_by_side).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a session broke off".to_owned())?)
+    })?;
+    println!("{:.3}", begun.elapsed().as_secs_f64());
+    Ok(())
 }

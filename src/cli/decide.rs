@@ -93,6 +93,7 @@ async fn go_on(opened: &Opened, run: &Run, wait: Duration, common: &Common) -> a
     let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &line.progress);
     let document = line.run(&plan, &slot, Ask::Retry, wait).await;
     drop(bars);
+    line.sessions.say_goodbye().await;
     let document = document?;
     say(&document, common)?;
     opened.ledger.close().await;

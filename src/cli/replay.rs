@@ -44,6 +44,7 @@ pub async fn run(args: ReplayArgs, common: &Common) -> anyhow::Result<u8> {
     let what = Replay { name: args.name, destinations: args.to };
     let document = line.replay(&plan, &run, &what, &slot, args.wait).await;
     drop(bars);
+    line.sessions.say_goodbye().await;
     let document = document.map_err(|error| match error {
         ReplayError::Nothing(_) | ReplayError::Forgotten(_) => {
             argument_hint(error.to_string(), format!("`reportferry run {}` makes a new one", run.pipeline))

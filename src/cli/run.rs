@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::bars::Bars;
 use super::opened::{Opened, argument_hint};
 use super::{Common, duration, exit, print_json, text};
+use crate::deliver::Sessions;
 use crate::pipeline::plan::{FileSource, Source};
 use crate::run::{Ask, Line};
 use crate::schedule::slot::Slot;
@@ -47,9 +48,11 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         plans.push(Arc::new(plan));
     }
     let mut documents = Vec::new();
+    // One sign-in for all of them.
+    let sessions = Sessions::default();
     for plan in plans {
         let slot = Slot::new(&plan.name, args.slot.unwrap_or(now), plan.zone.clone());
-        let line: Line = opened.line();
+        let line = Line { sessions: sessions.clone(), ..opened.line() };
         let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &line.progress);
         let before = opened.ledger.run(&slot.run_id()).await?.map(|run| run.state);
         let document = line.run(&plan, &slot, Ask::Slot, args.wait).await;
@@ -66,6 +69,7 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         }
         documents.push(document);
     }
+    sessions.say_goodbye().await;
     opened.ledger.close().await;
     if common.json {
         match documents.as_slice() {

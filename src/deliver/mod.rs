@@ -13,13 +13,15 @@ pub mod local;
 mod names;
 mod paced;
 mod session;
+mod sessions;
 pub mod sftp;
 mod side;
 pub mod webhook;
 
 pub use about::{About, Parts, Whole};
 pub use found::{FinalName, Seen, SeenFile};
-pub use session::{FAULT_STEPS, LOCAL_FAULT_STEPS, Put, SIDE_FAULT_STEPS, Session};
+pub use session::{FAULT_STEPS, LOCAL_FAULT_STEPS, Put, SIDE_FAULT_STEPS, SPLIT_FAULT_STEPS, Session};
+pub use sessions::Sessions;
 
 use std::time::Duration;
 

@@ -15,16 +15,56 @@ pub struct Pace {
 /// Why reading stopped at [`Pace::until`].
 pub const TOO_LONG: &str = "the attempt took longer than work.deadlines.attempt";
 
-pub struct Paced<R> {
-    inner: R,
+impl Pace {
+    pub fn begin(self) -> Begun {
+        Begun { pace: self, begun: Instant::now(), bytes: 0 }
+    }
+
+    /// The pace of each of several that go side by side.
+    pub fn shared_by(self, several: usize) -> Self {
+        Self { bandwidth: self.bandwidth.map(|bytes| (bytes / several.max(1) as u64).max(1)), ..self }
+    }
+}
+
+/// A pace, and how far it has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
     pace: Pace,
     begun: Instant,
     bytes: u64,
 }
 
+impl Begun {
+    /// Waits until more may be read.
+    ///
+    /// # Errors
+    /// `TimedOut` when the time is over.
+    pub fn wait(&self) -> io::Result<()> {
+        if let Some(bandwidth) = self.pace.bandwidth {
+            let due = Duration::from_secs_f64(self.bytes as f64 / bandwidth.max(1) as f64);
+            let ahead = due.saturating_sub(self.begun.elapsed());
+            let left = self.pace.until.map(|until| until.saturating_duration_since(Instant::now()));
+            std::thread::sleep(left.map_or(ahead, |left| ahead.min(left)));
+        }
+        match self.pace.until.is_some_and(|until| Instant::now() >= until) {
+            true => Err(io::Error::new(ErrorKind::TimedOut, TOO_LONG)),
+            false => Ok(()),
+        }
+    }
+
+    pub fn passed(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+}
+
+pub struct Paced<R> {
+    inner: R,
+    begun: Begun,
+}
+
 impl<R: Read> Paced<R> {
     pub fn new(inner: R, pace: Pace) -> Self {
-        Self { inner, pace, begun: Instant::now(), bytes: 0 }
+        Self { inner, begun: pace.begin() }
     }
 }
 
@@ -32,17 +72,9 @@ impl<R: Read> Read for Paced<R> {
     /// # Errors
     /// `TimedOut` when the time is over, or what the source answers.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(bandwidth) = self.pace.bandwidth {
-            let due = Duration::from_secs_f64(self.bytes as f64 / bandwidth.max(1) as f64);
-            let ahead = due.saturating_sub(self.begun.elapsed());
-            let left = self.pace.until.map(|until| until.saturating_duration_since(Instant::now()));
-            std::thread::sleep(left.map_or(ahead, |left| ahead.min(left)));
-        }
-        if self.pace.until.is_some_and(|until| Instant::now() >= until) {
-            return Err(io::Error::new(ErrorKind::TimedOut, TOO_LONG));
-        }
+        self.begun.wait()?;
         let read = self.inner.read(buffer)?;
-        self.bytes += read as u64;
+        self.begun.passed(read as u64);
         Ok(read)
     }
 }

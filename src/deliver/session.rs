@@ -1,7 +1,7 @@
 //! One open destination: the same steps and the same promises, over SFTP or into a directory.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -76,6 +76,9 @@ pub const SIDE_FAULT_STEPS: &[&str] = &[
     "manifest.rename",
 ];
 
+/// The steps of a session that writes a file along with another one.
+pub const SPLIT_FAULT_STEPS: &[&str] = &["split.open", "split.write", "split.close"];
+
 /// The steps of a local delivery at which a fault can be injected, in the order in which they are reached.
 pub const LOCAL_FAULT_STEPS: &[&str] =
     &["local.open", "local.write", "local.fsync", "local.rename", "done.open", "done.write", "done.rename"];
@@ -98,6 +101,41 @@ impl Session {
             DestinationKind::Sftp(sftp) => Ok(Session::Sftp(Box::new(SftpDrop::connect(sftp)?))),
             DestinationKind::Local(local) => Ok(Session::Local(LocalDrop::open(local)?)),
             DestinationKind::Webhook(webhook) => Ok(Session::Webhook(WebhookDrop::open(destination, webhook)?)),
+        }
+    }
+
+    /// How long ago it was signed in to, where it was.
+    pub fn age(&self) -> Option<Duration> {
+        match self {
+            Session::Sftp(drop) => Some(drop.signed_in.elapsed()),
+            Session::Local(_) | Session::Webhook(_) => None,
+        }
+    }
+
+    /// Whether a session that was idle can be used again: the server answers, and its key is still trusted.
+    pub fn is_good(&mut self, destination: &Destination) -> bool {
+        match (self, &destination.kind) {
+            (Session::Sftp(drop), DestinationKind::Sftp(sftp)) => drop.is_good(sftp),
+            _ => false,
+        }
+    }
+
+    /// Lets other sessions of the same destination write large files along with this one.
+    pub fn join(&mut self, beside: Vec<Session>) {
+        if let Session::Sftp(drop) = self {
+            let sftp = |session| match session {
+                Session::Sftp(drop) => Some(*drop),
+                Session::Local(_) | Session::Webhook(_) => None,
+            };
+            drop.join(beside.into_iter().filter_map(sftp).collect());
+        }
+    }
+
+    /// The sessions that were joined to this one, as far as they are still good.
+    pub fn part(&mut self) -> Vec<Session> {
+        match self {
+            Session::Sftp(drop) => drop.part().into_iter().map(|drop| Session::Sftp(Box::new(drop))).collect(),
+            Session::Local(_) | Session::Webhook(_) => Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::gates::Leave;
 use super::parts::KeptParts;
 use super::{Ask, Line};
 use crate::attempt::Next;
@@ -48,8 +49,8 @@ impl Share {
             if known.state.is_settled() || (self.ask == Ask::Worker && !self.is_due(&known)) {
                 return Ok(());
             }
-            let leave = self.line.gates.attempt(&self.plan.name, self.destination());
-            let leave = tokio::select! {
+            let leave = self.line.gates.attempt(&self.plan.name, &self.delivery().destination);
+            let mut leave = tokio::select! {
                 biased;
                 () = self.line.stop.cancelled() => return Ok(()),
                 leave = leave => leave,
@@ -57,7 +58,7 @@ impl Share {
             let number = ledger.begin_attempt(&self.run, self.destination()).await?;
             let verdict = match self.gone().await? {
                 Some(verdict) => verdict,
-                None => self.attempt(&known).await?,
+                None => self.attempt(&known, &mut leave).await?,
             };
             if let Verdict::Gone { reason } = &verdict {
                 ledger.note_gone(self.destination(), Some(reason)).await?;
@@ -117,7 +118,7 @@ impl Share {
     }
 
     /// One attempt: connect, look where an earlier one may have got to, write the intent down, publish.
-    async fn attempt(self: &Arc<Self>, known: &Delivery) -> Result<Verdict, LedgerError> {
+    async fn attempt(self: &Arc<Self>, known: &Delivery, leave: &mut Leave) -> Result<Verdict, LedgerError> {
         let earlier = known.intent.clone();
         let parts = self.parts().await?;
         let cutting = earlier.as_ref().and_then(|intent| intent.cutting);
@@ -130,20 +131,21 @@ impl Share {
             Ok(ready) => ready,
             Err(verdict) => return Ok(verdict),
         };
+        let share = self.clone();
         if let Some(reason) = self.superseded(&intent).await? {
-            let closed = blocking(move || {
-                session.close();
-                Ok(())
-            });
-            closed.await.ok();
+            blocking(move || Ok(share.give_back(session))).await.ok();
             return Ok(Verdict::Skipped { reason });
         }
         self.line.ledger.note_intent(&self.run, self.destination(), &intent).await?;
-        let share = self.clone();
-        Ok(blocking(move || Err::<(), _>(share.publish(session, &intent, seen.as_ref(), &parts)))
+        let beside = leave.widen(self.delivery().destination.sessions_beside(self.artifact.bytes));
+        Ok(blocking(move || Err::<(), _>(share.publish(session, &intent, seen.as_ref(), &parts, beside)))
             .await
             .err()
             .unwrap_or_else(|| Verdict::Unknown { reason: "the attempt ended without a verdict".to_owned() }))
+    }
+
+    fn give_back(&self, session: Session) {
+        self.line.sessions.give_back(&self.delivery().destination, session);
     }
 
     async fn parts(&self) -> Result<KeptParts, LedgerError> {
@@ -159,8 +161,7 @@ impl Share {
         Ok(later.map(|slot| format!("{} holds the file of the later slot {slot} already", data.final_path)))
     }
 
-    /// An intent of an earlier attempt is looked for first; where nothing of it lies at its final name, names are
-    /// chosen afresh.
+    /// A session, and the names to publish under.
     fn get_ready(
         &self,
         earlier: Option<Intent>,
@@ -168,17 +169,39 @@ impl Share {
         may_cut: bool,
     ) -> Result<(Session, Intent, Option<Seen>), Verdict> {
         let put = Put { cutting, may_cut, ..self.put() };
-        let mut session = Session::connect(&self.delivery().destination)?;
+        let mut session = self.line.sessions.take(&self.delivery().destination)?;
+        match self.names(&mut session, &put, earlier) {
+            Ok((intent, seen)) => Ok((session, intent, seen)),
+            Err(verdict) => {
+                session.close();
+                Err(verdict)
+            }
+        }
+    }
+
+    /// An intent of an earlier attempt is looked for first; where nothing of it lies at its final name, names are
+    /// chosen afresh.
+    fn names(
+        &self,
+        session: &mut Session,
+        put: &Put<'_>,
+        earlier: Option<Intent>,
+    ) -> Result<(Intent, Option<Seen>), Verdict> {
         if let Some(intent) = earlier {
             let seen = session.look(&intent)?;
             if seen.data_may_be_final() {
-                return Ok((session, intent, Some(seen)));
+                return Ok((intent, Some(seen)));
             }
-            self.sweep(&mut session, &intent);
+            self.sweep(session, &intent);
         }
-        let intent = session.prepare(&put)?;
-        self.sweep(&mut session, &intent);
-        Ok((session, intent, None))
+        let intent = session.prepare(put)?;
+        // What others left there is in no hurry.
+        let data = intent.files.first().map_or("", |data| &data.temporary);
+        let directory = data.rsplit_once('/').map_or("", |(directory, _)| directory);
+        if self.line.sessions.may_sweep(self.destination(), directory) {
+            self.sweep(session, &intent);
+        }
+        Ok((intent, None))
     }
 
     /// Nothing depends on it: what stays is swept another time.
@@ -192,12 +215,36 @@ impl Share {
         }
     }
 
-    fn publish(&self, mut session: Session, intent: &Intent, seen: Option<&Seen>, parts: &dyn Parts) -> Verdict {
+    fn publish(
+        &self,
+        mut session: Session,
+        intent: &Intent,
+        seen: Option<&Seen>,
+        parts: &dyn Parts,
+        beside: usize,
+    ) -> Verdict {
         let until = Instant::now().checked_add(self.line.settings.work.deadlines.attempt);
         let put = Put { parts, until, ..self.put() };
+        session.join(self.beside(beside));
         let verdict = session.publish(&put, intent, seen, &self.line.progress.deliver);
-        session.close();
+        let sessions = session.part().into_iter().chain([session]);
+        match verdict {
+            Verdict::Delivered(_) | Verdict::Skipped { .. } => sessions.for_each(|session| self.give_back(session)),
+            // Who knows what is left in one that failed.
+            _ => sessions.for_each(Session::close),
+        }
         verdict
+    }
+
+    /// Sessions to write along. It goes on with those that there are.
+    fn beside(&self, count: usize) -> Vec<Session> {
+        let taken = self.line.sessions.take_several(&self.delivery().destination, count);
+        let (good, bad): (Vec<_>, Vec<_>) = taken.into_iter().partition(Result::is_ok);
+        for verdict in bad.into_iter().filter_map(Result::err) {
+            let reason = reason(&verdict);
+            tracing::warn!(run = self.run, destination = self.destination(), reason, "one session less to split over");
+        }
+        good.into_iter().filter_map(Result::ok).collect()
     }
 
     fn put(&self) -> Put<'_> {

@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use crate::settings::Work;
+use crate::settings::{Destination, Work};
 
-/// Clones share the gates. Those of [`Gates::default`] stand open.
+/// Clones share the gates. Those of [`Gates::default`] stand open, but for the sessions of destinations.
 #[derive(Clone, Default)]
 pub struct Gates {
     limits: Option<Arc<Limits>>,
+    /// Of destinations that say how many sessions they take; these have a width also where nothing else has.
+    sessions: Arc<Widths>,
     lanes: Arc<Mutex<HashMap<(String, String), Lane>>>,
 }
 
@@ -23,14 +25,34 @@ struct Limits {
     work: Work,
     makes: Arc<Semaphore>,
     attempts: Arc<Semaphore>,
-    tenants: Mutex<HashMap<String, Arc<Semaphore>>>,
-    destinations: Mutex<HashMap<String, Arc<Semaphore>>>,
+    tenants: Widths,
+    destinations: Widths,
+}
+
+type Widths = Mutex<HashMap<String, Gate>>;
+
+/// A gate, and how wide it was made: settings that are read anew make another one.
+#[derive(Clone)]
+struct Gate {
+    width: usize,
+    gate: Arc<Semaphore>,
 }
 
 /// Leave to be at a stage, until dropped.
 pub struct Leave {
-    _permits: Vec<OwnedSemaphorePermit>,
+    permits: Vec<OwnedSemaphorePermit>,
     _lane: Option<OwnedMutexGuard<()>>,
+    sessions: Option<Arc<Semaphore>>,
+}
+
+impl Leave {
+    /// Leave for sessions beside the one of this attempt, as many as nobody else uses, `most` at the most.
+    pub fn widen(&mut self, most: usize) -> usize {
+        let free = self.sessions.iter().flat_map(|gate| (0..most).map_while(|_| gate.clone().try_acquire_owned().ok()));
+        let before = self.permits.len();
+        self.permits.extend(free);
+        self.permits.len() - before
+    }
 }
 
 /// Lanes that nobody is in are forgotten when there are more than this.
@@ -45,7 +67,7 @@ impl Gates {
             destinations: Mutex::default(),
             work,
         };
-        Self { limits: Some(Arc::new(limits)), lanes: Arc::default() }
+        Self { limits: Some(Arc::new(limits)), ..Self::default() }
     }
 
     /// Leave to extract and shape.
@@ -57,19 +79,27 @@ impl Gates {
             }
             permits.extend(pass(&limits.makes).await);
         }
-        Leave { _permits: permits, _lane: None }
+        Leave { permits, _lane: None, sessions: None }
     }
 
     /// Leave for one attempt. A pipeline has one attempt at a destination at a time: two of its slots may go to the
     /// same name, and the later one must win.
-    pub async fn attempt(&self, pipeline: &str, destination: &str) -> Leave {
-        let lane = self.lane(pipeline, destination).lock_owned().await;
+    pub async fn attempt(&self, pipeline: &str, destination: &Destination) -> Leave {
+        let name = &destination.name;
+        let lane = self.lane(pipeline, name).lock_owned().await;
         let mut permits = Vec::new();
+        let sessions = destination.sessions().map(|width| named(&self.sessions, name, width));
+        match (&sessions, &self.limits) {
+            (Some(sessions), _) => permits.extend(pass(sessions).await),
+            (None, Some(limits)) => {
+                permits.extend(pass(&named(&limits.destinations, name, limits.work.per_destination)).await);
+            }
+            (None, None) => {}
+        }
         if let Some(limits) = &self.limits {
-            permits.extend(pass(&named(&limits.destinations, destination, limits.work.per_destination)).await);
             permits.extend(pass(&limits.attempts).await);
         }
-        Leave { _permits: permits, _lane: Some(lane) }
+        Leave { permits, _lane: Some(lane), sessions }
     }
 
     fn lane(&self, pipeline: &str, destination: &str) -> Lane {
@@ -81,9 +111,14 @@ impl Gates {
     }
 }
 
-fn named(gates: &Mutex<HashMap<String, Arc<Semaphore>>>, name: &str, width: usize) -> Arc<Semaphore> {
+fn named(gates: &Widths, name: &str, width: usize) -> Arc<Semaphore> {
     let mut gates = gates.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    gates.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(width))).clone()
+    let make = || Gate { width, gate: Arc::new(Semaphore::new(width)) };
+    let gate = gates.entry(name.to_owned()).or_insert_with(make);
+    if gate.width != width {
+        *gate = make();
+    }
+    gate.gate.clone()
 }
 
 /// The gates are never closed; were one, it would keep nobody out.
@@ -95,8 +130,11 @@ async fn pass(gate: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
 mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
 
     use super::*;
+    use crate::attempt::Backoff;
+    use crate::settings::{DestinationKind, Local, Pickup, Sftp};
 
     fn now(future: impl Future<Output = Leave>) -> Option<Leave> {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -116,22 +154,56 @@ mod tests {
         assert!(now(gates.make(Some("a"))).is_some());
     }
 
+    fn folder(name: &str) -> Destination {
+        destination(name, DestinationKind::Local(Local { path: "drop".into(), mkdir: false, mode: None }))
+    }
+
+    fn server(name: &str, sessions: usize) -> Destination {
+        let sftp = Sftp { sessions, ..Sftp::new(name, "sftp.example", 22, "acme") };
+        destination(name, DestinationKind::Sftp(Box::new(sftp)))
+    }
+
+    fn destination(name: &str, kind: DestinationKind) -> Destination {
+        let retry = Backoff { first: Duration::ZERO, max: Duration::ZERO, within: Duration::ZERO };
+        Destination { name: name.to_owned(), kind, retry, pickup: Pickup::None }
+    }
+
     #[test]
     fn a_dead_destination_leaves_room_for_others() {
         let gates = Gates::new(Work { deliveries: 3, per_destination: 2, ..Work::default() });
-        let _held = (now(gates.attempt("p", "dead")).unwrap(), now(gates.attempt("q", "dead")).unwrap());
-        assert!(now(gates.attempt("r", "dead")).is_none());
-        assert!(now(gates.attempt("r", "well")).is_some());
+        let dead = folder("dead");
+        let _held = (now(gates.attempt("p", &dead)).unwrap(), now(gates.attempt("q", &dead)).unwrap());
+        assert!(now(gates.attempt("r", &dead)).is_none());
+        assert!(now(gates.attempt("r", &folder("well"))).is_some());
+    }
+
+    #[test]
+    fn a_server_has_as_many_sessions_as_its_settings_say() {
+        for gates in [Gates::default(), Gates::new(Work { per_destination: 1, ..Work::default() })] {
+            let hris = server("hris", 3);
+            let mut first = now(gates.attempt("p", &hris)).unwrap();
+            let second = now(gates.attempt("q", &hris)).unwrap();
+            assert_eq!(first.widen(8), 1, "one is left");
+            assert!(now(gates.attempt("r", &hris)).is_none());
+            drop(second);
+            assert_eq!((first.widen(0), first.widen(1), first.widen(1)), (0, 1, 0));
+            drop(first);
+            let mut alone = now(gates.attempt("r", &hris)).unwrap();
+            assert_eq!(alone.widen(8), 2);
+            assert!(now(gates.attempt("r", &server("hris", 4))).is_none(), "the lane is taken");
+            assert!(now(gates.attempt("s", &server("hris", 4))).is_some(), "the settings were changed");
+        }
     }
 
     #[test]
     fn a_pipeline_has_one_attempt_at_a_destination_at_a_time() {
         let gates = Gates::default();
-        let first = now(gates.attempt("p", "hris")).unwrap();
-        assert!(now(gates.attempt("p", "hris")).is_none());
-        assert!(now(gates.attempt("p", "bi")).is_some());
-        assert!(now(gates.attempt("q", "hris")).is_some());
+        let (hris, bi) = (folder("hris"), folder("bi"));
+        let first = now(gates.attempt("p", &hris)).unwrap();
+        assert!(now(gates.attempt("p", &hris)).is_none());
+        assert!(now(gates.attempt("p", &bi)).is_some());
+        assert!(now(gates.attempt("q", &hris)).is_some());
         drop(first);
-        assert!(now(gates.attempt("p", "hris")).is_some());
+        assert!(now(gates.attempt("p", &hris)).is_some());
     }
 }

@@ -23,6 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::deliver::Sessions;
 use crate::encode::Artifact;
 use crate::expect;
 use crate::extract::Tenants;
@@ -50,6 +51,8 @@ pub struct Line {
     pub progress: Progress,
     /// How many runs may be at the same stage at once.
     pub gates: Gates,
+    /// Sessions that are open for the next delivery.
+    pub sessions: Sessions,
     /// Asks what waits to stop waiting: the run stays where it is, and goes on another time.
     pub stop: CancellationToken,
 }
@@ -107,6 +110,7 @@ impl Line {
             clock,
             progress: Progress::default(),
             gates: Gates::default(),
+            sessions: Sessions::default(),
             stop: CancellationToken::new(),
         }
     }

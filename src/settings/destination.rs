@@ -27,6 +27,24 @@ pub enum Pickup {
     Immediate,
 }
 
+impl Destination {
+    /// How many attempts may go there at once, where its own settings say so.
+    pub fn sessions(&self) -> Option<usize> {
+        match &self.kind {
+            DestinationKind::Sftp(sftp) => Some(sftp.sessions),
+            DestinationKind::Local(_) | DestinationKind::Webhook(_) => None,
+        }
+    }
+
+    /// Over how many more sessions a file of so many bytes may go, beside the one of its delivery.
+    pub fn sessions_beside(&self, bytes: u64) -> usize {
+        match &self.kind {
+            DestinationKind::Sftp(sftp) if sftp.split.is_some_and(|from| bytes >= from) => sftp.sessions - 1,
+            _ => 0,
+        }
+    }
+}
+
 pub enum DestinationKind {
     Sftp(Box<Sftp>),
     Local(Local),
@@ -72,6 +90,12 @@ pub struct Sftp {
     pub in_flight: u32,
     /// Bytes in a second that one delivery may send.
     pub bandwidth: Option<u64>,
+    /// Connections that are signed in at once, 1 at least.
+    pub sessions: usize,
+    /// How long a session that nobody uses is kept for the next delivery; zero to close it after each.
+    pub keep_open: Duration,
+    /// A file of this many bytes or more is written over several sessions at once.
+    pub split: Option<u64>,
     pub timeouts: SftpTimeouts,
 }
 
@@ -105,6 +129,9 @@ impl Sftp {
             write_bytes: 32_000,
             in_flight: 128,
             bandwidth: None,
+            sessions: 2,
+            keep_open: secs(30),
+            split: None,
             timeouts: SftpTimeouts { connect: secs(20), idle: secs(60), rename: secs(600) },
         }
     }

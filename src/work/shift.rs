@@ -129,6 +129,8 @@ impl Shift {
             if now >= beat_at {
                 let beaten = self.line.ledger.note_worker(self.started.as_millisecond(), false).await;
                 self.hear(beaten);
+                let sessions = self.line.sessions.clone();
+                tokio::spawn(async move { sessions.close_idle().await });
                 beat_at = Instant::now() + BEAT;
             }
             if now >= prune_at {
@@ -303,6 +305,7 @@ impl Shift {
             tracing::warn!(runs = self.worker.in_hand(), "left where they are: they go on at the next start");
             self.worker.hands.abort();
         }
+        self.line.sessions.say_goodbye().await;
         self.line.ledger.note_worker(self.started.as_millisecond(), true).await?;
         tracing::info!("stopped");
         Ok(end)

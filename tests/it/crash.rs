@@ -101,20 +101,22 @@ fn assert_beside(rig: &Rig, told: &serde_json::Value) {
 
 /// A fault at one step, then recovery.
 fn check(pipeline: &str, step: &str, kind: &str) {
-    let rig = Rig::new(pipeline);
-    let fault = format!("{step}={kind}");
+    struck(Rig::new(pipeline), pipeline, &format!("{step}={kind}"));
+}
+
+fn struck(rig: Rig, pipeline: &str, fault: &str) {
     expected();
-    let struck = watched(&rig, || rig.run_with_fault(&fault));
+    let struck = watched(&rig, || rig.run_with_fault(fault));
     let log = String::from_utf8_lossy(&struck.stderr);
     assert!(
         log.contains("fault injected"),
         "{fault}: the step was not reached, so nothing was proven\n{}",
         both(&struck)
     );
-    if kind.starts_with("kill") {
+    if fault.contains("=kill") {
         assert!(struck.status.code().is_none(), "{fault}: the process should have died\n{}", both(&struck));
     }
-    watched(&rig, || assert_delivered_once(&rig, pipeline, &fault));
+    watched(&rig, || assert_delivered_once(&rig, pipeline, fault));
 }
 
 /// Cells of one row group, side by side on the machine's cores.
@@ -147,6 +149,18 @@ fn every_step_of_the_ledger_can_break() {
 #[test]
 fn every_step_of_an_sftp_delivery_can_break() {
     check_all(PIPELINE, reportferry::deliver::FAULT_STEPS);
+}
+
+#[test]
+fn every_step_of_a_delivery_over_several_sessions_can_break() {
+    let splitting = |fault: &str| {
+        let rig = Rig::new(PIPELINE);
+        rig.settings(|text| text.replace("mode: \"0640\"", "mode: \"0640\", sessions: 3, split: 1KiB"));
+        struck(rig, PIPELINE, fault);
+    };
+    for step in reportferry::deliver::SPLIT_FAULT_STEPS.iter().chain(&["sftp.connect", "sftp.write", "sftp.rename"]) {
+        KINDS.iter().for_each(|kind| splitting(&format!("{step}={kind}")));
+    }
 }
 
 #[test]

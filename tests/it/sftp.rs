@@ -5,6 +5,7 @@
 pub mod contract;
 mod publish;
 mod session;
+mod several;
 pub mod stand;
 
 use std::sync::Arc;

@@ -101,7 +101,8 @@ async fn run_examples(settings: &Common) -> anyhow::Result<Vec<Document>> {
         let line = opened.line();
         let bars = Bars::draw(&plan.name, &line.progress);
         let document = line.run(&plan, &slot, Ask::Slot, WAIT).await;
-        std::mem::drop(bars);
+        drop(bars);
+        line.sessions.say_goodbye().await;
         documents.push(document?);
     }
     opened.ledger.close().await;

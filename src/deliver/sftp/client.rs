@@ -12,8 +12,8 @@ use super::arrived::{Arrived, PacketError};
 use super::packet::{Body, Malformed, Request, VERSION, code, kind};
 use crate::fault::Injected;
 
-/// A byte stream to a server's SFTP subsystem.
-pub trait Wire: Read + Write {
+/// A byte stream to a server's SFTP subsystem. One thread uses it at a time.
+pub trait Wire: Read + Write + Send {
     /// Bounds how long one read or write may stand still.
     fn set_patience(&mut self, patience: Duration);
     /// Cuts the connection, so that nothing that is still on its way can wait for it.

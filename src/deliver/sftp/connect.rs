@@ -1,5 +1,7 @@
 //! A stream to the server → key exchange → host key → sign-in → the SFTP subsystem: each step says what it could not do.
 
+use std::time::Instant;
+
 use ssh2::MethodType;
 
 use super::client::{Client, Failure};
@@ -36,6 +38,18 @@ impl SftpDrop<SshWire> {
         fault::step("sftp.connect", || connect(sftp, &mut Watch::none()).map_err(Ended)).map_err(|ended| ended.0)
     }
 
+    /// Whether the server still answers, and is still trusted.
+    pub fn is_good(&mut self, sftp: &Sftp) -> bool {
+        let trusted = match (&self.host_key, Trust::read(sftp)) {
+            (Some(key), Ok(trust)) => !trust.is_revoked(key) && trust.accepts(key),
+            _ => false,
+        };
+        let patience = sftp.timeouts.connect;
+        let asked = |client: &mut Client<SshWire>| client.with_patience(patience, |client| client.realpath("."));
+        // A refusal is an answer.
+        trusted && !matches!(self.client.doing("ask", ".", asked), Err(trouble) if trouble.is_lost())
+    }
+
     /// Says goodbye.
     pub fn close(mut self) {
         if !self.client.is_over() {
@@ -61,9 +75,11 @@ pub(super) fn connect(sftp: &Sftp, watch: &mut Watch<'_>) -> Result<SftpDrop<Ssh
     Ok(SftpDrop {
         client: started?,
         address,
-        host_key: Some(host_key.fingerprint),
+        host_key: Some(host_key),
         flow: Flow { bytes: sftp.write_bytes.max(1) as usize, requests: sftp.in_flight.max(1) as usize },
         rename_patience: sftp.timeouts.rename,
+        signed_in: Instant::now(),
+        beside: Vec::new(),
     })
 }
 

@@ -1,13 +1,15 @@
 //! A file's bytes over the wire, many requests in flight: up with every acknowledgement checked, down to a digest.
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io;
 
 use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, Status};
+use super::blocks::{Block, Blocks};
 use super::client::{Client, Failure, Handle, Ticket, Wire};
 use super::packet::{code, kind};
+use super::trouble::Trouble;
 use crate::deliver::names::hex;
 use crate::fault;
 use crate::progress::Meter;
@@ -30,6 +32,8 @@ pub enum UploadError {
     /// Our own file could not be read; the server is not to blame.
     Source(io::Error),
     Server(Failure),
+    /// One of the sessions beside.
+    Beside(Trouble),
 }
 
 impl From<Failure> for UploadError {
@@ -50,9 +54,7 @@ pub struct Uploaded {
 type InFlight = VecDeque<usize>;
 
 impl<W: Wire> Client<W> {
-    /// Writes `source` from its present position to its end, from offset 0 on, hashing on the way. `expected` is the
-    /// number of bytes that should come; one more than that is the most that is sent. `step` names the fault point,
-    /// which is passed at the first request and once more in the middle.
+    /// Writes blocks until there are none.
     ///
     /// # Errors
     /// The first request that was refused (the answers to the others have been taken in, the connection is good), the
@@ -60,43 +62,36 @@ impl<W: Wire> Client<W> {
     pub fn upload(
         &mut self,
         handle: &Handle,
-        source: &mut impl Read,
-        expected: u64,
+        blocks: &mut impl Blocks,
         flow: Flow,
-        step: &'static str,
         meter: &Meter,
-    ) -> Result<Uploaded, UploadError> {
-        let mut source = source.take(expected.saturating_add(1));
+    ) -> Result<(), UploadError> {
         let mut in_flight = InFlight::with_capacity(flow.requests);
-        let mut hash = Sha256::new();
-        let mut offset = 0u64;
         let sent = loop {
             let room = flow.requests.max(1) - 1;
             if let Err(failure) = self.acknowledge_to(room, &mut in_flight, meter) {
                 break Err(failure.into());
             }
             let (_, request) = self.begin(kind::WRITE);
-            request.string(&handle.0).u64(offset);
-            let filled = match request.string_from(flow.bytes, |room| read_full(&mut source, room)) {
-                Ok(filled) => filled,
+            request.string(&handle.0);
+            let Block { bytes, step } = match blocks.next(request, flow.bytes) {
+                Ok(block) => block,
                 Err(error) => break Err(UploadError::Source(error)),
             };
-            hash.update(request.tail(filled));
-            let after = offset + filled as u64;
-            let marked = offset == 0 || (offset < expected / 2 && after >= expected / 2);
-            let mut post = || self.post_write(filled, &mut in_flight);
-            if let Err(failure) = if marked { fault::step_or_drop(step, post) } else { post() } {
+            let mut post = || self.post_write(bytes, &mut in_flight);
+            let posted = match step {
+                Some(step) => fault::step_or_drop(step, post),
+                None => post(),
+            };
+            if let Err(failure) = posted {
                 break Err(failure.into());
             }
-            offset = after;
-            if filled < flow.bytes {
+            if bytes == 0 {
                 break Ok(());
             }
         };
-        match sent.and_then(|()| Ok(self.acknowledge_to(0, &mut in_flight, meter)?)) {
-            Ok(()) => Ok(Uploaded { bytes: offset, sha256: hex(&hash.finalize()) }),
-            Err(error) => Err(self.settle(error, in_flight.len())),
-        }
+        let whole = sent.and_then(|()| Ok(self.acknowledge_to(0, &mut in_flight, meter)?));
+        whole.map_err(|error| self.settle(error, in_flight.len()))
     }
 
     /// Posts the write request that lies in the buffer, under an id of its own; an empty file needs none.
@@ -194,18 +189,4 @@ impl<W: Wire> Client<W> {
             answer = self.answer(ticket)?;
         }
     }
-}
-
-/// Fills `room` unless the source ends first.
-fn read_full(source: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < room.len() {
-        match source.read(&mut room[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

@@ -7,6 +7,7 @@ mod algorithms;
 mod answer;
 mod arrived;
 mod art;
+mod blocks;
 pub mod client;
 mod connect;
 mod direct;
@@ -30,12 +31,13 @@ mod requests;
 #[cfg(test)]
 mod scripted;
 mod sign_in;
+mod split;
 mod sweep;
 mod trouble;
 mod watch;
 mod wire;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use client::{Client, Wire};
 use flow::Flow;
@@ -52,10 +54,13 @@ pub struct SftpDrop<W: Wire> {
     client: Client<W>,
     /// `host:port`.
     address: String,
-    /// The server's key, `SHA256:…`.
-    host_key: Option<String>,
+    /// None where there is no SSH below.
+    host_key: Option<HostKey>,
     flow: Flow,
     rename_patience: Duration,
+    pub(super) signed_in: Instant,
+    /// Sessions that write large files along with this one.
+    beside: Vec<SftpDrop<W>>,
 }
 
 impl<W: Wire> Drop for SftpDrop<W> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::SftpDrop;
+use super::blocks::InOrder;
 use super::client::{Client, Failure};
 use super::flow::Flow;
 use super::packet::{code, kind};
@@ -95,6 +96,8 @@ impl Case {
             client,
             address: "server:22".to_owned(),
             host_key: None,
+            signed_in: std::time::Instant::now(),
+            beside: Vec::new(),
             flow: Flow { bytes: 10, requests: 4 },
             rename_patience: SECOND,
         };
@@ -322,9 +325,8 @@ fn a_greeting_that_is_none_says_what_came() {
 fn no_more_requests_are_in_flight_than_allowed() {
     let mut client = Client::start(Scripted::new(odd(|o| o.swaps_answers = true)), SECOND).unwrap();
     let handle = client.open("/f", 0x1a).unwrap();
-    let mut source = std::io::Cursor::new(content());
-    let flow = Flow { bytes: 1, requests: 1 };
-    let uploaded = client.upload(&handle, &mut source, 95, flow, "sftp.write", &Meter::default()).unwrap();
-    assert_eq!((uploaded.bytes, client.wire.times_asked(kind::WRITE)), (95, 95));
+    let mut blocks = InOrder::new(std::io::Cursor::new(content()), 95, "sftp.write");
+    client.upload(&handle, &mut blocks, Flow { bytes: 1, requests: 1 }, &Meter::default()).unwrap();
+    assert_eq!((blocks.uploaded().bytes, client.wire.times_asked(kind::WRITE)), (95, 95));
     assert_eq!(client.wire.files["/f"], content());
 }

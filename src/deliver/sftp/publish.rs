@@ -1,15 +1,15 @@
 //! Names decided, files published: OPEN temporary → WRITEs → fsync → FSTAT → CLOSE → (read back) → (mode) → rename.
 
 use std::fs::File;
-use std::io::Read;
 
 use super::SftpDrop;
 use super::client::{Failure, Handle, Wire};
 use super::flow::{UploadError, Uploaded};
 use super::packet::{code, open};
+use super::split::Content;
 use super::trouble::Trouble;
 use crate::deliver::names;
-use crate::deliver::paced::{Pace, Paced, TOO_LONG};
+use crate::deliver::paced::{Pace, TOO_LONG};
 use crate::deliver::session::Put;
 use crate::deliver::side;
 use crate::deliver::{IntendedFile, Intent, Receipt, Role, Seen, Verdict};
@@ -27,7 +27,7 @@ pub(super) struct Published {
 /// The fault points of one role.
 pub(super) struct Steps {
     open: &'static str,
-    write: &'static str,
+    pub write: &'static str,
     close: &'static str,
     pub rename: &'static str,
 }
@@ -115,7 +115,7 @@ impl<W: Wire> SftpDrop<W> {
             path: file.final_path.clone(),
             bytes: file.bytes,
             sha256: file.sha256.clone(),
-            host_key: self.host_key.clone(),
+            host_key: self.host_key.as_ref().map(|key| key.fingerprint.clone()),
             verified: published.verified,
             published: published.how.to_owned(),
             answer: None,
@@ -139,11 +139,11 @@ impl<W: Wire> SftpDrop<W> {
                     hint: Some("the spool lost the artifact: run the slot again".to_owned()),
                 })?;
                 let pace = Pace { bandwidth: sftp.bandwidth, until: put.until };
-                self.write(put, sftp, file, &mut Paced::new(source, pace), meter)
+                self.write(put, sftp, file, &Content::Spool { source, pace }, meter)
             }
             _ => {
-                let content = side::content_of(put, file, &intent.files[0].final_path);
-                self.write(put, sftp, file, &mut &content[..], &Meter::default())
+                let made = side::content_of(put, file, &intent.files[0].final_path);
+                self.write(put, sftp, file, &Content::Made(made), &Meter::default())
             }
         };
         let verified = match written {
@@ -168,11 +168,11 @@ impl<W: Wire> SftpDrop<W> {
         put: &Put<'_>,
         sftp: &Sftp,
         file: &IntendedFile,
-        source: &mut impl Read,
+        content: &Content,
         meter: &Meter,
     ) -> Result<String, Verdict> {
         let handle = self.open_for_writing(put, sftp, file)?;
-        let size_check = match self.fill(file, &handle, source, meter) {
+        let size_check = match self.fill(file, &handle, content, meter) {
             Ok(size_check) => size_check,
             Err(verdict) => {
                 let _ = self.client.close(&handle); // the first failure is the one that is told
@@ -238,12 +238,11 @@ impl<W: Wire> SftpDrop<W> {
         &mut self,
         file: &IntendedFile,
         handle: &Handle,
-        source: &mut impl Read,
+        content: &Content,
         meter: &Meter,
     ) -> Result<String, Verdict> {
         let path = &file.temporary;
-        let uploaded = self.client.upload(handle, source, file.bytes, self.flow, steps(file.role).write, meter);
-        match uploaded {
+        match self.send(file, handle, content, meter) {
             Ok(Uploaded { bytes, sha256 }) if bytes == file.bytes && sha256 == file.sha256 => {}
             Ok(Uploaded { bytes, sha256 }) => {
                 return Err(rejected(
@@ -263,6 +262,7 @@ impl<W: Wire> SftpDrop<W> {
             Err(UploadError::Server(failure)) => {
                 return Err(Trouble::new("write", path, failure).before_publishing());
             }
+            Err(UploadError::Beside(trouble)) => return Err(trouble.before_publishing()),
         }
         if self.client.extensions.fsync && file.role == Role::Data {
             let synced = self.client.doing("fsync", path, |client| fault::step("sftp.fsync", || client.fsync(handle)));

@@ -72,6 +72,15 @@ impl Check<'_> {
         sftp.write_bytes = written.write_bytes.map_or(sftp.write_bytes, |bytes| small(bytes.0));
         sftp.in_flight = written.in_flight.map_or(sftp.in_flight, |requests| small(requests.0));
         sftp.bandwidth = written.bandwidth.map(|bytes| bytes.0);
+        sftp.sessions = written.sessions.map_or(sftp.sessions, |sessions| sessions.0 as usize);
+        sftp.keep_open = length(written.keep_open, sftp.keep_open);
+        if let Some(split) = written.split {
+            sftp.split = split.value.0;
+            if sftp.split.is_some() && sftp.sessions == 1 {
+                let problem = split.origin.error("a file is split over several sessions, and `sessions` is 1");
+                self.problems.push(problem.hint("write `sessions: 2` or more, or leave `split` out"));
+            }
+        }
         Some(sftp)
     }
 

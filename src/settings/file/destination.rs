@@ -80,6 +80,13 @@ crate::table! {
         in_flight: Option<Whole<1, 1_024>>,
         /// Bytes in a second that one delivery may send. Default: as many as the line takes.
         bandwidth: Option<Size>,
+        /// Connections that are signed in at once. Default: 2.
+        sessions: Option<Whole<1, 16>>,
+        /// How long a session is kept for the next delivery; 0s closes it after each. Default: 30s.
+        keep_open: Option<Length>,
+        /// Write a large file over several sessions at once: true for one of 16MiB or more, or from which size on. Some
+        /// servers forbid it. Default: false.
+        split: Option<At<SplitFile>>,
         timeouts: Option<SftpTimeoutsFile>,
     }
 }
@@ -109,6 +116,26 @@ crate::table! {
 crate::words!(Publish { "rename" => Publish::Rename, "direct" => Publish::Direct });
 crate::words!(Pickup { "none" => Pickup::None, "moved" => Pickup::Moved, "immediate" => Pickup::Immediate });
 crate::words!(Verify { "size" => Verify::Size, "read_back" => Verify::ReadBack });
+
+/// From which size on a file is split.
+pub struct SplitFile(pub Option<u64>);
+
+/// What `split: true` means.
+const SPLIT_BYTES: u64 = 16 << 20;
+
+impl FromNode for SplitFile {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        match scalar(node, "`true`, `false` or a size", problems)?.0 {
+            "true" => Some(SplitFile(Some(SPLIT_BYTES))),
+            "false" => Some(SplitFile(None)),
+            _ => Size::from_node(node, problems).map(|size| SplitFile(Some(size.0))),
+        }
+    }
+}
+
+crate::schema_as!([] SplitFile, "Split", |_generator| json_schema!({
+    "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]+([KMG]iB)?$"}]
+}));
 
 /// Permission bits in octal.
 pub struct Mode(pub u32);

@@ -112,6 +112,15 @@ secrets:
         Self { folder, drop }
     }
 
+    /// Edits the settings file.
+    pub fn settings(&self, edit: impl Fn(&str) -> String) {
+        let file = self.folder.path().join("reportferry.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let edited = edit(&text);
+        assert_ne!(edited, text, "the edit finds nothing");
+        std::fs::write(&file, edited).unwrap();
+    }
+
     /// The binary, told where its files are. Nothing of the caller's environment that begins with `REPORTFERRY_` reaches it.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reportferry"));

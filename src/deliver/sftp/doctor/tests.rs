@@ -34,7 +34,15 @@ fn visit(sftp: &Sftp, odd: Oddities) -> Visited {
     let client = Client::start(Scripted::new(odd).with("/", b""), Duration::from_secs(1)).unwrap();
     let flow = Flow { bytes: 32_000, requests: 4 };
     let (address, rename_patience) = ("server:22".to_owned(), Duration::from_secs(1));
-    let mut drop = SftpDrop { client, address, host_key: None, flow, rename_patience };
+    let mut drop = SftpDrop {
+        client,
+        address,
+        host_key: None,
+        flow,
+        rename_patience,
+        signed_in: std::time::Instant::now(),
+        beside: Vec::new(),
+    };
     let mut report = Report::new(|_| {});
     let visit = Visit { path: String::new(), now: "2026-11-24T08:00:00Z".parse().unwrap() };
     let (found, made) = doctor::try_files(&mut drop, sftp, &visit, &mut report);

@@ -1,0 +1,112 @@
+//! One open file over several sessions: each takes the pieces that come next, and writes them where they belong.
+//!
+//! A session is bounded by its window, about 33 MiB in a second at 50 ms there and back; several are not.
+
+use std::fs::File;
+use std::panic::resume_unwind;
+use std::thread::ScopedJoinHandle;
+
+use super::SftpDrop;
+use super::blocks::{InOrder, Pieces};
+use super::client::{Handle, Wire};
+use super::flow::{UploadError, Uploaded};
+use super::packet::open;
+use super::publish::steps;
+use super::trouble::Trouble;
+use crate::deliver::paced::{Pace, Paced};
+use crate::deliver::{IntendedFile, Role};
+use crate::fault;
+use crate::progress::Meter;
+
+/// Where a file's bytes come from.
+pub(super) enum Content {
+    Spool { source: File, pace: Pace },
+    Made(Vec<u8>),
+}
+
+impl<W: Wire> SftpDrop<W> {
+    /// Lets others write beside this one, from the next large file on.
+    pub fn join(&mut self, beside: Vec<Self>) {
+        self.beside.extend(beside);
+    }
+
+    /// Those that wrote beside this one and are still good.
+    pub fn part(&mut self) -> Vec<Self> {
+        self.beside.drain(..).filter(|drop| !drop.client.is_over()).collect()
+    }
+
+    /// Sends all bytes of a file into `handle`, over the sessions beside this one as well.
+    pub(super) fn send(
+        &mut self,
+        file: &IntendedFile,
+        handle: &Handle,
+        content: &Content,
+        meter: &Meter,
+    ) -> Result<Uploaded, UploadError> {
+        let step = steps(file.role).write;
+        match content {
+            Content::Spool { source, pace } if file.role == Role::Data && !self.beside.is_empty() => {
+                self.send_pieces(file, handle, source, *pace, meter)
+            }
+            Content::Spool { source, pace } => {
+                let mut blocks = InOrder::new(Paced::new(source, *pace), file.bytes, step);
+                self.client.upload(handle, &mut blocks, self.flow, meter)?;
+                Ok(blocks.uploaded())
+            }
+            Content::Made(bytes) => {
+                let mut blocks = InOrder::new(&bytes[..], file.bytes, step);
+                self.client.upload(handle, &mut blocks, self.flow, meter)?;
+                Ok(blocks.uploaded())
+            }
+        }
+    }
+
+    /// The digest is that of the file as a thread of its own reads it meanwhile: the pieces go in no order.
+    fn send_pieces(
+        &mut self,
+        file: &IntendedFile,
+        handle: &Handle,
+        source: &File,
+        pace: Pace,
+        meter: &Meter,
+    ) -> Result<Uploaded, UploadError> {
+        let several = self.beside.len() + 1;
+        let (pieces, pace) = (Pieces::new(source, file.bytes, several), pace.shared_by(several));
+        let (pieces, flow, client) = (&pieces, self.flow, &mut self.client);
+        std::thread::scope(|scope| {
+            let digest = scope.spawn(|| pieces.digest());
+            let help = |drop: &'_ mut Self| drop.help(file, pieces, pace, meter).inspect_err(|_| pieces.give_up());
+            let helping: Vec<_> = self.beside.iter_mut().map(|drop| scope.spawn(move || help(drop))).collect();
+            let ours = client.upload(handle, &mut pieces.taker(pace, steps(file.role).write), flow, meter);
+            let ours = ours.inspect_err(|_| pieces.give_up());
+            let helped: Vec<_> = helping.into_iter().map(joined).collect();
+            let digest = joined(digest);
+            ours?;
+            helped.into_iter().collect::<Result<(), _>>()?;
+            Ok(Uploaded { bytes: file.bytes, sha256: digest.map_err(UploadError::Source)? })
+        })
+    }
+
+    /// Opens the file that another session made, and writes pieces of it. A server that forbids it is done without.
+    fn help(&mut self, file: &IntendedFile, pieces: &Pieces<'_>, pace: Pace, meter: &Meter) -> Result<(), UploadError> {
+        let path = &file.temporary;
+        let opened = self
+            .client
+            .doing("open beside", path, |client| fault::step("split.open", || client.open(path, open::WRITE)));
+        let handle = opened.map_err(UploadError::Beside)?;
+        let sent = self.client.upload(&handle, &mut pieces.taker(pace, "split.write"), self.flow, meter);
+        // Where a write failed, that is what is told.
+        let closed =
+            self.client.doing("close beside", path, |client| fault::step("split.close", || client.close(&handle)));
+        match sent {
+            Ok(()) => closed.map_err(UploadError::Beside),
+            Err(UploadError::Server(failure)) => Err(UploadError::Beside(Trouble::new("write beside", path, failure))),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What a thread came to; its panic goes on in this one.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
