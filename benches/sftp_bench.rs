@@ -71,6 +71,7 @@ fn artifact(file: &Path) -> Result<Artifact, String> {
         rows: 0,
         columns: Vec::new(),
         dialect: Default::default(),
+        set: None,
     })
 }
 
@@ -88,6 +89,7 @@ fn plan(sftp: Sftp) -> DeliveryPlan {
         directory: String::new(),
         existing: Existing::Replace,
         replace_with_gap: false,
+        set: false,
         checksum: None,
         manifest: None,
         done_file: None,

@@ -54,8 +54,8 @@ fn main() -> anyhow::Result<()> {
         formula_guard: false,
     };
     let transform = Transform::open(input, &steps()?, &BTreeMap::new())?;
-    let mut file = CsvFile::create(Path::new(output), "out.csv", &dialect, transform.columns())?;
+    let mut file = CsvFile::create(Path::new(output), "out.csv", &dialect, transform.columns(), None)?;
     transform.run(|row| file.row(row))?;
-    file.finish()?;
+    file.finish(|_| Ok(String::new()))?;
     Ok(())
 }

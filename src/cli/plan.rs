@@ -108,7 +108,11 @@ fn fire(plan: &Plan, schedule: &Schedule, at: Timestamp) -> Fire {
         slot: slot.rfc3339(),
         begins: shown(at.saturating_add(jitter).unwrap_or(at)),
         jitter: jitter.as_secs_f64(),
-        artifact: plan.artifact.name.render(&slot).unwrap_or_else(|error| error.to_string()),
+        artifact: match plan.artifact.split {
+            None => plan.artifact.name.render(&slot),
+            Some(_) => plan.artifact.name.render_file(&slot, 1).map(|first| format!("{first}, …")),
+        }
+        .unwrap_or_else(|error| error.to_string()),
         expected_by: schedule.expected_by.map(|by| shown(expected::deadline(&slot, by))),
         remark: remark(plan, schedule, &slot),
     }

@@ -24,6 +24,10 @@ pub fn run(document: &Document) -> String {
     }
     if let Some(artifact) = &document.artifact {
         let _ = writeln!(text, "  artifact  {}  {}  sha256 {}", artifact.name, bytes(artifact.bytes), artifact.sha256);
+        for file in &artifact.files {
+            let _ =
+                writeln!(text, "    {}  {} rows  {}  sha256 {}", file.name, file.rows, bytes(file.bytes), file.sha256);
+        }
     }
     for delivery in &document.deliveries {
         text.push_str(&self::delivery(delivery));
@@ -43,9 +47,10 @@ fn delivery(delivery: &DeliveryDocument) -> String {
     if let Some(receipt) = &delivery.receipt {
         let _ = writeln!(
             text,
-            "     receipt {} {}  {}  {}",
+            "     receipt {} {}{}  {}  {}",
             receipt.address,
             receipt.path,
+            if receipt.files.is_empty() { String::new() } else { format!(" (first of {})", receipt.files.len()) },
             bytes(receipt.bytes),
             receipt.at
         );

@@ -1,6 +1,6 @@
 //! What a look at the destination found, and what it means for publishing.
 
-use super::{IntendedFile, Role};
+use super::{IntendedFile, Intent, Role};
 
 /// Why only the size is known, where nobody asked for more.
 pub(super) const NOT_READ: &str = "it was not read back";
@@ -39,12 +39,13 @@ pub enum FinalName {
 }
 
 impl Seen {
-    /// Whether the data of the intent may be published already, so that its names must be kept.
-    pub fn data_may_be_final(&self) -> bool {
-        self.files.first().is_some_and(|data| match data.final_name {
+    /// Whether data of the intent may be published already, so that its names must be kept.
+    pub fn data_may_be_final(&self, intent: &Intent) -> bool {
+        let data = intent.files.iter().zip(&self.files).filter(|(file, _)| file.role == Role::Data);
+        data.into_iter().any(|(_, seen)| match seen.final_name {
             FinalName::Ours | FinalName::Hidden { .. } => true,
             // A rename leaves no temporary: with one there, the final name is somebody else's.
-            FinalName::SameSize { .. } => !data.temporary,
+            FinalName::SameSize { .. } => !seen.temporary,
             FinalName::Absent | FinalName::Other { .. } => false,
         })
     }
@@ -90,6 +91,7 @@ mod tests {
         ] {
             let file = IntendedFile {
                 role,
+                of: None,
                 temporary: ".a.part".to_owned(),
                 final_path: "a".to_owned(),
                 bytes: 3,

@@ -8,6 +8,7 @@
 
 mod about;
 pub mod doctor;
+mod files;
 mod found;
 pub mod local;
 mod names;
@@ -56,6 +57,9 @@ pub struct Cutting {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntendedFile {
     pub role: Role,
+    /// Which file of a set it is, or stands beside; none where it is, or stands for, the whole artifact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<usize>,
     /// Full remote path of the temporary file.
     pub temporary: String,
     /// Full remote path of the final name.
@@ -81,10 +85,14 @@ pub enum Role {
 pub struct Receipt {
     /// `host:port`, or the local base directory.
     pub address: String,
-    /// Final path of the data file.
+    /// Final path of the data file; of a set, of its first one.
     pub path: String,
+    /// Of the artifact: of a set, of all its files one after the other.
     pub bytes: u64,
     pub sha256: String,
+    /// The files of a set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ReceivedFile>,
     /// The server's key, `SHA256:…`; none for local drops.
     pub host_key: Option<String>,
     /// What the size or digest check said: `size`, `read_back`, or why none could be made.
@@ -94,6 +102,29 @@ pub struct Receipt {
     /// The beginning of what a webhook's receiver answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+}
+
+/// One file of a set, as it was published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceivedFile {
+    /// Its final path.
+    pub path: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+impl Intent {
+    /// The data files, in their order.
+    pub fn data(&self) -> impl Iterator<Item = &IntendedFile> {
+        self.files.iter().filter(|file| file.role == Role::Data)
+    }
+}
+
+impl IntendedFile {
+    /// Whether the temporary name is the final one: `publish: direct`.
+    pub fn is_direct(&self) -> bool {
+        self.temporary == self.final_path
+    }
 }
 
 /// How an attempt ended.

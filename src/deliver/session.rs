@@ -216,8 +216,9 @@ pub(super) const ORPHAN_AGE_S: i64 = 24 * 60 * 60;
 pub(super) fn may_sweep(put: &Put<'_>, intent: &Intent, name: &str, modified_s: Option<i64>, now: Timestamp) -> bool {
     let Some((inner, run)) = super::names::temporary_parts(name) else { return false };
     let last = |path: &str| path.rsplit('/').next() == Some(name);
-    let intended = intent.files.iter().any(|file| file.temporary != file.final_path && last(&file.temporary));
-    let earlier = run == put.run && super::names::belongs_to(inner, &put.artifact.name);
+    let intended = intent.files.iter().any(|file| !file.is_direct() && last(&file.temporary));
+    let ours = || put.artifact.data_files().iter().any(|file| super::names::belongs_to(inner, file.name));
+    let earlier = run == put.run && ours();
     let orphaned = modified_s.is_some_and(|modified_s| now.as_second().saturating_sub(modified_s) > ORPHAN_AGE_S);
     intended || earlier || orphaned
 }

@@ -1,16 +1,19 @@
 //! The files of one delivery, in publishing order: the data, then its checksum, its manifest, and the done file last.
+//!
+//! Of a split artifact, each file has its own beside it; with `set: true` all data comes first, and then one of each kind.
 
 use serde_json::json;
 
 use super::names::{check_file_name, numbered};
 use super::session::Put;
-use super::{IntendedFile, Role};
+use super::{IntendedFile, Intent, Role};
 use crate::encode::name::NameTemplate;
 
 /// A file that a delivery publishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     pub role: Role,
+    pub of: Option<usize>,
     pub name: String,
     pub bytes: u64,
     /// Lower-case hex.
@@ -24,53 +27,87 @@ pub struct Named {
 /// A name that is none, or that two files would share.
 pub fn candidates<'a>(put: &'a Put<'a>, numbers: u32) -> impl Iterator<Item = Result<Vec<Named>, String>> + 'a {
     (0..=numbers).map(move |number| {
-        let artifact = put.artifact;
-        let name = if number == 0 { artifact.name.clone() } else { numbered(&artifact.name, number) };
-        check_file_name(&name)?;
-        let data = Named { role: Role::Data, name, bytes: artifact.bytes, sha256: artifact.sha256.clone() };
-        let mut files = vec![data];
-        let plan = put.plan;
-        let sides = [(Role::Checksum, &plan.checksum), (Role::Manifest, &plan.manifest), (Role::Done, &plan.done_file)];
-        for (role, template) in sides {
-            if let Some(template) = template {
-                let side = side(put, role, template, &files)?;
-                files.push(side);
+        let called = |name: &str| if number == 0 { name.to_owned() } else { numbered(name, number) };
+        let files = put.artifact.data_files();
+        let names: Vec<String> = files.iter().map(|file| called(file.name)).collect();
+        let is_set = put.artifact.set.is_some();
+        let mut found = Vec::new();
+        for (index, file) in files.iter().enumerate() {
+            let (of, name, bytes) = (is_set.then_some(index), names[index].clone(), file.bytes);
+            add(&mut found, Named { role: Role::Data, of, name: name.clone(), bytes, sha256: file.sha256.to_owned() })?;
+            if !(is_set && put.plan.set) {
+                beside(put, of, &name, &names, &mut found)?;
             }
         }
-        Ok(files)
+        if is_set && put.plan.set {
+            beside(put, None, &called(&put.artifact.name), &names, &mut found)?;
+        }
+        Ok(found)
     })
 }
 
-fn side(put: &Put<'_>, role: Role, template: &NameTemplate, before: &[Named]) -> Result<Named, String> {
-    let data = &before[0].name;
-    let name = template.render_done(data).map_err(|problem| problem.to_string())?;
-    check_file_name(&name)?;
-    if let Some(other) = before.iter().find(|other| other.name == name) {
-        return Err(format!("the {} has the {}'s name, {name:?}", role.in_words(), other.role.in_words()));
+/// The files beside the data that is called `name`.
+fn beside(
+    put: &Put<'_>,
+    of: Option<usize>,
+    name: &str,
+    names: &[String],
+    found: &mut Vec<Named>,
+) -> Result<(), String> {
+    let plan = put.plan;
+    let sides: [(Role, &Option<NameTemplate>); 3] =
+        [(Role::Checksum, &plan.checksum), (Role::Manifest, &plan.manifest), (Role::Done, &plan.done_file)];
+    for (role, template) in sides {
+        if let Some(template) = template {
+            let name = template.render_done(name).map_err(|problem| problem.to_string())?;
+            let content = content(put, role, of, names);
+            let (bytes, sha256) = (content.len() as u64, crate::digest::of(&content));
+            add(found, Named { role, of, name, bytes, sha256 })?;
+        }
     }
-    let content = content(put, role, data);
-    Ok(Named { role, name, bytes: content.len() as u64, sha256: crate::digest::of(&content) })
+    Ok(())
 }
 
-/// What a side file holds, by the name that the data has: the same each time.
-pub fn content(put: &Put<'_>, role: Role, data: &str) -> Vec<u8> {
+fn add(found: &mut Vec<Named>, file: Named) -> Result<(), String> {
+    check_file_name(&file.name)?;
+    if let Some(other) = found.iter().find(|other| other.name == file.name) {
+        return Err(format!("the {} has the {}'s name, {:?}", file.role.in_words(), other.role.in_words(), file.name));
+    }
+    found.push(file);
+    Ok(())
+}
+
+/// What a side file holds, by the names that the data files have: the same each time.
+fn content(put: &Put<'_>, role: Role, of: Option<usize>, names: &[String]) -> Vec<u8> {
+    let artifact = put.artifact;
+    let files = artifact.data_files();
+    let told = || files.iter().zip(names).enumerate().filter(|(index, _)| of.is_none_or(|of| of == *index));
     match role {
         Role::Data | Role::Done => Vec::new(),
-        Role::Checksum => checksum(&put.artifact.sha256, data).into_bytes(),
+        Role::Checksum => told().map(|(_, (file, name))| checksum(file.sha256, name)).collect::<String>().into_bytes(),
         Role::Manifest => {
-            let artifact = put.artifact;
-            let manifest = json!({
-                "name": data, "bytes": artifact.bytes, "sha256": artifact.sha256, "rows": artifact.rows,
-                "columns": artifact.columns, "pipeline": put.about.pipeline, "slot": put.about.slot, "run": put.run,
-            });
+            let facts: Vec<_> = told()
+                .map(|(_, (file, name))| {
+                    json!({"name": name, "bytes": file.bytes, "sha256": file.sha256, "rows": file.rows})
+                })
+                .collect();
+            let mut manifest = match facts.as_slice() {
+                [one] if artifact.set.is_none() || of.is_some() => one.clone(),
+                several => json!({"files": several, "bytes": artifact.bytes, "rows": artifact.rows}),
+            };
+            manifest["columns"] = json!(artifact.columns);
+            manifest["pipeline"] = json!(put.about.pipeline);
+            manifest["slot"] = json!(put.about.slot);
+            manifest["run"] = json!(put.run);
             format!("{manifest:#}\n").into_bytes()
         }
     }
 }
 
-/// As [`content`], for a file of an intent whose first one is the data.
-pub fn content_of(put: &Put<'_>, file: &IntendedFile, data_path: &str) -> Vec<u8> {
-    content(put, file.role, data_path.rsplit('/').next().unwrap_or_default())
+/// What a file of the intent holds that is not data.
+pub fn content_of(put: &Put<'_>, file: &IntendedFile, intent: &Intent) -> Vec<u8> {
+    let name = |data: &IntendedFile| data.final_path.rsplit('/').next().unwrap_or_default().to_owned();
+    content(put, file.role, file.of, &intent.data().map(name).collect::<Vec<_>>())
 }
 
 /// A line that `sha256sum -c` reads, as GNU coreutils writes it: a name with a backslash or a line break is escaped, and

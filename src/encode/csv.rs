@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Artifact;
-use super::spool::SpoolFile;
+use super::spool::{SpoolFile, Written};
+use super::{Artifact, FileSet, SetFile};
 use crate::pipeline::plan::{CsvDialect, LineEnd, QuoteStyle};
 use crate::transform::{Cell, Row};
 
@@ -18,26 +18,66 @@ pub struct CsvFile {
     trusts_plain: bool,
     rows: u64,
     columns: Vec<String>,
+    cut: Option<Cut>,
 }
 
+/// How a file is cut into a set.
+struct Cut {
+    rows_max: u64,
+    head_bytes: u64,
+    /// Rows of the file that is being written.
+    rows: u64,
+    /// Those of the files before it.
+    ended: Vec<u64>,
+}
+
+/// Files of one set.
+pub const SET_FILES_MAX: usize = 999;
+
 impl CsvFile {
-    /// Begins `<path>.part` and writes the header, if the dialect has one.
+    /// Begins `<path>.part` and writes the header, if the dialect has one. With `split`, a new file of a set begins after
+    /// that many rows, each with byte order mark and header.
     ///
     /// # Errors
     /// A file that cannot be created or written.
-    pub fn create(path: &Path, name: &str, dialect: &CsvDialect, columns: &[String]) -> io::Result<Self> {
-        let mut spool = SpoolFile::create(path)?;
-        if dialect.bom {
-            spool.block.extend_from_slice(b"\xEF\xBB\xBF");
-        }
+    pub fn create(
+        path: &Path,
+        name: &str,
+        dialect: &CsvDialect,
+        columns: &[String],
+        split: Option<u64>,
+    ) -> io::Result<Self> {
         let trusts_plain = dialect.delimiter == b',' && dialect.quote == QuoteStyle::Necessary;
-        let (path, name) = (path.to_owned(), name.to_owned());
-        let mut file =
-            Self { spool, path, name, dialect: dialect.clone(), trusts_plain, rows: 0, columns: columns.to_vec() };
-        if dialect.header {
-            file.record(columns.iter().map(|column| Cell { bytes: column.as_bytes(), is_plain: false }))?;
+        let mut file = Self {
+            spool: SpoolFile::create(path, split.is_some())?,
+            path: path.to_owned(),
+            name: name.to_owned(),
+            dialect: dialect.clone(),
+            trusts_plain,
+            rows: 0,
+            columns: columns.to_vec(),
+            cut: split.map(|rows_max| Cut { rows_max: rows_max.max(1), head_bytes: 0, rows: 0, ended: Vec::new() }),
+        };
+        let head_bytes = file.head()?;
+        if let Some(cut) = &mut file.cut {
+            cut.head_bytes = head_bytes;
         }
         Ok(file)
+    }
+
+    /// Writes what stands before the rows, and says how long it is.
+    fn head(&mut self) -> io::Result<u64> {
+        let before = self.spool.block.len();
+        if self.dialect.bom {
+            self.spool.block.extend_from_slice(b"\xEF\xBB\xBF");
+        }
+        let mut bytes = self.spool.block.len() - before;
+        if self.dialect.header {
+            let columns = std::mem::take(&mut self.columns);
+            bytes += self.record(columns.iter().map(|column| Cell { bytes: column.as_bytes(), is_plain: false }))?;
+            self.columns = columns;
+        }
+        Ok(bytes as u64)
     }
 
     /// Appends one row.
@@ -45,12 +85,41 @@ impl CsvFile {
     /// # Errors
     /// What writing the file answers, possibly for earlier rows.
     pub fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
-        self.rows += 1;
-        self.record(row.cells())
+        self.cells(row.cells())
     }
 
     #[inline]
-    fn record<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<()> {
+    fn cells<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<()> {
+        self.rows += 1;
+        if self.cut.is_some() {
+            self.cut_before_row()?;
+        }
+        self.record(cells).map(|_| ())
+    }
+
+    /// Begins the next file of the set where this one is full.
+    fn cut_before_row(&mut self) -> io::Result<()> {
+        let Some(cut) = &mut self.cut else { return Ok(()) };
+        let is_full = cut.rows == cut.rows_max;
+        if is_full {
+            if cut.ended.len() + 1 == SET_FILES_MAX {
+                let rows = cut.rows_max;
+                let what = format!("more than {SET_FILES_MAX} files of {rows} rows: raise `artifact.split.rows`");
+                return Err(io::Error::other(what));
+            }
+            cut.ended.push(std::mem::take(&mut cut.rows));
+        }
+        cut.rows += 1;
+        if is_full {
+            self.spool.mark()?;
+            self.head()?;
+        }
+        Ok(())
+    }
+
+    /// Writes one record, and says how many bytes it has.
+    #[inline]
+    fn record<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<usize> {
         let out = &mut self.spool.block;
         let (start, mut count) = (out.len(), 0);
         for cell in cells {
@@ -67,18 +136,30 @@ impl CsvFile {
             LineEnd::Lf => out.push(b'\n'),
             LineEnd::CrLf => out.extend_from_slice(b"\r\n"),
         }
-        self.spool.pass_on()
+        let bytes = out.len() - start;
+        self.spool.pass_on()?;
+        Ok(bytes)
     }
 
-    /// The whole file, under its name.
+    /// The whole file, under its name. The files of a set are called by `names`, from 1 on.
     ///
     /// # Errors
     /// What writing the file answers. It is not synced: after a power cut its digest tells whether it is whole, and
     /// the extract makes it again.
-    pub fn finish(self) -> io::Result<Artifact> {
-        let (bytes, sha256) = self.spool.finish()?;
-        let Self { path, name, rows, columns, .. } = self;
-        Ok(Artifact { path, name, bytes, sha256, rows, columns, dialect: self.dialect })
+    pub fn finish(mut self, names: impl Fn(usize) -> io::Result<String>) -> io::Result<Artifact> {
+        if self.cut.is_some() {
+            self.spool.mark()?;
+        }
+        let Written { bytes, sha256, marked } = self.spool.finish()?;
+        let set = self.cut.map(|Cut { head_bytes, rows, mut ended, .. }| {
+            ended.push(rows);
+            let files = ended.into_iter().zip(marked).enumerate();
+            let files = files
+                .map(|(index, (rows, (bytes, sha256)))| Ok(SetFile { name: names(index + 1)?, bytes, sha256, rows }));
+            Ok::<_, io::Error>(FileSet { head_bytes, files: files.collect::<io::Result<_>>()? })
+        });
+        let Self { path, name, rows, columns, dialect, .. } = self;
+        Ok(Artifact { path, name, bytes, sha256, rows, columns, dialect, set: set.transpose()? })
     }
 }
 

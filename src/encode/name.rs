@@ -26,6 +26,8 @@ enum Part {
     Run,
     /// The artifact's name, in done files.
     Name,
+    /// Which file of a set it is, from 1 on, with as many digits at least.
+    Number(usize),
 }
 
 /// Why a text is no name template: where, what, and the mend.
@@ -48,7 +50,24 @@ pub struct NameError {
     pub what: String,
 }
 
-const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name"];
+const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name", "part"];
+
+/// Digits of `{part:3}`, at most: a set has 999 files.
+const NUMBER_DIGITS_MAX: usize = 6;
+
+/// What may stand between a name and the number of a file.
+const SEPARATORS: &[char] = &['_', '-', '.', ' '];
+
+/// What a name is made for.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    /// The artifact; of a set, its name as a whole, without a number.
+    Artifact(&'a Slot),
+    /// One file of a set.
+    File(&'a Slot, usize),
+    /// A file beside the one of this name.
+    Beside(&'a str),
+}
 
 impl NameTemplate {
     /// Reads a template. `{{` and `}}` are braces.
@@ -122,12 +141,26 @@ impl NameTemplate {
         self.parts.contains(&Part::Name)
     }
 
-    /// The artifact's name for a slot.
+    /// Whether the files of a set get different names.
+    pub fn uses_number(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Number(_)))
+    }
+
+    /// The artifact's name for a slot. That of a set is what its files' names have in common: `{part}` is left out, with
+    /// the separator before it.
     ///
     /// # Errors
     /// A name that is no single path component, or `{name}` in it.
     pub fn render(&self, slot: &Slot) -> Result<String, NameError> {
-        self.render_with(Some(slot), None)
+        self.render_for(Of::Artifact(slot))
+    }
+
+    /// The name of one file of a set, numbered from 1.
+    ///
+    /// # Errors
+    /// As [`NameTemplate::render`].
+    pub fn render_file(&self, slot: &Slot, number: usize) -> Result<String, NameError> {
+        self.render_for(Of::File(slot, number))
     }
 
     /// The done file's name beside an artifact.
@@ -135,22 +168,27 @@ impl NameTemplate {
     /// # Errors
     /// A name that is no single path component, or a placeholder other than `{name}` in it.
     pub fn render_done(&self, artifact_name: &str) -> Result<String, NameError> {
-        self.render_with(None, Some(artifact_name))
+        self.render_for(Of::Beside(artifact_name))
     }
 
-    fn render_with(&self, slot: Option<&Slot>, artifact: Option<&str>) -> Result<String, NameError> {
+    fn render_for(&self, of: Of<'_>) -> Result<String, NameError> {
         let mut name = String::new();
         for part in &self.parts {
-            let piece = match (part, slot, artifact) {
-                (Part::Literal(text), ..) => Ok(text.clone()),
-                (Part::Slot(format), Some(slot), _) => {
+            let piece = match (part, of) {
+                (Part::Literal(text), _) => Ok(text.clone()),
+                (Part::Slot(format), Of::Artifact(slot) | Of::File(slot, _)) => {
                     strtime::format(format, &slot.at).map_err(|cause| cause.to_string())
                 }
-                (Part::Pipeline, Some(slot), _) => Ok(slot.pipeline.clone()),
-                (Part::Run, Some(slot), _) => Ok(slot.run_id()),
-                (Part::Name, _, Some(artifact)) => Ok(artifact.to_owned()),
-                (Part::Name, ..) => Err("{name} can be used in the names of done files only".to_owned()),
-                _ => Err("a done file's name is made of {name} and text".to_owned()),
+                (Part::Pipeline, Of::Artifact(slot) | Of::File(slot, _)) => Ok(slot.pipeline.clone()),
+                (Part::Run, Of::Artifact(slot) | Of::File(slot, _)) => Ok(slot.run_id()),
+                (Part::Number(digits), Of::File(_, number)) => Ok(format!("{number:0width$}", width = *digits)),
+                (Part::Number(_), Of::Artifact(_)) => {
+                    name.truncate(name.strip_suffix(SEPARATORS).unwrap_or(&name).len());
+                    Ok(String::new())
+                }
+                (Part::Name, Of::Beside(artifact)) => Ok(artifact.to_owned()),
+                (Part::Name, _) => Err("{name} can be used in the names of done files only".to_owned()),
+                (_, Of::Beside(_)) => Err("a done file's name is made of {name} and text".to_owned()),
             };
             name.push_str(&piece.map_err(|what| self.error(&name, what))?);
         }
@@ -196,6 +234,14 @@ fn read_placeholder(inner: &str) -> Result<Part, (String, Option<String>)> {
         ("pipeline", None) => Ok(Part::Pipeline),
         ("run", None) => Ok(Part::Run),
         ("name", None) => Ok(Part::Name),
+        ("part", None) => Ok(Part::Number(1)),
+        ("part", Some(digits)) => match digits.parse() {
+            Ok(digits @ 1..=NUMBER_DIGITS_MAX) => Ok(Part::Number(digits)),
+            _ => {
+                let what = format!("{digits:?} is no number of digits, 1 to {NUMBER_DIGITS_MAX}");
+                Err((what, Some("`{part:3}` gives 001, 002, …".to_owned())))
+            }
+        },
         ("pipeline" | "run" | "name", Some(_)) => Err((format!("{name} takes no format"), None)),
         ("rows", _) => Err((
             "a name cannot hold the number of rows".to_owned(),
@@ -203,7 +249,7 @@ fn read_placeholder(inner: &str) -> Result<Part, (String, Option<String>)> {
         )),
         _ => {
             let near = did_you_mean(name, PLACEHOLDERS.iter().copied());
-            let hint = near.unwrap_or_else(|| "there are {slot:%Y%m%d}, {pipeline}, {run}, {name}".to_owned());
+            let hint = near.unwrap_or_else(|| "there are {slot:%Y%m%d}, {pipeline}, {run}, {part}, {name}".to_owned());
             Err((format!("there is no placeholder {{{name}}}"), Some(hint)))
         }
     }

@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
+
 /// Bytes gathered before they are handed to the thread.
 const BLOCK_BYTES: usize = 256 << 10;
 /// Blocks in all, whoever holds them.
@@ -19,21 +21,39 @@ pub(super) struct SpoolFile {
     part: PathBuf,
     /// What is being gathered. Its owner appends to it and calls [`SpoolFile::pass_on`] now and then.
     pub(super) block: Vec<u8>,
-    full: Option<SyncSender<Vec<u8>>>,
+    full: Option<SyncSender<Piece>>,
     free: Receiver<Vec<u8>>,
     made: usize,
-    thread: Option<JoinHandle<io::Result<(u64, String)>>>,
+    thread: Option<JoinHandle<io::Result<Written>>>,
+}
+
+/// What goes to the thread.
+enum Piece {
+    Block(Vec<u8>),
+    /// What came since the last mark is a file of its own.
+    Mark,
+}
+
+/// What was written.
+#[derive(Default)]
+pub(super) struct Written {
+    pub bytes: u64,
+    /// Lower-case hex.
+    pub sha256: String,
+    /// The same of what lies before each mark.
+    pub marked: Vec<(u64, String)>,
 }
 
 impl SpoolFile {
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
+    /// `marks` says whether [`SpoolFile::mark`] will be called: digests are made twice then.
+    pub(super) fn create(path: &Path, marks: bool) -> io::Result<Self> {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
         let file = File::create(&part)?;
         let (full, blocks) = sync_channel(1);
         let (emptied, free) = channel();
-        let work = move || write_all(file, &blocks, &emptied);
+        let work = move || write_all(file, &blocks, &emptied, marks);
         let thread = std::thread::Builder::new().name("spool".into()).spawn(work)?;
         let block = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4);
         Ok(Self { path: path.to_owned(), part, block, full: Some(full), free, made: 1, thread: Some(thread) })
@@ -55,12 +75,22 @@ impl SpoolFile {
             Err(_) => self.free.recv().ok(),
         };
         let block = std::mem::replace(&mut self.block, next.unwrap_or_default());
-        let sent = self.full.as_ref().is_some_and(|full| full.send(block).is_ok());
+        self.give(Piece::Block(block))
+    }
+
+    fn give(&mut self, piece: Piece) -> io::Result<()> {
+        let sent = self.full.as_ref().is_some_and(|full| full.send(piece).is_ok());
         // A thread that no longer takes blocks has failed: its answer says why.
         if sent { Ok(()) } else { self.join().and(Err(io::Error::other("the writing thread ended early"))) }
     }
 
-    fn join(&mut self) -> io::Result<(u64, String)> {
+    /// Ends a file of a set: what came since the last mark.
+    pub(super) fn mark(&mut self) -> io::Result<()> {
+        self.send()?;
+        self.give(Piece::Mark)
+    }
+
+    fn join(&mut self) -> io::Result<Written> {
         self.full = None;
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(outcome)) => outcome,
@@ -68,12 +98,12 @@ impl SpoolFile {
         }
     }
 
-    /// Bytes and SHA-256 (lower-case hex) of the whole file, which has its name now.
-    pub(super) fn finish(mut self) -> io::Result<(u64, String)> {
+    /// What the file holds, which has its name now.
+    pub(super) fn finish(mut self) -> io::Result<Written> {
         self.send()?;
-        let (bytes, sha256) = self.join()?;
+        let written = self.join()?;
         std::fs::rename(&self.part, &self.path)?;
-        Ok((bytes, sha256))
+        Ok(written)
     }
 }
 
@@ -87,16 +117,30 @@ impl Drop for SpoolFile {
     }
 }
 
-fn write_all(mut file: File, blocks: &Receiver<Vec<u8>>, emptied: &Sender<Vec<u8>>) -> io::Result<(u64, String)> {
+fn write_all(mut file: File, pieces: &Receiver<Piece>, emptied: &Sender<Vec<u8>>, marks: bool) -> io::Result<Written> {
     let mut hash = Sha256::new();
-    let mut bytes = 0;
-    for mut block in blocks {
-        hash.update(&block);
-        file.write_all(&block)?;
-        bytes += block.len() as u64;
-        block.clear();
-        let _ = emptied.send(block);
+    let mut since = marks.then(|| (0, Sha256::new()));
+    let mut written = Written::default();
+    for piece in pieces {
+        match (piece, &mut since) {
+            (Piece::Block(mut block), since) => {
+                hash.update(&block);
+                if let Some((bytes, hash)) = since {
+                    *bytes += block.len() as u64;
+                    hash.update(&block);
+                }
+                file.write_all(&block)?;
+                written.bytes += block.len() as u64;
+                block.clear();
+                let _ = emptied.send(block);
+            }
+            (Piece::Mark, Some((bytes, hash))) => {
+                written.marked.push((std::mem::take(bytes), hex(&hash.finalize_reset())));
+            }
+            (Piece::Mark, None) => return Err(io::Error::other("a mark where none was announced")),
+        }
     }
     file.flush()?;
-    Ok((bytes, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    written.sha256 = hex(&hash.finalize());
+    Ok(written)
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{DeliveryState, RunState};
 use crate::deliver::{Intent, Receipt};
-use crate::encode::Artifact;
+use crate::encode::{Artifact, FileSet};
 use crate::extract::{Extract, Form};
 use crate::pipeline::plan::CsvDialect;
 
@@ -100,6 +100,9 @@ pub struct ArtifactFacts {
     /// What an older ledger does not say is read as the pipeline says now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<CsvDialect>,
+    /// Its files, where it is split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<FileSet>,
 }
 
 impl ArtifactFacts {
@@ -111,6 +114,7 @@ impl ArtifactFacts {
             rows: artifact.rows,
             columns: artifact.columns.clone(),
             dialect: Some(artifact.dialect.clone()),
+            set: artifact.set.clone(),
         }
     }
 }

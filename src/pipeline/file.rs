@@ -126,6 +126,15 @@ crate::table! {
         name: At<Name>,
         /// How the CSV is written.
         csv: Option<CsvFile>,
+        /// Several files, each with its header; their names need `{part}`.
+        split: Option<At<SplitFile>>,
+    }
+}
+
+crate::table! {
+    pub struct SplitFile {
+        /// Rows of one file, at most. A run makes 999 files at most.
+        rows: Whole<1, { u64::MAX }>,
     }
 }
 
@@ -161,6 +170,9 @@ crate::table! {
         /// An empty file written last, for readers that wait for one: `{name}.done`.
         #[schemars(with = "Option<String>")]
         done_file: Option<At<Name>>,
+        /// With a split artifact: all its files are published, and then one checksum, manifest and done file for all of
+        /// them. Default: false, and each file has its own.
+        set: Option<At<bool>>,
         /// Whether the run waits for this delivery to call itself delivered. Default: true.
         required: Option<bool>,
     }

@@ -158,6 +158,8 @@ pub enum WhenEmpty {
 pub struct ArtifactPlan {
     pub name: NameTemplate,
     pub csv: CsvDialect,
+    /// A new file begins after so many rows, at least 1.
+    pub split: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +214,9 @@ pub struct DeliveryPlan {
     pub existing: Existing,
     /// `replace: with_gap`: where the server cannot rename over a file, remove it first.
     pub replace_with_gap: bool,
-    /// The done file's name; its `{name}` is the artifact's name.
+    /// The files of a split artifact are published together, with one file of each kind beside them.
+    pub set: bool,
+    /// In the names of the files beside the data, `{name}` is that of the data, or of the set as a whole.
     /// A file that `sha256sum -c` reads.
     pub checksum: Option<NameTemplate>,
     /// A JSON file that says what the data is.

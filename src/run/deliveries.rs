@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::delivery::Share;
 use super::{Stop, Work};
-use crate::deliver::About;
+use crate::deliver::{About, Receipt};
 use crate::encode::Artifact;
 use crate::ledger::record::{Delivery, Run};
 use crate::ledger::state::{DeliveryState, RunState};
@@ -51,7 +51,7 @@ impl Work<'_> {
         let about = Arc::new(About {
             pipeline: self.plan.name.clone(),
             slot: run.slot.clone(),
-            dropped: self.line.ledger.deliveries(&run.id).await?.into_iter().filter_map(dropped).collect(),
+            dropped: self.line.ledger.deliveries(&run.id).await?.into_iter().flat_map(dropped).collect(),
         });
         let chosen = self.plan.deliveries.iter().enumerate().filter(|(_, delivery)| tells(delivery) == telling);
         let shares = chosen.map(|(index, _)| {
@@ -144,7 +144,11 @@ fn tells(delivery: &DeliveryPlan) -> bool {
     }
 }
 
-fn dropped(delivery: Delivery) -> Option<(String, String, String)> {
-    let receipt = delivery.receipt?.receipt;
-    Some((delivery.destination, receipt.address, receipt.path))
+/// Where a delivery's files lie: destination, address, path.
+fn dropped(delivery: Delivery) -> Vec<(String, String, String)> {
+    let Some(Receipt { address, path, files, .. }) = delivery.receipt.map(|stored| stored.receipt) else {
+        return Vec::new();
+    };
+    let paths = if files.is_empty() { vec![path] } else { files.into_iter().map(|file| file.path).collect() };
+    paths.into_iter().map(|path| (delivery.destination.clone(), address.clone(), path)).collect()
 }

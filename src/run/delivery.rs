@@ -189,7 +189,7 @@ impl Share {
     ) -> Result<(Intent, Option<Seen>), Verdict> {
         if let Some(intent) = earlier {
             let seen = session.look(&intent)?;
-            if seen.data_may_be_final() {
+            if seen.data_may_be_final(&intent) {
                 return Ok((intent, Some(seen)));
             }
             self.sweep(session, &intent);

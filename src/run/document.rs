@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::deliver::ReceivedFile;
+use crate::encode::SetFile;
 use crate::ledger::record::{Delivery, Run};
 use crate::ledger::state::{DeliveryState, RunState};
 use crate::ledger::{Ledger, LedgerError};
@@ -28,6 +30,9 @@ pub struct ArtifactDocument {
     pub name: String,
     pub bytes: u64,
     pub sha256: String,
+    /// Its files, where it is split.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SetFile>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -48,6 +53,9 @@ pub struct ReceiptDocument {
     /// RFC 3339, UTC.
     pub at: String,
     pub host_key: Option<String>,
+    /// The files of a split artifact.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ReceivedFile>,
 }
 
 impl Document {
@@ -67,6 +75,7 @@ impl Document {
                 name: artifact.name.clone(),
                 bytes: artifact.bytes,
                 sha256: artifact.sha256.clone(),
+                files: artifact.set.as_ref().map_or(Vec::new(), |set| set.files.clone()),
             }),
             deliveries,
         })
@@ -87,6 +96,7 @@ impl From<Delivery> for DeliveryDocument {
                 bytes: stored.receipt.bytes,
                 sha256: stored.receipt.sha256,
                 host_key: stored.receipt.host_key,
+                files: stored.receipt.files,
             }),
         }
     }

@@ -223,6 +223,7 @@ impl Work<'_> {
             rows: facts.rows,
             columns: facts.columns,
             dialect: facts.dialect.unwrap_or_else(|| self.plan.artifact.csv.clone()),
+            set: facts.set,
         };
         let kept = artifact.clone();
         if blocking(move || kept.is_intact()).await? {

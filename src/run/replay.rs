@@ -27,6 +27,8 @@ pub enum ReplayError {
     Nothing(String),
     #[error("the spool no longer holds the artifact of run {0} as it was (settings: keep.artifacts)")]
     Forgotten(String),
+    #[error("run {0} made {1} files: they cannot take one name, so send them again under their own")]
+    Several(String, usize),
     #[error("cannot copy the artifact")]
     Copy(#[source] std::io::Error),
     #[error(transparent)]
@@ -47,6 +49,9 @@ impl Line {
         wait: Duration,
     ) -> Result<Document, ReplayError> {
         let facts = run.artifact.clone().ok_or_else(|| ReplayError::Nothing(run.id.clone()))?;
+        if let (Some(_), Some(set)) = (&what.name, &facts.set) {
+            return Err(ReplayError::Several(run.id.clone(), set.files.len()));
+        }
         let name = what.name.clone().unwrap_or_else(|| facts.name.clone());
         let from = self.settings.data.join("spool").join(&run.id).join("artifact").join(&facts.name);
         {
@@ -60,6 +65,7 @@ impl Line {
                 rows: facts.rows,
                 columns: facts.columns,
                 dialect: facts.dialect.unwrap_or_else(|| plan.artifact.csv.clone()),
+                set: facts.set,
             };
             let copied = artifact.clone();
             let copy = tokio::task::spawn_blocking(move || copy(&from, &copied)).await;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Stop, Work, blocking, failed};
 use crate::encode::Artifact;
-use crate::encode::csv::CsvFile;
+use crate::encode::csv::{CsvFile, SET_FILES_MAX};
 use crate::extract::Extract;
 use crate::ledger::record::Run;
 use crate::pipeline::plan::Plan;
@@ -40,6 +40,11 @@ pub(super) async fn shape(work: &Work<'_>, run: &Run, extract: &Extract) -> Resu
         let secret = secret.read().map_err(|error| failed(format!("secret {name:?}: {error}")))?;
         secrets.insert(name.clone(), secret);
     }
+    if plan.artifact.split.is_some() {
+        // The longest there can be: a name that is none is told before the rows are read.
+        let last = plan.artifact.name.render_file(&slot, SET_FILES_MAX);
+        last.map_err(|error| failed(format!("artifact.name: {error}")))?;
+    }
     let path = work.spool.artifact(&name);
     let stop = CancellationToken::new();
     // If this future is dropped, the thread stops at its next block.
@@ -51,6 +56,7 @@ pub(super) async fn shape(work: &Work<'_>, run: &Run, extract: &Extract) -> Resu
         secrets,
         path,
         name,
+        slot,
         progress: work.line.progress.clone(),
         stop,
     };
@@ -69,6 +75,7 @@ struct Pass {
     secrets: BTreeMap<String, Secret>,
     path: PathBuf,
     name: String,
+    slot: Slot,
     progress: Progress,
     stop: CancellationToken,
 }
@@ -84,10 +91,12 @@ impl Pass {
         let read = self.extract.open(&self.limits).map_err(|source| TransformError::Read { source })?;
         let input = Input { read, limits: self.limits, meter, stop: self.stop };
         let transform = Transform::open(input, &self.plan.steps, &self.secrets)?;
-        let mut file =
-            CsvFile::create(&self.path, &self.name, &self.plan.artifact.csv, transform.columns()).map_err(writing)?;
+        let planned = &self.plan.artifact;
+        let mut file = CsvFile::create(&self.path, &self.name, &planned.csv, transform.columns(), planned.split)
+            .map_err(writing)?;
         let balance = transform.run(|row| file.row(row))?;
-        let artifact = file.finish().map_err(writing)?;
+        let names = |number| planned.name.render_file(&self.slot, number).map_err(std::io::Error::other);
+        let artifact = file.finish(names).map_err(writing)?;
         meter.expect(meter.done());
         let rows = serde_json::to_value(&balance).map_err(|error| writing(error.into()))?;
         let dropped = balance.steps.iter().map(|step| (step.step, step.kind, step.dropped)).collect();

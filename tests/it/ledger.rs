@@ -29,6 +29,7 @@ fn artifact() -> Artifact {
         rows: 3,
         columns: Vec::new(),
         dialect: Default::default(),
+        set: None,
     }
 }
 
@@ -38,6 +39,7 @@ fn receipt() -> Receipt {
         path: "/inbound/a.csv".into(),
         bytes: 5,
         sha256: "ab".into(),
+        files: Vec::new(),
         host_key: Some("SHA256:x".into()),
         verified: "size".into(),
         published: "rename".into(),
@@ -78,6 +80,7 @@ async fn what_is_written_is_there_after_a_new_start() {
     assert_eq!(ledger.begin_attempt(&run.id, "hris").await.unwrap(), 1);
     let intent = Intent {
         files: vec![IntendedFile {
+            of: None,
             role: Role::Data,
             temporary: ".a.part".into(),
             final_path: "a".into(),

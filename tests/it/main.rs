@@ -14,6 +14,7 @@ mod prove;
 mod schedule;
 mod secrets;
 mod servers;
+mod set;
 mod sftp;
 mod tidy;
 mod transform;

@@ -519,9 +519,9 @@ fn a_whole_file_is_duckdbs_byte_for_byte() {
     let source = std::fs::File::open(folder.path().join("in.csv")).unwrap();
     let transform = Transform::open(input(source, &meter), &steps, &BTreeMap::new()).unwrap();
     let path = folder.path().join("ours.csv");
-    let mut file = CsvFile::create(&path, "ours.csv", &DIALECT, transform.columns()).unwrap();
+    let mut file = CsvFile::create(&path, "ours.csv", &DIALECT, transform.columns(), None).unwrap();
     let balance = transform.run(|row| file.row(row)).unwrap();
-    let artifact = file.finish().unwrap();
+    let artifact = file.finish(|_| Ok(String::new())).unwrap();
     assert_eq!((balance.extracted, balance.delivered, artifact.rows), (100_000, delivered, delivered));
     assert_eq!(balance.filtered, Some(100_000 - delivered));
     assert_eq!(meter.done(), std::fs::metadata(folder.path().join("in.csv")).unwrap().len());
@@ -553,9 +553,9 @@ fn what_is_written_is_what_python_reads() {
         let path = folder.path().join("out.csv");
         let meter = Meter::default();
         let transform = Transform::open(input(Cursor::new(bytes.clone()), &meter), &[], &BTreeMap::new()).unwrap();
-        let mut file = CsvFile::create(&path, "out.csv", &dialect, transform.columns()).unwrap();
+        let mut file = CsvFile::create(&path, "out.csv", &dialect, transform.columns(), None).unwrap();
         transform.run(|row| file.row(row)).unwrap();
-        file.finish().unwrap();
+        file.finish(|_| Ok(String::new())).unwrap();
         let script = "import csv, json, sys; path, delimiter = json.load(sys.stdin); \
                       json.dump(list(csv.reader(open(path, newline='', encoding='utf-8'), delimiter=delimiter)), sys.stdout)";
         let read = ask_python(script, &json!([path, char::from(delimiter).to_string()]));

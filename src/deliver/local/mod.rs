@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::files::{self, Files};
 use super::names::{self, NUMBER_MAX, hex};
 use super::paced::{Pace, Paced, TOO_LONG};
 use super::session::{Put, may_sweep};
 use super::side;
-use super::{FinalName, IntendedFile, Intent, Receipt, Role, Seen, Verdict};
+use super::{FinalName, IntendedFile, Intent, Role, Seen, SeenFile, Verdict};
 use crate::fault::{self, Injected};
 use crate::pipeline::plan::Existing;
 use crate::progress::Meter;
@@ -147,6 +148,7 @@ impl LocalDrop {
                     temporary: text(directory.join(names::temporary(&named.name, put.run)))?,
                     final_path: text(directory.join(&named.name))?,
                     role: named.role,
+                    of: named.of,
                     bytes: named.bytes,
                     sha256: named.sha256,
                 })
@@ -174,79 +176,10 @@ impl LocalDrop {
     }
 
     pub fn publish(&mut self, put: &Put<'_>, intent: &Intent, seen: Option<&Seen>, meter: &Meter) -> Verdict {
-        let mut receipt = None;
-        for (index, file) in intent.files.iter().enumerate() {
-            let seen = seen.and_then(|seen| seen.files.get(index));
-            let outcome = match seen.and_then(|seen| seen.published(file, put.replacing())) {
-                Some(verified) => {
-                    let _ = fs::remove_file(&file.temporary); // left by a crash between link and unlink
-                    Ok((verified, "found"))
-                }
-                None => self.publish_file(put, intent, file, meter).map(|how| ("size".to_owned(), how)),
-            };
-            match (outcome, &receipt) {
-                (Ok((verified, published)), None) => receipt = Some(self.receipt(file, verified, published)),
-                (Ok(_), Some(_)) => {}
-                (Err(verdict), None) => return verdict,
-                (Err(verdict), Some(_)) => return verdict.after_data(),
-            }
-        }
-        match receipt {
-            Some(receipt) => Verdict::Delivered(receipt),
-            None => Verdict::Rejected { reason: "the intent names no file".to_owned(), hint: None },
-        }
+        files::publish(self, put, intent, seen, meter)
     }
 
-    fn receipt(&self, file: &IntendedFile, verified: String, published: &str) -> Receipt {
-        Receipt {
-            address: self.base.display().to_string(),
-            path: file.final_path.clone(),
-            bytes: file.bytes,
-            sha256: file.sha256.clone(),
-            host_key: None,
-            verified,
-            published: published.to_owned(),
-            answer: None,
-        }
-    }
-
-    fn publish_file(
-        &mut self,
-        put: &Put<'_>,
-        intent: &Intent,
-        file: &IntendedFile,
-        meter: &Meter,
-    ) -> Result<&'static str, Verdict> {
-        let (temporary, final_path) = (Path::new(&file.temporary), Path::new(&file.final_path));
-        let tidy = |verdict: Verdict| {
-            let _ = fs::remove_file(temporary); // the first failure is the one that is told; the sweep comes by again
-            verdict
-        };
-        self.write(put, intent, file, temporary, meter).map_err(tidy)?;
-        let how = if put.replacing() { "rename" } else { "link" };
-        let renamed = fault::step(steps(file.role).rename, || {
-            if put.replacing() { fs::rename(temporary, final_path) } else { take_free_name(temporary, final_path) }
-                .map_err(Failure::from)
-        });
-        match renamed {
-            Ok(()) => {}
-            Err(Failure::Lost) => {
-                return Err(Verdict::Unknown { reason: format!("rename to {}: {}", file.final_path, Failure::Lost) });
-            }
-            Err(Failure::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(tidy(taken(put.plan.existing, &file.final_path)));
-            }
-            // As at a server: the two names tell what happened.
-            Err(Failure::Io(_)) if !temporary.exists() && look_at_final(file, true) == FinalName::Ours => {}
-            Err(failure) => return Err(tidy(before_publishing("rename to", final_path, &failure))),
-        }
-        sync_directory(final_path).map_err(|error| Verdict::Unknown {
-            reason: format!("fsync the directory of {}: {error}", file.final_path),
-        })?;
-        Ok(how)
-    }
-
-    fn write(
+    fn write_checked(
         &self,
         put: &Put<'_>,
         intent: &Intent,
@@ -261,10 +194,10 @@ impl LocalDrop {
         };
         let mut source: Box<dyn Read> = match file.role {
             Role::Data => {
-                let source = File::open(spool).map_err(spool_lost)?.take(file.bytes.saturating_add(1));
-                Box::new(Paced::new(source, Pace { bandwidth: None, until: put.until }))
+                let (source, _, most) = put.artifact.open_data(file.of.unwrap_or(0)).map_err(spool_lost)?;
+                Box::new(Paced::new(source.take(most), Pace { bandwidth: None, until: put.until }))
             }
-            _ => Box::new(io::Cursor::new(side::content_of(put, file, &intent.files[0].final_path))),
+            _ => Box::new(io::Cursor::new(side::content_of(put, file, intent))),
         };
         if self.mkdir
             && let Some(directory) = temporary.parent()
@@ -350,6 +283,59 @@ impl LocalDrop {
             }
         }
         Ok(removed)
+    }
+}
+
+impl Files for LocalDrop {
+    fn write(
+        &mut self,
+        put: &Put<'_>,
+        intent: &Intent,
+        file: &IntendedFile,
+        _seen: Option<&SeenFile>,
+        meter: &Meter,
+    ) -> Result<String, Verdict> {
+        let written = self.write_checked(put, intent, file, Path::new(&file.temporary), meter);
+        // The first failure is the one that is told.
+        written.inspect_err(|_| self.remove_temporary(file)).map(|()| "size".to_owned())
+    }
+
+    fn take_name(&mut self, put: &Put<'_>, file: &IntendedFile) -> Result<&'static str, Verdict> {
+        let (temporary, final_path) = (Path::new(&file.temporary), Path::new(&file.final_path));
+        let how = if put.replacing() { "rename" } else { "link" };
+        let renamed = fault::step(steps(file.role).rename, || {
+            if put.replacing() { fs::rename(temporary, final_path) } else { take_free_name(temporary, final_path) }
+                .map_err(Failure::from)
+        });
+        match renamed {
+            Ok(()) => {}
+            Err(Failure::Lost) => {
+                return Err(Verdict::Unknown { reason: format!("rename to {}: {}", file.final_path, Failure::Lost) });
+            }
+            Err(Failure::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.remove_temporary(file);
+                return Err(taken(put.plan.existing, &file.final_path));
+            }
+            // As at a server: the two names tell what happened.
+            Err(Failure::Io(_)) if !temporary.exists() && look_at_final(file, true) == FinalName::Ours => {}
+            Err(failure) => {
+                self.remove_temporary(file);
+                return Err(before_publishing("rename to", final_path, &failure));
+            }
+        }
+        sync_directory(final_path).map_err(|error| Verdict::Unknown {
+            reason: format!("fsync the directory of {}: {error}", file.final_path),
+        })?;
+        Ok(how)
+    }
+
+    /// A crash between link and unlink leaves one too.
+    fn remove_temporary(&mut self, file: &IntendedFile) {
+        let _ = fs::remove_file(&file.temporary);
+    }
+
+    fn whereabouts(&self) -> (String, Option<String>) {
+        (self.base.display().to_string(), None)
     }
 }
 

@@ -68,6 +68,8 @@ impl<R: Read> Blocks for InOrder<R> {
 /// A file's bytes, for several sessions that take what is next as they come to it.
 pub struct Pieces<'a> {
     file: &'a File,
+    /// Where the bytes begin in it.
+    start: u64,
     bytes: u64,
     piece: u64,
     next: AtomicU64,
@@ -82,9 +84,9 @@ const PIECE_BYTES_MIN: u64 = 512;
 const PIECES_EACH: u64 = 4;
 
 impl<'a> Pieces<'a> {
-    pub fn new(file: &'a File, bytes: u64, sessions: usize) -> Self {
+    pub fn new(file: &'a File, start: u64, bytes: u64, sessions: usize) -> Self {
         let piece = (bytes / (sessions as u64 * PIECES_EACH)).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
-        Self { file, bytes, piece, next: AtomicU64::new(0), over: AtomicBool::new(false) }
+        Self { file, start, bytes, piece, next: AtomicU64::new(0), over: AtomicBool::new(false) }
     }
 
     /// Nobody takes more: the file will not be whole.
@@ -105,7 +107,7 @@ impl<'a> Pieces<'a> {
         let (mut hash, mut at, mut block) = (Sha256::new(), 0, vec![0; 256 << 10]);
         while at < self.bytes && !self.over.load(Relaxed) {
             let count = (self.bytes - at).min(block.len() as u64) as usize;
-            self.file.read_exact_at(&mut block[..count], at)?;
+            self.file.read_exact_at(&mut block[..count], self.start + at)?;
             hash.update(&block[..count]);
             at += count as u64;
         }
@@ -124,7 +126,7 @@ pub struct Taker<'a> {
 
 impl Blocks for Taker<'_> {
     fn next(&mut self, request: &mut Request, most: usize) -> io::Result<Block> {
-        let Pieces { file, bytes, piece, next, over } = self.pieces;
+        let Pieces { file, start, bytes, piece, next, over } = self.pieces;
         if over.load(Relaxed) {
             self.end = self.at;
         } else if self.at == self.end {
@@ -134,7 +136,7 @@ impl Blocks for Taker<'_> {
         let count = (self.end - self.at).min(most as u64) as usize;
         self.pace.wait()?;
         request.u64(self.at);
-        request.string_from(count, |room| file.read_exact_at(room, self.at).map(|()| count))?;
+        request.string_from(count, |room| file.read_exact_at(room, start + self.at).map(|()| count))?;
         self.pace.passed(count as u64);
         self.at += count as u64;
         Ok(Block { bytes: count, step: self.step.take() })
@@ -166,7 +168,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         let content: Vec<u8> = (0..PIECE_BYTES_MAX * 2 + 12_345).map(|at| (at % 251) as u8).collect();
         file.write_all(&content).unwrap();
-        let pieces = Pieces::new(&file, content.len() as u64, 2);
+        let pieces = Pieces::new(&file, 0, content.len() as u64, 2);
         let mut takers = [pieces.taker(Pace::default(), "a"), pieces.taker(Pace::default(), "b")];
         let mut arrived = vec![0; content.len()];
         let (mut request, mut steps) = (Request::default(), Vec::new());
@@ -190,7 +192,7 @@ mod tests {
     #[test]
     fn a_file_that_is_given_up_or_too_short_ends() {
         let file = tempfile::tempfile().unwrap();
-        let pieces = Pieces::new(&file, 5, 2);
+        let pieces = Pieces::new(&file, 0, 5, 2);
         let short = pieces.taker(Pace::default(), "a").next(&mut Request::default(), 10).unwrap_err();
         assert_eq!(short.kind(), ErrorKind::UnexpectedEof);
         pieces.give_up();

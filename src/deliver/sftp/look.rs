@@ -21,7 +21,7 @@ impl<W: Wire> SftpDrop<W> {
 
     fn look_at(&mut self, file: &IntendedFile, read: bool) -> Result<SeenFile, Trouble> {
         let final_name = self.look_at_final(file, read)?;
-        let temporary = file.temporary != file.final_path && self.is_taken(&file.temporary)? == Some(true);
+        let temporary = !file.is_direct() && self.is_taken(&file.temporary)? == Some(true);
         Ok(SeenFile { final_name, temporary })
     }
 

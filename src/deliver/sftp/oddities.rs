@@ -78,6 +78,7 @@ impl Case {
             directory: "in".to_owned(),
             existing: self.existing,
             replace_with_gap: self.with_gap,
+            set: false,
             checksum: None,
             manifest: None,
             done_file: self.done.then(|| NameTemplate::parse("{name}.done").ok()).flatten(),
@@ -113,6 +114,7 @@ impl Case {
             rows: 1,
             columns: Vec::new(),
             dialect: Default::default(),
+            set: None,
         };
         let plan = self.plan();
         let put = Put::new(RUN, &artifact, &plan);

@@ -30,7 +30,7 @@ impl<W: Wire> SftpDrop<W> {
                     Publish::Direct => final_path.clone(),
                 };
                 let (bytes, sha256) = (named.bytes, named.sha256);
-                IntendedFile { role: named.role, temporary, final_path, bytes, sha256 }
+                IntendedFile { role: named.role, of: named.of, temporary, final_path, bytes, sha256 }
             };
             let files: Vec<IntendedFile> = candidate.map_err(path_rejected)?.into_iter().map(file).collect();
             match self.first_taken(put, &files)? {

@@ -1,28 +1,21 @@
 //! Names decided, files published: OPEN temporary → WRITEs → fsync → FSTAT → CLOSE → (read back) → (mode) → rename.
 
-use std::fs::File;
-
 use super::SftpDrop;
 use super::client::{Failure, Handle, Wire};
 use super::flow::{UploadError, Uploaded};
 use super::packet::{code, open};
 use super::split::Content;
 use super::trouble::Trouble;
+use crate::deliver::files::{self, Files};
 use crate::deliver::names;
 use crate::deliver::paced::{Pace, TOO_LONG};
 use crate::deliver::session::Put;
 use crate::deliver::side;
-use crate::deliver::{IntendedFile, Intent, Receipt, Role, Seen, Verdict};
+use crate::deliver::{IntendedFile, Intent, Role, Seen, SeenFile, Verdict};
 use crate::fault;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::progress::Meter;
 use crate::settings::{DestinationKind, Pickup, Sftp, Verify};
-
-/// How a file came to its final name, and what is known about it there.
-pub(super) struct Published {
-    pub verified: String,
-    pub how: &'static str,
-}
 
 /// The fault points of one role.
 pub(super) struct Steps {
@@ -79,91 +72,63 @@ pub(in crate::deliver) fn taken(existing: Existing, path: &str) -> Verdict {
     }
 }
 
-impl<W: Wire> SftpDrop<W> {
-    pub fn publish(&mut self, put: &Put<'_>, intent: &Intent, seen: Option<&Seen>, meter: &Meter) -> Verdict {
-        let mut receipt = None;
-        for (index, file) in intent.files.iter().enumerate() {
-            let seen = seen.and_then(|seen| seen.files.get(index));
-            let known = seen.and_then(|seen| seen.published(file, put.replacing()));
-            let outcome = match known {
-                Some(verified) => {
-                    if seen.is_some_and(|seen| seen.temporary) && file.temporary != file.final_path {
-                        self.remove_quietly(&file.temporary);
-                    }
-                    Ok(Published { verified, how: "found" })
-                }
-                None => {
-                    self.clear_own_beginning(put, file, seen).and_then(|()| self.publish_file(put, intent, file, meter))
-                }
-            };
-            match (outcome, &receipt) {
-                (Ok(published), None) => receipt = Some(self.receipt(file, published)),
-                (Ok(_), Some(_)) => {}
-                (Err(verdict), None) => return verdict,
-                (Err(verdict), Some(_)) => return verdict.after_data(),
-            }
-        }
-        match receipt {
-            Some(receipt) => Verdict::Delivered(receipt),
-            None => Verdict::Rejected { reason: "the intent names no file".to_owned(), hint: None },
-        }
-    }
-
-    fn receipt(&self, file: &IntendedFile, published: Published) -> Receipt {
-        Receipt {
-            address: self.address.clone(),
-            path: file.final_path.clone(),
-            bytes: file.bytes,
-            sha256: file.sha256.clone(),
-            host_key: self.host_key.as_ref().map(|key| key.fingerprint.clone()),
-            verified: published.verified,
-            published: published.how.to_owned(),
-            answer: None,
-        }
-    }
-
-    fn publish_file(
+impl<W: Wire> Files for SftpDrop<W> {
+    fn write(
         &mut self,
         put: &Put<'_>,
         intent: &Intent,
         file: &IntendedFile,
+        seen: Option<&SeenFile>,
         meter: &Meter,
-    ) -> Result<Published, Verdict> {
+    ) -> Result<String, Verdict> {
+        self.clear_own_beginning(put, file, seen)?;
         let sftp = settings(put.plan)?;
-        let direct = file.temporary == file.final_path;
         let written = match file.role {
             Role::Data => {
                 let spool = &put.artifact.path;
-                let source = File::open(spool).map_err(|error| Verdict::Rejected {
-                    reason: format!("read {}: {error}", spool.display()),
-                    hint: Some("the spool lost the artifact: run the slot again".to_owned()),
-                })?;
+                let (source, start, most) =
+                    put.artifact.open_data(file.of.unwrap_or(0)).map_err(|error| Verdict::Rejected {
+                        reason: format!("read {}: {error}", spool.display()),
+                        hint: Some("the spool lost the artifact: run the slot again".to_owned()),
+                    })?;
                 let pace = Pace { bandwidth: sftp.bandwidth, until: put.until };
-                self.write(put, sftp, file, &Content::Spool { source, pace }, meter)
+                self.write_checked(put, sftp, file, &Content::Spool { source, start, most, pace }, meter)
             }
             _ => {
-                let made = side::content_of(put, file, &intent.files[0].final_path);
-                self.write(put, sftp, file, &Content::Made(made), &Meter::default())
+                let made = side::content_of(put, file, intent);
+                self.write_checked(put, sftp, file, &Content::Made(made), &Meter::default())
             }
         };
-        let verified = match written {
-            Ok(verified) => verified,
+        match written {
             // A direct put has no cover: when contact is lost, nobody knows what readers see.
-            Err(Verdict::Unreached { reason, .. }) if direct && self.client.is_over() => {
-                return Err(Verdict::Unknown { reason });
+            Err(Verdict::Unreached { reason, .. }) if file.is_direct() && self.client.is_over() => {
+                Err(Verdict::Unknown { reason })
             }
-            Err(verdict) => return Err(verdict),
-        };
-        if direct {
-            return Ok(Published { verified, how: "direct" });
+            written => written,
         }
-        let how = self.rename_into_place(put, file)?;
-        Ok(Published { verified, how })
+    }
+
+    fn take_name(&mut self, put: &Put<'_>, file: &IntendedFile) -> Result<&'static str, Verdict> {
+        if file.is_direct() { Ok("direct") } else { self.rename_into_place(put, file) }
+    }
+
+    fn remove_temporary(&mut self, file: &IntendedFile) {
+        self.remove_quietly(&file.temporary);
+    }
+
+    fn whereabouts(&self) -> (String, Option<String>) {
+        (self.address.clone(), self.host_key.as_ref().map(|key| key.fingerprint.clone()))
+    }
+}
+
+impl<W: Wire> SftpDrop<W> {
+    pub fn publish(&mut self, put: &Put<'_>, intent: &Intent, seen: Option<&Seen>, meter: &Meter) -> Verdict {
+        files::publish(self, put, intent, seen, meter)
     }
 
     /// Writes, checks and closes the temporary file (or, for a direct put, the final one); returns how it was checked.
     /// What is half written is removed again while there is contact.
-    fn write(
+    fn write_checked(
         &mut self,
         put: &Put<'_>,
         sftp: &Sftp,
@@ -206,7 +171,7 @@ impl<W: Wire> SftpDrop<W> {
     }
 
     fn open_for_writing(&mut self, put: &Put<'_>, sftp: &Sftp, file: &IntendedFile) -> Result<Handle, Verdict> {
-        let exclusive = file.temporary == file.final_path && !put.replacing();
+        let exclusive = file.is_direct() && !put.replacing();
         let how = open::WRITE | open::CREATE | if exclusive { open::EXCLUSIVE } else { open::TRUNCATE };
         if sftp.mkdir && names::remote_parent(&file.temporary) != names::remote_parent(&file.final_path) {
             self.make_directory(names::remote_parent(&file.final_path)).map_err(Trouble::before_publishing)?;

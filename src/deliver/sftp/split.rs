@@ -3,6 +3,7 @@
 //! A session is bounded by its window, about 33 MiB in a second at 50 ms there and back; several are not.
 
 use std::fs::File;
+use std::io::Read;
 use std::panic::resume_unwind;
 use std::thread::ScopedJoinHandle;
 
@@ -20,7 +21,13 @@ use crate::progress::Meter;
 
 /// Where a file's bytes come from.
 pub(super) enum Content {
-    Spool { source: File, pace: Pace },
+    /// A file of the spool that stands at `start`, of which `most` bytes may be read.
+    Spool {
+        source: File,
+        start: u64,
+        most: u64,
+        pace: Pace,
+    },
     Made(Vec<u8>),
 }
 
@@ -45,11 +52,12 @@ impl<W: Wire> SftpDrop<W> {
     ) -> Result<Uploaded, UploadError> {
         let step = steps(file.role).write;
         match content {
-            Content::Spool { source, pace } if file.role == Role::Data && !self.beside.is_empty() => {
-                self.send_pieces(file, handle, source, *pace, meter)
+            Content::Spool { source, start, pace, .. } if file.role == Role::Data && !self.beside.is_empty() => {
+                let pieces = Pieces::new(source, *start, file.bytes, self.beside.len() + 1);
+                self.send_pieces(file, handle, &pieces, *pace, meter)
             }
-            Content::Spool { source, pace } => {
-                let mut blocks = InOrder::new(Paced::new(source, *pace), file.bytes, step);
+            Content::Spool { source, most, pace, .. } => {
+                let mut blocks = InOrder::new(Paced::new(source.take(*most), *pace), file.bytes, step);
                 self.client.upload(handle, &mut blocks, self.flow, meter)?;
                 Ok(blocks.uploaded())
             }
@@ -66,13 +74,12 @@ impl<W: Wire> SftpDrop<W> {
         &mut self,
         file: &IntendedFile,
         handle: &Handle,
-        source: &File,
+        pieces: &Pieces<'_>,
         pace: Pace,
         meter: &Meter,
     ) -> Result<Uploaded, UploadError> {
-        let several = self.beside.len() + 1;
-        let (pieces, pace) = (Pieces::new(source, file.bytes, several), pace.shared_by(several));
-        let (pieces, flow, client) = (&pieces, self.flow, &mut self.client);
+        let pace = pace.shared_by(self.beside.len() + 1);
+        let (flow, client) = (self.flow, &mut self.client);
         std::thread::scope(|scope| {
             let digest = scope.spawn(|| pieces.digest());
             let help = |drop: &'_ mut Self| drop.help(file, pieces, pace, meter).inspect_err(|_| pieces.give_up());

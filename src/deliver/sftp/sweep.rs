@@ -14,7 +14,7 @@ const ENTRIES_MAX: usize = 100_000;
 
 impl<W: Wire> SftpDrop<W> {
     pub fn sweep(&mut self, put: &Put<'_>, intent: &Intent, now: Timestamp) -> Result<u32, String> {
-        let renamed = intent.files.iter().filter(|file| file.temporary != file.final_path);
+        let renamed = intent.files.iter().filter(|file| !file.is_direct());
         let directories: BTreeSet<&str> = renamed.map(|file| names::remote_parent(&file.temporary)).collect();
         let mut removed = 0;
         for directory in directories {

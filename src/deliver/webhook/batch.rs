@@ -1,8 +1,8 @@
 //! The artifact's rows as JSON, in batches: the same ones each time, so that one that was acknowledged stays so.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use crate::deliver::{Cutting, Put};
 use crate::encode::Artifact;
@@ -38,7 +38,7 @@ impl Batches {
     /// # Errors
     /// What opening the file answers.
     pub fn open(artifact: &Artifact, cutting: Cutting) -> io::Result<Self> {
-        let file = skip_bom(&artifact.path)?;
+        let file = skip_bom(rows_of(artifact)?)?;
         let reader = csv::ReaderBuilder::new()
             .delimiter(artifact.dialect.delimiter)
             .has_headers(artifact.dialect.header)
@@ -129,14 +129,52 @@ fn write_row(json: &mut Vec<u8>, keys: &[Vec<u8>], record: &csv::StringRecord) -
     Ok(())
 }
 
-fn skip_bom(path: &Path) -> io::Result<Box<dyn Read + Send>> {
-    let mut file = BufReader::with_capacity(256 * 1024, File::open(path)?);
+fn skip_bom(file: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut file = BufReader::with_capacity(256 * 1024, file);
     let mut head = Vec::with_capacity(3);
     file.by_ref().take(3).read_to_end(&mut head)?;
     if head == b"\xEF\xBB\xBF" {
         head.clear();
     }
     Ok(Box::new(io::Cursor::new(head).chain(file)))
+}
+
+/// The artifact's file; that of a set without the heads of all files but the first.
+fn rows_of(artifact: &Artifact) -> io::Result<Box<dyn Read + Send>> {
+    let file = File::open(&artifact.path)?;
+    let Some(set) = &artifact.set else { return Ok(Box::new(file)) };
+    let left = set.files.iter().map(|file| file.bytes).collect();
+    Ok(Box::new(Joined { file, left, here: 0, skip: 0, head_bytes: set.head_bytes }))
+}
+
+/// The files of a set as one: each one's head is left out, but for the first.
+struct Joined {
+    file: File,
+    /// Bytes of the files that are still to come.
+    left: VecDeque<u64>,
+    /// Bytes left of the one that is read.
+    here: u64,
+    /// Bytes to leave out at the beginning of the next one.
+    skip: u64,
+    head_bytes: u64,
+}
+
+impl Read for Joined {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.here == 0 {
+            let Some(bytes) = self.left.pop_front() else { return Ok(0) };
+            let skip = std::mem::replace(&mut self.skip, self.head_bytes).min(bytes);
+            self.file.seek(SeekFrom::Current(i64::try_from(skip).map_err(io::Error::other)?))?;
+            self.here = bytes - skip;
+        }
+        let most = buffer.len().min(usize::try_from(self.here).unwrap_or(usize::MAX));
+        let read = self.file.read(&mut buffer[..most])?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.here -= read as u64;
+        Ok(read)
+    }
 }
 
 /// The body of one batch's request.
@@ -166,18 +204,27 @@ pub fn notice(put: &Put<'_>) -> Result<Vec<u8>, serde_json::Error> {
 
 fn data(put: &Put<'_>) -> serde_json::Value {
     let artifact = put.artifact;
-    serde_json::json!({
+    let mut data = serde_json::json!({
         "pipeline": put.about.pipeline, "run": put.run, "slot": put.about.slot,
         "artifact": {"name": artifact.name, "bytes": artifact.bytes, "sha256": artifact.sha256, "rows": artifact.rows},
-    })
+    });
+    if let Some(set) = &artifact.set {
+        data["artifact"]["files"] = serde_json::json!(set.files);
+    }
+    data
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::{FileSet, SetFile};
     use crate::pipeline::plan::{CsvDialect, LineEnd, QuoteStyle};
 
     fn batches(text: &str, header: bool, rows: usize, bytes: usize) -> Vec<String> {
+        cut_up(text, header, rows, bytes, None)
+    }
+
+    fn cut_up(text: &str, header: bool, rows: usize, bytes: usize, set: Option<FileSet>) -> Vec<String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         let dialect = CsvDialect {
@@ -196,6 +243,7 @@ mod tests {
             rows: 0,
             columns: vec!["id".to_owned(), "na\"me".to_owned()],
             dialect,
+            set,
         };
         let cutting = Cutting { rows, bytes, edition: 1 };
         let count = Batches::count(&artifact, cutting).unwrap();
@@ -207,6 +255,24 @@ mod tests {
             assert_eq!(rows.len(), batch.rows);
         }
         found.into_iter().map(|batch| String::from_utf8(batch.json).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_rows_of_a_set_are_those_of_one_file() {
+        let head = "\u{feff}id;name\r\n";
+        let rows = ["001;a\r\n", "002;b\r\n003;c\r\n", "", "004;d\r\n"];
+        let files: Vec<String> = rows.iter().map(|rows| format!("{head}{rows}")).collect();
+        let one = batches(&format!("{head}{}", rows.concat()), true, 100, 1 << 20);
+        assert_eq!(batches_of(&files, true, head.len() as u64), one);
+        let bare: Vec<String> = rows.iter().map(|rows| (*rows).to_owned()).collect();
+        assert_eq!(batches_of(&bare, false, 0), one);
+    }
+
+    fn batches_of(files: &[String], header: bool, head_bytes: u64) -> Vec<String> {
+        let set_file =
+            |text: &String| SetFile { name: String::new(), bytes: text.len() as u64, sha256: String::new(), rows: 0 };
+        let set = FileSet { head_bytes, files: files.iter().map(set_file).collect() };
+        cut_up(&files.concat(), header, 100, 1 << 20, Some(set))
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl WebhookDrop {
         let artifact = put.artifact;
         let file = IntendedFile {
             role: Role::Data,
+            of: None,
             temporary: String::new(),
             final_path: id,
             bytes: artifact.bytes,
@@ -127,6 +128,7 @@ impl WebhookDrop {
             path: self.receiver.url.path().to_owned(),
             bytes: put.artifact.bytes,
             sha256: put.artifact.sha256.clone(),
+            files: Vec::new(),
             host_key: None,
             // A crash after the last acknowledgement leaves nothing to send.
             verified: match &taken {

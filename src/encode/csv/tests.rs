@@ -17,12 +17,11 @@ fn encode(dialect: &CsvDialect, columns: &[&str], rows: &[Vec<String>]) -> (Vec<
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("artifact");
     let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
-    let mut file = CsvFile::create(&path, "a.csv", dialect, &columns).unwrap();
+    let mut file = CsvFile::create(&path, "a.csv", dialect, &columns, None).unwrap();
     for row in rows {
-        file.rows += 1;
-        file.record(row.iter().map(|cell| Cell { bytes: cell.as_bytes(), is_plain: false })).unwrap();
+        file.cells(row.iter().map(|cell| Cell { bytes: cell.as_bytes(), is_plain: false })).unwrap();
     }
-    let artifact = file.finish().unwrap();
+    let artifact = file.finish(|_| Ok(String::new())).unwrap();
     assert!(!folder.path().join("artifact.part").exists());
     (std::fs::read(path).unwrap(), artifact)
 }
@@ -81,11 +80,11 @@ fn the_artifact_says_what_lies_there() {
 fn an_unfinished_file_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("artifact");
-    let file = CsvFile::create(&path, "a.csv", &PLAIN, &["a".to_owned()]).unwrap();
+    let file = CsvFile::create(&path, "a.csv", &PLAIN, &["a".to_owned()], None).unwrap();
     assert!(folder.path().join("artifact.part").exists());
     drop(file);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    assert!(CsvFile::create(&folder.path().join("no/such"), "a.csv", &PLAIN, &[]).is_err());
+    assert!(CsvFile::create(&folder.path().join("no/such"), "a.csv", &PLAIN, &[], None).is_err());
 }
 
 #[cfg(target_os = "linux")]
@@ -94,13 +93,13 @@ fn a_full_disk_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("artifact");
     std::os::unix::fs::symlink("/dev/full", folder.path().join("artifact.part")).unwrap();
-    let mut file = CsvFile::create(&path, "a.csv", &PLAIN, &["a".to_owned()]).unwrap();
+    let mut file = CsvFile::create(&path, "a.csv", &PLAIN, &["a".to_owned()], None).unwrap();
     let cell = "x".repeat(300_000);
     let mut wrote = Ok(());
     for _ in 0..10 {
-        wrote = wrote.and_then(|()| file.record([Cell { bytes: cell.as_bytes(), is_plain: false }].into_iter()));
+        wrote = wrote.and_then(|()| file.cells([Cell { bytes: cell.as_bytes(), is_plain: false }].into_iter()));
     }
-    let error = wrote.and_then(|()| file.finish().map(drop)).unwrap_err();
+    let error = wrote.and_then(|()| file.finish(|_| Ok(String::new())).map(drop)).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     assert!(!path.exists());
 }
@@ -124,4 +123,58 @@ proptest! {
         prop_assert_eq!(artifact.rows, rows.len() as u64);
         prop_assert_eq!(read, rows);
     }
+}
+
+/// The files of a set of `rows` rows, cut after `split`: what lies in the artifact's file, and what is told of it.
+fn cut(dialect: &CsvDialect, rows: u64, split: u64) -> io::Result<(Vec<u8>, Artifact)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("artifact");
+    let mut file = CsvFile::create(&path, "a.csv", dialect, &["n".to_owned()], Some(split)).unwrap();
+    for number in 1..=rows {
+        let cell = number.to_string();
+        file.cells([Cell { bytes: cell.as_bytes(), is_plain: true }].into_iter())?;
+    }
+    let artifact = file.finish(|number| Ok(format!("a_{number}.csv")))?;
+    assert!(artifact.is_intact());
+    let bytes = std::fs::read(path).unwrap();
+    let mut again = Vec::new();
+    for index in 0..artifact.data_files().len() {
+        let (mut source, start, most) = artifact.open_data(index).unwrap();
+        assert_eq!(start as usize, again.len());
+        io::Read::read_to_end(&mut io::Read::take(&mut source, most), &mut again).unwrap();
+    }
+    assert_eq!(again, bytes);
+    Ok((bytes, artifact))
+}
+
+#[test]
+fn a_set_is_cut_after_so_many_rows_and_each_file_stands_alone() {
+    let bom = CsvDialect { bom: true, ..PLAIN };
+    let bare = CsvDialect { header: false, ..PLAIN };
+    for (dialect, rows, split, expected) in [
+        (&PLAIN, 0, 2, &["n\n"][..]),
+        (&PLAIN, 2, 2, &["n\n1\n2\n"]),
+        (&PLAIN, 5, 2, &["n\n1\n2\n", "n\n3\n4\n", "n\n5\n"]),
+        (&bom, 2, 1, &["\u{feff}n\n1\n", "\u{feff}n\n2\n"]),
+        (&bare, 3, 2, &["1\n2\n", "3\n"]),
+    ] {
+        let (bytes, artifact) = cut(dialect, rows, split).unwrap();
+        let set = artifact.set.as_ref().unwrap();
+        assert_eq!(set.files.len(), expected.len());
+        assert_eq!(set.head_bytes as usize, expected[0].find('1').unwrap_or(expected[0].len()));
+        assert_eq!(set.files.iter().map(|file| file.rows).sum::<u64>(), rows);
+        assert_eq!(bytes, expected.concat().as_bytes());
+        for (index, (file, text)) in set.files.iter().zip(expected).enumerate() {
+            assert_eq!(file.name, format!("a_{}.csv", index + 1));
+            assert_eq!((file.bytes, &file.sha256), (text.len() as u64, &crate::digest::of(text.as_bytes())));
+        }
+    }
+}
+
+#[test]
+fn a_set_has_no_more_files_than_it_may() {
+    let most = SET_FILES_MAX as u64;
+    assert_eq!(cut(&PLAIN, most * 2, 2).unwrap().1.set.unwrap().files.len(), SET_FILES_MAX);
+    let refused = cut(&PLAIN, most * 2 + 1, 2).unwrap_err().to_string();
+    assert!(refused.contains("more than 999 files of 2 rows: raise `artifact.split.rows`"), "{refused}");
 }

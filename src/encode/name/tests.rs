@@ -48,6 +48,8 @@ fn what_is_no_name_is_refused_when_it_is_known() {
         "{",
         "a}",
         "{nope}",
+        "{part:0}",
+        "{part:x}",
     ]
     .map(problem)
     .to_vec();
@@ -68,4 +70,24 @@ fn the_longest_name_has_200_bytes() {
     // A pipeline's stem is the operator's, and may be anything.
     let odd = Slot { pipeline: "..".to_owned(), ..slot() };
     assert!(NameTemplate::parse("{pipeline}").unwrap().render(&odd).is_err());
+}
+
+#[test]
+fn the_files_of_a_set_are_numbered_and_the_set_is_called_by_what_they_have_in_common() {
+    for (template, set, second) in [
+        ("a_{part}.csv", "a.csv", "a_2.csv"),
+        ("a-{part:3}.csv", "a.csv", "a-002.csv"),
+        ("a{part}.csv", "a.csv", "a2.csv"),
+        ("a.{part}.{slot:%Y}.csv", "a.2026.csv", "a.2.2026.csv"),
+        ("{part}_a.csv", "_a.csv", "2_a.csv"),
+    ] {
+        let template = NameTemplate::parse(template).unwrap();
+        assert!(template.uses_number());
+        assert_eq!(template.render(&slot()).unwrap(), set);
+        assert_eq!(template.render_file(&slot(), 2).unwrap(), second);
+    }
+    assert!(NameTemplate::parse("{part}").unwrap().render(&slot()).is_err(), "nothing is left");
+    assert!(!NameTemplate::parse("a.csv").unwrap().uses_number());
+    let beside = NameTemplate::parse("{name}_{part}").unwrap().render_done("a.csv");
+    assert!(beside.unwrap_err().to_string().contains("made of {name} and text"));
 }

@@ -11,6 +11,7 @@ use crate::pipeline::problem::{Place, Problem};
 use crate::pipeline::read::At;
 use crate::pipeline::tree::{self, Key, Origin};
 use crate::pipeline::written::{Deliveries, Delivery, Name, SideName};
+use crate::settings::{DestinationKind, WebhookBody};
 
 impl Check<'_> {
     pub(super) fn deliveries(&mut self, written: Deliveries) -> Vec<DeliveryPlan> {
@@ -28,6 +29,19 @@ impl Check<'_> {
 
     pub(super) fn artifact(&mut self, written: ArtifactFile) -> ArtifactPlan {
         let At { value: Name(name), origin } = written.name;
+        let split = written.split;
+        match (&split, name.uses_number()) {
+            (Some(split), false) => {
+                let problem =
+                    split.origin.error("the files need different names, and the artifact's name has no `{part}`");
+                self.problems.push(problem.hint("write `name: \"completions_{slot:%Y%m%d}_{part}.csv\"`"));
+            }
+            (None, true) => {
+                let problem = origin.error("`{part}` numbers the files of a split artifact, and this one is one file");
+                self.problems.push(problem.hint("write `split: {rows: 50000}` beside it, or leave `{part}` out"));
+            }
+            _ => {}
+        }
         if name.uses_name() {
             let problem = origin.error("`{name}` is the artifact's own name, which is being made here");
             self.problems.push(
@@ -53,6 +67,27 @@ impl Check<'_> {
                 bom: bom.unwrap_or(false),
                 formula_guard: formula_guard.unwrap_or(false),
             },
+            split: split.map(|split| split.value.rows.0),
+        }
+    }
+
+    /// What an artifact of several files, or of one, means for its deliveries.
+    pub(super) fn sets(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
+        for delivery in deliveries {
+            let takes_one_file = match &delivery.destination.kind {
+                DestinationKind::Webhook(webhook) => webhook.body == WebhookBody::File,
+                DestinationKind::Sftp(_) | DestinationKind::Local(_) => false,
+            };
+            if artifact.split.is_some() && takes_one_file {
+                let what = "the webhook takes one file, and the artifact is split into several";
+                let problem = Problem::error(delivery.at.clone(), what);
+                self.problems.push(problem.hint("let its destination say `body: rows` or `body: notice`"));
+            }
+            if artifact.split.is_none() && delivery.set {
+                let problem =
+                    Problem::error(delivery.at.clone(), "`set: true` is for several files, and the artifact is one");
+                self.problems.push(problem.hint("write `split: {rows: 50000}` for the artifact, or remove this"));
+            }
         }
     }
 
@@ -94,7 +129,7 @@ impl Check<'_> {
         if let (None, Some(destinations)) = (&destination, destinations) {
             self.problems.push(unknown_name("destination", &key.text, &key.origin, destinations.keys()));
         }
-        let DeliverFile { path, existing, replace, checksum, manifest, done_file, required } = delivery.file?;
+        let DeliverFile { path, existing, replace, checksum, manifest, done_file, set, required } = delivery.file?;
         if let (Some(replace), Some(existing)) = (&replace, &existing)
             && existing.value != Existing::Replace
         {
@@ -105,10 +140,9 @@ impl Check<'_> {
                     .hint("write `existing: replace`, or remove this"),
             );
         }
-        let is_webhook =
-            destination.as_ref().is_some_and(|to| matches!(to.kind, crate::settings::DestinationKind::Webhook(_)));
+        let is_webhook = destination.as_ref().is_some_and(|to| matches!(to.kind, DestinationKind::Webhook(_)));
         let beside = checksum.is_some() || manifest.is_some() || done_file.is_some();
-        let of_files = existing.is_some() || replace.is_some() || beside || path.is_some();
+        let of_files = existing.is_some() || replace.is_some() || beside || path.is_some() || set.is_some();
         if is_webhook && of_files {
             let what = format!("`{}` is a webhook: it has no names, so what is said of files means nothing", key.text);
             self.problems.push(key.origin.error(what).hint(format!("write `{}: {{}}`", key.text)));
@@ -120,6 +154,7 @@ impl Check<'_> {
             directory: path.map_or(String::new(), |path| path.0),
             existing: existing.map_or(replaces, |existing| existing.value),
             replace_with_gap: replace.is_some(),
+            set: set.is_some_and(|set| set.value),
             checksum: checksum.and_then(|side| self.side(side, "{name}.sha256")),
             manifest: manifest.and_then(|side| self.side(side, "{name}.json")),
             done_file: done_file.map(|name| self.done_file(name)),

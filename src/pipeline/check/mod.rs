@@ -43,6 +43,7 @@ pub fn plan(
     let alerts = written.alerts.and_then(|part| part.0).map(|alerts| check.alerts(alerts));
     if let (Some(artifact), Some(deliveries), Some(_)) = (&artifact, &deliveries, &scheduled) {
         check.names_of_slots(artifact, deliveries);
+        check.sets(artifact, deliveries);
     }
     let (schedule, zone) = match scheduled {
         None => (None, TimeZone::UTC),

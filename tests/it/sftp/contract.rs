@@ -8,11 +8,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::{SignedDuration, Timestamp};
 use reportferry::deliver::{FinalName, Intent, Seen, Verdict};
-use reportferry::pipeline::plan::Existing;
+use reportferry::encode::name::NameTemplate;
+use reportferry::pipeline::plan::{DeliveryPlan, Existing};
 use reportferry::progress::Meter;
 
 use super::stand::{
-    RUN, Stand, Wish, check_tree, connect, deliver, delivered, noise, plan, put, rejected, spool, tree, with_done,
+    RUN, Spooled, Stand, Wish, check_tree, connect, deliver, delivered, noise, plan, put, rejected, spool, spool_set,
+    tree, with_done,
 };
 
 pub fn sizes_from_none_to_many(stand: &Stand) {
@@ -276,6 +278,91 @@ pub fn a_reader_never_sees_a_gap_or_a_mixture(stand: &Stand) {
     });
 }
 
+/// A set of three files, with every kind of file beside them.
+fn set_of_three(stand: &Stand, existing: Existing, together: bool) -> (Spooled, DeliveryPlan) {
+    let mut plan = with_done(plan(&stand.destination(Wish::default()), "", existing));
+    plan.set = together;
+    plan.checksum = NameTemplate::parse("{name}.sha256").ok();
+    plan.manifest = NameTemplate::parse("{name}.json").ok();
+    (spool_set("a.csv", &[("a_1.csv", b"one"), ("a_2.csv", b"two2"), ("a_3.csv", b"")]), plan)
+}
+
+fn manifest(root: &Path, name: &str) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(root.join(name)).unwrap()).unwrap()
+}
+
+fn check_sums(root: &Path, name: &str, files: usize) {
+    let checked =
+        std::process::Command::new("sha256sum").args(["--check", "--strict", name]).current_dir(root).output();
+    let said = String::from_utf8(checked.unwrap().stdout).unwrap();
+    assert_eq!(said.matches(": OK\n").count(), files, "{said}");
+}
+
+pub fn a_set_is_published_together(stand: &Stand) {
+    let (spooled, plan) = set_of_three(stand, Existing::Fail, true);
+    let receipt = delivered(deliver(&spooled, &plan));
+    assert_eq!((receipt.bytes, &receipt.sha256), (7, &spooled.artifact.sha256));
+    assert!(receipt.path.ends_with("a_1.csv"));
+    let files: Vec<(&str, u64)> =
+        receipt.files.iter().map(|file| (file.path.rsplit('/').next().unwrap(), file.bytes)).collect();
+    assert_eq!(files, [("a_1.csv", 3), ("a_2.csv", 4), ("a_3.csv", 0)]);
+    let names: Vec<String> = tree(&stand.root).into_keys().collect();
+    assert_eq!(names, ["a.csv.done", "a.csv.json", "a.csv.sha256", "a_1.csv", "a_2.csv", "a_3.csv"]);
+    check_sums(&stand.root, "a.csv.sha256", 3);
+    let manifest = manifest(&stand.root, "a.csv.json");
+    assert_eq!((&manifest["bytes"], &manifest["rows"], &manifest["run"]), (&7.into(), &3.into(), &RUN.into()));
+    let told = serde_json::to_value(spooled.artifact.set.as_ref().map(|set| &set.files)).unwrap();
+    assert_eq!(manifest["files"], told);
+    // One of the names is taken: nothing of the set is published.
+    for name in ["a.csv.done", "a.csv.json", "a.csv.sha256", "a_1.csv", "a_3.csv"] {
+        fs::remove_file(stand.root.join(name)).unwrap();
+    }
+    assert!(rejected(deliver(&spooled, &plan)).0.ends_with("a_2.csv is there already"));
+    check_tree(&stand.root, &[("a_2.csv", b"two2")]);
+}
+
+pub fn the_files_of_a_set_have_each_their_own_beside_them(stand: &Stand) {
+    let (spooled, plan) = set_of_three(stand, Existing::Number, false);
+    fs::write(stand.root.join("a_2.csv.done"), "").unwrap();
+    let receipt = delivered(deliver(&spooled, &plan));
+    assert_eq!(receipt.files.len(), 3);
+    let data = |number: u32| ["", ".done", ".json", ".sha256"].map(|end| format!("a_{number}-1.csv{end}"));
+    let wanted: Vec<String> =
+        data(1).into_iter().chain(data(2)).chain(["a_2.csv.done".to_owned()]).chain(data(3)).collect();
+    assert_eq!(tree(&stand.root).into_keys().collect::<Vec<_>>(), wanted);
+    check_sums(&stand.root, "a_2-1.csv.sha256", 1);
+    let manifest = manifest(&stand.root, "a_2-1.csv.json");
+    assert_eq!((&manifest["name"], &manifest["bytes"]), (&"a_2-1.csv".into(), &4.into()));
+    assert_eq!(manifest["sha256"], spooled.artifact.set.as_ref().unwrap().files[1].sha256.as_str());
+}
+
+pub fn a_set_is_taken_up_where_it_stopped(stand: &Stand) {
+    for (existing, together) in [(Existing::Fail, true), (Existing::Replace, true), (Existing::Fail, false)] {
+        let (spooled, plan) = set_of_three(stand, existing, together);
+        let put = put(&spooled, &plan);
+        let whole = {
+            delivered(deliver(&spooled, &plan));
+            tree(&stand.root)
+        };
+        tree(&stand.root).keys().for_each(|name| fs::remove_file(stand.root.join(name)).unwrap());
+        let mut session = connect(&plan);
+        let intent = session.prepare(&put).unwrap();
+        // The first two files have their names, the third is half written.
+        for file in intent.data().take(2) {
+            let content = &whole[file.final_path.rsplit('/').next().unwrap()];
+            fs::write(stand.root.join(file.final_path.rsplit('/').next().unwrap()), content).unwrap();
+        }
+        let third = intent.data().nth(2).unwrap().temporary.rsplit('/').next().unwrap().to_owned();
+        fs::write(stand.root.join(third), "x").unwrap();
+        let seen = session.look(&intent).unwrap();
+        assert!(seen.data_may_be_final(&intent));
+        let receipt = delivered(session.publish(&put, &intent, Some(&seen), &Meter::default()));
+        assert_eq!(receipt.published, "found");
+        assert!(tree(&stand.root) == whole, "{existing:?} {together}");
+        whole.keys().for_each(|name| fs::remove_file(stand.root.join(name)).unwrap());
+    }
+}
+
 /// Makes a `#[test]` of each case, over the stand that `$stand` gives.
 macro_rules! contract {
     ($stand:path) => {
@@ -292,6 +379,9 @@ macro_rules! contract {
             an_altered_spool_is_not_published
             a_sweep_takes_our_own_only
             a_reader_never_sees_a_gap_or_a_mixture
+            a_set_is_published_together
+            the_files_of_a_set_have_each_their_own_beside_them
+            a_set_is_taken_up_where_it_stopped
         );
     };
     ($stand:path; $($case:ident)*) => {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use reportferry::attempt::Backoff;
 use reportferry::deliver::{Put, Receipt, Session, Verdict};
-use reportferry::encode::Artifact;
 use reportferry::encode::name::NameTemplate;
+use reportferry::encode::{Artifact, FileSet, SetFile};
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
 use reportferry::pipeline::problem::Place;
 use reportferry::progress::Meter;
@@ -53,6 +53,7 @@ pub fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing)
         directory: directory.to_owned(),
         existing,
         replace_with_gap: false,
+        set: false,
         checksum: None,
         manifest: None,
         done_file: None,
@@ -85,8 +86,24 @@ pub fn spool(name: &str, content: &[u8]) -> Spooled {
         rows: 1,
         columns: Vec::new(),
         dialect: Default::default(),
+        set: None,
     };
     Spooled { artifact, _spool: spool }
+}
+
+/// A split artifact in a spool of its own: its files, one row each.
+pub fn spool_set(name: &str, files: &[(&str, &[u8])]) -> Spooled {
+    let content: Vec<u8> = files.iter().flat_map(|(_, content)| content.to_vec()).collect();
+    let mut spooled = spool(name, &content);
+    let file = |(name, content): &(&str, &[u8])| SetFile {
+        name: (*name).to_owned(),
+        bytes: content.len() as u64,
+        sha256: reportferry::digest::of(content),
+        rows: 1,
+    };
+    spooled.artifact.rows = files.len() as u64;
+    spooled.artifact.set = Some(FileSet { head_bytes: 0, files: files.iter().map(file).collect() });
+    spooled
 }
 
 /// Bytes without a pattern that a mistake could hide in.
