@@ -205,8 +205,6 @@ def many(options, host, home):
             Client("sftp -b, put -f (fsync)", lambda job: peers.sftp(job, "put -f")),
             Client("ours, 1 session", peers.ours),
             Client("ours, 2 sessions", lambda job: peers.ours(job, "--sessions", "2")),
-            Client("ours, 1 session, fsync", lambda job: peers.ours(job, "--fsync")),
-            Client("ours, 2 sessions, fsync", lambda job: peers.ours(job, "--sessions", "2", "--fsync")),
             Client("rclone", peers.rclone),
             Client("lftp mirror -R", peers.lftp),
             Client("paramiko", peers.paramiko),

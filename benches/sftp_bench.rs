@@ -7,6 +7,7 @@
 //! run has them from its shaping.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,7 +62,15 @@ fn artifact(file: &Path) -> Result<Artifact, String> {
     let told = |error: std::io::Error| format!("{}: {error}", file.display());
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (mut hash, mut source) = (Sha256::new(), std::fs::File::open(file).map_err(told)?);
-    let bytes = std::io::copy(&mut source, &mut hash).map_err(told)?;
+    let (mut bytes, mut block) = (0, vec![0; 256 << 10]);
+    loop {
+        let read = source.read(&mut block).map_err(told)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&block[..read]);
+        bytes += read as u64;
+    }
     let sha256 = reportferry::digest::hex(&hash.finalize());
     Ok(Artifact {
         path: file.to_owned(),
@@ -120,7 +129,7 @@ fn main() -> Result<(), String> {
             while let Some(artifact) = artifacts.get(next.fetch_add(1, Ordering::Relaxed)) {
                 deliver(&sessions, &plan, artifact)?;
             }
-            Ok(())
+            Ok::<(), String>(())
         };
         let workers: Vec<_> = (0..side_by_side).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a session broke off".to_owned())?)

@@ -141,6 +141,14 @@ fn details(plan: &mut Plan, found: &Findings, sftp: &Sftp) {
     if sftp.mkdir && found.makes_directories == Some(false) {
         plan.say("It lets nobody make directories: `mkdir` has no effect, and a pipeline's `path` must be there.");
     }
+    match (sftp.sessions, sftp.split) {
+        (1, _) => plan.say("One connection at a time, as `sessions: 1` says: files go one after the other."),
+        (sessions, None) => plan.say(format!("Several files go over {sessions} connections at once (`sessions`).")),
+        (sessions, Some(from)) => plan.say(format!(
+            "Several files go over {sessions} connections at once, and so does one file of {from} bytes or more (`split`); where the \
+             server lets only one of them write, that one does it all."
+        )),
+    }
     match found.takes_large {
         Some(false) if sftp.write_bytes > 32_000 => {
             let why = "the server does not take larger write requests";
