@@ -12,7 +12,7 @@ use crate::deliver::{About, Cutting, Intent, Parts, Put, Seen, Session, Verdict}
 use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
 use crate::ledger::state::{DeliveryState, verdict_name};
-use crate::ledger::{Ended, LedgerError};
+use crate::ledger::{Awaited, Ended, LedgerError};
 use crate::measure;
 use crate::pipeline::plan::{DeliveryPlan, Existing, Plan};
 
@@ -67,6 +67,7 @@ impl Share {
                 state: next.state(&verdict),
                 reason: reason(&verdict),
                 due_ms: next.due().map(|due| due.as_millisecond()),
+                awaited: Awaited::of(&self.delivery().destination.pickup),
             };
             ledger.end_attempt(&self.run, self.destination(), number, &verdict, &ended).await?;
             measure::attempt(self.destination(), verdict_name(&verdict));
@@ -176,7 +177,8 @@ impl Share {
             }
             self.sweep(&mut session, &intent);
         }
-        let intent = session.prepare(&put)?;
+        let mut intent = session.prepare(&put)?;
+        intent.acks = session.acks(&self.delivery().destination.pickup, &intent)?;
         self.sweep(&mut session, &intent);
         Ok((session, intent, None))
     }
