@@ -38,6 +38,7 @@ pub struct DeliveryDocument {
     pub reason: Option<String>,
     pub receipt: Option<ReceiptDocument>,
     /// Where its reader picks it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pickup: Option<PickupDocument>,
 }
 

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use super::stage::rig::{ARTIFACT, PIPELINE, Rig, both, document, servers};
 use super::work::stand::until;
 
+mod many;
 mod told;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -40,6 +41,7 @@ struct Looks {
     rig: Rig,
     runtime: Runtime,
     clock: Arc<ManualClock>,
+    ledger: Ledger,
     pickups: Pickups,
 }
 
@@ -49,7 +51,7 @@ impl Looks {
         let (clock, hand) = Clock::manual(Timestamp::now());
         let path = rig.folder.path().join("data/ledger.db");
         let ledger = runtime.block_on(Ledger::open(&path, clock.clone())).unwrap();
-        Self { pickups: Pickups::new(ledger, clock), clock: hand, runtime, rig }
+        Self { pickups: Pickups::new(ledger.clone(), clock), ledger, clock: hand, runtime, rig }
     }
 
     /// Turns the clock on, and looks where something is due then, by the settings as they are.
