@@ -38,6 +38,7 @@ pub fn describe() {
     describe_counter!("reportferry_rows_total", "Rows, extracted and delivered.");
     describe_counter!("reportferry_delivered_bytes_total", Unit::Bytes, "Bytes of artifacts delivered.");
     describe_counter!("reportferry_attempts_total", "Attempts at deliveries, by verdict.");
+    describe_counter!("reportferry_pickups_total", "Deliveries picked up, or overdue, as the worker found it.");
     describe_counter!("reportferry_alerts_total", "Alerts sent or given up, by channel.");
     describe_histogram!("reportferry_stage_duration_seconds", Unit::Seconds, "How long a stage of a run took.");
     describe_histogram!("reportferry_lateness_seconds", Unit::Seconds, "How long after its slot a run began.");
@@ -60,6 +61,8 @@ const GAUGES: &[(&str, Option<Unit>, &str)] = &[
     ("reportferry_last_delivery_age_seconds", Some(Unit::Seconds), "Time since the pipeline last delivered."),
     ("reportferry_late_seconds", Some(Unit::Seconds), "Time since the pipeline's expected_by passed without delivery."),
     ("reportferry_pipelines_late", None, "Pipelines with a slot that is late."),
+    ("reportferry_pickups_awaited", None, "Deliveries whose reader is waited for."),
+    ("reportferry_pickups_overdue", None, "Deliveries that were not picked up in time and are looked for still."),
     ("reportferry_budget_requests", None, "Requests that may be sent to the tenant at once."),
     ("reportferry_ledger_bytes", Some(Unit::Bytes), "Size of the ledger's files."),
     ("reportferry_spool_bytes", Some(Unit::Bytes), "Size of the spool, looked at once a minute."),
@@ -90,6 +93,11 @@ pub fn attempt(destination: &str, verdict: &'static str) {
 
 pub fn delivered(destination: &str, bytes: u64) {
     counter!("reportferry_delivered_bytes_total", "destination" => destination.to_owned()).increment(bytes);
+}
+
+/// The worker saw that a delivery was picked up, or that it was not in time.
+pub fn pickup(destination: &str, state: &'static str) {
+    counter!("reportferry_pickups_total", "destination" => destination.to_owned(), "state" => state).increment(1);
 }
 
 /// Alerts left, one way or the other: `sent` or `given_up`.

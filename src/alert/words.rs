@@ -57,10 +57,15 @@ fn subject(alert: &Alert) -> String {
 
 fn subject_of(alert: &Alert) -> String {
     let (pipeline, slot) = (&alert.pipeline, &alert.slot);
+    let to = alert.destination.as_deref().unwrap_or("its destination");
     match alert.kind {
         AlertKind::Failed => format!("{pipeline} failed, slot {slot}"),
         AlertKind::Held => format!("{pipeline} is held and waits for a person, slot {slot}"),
         AlertKind::Late => format!("{pipeline} is late, slot {slot}"),
+        AlertKind::Uncollected => format!("{pipeline} was not picked up at {to} in time, slot {slot}"),
+        AlertKind::Recovered if alert.destination.is_some() => {
+            format!("{pipeline} was picked up late at {to}, slot {slot}")
+        }
         AlertKind::Recovered => format!("{pipeline} delivers again, slot {slot}"),
     }
 }
@@ -78,11 +83,16 @@ fn next(alert: &Alert) -> String {
     match alert.kind {
         AlertKind::Failed => format!("reportferry show {run}, then reportferry retry {run}"),
         AlertKind::Held => format!("reportferry show {run}, then release or reject it"),
+        AlertKind::Uncollected => format!("reportferry verify {run}, then ask the reader's people"),
         AlertKind::Late | AlertKind::Recovered => format!("reportferry show {run}"),
     }
 }
 
 fn document(alert: &Alert) -> Value {
-    json!({"event": alert.kind.name(), "pipeline": alert.pipeline, "slot": alert.slot, "run": alert.run,
-           "reason": reason(alert), "since": utc(alert.at_ms), "next": next(alert)})
+    let mut document = json!({"event": alert.kind.name(), "pipeline": alert.pipeline, "slot": alert.slot,
+           "run": alert.run, "reason": reason(alert), "since": utc(alert.at_ms), "next": next(alert)});
+    if let Some(destination) = &alert.destination {
+        document["destination"] = json!(destination);
+    }
+    document
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::opened::Opened;
 use super::{Common, exit, print_json, text};
-use crate::ledger::{Standing, WorkerSeen};
+use crate::ledger::{Overdue, Standing, WorkerSeen};
 use crate::pipeline;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::show::render;
@@ -14,9 +14,12 @@ use crate::schedule::missed::jitter;
 use crate::schedule::slot::Slot;
 use crate::schedule::zone::zones;
 
+/// Deliveries of a pipeline that were not picked up, told in words; the document has all of them.
+const UNCOLLECTED_SHOWN: usize = 3;
+
 #[derive(clap::Args)]
 pub struct StatusArgs {
-    /// Only what needs a person: held, late, failed, paused, or a file that cannot be read
+    /// Only what needs a person: held, late, failed, paused, not picked up, or a file that cannot be read
     #[arg(long)]
     attention: bool,
 }
@@ -59,9 +62,19 @@ struct Line {
     /// Since when a slot is late.
     late: Option<String>,
     held: u64,
+    /// Deliveries that were not picked up in time, the oldest first.
+    uncollected: Vec<UncollectedDocument>,
     paused: Option<PausedDocument>,
     /// What is wrong with its file.
     problem: Option<String>,
+}
+
+#[derive(Serialize)]
+struct UncollectedDocument {
+    run: String,
+    destination: String,
+    /// When its reader's time was over.
+    due: String,
 }
 
 #[derive(Serialize)]
@@ -133,6 +146,7 @@ impl Line {
             jitter: jitter.map(|jitter| jitter.as_secs()).filter(|seconds| *seconds > 0),
             late: standing.late_ms.map(utc),
             held: standing.held,
+            uncollected: standing.overdue.into_iter().map(UncollectedDocument::from).collect(),
             paused: standing.paused.map(|paused| PausedDocument {
                 since: utc(paused.since_ms),
                 by: paused.by,
@@ -144,7 +158,8 @@ impl Line {
 
     fn needs_a_person(&self) -> bool {
         let ended_badly = matches!(self.state, Some("failed" | "rejected" | "held"));
-        ended_badly || self.held > 0 || self.late.is_some() || self.paused.is_some() || self.problem.is_some()
+        let waits = self.held > 0 || self.late.is_some() || !self.uncollected.is_empty();
+        ended_badly || waits || self.paused.is_some() || self.problem.is_some()
     }
 
     fn next_in_words(&self) -> String {
@@ -161,6 +176,12 @@ impl Line {
         if self.held > 0 {
             remarks.push(format!("{} held", self.held));
         }
+        for UncollectedDocument { run, destination, due } in self.uncollected.iter().take(UNCOLLECTED_SHOWN) {
+            remarks.push(format!("not picked up at {destination} by {due} (run {run})"));
+        }
+        if self.uncollected.len() > UNCOLLECTED_SHOWN {
+            remarks.push(format!("and {} more not picked up", self.uncollected.len() - UNCOLLECTED_SHOWN));
+        }
         if let Some(paused) = &self.paused {
             let why = if paused.why.is_empty() { String::new() } else { format!(": {}", paused.why) };
             remarks.push(format!("paused by {} since {}{why}", paused.by, paused.since));
@@ -170,6 +191,12 @@ impl Line {
         }
         remarks.extend(self.reason.clone());
         remarks.join("; ")
+    }
+}
+
+impl From<Overdue> for UncollectedDocument {
+    fn from(overdue: Overdue) -> Self {
+        Self { run: overdue.run, destination: overdue.destination, due: utc(overdue.due_ms) }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::ledger::record::{Attempt, Event};
-use crate::run::document::{DeliveryDocument, Document, utc};
+use crate::ledger::state::PickupState;
+use crate::run::document::{DeliveryDocument, Document, PickupDocument, utc};
 
 /// A run in a few lines.
 pub fn run(document: &Document) -> String {
@@ -58,7 +59,26 @@ fn delivery(delivery: &DeliveryDocument) -> String {
             let _ = writeln!(text, "     host key {host_key}");
         }
     }
+    if let Some(pickup) = &delivery.pickup {
+        let _ = writeln!(text, "     {}", self::pickup(pickup));
+    }
     text
+}
+
+/// `picked up 2026-…: its reader took it away`, `awaited until …`, `not picked up by …: …`.
+pub fn pickup(pickup: &PickupDocument) -> String {
+    let (due, at) = (pickup.due.as_deref(), pickup.at.as_deref().unwrap_or_default());
+    let told = match (pickup.state, due) {
+        (PickupState::Awaited, Some(due)) => format!("awaited until {due}"),
+        (PickupState::Awaited, None) => "not known to be picked up".to_owned(),
+        (PickupState::PickedUp, _) => format!("picked up, seen at {at}"),
+        (PickupState::Overdue, _) => format!("not picked up by {}", due.unwrap_or_default()),
+        (PickupState::LetGo, _) => format!("awaited no more since {at}"),
+    };
+    match &pickup.reason {
+        Some(reason) => format!("{told}: {reason}"),
+        None => told,
+    }
 }
 
 /// How long the run waited to begin, and how long each stage took when it was last gone through, waits between tries

@@ -9,11 +9,12 @@ use serde::Serialize;
 use super::moment::Moment;
 use super::opened::Opened;
 use super::{Common, exit, print_json, text};
-use crate::deliver::{FinalName, Intent, Role, Session, Verdict};
+use crate::deliver::{Collected, FinalName, Intent, Role, Session, Sign, Verdict};
 use crate::ledger::RunFilter;
-use crate::ledger::record::Run;
-use crate::ledger::state::RunState;
-use crate::settings::{Destination, Pickup};
+use crate::ledger::record::{Pickup, Run};
+use crate::ledger::state::{PickupState, RunState};
+use crate::run::document::utc;
+use crate::settings::{self, Destination};
 
 #[derive(clap::Args)]
 pub struct VerifyArgs {
@@ -62,24 +63,32 @@ pub async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8> {
         }
     };
     // One sign-in for all files of a destination.
-    let mut by_destination: BTreeMap<String, Vec<(String, Intent)>> = BTreeMap::new();
+    let mut by_destination: BTreeMap<String, Vec<Delivered>> = BTreeMap::new();
     for run in &runs {
         for delivery in opened.ledger.deliveries(&run.id).await? {
-            if let (Some(_), Some(intent)) = (delivery.receipt, delivery.intent) {
-                by_destination.entry(delivery.destination).or_default().push((run.id.clone(), intent));
+            if let (Some(stored), Some(intent)) = (delivery.receipt, delivery.intent) {
+                let (address, pickup) = (stored.receipt.address, delivery.pickup);
+                let delivered = Delivered { run: run.id.clone(), intent, address, pickup };
+                by_destination.entry(delivery.destination).or_default().push(delivered);
             }
         }
     }
     let mut found = Vec::new();
-    for (name, intents) in by_destination {
+    for (name, deliveries) in by_destination {
         let destination = opened.settings.destinations.get(&name).cloned();
-        found.extend(match destination {
+        let looked = match destination {
             Some(destination) => {
                 let read = args.read;
-                tokio::task::spawn_blocking(move || look(&destination, intents, read)).await?
+                tokio::task::spawn_blocking(move || look(&destination, deliveries, read)).await?
             }
-            None => unknown(&name, intents, "the settings have no such destination any more"),
-        });
+            None => unknown(&name, deliveries, "the settings have no such destination any more"),
+        };
+        for Looked { run, files, pickup } in looked {
+            if let Some((collected, next_ms)) = pickup {
+                opened.ledger.note_look(&run, &name, &collected, next_ms).await?;
+            }
+            found.extend(files);
+        }
     }
     opened.ledger.close().await;
     let well = found.iter().all(Found::is_well);
@@ -91,80 +100,158 @@ pub async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8> {
     Ok(if well { exit::DONE } else { exit::FAILED })
 }
 
-fn look(destination: &Arc<Destination>, intents: Vec<(String, Intent)>, read: bool) -> Vec<Found> {
+/// One delivery with its receipt.
+struct Delivered {
+    run: String,
+    intent: Intent,
+    address: String,
+    pickup: Option<Pickup>,
+}
+
+/// What was found of one delivery.
+struct Looked {
+    run: String,
+    files: Vec<Found>,
+    /// Where its reader is awaited, what was seen of that, and when the worker looks next.
+    pickup: Option<(Collected, Option<i64>)>,
+}
+
+fn look(destination: &Arc<Destination>, deliveries: Vec<Delivered>, read: bool) -> Vec<Looked> {
     let mut session = match Session::connect(destination) {
         Ok(session) => session,
-        Err(verdict) => return unknown(&destination.name, intents, &words(&verdict)),
+        Err(verdict) => return unknown(&destination.name, deliveries, &verdict.into_reason()),
     };
-    let mut found = Vec::new();
-    for (run, intent) in intents {
-        match session.check(&intent, read) {
-            Ok(seen) => {
-                let data = seen.files.first().map(|file| file.final_name.clone());
-                for (file, seen) in intent.files.iter().zip(seen.files) {
-                    // A reader that takes the data away may leave what lies beside it, or take that too.
-                    let gone = data == Some(FinalName::Absent);
-                    let (what, how) = judge(&seen.final_name, destination.pickup, gone);
-                    found.push(Found {
-                        run: run.clone(),
-                        destination: destination.name.clone(),
-                        path: file.final_path.clone(),
-                        role: file.role,
-                        found: what,
-                        how,
-                    });
-                }
-            }
-            Err(verdict) => found.extend(unknown(&destination.name, vec![(run, intent)], &words(&verdict))),
-        }
+    let mut looked = Vec::new();
+    for delivered in deliveries {
+        looked.push(match look_at(&mut session, destination, &delivered, read) {
+            Ok(found) => found,
+            Err(verdict) => unknown_one(&destination.name, delivered, &verdict.into_reason()),
+        });
     }
     session.close();
-    found
+    looked
 }
 
-fn judge(there: &FinalName, pickup: Pickup, data_is_gone: bool) -> (&'static str, String) {
-    match there {
-        FinalName::Ours => ("present", "its digest is that of the receipt".to_owned()),
-        FinalName::SameSize { why } => ("present", format!("its size is that of the receipt; {why}")),
-        FinalName::Other { bytes: Some(bytes) } => {
-            ("changed", format!("{bytes} bytes lie there, and they are not ours"))
+fn look_at(
+    session: &mut Session,
+    destination: &Destination,
+    delivered: &Delivered,
+    read: bool,
+) -> Result<Looked, Verdict> {
+    let Delivered { run, intent, address, pickup } = delivered;
+    let seen = session.check(intent, read)?;
+    // What was said when it was delivered counts; of what was delivered before that was kept, what is said now.
+    let sign = pickup.as_ref().map(|pickup| pickup.sign).or(Sign::of(&destination.pickup));
+    let collected = match sign {
+        Some(sign) => Some(session.collected(sign, address, intent)?),
+        None => None,
+    };
+    let files = intent.files.iter().zip(seen.files);
+    let files: Vec<_> = files.map(|(file, seen)| (file, seen.final_name)).collect();
+    let data_is_gone =
+        files.iter().filter(|(file, _)| file.role == Role::Data).all(|(_, lies)| *lies == FinalName::Absent);
+    let reader =
+        Reader { sign, immediate: destination.pickup == settings::Pickup::Immediate, collected, pickup, data_is_gone };
+    let found = files.iter().map(|(file, lies)| {
+        let (found, how) = reader.judge(file.role, lies);
+        let (run, destination) = (run.clone(), destination.name.clone());
+        Found { run, destination, path: file.final_path.clone(), role: file.role, found, how }
+    });
+    let files = found.collect();
+    let open = pickup.as_ref().filter(|known| !known.state.is_end());
+    let pickup = open.zip(reader.collected).map(|(known, collected)| (collected, known.look_ms));
+    Ok(Looked { run: run.clone(), files, pickup })
+}
+
+/// What is known of a delivery's reader.
+struct Reader<'a> {
+    sign: Option<Sign>,
+    /// The server takes files away at once.
+    immediate: bool,
+    /// What was seen now.
+    collected: Option<Collected>,
+    /// What was known before.
+    pickup: &'a Option<Pickup>,
+    data_is_gone: bool,
+}
+
+impl Reader<'_> {
+    /// How it is known that it was picked up, now or earlier.
+    fn picked_up(&self) -> Option<String> {
+        if let Some(known) = self.pickup.as_ref().filter(|known| known.state == PickupState::PickedUp) {
+            let how = known.reason.as_deref().unwrap_or("its reader picked it up");
+            return Some(format!("{how}, seen at {}", known.at_ms.map(utc).unwrap_or_default()));
         }
-        FinalName::Other { bytes: None } => ("changed", "something else lies there".to_owned()),
-        FinalName::Absent if pickup != Pickup::None && data_is_gone => {
-            ("picked_up", "its reader takes files away".to_owned())
+        match &self.collected {
+            Some(Collected::PickedUp { how }) => Some(how.clone()),
+            _ => None,
         }
-        FinalName::Absent => {
-            ("lost", "nothing lies there; `pickup: moved` says that readers take files away".to_owned())
+    }
+
+    fn judge(&self, role: Role, lies: &FinalName) -> (&'static str, String) {
+        let picked_up = self.picked_up();
+        let of_data = role == Role::Data;
+        match (lies, &picked_up) {
+            // A reader that takes the data away may leave what lies beside it, or take that too.
+            (FinalName::Absent, Some(how)) if self.data_is_gone => ("picked_up", how.clone()),
+            (FinalName::Absent, None) if self.immediate && self.data_is_gone => {
+                ("picked_up", "the server takes files away".to_owned())
+            }
+            (FinalName::Absent, _) => self.absent(),
+            (FinalName::Ours | FinalName::SameSize { .. }, Some(how)) if of_data => ("picked_up", how.clone()),
+            (FinalName::Ours, _) => ("present", self.present("its digest is that of the receipt", of_data)),
+            (FinalName::SameSize { why }, _) => {
+                ("present", self.present(&format!("its size is that of the receipt; {why}"), of_data))
+            }
+            // The name may be another file's by now.
+            (FinalName::Other { .. }, Some(how)) if of_data && self.was_known() => ("picked_up", how.clone()),
+            (FinalName::Other { bytes: Some(bytes) }, _) => {
+                ("changed", format!("{bytes} bytes lie there, and they are not ours"))
+            }
+            (FinalName::Other { bytes: None }, _) => ("changed", "something else lies there".to_owned()),
+            (FinalName::Hidden { why }, _) => ("unknown", why.clone()),
         }
-        FinalName::Hidden { why } => ("unknown", why.clone()),
+    }
+
+    fn was_known(&self) -> bool {
+        self.pickup.as_ref().is_some_and(|known| known.state == PickupState::PickedUp)
+    }
+
+    fn absent(&self) -> (&'static str, String) {
+        match (&self.collected, self.sign) {
+            (Some(Collected::Unseen { why }), _) => ("unknown", format!("nothing lies there; {why}")),
+            (_, Some(Sign::AckFile)) => {
+                ("lost", "nothing lies there, and its reader has not acknowledged it".to_owned())
+            }
+            _ => ("lost", "nothing lies there; `pickup: moved` says that readers take files away".to_owned()),
+        }
+    }
+
+    fn present(&self, how: &str, of_data: bool) -> String {
+        let due = self.pickup.as_ref().filter(|_| of_data).and_then(|known| Some((known.state, known.due_ms?)));
+        match due {
+            Some((PickupState::Overdue, due_ms)) => format!("{how}; not picked up by {}", utc(due_ms)),
+            Some((PickupState::Awaited, due_ms)) => format!("{how}; not picked up yet, awaited until {}", utc(due_ms)),
+            _ => how.to_owned(),
+        }
     }
 }
 
-fn unknown(destination: &str, intents: Vec<(String, Intent)>, why: &str) -> Vec<Found> {
-    let files =
-        intents.into_iter().flat_map(|(run, intent)| intent.files.into_iter().map(move |file| (run.clone(), file)));
-    files
-        .map(|(run, file)| Found {
-            run,
-            destination: destination.to_owned(),
-            path: file.final_path,
-            role: file.role,
-            found: "unknown",
-            how: why.to_owned(),
-        })
-        .collect()
+fn unknown(destination: &str, deliveries: Vec<Delivered>, why: &str) -> Vec<Looked> {
+    deliveries.into_iter().map(|delivered| unknown_one(destination, delivered, why)).collect()
 }
 
-fn words(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Rejected { reason, .. }
-        | Verdict::Distrusted { reason, .. }
-        | Verdict::Unreached { reason, .. }
-        | Verdict::Unknown { reason }
-        | Verdict::Gone { reason }
-        | Verdict::Skipped { reason } => reason.clone(),
-        Verdict::Delivered(_) => String::new(),
-    }
+fn unknown_one(destination: &str, delivered: Delivered, why: &str) -> Looked {
+    let Delivered { run, intent, .. } = delivered;
+    let found = intent.files.into_iter().map(|file| Found {
+        run: run.clone(),
+        destination: destination.to_owned(),
+        path: file.final_path,
+        role: file.role,
+        found: "unknown",
+        how: why.to_owned(),
+    });
+    Looked { files: found.collect(), run, pickup: None }
 }
 
 fn print(found: &[Found], runs: usize) {

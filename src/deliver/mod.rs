@@ -13,6 +13,7 @@ mod found;
 pub mod local;
 mod names;
 mod paced;
+mod pickup;
 mod session;
 mod sessions;
 pub mod sftp;
@@ -21,6 +22,7 @@ pub mod webhook;
 
 pub use about::{About, Parts, Whole};
 pub use found::{FinalName, Seen, SeenFile};
+pub use pickup::{Ack, Collected, Lies, Sign, Stamp};
 pub use session::{FAULT_STEPS, LOCAL_FAULT_STEPS, Put, SIDE_FAULT_STEPS, SPLIT_FAULT_STEPS, Session};
 pub use sessions::Sessions;
 
@@ -41,6 +43,9 @@ pub struct Intent {
     /// How the rows are cut, where they go in batches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutting: Option<Cutting>,
+    /// What the reader will write, where it acknowledges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acks: Vec<Ack>,
 }
 
 /// How rows are cut into batches. It stands for the whole delivery: a batch's number means something under it alone.
@@ -161,6 +166,19 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Why it is not delivered; nothing where it is.
+    pub fn into_reason(self) -> String {
+        match self {
+            Verdict::Rejected { reason, .. }
+            | Verdict::Distrusted { reason, .. }
+            | Verdict::Unreached { reason, .. }
+            | Verdict::Unknown { reason }
+            | Verdict::Gone { reason }
+            | Verdict::Skipped { reason } => reason,
+            Verdict::Delivered(_) => String::new(),
+        }
+    }
+
     /// The same failure once the data file is at its final name: "nothing was published" is no longer true.
     fn after_data(self) -> Verdict {
         const PUBLISHED: &str = "the data file is published, a file beside it is not";

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::local::LocalDrop;
 use super::sftp::{SftpDrop, SshWire};
 use super::webhook::WebhookDrop;
-use super::{About, Cutting, Intent, Parts, Seen, Verdict, Whole};
+use super::{About, Cutting, Intent, Lies, Parts, Seen, Verdict, Whole};
 use crate::encode::Artifact;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::progress::Meter;
@@ -173,6 +173,26 @@ impl Session {
             Session::Sftp(drop) => drop.check(intent, read),
             Session::Local(drop) => drop.check(intent, read),
             Session::Webhook(drop) => Ok(drop.hidden(intent)),
+        }
+    }
+
+    /// Looks what lies at one path.
+    ///
+    /// # Errors
+    /// `Unreached` when contact is lost.
+    pub(super) fn lies_at(&mut self, path: &str) -> Result<Lies, Verdict> {
+        match self {
+            Session::Sftp(drop) => drop.lies_at(path),
+            Session::Local(drop) => Ok(drop.lies_at(path)),
+            Session::Webhook(..) => Ok(Lies::Hidden { why: "a webhook has no files".to_owned() }),
+        }
+    }
+
+    /// As receipts name it; `None` where a path alone says which file is meant.
+    pub(super) fn address(&self) -> Option<&str> {
+        match self {
+            Session::Sftp(drop) => Some(drop.address()),
+            Session::Local(..) | Session::Webhook(..) => None,
         }
     }
 

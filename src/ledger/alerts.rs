@@ -30,6 +30,8 @@ fn of_kind(kind: AlertKind) -> Option<(&'static str, &'static str)> {
              AND r.deadline_ms < $2 AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' \
              AND l.pipeline = r.pipeline AND l.slot_ms > r.slot_ms)",
         )),
+        // Of deliveries, not of runs: see `uncollected`.
+        AlertKind::Uncollected => None,
         // Begins with the alerts that are open, which are few: see `recoveries`.
         AlertKind::Recovered => None,
     }
@@ -42,6 +44,8 @@ pub struct Alert {
     pub run: String,
     pub pipeline: String,
     pub slot: String,
+    /// Which of the run's deliveries it happened to, where it happened to one.
+    pub destination: Option<String>,
     pub reason: Option<String>,
     pub slot_ms: i64,
     /// When it happened.
@@ -49,26 +53,25 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// One kind of event happens to a run, or to one of its deliveries, once.
     fn id(&self) -> String {
-        id_of(self.kind, &self.run)
+        match &self.destination {
+            Some(destination) => format!("{}:{}:{destination}", self.kind.name(), self.run),
+            None => format!("{}:{}", self.kind.name(), self.run),
+        }
     }
 }
 
-/// One kind of event happens to a run once.
-fn id_of(kind: AlertKind, run: &str) -> String {
-    format!("{}:{run}", kind.name())
-}
-
 /// The end of one trouble or of several.
-struct Recovery {
-    alert: Alert,
+pub(super) struct Recovery {
+    pub alert: Alert,
     /// The alerts that it ends.
-    of: Vec<String>,
+    pub of: Vec<String>,
 }
 
-const FIND: &str = "look for what is to be told";
+pub(super) const FIND: &str = "look for what is to be told";
 
-fn alert_from(row: &AnyRow, kind: AlertKind) -> Result<Alert, LedgerError> {
+pub(super) fn alert_from(row: &AnyRow, kind: AlertKind) -> Result<Alert, LedgerError> {
     let get = |name: &str| row.try_get::<String, _>(name).map_err(sql(FIND));
     let number = |name: &str| row.try_get::<i64, _>(name).map_err(sql(FIND));
     Ok(Alert {
@@ -77,6 +80,7 @@ fn alert_from(row: &AnyRow, kind: AlertKind) -> Result<Alert, LedgerError> {
         pipeline: get("pipeline")?,
         slot: get("slot")?,
         slot_ms: number("slot_ms")?,
+        destination: row.try_get("destination").map_err(sql(FIND))?,
         reason: row.try_get("reason").map_err(sql(FIND))?,
         at_ms: number("at_ms")?,
     })
@@ -112,8 +116,10 @@ impl Ledger {
         since_ms: i64,
         carriers: impl Fn(&Alert) -> Vec<String>,
     ) -> Result<usize, LedgerError> {
-        let found = self.troubles(since_ms).await?;
-        let recoveries = self.recoveries().await?;
+        let mut found = self.troubles(since_ms).await?;
+        found.extend(self.uncollected(since_ms).await?);
+        let mut recoveries = self.recoveries().await?;
+        recoveries.extend(self.collected_late().await?);
         if found.is_empty() && recoveries.is_empty() {
             return Ok(0);
         }
@@ -141,7 +147,7 @@ impl Ledger {
         for kind in AlertKind::ALL {
             let Some((at, condition)) = of_kind(kind) else { continue };
             let query = format!(
-                "SELECT r.id, r.pipeline, r.slot, r.slot_ms, r.reason, {at} AS at_ms FROM runs r WHERE {condition} \
+                "SELECT r.id, r.pipeline, r.slot, r.slot_ms, CAST(NULL AS TEXT) AS destination, r.reason, {at} AS at_ms FROM runs r WHERE {condition} \
                  AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.id = '{}:' || r.id) ORDER BY r.slot_ms LIMIT 1000",
                 kind.name()
             );
@@ -156,10 +162,11 @@ impl Ledger {
     /// For each open alert the first run from its slot on that was delivered after it; of a pipeline's, the newest.
     async fn recoveries(&self) -> Result<Vec<Recovery>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT a.id AS alert_id, r.id, r.pipeline, r.slot, r.slot_ms, r.reason, r.updated_ms AS at_ms FROM alerts a \
+            "SELECT a.id AS alert_id, r.id, r.pipeline, r.slot, r.slot_ms, CAST(NULL AS TEXT) AS destination, r.reason, \
+             r.updated_ms AS at_ms FROM alerts a \
              JOIN runs r ON r.id = (SELECT d.id FROM runs d WHERE d.state = 'delivered' AND d.pipeline = a.pipeline \
              AND d.slot_ms >= a.slot_ms AND d.updated_ms >= a.at_ms ORDER BY d.slot_ms LIMIT 1) \
-             WHERE a.recovered_ms IS NULL ORDER BY r.slot_ms LIMIT 1000",
+             WHERE a.recovered_ms IS NULL AND a.kind <> 'uncollected' ORDER BY r.slot_ms LIMIT 1000",
         )
         .fetch_all(&self.pool)
         .await
@@ -181,8 +188,8 @@ impl Ledger {
     async fn enter_alert(&self, tx: &mut Tx, alert: &Alert, carriers: Vec<String>) -> Result<bool, LedgerError> {
         let now = self.clock.now_ms();
         let new = sqlx::query(
-            "INSERT INTO alerts (id, kind, run_id, pipeline, slot, slot_ms, reason, at_ms, recovered_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+            "INSERT INTO alerts (id, kind, run_id, pipeline, slot, slot_ms, reason, at_ms, recovered_ms, destination) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
         )
         .bind(alert.id())
         .bind(alert.kind.name())
@@ -193,6 +200,7 @@ impl Ledger {
         .bind(&alert.reason)
         .bind(alert.at_ms)
         .bind((alert.kind == AlertKind::Recovered).then_some(now))
+        .bind(&alert.destination)
         .execute(&mut **tx)
         .await
         .map_err(sql(FIND))?
@@ -241,11 +249,15 @@ impl Ledger {
         tx: &mut Tx,
         runs: impl Iterator<Item = &'a str>,
     ) -> Result<(), LedgerError> {
-        let ids: Vec<String> = runs.flat_map(|run| AlertKind::ALL.map(|kind| id_of(kind, run))).collect();
-        for (table, key) in [("alert_sends", "alert_id"), ("alerts", "id")] {
-            let mut query = sqlx::query(text(format!("DELETE FROM {table} WHERE {key} IN ({})", places(1, &ids))));
-            for id in &ids {
-                query = query.bind(id);
+        let runs: Vec<&str> = runs.collect();
+        let of_runs = format!("run_id IN ({})", places(1, &runs));
+        for statement in [
+            format!("DELETE FROM alert_sends WHERE alert_id IN (SELECT id FROM alerts WHERE {of_runs})"),
+            format!("DELETE FROM alerts WHERE {of_runs}"),
+        ] {
+            let mut query = sqlx::query(text(statement));
+            for run in &runs {
+                query = query.bind(*run);
             }
             query.execute(&mut **tx).await.map_err(sql("forget what was told"))?;
         }
@@ -259,8 +271,8 @@ impl Ledger {
     pub async fn due_alerts(&self) -> Result<Vec<AlertSend>, LedgerError> {
         const OPERATION: &str = "look for alerts to send";
         let rows = sqlx::query(
-            "SELECT a.kind, a.run_id AS id, a.pipeline, a.slot, a.slot_ms, a.reason, a.at_ms, s.channel, s.attempts, \
-             s.since_ms FROM alert_sends s JOIN alerts a ON a.id = s.alert_id WHERE s.state = 'due' AND s.due_ms <= $1 \
+            "SELECT a.kind, a.run_id AS id, a.pipeline, a.slot, a.slot_ms, a.destination, a.reason, a.at_ms, s.channel, \
+             s.attempts, s.since_ms FROM alert_sends s JOIN alerts a ON a.id = s.alert_id WHERE s.state = 'due' AND s.due_ms <= $1 \
              ORDER BY s.channel, a.at_ms, a.slot_ms LIMIT 5000",
         )
         .bind(self.clock.now_ms())

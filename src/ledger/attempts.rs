@@ -3,7 +3,7 @@
 use super::record::ArtifactFacts;
 use super::state::{DeliveryState, verdict_name};
 use super::store::{Tx, json, sql};
-use super::{Ledger, LedgerError};
+use super::{Awaited, Ledger, LedgerError};
 use crate::deliver::{Intent, Verdict};
 use crate::fault;
 
@@ -14,6 +14,8 @@ pub struct Ended {
     pub reason: Option<String>,
     /// When the next attempt is due, where there is one.
     pub due_ms: Option<i64>,
+    /// What is awaited of the reader of what was delivered.
+    pub awaited: Option<Awaited>,
 }
 
 impl Ledger {
@@ -153,6 +155,7 @@ impl Ledger {
             .execute(&mut *tx)
             .await
             .map_err(sql(OPERATION))?;
+            self.await_pickup(&mut tx, (run_id, destination), &receipt.path, ended.awaited).await?;
         }
         let detail = match &ended.reason {
             Some(reason) => format!("{destination}, attempt {number}: {reason}"),

@@ -8,6 +8,7 @@ mod attempts;
 mod backfill;
 mod operate;
 mod parts;
+mod pickups;
 mod prune;
 mod query;
 pub mod record;
@@ -15,6 +16,7 @@ mod servers;
 mod slots;
 pub mod state;
 mod store;
+mod uncollected;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ use crate::fault::Injected;
 pub use alerts::{Alert, AlertSend, Sent};
 pub use attempts::Ended;
 pub use operate::{Newest, Paused, Standing, WorkerSeen};
+pub use pickups::{Awaited, Overdue, PickupCounts, ToLook, next_look};
 pub use prune::Spooled;
 pub use query::RunFilter;
 pub use servers::KeptProbe;
@@ -59,6 +62,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "webhook", include_str!("migrations/0003_webhook.sql")),
     (4, "servers", include_str!("migrations/0004_servers.sql")),
     (6, "alerts", include_str!("migrations/0006_alerts.sql")),
+    (7, "pickups", include_str!("migrations/0007_pickups.sql")),
 ];
 
 /// The durable record. Clones share one pool.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::query::text;
 use super::state::RunState;
 use super::store::sql;
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, Overdue};
 
 /// How one pipeline stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Standing {
     pub held: u64,
     /// Since when a slot of it is late: nothing later was delivered.
     pub late_ms: Option<i64>,
+    /// What was not picked up in time, the oldest first.
+    pub overdue: Vec<Overdue>,
     pub paused: Option<Paused>,
     /// What is wrong with its file, as the worker sees it.
     pub problem: Option<String>,
@@ -52,7 +54,7 @@ impl Standing {
     /// Whether something of it waits for the worker or a person.
     pub fn waits(&self) -> bool {
         let open = self.newest.as_ref().is_some_and(|newest| !newest.state.is_end());
-        open || self.held > 0 || self.late_ms.is_some() || self.paused.is_some()
+        open || self.held > 0 || self.late_ms.is_some() || self.paused.is_some() || !self.overdue.is_empty()
     }
 }
 
@@ -102,6 +104,9 @@ impl Ledger {
         }
         for (pipeline, since_ms) in self.late().await? {
             standings.entry(pipeline).or_default().late_ms = Some(since_ms);
+        }
+        for overdue in self.overdue().await? {
+            standings.entry(overdue.pipeline.clone()).or_default().overdue.push(overdue);
         }
         let paused: Vec<PausedRow> = sqlx::query_as(
             "SELECT name, paused_ms, paused_by, paused_why, problem FROM pipelines \

@@ -13,10 +13,12 @@ const PORTION: usize = 500;
 /// Between two transactions, so that whoever waits for the ledger gets it.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Runs that have an end and wait for nothing, of which the newest of each pipeline is never among. A slot that is yet
+/// Runs that have an end and wait for nothing, not for a reader either, of which the newest of each pipeline is never among. A slot that is yet
 /// to come stays, however early it was done.
 const FORGETTABLE: &str = "updated_ms < $1 AND slot_ms < $1 AND wake_ms IS NULL \
                            AND state NOT IN ('due', 'extracting', 'shaping', 'delivering', 'held') \
+                           AND NOT EXISTS (SELECT 1 FROM pickups p WHERE p.run_id = runs.id AND p.state = 'awaited' \
+                           AND p.look_ms IS NOT NULL) \
                            AND slot_ms < (SELECT MAX(n.slot_ms) FROM runs n WHERE n.pipeline = runs.pipeline)";
 
 /// What of a run decides about its folder in the spool.
@@ -101,6 +103,7 @@ impl Ledger {
             for (table, key) in [
                 ("events", "run_id"),
                 ("parts", "run_id"),
+                ("pickups", "run_id"),
                 ("receipts", "run_id"),
                 ("attempts", "run_id"),
                 ("deliveries", "run_id"),

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::pickups::pickup_from;
 use super::record::{Attempt, Delivery, Event, Origin, Run, StoredReceipt};
 use super::state::{DeliveryState, RunState};
 use super::{Ledger, LedgerError};
@@ -107,8 +108,10 @@ impl Ledger {
     pub async fn deliveries(&self, run_id: &str) -> Result<Vec<Delivery>, LedgerError> {
         sqlx::query(
             "SELECT d.run_id, d.destination, d.required, d.state, d.reason, d.attempts, d.failures, d.since_ms, d.due_ms, \
-             d.intent_json, r.receipt_json, r.attempt, r.rows, r.started_ms, r.ended_ms \
+             d.intent_json, r.receipt_json, r.attempt, r.rows, r.started_ms, r.ended_ms, p.sign, p.state AS pickup_state, \
+             p.due_ms AS pickup_due_ms, p.look_ms, p.at_ms, p.reason AS pickup_reason \
              FROM deliveries d LEFT JOIN receipts r ON r.run_id = d.run_id AND r.destination = d.destination \
+             LEFT JOIN pickups p ON p.run_id = d.run_id AND p.destination = d.destination \
              WHERE d.run_id = $1 ORDER BY d.destination",
         )
         .bind(run_id)
@@ -169,7 +172,7 @@ impl Ledger {
     }
 }
 
-fn from_json<T: DeserializeOwned>(column: &str, text: Option<String>) -> Result<Option<T>, LedgerError> {
+pub(super) fn from_json<T: DeserializeOwned>(column: &str, text: Option<String>) -> Result<Option<T>, LedgerError> {
     text.map(|text| {
         serde_json::from_str(&text)
             .map_err(|error| LedgerError::Unreadable { what: format!("{column} {text:?} ({error})") })
@@ -239,5 +242,6 @@ fn delivery_from(row: &AnyRow) -> Result<Delivery, LedgerError> {
         due_ms: maybe_number("due_ms")?,
         intent: from_json("intent", maybe_text("intent_json")?)?,
         receipt,
+        pickup: pickup_from(row)?,
     })
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{DeliveryState, RunState};
-use crate::deliver::{Intent, Receipt};
+use super::state::{DeliveryState, PickupState, RunState};
+use crate::deliver::{Intent, Receipt, Sign};
 use crate::encode::{Artifact, FileSet};
 use crate::extract::{Extract, Form};
 use crate::pipeline::plan::CsvDialect;
@@ -137,6 +137,23 @@ pub struct Delivery {
     pub due_ms: Option<i64>,
     pub intent: Option<Intent>,
     pub receipt: Option<StoredReceipt>,
+    /// Where its reader picks it up.
+    pub pickup: Option<Pickup>,
+}
+
+/// Whether a delivery was picked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pickup {
+    pub sign: Sign,
+    pub state: PickupState,
+    /// When the reader's time is over; `None` where nobody waits.
+    pub due_ms: Option<i64>,
+    /// When the worker looks next.
+    pub look_ms: Option<i64>,
+    /// When it came to the state that it is in.
+    pub at_ms: Option<i64>,
+    /// How that is known, or why it could not be looked at.
+    pub reason: Option<String>,
 }
 
 /// A receipt with what the ledger knows of its making.

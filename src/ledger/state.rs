@@ -40,6 +40,19 @@ pub enum DeliveryState {
     Rejected,
 }
 
+/// Whether what was delivered was picked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PickupState {
+    /// It is not known to be.
+    Awaited,
+    PickedUp,
+    /// Its time is over and it was not, or could not be looked at. It may be picked up late.
+    Overdue,
+    /// Nobody waits any more: another file took its name, or the settings say so now.
+    LetGo,
+}
+
 impl RunState {
     pub const ALL: [Self; 9] = [
         Self::Due,
@@ -147,6 +160,46 @@ impl DeliveryState {
     }
 }
 
+impl PickupState {
+    pub const ALL: [Self; 4] = [Self::Awaited, Self::PickedUp, Self::Overdue, Self::LetGo];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Awaited => "awaited",
+            Self::PickedUp => "picked_up",
+            Self::Overdue => "overdue",
+            Self::LetGo => "let_go",
+        }
+    }
+
+    /// As a run's story says it.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Awaited => "awaited",
+            Self::PickedUp => "picked up",
+            Self::Overdue => "not picked up",
+            Self::LetGo => "awaited no more",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::PickedUp | Self::LetGo)
+    }
+
+    /// Whether `next` may follow.
+    pub fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Awaited => matches!(next, Self::PickedUp | Self::Overdue | Self::LetGo),
+            Self::Overdue => matches!(next, Self::PickedUp | Self::LetGo),
+            Self::PickedUp | Self::LetGo => false,
+        }
+    }
+}
+
 /// How an attempt ended, as the ledger names it.
 pub fn verdict_name(verdict: &crate::deliver::Verdict) -> &'static str {
     use crate::deliver::Verdict;
@@ -174,6 +227,18 @@ mod tests {
             assert_eq!(DeliveryState::from_name(state.name()), Some(state));
         }
         assert_eq!(RunState::from_name("lost"), None);
+        for state in PickupState::ALL {
+            assert_eq!(PickupState::from_name(state.name()), Some(state));
+        }
+    }
+
+    #[test]
+    fn what_was_picked_up_is_never_overdue_and_nothing_is_awaited_twice() {
+        for next in PickupState::ALL {
+            assert!(!PickupState::PickedUp.may_become(next) && !PickupState::LetGo.may_become(next));
+            assert!(!next.may_become(PickupState::Awaited));
+        }
+        assert!(PickupState::Overdue.may_become(PickupState::PickedUp), "late");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::deliver::{About, Cutting, Intent, Parts, Put, Seen, Session, Verdict}
 use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
 use crate::ledger::state::{DeliveryState, verdict_name};
-use crate::ledger::{Ended, LedgerError};
+use crate::ledger::{Awaited, Ended, LedgerError};
 use crate::measure;
 use crate::pipeline::plan::{DeliveryPlan, Existing, Plan};
 
@@ -68,6 +68,7 @@ impl Share {
                 state: next.state(&verdict),
                 reason: reason(&verdict),
                 due_ms: next.due().map(|due| due.as_millisecond()),
+                awaited: Awaited::of(&self.delivery().destination.pickup),
             };
             ledger.end_attempt(&self.run, self.destination(), number, &verdict, &ended).await?;
             measure::attempt(self.destination(), verdict_name(&verdict));
@@ -194,7 +195,8 @@ impl Share {
             }
             self.sweep(session, &intent);
         }
-        let intent = session.prepare(put)?;
+        let mut intent = session.prepare(put)?;
+        intent.acks = session.acks(&self.delivery().destination.pickup, &intent)?;
         // What others left there is in no hurry.
         let data = intent.files.first().map_or("", |data| &data.temporary);
         let directory = data.rsplit_once('/').map_or("", |(directory, _)| directory);

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::deliver::ReceivedFile;
 use crate::encode::SetFile;
-use crate::ledger::record::{Delivery, Run};
-use crate::ledger::state::{DeliveryState, RunState};
+use crate::ledger::record::{Delivery, Pickup, Run};
+use crate::ledger::state::{DeliveryState, PickupState, RunState};
 use crate::ledger::{Ledger, LedgerError};
 
 #[derive(Clone, Debug, Serialize)]
@@ -42,6 +42,28 @@ pub struct DeliveryDocument {
     pub attempts: u32,
     pub reason: Option<String>,
     pub receipt: Option<ReceiptDocument>,
+    /// Where its reader picks it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pickup: Option<PickupDocument>,
+}
+
+/// Times are RFC 3339, UTC.
+#[derive(Clone, Debug, Serialize)]
+pub struct PickupDocument {
+    /// `awaited`, `picked_up`, `overdue` or `let_go`.
+    pub state: PickupState,
+    /// When the reader's time is over; null where nobody waits.
+    pub due: Option<String>,
+    /// When it was seen to be in that state.
+    pub at: Option<String>,
+    /// How that is known, or why it could not be looked at.
+    pub reason: Option<String>,
+}
+
+impl From<Pickup> for PickupDocument {
+    fn from(pickup: Pickup) -> Self {
+        Self { state: pickup.state, due: pickup.due_ms.map(utc), at: pickup.at_ms.map(utc), reason: pickup.reason }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -98,6 +120,7 @@ impl From<Delivery> for DeliveryDocument {
                 host_key: stored.receipt.host_key,
                 files: stored.receipt.files,
             }),
+            pickup: delivery.pickup.map(PickupDocument::from),
         }
     }
 }

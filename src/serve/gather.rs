@@ -54,6 +54,10 @@ impl Gather {
             let left = left.unwrap_or_else(|| from.settings.tenants[tenant].budget.per_minute);
             set_of("reportferry_budget_requests", "tenant", tenant, f64::from(left));
         }
+        for counts in from.ledger.pickup_counts().await? {
+            set_of("reportferry_pickups_awaited", "destination", &counts.destination, counts.awaited as f64);
+            set_of("reportferry_pickups_overdue", "destination", &counts.destination, counts.overdue as f64);
+        }
         let known = sizes.filter(|(at, _)| now.duration_since(*at) < SIZES_EVERY);
         let (at, looked) = match known {
             Some(known) => known,

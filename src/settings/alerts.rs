@@ -12,18 +12,21 @@ pub enum AlertKind {
     Held,
     /// Its pipeline's `expected_by` has passed.
     Late,
-    /// Its pipeline delivers again.
+    /// It was delivered, and its reader has not picked it up in time.
+    Uncollected,
+    /// Its pipeline delivers again, or its reader has picked it up after all.
     Recovered,
 }
 
 impl AlertKind {
-    pub const ALL: [Self; 4] = [Self::Failed, Self::Held, Self::Late, Self::Recovered];
+    pub const ALL: [Self; 5] = [Self::Failed, Self::Held, Self::Late, Self::Uncollected, Self::Recovered];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Failed => "failed",
             Self::Held => "held",
             Self::Late => "late",
+            Self::Uncollected => "uncollected",
             Self::Recovered => "recovered",
         }
     }

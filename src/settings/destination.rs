@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::reach::{Agent, Algorithms, Proxy};
 use super::{SecretRef, Webhook};
 use crate::attempt::Backoff;
+use crate::encode::name::NameTemplate;
 
 /// A named place that artifacts go to.
 pub struct Destination {
@@ -16,15 +17,35 @@ pub struct Destination {
 }
 
 /// What becomes of a file once it is delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Pickup {
     /// It stays.
     #[default]
     None,
-    /// Its reader takes it away.
-    Moved,
     /// The server takes it away as soon as it is closed or renamed: that it is not there then is success.
     Immediate,
+    /// Its reader takes it away.
+    Moved { patience: Option<Patience> },
+    /// Its reader writes a file of this name beside it, which is made of `{name}` and text.
+    AckFile { name: NameTemplate, patience: Option<Patience> },
+}
+
+/// How a reader is waited for. Without it nobody waits, and only `verify` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long the reader has, from the receipt on.
+    pub within: Duration,
+    /// How often the worker looks.
+    pub every: Duration,
+}
+
+impl Pickup {
+    pub fn patience(&self) -> Option<Patience> {
+        match self {
+            Pickup::None | Pickup::Immediate => None,
+            Pickup::Moved { patience } | Pickup::AckFile { patience, .. } => *patience,
+        }
+    }
 }
 
 impl Destination {

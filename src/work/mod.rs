@@ -8,6 +8,8 @@ mod fleet;
 mod folder;
 /// The runs that this process is working on.
 mod hands;
+/// Whether what was delivered is picked up.
+pub mod pickups;
 /// What people changed, taken up while the work goes on.
 mod reload;
 /// The loop around it all: signals, reloads, the end.

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use super::folder::Stamp;
+use super::pickups::Pickups;
 use super::{Worker, chain};
 use crate::alert::Rules;
 use crate::ledger::LedgerError;
@@ -45,6 +46,8 @@ const POLL: Duration = Duration::from_secs(1);
 const BREATH: Duration = Duration::from_millis(50);
 /// How often what is older than `keep` is removed.
 const PRUNE: Duration = Duration::from_secs(3600);
+/// How often the ledger is asked which readers are to be looked for.
+const PICKUPS: Duration = Duration::from_secs(2);
 /// How often the worker says in the ledger that it is there.
 const BEAT: Duration = Duration::from_secs(10);
 /// After a sign of a change the files are left to settle for this time.
@@ -84,6 +87,7 @@ pub type Reread = Box<dyn Fn() -> Result<(Settings, Vec<Problem>), Vec<Problem>>
 pub struct Shift {
     line: Line,
     worker: Worker<Line>,
+    pickups: Pickups,
     reread: Reread,
     settings_stamp: Option<Stamp>,
     started: Timestamp,
@@ -97,8 +101,9 @@ impl Shift {
     pub fn new(mut line: Line, reread: Reread, board: Board, rules: Rules) -> Self {
         line.gates = Gates::new(line.settings.work);
         let worker = Worker::new(line.ledger.clone(), line.clock.clone(), line.clone(), &line.settings.work);
+        let pickups = Pickups::new(line.ledger.clone(), line.clock.clone());
         let settings_stamp = line.settings.file.as_deref().and_then(Stamp::of);
-        Self { started: line.clock.now(), worker, reread, settings_stamp, trouble: None, line, board, rules }
+        Self { started: line.clock.now(), worker, pickups, reread, settings_stamp, trouble: None, line, board, rules }
     }
 
     /// Works until an order to stop comes.
@@ -120,6 +125,7 @@ impl Shift {
         let (signs, _watcher) = self.watch();
         let mut prune_at = Instant::now() + SETTLE;
         let (mut look_at, mut beat_at) = (Instant::now() + POLL, Instant::now() + BEAT);
+        let mut pickups_at = Instant::now();
         loop {
             let now = Instant::now();
             self.board.beat(self.line.clock.now(), self.worker.in_hand());
@@ -132,6 +138,11 @@ impl Shift {
                 let sessions = self.line.sessions.clone();
                 tokio::spawn(async move { sessions.close_idle().await });
                 beat_at = Instant::now() + BEAT;
+            }
+            if now >= pickups_at {
+                let ticked = self.pickups.tick(&self.line.settings).await;
+                self.hear(ticked);
+                pickups_at = Instant::now() + PICKUPS;
             }
             if now >= prune_at {
                 self.prune();
@@ -280,6 +291,7 @@ impl Shift {
         tracing::info!(runs = self.worker.in_hand(), grace = ?grace, "stopping");
         self.board.stopping();
         self.worker.hands.close();
+        self.pickups.abort();
         self.line.stop.cancel();
         let until = Instant::now() + grace;
         let mut end = End::Stopped;

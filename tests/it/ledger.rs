@@ -11,6 +11,9 @@ use reportferry::ledger::{Ended, Ledger, LedgerError, RunFilter};
 use reportferry::schedule::slot::Slot;
 use serde_json::json;
 
+/// Readers that are waited for.
+mod pickups;
+
 fn slot(pipeline: &str) -> Slot {
     Slot::new(pipeline, "2026-11-23T10:30:00Z".parse().unwrap(), TimeZone::get("America/New_York").unwrap())
 }
@@ -48,7 +51,10 @@ fn receipt() -> Receipt {
 }
 
 fn delivered() -> (Verdict, Ended) {
-    (Verdict::Delivered(receipt()), Ended { state: DeliveryState::Delivered, reason: None, due_ms: None })
+    (
+        Verdict::Delivered(receipt()),
+        Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, awaited: None },
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,6 +94,7 @@ async fn what_is_written_is_there_after_a_new_start() {
             sha256: "ab".into(),
         }],
         cutting: None,
+        acks: Vec::new(),
     };
     ledger.note_intent(&run.id, "hris", &intent).await.unwrap();
     ledger.close().await;
@@ -133,7 +140,8 @@ async fn failures_in_a_row_are_counted_and_forgotten_on_retry() {
     let unreached = Verdict::Unreached { reason: "refused".into(), wait: None };
     for failed in 1..=3 {
         let number = ledger.begin_attempt(&run.id, "hris").await.unwrap();
-        let ended = Ended { state: DeliveryState::Waiting, reason: Some("refused".into()), due_ms: Some(7) };
+        let ended =
+            Ended { state: DeliveryState::Waiting, reason: Some("refused".into()), due_ms: Some(7), awaited: None };
         ledger.end_attempt(&run.id, "hris", number, &unreached, &ended).await.unwrap();
         let delivery = ledger.delivery(&run.id, "hris").await.unwrap().unwrap();
         assert_eq!((delivery.failures, delivery.attempts, delivery.due_ms), (failed, failed, Some(7)));

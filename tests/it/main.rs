@@ -10,6 +10,7 @@ mod ledger;
 mod line;
 mod local;
 mod operate;
+mod pickup;
 mod prove;
 mod schedule;
 mod secrets;

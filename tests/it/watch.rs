@@ -1,6 +1,6 @@
 //! Health, metrics and alerts of a worker of the real binary.
 
-mod alerts;
+pub mod alerts;
 mod mail;
 mod metrics;
 mod outbox;

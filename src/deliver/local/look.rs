@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
 use super::{COPY_BYTES, LocalDrop};
 use crate::deliver::found::NOT_READ;
 use crate::deliver::names::hex;
-use crate::deliver::{FinalName, IntendedFile, Intent, Seen, SeenFile, Verdict};
+use crate::deliver::{FinalName, IntendedFile, Intent, Lies, Seen, SeenFile, Stamp, Verdict};
 
 impl LocalDrop {
     pub fn look(&mut self, intent: &Intent) -> Result<Seen, Verdict> {
@@ -21,6 +22,18 @@ impl LocalDrop {
             temporary: is_there(&file.temporary),
         };
         Ok(Seen { files: intent.files.iter().map(look_at).collect() })
+    }
+
+    pub fn lies_at(&self, path: &str) -> Lies {
+        match fs::symlink_metadata(path) {
+            Ok(there) => {
+                let modified = there.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+                let modified = modified.and_then(|since| i64::try_from(since.as_nanos()).ok());
+                Lies::There(Stamp { bytes: Some(there.len()), modified })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Lies::Absent,
+            Err(error) => Lies::Hidden { why: format!("stat {path}: {error}") },
+        }
     }
 }
 

@@ -157,7 +157,7 @@ impl LocalDrop {
             let files = named.into_iter().map(file).collect::<Result<Vec<_>, Verdict>>()?;
             let in_the_way = files.iter().find(|file| !put.replacing() && is_there(&file.final_path));
             match in_the_way {
-                None => return Ok(Intent { files, cutting: None }),
+                None => return Ok(Intent { files, cutting: None, acks: Vec::new() }),
                 Some(_) if put.plan.existing == Existing::Number => {}
                 Some(file) if put.plan.existing == Existing::Keep && file.role != Role::Data => {
                     return Err(taken(Existing::Fail, &file.final_path));

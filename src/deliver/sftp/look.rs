@@ -4,7 +4,7 @@ use super::SftpDrop;
 use super::client::Wire;
 use super::trouble::{Trouble, is_absent};
 use crate::deliver::found::NOT_READ;
-use crate::deliver::{FinalName, IntendedFile, Intent, Seen, SeenFile, Verdict};
+use crate::deliver::{FinalName, IntendedFile, Intent, Lies, Seen, SeenFile, Stamp, Verdict};
 
 impl<W: Wire> SftpDrop<W> {
     pub fn look(&mut self, intent: &Intent) -> Result<Seen, Verdict> {
@@ -17,6 +17,20 @@ impl<W: Wire> SftpDrop<W> {
             files.push(self.look_at(file, read).map_err(Trouble::before_publishing)?);
         }
         Ok(Seen { files })
+    }
+
+    pub fn lies_at(&mut self, path: &str) -> Result<Lies, Verdict> {
+        match self.client.doing("stat", path, |client| client.lstat(path)) {
+            Ok(there) => Ok(Lies::There(Stamp { bytes: there.size, modified: there.modified_s.map(i64::from) })),
+            Err(trouble) if trouble.is_lost() => Err(trouble.before_publishing()),
+            Err(trouble) if is_absent(&trouble.failure) => Ok(Lies::Absent),
+            Err(trouble) => Ok(Lies::Hidden { why: trouble.to_string() }),
+        }
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     fn look_at(&mut self, file: &IntendedFile, read: bool) -> Result<SeenFile, Trouble> {

@@ -74,7 +74,7 @@ impl Case {
                 span: 0..0,
                 key: "deliver.hris".to_owned(),
             },
-            destination: Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: self.pickup }),
+            destination: Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: self.pickup.clone() }),
             directory: "in".to_owned(),
             existing: self.existing,
             replace_with_gap: self.with_gap,

@@ -34,7 +34,7 @@ impl<W: Wire> SftpDrop<W> {
             };
             let files: Vec<IntendedFile> = candidate.map_err(path_rejected)?.into_iter().map(file).collect();
             match self.first_taken(put, &files)? {
-                None => return Ok(Intent { files, cutting: None }),
+                None => return Ok(Intent { files, cutting: None, acks: Vec::new() }),
                 Some(_) if put.plan.existing == Existing::Number => {}
                 Some(file) if put.plan.existing == Existing::Keep && file.role != Role::Data => {
                     return Err(taken(Existing::Fail, &file.final_path));

@@ -76,7 +76,7 @@ impl WebhookDrop {
             },
             _ => None,
         };
-        Ok(Intent { files: vec![file], cutting })
+        Ok(Intent { files: vec![file], cutting, acks: Vec::new() })
     }
 
     /// There is nothing to look at: the id is what tells a second attempt from a second delivery.

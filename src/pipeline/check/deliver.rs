@@ -11,7 +11,7 @@ use crate::pipeline::problem::{Place, Problem};
 use crate::pipeline::read::At;
 use crate::pipeline::tree::{self, Key, Origin};
 use crate::pipeline::written::{Deliveries, Delivery, Name, SideName};
-use crate::settings::{DestinationKind, WebhookBody};
+use crate::settings::{Destination, DestinationKind, Pickup, WebhookBody};
 
 impl Check<'_> {
     pub(super) fn deliveries(&mut self, written: Deliveries) -> Vec<DeliveryPlan> {
@@ -123,6 +123,19 @@ impl Check<'_> {
         }
     }
 
+    /// A file that we write cannot be what the reader acknowledges with.
+    fn ack_apart(&mut self, key: &Key, destination: &Destination, beside: [(&str, &Option<NameTemplate>); 3]) {
+        let Pickup::AckFile { name, .. } = &destination.pickup else { return };
+        let rendered = |template: &NameTemplate| template.render_done("artifact.csv").ok();
+        for (what, template) in beside {
+            if template.as_ref().and_then(rendered).is_some_and(|taken| rendered(name) == Some(taken)) {
+                let what = format!("the {what} has the name that the reader of `{}` acknowledges with", key.text);
+                let hint = format!("name it otherwise: `{name}` is the `ack_file` of the destination's `pickup`");
+                self.problems.push(key.origin.error(what).hint(hint));
+            }
+        }
+    }
+
     fn delivery(&mut self, key: &Key, delivery: Delivery) -> Option<DeliveryPlan> {
         let destinations = self.settings.map(|settings| &settings.destinations);
         let destination = destinations.and_then(|destinations| destinations.get(&key.text).cloned());
@@ -147,6 +160,16 @@ impl Check<'_> {
             let what = format!("`{}` is a webhook: it has no names, so what is said of files means nothing", key.text);
             self.problems.push(key.origin.error(what).hint(format!("write `{}: {{}}`", key.text)));
         }
+        let checksum = checksum.and_then(|side| self.side(side, "{name}.sha256"));
+        let manifest = manifest.and_then(|side| self.side(side, "{name}.json"));
+        let done_file = done_file.map(|name| self.done_file(name));
+        if let Some(destination) = &destination {
+            self.ack_apart(
+                key,
+                destination,
+                [("checksum", &checksum), ("manifest", &manifest), ("done file", &done_file)],
+            );
+        }
         let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
         Some(DeliveryPlan {
             destination: destination?,
@@ -155,9 +178,9 @@ impl Check<'_> {
             existing: existing.map_or(replaces, |existing| existing.value),
             replace_with_gap: replace.is_some(),
             set: set.is_some_and(|set| set.value),
-            checksum: checksum.and_then(|side| self.side(side, "{name}.sha256")),
-            manifest: manifest.and_then(|side| self.side(side, "{name}.json")),
-            done_file: done_file.map(|name| self.done_file(name)),
+            checksum,
+            manifest,
+            done_file,
             required: required.unwrap_or(true),
         })
     }

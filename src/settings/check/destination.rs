@@ -11,6 +11,7 @@ impl Check<'_> {
     pub(super) fn destination(&mut self, key: &Key, written: DestinationFile) -> Option<Destination> {
         let retry = Backoff { first: secs(1), max: secs(900), within: secs(86_400) };
         let retry = self.backoff(written.retry, retry);
+        let pickup = self.pickup(written.pickup, written.webhook.is_none());
         let kind = match (written.sftp, written.local, written.webhook) {
             (Some(sftp), None, None) => self.sftp(key, sftp.0?).map(|sftp| DestinationKind::Sftp(Box::new(sftp))),
             (None, Some(local), None) => self.local(local.0?).map(DestinationKind::Local),
@@ -28,7 +29,7 @@ impl Check<'_> {
                 None
             }
         };
-        Some(Destination { name: key.text.clone(), kind: kind?, retry, pickup: written.pickup.unwrap_or_default() })
+        Some(Destination { name: key.text.clone(), kind: kind?, retry, pickup })
     }
 
     fn sftp(&mut self, key: &Key, written: SftpFile) -> Option<Sftp> {

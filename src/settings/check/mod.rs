@@ -4,6 +4,8 @@
 mod alerts;
 /// Places that artifacts go to.
 mod destination;
+/// What becomes of a delivered file.
+mod pickup;
 /// How an SSH server is reached.
 mod reach;
 /// Receivers of POST requests.

@@ -9,7 +9,7 @@ use crate::settings::{AlertKind, MailTls};
 crate::table! {
     /// Who is told when something happens that a person must hear of.
     pub struct AlertsFile {
-        /// Default: failed, held, late, recovered.
+        /// Default: failed, held, late, uncollected, recovered.
         on: Option<Vec<AlertKind>>,
         /// More than these at once to one channel are told in one message. Default: 20.
         most: Option<Whole<1, 1_000>>,
@@ -48,7 +48,7 @@ crate::table! {
 crate::table! {
     /// What is told of this pipeline, and where, in the place of what the settings say.
     pub struct PipelineAlertsFile {
-        /// failed, held, late, recovered; an empty list is silence.
+        /// failed, held, late, uncollected, recovered; an empty list is silence.
         on: Option<Vec<AlertKind>>,
         /// Channels of the settings.
         channels: Option<Vec<At<String>>>,
@@ -57,6 +57,6 @@ crate::table! {
 
 crate::words!(AlertKind {
     "failed" => AlertKind::Failed, "held" => AlertKind::Held, "late" => AlertKind::Late,
-    "recovered" => AlertKind::Recovered,
+    "uncollected" => AlertKind::Uncollected, "recovered" => AlertKind::Recovered,
 });
 crate::words!(MailTls { "starttls" => MailTls::StartTls, "tls" => MailTls::Tls, "none" => MailTls::None });

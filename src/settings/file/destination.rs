@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::pickup::PickupFile;
 use super::reach::{AgentFile, AlgorithmsFile, JumpFile, PathsFile, ProxyFile};
 use super::secret::SecretFile;
 use super::webhook::WebhookFile;
@@ -12,7 +13,7 @@ use crate::pipeline::problem::Problem;
 use crate::pipeline::read::{At, FromNode, Named, Part, scalar};
 use crate::pipeline::scalars::{Length, Size, Whole};
 use crate::pipeline::tree::Node;
-use crate::settings::{Pickup, Publish, Verify};
+use crate::settings::{Publish, Verify};
 
 crate::table! {
     /// One place that artifacts go to: `sftp`, `webhook` or `local`.
@@ -25,10 +26,11 @@ crate::table! {
         local: Option<Part<LocalFile>>,
         /// When failed deliveries are tried again. Default: 1s doubling to 15m, for 24h.
         retry: Option<At<BackoffFile>>,
-        /// Files stay where they were delivered (none), their reader takes them away (moved), or the server does at once
-        /// (immediate): then a file that is not there right after it was published is success.
-        /// Default: none.
-        pickup: Option<Pickup>,
+        /// Files stay where they were delivered (none), their reader takes them away (moved), or writes a file beside them
+        /// (ack_file), or the server takes them at once (immediate): then a file that is not there right after it was
+        /// published is success. `{moved: {within: 4h}}` and `{ack_file: {name: "{name}.ack", within: 4h}}` say how long
+        /// the reader has. Default: none.
+        pickup: Option<At<PickupFile>>,
     }
 }
 
@@ -114,7 +116,6 @@ crate::table! {
 }
 
 crate::words!(Publish { "rename" => Publish::Rename, "direct" => Publish::Direct });
-crate::words!(Pickup { "none" => Pickup::None, "moved" => Pickup::Moved, "immediate" => Pickup::Immediate });
 crate::words!(Verify { "size" => Verify::Size, "read_back" => Verify::ReadBack });
 
 /// From which size on a file is split.

@@ -4,6 +4,8 @@
 pub mod alerts;
 /// Places that artifacts go to.
 pub mod destination;
+/// What becomes of a delivered file.
+pub mod pickup;
 /// How an SSH server is reached.
 pub mod reach;
 /// Where secrets are to be found.

@@ -6,6 +6,18 @@ use reportferry::pipeline::{load, load_all, problems_of_all};
 use super::{Folder, PIPELINE, SETTINGS};
 
 #[test]
+fn no_file_of_ours_has_the_name_that_a_reader_acknowledges_with() {
+    let settings = SETTINGS.replacen("    sftp:\n", "    pickup: {ack_file: \"{name}.done\"}\n    sftp:\n", 1);
+    let folder = Folder::new(&settings, PIPELINE);
+    let problems = folder.load().map(|_| ()).unwrap_err();
+    let told = folder.told(&problems);
+    assert!(told.contains("the done file has the name that the reader of `hris` acknowledges with"), "{told}");
+    assert!(told.contains("name it otherwise: `{name}.done` is the `ack_file`"), "{told}");
+    let apart = Folder::new(&settings, &PIPELINE.replace("{name}.done", "{name}.ready"));
+    assert!(apart.load().is_ok());
+}
+
+#[test]
 fn a_pipeline_is_read_to_its_last_default() {
     let folder = Folder::new(SETTINGS, PIPELINE);
     let (plan, problems) = folder.load().unwrap_or_else(|problems| panic!("{}", folder.told(&problems)));

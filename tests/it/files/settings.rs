@@ -1,8 +1,10 @@
 //! Which layer wins, what the defaults are, and how secrets are read.
 
 use std::path::Path;
+use std::time::Duration;
 
-use reportferry::settings::{DestinationKind, SecretRef, Settings};
+use reportferry::encode::name::NameTemplate;
+use reportferry::settings::{DestinationKind, Patience, Pickup, SecretRef, Settings};
 
 use super::{Folder, PIPELINE, SETTINGS};
 
@@ -132,6 +134,44 @@ fn the_manual_may_be_taken_at_its_word() {
         (said.port, &said.base, &said.staging, said.mkdir),
         (default.port, &default.base, &default.staging, default.mkdir)
     );
+}
+
+#[test]
+fn a_pick_up_is_a_word_or_a_table_of_one_kind() {
+    let pickup = |text: &str, variables: &[(&str, &str)]| {
+        let said = format!("    local: {{path: drop}}\n{text}");
+        let folder = Folder::new(&SETTINGS.replace("    local: {path: drop}\n", &said), PIPELINE);
+        let (settings, _) =
+            folder.settings_with(variables, &[]).unwrap_or_else(|told| panic!("{}", folder.told(&told)));
+        settings.destinations["bi"].pickup.clone()
+    };
+    let patience = |within, every| {
+        let length = Duration::from_secs;
+        Some(Patience { within: length(within), every: length(every) })
+    };
+    let ack = |patience| Pickup::AckFile { name: NameTemplate::parse("{name}.ack").unwrap(), patience };
+    let moved = |patience| Pickup::Moved { patience };
+    for (text, expected) in [
+        ("", Pickup::None),
+        ("    pickup: none\n", Pickup::None),
+        ("    pickup: immediate\n", Pickup::Immediate),
+        ("    pickup: moved\n", moved(None)),
+        ("    pickup: {moved: {}}\n", moved(None)),
+        ("    pickup: {moved: {within: 1s, every: 10s}}\n", moved(patience(1, 10))),
+        ("    pickup:\n      moved:\n        within: 4h\n", moved(patience(4 * 3_600, 300))),
+        ("    pickup: {ack_file: \"{name}.ack\"}\n", ack(None)),
+        ("    pickup: {ack_file: {name: \"{name}.ack\", within: 2d}}\n", ack(patience(2 * 86_400, 300))),
+    ] {
+        assert_eq!(pickup(text, &[]), expected, "{text}");
+    }
+    const VARIABLE: &str = "REPORTFERRY_DESTINATIONS__BI__PICKUP";
+    let deeper = [(&*format!("{VARIABLE}__MOVED__WITHIN"), "4h")];
+    assert_eq!(pickup("", &[(VARIABLE, "moved")]), moved(None));
+    assert_eq!(pickup("", &[(VARIABLE, "{ack_file: \"{name}.ack\"}")]), ack(None));
+    assert_eq!(pickup("", &deeper), moved(patience(4 * 3_600, 300)));
+    let named = [(&*format!("{VARIABLE}__ACK_FILE"), "{name: \"{name}.ack\", within: 4h}")];
+    assert_eq!(pickup("", &named), ack(patience(4 * 3_600, 300)));
+    assert_eq!(pickup("", &[(&*format!("{VARIABLE}__ACK_FILE"), "{name}.ack")]), ack(None));
 }
 
 #[test]

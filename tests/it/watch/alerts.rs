@@ -20,7 +20,7 @@ pub(super) const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/too
 
 /// Takes POSTs and keeps their bodies, as long as it answers 200.
 #[derive(Clone)]
-pub(super) struct Receiver {
+pub struct Receiver {
     pub address: SocketAddr,
     bodies: Arc<Mutex<Vec<(String, Value)>>>,
     /// Status and headers of each answer.
@@ -134,7 +134,7 @@ impl Drop for Mail {
 }
 
 /// The address is a secret: it holds this word.
-pub(super) const TOKEN: &str = "T0ken-of-the-channel";
+pub const TOKEN: &str = "T0ken-of-the-channel";
 
 fn channels(rig: &Rig, receiver: &Receiver, mail: &Mail) {
     let settings = rig.folder.path().join("reportferry.yaml");

@@ -45,6 +45,7 @@ fn value(metrics: &str, name: &str) -> Option<f64> {
 #[test]
 fn metrics_tell_what_happened_and_promtool_takes_them() {
     let stand = Stand::new(Rig::new(&every_minute()));
+    crate::pickup::says(&stand.rig, "{moved: {within: 4s}}");
     std::fs::write(stand.pipeline("broken"), "schedule: {corn: x}\n").unwrap();
     stand.behind("line", 3);
     let (worker, address) = listening(&stand);
@@ -57,6 +58,7 @@ fn metrics_tell_what_happened_and_promtool_takes_them() {
     until("the metrics say so", || {
         metrics = get(address, "/metrics").unwrap().1;
         value(&metrics, "reportferry_slots_total{state=\"delivered\"}").is_some_and(|count| count >= 3.0)
+            && value(&metrics, "reportferry_pickups_overdue{destination=\"hris\"}").is_some_and(|count| count >= 3.0)
     });
     let number = |name: &str| value(&metrics, name).unwrap_or_else(|| panic!("{name}\n{metrics}"));
     assert_eq!(number("reportferry_pipelines"), 1.0);
@@ -67,6 +69,8 @@ fn metrics_tell_what_happened_and_promtool_takes_them() {
     assert!(number("reportferry_rows_total{kind=\"extracted\"}") >= 1200.0);
     assert!(number("reportferry_delivered_bytes_total{destination=\"hris\"}") > 3000.0);
     assert!(number("reportferry_budget_requests{tenant=\"acme\"}") > 0.0);
+    assert!(number("reportferry_pickups_total{destination=\"hris\",state=\"overdue\"}") >= 3.0);
+    assert!(number("reportferry_pickups_awaited{destination=\"hris\"}") >= 0.0);
     assert!(number("reportferry_ledger_bytes") > 0.0 && number("reportferry_spool_bytes") > 0.0);
     for histogram in
         ["reportferry_stage_duration_seconds_count{stage=\"extract\"}", "reportferry_lateness_seconds_count"]

@@ -1,0 +1,74 @@
+//! Many deliveries at one destination: one session looks at so many of them, and then the next one goes on.
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use reportferry::deliver::{IntendedFile, Intent, Receipt, Role, Sign, Verdict};
+use reportferry::encode::Artifact;
+use reportferry::ledger::state::DeliveryState;
+use reportferry::ledger::{Awaited, Ended};
+use reportferry::schedule::slot::Slot;
+use reportferry::settings::Patience;
+
+use super::*;
+
+/// A delivery to `local` of which nothing lies there any more.
+async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
+    let slot = Slot::new("p", at + SignedDuration::from_mins(number), TimeZone::UTC);
+    let mut run = ledger.enter(&slot, "d").await.unwrap();
+    let name = format!("{number}.csv");
+    let artifact = Artifact {
+        path: name.clone().into(),
+        name: name.clone(),
+        bytes: 1,
+        sha256: String::new(),
+        rows: 1,
+        columns: Vec::new(),
+        dialect: Default::default(),
+    };
+    ledger.note_artifact(&mut run, "d", &artifact, serde_json::json!({}), &[("local", true)]).await.unwrap();
+    let path = folder.join(name).display().to_string();
+    let file = IntendedFile {
+        role: Role::Data,
+        temporary: format!("{path}.part"),
+        final_path: path.clone(),
+        bytes: 1,
+        sha256: String::new(),
+    };
+    let number = ledger.begin_attempt(&run.id, "local").await.unwrap();
+    let intent = Intent { files: vec![file], cutting: None, acks: Vec::new() };
+    ledger.note_intent(&run.id, "local", &intent).await.unwrap();
+    let receipt = Receipt {
+        address: folder.display().to_string(),
+        path,
+        bytes: 1,
+        sha256: String::new(),
+        host_key: None,
+        verified: "size".to_owned(),
+        published: "link".to_owned(),
+        answer: None,
+    };
+    let awaited = Awaited { sign: Sign::Moved, patience: Some(Patience { within: 4 * HOUR, every: HOUR }) };
+    let ended = Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, awaited: Some(awaited) };
+    ledger.end_attempt(&run.id, "local", number, &Verdict::Delivered(receipt), &ended).await.unwrap();
+}
+
+#[test]
+fn one_session_looks_at_two_hundred_and_the_next_goes_on() {
+    let rig = Rig::new(PIPELINE);
+    edit(&rig, "  local:\n", "  local:\n    pickup: {moved: {within: 4h, every: 1h}}\n");
+    let mut looks = Looks::new(rig);
+    let at = Timestamp::now();
+    looks.runtime.block_on(async {
+        for number in 0..201 {
+            deliver(&looks.ledger, &looks.rig.drop, number, at).await;
+        }
+    });
+    let awaited = |looks: &Looks| {
+        let counts = looks.runtime.block_on(looks.ledger.pickup_counts()).unwrap();
+        counts.iter().map(|counts| counts.awaited).sum::<u64>()
+    };
+    for left in [201, 1, 0] {
+        assert_eq!(awaited(&looks), left);
+        looks.after(HOUR);
+    }
+}
