@@ -1,6 +1,8 @@
 //! ProFTPD's mod_sftp: the contract over a second real server, and what it says that OpenSSH does not.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use reportferry::deliver::Session;
@@ -70,6 +72,54 @@ fn large_files_are_read_back_whole() {
         assert_eq!(receipt.verified, "read_back");
         assert!(fs::read(server.root().join("a.csv")).unwrap() == content);
     }
+}
+
+/// Permissions of the file system, for an account that is locked up in its drop.
+#[test]
+fn an_account_that_is_locked_up_writes_where_it_may() {
+    let server = Proftpd::locked_up();
+    let root = server.root();
+    for (name, mode) in [("in", 0o755), ("blind", 0o300), ("closed", 0o555)] {
+        fs::create_dir(root.join(name)).unwrap();
+        set_mode(&root.join(name), mode);
+        server.give(&root.join(name));
+    }
+    set_mode(&root, 0o555);
+    let to = |directory: &str, mkdir: bool, existing: Existing| {
+        let mut sftp = server.account().settings(&server.base());
+        sftp.mkdir = mkdir;
+        let mut plan = with_done(plan(sftp, existing));
+        plan.directory = directory.to_owned();
+        deliver(&spool("a.csv", b"x"), &plan)
+    };
+    for (existing, name) in [(Existing::Fail, "fails"), (Existing::Replace, "replaces")] {
+        for directory in ["in", "blind"] {
+            delivered(to(directory, false, existing));
+            for file in ["a.csv", "a.csv.done"] {
+                let kept = root.join(directory).join(format!("{name}-{file}"));
+                fs::rename(root.join(directory).join(file), kept).unwrap();
+            }
+        }
+        for (directory, mkdir, part) in [
+            ("", false, "open "),
+            ("closed", false, "open "),
+            ("new", true, "make the directory "),
+            ("new", false, "open "),
+        ] {
+            let (reason, hint) = rejected(to(directory, mkdir, existing));
+            assert!(reason.starts_with(part) && !hint.is_empty(), "{directory:?}, {mkdir}: {reason} {hint}");
+        }
+    }
+    set_mode(&root, 0o755);
+    set_mode(&root.join("blind"), 0o755);
+    let names: Vec<String> = stand::tree(&root).into_keys().collect();
+    let four = ["fails-a.csv", "fails-a.csv.done", "replaces-a.csv", "replaces-a.csv.done"];
+    let expected: Vec<String> = ["blind", "in"].iter().flat_map(|at| four.map(|name| format!("{at}/{name}"))).collect();
+    assert_eq!(names, expected);
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use reportferry::deliver::{Intent, Verdict};
 use reportferry::pipeline::plan::Existing;
+use reportferry::secret::Secret;
+use reportferry::settings::SecretRef;
 
 use super::plan;
 use super::sshd;
 use super::stand::{Spooled, attempt, check_tree, delivered, noise, spool, tree, with_done};
 use crate::stage::account::Account;
-use crate::stage::proftpd::Proftpd;
+use crate::stage::proftpd::{PASSWORD, Proftpd};
 use crate::stage::resets::{From, Resets};
 
 const FILE_BYTES: usize = 1024 * 1024 + 1;
@@ -15,6 +17,8 @@ const FILE_BYTES: usize = 1024 * 1024 + 1;
 /// A drop at a server, and the file that goes there.
 struct Line<'a> {
     account: Account,
+    /// Signs in by this, and not by the account's key.
+    password: Option<&'static str>,
     root: &'a std::path::Path,
     existing: Existing,
     spooled: Spooled,
@@ -23,8 +27,11 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn plan(&self, port: u16) -> reportferry::pipeline::plan::DeliveryPlan {
-        let account = Account { port, ..self.account.clone() };
-        with_done(plan(account.settings(self.root), self.existing))
+        let mut sftp = Account { port, ..self.account.clone() }.settings(self.root);
+        if let Some(password) = self.password {
+            (sftp.key, sftp.password) = (None, Some(SecretRef::Literal(Secret::new(password))));
+        }
+        with_done(plan(sftp, self.existing))
     }
 
     /// One attempt whose line is reset: its verdict, which may not be better or worse than what lies there, and its intent.
@@ -80,28 +87,34 @@ impl Line<'_> {
     }
 }
 
-fn check(account: Account, root: &std::path::Path) {
+fn check(account: Account, password: Option<&'static str>, root: &std::path::Path) {
     let content = noise(FILE_BYTES);
     for existing in [Existing::Fail, Existing::Replace] {
         let (account, spooled, content) = (account.clone(), spool("a.csv", &content), content.clone());
-        let line = Line { account, root, existing, spooled, content };
+        let line = Line { account, password: None, root, existing, spooled, content };
         line.check(From::Client, 64 * 1024, FILE_BYTES as u64 / (64 * 1024));
         line.check(From::Server, 1024, 4);
     }
+    // Signing in and beginning, step by step: a line that is cut is not a refusal.
     let content = b"small".to_vec();
-    let line = Line { account, root, existing: Existing::Fail, spooled: spool("a.csv", &content), content };
+    let (existing, spooled) = (Existing::Fail, spool("a.csv", &content));
+    let mut line = Line { account, password: None, root, existing, spooled, content };
     line.check_closely(From::Server, 64);
     line.check_closely(From::Client, 128);
+    if password.is_some() {
+        line.password = password;
+        line.check_closely(From::Server, 64);
+    }
 }
 
 #[test]
 fn a_line_that_is_reset_anywhere_leaves_one_whole_file_in_the_end() {
     let server = sshd("", &[]);
-    check(server.account(), &server.root());
+    check(server.account(), None, &server.root());
 }
 
 #[test]
 fn a_line_to_proftpd_that_is_reset_anywhere_leaves_one_whole_file_in_the_end() {
     let server = Proftpd::start(&[]);
-    check(server.account(), &server.root());
+    check(server.account(), Some(PASSWORD), &server.root());
 }

@@ -18,6 +18,9 @@ use super::sshd::{children_of, fingerprint, free_port, keygen};
 const UNPACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/proftpd");
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
+/// A user of whom nothing is.
+const NOBODY: &str = "65534";
+
 /// Who may sign in, by key or by [`PASSWORD`].
 pub const USER: &str = "acme";
 pub const PASSWORD: &str = "correct horse";
@@ -33,6 +36,32 @@ pub struct Proftpd {
 impl Proftpd {
     /// `config` are further lines of its configuration: `SFTPExtensions -posixRename` offers no rename-over.
     pub fn start(config: &[&str]) -> Self {
+        Self::launch(config, &id("-u"), &id("-g"))
+    }
+
+    /// The account is not root's, also where root runs the tests: then it is `nobody`'s, and [`Self::root`] is its `/`.
+    /// An ordinary user can lock nobody up, and sees the whole machine.
+    pub fn locked_up() -> Self {
+        match id("-u").as_str() {
+            "0" => Self::launch(&["DefaultRoot ~"], NOBODY, NOBODY),
+            _ => Self::start(&[]),
+        }
+    }
+
+    /// The directory to deliver to as a locked up account sees it.
+    pub fn base(&self) -> PathBuf {
+        if id("-u") == "0" { PathBuf::from("/") } else { self.root() }
+    }
+
+    /// Gives what lies at `path` to the account that is locked up.
+    pub fn give(&self, path: &Path) {
+        if id("-u") == "0" {
+            let nobody = NOBODY.parse().ok();
+            std::os::unix::fs::chown(path, nobody, nobody).unwrap();
+        }
+    }
+
+    fn launch(config: &[&str], uid: &str, gid: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
         fs::create_dir(at("drop")).unwrap();
@@ -44,9 +73,8 @@ impl Proftpd {
         fs::write(at("keys"), exported.stdout).unwrap();
         let hashed = Command::new("openssl").args(["passwd", "-6", PASSWORD]).output();
         let hashed = String::from_utf8(hashed.expect("there is no openssl: run tests/tools").stdout).unwrap();
-        let (uid, gid) = (id("-u"), id("-g"));
-        fs::write(at("passwd"), format!("{USER}:{}:{uid}:{gid}::{}:/bin/sh\n", hashed.trim(), home.path().display()))
-            .unwrap();
+        let account = format!("{USER}:{}:{uid}:{gid}::{}:/bin/sh\n", hashed.trim(), at("drop").display());
+        fs::write(at("passwd"), account).unwrap();
         fs::set_permissions(at("passwd"), fs::Permissions::from_mode(0o600)).unwrap();
         let fingerprint = fingerprint(&at("host"));
         let (child, port) = run(&home, &format!("{}\n{}\n", configuration(home.path()), config.join("\n")));
