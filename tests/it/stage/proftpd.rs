@@ -1,22 +1,27 @@
 //! A second SFTP server that people run: ProFTPD with mod_sftp, unpacked by `tests/tools` and started here on a port of
 //! its own, as whoever runs the tests.
+//!
+//! It is run as inetd would run it, a process for each connection: as a daemon it takes no connection for 0.4 s after
+//! each one that has ended.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
 use super::account::Account;
-use super::sshd::{children_of, fingerprint, free_port, keygen};
+use super::sshd::{fingerprint, keygen};
 
 const UNPACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/proftpd");
-const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A user of whom nothing is.
 const NOBODY: &str = "65534";
@@ -27,8 +32,9 @@ pub const PASSWORD: &str = "correct horse";
 
 /// A running server; killed when dropped, with the processes that serve connections.
 pub struct Proftpd {
-    child: Child,
     home: TempDir,
+    over: Arc<AtomicBool>,
+    listening: Option<JoinHandle<()>>,
     port: u16,
     fingerprint: String,
 }
@@ -77,8 +83,17 @@ impl Proftpd {
         fs::write(at("passwd"), account).unwrap();
         fs::set_permissions(at("passwd"), fs::Permissions::from_mode(0o600)).unwrap();
         let fingerprint = fingerprint(&at("host"));
-        let (child, port) = run(&home, &format!("{}\n{}\n", configuration(home.path()), config.join("\n")));
-        Proftpd { child, home, port, fingerprint }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let config = format!("Port {port}\n{}\n{}\n", configuration(home.path()), config.join("\n"));
+        fs::write(at("config"), config).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let command = command(&at("config"), &at("said"));
+        let listening = std::thread::spawn({
+            let over = over.clone();
+            move || listen(&listener, command, &over)
+        });
+        Proftpd { home, over, listening: Some(listening), port, fingerprint }
     }
 
     /// The directory to deliver to, as a path of this machine and of the server's.
@@ -98,17 +113,17 @@ impl Proftpd {
     /// What the server wrote so far, of itself and of SFTP.
     pub fn log(&self) -> String {
         let read = |name: &str| fs::read_to_string(self.home.path().join(name)).unwrap_or_default();
-        read("log") + &read("sftp_log")
+        read("said") + &read("log") + &read("sftp_log")
     }
 }
 
 impl Drop for Proftpd {
     fn drop(&mut self) {
-        for child in children_of(self.child.id()) {
-            let _ = Command::new("kill").args(["-9", &child.to_string()]).stderr(Stdio::null()).status();
+        self.over.store(true, SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        if let Some(listening) = self.listening.take() {
+            let _ = listening.join();
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- proftpd's log ---\n{}", self.log());
         }
@@ -123,49 +138,45 @@ fn id(what: &str) -> String {
 fn configuration(home: &Path) -> String {
     let (user, group, home) = (id("-un"), id("-gn"), home.display());
     format!(
-        "ServerName tests\nServerType standalone\nDefaultAddress 127.0.0.1\nSocketBindTight on\nUseReverseDNS off\n\
+        "ServerName tests\nServerType inetd\nUseReverseDNS off\n\
          User {user}\nGroup {group}\nRootLogin on\nRequireValidShell off\nAuthOrder mod_auth_file.c\n\
-         AuthUserFile {home}/passwd\nPidFile {home}/pid\nScoreboardFile {home}/scoreboard\nSystemLog {home}/log\n\
-         TransferLog none\nWtmpLog off\nMaxInstances none\nAllowOverwrite on\nUmask 022\n\
+         AuthUserFile {home}/passwd\nPidFile {home}/pid\nScoreboardFile none\nSystemLog {home}/log\n\
+         TransferLog none\nWtmpLog off\nDelayEngine off\nAllowOverwrite on\nUmask 022\n\
          ModulePath {UNPACKED}/usr/lib/proftpd\nLoadModule mod_sftp.c\nSFTPEngine on\nSFTPLog {home}/sftp_log\n\
          SFTPHostKey {home}/host\nSFTPAuthMethods publickey password\nSFTPAuthorizedUserKeys file:{home}/keys\n\
          SFTPKeyBlacklist none"
     )
 }
 
-/// Starts the server on a free port. Another process may take the port in between: then another one is tried.
-fn run(home: &TempDir, config: &str) -> (Child, u16) {
-    let at = |name: &str| home.path().join(name);
+/// Serves one connection, which is its standard input.
+fn command(config: &Path, said: &Path) -> Command {
     let program = format!("{UNPACKED}/usr/sbin/proftpd");
     assert!(Path::new(&program).exists(), "{program} is missing: run tests/tools");
-    for _ in 0..5 {
-        let port = free_port();
-        fs::write(at("config"), format!("Port {port}\n{config}")).unwrap();
-        let mut child = Command::new(&program)
-            .arg("--nodaemon")
-            .arg("--config")
-            .arg(at("config"))
-            .env("LD_LIBRARY_PATH", libraries())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(at("said")).unwrap())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + STARTS_WITHIN;
-        while child.try_wait().unwrap().is_none() {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return (child, port);
-            }
-            assert!(Instant::now() < deadline, "proftpd does not accept:\n{}", said(home));
-            std::thread::yield_now();
-        }
-    }
-    panic!("proftpd does not start:\n{}", said(home));
+    let mut command = Command::new(&program);
+    command.arg("--config").arg(config).env("LD_LIBRARY_PATH", libraries());
+    let mut test = Command::new(&program);
+    let tested =
+        test.arg("--configtest").arg("--config").arg(config).env("LD_LIBRARY_PATH", libraries()).output().unwrap();
+    assert!(tested.status.success(), "{}", String::from_utf8_lossy(&tested.stderr));
+    command.stdout(Stdio::null()).stderr(fs::File::create(said).unwrap());
+    command
 }
 
-fn said(home: &TempDir) -> String {
-    let read = |name: &str| fs::read_to_string(home.path().join(name)).unwrap_or_default();
-    read("said") + &read("log")
+/// A process for each connection, until it is `over`; then those that still serve are killed.
+fn listen(listener: &TcpListener, mut command: Command, over: &AtomicBool) {
+    let mut serving: Vec<Child> = Vec::new();
+    for connection in listener.incoming() {
+        if over.load(SeqCst) {
+            break;
+        }
+        serving.retain_mut(|child| child.try_wait().unwrap().is_none());
+        serving.push(command.stdin(OwnedFd::from(connection.unwrap())).spawn().unwrap());
+        command.stdin(Stdio::null()); // or the connection stays open here
+    }
+    for mut child in serving {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
 }
 
 /// Where its own libraries were unpacked: `usr/lib/x86_64-linux-gnu`, by the machine's name for itself.
