@@ -4,7 +4,7 @@
 //! It is run as inetd would run it, a process for each connection: as a daemon it takes no connection for 0.4 s after
 //! each one that has ended.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // a test ends where it cannot go on
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
