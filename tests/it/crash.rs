@@ -1,19 +1,22 @@
 //! Recovery, proven: every named step of an extract, a delivery and the ledger × every kind of fault; then random kills.
 //!
-//! Each cell runs the real binary against the sandbox and a real OpenSSH server with one fault armed, runs it again
-//! without, and looks for what must hold: one whole file, its done file, one receipt, nothing else.
+//! Each cell runs the real binary against the sandbox and a real server, OpenSSH or ProFTPD, with one fault armed, runs
+//! it again without, and looks for what must hold: one whole file, its done file, one receipt, nothing else.
 
-use std::process::Stdio;
+mod kills;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::stage::rig::{ARTIFACT, PIPELINE, Rig, SLOT, both, document};
+use super::stage::account::Account;
+use super::stage::proftpd::Proftpd;
+use super::stage::rig::{ARTIFACT, PIPELINE, Rig, both, document, servers};
 
 /// Between two looks: short beside any step, long enough to leave the cores to the processes watched.
 const WATCH_PAUSE: Duration = Duration::from_micros(200);
 
-const KINDS: &[&str] = &["fail", "lost_before", "lost_after", "kill_before", "kill_after", "repeat"];
+const KINDS: [&str; 6] = ["fail", "lost_before", "lost_after", "kill_before", "kill_after", "repeat"];
 
 /// The bytes that an undisturbed run delivers: the sandbox gives the same rows each time.
 fn expected() -> &'static [u8] {
@@ -99,14 +102,19 @@ fn assert_beside(rig: &Rig, told: &serde_json::Value) {
     assert_eq!(manifest["columns"], serde_json::json!(["employee_id", "course", "done", "email"]));
 }
 
-/// A fault at one step, then recovery.
-fn check(pipeline: &str, step: &str, kind: &str) {
-    struck(Rig::new(pipeline), pipeline, &format!("{step}={kind}"));
+/// The OpenSSH server that the tests share.
+fn openssh() -> Account {
+    servers().sshd.account()
 }
 
-fn struck(rig: Rig, pipeline: &str, fault: &str) {
+/// A fault at one step, then recovery.
+fn check(server: &Account, pipeline: &str, step: &str, kind: &str) {
+    struck(&Rig::delivering_to(pipeline, server), pipeline, &format!("{step}={kind}"));
+}
+
+fn struck(rig: &Rig, pipeline: &str, fault: &str) {
     expected();
-    let struck = watched(&rig, || rig.run_with_fault(fault));
+    let struck = watched(rig, || rig.run_with_fault(fault));
     let log = String::from_utf8_lossy(&struck.stderr);
     assert!(
         log.contains("fault injected"),
@@ -116,18 +124,18 @@ fn struck(rig: Rig, pipeline: &str, fault: &str) {
     if fault.contains("=kill") {
         assert!(struck.status.code().is_none(), "{fault}: the process should have died\n{}", both(&struck));
     }
-    watched(&rig, || assert_delivered_once(&rig, pipeline, fault));
+    watched(rig, || assert_delivered_once(rig, pipeline, fault));
 }
 
 /// Cells of one row group, side by side on the machine's cores.
-fn check_all(pipeline: &str, steps: &[&str]) {
+fn check_all(server: &Account, pipeline: &str, steps: &[&str]) {
     let cells: Vec<(&str, &str)> = steps.iter().flat_map(|step| KINDS.iter().map(move |kind| (*step, *kind))).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some((step, kind)) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    check(pipeline, step, kind);
+                    check(server, pipeline, step, kind);
                 }
             });
         }
@@ -138,43 +146,74 @@ fn check_all(pipeline: &str, steps: &[&str]) {
 fn every_step_of_an_extract_can_break() {
     // By name: the list of reports is a step too.
     let pipeline = PIPELINE.replace("619bf79c-970a-4a8e-be8a-dde48a05c652", "{name: Compliance completions}");
-    check_all(&pipeline, reportferry::extract::FAULT_STEPS);
+    check_all(&openssh(), &pipeline, reportferry::extract::FAULT_STEPS);
 }
 
 #[test]
 fn every_step_of_the_ledger_can_break() {
-    check_all(PIPELINE, reportferry::ledger::FAULT_STEPS);
+    check_all(&openssh(), PIPELINE, reportferry::ledger::FAULT_STEPS);
 }
 
 #[test]
 fn every_step_of_an_sftp_delivery_can_break() {
-    check_all(PIPELINE, reportferry::deliver::FAULT_STEPS);
+    check_all(&openssh(), PIPELINE, reportferry::deliver::FAULT_STEPS);
+}
+
+#[test]
+fn every_step_of_a_delivery_to_proftpd_can_break() {
+    let server = Proftpd::start(&[]);
+    check_all(&server.account(), PIPELINE, reportferry::deliver::FAULT_STEPS);
+    // Where a delivery's course is read back from.
+    check_all(&server.account(), PIPELINE, &["ledger.intent", "ledger.verdict"]);
+}
+
+#[test]
+fn every_step_of_a_delivery_that_replaces_at_proftpd_can_break() {
+    let server = Proftpd::start(&[]);
+    check_all(&server.account(), &replacing(PIPELINE), &steps_of_replacing());
+}
+
+#[test]
+fn every_step_of_the_files_beside_at_proftpd_can_break() {
+    let server = Proftpd::start(&[]);
+    check_all(&server.account(), &with_files_beside(), reportferry::deliver::SIDE_FAULT_STEPS);
 }
 
 #[test]
 fn every_step_of_a_delivery_over_several_sessions_can_break() {
-    let splitting = |fault: &str| {
-        let rig = Rig::new(PIPELINE);
-        rig.settings(|text| text.replace("mode: \"0640\"", "mode: \"0640\", sessions: 3, split: 1KiB"));
-        struck(rig, PIPELINE, fault);
-    };
-    for step in reportferry::deliver::SPLIT_FAULT_STEPS.iter().chain(&["sftp.connect", "sftp.write", "sftp.rename"]) {
-        KINDS.iter().for_each(|kind| splitting(&format!("{step}={kind}")));
+    let server = Proftpd::start(&[]);
+    for account in [openssh(), server.account()] {
+        let steps =
+            reportferry::deliver::SPLIT_FAULT_STEPS.iter().chain(&["sftp.connect", "sftp.write", "sftp.rename"]);
+        for fault in steps.flat_map(|step| KINDS.map(|kind| format!("{step}={kind}"))) {
+            let rig = Rig::delivering_to(PIPELINE, &account);
+            rig.settings(|text| text.replace("mode: \"0640\"", "mode: \"0640\", sessions: 3, split: 1KiB"));
+            struck(&rig, PIPELINE, &fault);
+        }
     }
 }
 
 #[test]
 fn bytes_that_a_server_acknowledged_and_lost_are_never_published() {
-    check(PIPELINE, "sftp.write", "drop");
-    check(&PIPELINE.replace("existing: fail", "existing: replace"), "sftp.write", "drop");
+    let server = Proftpd::start(&[]);
+    for account in [openssh(), server.account()] {
+        check(&account, PIPELINE, "sftp.write", "drop");
+        check(&account, &replacing(PIPELINE), "sftp.write", "drop");
+    }
+}
+
+fn replacing(pipeline: &str) -> String {
+    pipeline.replace("existing: fail", "existing: replace")
+}
+
+/// posix-rename needs no look at what is there.
+fn steps_of_replacing() -> Vec<&'static str> {
+    reportferry::deliver::FAULT_STEPS.iter().copied().filter(|step| *step != "sftp.lstat").collect()
 }
 
 #[test]
 fn every_step_of_an_sftp_delivery_that_replaces_can_break() {
-    // posix-rename needs no look at what is there.
-    let steps: Vec<&str> =
-        reportferry::deliver::FAULT_STEPS.iter().copied().filter(|step| *step != "sftp.lstat").collect();
-    check_all(&PIPELINE.replace("existing: fail", "existing: replace"), &steps);
+    check_all(&openssh(), &replacing(PIPELINE), &steps_of_replacing());
 }
 
 /// With a checksum and a manifest between the data and the done file.
@@ -184,49 +223,15 @@ fn with_files_beside() -> String {
 
 #[test]
 fn every_step_of_the_files_beside_can_break() {
-    check_all(&with_files_beside(), reportferry::deliver::SIDE_FAULT_STEPS);
-    let replacing = with_files_beside().replace("existing: fail", "existing: replace");
-    check_all(&replacing, &["checksum.rename", "manifest.write", "manifest.rename", "done.rename"]);
+    check_all(&openssh(), &with_files_beside(), reportferry::deliver::SIDE_FAULT_STEPS);
+    let replacing = replacing(&with_files_beside());
+    check_all(&openssh(), &replacing, &["checksum.rename", "manifest.write", "manifest.rename", "done.rename"]);
     let steps: Vec<&str> =
         reportferry::deliver::SIDE_FAULT_STEPS.iter().copied().filter(|step| !step.ends_with(".close")).collect();
-    check_all(&with_files_beside().replace("hris:", "local:"), &steps);
+    check_all(&openssh(), &with_files_beside().replace("hris:", "local:"), &steps);
 }
 
 #[test]
 fn every_step_of_a_local_delivery_can_break() {
-    check_all(&PIPELINE.replace("hris:", "local:"), reportferry::deliver::LOCAL_FAULT_STEPS);
-}
-
-/// `kill -9` of the real binary at random moments, several times a run, until it is through.
-///
-/// `REPORTFERRY_SOAK_KILLS` asks for more than the usual number.
-#[test]
-fn random_kills_lose_and_double_nothing() {
-    let kills_wanted: u32 = std::env::var("REPORTFERRY_SOAK_KILLS").map_or(60, |text| text.parse().unwrap());
-    let seed = std::env::var("REPORTFERRY_SOAK_SEED").map_or_else(|_| fastrand::u64(..), |text| text.parse().unwrap());
-    println!("seed {seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
-    expected();
-    let mut kills = 0;
-    while kills < kills_wanted {
-        let rig = Rig::new(PIPELINE);
-        let mut told = Vec::new();
-        for _ in 0..random.u32(1..=4) {
-            let mut child = rig
-                .command(&["run", "line", "--slot", SLOT])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let life = Duration::from_micros(random.u64(0..400_000));
-            watched(&rig, || std::thread::sleep(life));
-            told.push(life);
-            if child.try_wait().unwrap().is_none() {
-                child.kill().unwrap();
-                kills += 1;
-            }
-            child.wait().unwrap();
-        }
-        watched(&rig, || assert_delivered_once(&rig, PIPELINE, &format!("seed {seed}, killed after {told:?}")));
-    }
+    check_all(&openssh(), &PIPELINE.replace("hris:", "local:"), reportferry::deliver::LOCAL_FAULT_STEPS);
 }

@@ -3,33 +3,25 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 pub mod contract;
+mod faults;
+mod full;
+mod proftpd;
 mod publish;
+mod resets;
 mod session;
 mod several;
 pub mod stand;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
-use reportferry::settings::{DestinationKind, SecretRef, Sftp, SftpTimeouts};
+use reportferry::settings::{DestinationKind, Sftp};
 
 use crate::stage::sshd::{Sshd, SshdOptions};
 
 /// Settings that reach a server: its first host key pinned, its account's key, its directory as the base.
 pub fn settings(sshd: &Sshd) -> Sftp {
-    let mut sftp = Sftp::new("hris", "127.0.0.1", sshd.port, &sshd.username);
-    sftp.key = Some(SecretRef::File(sshd.user_key()));
-    sftp.host_keys = vec![sshd.fingerprints[0].clone()];
-    sftp.base = sshd.root().display().to_string();
-    sftp.in_flight = 64;
-    sftp.timeouts = timeouts();
-    sftp
-}
-
-pub fn timeouts() -> SftpTimeouts {
-    let patience = Duration::from_secs(20);
-    SftpTimeouts { connect: patience, idle: patience, rename: patience }
+    sshd.account().settings(&sshd.root())
 }
 
 pub fn plan(sftp: Sftp, existing: Existing) -> DeliveryPlan {

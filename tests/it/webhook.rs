@@ -36,7 +36,11 @@ fn rig(pipeline: &str, url: &str, more: &str) -> Rig {
 }
 
 fn to(receiver: &Receiver, more: &str) -> Rig {
-    rig(&pipeline(), &format!("http://127.0.0.1:{}/hooks?x=1", receiver.port), &format!("allow: [loopback], {more}"))
+    to_path(receiver, "/hooks?x=1", more)
+}
+
+pub fn to_path(receiver: &Receiver, path: &str, more: &str) -> Rig {
+    rig(&pipeline(), &format!("http://127.0.0.1:{}{path}", receiver.port), &format!("allow: [loopback], {more}"))
 }
 
 fn delivery(output: &std::process::Output) -> Value {
@@ -44,7 +48,7 @@ fn delivery(output: &std::process::Output) -> Value {
 }
 
 /// The rows by what came first under each id, in the order of the batches.
-fn rows(got: &[Value]) -> Vec<Value> {
+pub fn rows(got: &[Value]) -> Vec<Value> {
     let mut batches: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
     for request in got.iter().filter(|request| request["answer"] == 200 || request["answer"] == "drop") {
         let data = &request["body"]["data"];
@@ -60,7 +64,7 @@ fn rows(got: &[Value]) -> Vec<Value> {
 }
 
 /// What a local drop gets of the same run, as objects.
-fn expected() -> Vec<Value> {
+pub fn expected() -> Vec<Value> {
     let rig = Rig::new(&PIPELINE.replace("hris:", "local:"));
     assert!(rig.run().status.success());
     let text = rig.read("completions_20261123.csv");

@@ -26,6 +26,7 @@ fn hidden() -> Lies {
 
 fn intent(files: &[(Role, &str)]) -> Intent {
     let file = |(role, path): &(Role, &str)| IntendedFile {
+        of: None,
         role: *role,
         temporary: String::new(),
         final_path: (*path).to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ssh2::MethodType;
+use ssh2::{ErrorCode, MethodType};
 
 use super::client::{Client, Failure};
 use super::flow::Flow;
@@ -203,14 +203,21 @@ fn shake_hands(sftp: &Sftp, kinds: &[Kind], line: Line) -> Result<Transport, Ver
     }
 }
 
+/// `LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED`.
+const REQUEST_DENIED: ErrorCode = ErrorCode::Session(-22);
+
 fn subsystem(session: &ssh2::Session, address: &str) -> Result<ssh2::Channel, Verdict> {
     let refused = |what: &str, error: ssh2::Error| unreached(format!("{what} at {address}: {}", error.message()));
     let mut channel = session.channel_session().map_err(|error| refused("open a channel", error))?;
-    channel.subsystem("sftp").map_err(|error| Verdict::Rejected {
-        reason: format!("start the SFTP subsystem at {address}: {}", error.message()),
-        hint: Some("the account may not use SFTP: ask the server's administrator".to_owned()),
-    })?;
-    Ok(channel)
+    match channel.subsystem("sftp") {
+        Ok(()) => Ok(channel),
+        // Only the server's own word is a refusal; a line that ends here is none.
+        Err(error) if error.code() == REQUEST_DENIED => Err(Verdict::Rejected {
+            reason: format!("start the SFTP subsystem at {address}: {}", error.message()),
+            hint: Some("the account may not use SFTP: ask the server's administrator".to_owned()),
+        }),
+        Err(error) => Err(refused("start the SFTP subsystem", error)),
+    }
 }
 
 /// What libssh2 calls the algorithms of both directions.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Desk, reached};
 use crate::sftp::sshd;
 use crate::stage::asyncssh::{Asyncssh, Methods};
+use crate::stage::proftpd::Proftpd;
 use crate::stage::proxy::{Manner, Proxy};
 use crate::stage::rig::{both, document, names};
 
@@ -44,18 +45,18 @@ fn check(output: &Output, exit: i32, folder: &Path, left: &[&str]) -> Value {
     document(output)
 }
 
+/// The steps at a server that can do all that a delivery uses.
+const ALL_THAT_IS_USED: &str = "look up=done connect=done key exchange=done host key=done sign in=done sftp=done \
+    directory=done list=done open=done write=done fsync=done fstat=done close=done lstat=done read back=done \
+    set permissions=done set times=done rename=done open a taken name=done rename over=refused posix-rename=done \
+    remove=done mkdir=done rmdir=done free space=done write much=done";
+
 #[test]
 fn an_openssh_server_is_known_through_and_through() {
     let sshd = sshd("", &[]);
     let desk = pinned(&sshd, "");
     let found = check(&desk.reportferry(&["doctor", "hris", "--json"]), 0, &sshd.root(), &[]);
-    assert_eq!(
-        steps(&found),
-        "look up=done connect=done key exchange=done host key=done sign in=done sftp=done directory=done list=done \
-         open=done write=done fsync=done fstat=done close=done lstat=done read back=done set permissions=done \
-         set times=done rename=done open a taken name=done rename over=refused posix-rename=done remove=done \
-         mkdir=done rmdir=done free space=done write much=done"
-    );
+    assert_eq!(steps(&found), ALL_THAT_IS_USED);
     assert!(advice(&found).is_empty() && found["ok"] == true, "{found:#}");
     let exchange = step(&found, "key exchange").to_string();
     for part in ["OpenSSH", "aes128-gcm@openssh.com", "the server offers", "reportferry offers", "ssh-ed25519"] {
@@ -207,6 +208,26 @@ fn another_server_is_looked_at_as_well() {
     let found = check(&output, 0, server.root(), &[]);
     assert!(steps(&found).contains("posix-rename=done remove=done"), "{found:#}");
     assert!(!both(&output).contains("correct horse"));
+}
+
+#[test]
+fn proftpd_is_known_through_and_through() {
+    let looked_at = |config: &[&str], exit: i32| {
+        let server = Proftpd::start(config);
+        let desk = Desk::new(&server.account().written(&server.root()));
+        check(&desk.reportferry(&["doctor", "hris", "--json"]), exit, &server.root(), &[])
+    };
+    let found = looked_at(&[], 0);
+    assert_eq!(steps(&found), ALL_THAT_IS_USED);
+    let renamed_over = step(&found, "rename over").to_string();
+    assert!(renamed_over.contains("status 11"), "{renamed_over}");
+    assert!(advice(&found).is_empty() && found["ok"] == true, "{found:#}");
+    assert!(step(&found, "key exchange").to_string().contains("mod_sftp"), "{found:#}");
+    let found = looked_at(&["SFTPExtensions -posixRename"], 0);
+    assert_eq!(step(&found, "posix-rename")["outcome"], "not_offered");
+    assert_eq!(advice(&found), ["replace: with_gap"]);
+    let found = looked_at(&["<Limit RNFR>\nDenyAll\n</Limit>"], 3);
+    assert_eq!(advice(&found), ["!publish: direct", "done_file: \"{name}.done\""]);
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn passwords_are_answered_however_they_are_asked_for() {
         check_connected(with("correct horse"));
         let asked = match methods {
             Methods::Interactive | Methods::Code => "keyboard-interactive (refused)",
-            Methods::Password | Methods::KeyAndPassword => "password (refused)",
+            Methods::Key | Methods::Password | Methods::KeyAndPassword => "password (refused)",
         };
         check_refused(with("wrong"), "Rejected", &[asked, "the server offers"]);
     }

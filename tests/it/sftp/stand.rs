@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reportferry::attempt::Backoff;
-use reportferry::deliver::{Put, Receipt, Session, Verdict};
+use reportferry::deliver::{Intent, Put, Receipt, Session, Verdict};
 use reportferry::encode::name::NameTemplate;
 use reportferry::encode::{Artifact, FileSet, SetFile};
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
@@ -136,6 +137,27 @@ pub fn deliver(spooled: &Spooled, plan: &DeliveryPlan) -> Verdict {
     let verdict = session.publish(&put, &intent, None, &Meter::default());
     session.close();
     verdict
+}
+
+/// One attempt as a run makes it: what an earlier one intended is looked for first. Contact that is lost before the
+/// intent leaves `earlier` as it was.
+pub fn attempt(spooled: &Spooled, plan: &DeliveryPlan, earlier: &mut Option<Intent>) -> Verdict {
+    let put = put(spooled, plan);
+    let mut go = || {
+        let mut session = Session::connect(&plan.destination)?;
+        if let Some(intent) = earlier.as_ref() {
+            let seen = session.look(intent)?;
+            if seen.data_may_be_final() {
+                return Ok(session.publish(&put, intent, Some(&seen), &Meter::default()));
+            }
+            session.sweep(&put, intent, Timestamp::now()).ok();
+        }
+        let intent = earlier.insert(session.prepare(&put)?);
+        let verdict = session.publish(&put, intent, None, &Meter::default());
+        session.close();
+        Ok(verdict)
+    };
+    go().unwrap_or_else(|verdict| verdict)
 }
 
 pub fn delivered(verdict: Verdict) -> Receipt {

@@ -6,16 +6,18 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use reportferry::settings::{SecretRef, Sftp, SftpTimeouts};
+use reportferry::settings::Sftp;
+use serde_json::Value;
 use tempfile::TempDir;
 
+use super::account::Account;
 use super::sshd::{fingerprint, keygen};
 
 /// What the server asks of whoever signs in. The account is `acme`, its password `correct horse`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Methods {
+    Key,
     Password,
     Interactive,
     /// The password and a verification code, which is `246810`.
@@ -35,6 +37,20 @@ pub struct Asyncssh {
 
 impl Asyncssh {
     pub fn start(methods: Methods) -> Self {
+        Self::launch(methods, None)
+    }
+
+    /// Signs in by key, serves the whole machine by its own paths, and misbehaves when told to.
+    pub fn faulty() -> Self {
+        Self::launch(Methods::Key, Some(Path::new("/")))
+    }
+
+    /// What the sessions from now on are in for, as `asyncssh_server.py` has it.
+    pub fn misbehave(&self, faults: &Value) {
+        fs::write(self.home.path().join("faults"), faults.to_string()).unwrap();
+    }
+
+    fn launch(methods: Methods, served: Option<&Path>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
         let root = at("drop");
@@ -46,14 +62,16 @@ impl Asyncssh {
         let mut child = Command::new(python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stage/asyncssh_server.py"))
             .arg(at("host"))
-            .arg(&root)
+            .arg(served.unwrap_or(&root))
             .arg(match methods {
+                Methods::Key => "key",
                 Methods::Password => "password",
                 Methods::Interactive => "interactive",
                 Methods::Code => "code",
                 Methods::KeyAndPassword => "key+password",
             })
             .arg(at("user.pub"))
+            .arg(at("faults"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -65,20 +83,24 @@ impl Asyncssh {
         Asyncssh { child, home, root, port, fingerprint }
     }
 
-    /// The directory that is `/` to who signs in.
+    /// The directory to deliver to: `/` to who signs in, but for a faulty server.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
+    /// Where a server that takes files away puts them.
+    pub fn taken(&self) -> PathBuf {
+        self.home.path().join("taken")
+    }
+
+    pub fn account(&self) -> Account {
+        let (key, pin) = (self.home.path().join("user"), self.fingerprint.clone());
+        Account { port: self.port, username: "acme".to_owned(), key, pin }
+    }
+
     /// Settings that reach the server, with its key and without a password.
     pub fn settings(&self) -> Sftp {
-        let patience = Duration::from_secs(20);
-        let mut sftp = Sftp::new("hris", "127.0.0.1", self.port, "acme");
-        sftp.key = Some(SecretRef::File(self.home.path().join("user")));
-        sftp.host_keys = vec![self.fingerprint.clone()];
-        sftp.in_flight = 64;
-        sftp.timeouts = SftpTimeouts { connect: patience, idle: patience, rename: patience };
-        sftp
+        self.account().settings(Path::new(""))
     }
 }
 

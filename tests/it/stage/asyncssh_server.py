@@ -1,15 +1,30 @@
-"""An SFTP server that is not OpenSSH: asyncssh's, with passwords, on a loopback port of its own.
+"""An SFTP server that is not OpenSSH: asyncssh's, with passwords and scripted faults, on a loopback port of its own.
 
-usage: asyncssh_server.py HOST_KEY ROOT METHODS USER_KEY
+usage: asyncssh_server.py HOST_KEY ROOT METHODS USER_KEY FAULTS
 
-METHODS is one of password, interactive, code (which asks two questions), key+password. The account is `acme`, its password `correct horse`.
-Prints the port on a line of its own, then serves until standard input ends.
+METHODS is one of key, password, interactive, code (which asks two questions), key+password. The account is `acme`, its
+password `correct horse`. Prints the port on a line of its own, then serves until standard input ends.
+
+FAULTS is a file with a JSON object, read anew for each session, or no file. Requests are called as asyncssh calls them
+(`rename`, `posix_rename`, `lstat`, `opendir` …):
+
+    {"refuse": {"setstat": 3},           these requests, with this status
+     "without": ["fsync@openssh.com"],   not offered, and not understood
+     "write_only": true,                 files cannot be opened for reading
+     "taken_on": "close",                a file is moved to `taken`, beside HOST_KEY, as it is closed, or as it is renamed
+     "room": [40000, 14],                a file's bytes, and the status of a write beyond them
+     "cut_after": "rename",              done, but the answer is never sent: the connection is cut, once
+     "late_s": 0.1}                      each answer comes so late
 """
 
 import asyncio
+import json
+import os
 import sys
 
 import asyncssh
+from asyncssh.packet import String, UInt32
+from asyncssh.sftp import SFTPServerHandler
 
 USER, PASSWORD, CODE = "acme", "correct horse", "246810"
 
@@ -40,7 +55,7 @@ class Server(asyncssh.SSHServer):
         return (username, list(responses)) == (USER, [PASSWORD, CODE] if self.methods == "code" else [PASSWORD])
 
     def public_key_auth_supported(self):
-        return self.methods == "key+password" and not self.has_key
+        return self.methods == "key" or (self.methods == "key+password" and not self.has_key)
 
     def validate_public_key(self, username, key):
         return username == USER and key == self.key
@@ -52,7 +67,7 @@ succeed = asyncssh.connection.SSHServerConnection.send_userauth_success
 async def succeed_or_ask_for_more(connection):
     """asyncssh itself is content with one proof: a good key is answered here with "partial success" (RFC 4252)."""
     server = connection._owner
-    if server.public_key_auth_supported():
+    if server.methods == "key+password" and not server.has_key:
         server.has_key = True
         connection.send_userauth_failure(True)
     else:
@@ -62,15 +77,95 @@ async def succeed_or_ask_for_more(connection):
 asyncssh.connection.SSHServerConnection.send_userauth_success = succeed_or_ask_for_more
 
 
+class Refusal(asyncssh.SFTPError):
+    """Any status in any version: asyncssh itself tells a client of version 3 of "failure" where it means a later number."""
+
+    def encode(self, version):
+        return UInt32(self.code) + String("as told") + String("")
+
+
+class Faulty(asyncssh.SFTPServer):
+    def __init__(self, channel, root, taken, faults):
+        super().__init__(channel, chroot=root)
+        self.faults = faults
+        self.taken = taken
+
+    def open(self, path, pflags, attrs):
+        if self.faults.get("write_only") and not pflags & asyncssh.FXF_WRITE:
+            raise Refusal(3, "")
+        return super().open(path, pflags, attrs)
+
+    def write(self, file_obj, offset, data):
+        room, status = self.faults.get("room", (float("inf"), 0))
+        if offset + len(data) > room:
+            raise Refusal(status, "")
+        return super().write(file_obj, offset, data)
+
+    def take(self, path):
+        os.makedirs(self.taken, exist_ok=True)
+        os.rename(path, os.path.join(self.taken, os.path.basename(os.fsdecode(path))))
+
+    def close(self, file_obj):
+        is_theirs = file_obj.writable()
+        super().close(file_obj)
+        if self.faults.get("taken_on") == "close" and is_theirs:
+            self.take(file_obj.name)
+
+    def rename(self, oldpath, newpath):
+        super().rename(oldpath, newpath)
+        if self.faults.get("taken_on") == "rename":
+            self.take(self.map_path(newpath))
+
+    def posix_rename(self, oldpath, newpath):
+        super().posix_rename(oldpath, newpath)
+        if self.faults.get("taken_on") == "rename":
+            self.take(self.map_path(newpath))
+
+
+EXTENSIONS, HANDLERS = SFTPServerHandler._extensions, SFTPServerHandler._packet_handlers
+
+
+def arm(path):
+    """Reads the faults, and puts those that concern requests before asyncssh's own handlers."""
+    faults = {}
+    if os.path.exists(path):
+        with open(path) as file:
+            faults = json.load(file)
+    without = [name.encode() for name in faults.get("without", [])]
+
+    def wrapped(name, handler):
+        async def handle(session, packet):
+            await asyncio.sleep(faults.get("late_s", 0))
+            if name in faults.get("refuse", {}):
+                raise Refusal(faults["refuse"][name], "")
+            answer = await handler(session, packet)
+            if name == faults.get("cut_after"):
+                with open(path, "w") as file:
+                    json.dump({key: value for key, value in faults.items() if key != "cut_after"}, file)
+                session._writer.channel.get_connection().abort()
+            return answer
+
+        handle.__name__ = handler.__name__
+        return handle
+
+    SFTPServerHandler._extensions = [known for known in EXTENSIONS if known[0] not in without]
+    SFTPServerHandler._packet_handlers = {
+        key: wrapped(handler.__name__.removeprefix("_process_"), handler)
+        for key, handler in HANDLERS.items()
+        if key not in without
+    }
+    return faults
+
+
 async def main():
-    host_key, root, methods, user_key = sys.argv[1:5]
+    host_key, root, methods, user_key, faults = sys.argv[1:6]
     key = asyncssh.read_public_key(user_key)
     server = await asyncssh.listen(
         "127.0.0.1",
         0,
         server_factory=lambda: Server(methods, key),
         server_host_keys=[host_key],
-        sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=root),
+        sftp_factory=lambda channel: Faulty(channel, root, os.path.join(os.path.dirname(host_key), "taken"), arm(faults)),
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -2,9 +2,12 @@
 
 #![allow(dead_code)] // each area uses its part
 
+pub mod account;
 pub mod agent;
 pub mod asyncssh;
+pub mod proftpd;
 pub mod proxy;
 pub mod receiver;
+pub mod resets;
 pub mod rig;
 pub mod sshd;

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use reportferry::sandbox::{ACCOUNTS, Sandbox, SandboxOptions};
 use tokio::runtime::Runtime;
 
+use super::account::Account;
 use super::sshd::{Sshd, SshdOptions};
 
 /// The secrets of the rig: no output may ever contain one of them.
@@ -71,6 +72,15 @@ impl Rig {
     }
 
     pub fn with(pipeline: &str, docebo: &str, sshd: &Sshd) -> Self {
+        Self::at(pipeline, docebo, &sshd.account())
+    }
+
+    /// The shared sandbox, and another server than the shared one.
+    pub fn delivering_to(pipeline: &str, account: &Account) -> Self {
+        Self::at(pipeline, &servers().sandbox.url, account)
+    }
+
+    fn at(pipeline: &str, docebo: &str, account: &Account) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let drop = folder.path().join("drop");
         std::fs::create_dir_all(drop.join("inbound")).unwrap();
@@ -92,7 +102,7 @@ tenants:
     retry: {{first: 10ms, max: 50ms, within: 10s}}
 destinations:
   hris:
-    sftp: {{host: 127.0.0.1, port: {port}, username: {user}, key: {{file: {key:?}}}, host_keys: ["{pin}"], base: {drop:?}, mode: "0640"}}
+    sftp: {{{sftp}, mode: "0640"}}
     retry: {{first: 20ms, max: 100ms, within: 1h}}
   local:
     local: {{path: {drop:?}}}
@@ -102,10 +112,7 @@ secrets:
 "#,
             client_id = SandboxOptions::default().client_id,
             username = ACCOUNTS[0].username,
-            port = sshd.port,
-            user = sshd.username,
-            key = sshd.user_key(),
-            pin = sshd.fingerprints[0],
+            sftp = account.written(&drop),
         );
         std::fs::write(folder.path().join("reportferry.yaml"), settings).unwrap();
         std::fs::write(folder.path().join("pipelines/line.yaml"), pipeline).unwrap();

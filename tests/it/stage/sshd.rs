@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::account::Account;
+
 /// How the server is set up. [`SshdOptions::default`] is a usual OpenSSH.
 pub struct SshdOptions {
     /// Arguments of the built-in SFTP server: `-P posix-rename` denies a request, `-R` is read-only.
@@ -82,9 +84,20 @@ impl Sshd {
         self.home.path().join("drop")
     }
 
+    /// The listener's process; those that serve connections are its children.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The private key of the account: a file in OpenSSH's form, without a passphrase.
     pub fn user_key(&self) -> PathBuf {
         self.home.path().join("user")
+    }
+
+    /// The account that may sign in, and the first of the host keys.
+    pub fn account(&self) -> Account {
+        let pin = self.fingerprints[0].clone();
+        Account { port: self.port, username: self.username.clone(), key: self.user_key(), pin }
     }
 
     /// Lets another key sign in: the public half lies beside `private` as `ssh-keygen` put it.
@@ -133,8 +146,9 @@ fn run(home: &TempDir, config: &str) -> (Child, u16) {
         let port = free_port();
         fs::write(at("config"), format!("ListenAddress 127.0.0.1\nPort {port}\n{config}")).unwrap();
         let log = fs::File::create(at("log")).unwrap();
-        let mut child = Command::new(sshd)
-            .args(["-D", "-e", "-f"])
+        // Where the size of files is limited, a write beyond it is an error and not the server's end.
+        let mut child = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", sshd, "-D", "-e", "-f"])
             .arg(at("config"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
