@@ -1,6 +1,6 @@
 //! Uploads by our own sessions, for `benches/sftp.py`, which compares them with what others do.
 //!
-//! usage: sftp_bench [--sessions N] [--split] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY FILE...
+//! usage: sftp_bench [--sessions N] [--split] [--no-fsync] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY FILE...
 //!
 //! Delivers each FILE (`@LIST` reads names from a file, one a line) under its own name, over at most N sessions that are
 //! used again for many files; with --split, one file over all of them. Digests are made before the first byte is sent, as a
@@ -22,7 +22,7 @@ use reportferry::progress::Meter;
 use reportferry::settings::{Destination, DestinationKind, SecretRef, Sftp, SftpTimeouts};
 use sha2::{Digest, Sha256};
 
-const USAGE: &str = "usage: sftp_bench [--sessions N] [--split] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY FILE...";
+const USAGE: &str = "usage: sftp_bench [--sessions N] [--split] [--no-fsync] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY FILE...";
 
 struct Asked {
     sftp: Sftp,
@@ -30,11 +30,12 @@ struct Asked {
 }
 
 fn asked() -> Result<Asked, String> {
-    let (mut said, mut files, mut split) = (HashMap::new(), Vec::new(), false);
+    let (mut said, mut files, mut split, mut fsync) = (HashMap::new(), Vec::new(), false, true);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--split" => split = true,
+            "--no-fsync" => fsync = false,
             key if key.starts_with("--") => {
                 said.insert(key.to_owned(), arguments.next().ok_or(USAGE)?);
             }
@@ -52,6 +53,7 @@ fn asked() -> Result<Asked, String> {
     sftp.host_keys = vec![take("--pin")?];
     sftp.base = take("--base")?;
     sftp.sessions = take("--sessions").map_or(Ok(1), |text| text.parse()).map_err(|_| "--sessions takes a number")?;
+    sftp.fsync = fsync;
     sftp.split = split.then_some(1);
     let patience = Duration::from_secs(30);
     sftp.timeouts = SftpTimeouts { connect: patience, idle: patience, rename: patience };

@@ -112,10 +112,10 @@ impl Session {
         }
     }
 
-    /// Whether a session that was idle can be used again: the server answers, and its key is still trusted.
-    pub fn is_good(&mut self, destination: &Destination) -> bool {
+    /// Whether a session that was idle for so long can be used again: the server is there, and its key is still trusted.
+    pub fn is_good(&mut self, destination: &Destination, idle: Duration) -> bool {
         match (self, &destination.kind) {
-            (Session::Sftp(drop), DestinationKind::Sftp(sftp)) => drop.is_good(sftp),
+            (Session::Sftp(drop), DestinationKind::Sftp(sftp)) => drop.is_good(sftp, idle),
             _ => false,
         }
     }

@@ -46,7 +46,7 @@ impl Sessions {
     /// As [`Session::connect`].
     pub fn take(&self, destination: &Arc<Destination>) -> Result<Session, Verdict> {
         while let Some(mut idle) = self.pop(destination) {
-            if idle.is_fresh(destination) && idle.session.is_good(destination) {
+            if idle.is_fresh(destination) && idle.session.is_good(destination, idle.since.elapsed()) {
                 return Ok(idle.session);
             }
             idle.session.close();

@@ -102,6 +102,8 @@ pub struct Sftp {
     pub staging: Option<String>,
     pub publish: Publish,
     pub verify: Verify,
+    /// Where the server offers it, data is on its disk before it takes its name.
+    pub fsync: bool,
     pub mkdir: bool,
     /// Permission bits to set, as `0o640`.
     pub mode: Option<u32>,
@@ -145,6 +147,7 @@ impl Sftp {
             staging: None,
             publish: Publish::Rename,
             verify: Verify::Size,
+            fsync: true,
             mkdir: false,
             mode: None,
             write_bytes: 32_000,

@@ -1,6 +1,6 @@
 //! A stream to the server → key exchange → host key → sign-in → the SFTP subsystem: each step says what it could not do.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ssh2::{ErrorCode, MethodType};
 
@@ -14,6 +14,9 @@ use super::{SftpDrop, algorithms, offers, sign_in};
 use crate::deliver::Verdict;
 use crate::fault::{self, Injected};
 use crate::settings::Sftp;
+
+/// How long the silence of a session's socket says that all is well: a dead line is silent too.
+const QUIET_IS_GOOD: Duration = Duration::from_secs(5);
 
 /// A refused connection; nothing has been published.
 pub(super) fn unreached(reason: String) -> Verdict {
@@ -38,16 +41,20 @@ impl SftpDrop<SshWire> {
         fault::step("sftp.connect", || connect(sftp, &mut Watch::none()).map_err(Ended)).map_err(|ended| ended.0)
     }
 
-    /// Whether the server still answers, and is still trusted.
-    pub fn is_good(&mut self, sftp: &Sftp) -> bool {
+    /// Whether the server is still there, and still trusted. One that was used just now is asked for nothing: what ended
+    /// since lies in the socket.
+    pub fn is_good(&mut self, sftp: &Sftp, idle: Duration) -> bool {
         let trusted = match (&self.host_key, Trust::read(sftp)) {
             (Some(key), Ok(trust)) => !trust.is_revoked(key) && trust.accepts(key),
             _ => false,
         };
+        if !trusted || (idle < QUIET_IS_GOOD && self.client.wire.line.is_quiet()) {
+            return trusted;
+        }
         let patience = sftp.timeouts.connect;
         let asked = |client: &mut Client<SshWire>| client.with_patience(patience, |client| client.realpath("."));
         // A refusal is an answer.
-        trusted && !matches!(self.client.doing("ask", ".", asked), Err(trouble) if trouble.is_lost())
+        !matches!(self.client.doing("ask", ".", asked), Err(trouble) if trouble.is_lost())
     }
 
     /// Says goodbye.

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::connect::unreached;
 use super::watch::Watch;
 use super::{jump, proxy};
@@ -41,6 +43,16 @@ impl Line {
             Line::Tcp(socket) => socket.shutdown(Shutdown::Both),
             Line::Pair(socket) => socket.shutdown(Shutdown::Both),
         };
+    }
+
+    /// Whether nothing has come, not even the end.
+    pub fn is_quiet(&self) -> bool {
+        let flags = PollFlags::IN | PollFlags::RDHUP;
+        let mut asked = [match self {
+            Line::Tcp(socket) => PollFd::new(socket, flags),
+            Line::Pair(socket) => PollFd::new(socket, flags),
+        }];
+        matches!(poll(&mut asked, Some(&Timespec::default())), Ok(0))
     }
 
     pub fn set_patience(&self, patience: Duration) -> io::Result<()> {

@@ -1,9 +1,10 @@
-//! Names decided, files published: OPEN temporary → WRITEs → fsync → FSTAT → CLOSE → (read back) → (mode) → rename.
+//! Files published: OPEN temporary → WRITEs → fsync, FSTAT and CLOSE together → (read back) → (mode) → rename.
 
 use super::SftpDrop;
 use super::client::{Failure, Handle, Wire};
 use super::flow::{UploadError, Uploaded};
 use super::packet::{code, open};
+use super::requests::Ending;
 use super::split::Content;
 use super::trouble::Trouble;
 use crate::deliver::files::{self, Files};
@@ -137,17 +138,19 @@ impl<W: Wire> SftpDrop<W> {
         meter: &Meter,
     ) -> Result<String, Verdict> {
         let handle = self.open_for_writing(put, sftp, file)?;
-        let size_check = match self.fill(file, &handle, content, meter) {
+        if let Err(verdict) = self.fill(file, &handle, content, meter) {
+            let _ = self.client.close(&handle); // the first failure is the one that is told
+            self.remove_quietly(&file.temporary);
+            return Err(verdict);
+        }
+        let (size_check, closed) = self.end(sftp, file, &handle)?;
+        let size_check = match size_check {
             Ok(size_check) => size_check,
             Err(verdict) => {
-                let _ = self.client.close(&handle); // the first failure is the one that is told
                 self.remove_quietly(&file.temporary);
                 return Err(verdict);
             }
         };
-        let closed = self
-            .client
-            .doing("close", &file.temporary, |client| fault::step(steps(file.role).close, || client.close(&handle)));
         let verified = closed.map_err(Trouble::before_publishing).and_then(|()| match sftp.verify {
             Verify::ReadBack => match self.check_by_reading(file) {
                 // It was measured while it was open, and closed without a word.
@@ -198,39 +201,59 @@ impl<W: Wire> SftpDrop<W> {
         }
     }
 
-    /// WRITEs → fsync → FSTAT on the open file; returns how its size was checked.
-    fn fill(
+    /// Sends all bytes into the open file; every write has been acknowledged then.
+    fn fill(&mut self, file: &IntendedFile, handle: &Handle, content: &Content, meter: &Meter) -> Result<(), Verdict> {
+        match self.send(file, handle, content, meter) {
+            Ok(Uploaded { bytes, sha256 }) if bytes == file.bytes && sha256 == file.sha256 => Ok(()),
+            Ok(Uploaded { bytes, sha256 }) => Err(rejected(
+                format!(
+                    "the spool file was altered since it was made: {bytes} bytes read with SHA-256 {sha256}, {} bytes with {} expected",
+                    file.bytes, file.sha256
+                ),
+                "run the slot again",
+            )),
+            Err(UploadError::Source(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+                Err(Verdict::Unreached { reason: TOO_LONG.to_owned(), wait: None })
+            }
+            Err(UploadError::Source(error)) => {
+                Err(rejected(format!("read the spool file: {error}"), "run the slot again"))
+            }
+            Err(UploadError::Server(failure)) => {
+                Err(Trouble::new("write", &file.temporary, failure).before_publishing())
+            }
+            Err(UploadError::Beside(trouble)) => Err(trouble.before_publishing()),
+        }
+    }
+
+    /// fsync, FSTAT and CLOSE in one round trip; answers how the size was checked, and how closing ended.
+    fn end(
+        &mut self,
+        sftp: &Sftp,
+        file: &IntendedFile,
+        handle: &Handle,
+    ) -> Result<(Result<String, Verdict>, Result<(), Trouble>), Verdict> {
+        let path = &file.temporary;
+        let fsync = sftp.fsync && self.client.extensions.fsync && file.role == Role::Data;
+        let posted = self.client.doing("close", path, |client| client.post_ending(handle, fsync));
+        let mut ending = posted.map_err(Trouble::before_publishing)?;
+        let checked = self.check_open(file, handle, fsync, &mut ending);
+        let closed = self
+            .client
+            .doing("close", path, |client| fault::step(steps(file.role).close, || client.closed(handle, &mut ending)));
+        Ok((checked, closed))
+    }
+
+    fn check_open(
         &mut self,
         file: &IntendedFile,
         handle: &Handle,
-        content: &Content,
-        meter: &Meter,
+        fsync: bool,
+        ending: &mut Ending,
     ) -> Result<String, Verdict> {
-        let path = &file.temporary;
-        match self.send(file, handle, content, meter) {
-            Ok(Uploaded { bytes, sha256 }) if bytes == file.bytes && sha256 == file.sha256 => {}
-            Ok(Uploaded { bytes, sha256 }) => {
-                return Err(rejected(
-                    format!(
-                        "the spool file was altered since it was made: {bytes} bytes read with SHA-256 {sha256}, {} bytes with {} expected",
-                        file.bytes, file.sha256
-                    ),
-                    "run the slot again",
-                ));
-            }
-            Err(UploadError::Source(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
-                return Err(Verdict::Unreached { reason: TOO_LONG.to_owned(), wait: None });
-            }
-            Err(UploadError::Source(error)) => {
-                return Err(rejected(format!("read the spool file: {error}"), "run the slot again"));
-            }
-            Err(UploadError::Server(failure)) => {
-                return Err(Trouble::new("write", path, failure).before_publishing());
-            }
-            Err(UploadError::Beside(trouble)) => return Err(trouble.before_publishing()),
-        }
-        if self.client.extensions.fsync && file.role == Role::Data {
-            let synced = self.client.doing("fsync", path, |client| fault::step("sftp.fsync", || client.fsync(handle)));
+        if fsync {
+            let synced = self
+                .client
+                .doing("fsync", &file.temporary, |client| fault::step("sftp.fsync", || client.fsynced(handle, ending)));
             match synced {
                 Ok(()) => {}
                 // Offered and then refused: the file is as safe as this server makes it.
@@ -239,13 +262,9 @@ impl<W: Wire> SftpDrop<W> {
                 Err(trouble) => return Err(trouble.before_publishing()),
             }
         }
-        self.check_size(file, handle)
-    }
-
-    fn check_size(&mut self, file: &IntendedFile, handle: &Handle) -> Result<String, Verdict> {
         let stated = self.client.doing("stat", &file.temporary, |client| match file.role {
-            Role::Data => fault::step("sftp.fstat", || client.fstat(handle)),
-            _ => client.fstat(handle),
+            Role::Data => fault::step("sftp.fstat", || client.fstated(handle, ending)),
+            _ => client.fstated(handle, ending),
         });
         match stated.map(|attributes| attributes.size) {
             Ok(Some(bytes)) if bytes == file.bytes => Ok("size".to_owned()),

@@ -3,7 +3,7 @@
 //! Paths are UTF-8, as every server of today takes them. A refusal is a [`Failure::Refused`] with the server's status.
 
 use super::answer::{Answer, Attributes, Entry, Status};
-use super::client::{Client, Failure, Handle, Wire};
+use super::client::{Client, Failure, Handle, Ticket, Wire};
 use super::packet::{Body, Request, code, kind};
 
 /// A server's own limits, by `limits@openssh.com`; 0 is "not limited".
@@ -15,7 +15,54 @@ pub struct ServerLimits {
     pub open_handles: u64,
 }
 
+/// The requests that end the writing of a file, all on their way at once: a server does those for one file in the order in
+/// which they came (draft-ietf-secsh-filexfer-02, 4.1). Each is asked for once; asked for again, it is sent again.
+#[derive(Debug, Default)]
+pub struct Ending {
+    fsync: Option<Ticket>,
+    fstat: Option<Ticket>,
+    close: Option<Ticket>,
+}
+
 impl<W: Wire> Client<W> {
+    /// Sends what ends the writing of a file: FSYNC, where it is wanted, FSTAT and CLOSE.
+    pub fn post_ending(&mut self, handle: &Handle, fsync: bool) -> Result<Ending, Failure> {
+        let mut ending = Ending::default();
+        if fsync {
+            let (ticket, request) = self.begin(kind::EXTENDED);
+            request.string(b"fsync@openssh.com").string(&handle.0);
+            self.post(ticket)?;
+            ending.fsync = Some(ticket);
+        }
+        for (kind, slot) in [(kind::FSTAT, &mut ending.fstat), (kind::CLOSE, &mut ending.close)] {
+            let (ticket, request) = self.begin(kind);
+            request.string(&handle.0);
+            self.post(ticket)?;
+            *slot = Some(ticket);
+        }
+        Ok(ending)
+    }
+
+    pub fn fsynced(&mut self, handle: &Handle, ending: &mut Ending) -> Result<(), Failure> {
+        let Some(ticket) = ending.fsync.take() else { return self.fsync(handle) };
+        let answer = self.answer(ticket)?;
+        self.done(answer)
+    }
+
+    pub fn fstated(&mut self, handle: &Handle, ending: &mut Ending) -> Result<Attributes, Failure> {
+        let Some(ticket) = ending.fstat.take() else { return self.fstat(handle) };
+        match self.answer(ticket)? {
+            Answer::Attributes(attributes) => Ok(attributes),
+            other => self.refused(other),
+        }
+    }
+
+    pub fn closed(&mut self, handle: &Handle, ending: &mut Ending) -> Result<(), Failure> {
+        let Some(ticket) = ending.close.take() else { return self.close(handle) };
+        let answer = self.answer(ticket)?;
+        self.done(answer)
+    }
+
     fn ask(&mut self, kind: u8, fill: impl FnOnce(&mut Request)) -> Result<Answer, Failure> {
         let (ticket, request) = self.begin(kind);
         fill(request);

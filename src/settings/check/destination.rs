@@ -68,6 +68,7 @@ impl Check<'_> {
         sftp.staging = written.staging.map(|staging| staging.0).filter(|staging| !staging.is_empty());
         sftp.publish = written.publish.unwrap_or(sftp.publish);
         sftp.verify = written.verify.unwrap_or(sftp.verify);
+        sftp.fsync = written.fsync.unwrap_or(sftp.fsync);
         sftp.mkdir = written.mkdir.unwrap_or(false);
         sftp.mode = written.mode.map(|mode| mode.0);
         sftp.write_bytes = written.write_bytes.map_or(sftp.write_bytes, |bytes| small(bytes.0));

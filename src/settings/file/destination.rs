@@ -72,6 +72,9 @@ crate::table! {
         publish: Option<Publish>,
         /// By the size, or by reading the file back. Default: size.
         verify: Option<Verify>,
+        /// Have data written through to the server's disk before it takes its name, where the server offers it.
+        /// Default: true.
+        fsync: Option<bool>,
         /// Make directories that are not there. Default: false.
         mkdir: Option<bool>,
         /// Permissions to set: "0640".

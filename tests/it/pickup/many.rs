@@ -17,6 +17,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
     let mut run = ledger.enter(&slot, "d").await.unwrap();
     let name = format!("{number}.csv");
     let artifact = Artifact {
+        set: None,
         path: name.clone().into(),
         name: name.clone(),
         bytes: 1,
@@ -28,6 +29,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
     ledger.note_artifact(&mut run, "d", &artifact, serde_json::json!({}), &[("local", true)]).await.unwrap();
     let path = folder.join(name).display().to_string();
     let file = IntendedFile {
+        of: None,
         role: Role::Data,
         temporary: format!("{path}.part"),
         final_path: path.clone(),
@@ -38,6 +40,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
     let intent = Intent { files: vec![file], cutting: None, acks: Vec::new() };
     ledger.note_intent(&run.id, "local", &intent).await.unwrap();
     let receipt = Receipt {
+        files: Vec::new(),
         address: folder.display().to_string(),
         path,
         bytes: 1,

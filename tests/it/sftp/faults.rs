@@ -37,7 +37,7 @@ impl Case {
         let mut sftp = server.account().settings(server.root());
         (self.change)(&mut sftp);
         let mut destination = super::stand::destination(DestinationKind::Sftp(Box::new(sftp)));
-        Arc::get_mut(&mut destination).unwrap().pickup = self.pickup;
+        Arc::get_mut(&mut destination).unwrap().pickup = self.pickup.clone();
         let mut plan = with_done(plan(&destination, "", self.existing));
         (self.change_plan)(&mut plan);
         plan
@@ -154,7 +154,7 @@ fn files_that_are_taken_at_once_are_delivered() {
         fs::remove_dir_all(server.taken()).ok();
         let change: fn(&mut Sftp) =
             if direct { |sftp| sftp.publish = Publish::Direct } else { |sftp| sftp.publish = Publish::Rename };
-        let plan = Case { pickup, change, ..Case::default() }.plan(&server);
+        let plan = Case { pickup: pickup.clone(), change, ..Case::default() }.plan(&server);
         let told = format!("{:?}", attempt(&spool("a.csv", &noise(BYTES)), &plan, &mut None));
         assert!(verdict.split('|').all(|part| told.contains(part)), "{taken_on}, {pickup:?}, {direct}: {told}");
         check_tree(server.root(), &[]);

@@ -147,7 +147,7 @@ pub fn attempt(spooled: &Spooled, plan: &DeliveryPlan, earlier: &mut Option<Inte
         let mut session = Session::connect(&plan.destination)?;
         if let Some(intent) = earlier.as_ref() {
             let seen = session.look(intent)?;
-            if seen.data_may_be_final() {
+            if seen.data_may_be_final(intent) {
                 return Ok(session.publish(&put, intent, Some(&seen), &Meter::default()));
             }
             session.sweep(&put, intent, Timestamp::now()).ok();
