@@ -30,6 +30,7 @@ mod requests;
 #[cfg(test)]
 mod scripted;
 mod sign_in;
+mod stand_in;
 mod sweep;
 mod trouble;
 mod watch;
