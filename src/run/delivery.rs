@@ -48,7 +48,8 @@ impl Share {
             if known.state.is_settled() || (self.ask == Ask::Worker && !self.is_due(&known)) {
                 return Ok(());
             }
-            let leave = self.line.gates.attempt(&self.plan.name, self.destination());
+            let own = self.delivery().destination.attempts_at_once();
+            let leave = self.line.gates.attempt(&self.plan.name, self.destination(), own);
             let leave = tokio::select! {
                 biased;
                 () = self.line.stop.cancelled() => return Ok(()),

@@ -23,9 +23,12 @@ struct Limits {
     work: Work,
     makes: Arc<Semaphore>,
     attempts: Arc<Semaphore>,
-    tenants: Mutex<HashMap<String, Arc<Semaphore>>>,
-    destinations: Mutex<HashMap<String, Arc<Semaphore>>>,
+    tenants: Named,
+    destinations: Named,
 }
+
+/// Width and gate, by name.
+type Named = Mutex<HashMap<String, (usize, Arc<Semaphore>)>>;
 
 /// Leave to be at a stage, until dropped.
 pub struct Leave {
@@ -61,12 +64,15 @@ impl Gates {
     }
 
     /// Leave for one attempt. A pipeline has one attempt at a destination at a time: two of its slots may go to the
-    /// same name, and the later one must win.
-    pub async fn attempt(&self, pipeline: &str, destination: &str) -> Leave {
+    /// same name, and the later one must win. `own` is how many the destination itself lets in, where it says so: a webhook
+    /// is guarded by its requests in flight. Half of all is left to the others even then.
+    pub async fn attempt(&self, pipeline: &str, destination: &str, own: Option<usize>) -> Leave {
         let lane = self.lane(pipeline, destination).lock_owned().await;
         let mut permits = Vec::new();
         if let Some(limits) = &self.limits {
-            permits.extend(pass(&named(&limits.destinations, destination, limits.work.per_destination)).await);
+            let usual = limits.work.per_destination;
+            let width = own.map_or(usual, |own| own.min(usual.max(limits.work.deliveries / 2)));
+            permits.extend(pass(&named(&limits.destinations, destination, width)).await);
             permits.extend(pass(&limits.attempts).await);
         }
         Leave { _permits: permits, _lane: Some(lane) }
@@ -81,9 +87,15 @@ impl Gates {
     }
 }
 
-fn named(gates: &Mutex<HashMap<String, Arc<Semaphore>>>, name: &str, width: usize) -> Arc<Semaphore> {
+fn named(gates: &Named, name: &str, width: usize) -> Arc<Semaphore> {
     let mut gates = gates.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    gates.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(width))).clone()
+    let made = || (width, Arc::new(Semaphore::new(width)));
+    let (known, gate) = gates.entry(name.to_owned()).or_insert_with(made);
+    // Settings that were read anew: who is inside already is not counted once more.
+    if *known != width {
+        (*known, *gate) = made();
+    }
+    gate.clone()
 }
 
 /// The gates are never closed; were one, it would keep nobody out.
@@ -119,19 +131,32 @@ mod tests {
     #[test]
     fn a_dead_destination_leaves_room_for_others() {
         let gates = Gates::new(Work { deliveries: 3, per_destination: 2, ..Work::default() });
-        let _held = (now(gates.attempt("p", "dead")).unwrap(), now(gates.attempt("q", "dead")).unwrap());
-        assert!(now(gates.attempt("r", "dead")).is_none());
-        assert!(now(gates.attempt("r", "well")).is_some());
+        let _held = (now(gates.attempt("p", "dead", None)).unwrap(), now(gates.attempt("q", "dead", None)).unwrap());
+        assert!(now(gates.attempt("r", "dead", None)).is_none());
+        assert!(now(gates.attempt("r", "well", None)).is_some());
+    }
+
+    #[test]
+    fn a_destination_may_have_a_width_of_its_own() {
+        let gates = Gates::new(Work { deliveries: 8, per_destination: 2, ..Work::default() });
+        let inside = |destination: &str, own: Option<usize>| {
+            let attempts = (0..8).map(|pipeline| now(gates.attempt(&pipeline.to_string(), destination, own)));
+            attempts.take_while(Option::is_some).collect::<Vec<_>>().len()
+        };
+        assert_eq!(inside("hris", None), 2);
+        assert_eq!(inside("bi", Some(1)), 1);
+        assert_eq!(inside("bi", Some(3)), 3, "settings that were read anew");
+        assert_eq!(inside("bi", Some(100)), 4, "half is left to others");
     }
 
     #[test]
     fn a_pipeline_has_one_attempt_at_a_destination_at_a_time() {
         let gates = Gates::default();
-        let first = now(gates.attempt("p", "hris")).unwrap();
-        assert!(now(gates.attempt("p", "hris")).is_none());
-        assert!(now(gates.attempt("p", "bi")).is_some());
-        assert!(now(gates.attempt("q", "hris")).is_some());
+        let first = now(gates.attempt("p", "hris", None)).unwrap();
+        assert!(now(gates.attempt("p", "hris", None)).is_none());
+        assert!(now(gates.attempt("p", "bi", None)).is_some());
+        assert!(now(gates.attempt("q", "hris", None)).is_some());
         drop(first);
-        assert!(now(gates.attempt("p", "hris")).is_some());
+        assert!(now(gates.attempt("p", "hris", None)).is_some());
     }
 }

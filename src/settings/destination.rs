@@ -15,6 +15,16 @@ pub struct Destination {
     pub pickup: Pickup,
 }
 
+impl Destination {
+    /// As many attempts as it may have at once by what it says of itself.
+    pub fn attempts_at_once(&self) -> Option<usize> {
+        match &self.kind {
+            DestinationKind::Webhook(webhook) => Some(webhook.in_flight),
+            DestinationKind::Sftp(_) | DestinationKind::Local(_) => None,
+        }
+    }
+}
+
 /// What becomes of a file once it is delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pickup {

@@ -42,7 +42,7 @@ pub trait Carry: Send + Sync + 'static {
 
 impl Carry for Line {
     async fn carry(&self, plan: &Arc<Plan>, slot: &Slot) -> Result<RunState, RunError> {
-        Ok(self.run(plan, slot, Ask::Worker, Duration::ZERO).await?.state)
+        Ok(self.carry_on(plan, slot, Ask::Worker, Duration::ZERO).await?.state)
     }
 }
 
