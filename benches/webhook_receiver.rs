@@ -9,7 +9,6 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -18,6 +17,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use reportferry::clock::Clock;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -74,8 +74,8 @@ impl Receiver {
         mac.update(format!("{id}.{timestamp}.").as_bytes());
         mac.update(body);
         let expected = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?.as_secs();
-        let fresh = timestamp.parse::<u64>().is_ok_and(|timestamp| timestamp.abs_diff(now) <= TOLERANCE);
+        let now = Clock::System.now().as_second();
+        let fresh = timestamp.parse::<i64>().is_ok_and(|timestamp| timestamp.abs_diff(now) <= TOLERANCE);
         match fresh && signature.split(' ').any(|signature| signature == expected) {
             true => Ok(()),
             false => Err(format!("{id} is not signed as it should be")),
