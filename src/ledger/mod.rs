@@ -17,6 +17,7 @@ mod slots;
 pub mod state;
 mod store;
 mod uncollected;
+mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,11 +25,11 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, Pool, Transaction};
-use sqlx::{AnyConnection, Connection, SqlSafeStr};
+use sqlx::{Any, AnyConnection, Connection, Pool, SqlSafeStr};
 
 use crate::clock::Clock;
 use crate::fault::Injected;
+use writer::{Tx, Writer};
 
 pub use alerts::{Alert, AlertSend, Sent};
 pub use attempts::Ended;
@@ -65,10 +66,12 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "pickups", include_str!("migrations/0007_pickups.sql")),
 ];
 
-/// The durable record. Clones share one pool.
+/// The durable record. Clones share its connections.
 #[derive(Clone)]
 pub struct Ledger {
+    /// What reads.
     pool: Pool<Any>,
+    writer: Writer,
     clock: Clock,
 }
 
@@ -118,17 +121,17 @@ impl Ledger {
         prepare(&mut first, SQLITE_PRAGMAS).await.map_err(|error| failed(error.into()))?;
         Migrator::with_migrations(migrations).run(&mut first).await.map_err(|error| failed(error.into()))?;
         drop(lock);
-        first.close().await.map_err(|error| failed(error.into()))?;
-        Ok(Self { pool, clock })
+        Ok(Self { pool, writer: Writer::new(first, BUSY_WAIT), clock })
     }
 
     pub async fn close(&self) {
+        self.writer.close().await;
         self.pool.close().await;
     }
 
-    /// A transaction that takes SQLite's write lock at once: a deferred one fails when it upgrades beside another writer.
-    async fn begin(&self, operation: &'static str) -> Result<Transaction<'static, Any>, LedgerError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|source| LedgerError::Sql { operation, source })
+    /// A transaction of its own, as far as anybody can tell; those that wait at the same time share a commit.
+    async fn begin(&self, operation: &'static str) -> Result<Tx, LedgerError> {
+        self.writer.begin().await.map_err(|source| LedgerError::Sql { operation, source })
     }
 }
 

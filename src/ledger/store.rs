@@ -1,7 +1,6 @@
 //! What is written of a run: each method is one transaction and one promise kept.
 
 use serde::Serialize;
-use sqlx::{Any, Transaction};
 
 use super::query::text;
 use super::record::{ArtifactFacts, ExtractFacts, Run};
@@ -12,7 +11,7 @@ use crate::encode::Artifact;
 use crate::fault;
 use crate::schedule::slot::Slot;
 
-pub(super) type Tx = Transaction<'static, Any>;
+pub(super) use super::writer::Tx;
 
 pub(super) fn sql(operation: &'static str) -> impl FnOnce(sqlx::Error) -> LedgerError {
     move |source| LedgerError::Sql { operation, source }
@@ -43,6 +42,10 @@ impl Ledger {
     pub async fn enter(&self, slot: &Slot, plan_digest: &str) -> Result<Run, LedgerError> {
         const OPERATION: &str = "enter the slot";
         let id = slot.run_id();
+        // What the worker entered needs no writing again.
+        if let Some(run) = self.run(&id).await? {
+            return Ok(run);
+        }
         fault::step_async("ledger.enter", async || {
             let now = self.clock.now_ms();
             let mut tx = self.begin(OPERATION).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::delivery::Share;
-use super::{Stop, Work};
+use super::{Ask, Stop, Work};
 use crate::deliver::{About, Receipt};
 use crate::encode::Artifact;
 use crate::ledger::record::{Delivery, Run};
@@ -15,7 +15,9 @@ use crate::settings::{DestinationKind, WebhookBody};
 impl Work<'_> {
     /// Every destination on its own, side by side; those that tell where the others have it come after them.
     pub(super) async fn deliver(&self, run: &mut Run, artifact: Artifact) -> Result<(), Stop> {
-        if run.state != RunState::Delivered {
+        // The worker takes up what is at this stage because it is awake: there is nothing to write down.
+        let known = self.ask == Ask::Worker && run.state == RunState::Delivering;
+        if !known && run.state != RunState::Delivered {
             self.line.ledger.advance(run, RunState::Delivering, None).await?;
         }
         let open = self.line.ledger.deliveries(&run.id).await?;

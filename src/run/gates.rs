@@ -83,7 +83,8 @@ impl Gates {
     }
 
     /// Leave for one attempt. A pipeline has one attempt at a destination at a time: two of its slots may go to the
-    /// same name, and the later one must win.
+    /// same name, and the later one must win. A destination may say itself how many it lets in: an SFTP server by its
+    /// sessions, a webhook by its requests in flight, of which half of all attempts are left to the others.
     pub async fn attempt(&self, pipeline: &str, destination: &Destination) -> Leave {
         let name = &destination.name;
         let lane = self.lane(pipeline, name).lock_owned().await;
@@ -92,7 +93,10 @@ impl Gates {
         match (&sessions, &self.limits) {
             (Some(sessions), _) => permits.extend(pass(sessions).await),
             (None, Some(limits)) => {
-                permits.extend(pass(&named(&limits.destinations, name, limits.work.per_destination)).await);
+                let usual = limits.work.per_destination;
+                let own = destination.requests();
+                let width = own.map_or(usual, |own| own.min(usual.max(limits.work.deliveries / 2)));
+                permits.extend(pass(&named(&limits.destinations, name, width)).await);
             }
             (None, None) => {}
         }
@@ -134,7 +138,7 @@ mod tests {
 
     use super::*;
     use crate::attempt::Backoff;
-    use crate::settings::{DestinationKind, Local, Pickup, Sftp};
+    use crate::settings::{Compress, DestinationKind, Local, Pickup, Sftp, Webhook, WebhookBody};
 
     fn now(future: impl Future<Output = Leave>) -> Option<Leave> {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -193,6 +197,38 @@ mod tests {
             assert!(now(gates.attempt("r", &server("hris", 4))).is_none(), "the lane is taken");
             assert!(now(gates.attempt("s", &server("hris", 4))).is_some(), "the settings were changed");
         }
+    }
+
+    #[test]
+    fn a_webhook_lets_in_as_many_as_it_takes_requests() {
+        let gates = Gates::new(Work { deliveries: 8, per_destination: 2, ..Work::default() });
+        let inside = |destination: &Destination| {
+            let attempts = (0..8).map(|pipeline| now(gates.attempt(&pipeline.to_string(), destination)));
+            attempts.take_while(Option::is_some).collect::<Vec<_>>().len()
+        };
+        let hook = |in_flight: usize| {
+            let webhook = Webhook {
+                url: "https://bi.example/hooks".to_owned(),
+                secrets: Vec::new(),
+                body: WebhookBody::File,
+                auth: None,
+                headers: Vec::new(),
+                ca: None,
+                client: None,
+                proxy: None,
+                compress: Compress::None,
+                per_minute: None,
+                in_flight,
+                connect: Duration::ZERO,
+                total: Duration::ZERO,
+                allow: Default::default(),
+            };
+            destination("bi", DestinationKind::Webhook(Box::new(webhook)))
+        };
+        assert_eq!(inside(&folder("archive")), 2);
+        assert_eq!(inside(&hook(1)), 1);
+        assert_eq!(inside(&hook(3)), 3, "settings that were read anew");
+        assert_eq!(inside(&hook(100)), 4, "half is left to others");
     }
 
     #[test]

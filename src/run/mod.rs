@@ -120,6 +120,15 @@ impl Line {
     /// # Errors
     /// The ledger or the spool cannot be used, or another process works on the run for longer than `wait`.
     pub async fn run(&self, plan: &Arc<Plan>, slot: &Slot, ask: Ask, wait: Duration) -> Result<Document, RunError> {
+        let run = self.carry_on(plan, slot, ask, wait).await?;
+        Ok(Document::of(&self.ledger, &run).await?)
+    }
+
+    /// As [`Line::run`], for whoever asks for no more than the run's state.
+    ///
+    /// # Errors
+    /// As [`Line::run`].
+    pub async fn carry_on(&self, plan: &Arc<Plan>, slot: &Slot, ask: Ask, wait: Duration) -> Result<Run, RunError> {
         let begun = self.clock.now();
         let spool = Spool::take(&self.settings.data, &slot.run_id(), &self.clock, wait).await?;
         let mut run = self.ledger.enter(slot, &plan.digest).await?;
@@ -148,7 +157,7 @@ impl Line {
                 }
             }
         }
-        Ok(Document::of(&self.ledger, &run).await?)
+        Ok(run)
     }
 }
 

@@ -49,7 +49,15 @@ impl Pickup {
 }
 
 impl Destination {
-    /// How many attempts may go there at once, where its own settings say so.
+    /// How many requests a webhook may have under way.
+    pub fn requests(&self) -> Option<usize> {
+        match &self.kind {
+            DestinationKind::Webhook(webhook) => Some(webhook.in_flight),
+            DestinationKind::Sftp(_) | DestinationKind::Local(_) => None,
+        }
+    }
+
+    /// How many sessions an SFTP server may have open.
     pub fn sessions(&self) -> Option<usize> {
         match &self.kind {
             DestinationKind::Sftp(sftp) => Some(sftp.sessions),

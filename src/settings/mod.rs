@@ -219,7 +219,7 @@ pub struct Work {
     pub deliveries: usize,
     /// Extracts of one tenant at once.
     pub per_tenant: usize,
-    /// Attempts at one destination at once.
+    /// Attempts at one destination at once, unless it says itself how many ([`Destination::requests`], [`Destination::sessions`]).
     pub per_destination: usize,
     /// How long what is running may go on after it was asked to stop.
     pub grace: Duration,

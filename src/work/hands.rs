@@ -1,6 +1,6 @@
 //! The runs that this process is working on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::task::{Id, JoinSet};
@@ -58,6 +58,12 @@ impl Hands {
 
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
+    }
+
+    /// Leaves out of the queue what is in hand.
+    pub fn without_held(&self, queue: &mut VecDeque<Awake>) {
+        let held: HashSet<&str> = self.held.values().map(|hand| hand.run.as_str()).collect();
+        queue.retain(|awake| !held.contains(awake.run.as_str()));
     }
 
     /// Whether the run may be taken now: it is not in hand, no other of its pipeline is being made, and those that share

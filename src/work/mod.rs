@@ -44,7 +44,7 @@ pub trait Carry: Send + Sync + 'static {
 
 impl Carry for Line {
     async fn carry(&self, plan: &Arc<Plan>, slot: &Slot) -> Result<RunState, RunError> {
-        Ok(self.run(plan, slot, Ask::Worker, Duration::ZERO).await?.state)
+        Ok(self.carry_on(plan, slot, Ask::Worker, Duration::ZERO).await?.state)
     }
 }
 
@@ -52,6 +52,8 @@ impl Carry for Line {
 const SLOTS_MAX: usize = 2_000;
 /// Awake runs that are looked at in one go.
 const AWAKE_MAX: u32 = 2_000;
+/// How many of them are looked at for the one that takes a free place; all are, at each look into the ledger.
+const LOOK_MAX: usize = 64;
 /// A run that another process works on is asked for again after this time.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// A run that could not be carried on is tried again after this time.
@@ -97,7 +99,8 @@ impl<C: Carry> Worker<C> {
     pub async fn tick(&mut self) -> Result<(), LedgerError> {
         self.enter_due().await?;
         self.queue = self.ledger.awake(self.clock.now_ms(), AWAKE_MAX).await?.into();
-        self.take_awake().await
+        self.hands.without_held(&mut self.queue);
+        self.take_awake(usize::MAX).await
     }
 
     /// Enters the slots that have come.
@@ -114,26 +117,31 @@ impl<C: Carry> Worker<C> {
         }
     }
 
-    async fn take_awake(&mut self) -> Result<(), LedgerError> {
+    /// Takes up what may be, of the first `look` in the queue. What may not be keeps its place: the next that is put down
+    /// may make room for it.
+    async fn take_awake(&mut self, look: usize) -> Result<(), LedgerError> {
         let now = self.clock.now();
         self.snoozed.retain(|_, until| *until > now);
-        while !self.hands.is_full() {
-            let Some(awake) = self.queue.pop_front() else { break };
-            if self.snoozed.contains_key(&awake.run) {
+        let mut at = 0;
+        while at < look && !self.hands.is_full() {
+            let Some(awake) = self.queue.get(at) else { break };
+            let plan = self.fleet.plan(&awake.pipeline).cloned();
+            let snoozed = self.snoozed.contains_key(&awake.run);
+            if !snoozed && plan.as_ref().is_some_and(|plan| !self.hands.may_take(awake, plan)) {
+                at += 1;
                 continue;
             }
-            match self.fleet.plan(&awake.pipeline).cloned() {
-                None => self.take_orphan(&awake).await?,
-                Some(plan) if self.hands.may_take(&awake, &plan) => {
-                    let at = Timestamp::from_millisecond(awake.slot_ms).unwrap_or(now);
-                    let slot = Slot::new(&awake.pipeline, at, plan.zone.clone());
-                    if awake.state == RunState::Due {
-                        measure::lateness(now.duration_since(at).unsigned_abs());
-                    }
-                    self.hands.take(&self.carrier, &awake, &plan, slot);
-                }
-                Some(_) => {}
+            let Some(awake) = self.queue.remove(at).filter(|_| !snoozed) else { continue };
+            let Some(plan) = plan else {
+                self.take_orphan(&awake).await?;
+                continue;
+            };
+            let due = Timestamp::from_millisecond(awake.slot_ms).unwrap_or(now);
+            let slot = Slot::new(&awake.pipeline, due, plan.zone.clone());
+            if awake.state == RunState::Due {
+                measure::lateness(now.duration_since(due).unsigned_abs());
             }
+            self.hands.take(&self.carrier, &awake, &plan, slot);
         }
         Ok(())
     }
@@ -193,7 +201,7 @@ impl<C: Carry> Worker<C> {
                 failed?;
             }
         }
-        self.take_awake().await
+        self.take_awake(LOOK_MAX).await
     }
 
     /// Waits for one run to leave the hands and puts it down, with those that left them meanwhile. Returns at once where

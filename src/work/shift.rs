@@ -44,6 +44,8 @@ pub enum End {
 const POLL: Duration = Duration::from_secs(1);
 /// After a run has ended the ledger is asked what is awake, but not more often than this.
 const BREATH: Duration = Duration::from_millis(50);
+/// The same, while there is more in the queue: those further back in it may have room where the first ones have none.
+const LONG_BREATH: Duration = Duration::from_millis(250);
 /// How often what is older than `keep` is removed.
 const PRUNE: Duration = Duration::from_secs(3600);
 /// How often the ledger is asked which readers are to be looked for.
@@ -162,9 +164,8 @@ impl Shift {
                             let put_down = self.worker.put_down(hand, outcome).await;
                             self.hear(put_down);
                         }
-                        if self.worker.queue.is_empty() {
-                            until = until.min(Instant::now() + BREATH);
-                        }
+                        let breath = if self.worker.queue.is_empty() { BREATH } else { LONG_BREATH };
+                        until = until.min(Instant::now() + breath);
                     }
                     () = sleep_until(until.min(look_at).min(beat_at)) => break,
                 }

@@ -1,35 +1,38 @@
 //! Keys that an ssh-agent holds (draft-ietf-sshm-ssh-agent): which there are, and signing in with them.
 //!
-//! The agent is asked for its keys by a few bytes of our own, with a time limit, because libssh2 waits for an agent
-//! without one. The signature itself is libssh2's to ask for; an agent that has just answered is there.
+//! Which keys it has is asked by us; the signature is libssh2's to ask for, by a stand-in for the agent that bounds it.
 
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ssh2::Session;
 
+use super::connect::unreached;
 use super::hostkey::fingerprint;
 use super::packet::Body;
+use super::stand_in::{IDENTITIES_ANSWER, REQUEST_IDENTITIES, StandIn, Unanswered, Unsigned, ask};
 use crate::deliver::Verdict;
 use crate::settings::{Agent, AgentSocket};
 
 /// Keys that are shown to a server: most give up on a sign-in after six.
 const KEYS_MAX: usize = 5;
-const ANSWER_BYTES_MAX: u32 = 256 * 1024;
-const REQUEST_IDENTITIES: u8 = 11;
-const IDENTITIES_ANSWER: u8 = 12;
 
 /// An agent that answered, and the keys of it that may be shown.
 pub struct Keys {
     socket: PathBuf,
+    /// Its answer to who asks for its keys.
+    listed: Vec<u8>,
     blobs: Vec<Vec<u8>>,
     left_out: usize,
+    /// For one answer.
+    within: Duration,
+    /// What kept it from signing.
+    unsigned: Arc<OnceLock<Unsigned>>,
 }
 
 /// # Errors
-/// There is no agent, it does not answer, or it has no key that may be used.
+/// `Rejected`: there is no agent, or it has no key that may be used. `Unreached`: it does not answer in time.
 pub fn keys(agent: &Agent, within: Duration) -> Result<Keys, Verdict> {
     let rejected = |reason: String, hint: &str| Verdict::Rejected { reason, hint: Some(hint.to_owned()) };
     let Some(socket) = agent.socket.path() else {
@@ -38,16 +41,18 @@ pub fn keys(agent: &Agent, within: Duration) -> Result<Keys, Verdict> {
             "start the worker where an agent is, or write the agent's socket as `agent: PATH`",
         ));
     };
-    let listed = ask(&socket, within).map_err(|error| {
-        let named = match agent.socket {
-            AgentSocket::Environment => " (by SSH_AUTH_SOCK)",
-            AgentSocket::Path(_) => "",
-        };
-        rejected(
-            format!("ask the ssh-agent at {}{named}: {error}", socket.display()),
-            "start an agent there, or correct the destination's `agent`",
-        )
+    let named = match agent.socket {
+        AgentSocket::Environment => " (by SSH_AUTH_SOCK)",
+        AgentSocket::Path(_) => "",
+    };
+    let asking = format!("ask the ssh-agent at {}{named}", socket.display());
+    let failed =
+        |why: &str| rejected(format!("{asking}: {why}"), "start an agent there, or correct the destination's `agent`");
+    let answer = ask(&socket, &[REQUEST_IDENTITIES], within).map_err(|why| match why {
+        Unanswered::Late(_) => unreached(format!("{asking}: {why}")),
+        Unanswered::Failed(error) => failed(&error.to_string()),
     })?;
+    let listed = read_identities(&answer).ok_or_else(|| failed("it does not answer as an agent does"))?;
     let mut blobs = match &agent.key {
         None => listed.clone(),
         Some(wanted) => listed.iter().filter(|blob| fingerprint(blob) == *wanted).cloned().collect(),
@@ -63,27 +68,7 @@ pub fn keys(agent: &Agent, within: Duration) -> Result<Keys, Verdict> {
     }
     let left_out = blobs.len().saturating_sub(KEYS_MAX);
     blobs.truncate(KEYS_MAX);
-    Ok(Keys { socket, blobs, left_out })
-}
-
-fn ask(socket: &Path, within: Duration) -> io::Result<Vec<Vec<u8>>> {
-    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "it does not answer as an agent does");
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(within))?;
-    stream.set_write_timeout(Some(within))?;
-    stream.write_all(&[0, 0, 0, 1, REQUEST_IDENTITIES])?;
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => io::Error::other(format!("no answer within {:.1} s", within.as_secs_f32())),
-        _ => error,
-    })?;
-    let length = u32::from_be_bytes(length);
-    if !(5..=ANSWER_BYTES_MAX).contains(&length) {
-        return Err(invalid());
-    }
-    let mut answer = vec![0; length as usize];
-    stream.read_exact(&mut answer)?;
-    read_identities(&answer).ok_or_else(invalid)
+    Ok(Keys { socket, listed: answer, blobs, left_out, within, unsigned: Arc::default() })
 }
 
 fn read_identities(answer: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -102,13 +87,23 @@ fn read_identities(answer: &[u8]) -> Option<Vec<Vec<u8>>> {
 
 impl Keys {
     /// Shows the keys to the server, one after the other, until it accepts one. Returns that key's fingerprint; `None`
-    /// when all were refused.
+    /// when all were refused, or the agent did not sign.
     ///
     /// # Errors
-    /// Contact was lost, with the server or with the agent.
+    /// Contact with the server was lost, or libssh2 cannot speak to the stand-in.
     pub fn prove(&self, session: &Session, username: &str) -> Result<Option<String>, ssh2::Error> {
+        match StandIn::start(&self.socket, self.listed.clone(), self.within, self.unsigned.clone()) {
+            Ok(stand_in) => self.prove_by(&stand_in, session, username),
+            Err(error) => {
+                let _ = self.unsigned.set(Unsigned::Refused(format!("a socket cannot be made: {error}"))); // the first
+                Ok(None)
+            }
+        }
+    }
+
+    fn prove_by(&self, stand_in: &StandIn, session: &Session, username: &str) -> Result<Option<String>, ssh2::Error> {
         let mut agent = session.agent()?;
-        agent.set_identity_path(&self.socket)?;
+        agent.set_identity_path(stand_in.path())?;
         agent.connect()?;
         agent.list_identities()?;
         let identities = agent.identities()?;
@@ -120,20 +115,31 @@ impl Keys {
                 Ok(()) => return Ok(Some(fingerprint(blob))),
                 Err(error) if super::sign_in::is_contact(&error) => return Err(error),
                 Err(error) if super::sign_in::is_partial(&error) => return Ok(Some(fingerprint(blob))),
+                Err(_) if self.is_silent() => break,
                 Err(_) => {}
             }
         }
         Ok(None)
     }
 
-    /// How many were shown, for a refusal.
+    /// Whether it may sign another time: it is there, and a person may have to say so.
+    pub fn is_silent(&self) -> bool {
+        matches!(self.unsigned.get(), Some(Unsigned::Silent(_)))
+    }
+
+    /// What was shown, for a refusal, and what the agent had to do with it.
     pub fn refusal(&self) -> String {
         let shown: Vec<String> = self.blobs.iter().map(|blob| fingerprint(blob)).collect();
         let more = match self.left_out {
             0 => String::new(),
             more => format!(" and {more} more were not tried: name one by `agent_key`"),
         };
-        format!("refused {}{more}", shown.join(" "))
+        let shown = format!("{}{more}", shown.join(" "));
+        match self.unsigned.get() {
+            None => format!("refused {shown}"),
+            Some(Unsigned::Refused(why)) => format!("refused {shown}; {why}"),
+            Some(Unsigned::Silent(why)) => format!("{why}, perhaps because it waits for a person, for {shown}"),
+        }
     }
 }
 

@@ -32,6 +32,7 @@ mod requests;
 mod scripted;
 mod sign_in;
 mod split;
+mod stand_in;
 mod sweep;
 mod trouble;
 mod watch;

@@ -117,7 +117,13 @@ pub fn sign_in(session: &mut Session, sftp: &Sftp, secrets: &Secrets, address: &
             *why = MORE.to_owned();
         }
         let Some(proof) = next_proof(secrets, &tried, &offered) else {
-            return Err(refused(sftp, address, &tried, &offered));
+            let refused = refused(sftp, address, &tried, &offered);
+            // The agent may sign another time: nobody has refused anything for good.
+            let silent = secrets.agent.as_ref().is_some_and(agent::Keys::is_silent);
+            return Err(match refused {
+                Verdict::Rejected { reason, .. } if silent => unreached(reason),
+                refused => refused,
+            });
         };
         let why = match prove(session, sftp, secrets, proof) {
             Ok(_) if session.authenticated() => return Ok(Way::of(&tried, Some(proof), first)),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use reportferry::deliver::{Session, Verdict};
 use reportferry::pipeline::plan::Existing;
 use reportferry::secret::Secret;
-use reportferry::settings::{SecretRef, Sftp};
+use reportferry::settings::{Agent, AgentSocket, SecretRef, Sftp};
 
 use super::stand::{check_tree, deliver, delivered, destination, noise, spool, with_done};
 use super::{plan, plan_with, settings, sshd};
+use crate::stage::agent::{self, silent_at};
 use crate::stage::asyncssh::{Asyncssh, Methods};
 use crate::stage::sshd::{Sshd, SshdOptions, free_port, keygen};
 
@@ -291,4 +292,26 @@ fn a_server_without_a_common_cipher_is_told_with_both_lists() {
             "no cipher algorithm in common: the server offers aes128-cbc; reportferry offers aes128-gcm",
         ],
     );
+}
+
+/// An agent may wait for a person, for ever: that is no refusal, and not waited for.
+#[test]
+fn an_agent_that_is_silent_is_waited_for_as_long_as_a_connection_is() {
+    const SIGN: u8 = 13;
+    let (sshd, folder) = (sshd("", &[]), tempfile::tempdir().unwrap());
+    let agent = agent::Agent::start();
+    agent.add(&sshd.user_key());
+    let with = |socket| {
+        let mut sftp = settings(&sshd);
+        sftp.key = None;
+        sftp.agent = Some(Agent { socket: AgentSocket::Path(socket), key: None });
+        sftp.timeouts.connect = Duration::from_secs(1);
+        sftp
+    };
+    check_connected(with(agent.socket()));
+    let late = "the agent did not answer within 1.0 s";
+    check_refused(with(silent_at(folder.path(), None, 0)), "Unreached", &["ask the ssh-agent at", late]);
+    let folder = tempfile::tempdir().unwrap();
+    let unsigned = with(silent_at(folder.path(), Some(agent.socket()), SIGN));
+    check_refused(unsigned, "Unreached", &["publickey by agent", late, "waits for a person", "SHA256:"]);
 }

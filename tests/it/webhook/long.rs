@@ -1,9 +1,14 @@
 //! Large files, proxies, and time.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
+use reportferry::clock::Clock;
+use reportferry::ledger::Ledger;
 use reportferry::sandbox::{Sandbox, SandboxOptions};
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::{certificate, expected, pipeline, rig, rows};
@@ -116,4 +121,75 @@ fn a_proxy_is_asked_to_connect() {
     let refused = run(&refusing, "");
     assert_eq!(refused.status.code(), Some(3), "{}", both(&refused));
     assert!(both(&refused).contains("proxy"), "{}", both(&refused));
+}
+
+/// A rig whose pipeline sends so many numbered rows, a thousand a request.
+fn numbered(rows: u64, receiver: &Receiver) -> Rig {
+    let pipeline = "source: {file: {path: in.csv}}\nartifact: {name: out.csv}\ndeliver: {bi: {}}\n";
+    let url = format!("http://127.0.0.1:{}/", receiver.port);
+    let rig = rig(pipeline, &url, "allow: [loopback], body: rows, batch: {rows: 1000}, in_flight: 2");
+    let mut text = String::from("n,name\n");
+    for row in 0..rows {
+        writeln!(text, "{row},the person of row {row}").unwrap();
+    }
+    std::fs::write(rig.folder.path().join("in.csv"), text).unwrap();
+    rig
+}
+
+/// The most memory that a process ever had, in KiB; `None` when it is gone.
+fn most_memory(child: &Child) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// Runs the slot to its end, and gives the most memory that it took, in KiB.
+fn run_to_the_end(rig: &Rig) -> u64 {
+    let mut child = rig.command(&["run", "line", "--slot", SLOT]).spawn().unwrap();
+    let mut most = 0;
+    let status = loop {
+        most = most.max(most_memory(&child).unwrap_or_default());
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    assert!(status.success(), "{status}");
+    most
+}
+
+/// `benches/webhook.py memory` does the same with a million rows.
+#[test]
+fn many_rows_take_no_more_memory_than_few_and_go_on_where_they_were() {
+    const FEW: u64 = 10_000;
+    const MANY: u64 = 100_000;
+    let receiver = Receiver::start();
+    let few = run_to_the_end(&numbered(FEW, &receiver));
+    assert_eq!(receiver.got().len() as u64, FEW / 1000);
+    let receiver = Receiver::start();
+    let rig = numbered(MANY, &receiver);
+    let mut killed = rig.command(&["run", "line", "--slot", SLOT]).spawn().unwrap();
+    while (receiver.got().len() as u64) < MANY / 2000 {
+        assert!(killed.try_wait().unwrap().is_none(), "it ended before it was killed");
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let kept = runtime.block_on(async {
+        let ledger = Ledger::open(&rig.folder.path().join("data/ledger.db"), Clock::System).await.unwrap();
+        let filter = reportferry::ledger::RunFilter { limit: 1, ..Default::default() };
+        let run = ledger.runs(&filter).await.unwrap().remove(0);
+        ledger.parts(&run.id, "bi").await.unwrap()
+    });
+    assert!(!kept.is_empty());
+    let many = run_to_the_end(&rig);
+    let got = receiver.got();
+    let expected: Vec<_> =
+        (0..MANY).map(|row| json!({"n": row.to_string(), "name": format!("the person of row {row}")})).collect();
+    assert!(rows(&got) == expected, "every row arrives once, in the order of its batch");
+    for number in kept {
+        let sent = got.iter().filter(|request| request["body"]["data"]["batch"]["number"] == number).count();
+        assert_eq!(sent, 1, "batch {number} was acknowledged and sent again");
+    }
+    assert!(many < few + 8 * 1024, "{few} KiB for {FEW} rows, {many} KiB for {MANY}");
+    assert!(many < 64 * 1024, "{many} KiB");
 }

@@ -1,0 +1,348 @@
+//! Transactions that wait at the same time → one commit, and an answer to each once it is on the disk.
+//!
+//! A commit that survives a power cut costs a sync of the disk, however little it holds, and a delivery makes a handful
+//! of them. So there is one connection that writes. Whoever finds no transaction open begins one, and sends for the
+//! commit when it is done; those who wait by then join in, one after the other, each in a savepoint of its own: what
+//! fails is taken back alone. Nobody hears that something is kept before it is.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{AnyConnection, Connection, Error};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot};
+use tokio::time::timeout;
+
+/// The one who writes. Clones share it.
+#[derive(Clone)]
+pub(super) struct Writer {
+    /// Whoever has it writes; those who wait for it get it in the order in which they came. `None` once it is closed.
+    group: Arc<Mutex<Option<Group>>>,
+    /// How long one waits for it.
+    patience: Duration,
+}
+
+/// What will be committed together.
+struct Group {
+    connection: AnyConnection,
+    state: State,
+    /// The last member left without an end: what it wrote is to be taken back.
+    torn: bool,
+    /// Somebody is on the way to commit.
+    sent_for: bool,
+    /// Who is to be told of the commit.
+    members: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// Asked for; whoever asked may have gone away before the answer.
+    Opening,
+    Open,
+}
+
+/// One member's turn. Dropped without [`Tx::commit`], it has written nothing.
+pub(super) struct Tx {
+    group: OwnedMappedMutexGuard<Option<Group>, Group>,
+    all: Arc<Mutex<Option<Group>>>,
+    /// It has not come to its end: what it wrote is not to stay.
+    unfinished: bool,
+}
+
+impl Writer {
+    pub(super) fn new(connection: AnyConnection, patience: Duration) -> Self {
+        let group = Group { connection, state: State::Idle, torn: false, sent_for: false, members: Vec::new() };
+        Self { group: Arc::new(Mutex::new(Some(group))), patience }
+    }
+
+    /// Waits for its turn.
+    ///
+    /// # Errors
+    /// Its turn does not come in time, or another process keeps the ledger from being written.
+    pub(super) async fn begin(&self) -> Result<Tx, Error> {
+        let turn = timeout(self.patience, self.group.clone().lock_owned()).await.map_err(|_| Error::PoolTimedOut)?;
+        let group = OwnedMutexGuard::try_map(turn, Option::as_mut).map_err(|_| Error::PoolClosed)?;
+        // From here on, whoever drops this future at a wait still sends for the commit.
+        let mut tx = Tx { group, all: self.group.clone(), unfinished: false };
+        tx.group.mend().await;
+        if tx.group.state == State::Idle {
+            tx.group.state = State::Opening;
+            // Takes the write lock at once: a deferred transaction fails when it upgrades beside another writer.
+            let opened = tx.group.run("BEGIN IMMEDIATE").await;
+            tx.group.state = if opened.is_ok() { State::Open } else { State::Idle };
+            opened?;
+        }
+        tx.unfinished = true;
+        tx.group.run("SAVEPOINT member").await?;
+        Ok(tx)
+    }
+
+    pub(super) async fn close(&self) {
+        if let Some(mut group) = self.group.lock().await.take() {
+            group.mend().await;
+            group.commit().await;
+            group.connection.close().await.ok(); // what was promised is committed
+        }
+    }
+}
+
+/// Comes after those who wait already, and so commits what they write too.
+async fn commit(group: Arc<Mutex<Option<Group>>>) {
+    if let Some(group) = group.lock().await.as_mut() {
+        group.sent_for = false;
+        group.mend().await;
+        group.commit().await;
+    }
+}
+
+impl Group {
+    async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
+        sqlx::query(statement).execute(&mut self.connection).await.map(|_| ())
+    }
+
+    /// Takes back what was left without an end.
+    async fn mend(&mut self) {
+        if self.state == State::Opening {
+            self.run("ROLLBACK").await.ok(); // there may be nothing to take back
+            self.state = State::Idle;
+        }
+        if std::mem::take(&mut self.torn)
+            && self.state == State::Open
+            && let Err(error) = self.take_back().await
+        {
+            // A full disk takes the whole transaction back by itself, and with it what the others wrote.
+            self.end(Err(error)).await;
+        }
+    }
+
+    async fn take_back(&mut self) -> Result<(), Error> {
+        self.run("ROLLBACK TO member").await?;
+        self.run("RELEASE member").await
+    }
+
+    async fn commit(&mut self) {
+        if self.state == State::Open {
+            let committed = self.run("COMMIT").await;
+            self.end(committed).await;
+        }
+    }
+
+    /// Tells the members how it ended.
+    async fn end(&mut self, outcome: Result<(), Error>) {
+        if outcome.is_err() {
+            self.run("ROLLBACK").await.ok(); // it may be gone already
+        }
+        self.state = State::Idle;
+        let outcome = outcome.map_err(|error| error.to_string());
+        for member in self.members.drain(..) {
+            let _ = member.send(outcome.clone()); // nobody may be waiting any more
+        }
+    }
+}
+
+impl Tx {
+    /// Comes back when what was written survives a power cut.
+    ///
+    /// # Errors
+    /// Nothing of it was kept, or it is not known: the ledger cannot be written.
+    pub(super) async fn commit(self) -> Result<(), Error> {
+        let told = self.leave().await?;
+        match told.await {
+            Ok(outcome) => outcome.map_err(Error::Protocol),
+            Err(_) => Err(Error::PoolClosed),
+        }
+    }
+
+    /// Ends the savepoint and gives the turn away.
+    async fn leave(mut self) -> Result<oneshot::Receiver<Result<(), String>>, Error> {
+        // Were this dropped now, what was written would be kept all the same: an answer that nobody waits for.
+        self.unfinished = false;
+        if let Err(error) = self.group.run("RELEASE member").await {
+            self.unfinished = true;
+            return Err(error);
+        }
+        let (tell, told) = oneshot::channel();
+        self.group.members.push(tell);
+        Ok(told)
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        self.group.torn |= self.unfinished;
+        if self.group.state == State::Idle || self.group.sent_for {
+            return;
+        }
+        // Without a runtime the process is at its end, and the connection with it.
+        if let Ok(runtime) = Handle::try_current() {
+            self.group.sent_for = true;
+            runtime.spawn(commit(self.all.clone()));
+        }
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.group.connection
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.group.connection
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{SQLITE_PRAGMAS, prepare, sqlite_url};
+
+    struct Stand {
+        folder: tempfile::TempDir,
+        writer: Writer,
+        /// Another connection: it sees what is committed.
+        reader: AnyConnection,
+    }
+
+    async fn connect(folder: &tempfile::TempDir) -> AnyConnection {
+        sqlx::any::install_default_drivers();
+        let url = sqlite_url(&folder.path().join("a.db")).unwrap();
+        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        prepare(&mut connection, SQLITE_PRAGMAS).await.unwrap();
+        connection
+    }
+
+    impl Stand {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let (mut writer, reader) = (connect(&folder).await, connect(&folder).await);
+            sqlx::query("CREATE TABLE kept (what TEXT PRIMARY KEY)").execute(&mut writer).await.unwrap();
+            Self { folder, writer: Writer::new(writer, Duration::from_secs(30)), reader }
+        }
+
+        async fn kept(&mut self) -> String {
+            let kept: Vec<(String,)> =
+                sqlx::query_as("SELECT what FROM kept ORDER BY what").fetch_all(&mut self.reader).await.unwrap();
+            kept.into_iter().map(|(what,)| what).collect()
+        }
+    }
+
+    async fn write(tx: &mut Tx, what: &str) -> Result<(), Error> {
+        sqlx::query("INSERT INTO kept (what) VALUES ($1)").bind(what).execute(&mut **tx).await.map(|_| ())
+    }
+
+    async fn keep(writer: &Writer, what: &str) -> Result<(), Error> {
+        let mut tx = writer.begin().await?;
+        write(&mut tx, what).await?;
+        tx.commit().await
+    }
+
+    /// One after the other gets the turn that `first` gives away; `meanwhile` happens once they wait for it.
+    async fn together(stand: &Stand, wanted: &[&'static str], meanwhile: impl FnOnce(Tx)) -> Vec<bool> {
+        let first = stand.writer.begin().await.unwrap();
+        let members = wanted.iter().map(|what| keep(&stand.writer, what));
+        let members = futures_util::future::join_all(members);
+        // Polled in this order: the members wait in theirs before the turn is given away.
+        let (outcomes, ()) = tokio::join!(members, async { meanwhile(first) });
+        outcomes.into_iter().map(|outcome| outcome.is_ok()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_answered_is_kept() {
+        let mut stand = Stand::new().await;
+        for (what, kept) in [("a", "a"), ("b", "ab"), ("c", "abc")] {
+            keep(&stand.writer, what).await.unwrap();
+            assert_eq!(stand.kept().await, kept);
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_share_a_commit() {
+        let mut stand = Stand::new().await;
+        let changes = async |stand: &mut Stand| -> i64 {
+            // Goes up by one with each commit of another connection.
+            sqlx::query_as::<_, (i64,)>("PRAGMA data_version").fetch_one(&mut stand.reader).await.unwrap().0
+        };
+        let before = changes(&mut stand).await;
+        assert_eq!(together(&stand, &["a", "b", "c", "d"], drop).await, [true; 4]);
+        assert_eq!(stand.kept().await, "abcd");
+        assert_eq!(changes(&mut stand).await, before + 1);
+    }
+
+    #[tokio::test]
+    async fn what_fails_is_taken_back_alone() {
+        let mut stand = Stand::new().await;
+        assert_eq!(together(&stand, &["a", "b", "a", "c"], drop).await, [true, true, false, true]);
+        assert_eq!(stand.kept().await, "abc");
+    }
+
+    #[tokio::test]
+    async fn what_is_left_without_an_end_is_not_kept_and_keeps_nobody_waiting() {
+        let mut stand = Stand::new().await;
+        let mut tx = stand.writer.begin().await.unwrap();
+        write(&mut tx, "x").await.unwrap();
+        drop(tx);
+        keep(&stand.writer, "a").await.unwrap();
+        assert_eq!(stand.kept().await, "a");
+        // Nor does it keep another process from writing.
+        let mut tx = stand.writer.begin().await.unwrap();
+        write(&mut tx, "y").await.unwrap();
+        drop(tx);
+        let mut other = connect(&stand.folder).await;
+        sqlx::query("INSERT INTO kept (what) VALUES ('b')").execute(&mut other).await.unwrap();
+        assert_eq!(stand.kept().await, "ab");
+    }
+
+    /// A future may be dropped at any of its waits: when its work was stopped, for one.
+    #[tokio::test]
+    async fn whoever_goes_away_harms_nobody() {
+        let mut stand = Stand::new().await;
+        let mut expected = Vec::new();
+        for polls in 0..40 {
+            let (gone, stays) = (format!("gone{polls:02} "), format!("stays{polls:02} "));
+            let mut going = Box::pin(keep(&stand.writer, &gone));
+            for _ in 0..polls {
+                if futures_util::poll!(going.as_mut()).is_ready() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_micros(200)).await;
+            }
+            drop(going);
+            keep(&stand.writer, &stays).await.unwrap();
+            expected.push(stays);
+        }
+        let kept = stand.kept().await;
+        assert!(expected.iter().all(|stays| kept.contains(stays)), "{kept}");
+        assert!(!kept.contains("gone00") && kept.contains("gone39"), "{kept}");
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_is_gone_is_told_to_all_of_it() {
+        let mut stand = Stand::new().await;
+        let mut first = stand.writer.begin().await.unwrap();
+        write(&mut first, "a").await.unwrap();
+        let told = first.leave().await.unwrap();
+        let mut second = stand.writer.begin().await.unwrap();
+        // As SQLite does by itself when the disk is full.
+        second.group.run("ROLLBACK").await.unwrap();
+        drop(second);
+        assert!(told.await.unwrap().is_err());
+        keep(&stand.writer, "b").await.unwrap();
+        assert_eq!(stand.kept().await, "b");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_closed_has_kept_what_it_promised() {
+        let mut stand = Stand::new().await;
+        let writer = stand.writer.clone();
+        let (kept, ()) = tokio::join!(keep(&writer, "a"), writer.close());
+        kept.unwrap();
+        assert_eq!(stand.kept().await, "a");
+        assert!(matches!(keep(&writer, "b").await, Err(Error::PoolClosed)));
+    }
+}
