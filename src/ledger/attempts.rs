@@ -1,8 +1,7 @@
 //! What is written of a run's deliveries: attempts, intents, verdicts and receipts.
 
-use super::record::ArtifactFacts;
 use super::state::{DeliveryState, verdict_name};
-use super::store::{Tx, json, sql};
+use super::store::{json, sql};
 use super::{Awaited, Ledger, LedgerError};
 use crate::deliver::{Intent, Verdict};
 use crate::fault;
@@ -16,6 +15,8 @@ pub struct Ended {
     pub due_ms: Option<i64>,
     /// What is awaited of the reader of what was delivered.
     pub awaited: Option<Awaited>,
+    /// Rows of the artifact.
+    pub rows: u64,
 }
 
 impl Ledger {
@@ -149,7 +150,7 @@ impl Ledger {
             .bind(run_id)
             .bind(destination)
             .bind(i64::from(number))
-            .bind(self.artifact_rows(&mut tx, run_id).await?)
+            .bind(i64::try_from(ended.rows).unwrap_or(i64::MAX))
             .bind(now)
             .bind(json(receipt)?)
             .execute(&mut *tx)
@@ -187,15 +188,5 @@ impl Ledger {
         .map_err(sql(OPERATION))?;
         self.event(&mut tx, run_id, "retried", by).await?;
         tx.commit().await.map_err(sql(OPERATION))
-    }
-
-    async fn artifact_rows(&self, tx: &mut Tx, run_id: &str) -> Result<i64, LedgerError> {
-        let (facts,): (Option<String>,) = sqlx::query_as("SELECT artifact_json FROM runs WHERE id = $1")
-            .bind(run_id)
-            .fetch_one(&mut **tx)
-            .await
-            .map_err(sql("read the artifact"))?;
-        let facts: Option<ArtifactFacts> = facts.and_then(|text| serde_json::from_str(&text).ok());
-        Ok(facts.map_or(0, |facts| i64::try_from(facts.rows).unwrap_or(i64::MAX)))
     }
 }

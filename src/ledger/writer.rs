@@ -27,6 +27,8 @@ pub(super) struct Writer {
 struct Group {
     connection: AnyConnection,
     state: State,
+    /// The savepoint of the last member.
+    last: Option<Savepoint>,
     /// The last member left without an end: what it wrote is to be taken back.
     torn: bool,
     /// Somebody is on the way to commit.
@@ -43,6 +45,45 @@ enum State {
     Open,
 }
 
+/// Two names in turn: a statement that never reached the ledger can then not take back what stands under the other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Savepoint {
+    Even,
+    Odd,
+}
+
+/// Each of these is one errand to the connection's thread, which costs more than what it does there. The savepoint of a
+/// member that ended well is released by the one who follows, or by the commit.
+impl Savepoint {
+    fn open_first(self) -> &'static str {
+        match self {
+            Self::Even => "BEGIN IMMEDIATE; SAVEPOINT even",
+            Self::Odd => "BEGIN IMMEDIATE; SAVEPOINT odd",
+        }
+    }
+
+    fn open_after_other(self) -> &'static str {
+        match self {
+            Self::Even => "RELEASE odd; SAVEPOINT even",
+            Self::Odd => "RELEASE even; SAVEPOINT odd",
+        }
+    }
+
+    fn open(self) -> &'static str {
+        match self {
+            Self::Even => "SAVEPOINT even",
+            Self::Odd => "SAVEPOINT odd",
+        }
+    }
+
+    fn take_back(self) -> &'static str {
+        match self {
+            Self::Even => "ROLLBACK TO even; RELEASE even",
+            Self::Odd => "ROLLBACK TO odd; RELEASE odd",
+        }
+    }
+}
+
 /// One member's turn. Dropped without [`Tx::commit`], it has written nothing.
 pub(super) struct Tx {
     group: OwnedMappedMutexGuard<Option<Group>, Group>,
@@ -53,7 +94,8 @@ pub(super) struct Tx {
 
 impl Writer {
     pub(super) fn new(connection: AnyConnection, patience: Duration) -> Self {
-        let group = Group { connection, state: State::Idle, torn: false, sent_for: false, members: Vec::new() };
+        let group =
+            Group { connection, state: State::Idle, torn: false, sent_for: false, members: Vec::new(), last: None };
         Self { group: Arc::new(Mutex::new(Some(group))), patience }
     }
 
@@ -67,15 +109,21 @@ impl Writer {
         // From here on, whoever drops this future at a wait still sends for the commit.
         let mut tx = Tx { group, all: self.group.clone(), unfinished: false };
         tx.group.mend().await;
+        let before = tx.group.last;
+        let ours = if before == Some(Savepoint::Even) { Savepoint::Odd } else { Savepoint::Even };
+        tx.group.last = Some(ours);
         if tx.group.state == State::Idle {
             tx.group.state = State::Opening;
             // Takes the write lock at once: a deferred transaction fails when it upgrades beside another writer.
-            let opened = tx.group.run("BEGIN IMMEDIATE").await;
+            let opened = tx.group.run(ours.open_first()).await;
             tx.group.state = if opened.is_ok() { State::Open } else { State::Idle };
             opened?;
+            tx.unfinished = true;
+            return Ok(tx);
         }
         tx.unfinished = true;
-        tx.group.run("SAVEPOINT member").await?;
+        let open = if before.is_some() { ours.open_after_other() } else { ours.open() };
+        tx.group.run(open).await?;
         Ok(tx)
     }
 
@@ -99,14 +147,14 @@ async fn commit(group: Arc<Mutex<Option<Group>>>) {
 
 impl Group {
     async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
-        sqlx::query(statement).execute(&mut self.connection).await.map(|_| ())
+        sqlx::raw_sql(statement).execute(&mut self.connection).await.map(|_| ())
     }
 
     /// Takes back what was left without an end.
     async fn mend(&mut self) {
         if self.state == State::Opening {
             self.run("ROLLBACK").await.ok(); // there may be nothing to take back
-            self.state = State::Idle;
+            (self.state, self.last) = (State::Idle, None);
         }
         if std::mem::take(&mut self.torn)
             && self.state == State::Open
@@ -118,8 +166,8 @@ impl Group {
     }
 
     async fn take_back(&mut self) -> Result<(), Error> {
-        self.run("ROLLBACK TO member").await?;
-        self.run("RELEASE member").await
+        let Some(last) = self.last.take() else { return Ok(()) };
+        self.run(last.take_back()).await
     }
 
     async fn commit(&mut self) {
@@ -134,7 +182,7 @@ impl Group {
         if outcome.is_err() {
             self.run("ROLLBACK").await.ok(); // it may be gone already
         }
-        self.state = State::Idle;
+        (self.state, self.last) = (State::Idle, None);
         let outcome = outcome.map_err(|error| error.to_string());
         for member in self.members.drain(..) {
             let _ = member.send(outcome.clone()); // nobody may be waiting any more
@@ -148,24 +196,19 @@ impl Tx {
     /// # Errors
     /// Nothing of it was kept, or it is not known: the ledger cannot be written.
     pub(super) async fn commit(self) -> Result<(), Error> {
-        let told = self.leave().await?;
+        let told = self.leave();
         match told.await {
             Ok(outcome) => outcome.map_err(Error::Protocol),
             Err(_) => Err(Error::PoolClosed),
         }
     }
 
-    /// Ends the savepoint and gives the turn away.
-    async fn leave(mut self) -> Result<oneshot::Receiver<Result<(), String>>, Error> {
-        // Were this dropped now, what was written would be kept all the same: an answer that nobody waits for.
+    /// Gives the turn away, with what was written.
+    fn leave(mut self) -> oneshot::Receiver<Result<(), String>> {
         self.unfinished = false;
-        if let Err(error) = self.group.run("RELEASE member").await {
-            self.unfinished = true;
-            return Err(error);
-        }
         let (tell, told) = oneshot::channel();
         self.group.members.push(tell);
-        Ok(told)
+        told
     }
 }
 
@@ -326,7 +369,7 @@ mod tests {
         let mut stand = Stand::new().await;
         let mut first = stand.writer.begin().await.unwrap();
         write(&mut first, "a").await.unwrap();
-        let told = first.leave().await.unwrap();
+        let told = first.leave();
         let mut second = stand.writer.begin().await.unwrap();
         // As SQLite does by itself when the disk is full.
         second.group.run("ROLLBACK").await.unwrap();

@@ -50,11 +50,11 @@ impl Work<'_> {
     }
 
     async fn deliver_to(&self, run: &Run, artifact: &Arc<Artifact>, telling: bool) -> Result<(), Stop> {
-        let about = Arc::new(About {
-            pipeline: self.plan.name.clone(),
-            slot: run.slot.clone(),
-            dropped: self.line.ledger.deliveries(&run.id).await?.into_iter().flat_map(dropped).collect(),
-        });
+        let dropped = match telling {
+            true => self.line.ledger.deliveries(&run.id).await?.into_iter().flat_map(dropped).collect(),
+            false => Vec::new(),
+        };
+        let about = Arc::new(About { pipeline: self.plan.name.clone(), slot: run.slot.clone(), dropped });
         let chosen = self.plan.deliveries.iter().enumerate().filter(|(_, delivery)| tells(delivery) == telling);
         let shares = chosen.map(|(index, _)| {
             Arc::new(Share {

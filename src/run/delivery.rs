@@ -69,6 +69,7 @@ impl Share {
                 reason: reason(&verdict),
                 due_ms: next.due().map(|due| due.as_millisecond()),
                 awaited: Awaited::of(&self.delivery().destination.pickup),
+                rows: self.artifact.rows,
             };
             ledger.end_attempt(&self.run, self.destination(), number, &verdict, &ended).await?;
             measure::attempt(self.destination(), verdict_name(&verdict));

@@ -53,7 +53,7 @@ fn receipt() -> Receipt {
 fn delivered() -> (Verdict, Ended) {
     (
         Verdict::Delivered(receipt()),
-        Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, awaited: None },
+        Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, awaited: None, rows: 3 },
     )
 }
 
@@ -140,8 +140,13 @@ async fn failures_in_a_row_are_counted_and_forgotten_on_retry() {
     let unreached = Verdict::Unreached { reason: "refused".into(), wait: None };
     for failed in 1..=3 {
         let number = ledger.begin_attempt(&run.id, "hris").await.unwrap();
-        let ended =
-            Ended { state: DeliveryState::Waiting, reason: Some("refused".into()), due_ms: Some(7), awaited: None };
+        let ended = Ended {
+            state: DeliveryState::Waiting,
+            reason: Some("refused".into()),
+            due_ms: Some(7),
+            awaited: None,
+            rows: 1,
+        };
         ledger.end_attempt(&run.id, "hris", number, &unreached, &ended).await.unwrap();
         let delivery = ledger.delivery(&run.id, "hris").await.unwrap().unwrap();
         assert_eq!((delivery.failures, delivery.attempts, delivery.due_ms), (failed, failed, Some(7)));

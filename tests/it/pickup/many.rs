@@ -51,7 +51,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
         answer: None,
     };
     let awaited = Awaited { sign: Sign::Moved, patience: Some(Patience { within: 4 * HOUR, every: HOUR }) };
-    let ended = Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, awaited: Some(awaited) };
+    let ended = Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, awaited: Some(awaited), rows: 1 };
     ledger.end_attempt(&run.id, "local", number, &Verdict::Delivered(receipt), &ended).await.unwrap();
 }
 
