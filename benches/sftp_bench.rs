@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reportferry::attempt::Backoff;
 use reportferry::deliver::{Put, Sessions, Verdict};
@@ -125,7 +125,6 @@ fn main() -> Result<(), String> {
     let artifacts = files.iter().map(|file| artifact(file)).collect::<Result<Vec<_>, _>>()?;
     let side_by_side = if sftp.split.is_some() { 1 } else { sftp.sessions };
     let (plan, sessions, next) = (plan(sftp), Sessions::default(), AtomicUsize::new(0));
-    let begun = Instant::now();
     std::thread::scope(|scope| {
         let work = || {
             while let Some(artifact) = artifacts.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -136,6 +135,5 @@ fn main() -> Result<(), String> {
         let workers: Vec<_> = (0..side_by_side).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a session broke off".to_owned())?)
     })?;
-    println!("{:.3}", begun.elapsed().as_secs_f64());
     Ok(())
 }

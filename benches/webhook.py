@@ -13,6 +13,7 @@ and goes on: peak memory, and what came twice.
 The peer signs by the published `standardwebhooks` library and has each acknowledgement in SQLite (WAL, synchronous=FULL)
 before the next request: one after the other, and with as many at once as we have. All send to the same receiver, which
 verifies a sample and refuses an id that comes with another body. They take turns; printed are medians and ratios.
+IN_FLIGHT=16 asks for as many requests at once, ours and the peer's; half of `work.deliveries` may go to one destination.
 """
 
 import atexit, base64, json, os, resource, shutil, signal, socket, sqlite3, statistics, subprocess, sys, tempfile, threading, time
@@ -26,7 +27,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BINARY = os.environ.get("BINARY", os.path.join(ROOT, "target", "release", "reportferry"))
 RECEIVER = os.environ.get("RECEIVER", os.path.join(ROOT, "target", "release", "examples", "webhook_receiver"))
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-IN_FLIGHT = 4  # our default
+IN_FLIGHT = int(os.environ.get("IN_FLIGHT", 4))  # 4 is our default
 ROUNDS = int(os.environ.get("ROUNDS", 3))
 REQUESTS = int(os.environ.get("REQUESTS", 20_000))
 DELIVERIES = int(os.environ.get("DELIVERIES", 2_000))
@@ -35,8 +36,9 @@ ADDRESS_SPACE = 1 << 30
 SETTINGS = """
 destinations:
   hook:
-    webhook: {url: "http://127.0.0.1:%d/hook", secret: {file: secret}, allow: [loopback], batch: {rows: %d}}
+    webhook: {url: "http://127.0.0.1:%d/hook", secret: {file: secret}, allow: [loopback], batch: {rows: %d}, in_flight: %d}
     retry: {first: 30s, max: 30s, within: 24h}
+work: {deliveries: %d}
 log: {filter: warn}
 """
 PIPELINE = """%ssource: {file: {path: in.csv}}
@@ -74,7 +76,7 @@ def folder_for(port, rows, batch):
     folder = tempfile.mkdtemp(prefix="webhook-")
     os.makedirs(f"{folder}/pipelines")
     open(f"{folder}/secret", "w").write(SECRET)
-    open(f"{folder}/reportferry.yaml", "w").write(SETTINGS % (port, batch))
+    open(f"{folder}/reportferry.yaml", "w").write(SETTINGS % (port, batch, IN_FLIGHT, max(8, 2 * IN_FLIGHT)))
     with open(f"{folder}/in.csv", "w") as out:
         out.write("n,email,course,done\n")
         out.writelines(f"{i},person.{i}@example.com,C-{i % 500:05},2026-11-{1 + i % 28:02}\n" for i in range(rows))

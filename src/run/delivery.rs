@@ -135,7 +135,11 @@ impl Share {
         };
         let share = self.clone();
         if let Some(reason) = self.superseded(&intent).await? {
-            blocking(move || Ok(share.give_back(session))).await.ok();
+            let given_back = blocking(move || {
+                share.give_back(session);
+                Ok(())
+            });
+            given_back.await.ok();
             return Ok(Verdict::Skipped { reason });
         }
         self.line.ledger.note_intent(&self.run, self.destination(), &intent).await?;

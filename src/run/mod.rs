@@ -282,7 +282,7 @@ impl Work<'_> {
                     let destinations: Vec<(&str, bool)> =
                         self.plan.deliveries.iter().map(|d| (d.destination.name.as_str(), d.required)).collect();
                     self.line.ledger.note_artifact(run, &self.plan.digest, &artifact, rows, &destinations).await?;
-                    return Ok(artifact);
+                    return Ok(*artifact);
                 }
                 Shaped::Damaged { what } => {
                     tracing::warn!(

@@ -21,7 +21,7 @@ use crate::transform::{Input, Transform, TransformError};
 /// How the pass ended.
 pub(super) enum Shaped {
     Done {
-        artifact: Artifact,
+        artifact: Box<Artifact>,
         rows: serde_json::Value,
         /// Step, its kind, and the rows it dropped.
         dropped: Vec<(usize, &'static str, u64)>,
@@ -100,7 +100,7 @@ impl Pass {
         meter.expect(meter.done());
         let rows = serde_json::to_value(&balance).map_err(|error| writing(error.into()))?;
         let dropped = balance.steps.iter().map(|step| (step.step, step.kind, step.dropped)).collect();
-        Ok(Shaped::Done { artifact, rows, dropped })
+        Ok(Shaped::Done { artifact: Box::new(artifact), rows, dropped })
     }
 }
 

@@ -143,9 +143,8 @@ impl<W: Wire> SftpDrop<W> {
             self.remove_quietly(&file.temporary);
             return Err(verdict);
         }
-        let (size_check, closed) = self.end(sftp, file, &handle)?;
-        let size_check = match size_check {
-            Ok(size_check) => size_check,
+        let (size_check, closed) = match self.end(sftp, file, &handle) {
+            Ok(ended) => ended,
             Err(verdict) => {
                 self.remove_quietly(&file.temporary);
                 return Err(verdict);
@@ -231,7 +230,7 @@ impl<W: Wire> SftpDrop<W> {
         sftp: &Sftp,
         file: &IntendedFile,
         handle: &Handle,
-    ) -> Result<(Result<String, Verdict>, Result<(), Trouble>), Verdict> {
+    ) -> Result<(String, Result<(), Trouble>), Verdict> {
         let path = &file.temporary;
         let fsync = sftp.fsync && self.client.extensions.fsync && file.role == Role::Data;
         let posted = self.client.doing("close", path, |client| client.post_ending(handle, fsync));
@@ -240,7 +239,7 @@ impl<W: Wire> SftpDrop<W> {
         let closed = self
             .client
             .doing("close", path, |client| fault::step(steps(file.role).close, || client.closed(handle, &mut ending)));
-        Ok((checked, closed))
+        Ok((checked?, closed))
     }
 
     fn check_open(
