@@ -115,9 +115,9 @@ impl Writer {
         if tx.group.state == State::Idle {
             tx.group.state = State::Opening;
             // Takes the write lock at once: a deferred transaction fails when it upgrades beside another writer.
-            let opened = tx.group.run(ours.open_first()).await;
-            tx.group.state = if opened.is_ok() { State::Open } else { State::Idle };
-            opened?;
+            // Where that fails, the next one makes sure that nothing stays begun.
+            tx.group.run(ours.open_first()).await?;
+            tx.group.state = State::Open;
             tx.unfinished = true;
             return Ok(tx);
         }
