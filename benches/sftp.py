@@ -187,7 +187,9 @@ def split(options, host, home):
     for round_trip_ms in options.delays or (50, 100):
         clients = [
             Client("sftp", peers.sftp),
+            Client("sftp, put -f (fsync)", lambda job: peers.sftp(job, "put -f")),
             Client("ours, 4 sessions, split", lambda job: peers.ours(job, "--sessions", "4", "--split")),
+            Client("ours, 4 sessions, no fsync", lambda job: peers.ours(job, "--sessions", "4", "--split", "--no-fsync")),
             Client("ours, 2 sessions, split", lambda job: peers.ours(job, "--sessions", "2", "--split")),
         ]
         compare(f"split: one file of {folder.bytes // MIB} MiB over several sessions", clients, folder, options, host,
