@@ -112,11 +112,11 @@ fn deliver(sessions: &Sessions, plan: &DeliveryPlan, artifact: &Artifact) -> Res
     let told = |verdict: Verdict| format!("{}: {verdict:?}", artifact.name);
     let put = Put::new("0000000000000000", artifact, plan);
     let mut session = sessions.take(&plan.destination).map_err(told)?;
-    let beside = sessions.take_several(&plan.destination, plan.destination.sessions_beside(artifact.bytes));
-    session.join(beside.into_iter().collect::<Result<_, _>>().map_err(told)?);
+    session.join(sessions.send_for(&plan.destination, plan.destination.sessions_beside(artifact.bytes)));
     let intent = session.prepare(&put).map_err(told)?;
     let verdict = session.publish(&put, &intent, None, &Meter::default());
-    session.part().into_iter().chain([session]).for_each(|session| sessions.give_back(&plan.destination, session));
+    let parted = session.part().into_iter().collect::<Result<Vec<_>, _>>().map_err(told)?;
+    parted.into_iter().chain([session]).for_each(|session| sessions.give_back(&plan.destination, session));
     if matches!(verdict, Verdict::Delivered(_)) { Ok(()) } else { Err(told(verdict)) }
 }
 

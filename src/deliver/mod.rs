@@ -24,7 +24,7 @@ pub use about::{About, Parts, Whole};
 pub use found::{FinalName, Seen, SeenFile};
 pub use pickup::{Ack, Collected, Lies, Sign, Stamp};
 pub use session::{FAULT_STEPS, LOCAL_FAULT_STEPS, Put, SIDE_FAULT_STEPS, SPLIT_FAULT_STEPS, Session};
-pub use sessions::Sessions;
+pub use sessions::{Coming, Sessions};
 
 use std::time::Duration;
 

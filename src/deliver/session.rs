@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::local::LocalDrop;
 use super::sftp::{SftpDrop, SshWire};
 use super::webhook::WebhookDrop;
-use super::{About, Cutting, Intent, Lies, Parts, Seen, Verdict, Whole};
+use super::{About, Coming, Cutting, Intent, Lies, Parts, Seen, Verdict, Whole};
 use crate::encode::Artifact;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::progress::Meter;
@@ -120,21 +120,28 @@ impl Session {
         }
     }
 
-    /// Lets other sessions of the same destination write large files along with this one.
-    pub fn join(&mut self, beside: Vec<Session>) {
+    /// Lets other sessions of the same destination write a large file along with this one, as soon as they are there.
+    pub fn join(&mut self, coming: Vec<Coming>) {
         if let Session::Sftp(drop) = self {
-            let sftp = |session| match session {
-                Session::Sftp(drop) => Some(*drop),
-                Session::Local(_) | Session::Webhook(_) => None,
-            };
-            drop.join(beside.into_iter().filter_map(sftp).collect());
+            drop.join(coming.into_iter().map(|coming| {
+                move || match coming.wait()? {
+                    Session::Sftp(drop) => Ok(*drop),
+                    Session::Local(_) | Session::Webhook(_) => {
+                        Err(Verdict::Rejected { reason: "this is no SFTP session".to_owned(), hint: None })
+                    }
+                }
+            }));
         }
     }
 
-    /// The sessions that were joined to this one, as far as they are still good.
-    pub fn part(&mut self) -> Vec<Session> {
+    /// The sessions that were joined to this one, as far as they are still good, and why others never came. Waits for
+    /// those that are still coming.
+    pub fn part(&mut self) -> Vec<Result<Session, Verdict>> {
         match self {
-            Session::Sftp(drop) => drop.part().into_iter().map(|drop| Session::Sftp(Box::new(drop))).collect(),
+            Session::Sftp(drop) => {
+                let session = |drop| Session::Sftp(Box::new(drop));
+                drop.part().into_iter().map(|drop| drop.map(session)).collect()
+            }
             Session::Local(_) | Session::Webhook(_) => Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{Session, Verdict};
@@ -19,6 +20,19 @@ struct Kept {
     idle: HashMap<String, Vec<Idle>>,
     /// When a directory of a destination was last swept.
     swept: HashMap<(String, String), Instant>,
+}
+
+/// A session that is being opened.
+pub struct Coming(JoinHandle<Result<Session, Verdict>>);
+
+impl Coming {
+    /// Blocks until it is there.
+    ///
+    /// # Errors
+    /// As [`Session::connect`].
+    pub fn wait(self) -> Result<Session, Verdict> {
+        self.0.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
 }
 
 struct Idle {
@@ -54,12 +68,13 @@ impl Sessions {
         Session::connect(destination)
     }
 
-    /// As many sessions, opened side by side. Blocks.
-    pub fn take_several(&self, destination: &Arc<Destination>, count: usize) -> Vec<Result<Session, Verdict>> {
-        std::thread::scope(|scope| {
-            let taking: Vec<_> = (0..count).map(|_| scope.spawn(|| self.take(destination))).collect();
-            taking.into_iter().map(|take| take.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-        })
+    /// As many sessions, each on its way on a thread of its own.
+    pub fn send_for(&self, destination: &Arc<Destination>, count: usize) -> Vec<Coming> {
+        let take = |_| {
+            let (sessions, destination) = (self.clone(), destination.clone());
+            Coming(std::thread::spawn(move || sessions.take(&destination)))
+        };
+        (0..count).map(take).collect()
     }
 
     fn pop(&self, destination: &Destination) -> Option<Idle> {

@@ -232,26 +232,19 @@ impl Share {
     ) -> Verdict {
         let until = Instant::now().checked_add(self.line.settings.work.deadlines.attempt);
         let put = Put { parts, until, ..self.put() };
-        session.join(self.beside(beside));
+        session.join(self.line.sessions.send_for(&self.delivery().destination, beside));
         let verdict = session.publish(&put, intent, seen, &self.line.progress.deliver);
-        let sessions = session.part().into_iter().chain([session]);
+        let (parted, absent): (Vec<_>, Vec<_>) = session.part().into_iter().partition(Result::is_ok);
+        for reason in absent.into_iter().filter_map(Result::err).filter_map(|verdict| reason(&verdict)) {
+            tracing::warn!(run = self.run, destination = self.destination(), reason, "one session less to split over");
+        }
+        let sessions = parted.into_iter().filter_map(Result::ok).chain([session]);
         match verdict {
             Verdict::Delivered(_) | Verdict::Skipped { .. } => sessions.for_each(|session| self.give_back(session)),
             // Who knows what is left in one that failed.
             _ => sessions.for_each(Session::close),
         }
         verdict
-    }
-
-    /// Sessions to write along. It goes on with those that there are.
-    fn beside(&self, count: usize) -> Vec<Session> {
-        let taken = self.line.sessions.take_several(&self.delivery().destination, count);
-        let (good, bad): (Vec<_>, Vec<_>) = taken.into_iter().partition(Result::is_ok);
-        for verdict in bad.into_iter().filter_map(Result::err) {
-            let reason = reason(&verdict);
-            tracing::warn!(run = self.run, destination = self.destination(), reason, "one session less to split over");
-        }
-        good.into_iter().filter_map(Result::ok).collect()
     }
 
     fn put(&self) -> Put<'_> {

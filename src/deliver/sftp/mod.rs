@@ -61,7 +61,7 @@ pub struct SftpDrop<W: Wire> {
     rename_patience: Duration,
     pub(super) signed_in: Instant,
     /// Sessions that write large files along with this one.
-    beside: Vec<SftpDrop<W>>,
+    beside: Vec<split::Beside<W>>,
 }
 
 impl<W: Wire> Drop for SftpDrop<W> {

@@ -15,7 +15,7 @@ use super::packet::open;
 use super::publish::steps;
 use super::trouble::Trouble;
 use crate::deliver::paced::{Pace, Paced};
-use crate::deliver::{IntendedFile, Role};
+use crate::deliver::{IntendedFile, Role, Verdict};
 use crate::fault;
 use crate::progress::Meter;
 
@@ -31,15 +31,47 @@ pub(super) enum Content {
     Made(Vec<u8>),
 }
 
-impl<W: Wire> SftpDrop<W> {
-    /// Lets others write beside this one, from the next large file on.
-    pub fn join(&mut self, beside: Vec<Self>) {
-        self.beside.extend(beside);
+/// A session beside another one.
+pub(super) enum Beside<W: Wire> {
+    Coming(Box<dyn FnOnce() -> Result<SftpDrop<W>, Verdict> + Send>),
+    Here(SftpDrop<W>),
+    Absent(Verdict),
+}
+
+impl<W: Wire> Beside<W> {
+    fn wait(self) -> Result<SftpDrop<W>, Verdict> {
+        match self {
+            Beside::Coming(coming) => coming(),
+            Beside::Here(drop) => Ok(drop),
+            Beside::Absent(verdict) => Err(verdict),
+        }
     }
 
-    /// Those that wrote beside this one and are still good.
-    pub fn part(&mut self) -> Vec<Self> {
-        self.beside.drain(..).filter(|drop| !drop.client.is_over()).collect()
+    /// Waits for it, does `work`, and keeps it. One that does not come does nothing.
+    fn when_here<T: Default, E>(self, work: impl FnOnce(&mut SftpDrop<W>) -> Result<T, E>) -> (Self, Result<T, E>) {
+        match self.wait() {
+            Ok(mut drop) => {
+                let done = work(&mut drop);
+                (Beside::Here(drop), done)
+            }
+            Err(verdict) => (Beside::Absent(verdict), Ok(T::default())),
+        }
+    }
+}
+
+impl<W: Wire> SftpDrop<W> {
+    /// Lets others write beside this one, as soon as they are there.
+    pub fn join<F>(&mut self, coming: impl Iterator<Item = F>)
+    where
+        F: FnOnce() -> Result<Self, Verdict> + Send + 'static,
+    {
+        self.beside.extend(coming.map(|coming| Beside::Coming(Box::new(coming))));
+    }
+
+    /// Those that wrote beside this one and are still good, and why others never came.
+    pub fn part(&mut self) -> Vec<Result<Self, Verdict>> {
+        let parted = self.beside.drain(..).map(Beside::wait);
+        parted.filter(|drop| !drop.as_ref().is_ok_and(|drop| drop.client.is_over())).collect()
     }
 
     /// Sends all bytes of a file into `handle`, over the sessions beside this one as well.
@@ -82,11 +114,15 @@ impl<W: Wire> SftpDrop<W> {
         let (flow, client) = (self.flow, &mut self.client);
         std::thread::scope(|scope| {
             let digest = scope.spawn(|| pieces.digest());
-            let help = |drop: &'_ mut Self| drop.help(file, pieces, pace, meter).inspect_err(|_| pieces.give_up());
-            let helping: Vec<_> = self.beside.iter_mut().map(|drop| scope.spawn(move || help(drop))).collect();
+            let help = |beside: Beside<W>| {
+                beside.when_here(|drop| drop.help(file, pieces, pace, meter).inspect_err(|_| pieces.give_up()))
+            };
+            // This one writes what it can while the others still sign in.
+            let helping: Vec<_> = self.beside.drain(..).map(|beside| scope.spawn(move || help(beside))).collect();
             let ours = client.upload(handle, &mut pieces.taker(pace, steps(file.role).write), flow, meter);
             let ours = ours.inspect_err(|_| pieces.give_up());
-            let helped: Vec<_> = helping.into_iter().map(joined).collect();
+            let (beside, helped): (Vec<_>, Vec<_>) = helping.into_iter().map(joined).unzip();
+            self.beside = beside;
             let digest = joined(digest);
             ours?;
             helped.into_iter().collect::<Result<(), _>>()?;

@@ -36,9 +36,9 @@ fn split(sessions: &Sessions, plan: &DeliveryPlan, spooled: &Spooled) -> (usize,
     let destination: &Arc<Destination> = &plan.destination;
     let beside = destination.sessions_beside(spooled.artifact.bytes);
     let mut session = sessions.take(destination).unwrap();
-    session.join(sessions.take_several(destination, beside).into_iter().filter_map(Result::ok).collect());
+    session.join(sessions.send_for(destination, beside));
     let verdict = send(&mut session, plan, spooled);
-    let parted = session.part();
+    let parted: Vec<Session> = session.part().into_iter().filter_map(Result::ok).collect();
     let count = parted.len() + 1;
     parted.into_iter().chain([session]).for_each(|session| sessions.give_back(destination, session));
     (count, verdict)
@@ -187,4 +187,18 @@ fn a_cut_in_the_middle_of_a_split_publishes_nothing() {
     let plan = plan_with(&sshd, Existing::Fail, |sftp| (sftp.sessions, sftp.split) = (3, Some(1)));
     delivered(split(&sessions, &plan, &spooled).1);
     check_tree(&sshd.root(), &[("a.csv", &content)]);
+}
+
+#[test]
+fn a_session_that_does_not_come_is_done_without() {
+    let sshd = sshd("", &[]);
+    let plan = plan_with(&sshd, Existing::Fail, |sftp| (sftp.sessions, sftp.split) = (3, Some(1)));
+    let stranger = plan_with(&sshd, Existing::Fail, |sftp| sftp.host_keys = vec![format!("SHA256:{}", "A".repeat(43))]);
+    let (sessions, spooled) = (Sessions::default(), spool("a.csv", &noise(9 << 20)));
+    let mut session = sessions.take(&plan.destination).unwrap();
+    session.join(sessions.send_for(&stranger.destination, 2));
+    delivered(send(&mut session, &plan, &spooled));
+    check_tree(&sshd.root(), &[("a.csv", &noise(9 << 20))]);
+    let absent = session.part();
+    assert!(absent.len() == 2 && absent.iter().all(|absent| matches!(absent, Err(Verdict::Distrusted { .. }))));
 }
