@@ -20,17 +20,16 @@ class Job:
     port: int
     folder: pathlib.Path
     files: list
+    digests: dict  # SHA-256 by name
     scratch: pathlib.Path  # a new folder for what the client needs to be told in a file
     ours: pathlib.Path = OURS
 
 
 def ours(job, *flags):
-    files = job.files
-    if len(files) > 16:
-        (job.scratch / "list").write_text("".join(f"{file}\n" for file in files))
-        files = [f"@{job.scratch}/list"]
+    """With the digests, which a run has when it comes to deliver."""
+    (job.scratch / "sums").write_text("".join(f"{job.digests[file.name]}  {file}\n" for file in job.files))
     return [job.ours, *flags, "--host", "127.0.0.1", "--port", str(job.port), "--user", job.host.user, "--key", job.host.key,
-            "--pin", job.host.pin, "--base", job.host.drop, *files]
+            "--pin", job.host.pin, "--base", job.host.drop, job.scratch / "sums"]
 
 
 def batch(job, name, lines):

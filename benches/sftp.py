@@ -89,7 +89,7 @@ def turn(client, host, delay, folder, ours):
     one counts that one's memory as its own."""
     with tempfile.TemporaryDirectory(dir=host.home) as scratch:
         scratch = pathlib.Path(scratch)
-        job = peers.Job(host, delay.port if delay else host.port, folder.path, folder.files, scratch, ours)
+        job = peers.Job(host, delay.port if delay else host.port, folder.path, folder.files, folder.digests, scratch, ours)
         command = ["/usr/bin/time", "-q", "-f", "%U %S %M", "-o", scratch / "weighed", *client.command(job)]
         os.sync()  # what the turn before wrote is not written out in this one
         server_s, proxy_s, began = hosts.cpu_s(host.process), delay and hosts.cpu_s(delay.process), time.monotonic()

@@ -1,13 +1,12 @@
 //! Uploads by our own sessions, for `benches/sftp.py`, which compares them with what others do.
 //!
-//! usage: sftp_bench [--sessions N] [--split] [--no-fsync] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY FILE...
+//! usage: sftp_bench [--sessions N] [--split] [--no-fsync] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY SUMS
 //!
-//! Delivers each FILE (`@LIST` reads names from a file, one a line) under its own name, over at most N sessions that are
-//! used again for many files; with --split, one file over all of them. Digests are made before the first byte is sent, as a
-//! run has them from its shaping.
+//! Delivers each file of SUMS, which is what `sha256sum` writes, under its own name, over at most N sessions that are used
+//! again for many files; with --split, one file over all of them. Digests come with the names, as a run has them from its
+//! shaping; what is sent is hashed again on its way.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,17 +19,16 @@ use reportferry::pipeline::plan::{DeliveryPlan, Existing};
 use reportferry::pipeline::problem::Place;
 use reportferry::progress::Meter;
 use reportferry::settings::{Destination, DestinationKind, SecretRef, Sftp, SftpTimeouts};
-use sha2::{Digest, Sha256};
 
-const USAGE: &str = "usage: sftp_bench [--sessions N] [--split] [--no-fsync] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY FILE...";
+const USAGE: &str = "usage: sftp_bench [--sessions N] [--split] [--no-fsync] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY SUMS";
 
 struct Asked {
     sftp: Sftp,
-    files: Vec<PathBuf>,
+    sums: PathBuf,
 }
 
 fn asked() -> Result<Asked, String> {
-    let (mut said, mut files, mut split, mut fsync) = (HashMap::new(), Vec::new(), false, true);
+    let (mut said, mut sums, mut split, mut fsync) = (HashMap::new(), None, false, true);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -39,11 +37,7 @@ fn asked() -> Result<Asked, String> {
             key if key.starts_with("--") => {
                 said.insert(key.to_owned(), arguments.next().ok_or(USAGE)?);
             }
-            list if list.starts_with('@') => {
-                let names = std::fs::read_to_string(&list[1..]).map_err(|error| format!("{list}: {error}"))?;
-                files.extend(names.lines().map(PathBuf::from));
-            }
-            file => files.push(PathBuf::from(file)),
+            file => sums = Some(PathBuf::from(file)),
         }
     }
     let mut take = |key: &str| said.remove(key).ok_or_else(|| format!("{key} is missing; {USAGE}"));
@@ -57,28 +51,20 @@ fn asked() -> Result<Asked, String> {
     sftp.split = split.then_some(1);
     let patience = Duration::from_secs(30);
     sftp.timeouts = SftpTimeouts { connect: patience, idle: patience, rename: patience };
-    Ok(Asked { sftp, files })
+    Ok(Asked { sftp, sums: sums.ok_or(USAGE)? })
 }
 
-fn artifact(file: &Path) -> Result<Artifact, String> {
-    let told = |error: std::io::Error| format!("{}: {error}", file.display());
+/// A line of `sha256sum`: 64 hex digits, two signs, a name.
+fn artifact(line: &str) -> Result<Artifact, String> {
+    let (sha256, file) = line.split_once("  ").ok_or_else(|| format!("{line}: not a line of sha256sum"))?;
+    let file = Path::new(file);
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (mut hash, mut source) = (Sha256::new(), std::fs::File::open(file).map_err(told)?);
-    let (mut bytes, mut block) = (0, vec![0; 256 << 10]);
-    loop {
-        let read = source.read(&mut block).map_err(told)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&block[..read]);
-        bytes += read as u64;
-    }
-    let sha256 = reportferry::digest::hex(&hash.finalize());
+    let bytes = file.metadata().map_err(|error| format!("{}: {error}", file.display()))?.len();
     Ok(Artifact {
         path: file.to_owned(),
         name,
         bytes,
-        sha256,
+        sha256: sha256.to_owned(),
         rows: 0,
         columns: Vec::new(),
         dialect: Default::default(),
@@ -121,8 +107,9 @@ fn deliver(sessions: &Sessions, plan: &DeliveryPlan, artifact: &Artifact) -> Res
 }
 
 fn main() -> Result<(), String> {
-    let Asked { sftp, files } = asked()?;
-    let artifacts = files.iter().map(|file| artifact(file)).collect::<Result<Vec<_>, _>>()?;
+    let Asked { sftp, sums } = asked()?;
+    let lines = std::fs::read_to_string(&sums).map_err(|error| format!("{}: {error}", sums.display()))?;
+    let artifacts = lines.lines().map(artifact).collect::<Result<Vec<_>, _>>()?;
     let side_by_side = if sftp.split.is_some() { 1 } else { sftp.sessions };
     let (plan, sessions, next) = (plan(sftp), Sessions::default(), AtomicUsize::new(0));
     std::thread::scope(|scope| {

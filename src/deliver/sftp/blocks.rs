@@ -34,34 +34,52 @@ pub struct Block {
 pub struct InOrder<R> {
     source: Take<R>,
     hash: Sha256,
-    offset: u64,
-    expected: u64,
-    step: &'static str,
+    way: Way,
 }
 
 impl<R: Read> InOrder<R> {
     /// `expected` is the number of bytes that should come; one more than that is the most that is read. `step` names the
     /// fault point, which is passed at the first block and once more in the middle.
     pub fn new(source: R, expected: u64, step: &'static str) -> Self {
-        let source = source.take(expected.saturating_add(1));
-        Self { source, hash: Sha256::new(), offset: 0, expected, step }
+        Self { source: source.take(expected.saturating_add(1)), hash: Sha256::new(), way: Way::new(expected, step) }
     }
 
     /// What went through.
     pub fn uploaded(self) -> Uploaded {
-        Uploaded { bytes: self.offset, sha256: hex(&self.hash.finalize()) }
+        Uploaded { bytes: self.way.bytes(), sha256: hex(&self.hash.finalize()) }
     }
 }
 
 impl<R: Read> Blocks for InOrder<R> {
     fn next(&mut self, request: &mut Request, most: usize) -> io::Result<Block> {
-        request.u64(self.offset);
+        request.u64(self.way.bytes());
         let bytes = request.string_from(most, |room| read_full(&mut self.source, room))?;
         self.hash.update(request.tail(bytes));
-        let (before, half) = (self.offset, self.expected / 2);
-        self.offset += bytes as u64;
-        let marked = before == 0 || (before < half && self.offset >= half);
-        Ok(Block { bytes, step: marked.then_some(self.step) })
+        Ok(Block { bytes, step: self.way.pass(bytes) })
+    }
+}
+
+/// How far a file has come, and the fault points on the way.
+pub(super) struct Way {
+    bytes: u64,
+    expected: u64,
+    step: &'static str,
+}
+
+impl Way {
+    pub(super) fn new(expected: u64, step: &'static str) -> Self {
+        Self { bytes: 0, expected, step }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The fault point that the next `bytes` pass, which are then behind.
+    pub(super) fn pass(&mut self, bytes: usize) -> Option<&'static str> {
+        let (before, half) = (self.bytes, self.expected / 2);
+        self.bytes += bytes as u64;
+        (before == 0 || (before < half && self.bytes >= half)).then_some(self.step)
     }
 }
 
@@ -144,7 +162,7 @@ impl Blocks for Taker<'_> {
 }
 
 /// Fills `room` unless the source ends first.
-fn read_full(source: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_full(source: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < room.len() {
         match source.read(&mut room[filled..]) {

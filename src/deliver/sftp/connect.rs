@@ -18,6 +18,9 @@ use crate::settings::Sftp;
 /// How long the silence of a session's socket says that all is well: a dead line is silent too.
 const QUIET_IS_GOOD: Duration = Duration::from_secs(5);
 
+/// What a slow disk writes within the time that an answer is waited for: 2 MiB/s are enough for the usual 30 s.
+const FSYNC_EVERY_BYTES: u64 = 64 << 20;
+
 /// A refused connection; nothing has been published.
 pub(super) fn unreached(reason: String) -> Verdict {
     Verdict::Unreached { reason, wait: None }
@@ -79,11 +82,16 @@ pub(super) fn connect(sftp: &Sftp, watch: &mut Watch<'_>) -> Result<SftpDrop<Ssh
         },
         |client| ("version 3".to_owned(), vec![("extensions".to_owned(), client.extensions.listed())]),
     );
+    let client = started?;
     Ok(SftpDrop {
-        client: started?,
+        flow: Flow {
+            bytes: sftp.write_bytes.max(1) as usize,
+            requests: sftp.in_flight.max(1) as usize,
+            fsync_every: (sftp.fsync && client.extensions.fsync).then_some(FSYNC_EVERY_BYTES),
+        },
+        client,
         address,
         host_key: Some(host_key),
-        flow: Flow { bytes: sftp.write_bytes.max(1) as usize, requests: sftp.in_flight.max(1) as usize },
         rename_patience: sftp.timeouts.rename,
         signed_in: Instant::now(),
         beside: Vec::new(),

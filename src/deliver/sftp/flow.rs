@@ -21,6 +21,10 @@ pub struct Flow {
     pub bytes: usize,
     /// Requests without an answer.
     pub requests: usize,
+    /// Bytes after which the server is asked to write through to the disk, where it can. What is left for the end is then
+    /// little: the whole of a large file could take it longer than an answer is waited for. And the disk works while the
+    /// other sessions of a split write.
+    pub fsync_every: Option<u64>,
 }
 
 /// Bytes of one read request: what every server answers whole.
@@ -50,8 +54,16 @@ pub struct Uploaded {
     pub sha256: String,
 }
 
-/// The sizes of the writes without an acknowledgement. Answers may come out of order; their sum is what counts.
-type InFlight = VecDeque<usize>;
+/// What is on its way without an acknowledgement.
+#[derive(Default)]
+struct InFlight {
+    /// The sizes of the writes, 0 for another request. Answers may come out of order; their sum is what counts.
+    sizes: VecDeque<usize>,
+    /// The request to write through.
+    fsync: Option<Ticket>,
+    /// Bytes sent since the last one.
+    unsynced: u64,
+}
 
 impl<W: Wire> Client<W> {
     /// Writes blocks until there are none.
@@ -66,7 +78,7 @@ impl<W: Wire> Client<W> {
         flow: Flow,
         meter: &Meter,
     ) -> Result<(), UploadError> {
-        let mut in_flight = InFlight::with_capacity(flow.requests);
+        let mut in_flight = InFlight::default();
         let sent = loop {
             let room = flow.requests.max(1) - 1;
             if let Err(failure) = self.acknowledge_to(room, &mut in_flight, meter) {
@@ -89,26 +101,47 @@ impl<W: Wire> Client<W> {
             if bytes == 0 {
                 break Ok(());
             }
+            if let Err(failure) = self.fsync_along(handle, flow, &mut in_flight) {
+                break Err(failure.into());
+            }
         };
         let whole = sent.and_then(|()| Ok(self.acknowledge_to(0, &mut in_flight, meter)?));
-        whole.map_err(|error| self.settle(error, in_flight.len()))
+        whole.map_err(|error| self.settle(error, in_flight.sizes.len()))
     }
 
     /// Posts the write request that lies in the buffer, under an id of its own; an empty file needs none.
     fn post_write(&mut self, filled: usize, in_flight: &mut InFlight) -> Result<(), Failure> {
         if filled > 0 {
             self.post_again()?;
-            in_flight.push_back(filled);
+            in_flight.sizes.push_back(filled);
+            in_flight.unsynced += filled as u64;
+        }
+        Ok(())
+    }
+
+    /// Asks the server to write through what it has, where it is time to, and waits for nothing.
+    fn fsync_along(&mut self, handle: &Handle, flow: Flow, in_flight: &mut InFlight) -> Result<(), Failure> {
+        let due = flow.fsync_every.is_some_and(|every| in_flight.unsynced >= every);
+        if due && in_flight.fsync.is_none() {
+            in_flight.fsync = Some(self.post_fsync(handle)?);
+            in_flight.sizes.push_back(0);
+            in_flight.unsynced = 0;
         }
         Ok(())
     }
 
     /// Takes in acknowledgements until no more than `room` are due.
     fn acknowledge_to(&mut self, room: usize, in_flight: &mut InFlight, meter: &Meter) -> Result<(), Failure> {
-        while in_flight.len() > room {
-            let (_, answer) = self.any_answer()?;
-            let bytes = in_flight.pop_front().unwrap_or(0);
-            self.done(answer)?;
+        while in_flight.sizes.len() > room {
+            let (ticket, answer) = self.any_answer()?;
+            let bytes = in_flight.sizes.pop_front().unwrap_or(0);
+            if in_flight.fsync == Some(ticket) {
+                in_flight.fsync = None;
+                // A disk that is full or broken says so once: whoever hears it must not go on.
+                self.fsync_done(answer)?;
+            } else {
+                self.done(answer)?;
+            }
             meter.add(bytes as u64);
         }
         Ok(())

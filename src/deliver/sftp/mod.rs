@@ -3,6 +3,7 @@
 //! `client` speaks the protocol over any byte stream, `connect` makes the stream, and the rest publishes.
 
 mod agent;
+mod ahead;
 mod algorithms;
 mod answer;
 mod arrived;

@@ -99,7 +99,7 @@ impl Case {
             host_key: None,
             signed_in: std::time::Instant::now(),
             beside: Vec::new(),
-            flow: Flow { bytes: 10, requests: 4 },
+            flow: Flow { bytes: 10, requests: 4, fsync_every: None },
             rename_patience: SECOND,
         };
         let spool = tempfile::tempdir().unwrap();
@@ -328,7 +328,31 @@ fn no_more_requests_are_in_flight_than_allowed() {
     let mut client = Client::start(Scripted::new(odd(|o| o.swaps_answers = true)), SECOND).unwrap();
     let handle = client.open("/f", 0x1a).unwrap();
     let mut blocks = InOrder::new(std::io::Cursor::new(content()), 95, "sftp.write");
-    client.upload(&handle, &mut blocks, Flow { bytes: 1, requests: 1 }, &Meter::default()).unwrap();
+    client.upload(&handle, &mut blocks, Flow { bytes: 1, requests: 1, fsync_every: None }, &Meter::default()).unwrap();
     assert_eq!((blocks.uploaded().bytes, client.wire.times_asked(kind::WRITE)), (95, 95));
     assert_eq!(client.wire.files["/f"], content());
+}
+
+#[test]
+fn a_server_writes_through_along_the_way() {
+    let upload = |odd| {
+        let mut client = Client::start(Scripted::new(odd), SECOND).unwrap();
+        let handle = client.open("/f", 0x1a).unwrap();
+        let mut blocks = InOrder::new(std::io::Cursor::new(content()), 95, "sftp.write");
+        let flow = Flow { bytes: 10, requests: 4, fsync_every: Some(30) };
+        let sent = client.upload(&handle, &mut blocks, flow, &Meter::default());
+        (sent, client)
+    };
+    let (sent, client) = upload(odd(|o| o.fsync = true));
+    assert!(sent.is_ok() && client.wire.files["/f"] == content());
+    assert_eq!(client.wire.times_asked(kind::EXTENDED), 2, "one at a time");
+    // Forbidden, it is no reason to stop; a full disk is, and is told once only. Either way the connection is good.
+    for (status, goes_on) in [(code::PERMISSION_DENIED, true), (code::FAILURE, false)] {
+        let (sent, mut client) = upload(odd(|o| {
+            o.fsync = true;
+            o.refuse = vec![(kind::EXTENDED, 2, status)];
+        }));
+        assert_eq!(sent.is_ok(), goes_on, "{sent:?}");
+        assert!(client.lstat("/f").is_ok());
+    }
 }

@@ -1,9 +1,9 @@
 //! Files published: OPEN temporary → WRITEs → fsync, FSTAT and CLOSE together → (read back) → (mode) → rename.
 
 use super::SftpDrop;
-use super::client::{Failure, Handle, Wire};
+use super::client::{Handle, Wire};
 use super::flow::{UploadError, Uploaded};
-use super::packet::{code, open};
+use super::packet::open;
 use super::requests::Ending;
 use super::split::Content;
 use super::trouble::Trouble;
@@ -253,13 +253,7 @@ impl<W: Wire> SftpDrop<W> {
             let synced = self
                 .client
                 .doing("fsync", &file.temporary, |client| fault::step("sftp.fsync", || client.fsynced(handle, ending)));
-            match synced {
-                Ok(()) => {}
-                // Offered and then refused: the file is as safe as this server makes it.
-                Err(Trouble { failure: Failure::Refused(status), .. })
-                    if matches!(status.code, code::UNSUPPORTED | code::PERMISSION_DENIED) => {}
-                Err(trouble) => return Err(trouble.before_publishing()),
-            }
+            synced.map_err(Trouble::before_publishing)?;
         }
         let stated = self.client.doing("stat", &file.temporary, |client| match file.role {
             Role::Data => fault::step("sftp.fstat", || client.fstated(handle, ending)),

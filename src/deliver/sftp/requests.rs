@@ -29,10 +29,7 @@ impl<W: Wire> Client<W> {
     pub fn post_ending(&mut self, handle: &Handle, fsync: bool) -> Result<Ending, Failure> {
         let mut ending = Ending::default();
         if fsync {
-            let (ticket, request) = self.begin(kind::EXTENDED);
-            request.string(b"fsync@openssh.com").string(&handle.0);
-            self.post(ticket)?;
-            ending.fsync = Some(ticket);
+            ending.fsync = Some(self.post_fsync(handle)?);
         }
         for (kind, slot) in [(kind::FSTAT, &mut ending.fstat), (kind::CLOSE, &mut ending.close)] {
             let (ticket, request) = self.begin(kind);
@@ -44,9 +41,27 @@ impl<W: Wire> Client<W> {
     }
 
     pub fn fsynced(&mut self, handle: &Handle, ending: &mut Ending) -> Result<(), Failure> {
-        let Some(ticket) = ending.fsync.take() else { return self.fsync(handle) };
+        let ticket = match ending.fsync.take() {
+            Some(ticket) => ticket,
+            None => self.post_fsync(handle)?,
+        };
         let answer = self.answer(ticket)?;
-        self.done(answer)
+        self.fsync_done(answer)
+    }
+
+    pub(super) fn post_fsync(&mut self, handle: &Handle) -> Result<Ticket, Failure> {
+        let (ticket, request) = self.begin(kind::EXTENDED);
+        request.string(b"fsync@openssh.com").string(&handle.0);
+        self.post(ticket)?;
+        Ok(ticket)
+    }
+
+    /// Offered and then forbidden: the file is as safe as this server makes it.
+    pub(super) fn fsync_done(&mut self, answer: Answer) -> Result<(), Failure> {
+        match answer {
+            Answer::Status(Status { code: code::UNSUPPORTED | code::PERMISSION_DENIED, .. }) => Ok(()),
+            answer => self.done(answer),
+        }
     }
 
     pub fn fstated(&mut self, handle: &Handle, ending: &mut Ending) -> Result<Attributes, Failure> {
@@ -157,7 +172,9 @@ impl<W: Wire> Client<W> {
 
     /// `fsync@openssh.com`. Only where it is offered.
     pub fn fsync(&mut self, handle: &Handle) -> Result<(), Failure> {
-        self.ask_done(kind::EXTENDED, |request| _ = request.string(b"fsync@openssh.com").string(&handle.0))
+        let ticket = self.post_fsync(handle)?;
+        let answer = self.answer(ticket)?;
+        self.done(answer)
     }
 
     /// `limits@openssh.com`. Only where it is offered.

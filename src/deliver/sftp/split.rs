@@ -8,6 +8,7 @@ use std::panic::resume_unwind;
 use std::thread::ScopedJoinHandle;
 
 use super::SftpDrop;
+use super::ahead::read_ahead;
 use super::blocks::{InOrder, Pieces};
 use super::client::{Handle, Wire};
 use super::flow::{UploadError, Uploaded};
@@ -88,17 +89,31 @@ impl<W: Wire> SftpDrop<W> {
                 let pieces = Pieces::new(source, *start, file.bytes, self.beside.len() + 1);
                 self.send_pieces(file, handle, &pieces, *pace, meter)
             }
+            Content::Spool { source, most, pace, .. } if file.bytes > self.flow.bytes as u64 => {
+                let source = Paced::new(source.take(*most), *pace);
+                read_ahead(source, file.bytes, step, self.flow.bytes, |blocks| {
+                    self.client.upload(handle, blocks, self.flow, meter)
+                })
+            }
             Content::Spool { source, most, pace, .. } => {
-                let mut blocks = InOrder::new(Paced::new(source.take(*most), *pace), file.bytes, step);
-                self.client.upload(handle, &mut blocks, self.flow, meter)?;
-                Ok(blocks.uploaded())
+                self.send_in_order(handle, Paced::new(source.take(*most), *pace), file.bytes, step, meter)
             }
-            Content::Made(bytes) => {
-                let mut blocks = InOrder::new(&bytes[..], file.bytes, step);
-                self.client.upload(handle, &mut blocks, self.flow, meter)?;
-                Ok(blocks.uploaded())
-            }
+            Content::Made(bytes) => self.send_in_order(handle, &bytes[..], file.bytes, step, meter),
         }
+    }
+
+    /// What is one block needs no thread to read it.
+    fn send_in_order(
+        &mut self,
+        handle: &Handle,
+        source: impl Read,
+        expected: u64,
+        step: &'static str,
+        meter: &Meter,
+    ) -> Result<Uploaded, UploadError> {
+        let mut blocks = InOrder::new(source, expected, step);
+        self.client.upload(handle, &mut blocks, self.flow, meter)?;
+        Ok(blocks.uploaded())
     }
 
     /// The digest is that of the file as a thread of its own reads it meanwhile: the pieces go in no order.
@@ -150,6 +165,6 @@ impl<W: Wire> SftpDrop<W> {
 }
 
 /// What a thread came to; its panic goes on in this one.
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }

@@ -32,7 +32,7 @@ struct Visited {
 
 fn visit(sftp: &Sftp, odd: Oddities) -> Visited {
     let client = Client::start(Scripted::new(odd).with("/", b""), Duration::from_secs(1)).unwrap();
-    let flow = Flow { bytes: 32_000, requests: 4 };
+    let flow = Flow { bytes: 32_000, requests: 4, fsync_every: None };
     let (address, rename_patience) = ("server:22".to_owned(), Duration::from_secs(1));
     let mut drop = SftpDrop {
         client,
