@@ -1,7 +1,8 @@
 //! What is written of a run's deliveries: attempts, intents, verdicts and receipts.
 
-use super::state::{DeliveryState, verdict_name};
-use super::store::{json, sql};
+use super::query::text;
+use super::state::{DeliveryState, RunState, verdict_name};
+use super::store::{Tx, json, sql, wake};
 use super::{Awaited, Ledger, LedgerError};
 use crate::deliver::{Intent, Verdict};
 use crate::fault;
@@ -19,49 +20,86 @@ pub struct Ended {
     pub rows: u64,
 }
 
+/// An attempt that was begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// From 1.
+    pub number: u32,
+    /// Why nothing goes to the destination any more, if it said that it is gone.
+    pub gone: Option<String>,
+}
+
+/// Statements that belong together go to the connection's thread as one errand: an errand costs more than most statements
+/// do there.
+const BEGIN: &str = "\
+    INSERT INTO attempts (run_id, destination, number, started_ms) \
+    SELECT run_id, destination, attempts + 1, $3 FROM deliveries \
+    WHERE run_id = $1 AND destination = $2 AND state NOT IN ('delivered', 'skipped'); \
+    UPDATE deliveries SET state = 'publishing', attempts = attempts + 1, since_ms = COALESCE(since_ms, $3), due_ms = NULL, \
+    intent_json = COALESCE($4, intent_json) \
+    WHERE run_id = $1 AND destination = $2 AND state NOT IN ('delivered', 'skipped') \
+    RETURNING attempts, (SELECT reason FROM gone WHERE destination = $2) AS gone";
+
+const END: &str = "\
+    UPDATE attempts SET ended_ms = $3, verdict = $5, reason = $6 WHERE run_id = $1 AND destination = $2 AND number = $4; \
+    UPDATE deliveries SET state = $7, reason = $6, due_ms = $8, failures = (failures + 1) * $9 \
+    WHERE run_id = $1 AND destination = $2; \
+    INSERT INTO events (run_id, number, at_ms, what, detail) \
+    SELECT $1, COALESCE(MAX(number), 0) + 1, $3, $5, $10 FROM events WHERE run_id = $1";
+
+/// With the runs whose file lay at its name before and is waited for.
+const RECEIPT: &str = "\
+    INSERT INTO receipts (run_id, destination, attempt, rows, started_ms, ended_ms, receipt_json) \
+    SELECT $1, $2, $4, $5, started_ms, $3, $6 FROM attempts WHERE run_id = $1 AND destination = $2 AND number = $4 \
+    ON CONFLICT DO NOTHING; \
+    SELECT run_id FROM pickups WHERE destination = $2 AND path = $7 AND run_id <> $1 AND state IN ('awaited', 'overdue')";
+
+/// Whether the run waits for nothing more of what it has to deliver, and something of it was delivered.
+const ALL_SETTLED: &str = "\
+    NOT EXISTS (SELECT 1 FROM deliveries WHERE run_id = $1 AND required <> 0 AND state NOT IN ('delivered', 'skipped')) \
+    AND EXISTS (SELECT 1 FROM deliveries WHERE run_id = $1 AND required <> 0 AND state = 'delivered')";
+
 impl Ledger {
-    /// Begins an attempt and gives its number, from 1.
+    /// Begins an attempt, with its intent where that is known already.
     ///
     /// # Errors
     /// The delivery is settled already, or the ledger cannot be written.
-    pub async fn begin_attempt(&self, run_id: &str, destination: &str) -> Result<u32, LedgerError> {
-        fault::step_async("ledger.attempt", async || self.begin_attempt_once(run_id, destination).await).await
+    pub async fn begin_attempt(
+        &self,
+        run_id: &str,
+        destination: &str,
+        intent: Option<&Intent>,
+    ) -> Result<Begun, LedgerError> {
+        let intent = intent.map(json).transpose()?;
+        let intent = intent.as_deref();
+        fault::step_async("ledger.attempt", async || self.begin_attempt_once(run_id, destination, intent).await).await
     }
 
-    async fn begin_attempt_once(&self, run_id: &str, destination: &str) -> Result<u32, LedgerError> {
+    async fn begin_attempt_once(
+        &self,
+        run_id: &str,
+        destination: &str,
+        intent: Option<&str>,
+    ) -> Result<Begun, LedgerError> {
         const OPERATION: &str = "begin an attempt";
-        let now = self.clock.now_ms();
         let mut tx = self.begin(OPERATION).await?;
-        let number: Option<(i64,)> = sqlx::query_as(
-            "UPDATE deliveries SET state = $1, attempts = attempts + 1, since_ms = COALESCE(since_ms, $2), due_ms = NULL \
-             WHERE run_id = $3 AND destination = $4 AND state NOT IN ($5, $6) RETURNING attempts",
-        )
-        .bind(DeliveryState::Publishing.name())
-        .bind(now)
-        .bind(run_id)
-        .bind(destination)
-        .bind(DeliveryState::Delivered.name())
-        .bind(DeliveryState::Skipped.name())
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(sql(OPERATION))?;
-        let Some((number,)) = number else {
+        let begun: Vec<(i64, Option<String>)> = sqlx::query_as(BEGIN)
+            .bind(run_id)
+            .bind(destination)
+            .bind(self.clock.now_ms())
+            .bind(intent)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(sql(OPERATION))?;
+        let Some((number, gone)) = begun.into_iter().next() else {
             return Err(LedgerError::IllegalMove {
                 run: run_id.to_owned(),
                 from: DeliveryState::Delivered.name(),
                 to: DeliveryState::Publishing.name(),
             });
         };
-        sqlx::query("INSERT INTO attempts (run_id, destination, number, started_ms) VALUES ($1, $2, $3, $4)")
-            .bind(run_id)
-            .bind(destination)
-            .bind(number)
-            .bind(now)
-            .execute(&mut *tx)
-            .await
-            .map_err(sql(OPERATION))?;
         tx.commit().await.map_err(sql(OPERATION))?;
-        Ok(u32::try_from(number).unwrap_or(u32::MAX))
+        Ok(Begun { number: u32::try_from(number).unwrap_or(u32::MAX), gone })
     }
 
     /// Writes down what is about to be published, before its first byte.
@@ -85,7 +123,8 @@ impl Ledger {
         .await
     }
 
-    /// Ends an attempt: its verdict, what becomes of the delivery, and the receipt, all or nothing.
+    /// Ends an attempt: its verdict, what becomes of the delivery, the receipt, and with the last receipt that the run
+    /// waits for the end of the run; all or nothing. Says whether the run is delivered.
     ///
     /// # Errors
     /// The ledger cannot be written.
@@ -96,74 +135,83 @@ impl Ledger {
         number: u32,
         verdict: &Verdict,
         ended: &Ended,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<bool, LedgerError> {
         fault::step_async("ledger.verdict", async || {
-            self.end_attempt_once(run_id, destination, number, verdict, ended).await
+            self.end_attempt_once((run_id, destination), number, verdict, ended).await
         })
         .await
     }
 
     async fn end_attempt_once(
         &self,
-        run_id: &str,
-        destination: &str,
+        (run_id, destination): (&str, &str),
         number: u32,
         verdict: &Verdict,
         ended: &Ended,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<bool, LedgerError> {
         const OPERATION: &str = "end an attempt";
         let now = self.clock.now_ms();
-        let mut tx = self.begin(OPERATION).await?;
-        sqlx::query(
-            "UPDATE attempts SET ended_ms = $1, verdict = $2, reason = $3 \
-             WHERE run_id = $4 AND destination = $5 AND number = $6",
-        )
-        .bind(now)
-        .bind(verdict_name(verdict))
-        .bind(ended.reason.as_deref())
-        .bind(run_id)
-        .bind(destination)
-        .bind(i64::from(number))
-        .execute(&mut *tx)
-        .await
-        .map_err(sql(OPERATION))?;
-        let failed = i64::from(matches!(verdict, Verdict::Unreached { .. } | Verdict::Unknown { .. }));
-        sqlx::query(
-            "UPDATE deliveries SET state = $1, reason = $2, due_ms = $3, failures = (failures + 1) * $4 \
-             WHERE run_id = $5 AND destination = $6",
-        )
-        .bind(ended.state.name())
-        .bind(ended.reason.as_deref())
-        .bind(ended.due_ms)
-        .bind(failed)
-        .bind(run_id)
-        .bind(destination)
-        .execute(&mut *tx)
-        .await
-        .map_err(sql(OPERATION))?;
-        if let Verdict::Delivered(receipt) = verdict {
-            sqlx::query(
-                "INSERT INTO receipts (run_id, destination, attempt, rows, started_ms, ended_ms, receipt_json) \
-                 SELECT $1, $2, $3, $4, started_ms, $5, $6 FROM attempts \
-                 WHERE run_id = $1 AND destination = $2 AND number = $3 ON CONFLICT DO NOTHING",
-            )
-            .bind(run_id)
-            .bind(destination)
-            .bind(i64::from(number))
-            .bind(i64::try_from(ended.rows).unwrap_or(i64::MAX))
-            .bind(now)
-            .bind(json(receipt)?)
-            .execute(&mut *tx)
-            .await
-            .map_err(sql(OPERATION))?;
-            self.await_pickup(&mut tx, (run_id, destination), &receipt.path, ended.awaited).await?;
-        }
         let detail = match &ended.reason {
             Some(reason) => format!("{destination}, attempt {number}: {reason}"),
             None => format!("{destination}, attempt {number}"),
         };
-        self.event(&mut tx, run_id, verdict_name(verdict), &detail).await?;
-        tx.commit().await.map_err(sql(OPERATION))
+        let mut tx = self.begin(OPERATION).await?;
+        sqlx::query(END)
+            .bind(run_id)
+            .bind(destination)
+            .bind(now)
+            .bind(i64::from(number))
+            .bind(verdict_name(verdict))
+            .bind(ended.reason.as_deref())
+            .bind(ended.state.name())
+            .bind(ended.due_ms)
+            .bind(i64::from(matches!(verdict, Verdict::Unreached { .. } | Verdict::Unknown { .. })))
+            .bind(detail)
+            .execute(&mut *tx)
+            .await
+            .map_err(sql(OPERATION))?;
+        if let Verdict::Delivered(receipt) = verdict {
+            let before: Vec<(String,)> = sqlx::query_as(RECEIPT)
+                .bind(run_id)
+                .bind(destination)
+                .bind(now)
+                .bind(i64::from(number))
+                .bind(i64::try_from(ended.rows).unwrap_or(i64::MAX))
+                .bind(json(receipt)?)
+                .bind(&receipt.path)
+                .fetch_all(&mut *tx)
+                .await
+                .map_err(sql(OPERATION))?;
+            let before = before.into_iter().map(|(before,)| before);
+            self.let_go_of(&mut tx, destination, before, run_id).await?;
+            if let Some(awaited) = ended.awaited {
+                self.await_pickup(&mut tx, (run_id, destination), &receipt.path, awaited).await?;
+            }
+        }
+        let delivered = ended.state.is_settled() && self.end_run(&mut tx, run_id).await?;
+        tx.commit().await.map_err(sql(OPERATION))?;
+        Ok(delivered)
+    }
+
+    /// Ends the run that waits for nothing more. Says whether it is delivered.
+    async fn end_run(&self, tx: &mut Tx, run_id: &str) -> Result<bool, LedgerError> {
+        let of = format!("FROM runs WHERE id = $1 AND state = 'delivering' AND {ALL_SETTLED}");
+        let end = format!(
+            "INSERT INTO events (run_id, number, at_ms, what, detail) \
+             SELECT id, (SELECT COALESCE(MAX(number), 0) + 1 FROM events WHERE run_id = $1), $3, $2, '' {of}; \
+             UPDATE runs SET state = $2, reason = NULL, updated_ms = $3, wake_ms = {wake} \
+             WHERE id = (SELECT id {of}); \
+             SELECT id FROM runs WHERE id = $1 AND state = $2",
+            wake = wake(RunState::Delivered)
+        );
+        let delivered: Vec<(String,)> = sqlx::query_as(text(end))
+            .bind(run_id)
+            .bind(RunState::Delivered.name())
+            .bind(self.clock.now_ms())
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(sql("end the run"))?;
+        Ok(!delivered.is_empty())
     }
 
     /// Takes up again what was not delivered: settled deliveries stay, the others are due now with a fresh schedule.

@@ -32,7 +32,7 @@ use crate::fault::Injected;
 use writer::{Tx, Writer};
 
 pub use alerts::{Alert, AlertSend, Sent};
-pub use attempts::Ended;
+pub use attempts::{Begun, Ended};
 pub use operate::{Newest, Paused, Standing, WorkerSeen};
 pub use pickups::{Awaited, Overdue, PickupCounts, ToLook, next_look};
 pub use prune::Spooled;
@@ -40,7 +40,7 @@ pub use query::RunFilter;
 pub use servers::KeptProbe;
 pub use slots::{Counts, Known, Portion};
 
-/// Steps at which the fault tests strike.
+/// Steps at which the fault tests strike, of a run that is delivered.
 pub const FAULT_STEPS: &[&str] = &[
     "ledger.enter",
     "ledger.ticket",
@@ -49,7 +49,6 @@ pub const FAULT_STEPS: &[&str] = &[
     "ledger.attempt",
     "ledger.intent",
     "ledger.verdict",
-    "ledger.finish",
 ];
 
 /// A write lock is waited for this long before the ledger is called busy.
@@ -106,6 +105,7 @@ impl Ledger {
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(BUSY_WAIT)
+            .test_before_acquire(false) // a file does not go away as a server does
             .after_connect(|connection, _| Box::pin(prepare(connection, SQLITE_PRAGMAS)))
             .connect_lazy_with(options.clone());
         // One connection of its own first: the pool would go on asking a file that is no database.

@@ -88,19 +88,6 @@ impl Ledger {
         tx.commit().await.map_err(sql(OPERATION))
     }
 
-    /// Why nothing goes to a destination any more, if it said that it is gone.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn is_gone(&self, destination: &str) -> Result<Option<String>, LedgerError> {
-        let row: Option<(String,)> = sqlx::query_as("SELECT reason FROM gone WHERE destination = $1")
-            .bind(destination)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(sql("read whether the destination is gone"))?;
-        Ok(row.map(|(reason,)| reason))
-    }
-
     /// Keeps that a destination is gone; with `None`, that it may be tried again.
     ///
     /// # Errors

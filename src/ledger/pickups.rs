@@ -78,30 +78,30 @@ const LOOK: &str = "look what was picked up";
 const NOTE: &str = "note what was picked up";
 
 impl Ledger {
-    /// A delivery has its receipt: its reader is waited for from now on. What lay at its name before lies there no more.
+    /// What lay at a name before lies there no more: the run `by` has it now.
+    pub(super) async fn let_go_of(
+        &self,
+        tx: &mut Tx,
+        destination: &str,
+        runs: impl Iterator<Item = String>,
+        by: &str,
+    ) -> Result<(), LedgerError> {
+        for run in runs {
+            let why = format!("the file of run {by} took its name before it was seen to be picked up");
+            self.move_pickup(tx, (&run, destination), PickupState::LetGo, Some(&why), None).await?;
+        }
+        Ok(())
+    }
+
+    /// A delivery has its receipt: its reader is waited for from now on.
     pub(super) async fn await_pickup(
         &self,
         tx: &mut Tx,
         (run_id, destination): (&str, &str),
         path: &str,
-        awaited: Option<Awaited>,
+        Awaited { sign, patience }: Awaited,
     ) -> Result<(), LedgerError> {
         let now = self.clock.now_ms();
-        let before: Vec<(String,)> = sqlx::query_as(
-            "SELECT run_id FROM pickups WHERE destination = $1 AND path = $2 AND run_id <> $3 \
-             AND state IN ('awaited', 'overdue')",
-        )
-        .bind(destination)
-        .bind(path)
-        .bind(run_id)
-        .fetch_all(&mut **tx)
-        .await
-        .map_err(sql(NOTE))?;
-        for (before,) in before {
-            let why = format!("the file of run {run_id} took its name before it was seen to be picked up");
-            self.move_pickup(tx, (&before, destination), PickupState::LetGo, Some(&why), None).await?;
-        }
-        let Some(Awaited { sign, patience }) = awaited else { return Ok(()) };
         let ms = |length: Duration| i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
         let due_ms = patience.map(|patience| now.saturating_add(ms(patience.within)));
         sqlx::query(

@@ -22,7 +22,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<String, LedgerError> {
 }
 
 /// When there is next something to do for a run that comes to this state, as SQL over its row; `$3` is now.
-fn wake(to: RunState) -> &'static str {
+pub(super) fn wake(to: RunState) -> &'static str {
     match to {
         RunState::Due | RunState::Extracting | RunState::Shaping => "COALESCE(wake_ms, $3)",
         // What is delivered may have destinations left that it did not wait for.

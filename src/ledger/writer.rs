@@ -147,7 +147,8 @@ async fn commit(group: Arc<Mutex<Option<Group>>>) {
 
 impl Group {
     async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
-        sqlx::raw_sql(statement).execute(&mut self.connection).await.map(|_| ())
+        // Kept prepared, as a raw one is not.
+        sqlx::query(statement).execute(&mut self.connection).await.map(|_| ())
     }
 
     /// Takes back what was left without an end.

@@ -20,15 +20,15 @@ impl Work<'_> {
         if !known && run.state != RunState::Delivered {
             self.line.ledger.advance(run, RunState::Delivering, None).await?;
         }
-        let open = self.line.ledger.deliveries(&run.id).await?;
-        let open = open.iter().filter(|delivery| !delivery.state.is_settled()).count() as u64;
+        let known = self.line.ledger.deliveries(&run.id).await?;
+        let open = known.iter().filter(|delivery| !delivery.state.is_settled()).count() as u64;
         self.line.progress.deliver.expect(artifact.bytes * open);
         let artifact = Arc::new(artifact);
         let begun = self.line.clock.now();
-        self.deliver_to(run, &artifact, false).await?;
+        let mut delivered = self.deliver_to(run, &artifact, known, false).await?;
         if self.plan.deliveries.iter().any(tells) {
             match self.others(run).await? {
-                Others::Settled => self.deliver_to(run, &artifact, true).await?,
+                Others::Settled(known) => delivered |= self.deliver_to(run, &artifact, known, true).await?,
                 Others::Open(due_ms) => {
                     for delivery in self.plan.deliveries.iter().filter(|delivery| tells(delivery)) {
                         self.line.ledger.put_off(&run.id, &delivery.destination.name, due_ms).await?;
@@ -37,6 +37,15 @@ impl Work<'_> {
             }
         }
         measure::stage(Stage::Deliver, self.line.clock.now().duration_since(begun).unsigned_abs());
+        if delivered && run.state != RunState::Delivered {
+            (run.state, run.reason) = (RunState::Delivered, None);
+            // Others than those it waited for may still be to come.
+            if self.plan.deliveries.len() > 1 {
+                self.line.ledger.rest(&run.id, false).await?;
+            }
+            self.spool.drop_extract();
+            return Ok(());
+        }
         let Some((end, reason)) = self.end(run).await? else { return Ok(()) };
         if end == RunState::Delivered {
             match run.state {
@@ -49,15 +58,20 @@ impl Work<'_> {
         Err(Stop::End { state: end, reason })
     }
 
-    async fn deliver_to(&self, run: &Run, artifact: &Arc<Artifact>, telling: bool) -> Result<(), Stop> {
-        let dropped = match telling {
-            true => self.line.ledger.deliveries(&run.id).await?.into_iter().flat_map(dropped).collect(),
-            false => Vec::new(),
-        };
+    /// To all that tell, or all that do not. Says whether that brought the run to its end: it is delivered.
+    async fn deliver_to(
+        &self,
+        run: &Run,
+        artifact: &Arc<Artifact>,
+        known: Vec<Delivery>,
+        telling: bool,
+    ) -> Result<bool, Stop> {
+        let dropped = if telling { known.iter().flat_map(dropped).collect() } else { Vec::new() };
         let about = Arc::new(About { pipeline: self.plan.name.clone(), slot: run.slot.clone(), dropped });
-        let chosen = self.plan.deliveries.iter().enumerate().filter(|(_, delivery)| tells(delivery) == telling);
-        let shares = chosen.map(|(index, _)| {
-            Arc::new(Share {
+        let share = |known: Delivery| {
+            let planned = |(_, planned): &(usize, &DeliveryPlan)| planned.destination.name == known.destination;
+            let (index, delivery) = self.plan.deliveries.iter().enumerate().find(planned)?;
+            let share = Share {
                 line: self.line.clone(),
                 plan: self.plan.clone(),
                 index,
@@ -66,13 +80,14 @@ impl Work<'_> {
                 about: about.clone(),
                 ask: self.ask,
                 until: self.until,
-            })
-            .deliver()
-        });
-        for outcome in futures_util::future::join_all(shares).await {
-            outcome?;
+            };
+            (tells(delivery) == telling).then(|| Arc::new(share).deliver(known))
+        };
+        let mut delivered = false;
+        for outcome in futures_util::future::join_all(known.into_iter().filter_map(share)).await {
+            delivered |= outcome?;
         }
-        Ok(())
+        Ok(delivered)
     }
 
     /// Whether the required destinations have it that a notice is to tell of.
@@ -81,7 +96,7 @@ impl Work<'_> {
         let open: Vec<&Delivery> =
             deliveries.iter().filter(|delivery| self.is_awaited(delivery) && !delivery.state.is_settled()).collect();
         Ok(match open.is_empty() {
-            true => Others::Settled,
+            true => Others::Settled(deliveries),
             false => Others::Open(open.iter().filter_map(|delivery| delivery.due_ms).min()),
         })
     }
@@ -133,7 +148,8 @@ impl Work<'_> {
 }
 
 enum Others {
-    Settled,
+    /// All deliveries as they stand.
+    Settled(Vec<Delivery>),
     /// When the next of them is tried again, if one is.
     Open(Option<i64>),
 }
@@ -147,10 +163,10 @@ fn tells(delivery: &DeliveryPlan) -> bool {
 }
 
 /// Where a delivery's files lie: destination, address, path.
-fn dropped(delivery: Delivery) -> Vec<(String, String, String)> {
-    let Some(Receipt { address, path, files, .. }) = delivery.receipt.map(|stored| stored.receipt) else {
+fn dropped(delivery: &Delivery) -> Vec<(String, String, String)> {
+    let Some(Receipt { address, path, files, .. }) = delivery.receipt.as_ref().map(|stored| &stored.receipt) else {
         return Vec::new();
     };
-    let paths = if files.is_empty() { vec![path] } else { files.into_iter().map(|file| file.path).collect() };
-    paths.into_iter().map(|path| (delivery.destination.clone(), address.clone(), path)).collect()
+    let paths = if files.is_empty() { vec![path] } else { files.iter().map(|file| &file.path).collect() };
+    paths.into_iter().map(|path| (delivery.destination.clone(), address.clone(), path.clone())).collect()
 }

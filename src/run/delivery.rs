@@ -1,5 +1,6 @@
 //! One delivery of one run: an attempt as the ledger sees it, again until it has an end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +17,10 @@ use crate::ledger::state::{DeliveryState, verdict_name};
 use crate::ledger::{Awaited, Ended, LedgerError};
 use crate::measure;
 use crate::pipeline::plan::{DeliveryPlan, Existing, Plan};
+use crate::settings::DestinationKind;
+
+/// A session, the names to publish under, and what lies there of an earlier attempt.
+type Ready = (Session, Intent, Option<Seen>);
 
 /// One destination's share of a run.
 pub(super) struct Share {
@@ -41,25 +46,21 @@ impl Share {
         &self.delivery().destination.name
     }
 
-    /// Attempts until the delivery has an end, or leaves it waiting when the next attempt would come too late.
-    pub async fn deliver(self: Arc<Self>) -> Result<(), LedgerError> {
+    /// Attempts until the delivery has an end, or leaves it waiting when the next attempt would come too late. `known` is
+    /// how it stands now. Says whether it brought the run to its end: it is delivered.
+    pub async fn deliver(self: Arc<Self>, mut known: Delivery) -> Result<bool, LedgerError> {
         let ledger = &self.line.ledger;
         loop {
-            let Some(known) = ledger.delivery(&self.run, self.destination()).await? else { return Ok(()) };
             if known.state.is_settled() || (self.ask == Ask::Worker && !self.is_due(&known)) {
-                return Ok(());
+                return Ok(false);
             }
             let leave = self.line.gates.attempt(&self.plan.name, &self.delivery().destination);
             let mut leave = tokio::select! {
                 biased;
-                () = self.line.stop.cancelled() => return Ok(()),
+                () = self.line.stop.cancelled() => return Ok(false),
                 leave = leave => leave,
             };
-            let number = ledger.begin_attempt(&self.run, self.destination()).await?;
-            let verdict = match self.gone().await? {
-                Some(verdict) => verdict,
-                None => self.attempt(&known, &mut leave).await?,
-            };
+            let (number, verdict) = self.attempt(&known, &mut leave).await?;
             if let Verdict::Gone { reason } = &verdict {
                 ledger.note_gone(self.destination(), Some(reason)).await?;
             }
@@ -71,29 +72,23 @@ impl Share {
                 awaited: Awaited::of(&self.delivery().destination.pickup),
                 rows: self.artifact.rows,
             };
-            ledger.end_attempt(&self.run, self.destination(), number, &verdict, &ended).await?;
+            let delivered = ledger.end_attempt(&self.run, self.destination(), number, &verdict, &ended).await?;
             measure::attempt(self.destination(), verdict_name(&verdict));
             self.tell(number, &verdict, &ended);
             drop(leave);
             let wait = match next {
                 Next::At(due) if due <= self.until => due.duration_since(self.line.clock.now()),
-                _ => return Ok(()),
+                _ => return Ok(delivered),
             };
             tokio::select! {
-                () = self.line.stop.cancelled() => return Ok(()),
+                () = self.line.stop.cancelled() => return Ok(false),
                 () = self.line.clock.sleep(wait.try_into().unwrap_or_default()) => {}
             }
+            known = match ledger.delivery(&self.run, self.destination()).await? {
+                Some(known) => known,
+                None => return Ok(false),
+            };
         }
-    }
-
-    /// A destination that said that it is gone gets nothing, until a person says so.
-    async fn gone(&self) -> Result<Option<Verdict>, LedgerError> {
-        let Some(reason) = self.line.ledger.is_gone(self.destination()).await? else { return Ok(None) };
-        if self.ask == Ask::Retry {
-            self.line.ledger.note_gone(self.destination(), None).await?;
-            return Ok(None);
-        }
-        Ok(Some(Verdict::Gone { reason }))
     }
 
     fn is_due(&self, known: &Delivery) -> bool {
@@ -119,20 +114,59 @@ impl Share {
         }
     }
 
-    /// One attempt: connect, look where an earlier one may have got to, write the intent down, publish.
-    async fn attempt(self: &Arc<Self>, known: &Delivery, leave: &mut Leave) -> Result<Verdict, LedgerError> {
+    /// One attempt: connect, look where an earlier one may have got to, write the intent down, publish. Its number, and
+    /// how it ended.
+    async fn attempt(self: &Arc<Self>, known: &Delivery, leave: &mut Leave) -> Result<(u32, Verdict), LedgerError> {
+        let (ledger, destination) = (&self.line.ledger, self.destination());
+        // Nothing was acknowledged before there was an intent.
+        let parts = match known.intent.is_some() {
+            true => ledger.parts(&self.run, destination).await?,
+            false => Default::default(),
+        };
+        let parts = self.keep(parts);
+        // Where nobody has to be asked, what will be published is known at once, and goes down with the attempt.
+        let known_at_once = matches!(self.delivery().destination.kind, DestinationKind::Webhook(_));
+        let mut ready = if known_at_once { Some(self.ready(known, &parts).await) } else { None };
+        let intent = ready.as_ref().and_then(|ready| ready.as_ref().ok()).map(|(_, intent, _)| intent);
+        let begun = ledger.begin_attempt(&self.run, destination, intent).await?;
+        if let Some(reason) = begun.gone {
+            // A destination that said that it is gone gets nothing, until a person says so.
+            if self.ask != Ask::Retry {
+                return Ok((begun.number, Verdict::Gone { reason }));
+            }
+            ledger.note_gone(destination, None).await?;
+        }
+        let is_noted = ready.is_some();
+        let ready = match ready.take() {
+            Some(ready) => ready,
+            None => self.ready(known, &parts).await,
+        };
+        let verdict = match ready {
+            Ok(ready) => self.go(ready, is_noted, parts, leave).await?,
+            Err(verdict) => verdict,
+        };
+        Ok((begun.number, verdict))
+    }
+
+    /// A session, the names, and what lies there.
+    async fn ready(self: &Arc<Self>, known: &Delivery, parts: &KeptParts) -> Result<Ready, Verdict> {
         let earlier = known.intent.clone();
-        let parts = self.parts().await?;
         let cutting = earlier.as_ref().and_then(|intent| intent.cutting);
         // Batches that are on their way are known by their numbers: only a person says that they be cut anew, and only
         // while nobody has any.
         let may_cut = self.ask == Ask::Retry && parts.acknowledged().is_empty();
         let share = self.clone();
-        let ready = blocking(move || share.get_ready(earlier, cutting, may_cut)).await;
-        let (session, intent, seen) = match ready {
-            Ok(ready) => ready,
-            Err(verdict) => return Ok(verdict),
-        };
+        blocking(move || share.get_ready(earlier, cutting, may_cut)).await
+    }
+
+    /// Publishes, once the intent is on the disk.
+    async fn go(
+        self: &Arc<Self>,
+        (session, intent, seen): Ready,
+        is_noted: bool,
+        parts: KeptParts,
+        leave: &mut Leave,
+    ) -> Result<Verdict, LedgerError> {
         let share = self.clone();
         if let Some(reason) = self.superseded(&intent).await? {
             let given_back = blocking(move || {
@@ -142,7 +176,9 @@ impl Share {
             given_back.await.ok();
             return Ok(Verdict::Skipped { reason });
         }
-        self.line.ledger.note_intent(&self.run, self.destination(), &intent).await?;
+        if !is_noted {
+            self.line.ledger.note_intent(&self.run, self.destination(), &intent).await?;
+        }
         let beside = leave.widen(self.delivery().destination.sessions_beside(self.artifact.bytes));
         Ok(blocking(move || Err::<(), _>(share.publish(session, &intent, seen.as_ref(), &parts, beside)))
             .await
@@ -154,8 +190,14 @@ impl Share {
         self.line.sessions.give_back(&self.delivery().destination, session);
     }
 
-    async fn parts(&self) -> Result<KeptParts, LedgerError> {
-        KeptParts::of(&self.line.ledger, &self.run, self.destination(), &self.artifact.sha256).await
+    fn keep(&self, acknowledged: BTreeSet<u64>) -> KeptParts {
+        KeptParts {
+            ledger: self.line.ledger.clone(),
+            run: self.run.clone(),
+            destination: self.destination().to_owned(),
+            sha256: self.artifact.sha256.clone(),
+            acknowledged,
+        }
     }
 
     /// Whether a later slot's file lies at the name: a run that was kept waiting must not put an older one over it.
@@ -168,12 +210,7 @@ impl Share {
     }
 
     /// A session, and the names to publish under.
-    fn get_ready(
-        &self,
-        earlier: Option<Intent>,
-        cutting: Option<Cutting>,
-        may_cut: bool,
-    ) -> Result<(Session, Intent, Option<Seen>), Verdict> {
+    fn get_ready(&self, earlier: Option<Intent>, cutting: Option<Cutting>, may_cut: bool) -> Result<Ready, Verdict> {
         let put = Put { cutting, may_cut, ..self.put() };
         let mut session = self.line.sessions.take(&self.delivery().destination)?;
         match self.names(&mut session, &put, earlier) {

@@ -5,26 +5,14 @@ use std::collections::BTreeSet;
 use futures_util::future::BoxFuture;
 
 use crate::deliver::Parts;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::Ledger;
 
 pub(super) struct KeptParts {
-    ledger: Ledger,
-    run: String,
-    destination: String,
-    sha256: String,
-    acknowledged: BTreeSet<u64>,
-}
-
-impl KeptParts {
-    pub async fn of(ledger: &Ledger, run: &str, destination: &str, sha256: &str) -> Result<Self, LedgerError> {
-        Ok(Self {
-            acknowledged: ledger.parts(run, destination).await?,
-            ledger: ledger.clone(),
-            run: run.to_owned(),
-            destination: destination.to_owned(),
-            sha256: sha256.to_owned(),
-        })
-    }
+    pub ledger: Ledger,
+    pub run: String,
+    pub destination: String,
+    pub sha256: String,
+    pub acknowledged: BTreeSet<u64>,
 }
 
 impl Parts for KeptParts {

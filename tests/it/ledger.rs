@@ -83,7 +83,7 @@ async fn what_is_written_is_there_after_a_new_start() {
     ledger.advance(&mut run, RunState::Shaping, None).await.unwrap();
     let rows = json!({"extracted": 9, "filtered": 6, "delivered": 3});
     ledger.note_artifact(&mut run, "d2", &artifact(), rows.clone(), &[("hris", true)]).await.unwrap();
-    assert_eq!(ledger.begin_attempt(&run.id, "hris").await.unwrap(), 1);
+    assert_eq!(ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number, 1);
     let intent = Intent {
         files: vec![IntendedFile {
             of: None,
@@ -118,14 +118,14 @@ async fn one_delivery_has_one_receipt_and_then_no_attempt() {
     let ledger = open(&folder).await;
     let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
     ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]).await.unwrap();
-    let number = ledger.begin_attempt(&run.id, "hris").await.unwrap();
+    let number = ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number;
     let (verdict, ended) = delivered();
     ledger.end_attempt(&run.id, "hris", number, &verdict, &ended).await.unwrap();
     // The answer to the commit was lost: the same again changes nothing.
     ledger.end_attempt(&run.id, "hris", number, &verdict, &ended).await.unwrap();
     let stored = ledger.delivery(&run.id, "hris").await.unwrap().unwrap().receipt.unwrap();
     assert_eq!((stored.receipt, stored.attempt, stored.rows), (receipt(), 1, 3));
-    let refused = ledger.begin_attempt(&run.id, "hris").await;
+    let refused = ledger.begin_attempt(&run.id, "hris", None).await;
     assert!(matches!(refused, Err(LedgerError::IllegalMove { .. })), "{refused:?}");
     ledger.renew_deliveries(&run.id, "test").await.unwrap();
     assert_eq!(ledger.delivery(&run.id, "hris").await.unwrap().unwrap().state, DeliveryState::Delivered);
@@ -139,7 +139,7 @@ async fn failures_in_a_row_are_counted_and_forgotten_on_retry() {
     ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]).await.unwrap();
     let unreached = Verdict::Unreached { reason: "refused".into(), wait: None };
     for failed in 1..=3 {
-        let number = ledger.begin_attempt(&run.id, "hris").await.unwrap();
+        let number = ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number;
         let ended = Ended {
             state: DeliveryState::Waiting,
             reason: Some("refused".into()),

@@ -41,7 +41,7 @@ impl Desk {
         }
         self.ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]).await.unwrap();
         self.ledger.advance(&mut run, RunState::Delivering, None).await.unwrap();
-        let number = self.ledger.begin_attempt(&run.id, "hris").await.unwrap();
+        let number = self.ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number;
         let verdict = Verdict::Delivered(Receipt { path: path.to_owned(), ..receipt() });
         let awaited = Some(Awaited { sign: Sign::Moved, patience });
         let ended = Ended { awaited, ..delivered().1 };

@@ -36,7 +36,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
         bytes: 1,
         sha256: String::new(),
     };
-    let number = ledger.begin_attempt(&run.id, "local").await.unwrap();
+    let number = ledger.begin_attempt(&run.id, "local", None).await.unwrap().number;
     let intent = Intent { files: vec![file], cutting: None, acks: Vec::new() };
     ledger.note_intent(&run.id, "local", &intent).await.unwrap();
     let receipt = Receipt {
