@@ -1,8 +1,11 @@
 //! What is written of a run's deliveries: attempts, intents, verdicts and receipts.
 
-use super::query::text;
+use std::sync::LazyLock;
+
+use sqlx::FromRow;
+
 use super::state::{DeliveryState, RunState, verdict_name};
-use super::store::{Tx, json, sql, wake};
+use super::store::{json, sql, wake};
 use super::{Awaited, Ledger, LedgerError};
 use crate::deliver::{Intent, Verdict};
 use crate::fault;
@@ -29,8 +32,6 @@ pub struct Begun {
     pub gone: Option<String>,
 }
 
-/// Statements that belong together go to the connection's thread as one errand: an errand costs more than most statements
-/// do there.
 const BEGIN: &str = "\
     INSERT INTO attempts (run_id, destination, number, started_ms) \
     SELECT run_id, destination, attempts + 1, $3 FROM deliveries \
@@ -47,17 +48,29 @@ const END: &str = "\
     INSERT INTO events (run_id, number, at_ms, what, detail) \
     SELECT $1, COALESCE(MAX(number), 0) + 1, $3, $5, $10 FROM events WHERE run_id = $1";
 
-/// With the runs whose file lay at its name before and is waited for.
+/// Says the runs whose file lay at its name before and is waited for.
 const RECEIPT: &str = "\
     INSERT INTO receipts (run_id, destination, attempt, rows, started_ms, ended_ms, receipt_json) \
-    SELECT $1, $2, $4, $5, started_ms, $3, $6 FROM attempts WHERE run_id = $1 AND destination = $2 AND number = $4 \
+    SELECT $1, $2, $4, $11, started_ms, $3, $12 FROM attempts WHERE run_id = $1 AND destination = $2 AND number = $4 \
     ON CONFLICT DO NOTHING; \
-    SELECT run_id FROM pickups WHERE destination = $2 AND path = $7 AND run_id <> $1 AND state IN ('awaited', 'overdue')";
+    SELECT 'replaced' AS what, run_id FROM pickups \
+    WHERE destination = $2 AND path = $13 AND run_id <> $1 AND state IN ('awaited', 'overdue')";
 
-/// Whether the run waits for nothing more of what it has to deliver, and something of it was delivered.
-const ALL_SETTLED: &str = "\
-    NOT EXISTS (SELECT 1 FROM deliveries WHERE run_id = $1 AND required <> 0 AND state NOT IN ('delivered', 'skipped')) \
-    AND EXISTS (SELECT 1 FROM deliveries WHERE run_id = $1 AND required <> 0 AND state = 'delivered')";
+/// Ends the run that waits for nothing more of what it has to deliver, if something of it was delivered. Says whether it
+/// is delivered then.
+static END_OF_RUN: LazyLock<String> = LazyLock::new(|| {
+    let of = "FROM runs WHERE id = $1 AND state = 'delivering' AND NOT EXISTS (SELECT 1 FROM deliveries \
+              WHERE run_id = $1 AND required <> 0 AND state NOT IN ('delivered', 'skipped')) AND EXISTS \
+              (SELECT 1 FROM deliveries WHERE run_id = $1 AND required <> 0 AND state = 'delivered')";
+    format!(
+        "INSERT INTO events (run_id, number, at_ms, what, detail) \
+         SELECT id, (SELECT COALESCE(MAX(number), 0) + 1 FROM events WHERE run_id = $1), $3, 'delivered', '' {of}; \
+         UPDATE runs SET state = 'delivered', reason = NULL, updated_ms = $3, wake_ms = {wake} \
+         WHERE id = (SELECT id {of}); \
+         SELECT 'delivered' AS what, id AS run_id FROM runs WHERE id = $1 AND state = 'delivered'",
+        wake = wake(RunState::Delivered)
+    )
+});
 
 impl Ledger {
     /// Begins an attempt, with its intent where that is known already.
@@ -82,16 +95,13 @@ impl Ledger {
         intent: Option<&str>,
     ) -> Result<Begun, LedgerError> {
         const OPERATION: &str = "begin an attempt";
-        let mut tx = self.begin(OPERATION).await?;
-        let begun: Vec<(i64, Option<String>)> = sqlx::query_as(BEGIN)
-            .bind(run_id)
-            .bind(destination)
-            .bind(self.clock.now_ms())
-            .bind(intent)
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(sql(OPERATION))?;
-        let Some((number, gone)) = begun.into_iter().next() else {
+        let now = self.clock.now_ms();
+        let begun =
+            self.begin_with(OPERATION, BEGIN, |query| query.bind(run_id).bind(destination).bind(now).bind(intent));
+        let (tx, begun) = begun.await?;
+        let begun: Option<(i64, Option<String>)> =
+            begun.first().map(FromRow::from_row).transpose().map_err(sql(OPERATION))?;
+        let Some((number, gone)) = begun else {
             return Err(LedgerError::IllegalMove {
                 run: run_id.to_owned(),
                 from: DeliveryState::Delivered.name(),
@@ -155,63 +165,44 @@ impl Ledger {
             Some(reason) => format!("{destination}, attempt {number}: {reason}"),
             None => format!("{destination}, attempt {number}"),
         };
-        let mut tx = self.begin(OPERATION).await?;
-        sqlx::query(END)
-            .bind(run_id)
-            .bind(destination)
-            .bind(now)
-            .bind(i64::from(number))
-            .bind(verdict_name(verdict))
-            .bind(ended.reason.as_deref())
-            .bind(ended.state.name())
-            .bind(ended.due_ms)
-            .bind(i64::from(matches!(verdict, Verdict::Unreached { .. } | Verdict::Unknown { .. })))
-            .bind(detail)
-            .execute(&mut *tx)
-            .await
-            .map_err(sql(OPERATION))?;
-        if let Verdict::Delivered(receipt) = verdict {
-            let before: Vec<(String,)> = sqlx::query_as(RECEIPT)
+        let receipt = match verdict {
+            Verdict::Delivered(receipt) => Some((receipt, json(receipt)?)),
+            _ => None,
+        };
+        let mut all = vec![END];
+        all.extend(receipt.is_some().then_some(RECEIPT));
+        all.extend(ended.state.is_settled().then_some(END_OF_RUN.as_str()));
+        let all = all.join("; ");
+        let begun = self.begin_with(OPERATION, &all, |query| {
+            query
                 .bind(run_id)
                 .bind(destination)
                 .bind(now)
                 .bind(i64::from(number))
+                .bind(verdict_name(verdict))
+                .bind(ended.reason.as_deref())
+                .bind(ended.state.name())
+                .bind(ended.due_ms)
+                .bind(i64::from(matches!(verdict, Verdict::Unreached { .. } | Verdict::Unknown { .. })))
+                .bind(detail)
                 .bind(i64::try_from(ended.rows).unwrap_or(i64::MAX))
-                .bind(json(receipt)?)
-                .bind(&receipt.path)
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(sql(OPERATION))?;
-            let before = before.into_iter().map(|(before,)| before);
-            self.let_go_of(&mut tx, destination, before, run_id).await?;
-            if let Some(awaited) = ended.awaited {
-                self.await_pickup(&mut tx, (run_id, destination), &receipt.path, awaited).await?;
+                .bind(receipt.as_ref().map(|(_, text)| text.as_str()))
+                .bind(receipt.as_ref().map(|(receipt, _)| receipt.path.as_str()))
+        });
+        let (mut tx, said) = begun.await?;
+        let mut is_delivered = false;
+        for row in &said {
+            let (what, run): (String, String) = FromRow::from_row(row).map_err(sql(OPERATION))?;
+            match what.as_str() {
+                "delivered" => is_delivered = true,
+                _ => self.let_go(&mut tx, &run, destination, run_id).await?,
             }
         }
-        let delivered = ended.state.is_settled() && self.end_run(&mut tx, run_id).await?;
+        if let (Some(awaited), Some((receipt, _))) = (ended.awaited, &receipt) {
+            self.await_pickup(&mut tx, (run_id, destination), &receipt.path, awaited).await?;
+        }
         tx.commit().await.map_err(sql(OPERATION))?;
-        Ok(delivered)
-    }
-
-    /// Ends the run that waits for nothing more. Says whether it is delivered.
-    async fn end_run(&self, tx: &mut Tx, run_id: &str) -> Result<bool, LedgerError> {
-        let of = format!("FROM runs WHERE id = $1 AND state = 'delivering' AND {ALL_SETTLED}");
-        let end = format!(
-            "INSERT INTO events (run_id, number, at_ms, what, detail) \
-             SELECT id, (SELECT COALESCE(MAX(number), 0) + 1 FROM events WHERE run_id = $1), $3, $2, '' {of}; \
-             UPDATE runs SET state = $2, reason = NULL, updated_ms = $3, wake_ms = {wake} \
-             WHERE id = (SELECT id {of}); \
-             SELECT id FROM runs WHERE id = $1 AND state = $2",
-            wake = wake(RunState::Delivered)
-        );
-        let delivered: Vec<(String,)> = sqlx::query_as(text(end))
-            .bind(run_id)
-            .bind(RunState::Delivered.name())
-            .bind(self.clock.now_ms())
-            .fetch_all(&mut **tx)
-            .await
-            .map_err(sql("end the run"))?;
-        Ok(!delivered.is_empty())
+        Ok(is_delivered)
     }
 
     /// Takes up again what was not delivered: settled deliveries stay, the others are due now with a fresh schedule.

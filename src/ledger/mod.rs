@@ -1,7 +1,8 @@
 //! ⑧ What happened: the durable record of slots, runs, deliveries, attempts and receipts.
 //!
 //! One set of portable SQL through sqlx's `Any`: `$n` placeholders, BIGINT for booleans and times. Every method is one
-//! transaction, durable when it returns: a lost commit would send a file again.
+//! transaction, durable when it returns: a lost commit would send a file again. Statements that belong together go to
+//! SQLite's thread as one errand, with `;` between them; PostgreSQL will want them one by one.
 
 mod alerts;
 mod attempts;
@@ -23,12 +24,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyConnection, Connection, Pool, SqlSafeStr};
 
 use crate::clock::Clock;
 use crate::fault::Injected;
+use query::Statement;
+use store::sql;
 use writer::{Tx, Writer};
 
 pub use alerts::{Alert, AlertSend, Sent};
@@ -131,7 +134,17 @@ impl Ledger {
 
     /// A transaction of its own, as far as anybody can tell; those that wait at the same time share a commit.
     async fn begin(&self, operation: &'static str) -> Result<Tx, LedgerError> {
-        self.writer.begin().await.map_err(|source| LedgerError::Sql { operation, source })
+        self.writer.begin().await.map_err(sql(operation))
+    }
+
+    /// The same, with its first statements, which may be all of them.
+    async fn begin_with<'q>(
+        &self,
+        operation: &'static str,
+        first: &str,
+        bind: impl FnOnce(Statement<'q>) -> Statement<'q>,
+    ) -> Result<(Tx, Vec<AnyRow>), LedgerError> {
+        self.writer.begin_with(first, bind).await.map_err(sql(operation))
     }
 }
 

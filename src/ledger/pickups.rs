@@ -79,18 +79,9 @@ const NOTE: &str = "note what was picked up";
 
 impl Ledger {
     /// What lay at a name before lies there no more: the run `by` has it now.
-    pub(super) async fn let_go_of(
-        &self,
-        tx: &mut Tx,
-        destination: &str,
-        runs: impl Iterator<Item = String>,
-        by: &str,
-    ) -> Result<(), LedgerError> {
-        for run in runs {
-            let why = format!("the file of run {by} took its name before it was seen to be picked up");
-            self.move_pickup(tx, (&run, destination), PickupState::LetGo, Some(&why), None).await?;
-        }
-        Ok(())
+    pub(super) async fn let_go(&self, tx: &mut Tx, run: &str, destination: &str, by: &str) -> Result<(), LedgerError> {
+        let why = format!("the file of run {by} took its name before it was seen to be picked up");
+        self.move_pickup(tx, (run, destination), PickupState::LetGo, Some(&why), None).await
     }
 
     /// A delivery has its receipt: its reader is waited for from now on.

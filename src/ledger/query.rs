@@ -22,7 +22,7 @@ pub struct RunFilter {
     pub limit: u32,
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+pub(super) type Statement<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
 const RUN_COLUMNS: &str = "id, pipeline, slot_ms, slot, state, reason, released_by, rejected_by, plan_digest, ticket, extract_json, \
                            rows_json, artifact_json, origin, wake_ms, deadline_ms, entered_ms, updated_ms";
@@ -90,7 +90,7 @@ impl Ledger {
     pub(super) async fn select<'q>(
         &self,
         tail: &str,
-        bind: impl FnOnce(Query<'q>) -> Query<'q>,
+        bind: impl FnOnce(Statement<'q>) -> Statement<'q>,
     ) -> Result<Vec<Run>, LedgerError> {
         bind(sqlx::query(text(format!("SELECT {RUN_COLUMNS} FROM runs {tail}"))))
             .fetch_all(&self.pool)

@@ -9,10 +9,13 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection, Error};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot};
 use tokio::time::timeout;
+
+use super::query::{Statement, text};
 
 /// The one who writes. Clones share it.
 #[derive(Clone)]
@@ -104,6 +107,20 @@ impl Writer {
     /// # Errors
     /// Its turn does not come in time, or another process keeps the ledger from being written.
     pub(super) async fn begin(&self) -> Result<Tx, Error> {
+        let (tx, _) = self.begin_with("", |query| query).await?;
+        Ok(tx)
+    }
+
+    /// Waits for its turn, and does `first` in the same errand: statements with the values that `bind` gives them. Also
+    /// returns the rows of all of them.
+    ///
+    /// # Errors
+    /// As [`Writer::begin`]; or those of `first`, and nothing is written.
+    pub(super) async fn begin_with<'q>(
+        &self,
+        first: &str,
+        bind: impl FnOnce(Statement<'q>) -> Statement<'q>,
+    ) -> Result<(Tx, Vec<AnyRow>), Error> {
         let turn = timeout(self.patience, self.group.clone().lock_owned()).await.map_err(|_| Error::PoolTimedOut)?;
         let group = OwnedMutexGuard::try_map(turn, Option::as_mut).map_err(|_| Error::PoolClosed)?;
         // From here on, whoever drops this future at a wait still sends for the commit.
@@ -112,19 +129,25 @@ impl Writer {
         let before = tx.group.last;
         let ours = if before == Some(Savepoint::Even) { Savepoint::Odd } else { Savepoint::Even };
         tx.group.last = Some(ours);
-        if tx.group.state == State::Idle {
-            tx.group.state = State::Opening;
+        let is_first = tx.group.state == State::Idle;
+        let open = match before {
             // Takes the write lock at once: a deferred transaction fails when it upgrades beside another writer.
-            // Where that fails, the next one makes sure that nothing stays begun.
-            tx.group.run(ours.open_first()).await?;
+            _ if is_first => ours.open_first(),
+            Some(_) => ours.open_after_other(),
+            None => ours.open(),
+        };
+        if is_first {
+            // Where it fails, the next one makes sure that nothing stays begun.
+            tx.group.state = State::Opening;
+        } else {
+            tx.unfinished = true;
+        }
+        let rows = bind(sqlx::query(text(format!("{open}; {first}")))).fetch_all(&mut tx.group.connection).await?;
+        if is_first {
             tx.group.state = State::Open;
             tx.unfinished = true;
-            return Ok(tx);
         }
-        tx.unfinished = true;
-        let open = if before.is_some() { ours.open_after_other() } else { ours.open() };
-        tx.group.run(open).await?;
-        Ok(tx)
+        Ok((tx, rows))
     }
 
     pub(super) async fn close(&self) {
