@@ -22,11 +22,13 @@ mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyConnection, Connection, Pool, SqlSafeStr};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::fault::Injected;
@@ -71,8 +73,10 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 /// The durable record. Clones share its connections.
 #[derive(Clone)]
 pub struct Ledger {
-    /// What reads.
+    /// What reads at length.
     pool: Pool<Any>,
+    /// What reads a few rows, as every delivery does: a pool asks each connection how it is, every time.
+    reader: Arc<Mutex<Option<AnyConnection>>>,
     writer: Writer,
     clock: Clock,
 }
@@ -124,12 +128,23 @@ impl Ledger {
         prepare(&mut first, SQLITE_PRAGMAS).await.map_err(|error| failed(error.into()))?;
         Migrator::with_migrations(migrations).run(&mut first).await.map_err(|error| failed(error.into()))?;
         drop(lock);
-        Ok(Self { pool, writer: Writer::new(first, BUSY_WAIT), clock })
+        let mut reader = AnyConnection::connect_with(&options).await.map_err(|error| failed(error.into()))?;
+        prepare(&mut reader, SQLITE_PRAGMAS).await.map_err(|error| failed(error.into()))?;
+        let reader = Arc::new(Mutex::new(Some(reader)));
+        Ok(Self { pool, reader, writer: Writer::new(first, BUSY_WAIT), clock })
     }
 
     pub async fn close(&self) {
         self.writer.close().await;
+        if let Some(reader) = self.reader.lock().await.take() {
+            reader.close().await.ok(); // it has nothing to lose
+        }
         self.pool.close().await;
+    }
+
+    async fn reader(&self, operation: &'static str) -> Result<MappedMutexGuard<'_, AnyConnection>, LedgerError> {
+        let reader = MutexGuard::try_map(self.reader.lock().await, Option::as_mut);
+        reader.map_err(|_| LedgerError::Sql { operation, source: sqlx::Error::PoolClosed })
     }
 
     /// A transaction of its own, as far as anybody can tell; those that wait at the same time share a commit.

@@ -15,7 +15,7 @@ impl Ledger {
         let rows: Vec<(i64,)> = sqlx::query_as("SELECT number FROM parts WHERE run_id = $1 AND destination = $2")
             .bind(run_id)
             .bind(destination)
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *self.reader("read what was acknowledged").await?)
             .await
             .map_err(sql("read what was acknowledged"))?;
         Ok(rows.into_iter().filter_map(|(number,)| u64::try_from(number).ok()).collect())

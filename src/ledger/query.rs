@@ -42,7 +42,7 @@ impl Ledger {
     pub async fn run(&self, id: &str) -> Result<Option<Run>, LedgerError> {
         sqlx::query(text(format!("SELECT {RUN_COLUMNS} FROM runs WHERE id = $1")))
             .bind(id)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&mut *self.reader("read a run").await?)
             .await
             .map_err(read("read a run"))?
             .as_ref()
@@ -115,7 +115,7 @@ impl Ledger {
              WHERE d.run_id = $1 ORDER BY d.destination",
         )
         .bind(run_id)
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.reader("read the deliveries").await?)
         .await
         .map_err(read("read the deliveries"))?
         .iter()

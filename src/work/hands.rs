@@ -1,5 +1,6 @@
 //! The runs that this process is working on.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ use crate::settings::Work;
 pub struct Hands {
     tasks: JoinSet<Result<RunState, RunError>>,
     held: HashMap<Id, Hand>,
+    /// How many in hand have each of their shares.
+    shares: HashMap<Share, usize>,
     most: usize,
 }
 
@@ -25,10 +28,20 @@ pub struct Hands {
 pub struct Hand {
     pub run: String,
     pub pipeline: String,
-    /// It was not made yet when it was taken: no second one of its pipeline is.
-    making: bool,
-    tenant: Option<String>,
-    destination: Option<String>,
+    shares: Vec<Share>,
+}
+
+/// What a run in hand takes a share of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Share {
+    /// Itself: nobody else may have it.
+    Run(String),
+    /// The making of its pipeline's runs: no second one is made.
+    Making(String),
+    /// The tenant that it asks, while it is made.
+    Tenant(String),
+    /// The destination that it goes to, once it is made.
+    Destination(String),
 }
 
 /// How a run left the hands.
@@ -45,7 +58,7 @@ impl Hands {
     /// More than are let through any gate, so that gates decide and not this; bounded, for each holds a file open.
     pub fn new(work: &Work) -> Self {
         let most = (4 * (work.runs + work.deliveries)).clamp(16, 512);
-        Self { tasks: JoinSet::new(), held: HashMap::new(), most }
+        Self { tasks: JoinSet::new(), held: HashMap::new(), shares: HashMap::new(), most }
     }
 
     pub fn is_full(&self) -> bool {
@@ -69,28 +82,21 @@ impl Hands {
     /// Whether the run may be taken now: it is not in hand, no other of its pipeline is being made, and those that share
     /// its tenant or destination do not fill the hands.
     pub fn may_take(&self, awake: &Awake, plan: &Plan) -> bool {
-        let making = is_making(awake.state);
-        let (tenant, destination) = (tenant(plan), destination(plan));
         let crowd = (self.most / 4).max(1);
-        let (mut same_tenant, mut same_destination) = (0, 0);
-        for hand in self.held.values() {
-            if hand.run == awake.run || (making && hand.making && hand.pipeline == awake.pipeline) {
-                return false;
-            }
-            same_tenant += usize::from(making && tenant.is_some() && hand.making && hand.tenant.as_deref() == tenant);
-            same_destination += usize::from(!making && !hand.making && hand.destination.as_deref() == destination);
-        }
-        same_tenant < crowd && same_destination < crowd
+        shares(awake, plan).iter().all(|share| {
+            let most = match share {
+                Share::Run(_) | Share::Making(_) => 1,
+                Share::Tenant(_) | Share::Destination(_) => crowd,
+            };
+            self.shares.get(share).copied().unwrap_or(0) < most
+        })
     }
 
     pub fn take<C: Carry>(&mut self, carrier: &Arc<C>, awake: &Awake, plan: &Arc<Plan>, slot: Slot) {
-        let hand = Hand {
-            run: awake.run.clone(),
-            pipeline: awake.pipeline.clone(),
-            making: is_making(awake.state),
-            tenant: tenant(plan).map(str::to_owned),
-            destination: destination(plan).map(str::to_owned),
-        };
+        let hand = Hand { run: awake.run.clone(), pipeline: awake.pipeline.clone(), shares: shares(awake, plan) };
+        for share in &hand.shares {
+            *self.shares.entry(share.clone()).or_default() += 1;
+        }
         let (carrier, plan) = (carrier.clone(), plan.clone());
         let task = self.tasks.spawn(async move { carrier.carry(&plan, &slot).await });
         self.held.insert(task.id(), hand);
@@ -117,7 +123,16 @@ impl Hands {
             Ok((id, Err(error))) => (id, Outcome::Broken(error)),
             Err(error) => (error.id(), Outcome::Panicked),
         };
-        self.held.remove(&id).map(|hand| (hand, outcome))
+        let hand = self.held.remove(&id)?;
+        for share in &hand.shares {
+            if let Entry::Occupied(mut held) = self.shares.entry(share.clone()) {
+                *held.get_mut() -= 1;
+                if *held.get() == 0 {
+                    held.remove();
+                }
+            }
+        }
+        Some((hand, outcome))
     }
 
     /// Takes nothing any more.
@@ -131,17 +146,15 @@ impl Hands {
     }
 }
 
-fn is_making(state: RunState) -> bool {
-    !matches!(state, RunState::Delivering | RunState::Delivered)
-}
-
-fn tenant(plan: &Plan) -> Option<&str> {
-    match &plan.source {
-        Source::Docebo(docebo) => Some(&docebo.tenant.name),
-        Source::File(_) => None,
+fn shares(awake: &Awake, plan: &Plan) -> Vec<Share> {
+    let mut shares = vec![Share::Run(awake.run.clone())];
+    if matches!(awake.state, RunState::Delivering | RunState::Delivered) {
+        shares.extend(plan.deliveries.first().map(|first| Share::Destination(first.destination.name.clone())));
+    } else {
+        shares.push(Share::Making(awake.pipeline.clone()));
+        if let Source::Docebo(docebo) = &plan.source {
+            shares.push(Share::Tenant(docebo.tenant.name.clone()));
+        }
     }
-}
-
-fn destination(plan: &Plan) -> Option<&str> {
-    plan.deliveries.first().map(|delivery| delivery.destination.name.as_str())
+    shares
 }
