@@ -31,6 +31,7 @@ MIB = 1 << 20
 TURN_S_MAX = 1800
 MEMORY_MIB_MAX = 32
 SMALL_BYTES = 1024
+CHACHA = ("--cipher", "chacha20-poly1305@openssh.com")
 
 
 @dataclass
@@ -157,6 +158,7 @@ def one(options, host, home):
         clients = [
             Client("sftp", peers.sftp),
             Client("ours", peers.ours),
+            Client("ours, chacha20-poly1305", lambda job: peers.ours(job, *CHACHA)),
             Client("scp", peers.scp),
             Client("rclone", peers.rclone),
             Client("lftp", peers.lftp),
@@ -183,13 +185,14 @@ def four(options, host, home):
 
 
 def split(options, host, home):
-    folder = Folder(home / "split", 1, (options.mib or 400) * MIB)
+    folder = Folder(home / "split", 1, (options.mib or 1024) * MIB)
     for round_trip_ms in options.delays or (50, 100):
         clients = [
             Client("sftp", peers.sftp),
             Client("sftp, put -f (fsync)", lambda job: peers.sftp(job, "put -f")),
             Client("ours, 4 sessions, split", lambda job: peers.ours(job, "--sessions", "4", "--split")),
             Client("ours, 4 sessions, no fsync", lambda job: peers.ours(job, "--sessions", "4", "--split", "--no-fsync")),
+            Client("ours, 4, chacha20-poly1305", lambda job: peers.ours(job, "--sessions", "4", "--split", *CHACHA)),
             Client("ours, 2 sessions, split", lambda job: peers.ours(job, "--sessions", "2", "--split")),
         ]
         compare(f"split: one file of {folder.bytes // MIB} MiB over several sessions", clients, folder, options, host,
@@ -342,7 +345,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", choices=[*CASES, "all"])
     parser.add_argument("--rounds", type=int, default=5, help="besides the warm-up; default %(default)s")
-    parser.add_argument("--mib", type=int, help="size of each file; default: one 200, four 100, split 400")
+    parser.add_argument("--mib", type=int, help="size of each file; default: one 200, four 100, split 1024")
     parser.add_argument("--files", type=int, default=10_000, help="for many; default %(default)s")
     parser.add_argument("--delays", type=numbers, metavar="MS,MS", help="round trips, 0 for loopback; default: one 0,50,100, "
                         "four, split and proxy 50,100, many 0")

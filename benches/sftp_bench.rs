@@ -1,6 +1,6 @@
 //! Uploads by our own sessions, for `benches/sftp.py`, which compares them with what others do.
 //!
-//! usage: sftp_bench [--sessions N] [--split] [--no-fsync] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY SUMS
+//! usage: sftp_bench [--sessions N] [--split] [--no-fsync] [--cipher NAME] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY SUMS
 //!
 //! Delivers each file of SUMS, which is what `sha256sum` writes, under its own name, over at most N sessions that are used
 //! again for many files; with --split, one file over all of them. Digests come with the names, as a run has them from its
@@ -20,7 +20,7 @@ use reportferry::pipeline::problem::Place;
 use reportferry::progress::Meter;
 use reportferry::settings::{Destination, DestinationKind, SecretRef, Sftp, SftpTimeouts};
 
-const USAGE: &str = "usage: sftp_bench [--sessions N] [--split] [--no-fsync] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY SUMS";
+const USAGE: &str = "usage: sftp_bench [--sessions N] [--split] [--no-fsync] [--cipher NAME] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY SUMS";
 
 struct Asked {
     sftp: Sftp,
@@ -48,6 +48,7 @@ fn asked() -> Result<Asked, String> {
     sftp.base = take("--base")?;
     sftp.sessions = take("--sessions").map_or(Ok(1), |text| text.parse()).map_err(|_| "--sessions takes a number")?;
     sftp.fsync = fsync;
+    sftp.algorithms.cipher.extend(said.remove("--cipher"));
     sftp.split = split.then_some(1);
     let patience = Duration::from_secs(30);
     sftp.timeouts = SftpTimeouts { connect: patience, idle: patience, rename: patience };

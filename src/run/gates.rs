@@ -106,6 +106,16 @@ impl Gates {
         Leave { permits, _lane: Some(lane), sessions }
     }
 
+    /// Leave for one session that sends nothing.
+    pub async fn look(&self, destination: &Destination) -> Leave {
+        let sessions = destination.sessions().map(|width| named(&self.sessions, &destination.name, width));
+        let permit = match &sessions {
+            Some(sessions) => pass(sessions).await,
+            None => None,
+        };
+        Leave { permits: permit.into_iter().collect(), _lane: None, sessions: None }
+    }
+
     fn lane(&self, pipeline: &str, destination: &str) -> Lane {
         let mut lanes = self.lanes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if lanes.len() > LANES_KEPT {
@@ -189,7 +199,9 @@ mod tests {
             let second = now(gates.attempt("q", &hris)).unwrap();
             assert_eq!(first.widen(8), 1, "one is left");
             assert!(now(gates.attempt("r", &hris)).is_none());
+            assert!(now(gates.look(&hris)).is_none(), "a look is a session too");
             drop(second);
+            assert!(now(gates.look(&hris)).is_some());
             assert_eq!((first.widen(0), first.widen(1), first.widen(1)), (0, 1, 0));
             drop(first);
             let mut alone = now(gates.attempt("r", &hris)).unwrap();

@@ -18,10 +18,12 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::{BROKEN_WAIT, chain};
 use crate::clock::Clock;
-use crate::deliver::{Collected, Session};
+use crate::deliver::{Collected, Sessions};
 use crate::ledger::state::PickupState;
 use crate::ledger::{Ledger, LedgerError, ToLook, next_look};
 use crate::measure;
+use crate::run::Line;
+use crate::run::gates::Gates;
 use crate::settings::{Destination, Settings};
 
 /// Destinations that are looked at at once, each with one session.
@@ -37,6 +39,8 @@ const EVERY_UNNAMED: Duration = Duration::from_secs(300);
 pub struct Pickups {
     ledger: Ledger,
     clock: Clock,
+    gates: Gates,
+    sessions: Sessions,
     looks: JoinSet<Result<(), LedgerError>>,
     under_way: HashMap<Id, String>,
     /// Destinations whose look broke off, until this moment.
@@ -46,8 +50,18 @@ pub struct Pickups {
 }
 
 impl Pickups {
-    pub fn new(ledger: Ledger, clock: Clock) -> Self {
-        Self { ledger, clock, looks: JoinSet::new(), under_way: HashMap::new(), snoozed: HashMap::new(), heeded: None }
+    /// Gates and sessions are those of the deliveries: a look is one session of the destination's more.
+    pub fn new(line: &Line) -> Self {
+        Self {
+            ledger: line.ledger.clone(),
+            clock: line.clock.clone(),
+            gates: line.gates.clone(),
+            sessions: line.sessions.clone(),
+            looks: JoinSet::new(),
+            under_way: HashMap::new(),
+            snoozed: HashMap::new(),
+            heeded: None,
+        }
     }
 
     /// Begins to look where something is due and nobody is looking. Does not wait for it.
@@ -71,6 +85,8 @@ impl Pickups {
             let look = Look {
                 ledger: self.ledger.clone(),
                 clock: self.clock.clone(),
+                gates: self.gates.clone(),
+                sessions: self.sessions.clone(),
                 destination: settings.destinations.get(&name).cloned(),
                 name: name.clone(),
             };
@@ -136,6 +152,8 @@ impl Pickups {
 struct Look {
     ledger: Ledger,
     clock: Clock,
+    gates: Gates,
+    sessions: Sessions,
     name: String,
     destination: Option<Arc<Destination>>,
 }
@@ -146,8 +164,11 @@ impl Look {
         let found = match &self.destination {
             None => unseen(&due, "the settings have no such destination any more"),
             Some(destination) => {
+                let _leave = self.gates.look(destination).await;
                 let (destination, clock, looked) = (destination.clone(), self.clock.clone(), due.clone());
-                let looked = tokio::task::spawn_blocking(move || look_at(&destination, &clock, &looked)).await;
+                let sessions = self.sessions.clone();
+                let look = move || look_at(&sessions, &destination, &clock, &looked);
+                let looked = tokio::task::spawn_blocking(look).await;
                 // The words of a panic may hold anything and are not kept.
                 looked.unwrap_or_else(|_| unseen(&due, "the look broke off by a fault of reportferry itself"))
             }
@@ -190,9 +211,9 @@ fn unseen(due: &[ToLook], why: &str) -> Vec<Collected> {
 }
 
 /// What was found of each, in their order; fewer where the session took too long.
-fn look_at(destination: &Arc<Destination>, clock: &Clock, due: &[ToLook]) -> Vec<Collected> {
+fn look_at(sessions: &Sessions, destination: &Arc<Destination>, clock: &Clock, due: &[ToLook]) -> Vec<Collected> {
     let until = clock.now().saturating_add(SESSION_MAX).unwrap_or(Timestamp::MAX);
-    let mut session = match Session::connect(destination) {
+    let mut session = match sessions.take(destination) {
         Ok(session) => session,
         Err(verdict) => return unseen(due, &verdict.into_reason()),
     };
@@ -214,6 +235,6 @@ fn look_at(destination: &Arc<Destination>, clock: &Clock, due: &[ToLook]) -> Vec
             }
         }
     }
-    session.close();
+    sessions.give_back(destination, session);
     found
 }

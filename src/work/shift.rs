@@ -103,7 +103,7 @@ impl Shift {
     pub fn new(mut line: Line, reread: Reread, board: Board, rules: Rules) -> Self {
         line.gates = Gates::new(line.settings.work);
         let worker = Worker::new(line.ledger.clone(), line.clock.clone(), line.clone(), &line.settings.work);
-        let pickups = Pickups::new(line.ledger.clone(), line.clock.clone());
+        let pickups = Pickups::new(&line);
         let settings_stamp = line.settings.file.as_deref().and_then(Stamp::of);
         Self { started: line.clock.now(), worker, pickups, reread, settings_stamp, trouble: None, line, board, rules }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reportferry::clock::{Clock, ManualClock};
 use reportferry::ledger::Ledger;
+use reportferry::run::Line;
 use reportferry::settings::Settings;
 use reportferry::work::pickups::Pickups;
 use serde_json::Value;
@@ -51,7 +52,8 @@ impl Looks {
         let (clock, hand) = Clock::manual(Timestamp::now());
         let path = rig.folder.path().join("data/ledger.db");
         let ledger = runtime.block_on(Ledger::open(&path, clock.clone())).unwrap();
-        Self { pickups: Pickups::new(ledger.clone(), clock), ledger, clock: hand, runtime, rig }
+        let line = Line::new(settings(&rig), ledger.clone(), clock);
+        Self { pickups: Pickups::new(&line), ledger, clock: hand, runtime, rig }
     }
 
     /// Turns the clock on, and looks where something is due then, by the settings as they are.
@@ -62,9 +64,7 @@ impl Looks {
 
     fn begin_after(&mut self, wait: Duration) {
         self.clock.advance(wait);
-        let settings =
-            Settings::load_with(Some(&self.rig.folder.path().join("reportferry.yaml")), &[], std::iter::empty());
-        let settings = Arc::new(settings.map(|(settings, _)| settings).unwrap_or_else(|told| panic!("{told:?}")));
+        let settings = settings(&self.rig);
         self.runtime.block_on(async {
             self.pickups.tick(&settings).await.unwrap();
         });
@@ -88,6 +88,12 @@ impl Looks {
     fn story(&self, run: &str) -> String {
         String::from_utf8(self.rig.reportferry(&["show", run]).stdout).unwrap()
     }
+}
+
+fn settings(rig: &Rig) -> Arc<Settings> {
+    let path = rig.folder.path().join("reportferry.yaml");
+    let settings = Settings::load_with(Some(&path), &[], std::iter::empty());
+    Arc::new(settings.map(|(settings, _)| settings).unwrap_or_else(|told| panic!("{told:?}")))
 }
 
 /// Delivers the rig's slot, and says which run that was.
