@@ -174,6 +174,7 @@ def four(options, host, home):
         clients = [
             Client("sftp, one after the other", peers.sftp),
             Client("ours, 4 sessions", lambda job: peers.ours(job, "--sessions", "4")),
+            Client("ours, 4, chacha20-poly1305", lambda job: peers.ours(job, "--sessions", "4", *CHACHA)),
             Client("sftp, 4 side by side", peers.sftp_side_by_side),
             Client("scp, one after the other", peers.scp),
             Client("rclone --transfers 4", lambda job: peers.rclone(job, 4)),
@@ -193,6 +194,7 @@ def split(options, host, home):
             Client("ours, 4 sessions, split", lambda job: peers.ours(job, "--sessions", "4", "--split")),
             Client("ours, 4 sessions, no fsync", lambda job: peers.ours(job, "--sessions", "4", "--split", "--no-fsync")),
             Client("ours, 4, chacha20-poly1305", lambda job: peers.ours(job, "--sessions", "4", "--split", *CHACHA)),
+            Client("ours, 6 sessions, split", lambda job: peers.ours(job, "--sessions", "6", "--split")),
             Client("ours, 2 sessions, split", lambda job: peers.ours(job, "--sessions", "2", "--split")),
         ]
         compare(f"split: one file of {folder.bytes // MIB} MiB over several sessions", clients, folder, options, host,

@@ -11,17 +11,22 @@ use super::packet::Request;
 use super::split::joined;
 use crate::deliver::names::hex;
 
-/// Blocks that lie ready: enough that neither side waits for the other, and no more memory than a window takes.
-const BLOCKS_AHEAD: usize = 4;
+/// What is read and handed over at once: to wake a thread for each block costs more than to read it.
+pub const PORTION_BYTES: usize = 256 << 10;
+/// How many portions lie ready: neither side waits for the other, and the memory is that of a window.
+const PORTIONS_AHEAD: usize = 3;
 
 /// The blocks of a source, as they have been read.
 pub struct Ahead {
     full: Receiver<io::Result<Vec<u8>>>,
     spent: Sender<Vec<u8>>,
+    /// What is being sent, and how much of it has been.
+    portion: Vec<u8>,
+    sent: usize,
     way: Way,
 }
 
-/// Lets `send` send a source in blocks of `most` bytes, and says what went through. `expected` and `step` as for
+/// Lets `send` send a source that is read `portion` bytes at a time, and says what went through. `expected` and `step` as for
 /// [`super::blocks::InOrder`].
 ///
 /// # Errors
@@ -30,15 +35,15 @@ pub fn read_ahead(
     source: impl Read + Send,
     expected: u64,
     step: &'static str,
-    most: usize,
+    portion: usize,
     send: impl FnOnce(&mut Ahead) -> Result<(), UploadError>,
 ) -> Result<Uploaded, UploadError> {
     let source = source.take(expected.saturating_add(1));
-    let (filled, full) = mpsc::sync_channel(BLOCKS_AHEAD);
+    let (filled, full) = mpsc::sync_channel(PORTIONS_AHEAD);
     let (spent, empty) = mpsc::channel();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(move || read(source, most, &filled, &empty));
-        let mut ahead = Ahead { full, spent, way: Way::new(expected, step) };
+        let reader = scope.spawn(move || read(source, portion, &filled, &empty));
+        let mut ahead = Ahead { full, spent, portion: Vec::new(), sent: 0, way: Way::new(expected, step) };
         let sent = send(&mut ahead);
         let bytes = ahead.way.bytes();
         drop(ahead); // a reader that is ahead of a sender that gave up reads no more
@@ -50,14 +55,14 @@ pub fn read_ahead(
 /// Reads until the end, an error, or until nobody takes any more; returns the digest of what was read.
 fn read(
     mut source: impl Read,
-    most: usize,
+    portion: usize,
     filled: &SyncSender<io::Result<Vec<u8>>>,
     empty: &Receiver<Vec<u8>>,
 ) -> String {
     let mut hash = Sha256::new();
     loop {
         let mut block = empty.try_recv().unwrap_or_default();
-        block.resize(most, 0);
+        block.resize(portion, 0);
         let read = read_full(&mut source, &mut block);
         let more = matches!(read, Ok(1..));
         let block = read.map(|bytes| {
@@ -72,14 +77,18 @@ fn read(
 }
 
 impl Blocks for Ahead {
-    /// Blocks are as large as they were read: `most` is what was said to [`read_ahead`].
-    fn next(&mut self, request: &mut Request, _most: usize) -> io::Result<Block> {
-        let block = self.full.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
-        request.u64(self.way.bytes()).string(&block);
-        let bytes = block.len();
-        // The reader may have come to its end.
-        let _ = self.spent.send(block);
-        Ok(Block { bytes, step: self.way.pass(bytes) })
+    fn next(&mut self, request: &mut Request, most: usize) -> io::Result<Block> {
+        if self.sent == self.portion.len() {
+            let next = self.full.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
+            // The reader may have come to its end.
+            let _ = self.spent.send(std::mem::replace(&mut self.portion, next));
+            self.sent = 0;
+        }
+        let left = &self.portion[self.sent..];
+        let block = &left[..left.len().min(most)];
+        request.u64(self.way.bytes()).string(block);
+        self.sent += block.len();
+        Ok(Block { bytes: block.len(), step: self.way.pass(block.len()) })
     }
 }
 
@@ -90,7 +99,7 @@ mod tests {
 
     fn taken(source: impl Read + Send, expected: u64) -> (Vec<u8>, Vec<&'static str>, Result<Uploaded, UploadError>) {
         let (mut request, mut bytes, mut steps) = (Request::default(), Vec::new(), Vec::new());
-        let uploaded = read_ahead(source, expected, "sftp.write", 1000, |blocks| {
+        let uploaded = read_ahead(source, expected, "sftp.write", 2_500, |blocks| {
             loop {
                 request.begin(0, 0);
                 let block = blocks.next(&mut request, 1000).map_err(UploadError::Source)?;

@@ -8,7 +8,7 @@ use std::panic::resume_unwind;
 use std::thread::ScopedJoinHandle;
 
 use super::SftpDrop;
-use super::ahead::read_ahead;
+use super::ahead::{PORTION_BYTES, read_ahead};
 use super::blocks::{InOrder, Pieces};
 use super::client::{Handle, Wire};
 use super::flow::{UploadError, Uploaded};
@@ -90,8 +90,10 @@ impl<W: Wire> SftpDrop<W> {
                 self.send_pieces(file, handle, &pieces, *pace, meter)
             }
             Content::Spool { source, most, pace, .. } if file.bytes > self.flow.bytes as u64 => {
+                // What is held back goes evenly.
+                let blocks = if pace.bandwidth.is_some() { 1 } else { (PORTION_BYTES / self.flow.bytes).max(1) };
                 let source = Paced::new(source.take(*most), *pace);
-                read_ahead(source, file.bytes, step, self.flow.bytes, |blocks| {
+                read_ahead(source, file.bytes, step, blocks * self.flow.bytes, |blocks| {
                     self.client.upload(handle, blocks, self.flow, meter)
                 })
             }
