@@ -132,6 +132,37 @@ async fn one_delivery_has_one_receipt_and_then_no_attempt() {
 }
 
 #[tokio::test]
+async fn a_run_ends_with_the_last_delivery_that_it_waits_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder).await;
+    let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
+    ledger.advance(&mut run, RunState::Extracting, None).await.unwrap();
+    ledger.advance(&mut run, RunState::Shaping, None).await.unwrap();
+    let destinations = [("archive", false), ("bi", true), ("hris", true)];
+    ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &destinations).await.unwrap();
+    ledger.advance(&mut run, RunState::Delivering, None).await.unwrap();
+    let end = async |destination: &str, verdict: &Verdict, ended: &Ended| {
+        let number = ledger.begin_attempt(&run.id, destination, None).await.unwrap().number;
+        let first = ledger.end_attempt(&run.id, destination, number, verdict, ended).await.unwrap();
+        // The answer to the commit was lost.
+        assert_eq!(ledger.end_attempt(&run.id, destination, number, verdict, ended).await.unwrap(), first);
+        first
+    };
+    let (delivery, ended) = delivered();
+    let skipped = Ended { state: DeliveryState::Skipped, awaited: None, ..ended.clone() };
+    assert!(!end("bi", &Verdict::Skipped { reason: "taken".into() }, &skipped).await);
+    assert_eq!(ledger.run(&run.id).await.unwrap().unwrap().state, RunState::Delivering);
+    assert!(end("hris", &delivery, &ended).await);
+    let found = ledger.run(&run.id).await.unwrap().unwrap();
+    // The other one is still to come, and wakes the worker.
+    assert_eq!((found.state, found.reason, found.wake_ms.is_some()), (RunState::Delivered, None, true));
+    assert!(end("archive", &delivery, &ended).await);
+    let told = ledger.events(&run.id).await.unwrap();
+    let ends = |text: &str| told.iter().filter(|event| event.what == "delivered" && event.detail == text).count();
+    assert_eq!(ends(""), 1, "{told:?}");
+}
+
+#[tokio::test]
 async fn failures_in_a_row_are_counted_and_forgotten_on_retry() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open(&folder).await;
