@@ -89,7 +89,7 @@ impl Gates {
         let name = &destination.name;
         let lane = self.lane(pipeline, name).lock_owned().await;
         let mut permits = Vec::new();
-        let sessions = destination.sessions().map(|width| named(&self.sessions, name, width));
+        let sessions = self.sessions_of(destination);
         match (&sessions, &self.limits) {
             (Some(sessions), _) => permits.extend(pass(sessions).await),
             (None, Some(limits)) => {
@@ -108,12 +108,15 @@ impl Gates {
 
     /// Leave for one session that sends nothing.
     pub async fn look(&self, destination: &Destination) -> Leave {
-        let sessions = destination.sessions().map(|width| named(&self.sessions, &destination.name, width));
-        let permit = match &sessions {
-            Some(sessions) => pass(sessions).await,
-            None => None,
-        };
-        Leave { permits: permit.into_iter().collect(), _lane: None, sessions: None }
+        let mut permits = Vec::new();
+        if let Some(sessions) = self.sessions_of(destination) {
+            permits.extend(pass(&sessions).await);
+        }
+        Leave { permits, _lane: None, sessions: None }
+    }
+
+    fn sessions_of(&self, destination: &Destination) -> Option<Arc<Semaphore>> {
+        destination.sessions().map(|width| named(&self.sessions, &destination.name, width))
     }
 
     fn lane(&self, pipeline: &str, destination: &str) -> Lane {

@@ -160,11 +160,15 @@ struct Look {
 
 impl Look {
     async fn look(self) -> Result<(), LedgerError> {
+        // Before what is due is read: it may be long in coming.
+        let leave = match &self.destination {
+            Some(destination) => Some(self.gates.look(destination).await),
+            None => None,
+        };
         let due = self.ledger.pickups_to_look_at(&self.name, LOOKS_MAX).await?;
         let found = match &self.destination {
             None => unseen(&due, "the settings have no such destination any more"),
             Some(destination) => {
-                let _leave = self.gates.look(destination).await;
                 let (destination, clock, looked) = (destination.clone(), self.clock.clone(), due.clone());
                 let sessions = self.sessions.clone();
                 let look = move || look_at(&sessions, &destination, &clock, &looked);
@@ -173,6 +177,7 @@ impl Look {
                 looked.unwrap_or_else(|_| unseen(&due, "the look broke off by a fault of reportferry itself"))
             }
         };
+        drop(leave);
         let why = found.iter().find_map(|found| match found {
             Collected::Unseen { why } => Some(why),
             Collected::PickedUp { .. } | Collected::NotYet => None,

@@ -55,22 +55,22 @@ pub fn read_ahead(
 /// Reads until the end, an error, or until nobody takes any more; returns the digest of what was read.
 fn read(
     mut source: impl Read,
-    portion: usize,
+    most: usize,
     filled: &SyncSender<io::Result<Vec<u8>>>,
     empty: &Receiver<Vec<u8>>,
 ) -> String {
     let mut hash = Sha256::new();
     loop {
-        let mut block = empty.try_recv().unwrap_or_default();
-        block.resize(portion, 0);
-        let read = read_full(&mut source, &mut block);
+        let mut portion = empty.try_recv().unwrap_or_default();
+        portion.resize(most, 0);
+        let read = read_full(&mut source, &mut portion);
         let more = matches!(read, Ok(1..));
-        let block = read.map(|bytes| {
-            block.truncate(bytes);
-            hash.update(&block);
-            block
+        let portion = read.map(|bytes| {
+            portion.truncate(bytes);
+            hash.update(&portion);
+            portion
         });
-        if filled.send(block).is_err() || !more {
+        if filled.send(portion).is_err() || !more {
             return hex(&hash.finalize());
         }
     }

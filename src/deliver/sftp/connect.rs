@@ -18,7 +18,8 @@ use crate::settings::Sftp;
 /// How long the silence of a session's socket says that all is well: a dead line is silent too.
 const QUIET_IS_GOOD: Duration = Duration::from_secs(5);
 
-/// What a slow disk writes within the time that an answer is waited for: 2 MiB/s are enough for the usual 30 s.
+/// Bytes of one session. What a slow disk writes within the time that an answer is waited for: over one session 2 MiB/s are
+/// enough for the usual 30 s.
 const FSYNC_EVERY_BYTES: u64 = 64 << 20;
 
 /// A refused connection; nothing has been published.
