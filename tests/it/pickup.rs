@@ -43,6 +43,7 @@ struct Looks {
     runtime: Runtime,
     clock: Arc<ManualClock>,
     ledger: Ledger,
+    line: Line,
     pickups: Pickups,
 }
 
@@ -53,7 +54,7 @@ impl Looks {
         let path = rig.folder.path().join("data/ledger.db");
         let ledger = runtime.block_on(Ledger::open(&path, clock.clone())).unwrap();
         let line = Line::new(settings(&rig), ledger.clone(), clock);
-        Self { pickups: Pickups::new(&line), ledger, clock: hand, runtime, rig }
+        Self { pickups: Pickups::new(&line), line, ledger, clock: hand, runtime, rig }
     }
 
     /// Turns the clock on, and looks where something is due then, by the settings as they are.
@@ -329,6 +330,25 @@ fn a_destination_that_does_not_answer_keeps_no_other_waiting() {
     let shown = document(&looks.rig.reportferry(&["show", &run, "--json"]));
     let hris = &shown["deliveries"][0]["pickup"];
     assert!(hris["reason"].as_str().unwrap().starts_with("could not be looked at: "), "{hris}");
+}
+
+#[test]
+fn a_look_waits_for_a_session_that_its_destination_allows() {
+    let rig = Rig::new(PIPELINE);
+    says(&rig, "{moved: {within: 4h}}");
+    let run = delivered(&rig);
+    let mut looks = Looks::new(rig);
+    std::fs::remove_file(inbound(&looks.rig, ARTIFACT)).unwrap();
+    let hris = settings(&looks.rig).destinations["hris"].clone();
+    let gates = looks.line.gates.clone();
+    let all: Vec<_> = (0..hris.sessions().unwrap()).map(|_| looks.runtime.block_on(gates.look(&hris))).collect();
+    looks.begin_after(HOUR);
+    let waited = async { tokio::time::timeout(Duration::from_millis(500), looks.pickups.settle()).await };
+    assert!(looks.runtime.block_on(waited).is_err(), "it does not wait");
+    assert_eq!(looks.state(&run), "awaited");
+    drop(all);
+    looks.runtime.block_on(looks.pickups.settle());
+    assert_eq!(looks.state(&run), "picked_up");
 }
 
 /// Sets the time at which a file was last modified.
