@@ -150,9 +150,9 @@ async fn a_run_ends_with_the_last_delivery_that_it_waits_for() {
     };
     let (delivery, ended) = delivered();
     let skipped = Ended { state: DeliveryState::Skipped, awaited: None, ..ended.clone() };
-    assert!(!end("bi", &Verdict::Skipped { reason: "taken".into() }, &skipped).await);
+    assert!(!end("hris", &delivery, &ended).await, "another one is waited for");
     assert_eq!(ledger.run(&run.id).await.unwrap().unwrap().state, RunState::Delivering);
-    assert!(end("hris", &delivery, &ended).await);
+    assert!(end("bi", &Verdict::Skipped { reason: "taken".into() }, &skipped).await);
     let found = ledger.run(&run.id).await.unwrap().unwrap();
     // The other one is still to come, and wakes the worker.
     assert_eq!((found.state, found.reason, found.wake_ms.is_some()), (RunState::Delivered, None, true));
