@@ -187,9 +187,10 @@ fn an_answer_that_is_never_sent_is_looked_after() {
     for (cut_after, first) in [
         ("open", "Unreached|open "),
         ("write", "Unreached|write "),
-        ("fsync", "Unreached|fsync "),
-        ("fstat", "Unreached|stat "),
-        ("close", "Unreached|close "),
+        // These three go together, and a connection that is reset takes answers with it that had come and were not read.
+        ("fsync", "Unreached|.part: "),
+        ("fstat", "Unreached|.part: "),
+        ("close", "Unreached|.part: "),
     ] {
         Case { faults: json!({"cut_after": cut_after}), ..Case::default() }.check(
             &server,
