@@ -4,21 +4,27 @@
 //! usage: delay ADDRESS ROUND_TRIP_MS
 //!
 //! Writes the port that it listens on as its first line and ends when its standard input does. A connection begins a
-//! round trip late, which is what the handshake of TCP takes on the way that is imitated. Threads, not tokio, whose
-//! timer counts whole milliseconds: two for each way, one that takes bytes in and one that hands them on when due.
+//! round trip late, which is what the handshake of TCP takes on the way that is imitated.
+//!
+//! It shares the cores with those that are measured, so it spends little: one thread for all (tokio's timer counts whole
+//! milliseconds), a look at what flows every [`GRAIN`] and not at every packet, and bytes that lie in a pipe, where the
+//! kernel moves pages and copies none.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// What may be under way at once, on each way of each connection: 64 MiB are 2.5 GiB/s at 50 ms, so that windows fill
-/// and the proxy is no bottleneck.
-const HELD_BYTES_MAX: usize = 64 << 20;
-/// What is taken in at once.
-const BLOCK_BYTES: usize = 256 << 10;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+
+/// What may be under way at once on each way of each connection: more than any window of SSH. The first is for root.
+const HELD_BYTES: [usize; 2] = [16 << 20, 1 << 20];
+/// How late what flows may be taken in; what comes after a silence is taken in at once.
+const GRAIN: Duration = Duration::from_millis(1);
 
 fn main() -> Result<(), String> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,103 +33,114 @@ fn main() -> Result<(), String> {
     };
     let round_trip =
         round_trip_ms.parse().map(Duration::from_millis).map_err(|_| format!("{round_trip_ms} are no ms"))?;
-    let told = |error: io::Error| error.to_string();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(told)?;
-    let port = listener.local_addr().map_err(told)?.port();
-    writeln!(io::stdout(), "{port}").map_err(told)?;
-    let address = address.clone();
-    thread::spawn(move || {
-        for near in listener.incoming().flatten() {
-            let address = address.clone();
-            thread::spawn(move || join(near, &address, round_trip));
-        }
+    std::thread::spawn(|| {
+        let ended = io::copy(&mut io::stdin(), &mut io::sink());
+        std::process::exit(ended.is_err().into());
     });
-    io::copy(&mut io::stdin(), &mut io::sink()).map_err(told)?;
+    serve(address, round_trip).map_err(|error| error.to_string())
+}
+
+/// Passes on what comes, until the process is ended.
+fn serve(address: &str, round_trip: Duration) -> io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    writeln!(io::stdout(), "{}", listener.local_addr()?.port())?;
+    let mut coming: VecDeque<(Instant, TcpStream)> = VecDeque::new();
+    let mut ways: Vec<Way> = Vec::new();
+    loop {
+        let now = Instant::now();
+        match listener.accept() {
+            Ok((near, _)) => coming.push_back((now + round_trip, near)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        while let Some((_, near)) = coming.pop_front_if(|(due, _)| *due <= now) {
+            // A far end that cannot be reached closes the near one.
+            ways.extend(join(near, address).into_iter().flatten());
+        }
+        ways.retain_mut(|way| way.pass(now, round_trip / 2));
+        let dues = ways.iter().filter_map(|way| Some(way.due.front()?.0)).chain(coming.front().map(|(due, _)| *due));
+        let looked_next = now + GRAIN;
+        let until = dues.map(|due| if due > now { due.min(looked_next) } else { looked_next }).min();
+        wait(&listener, &ways, until)?;
+    }
+}
+
+/// Waits until then, or, where nothing is under way, until something comes.
+fn wait(listener: &TcpListener, ways: &[Way], until: Option<Instant>) -> io::Result<()> {
+    let Some(until) = until else {
+        let open = ways.iter().filter(|way| !way.ended).map(|way| PollFd::new(&*way.from, PollFlags::IN));
+        let mut asked: Vec<_> = open.chain([PollFd::new(listener, PollFlags::IN)]).collect();
+        poll(&mut asked, None::<&Timespec>)?;
+        return Ok(());
+    };
+    std::thread::sleep(until.saturating_duration_since(Instant::now()));
     Ok(())
 }
 
-/// Passes on what comes from either end until both have ended. A far end that cannot be reached closes the near one.
-fn join(near: TcpStream, address: &str, round_trip: Duration) -> io::Result<()> {
-    thread::sleep(round_trip);
+/// Both ways between the two ends.
+fn join(near: TcpStream, address: &str) -> io::Result<[Way; 2]> {
     let far = TcpStream::connect(address)?;
-    near.set_nodelay(true)?;
-    far.set_nodelay(true)?;
-    let back = (far.try_clone()?, near.try_clone()?);
-    let returning = thread::spawn(move || one_way(back.0, back.1, round_trip / 2));
-    one_way(near, far, round_trip / 2)?;
-    returning.join().unwrap_or(Ok(()))
-}
-
-fn one_way(from: TcpStream, mut to: TcpStream, delay: Duration) -> io::Result<()> {
-    let way = Arc::new(Way::default());
-    let taking = {
-        let (way, from) = (way.clone(), from.try_clone()?);
-        thread::spawn(move || take_in(from, &way, delay))
-    };
-    let handed = hand_on(&mut to, &way);
-    way.lock().given_up = true;
-    way.changed.notify_all();
-    // The end passes through as an end, and a lost end as a lost one: nobody waits for what cannot come.
-    match handed {
-        Ok(()) => to.shutdown(Shutdown::Write),
-        Err(_) => from.shutdown(Shutdown::Both),
+    for end in [&near, &far] {
+        end.set_nodelay(true)?;
+        end.set_nonblocking(true)?;
     }
-    .ok();
-    let _ = taking.join();
-    handed
+    let (near, far) = (Rc::new(near), Rc::new(far));
+    Ok([Way::new(near.clone(), far.clone())?, Way::new(far, near)?])
 }
 
 /// What is under way in one direction.
-#[derive(Default)]
 struct Way {
-    held: Mutex<Held>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Held {
-    blocks: VecDeque<(Instant, Vec<u8>)>,
-    bytes: usize,
-    /// No more will come in.
+    from: Rc<TcpStream>,
+    to: Rc<TcpStream>,
+    /// The bytes, in a pipe: where they are read, and where they are written.
+    held: (OwnedFd, OwnedFd),
+    /// When so many of them are due, the oldest first.
+    due: VecDeque<(Instant, usize)>,
     ended: bool,
-    /// No more will be handed on.
-    given_up: bool,
 }
 
 impl Way {
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new(from: Rc<TcpStream>, to: Rc<TcpStream>) -> io::Result<Self> {
+        let held = pipe_with(PipeFlags::NONBLOCK)?;
+        let _ = HELD_BYTES.iter().find(|bytes| fcntl_setpipe_size(&held.0, **bytes).is_ok());
+        Ok(Self { from, to, held, due: VecDeque::new(), ended: false })
     }
 
-    fn wait_while(&self, condition: impl FnMut(&mut Held) -> bool) -> MutexGuard<'_, Held> {
-        self.changed.wait_while(self.lock(), condition).unwrap_or_else(PoisonError::into_inner)
+    /// Whether more may come. An end passes through as an end, and a lost end as a lost one: nobody waits for what cannot
+    /// come.
+    fn pass(&mut self, now: Instant, delay: Duration) -> bool {
+        let passed = self.hand_on(now).and_then(|()| if self.ended { Ok(()) } else { self.take_in(now + delay) });
+        // One of the ends may be lost already.
+        let _ = match passed {
+            Ok(()) if !self.ended || !self.due.is_empty() => return true,
+            Ok(()) => self.to.shutdown(Shutdown::Write),
+            Err(_) => self.from.shutdown(Shutdown::Both).or(Ok(())).and_then(|()| self.to.shutdown(Shutdown::Both)),
+        };
+        false
     }
-}
 
-fn take_in(mut from: TcpStream, way: &Way, delay: Duration) {
-    let mut block = vec![0; BLOCK_BYTES];
-    loop {
-        let read = from.read(&mut block).unwrap_or(0);
-        let due = Instant::now() + delay;
-        let mut held = way.wait_while(|held| held.bytes >= HELD_BYTES_MAX && !held.given_up);
-        if read == 0 || held.given_up {
-            held.ended = true;
-            way.changed.notify_all();
-            return;
+    fn hand_on(&mut self, now: Instant) -> rustix::io::Result<()> {
+        while let Some((_, bytes)) = self.due.front_mut().filter(|(due, _)| *due <= now) {
+            match splice(&self.held.0, None, &*self.to, None, *bytes, SpliceFlags::NONBLOCK) {
+                Ok(handed) => *bytes -= handed,
+                Err(Errno::AGAIN) => break,
+                Err(error) => return Err(error),
+            }
+            if *bytes == 0 {
+                self.due.pop_front();
+            }
         }
-        held.blocks.push_back((due, block[..read].to_vec()));
-        held.bytes += read;
-        way.changed.notify_all();
+        Ok(())
     }
-}
 
-fn hand_on(to: &mut TcpStream, way: &Way) -> io::Result<()> {
-    loop {
-        let next = way.wait_while(|held| held.blocks.is_empty() && !held.ended).blocks.pop_front();
-        let Some((due, block)) = next else { return Ok(()) };
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        to.write_all(&block)?;
-        way.lock().bytes -= block.len();
-        way.changed.notify_all();
+    fn take_in(&mut self, due: Instant) -> rustix::io::Result<()> {
+        match splice(&*self.from, None, &self.held.1, None, HELD_BYTES[0], SpliceFlags::NONBLOCK) {
+            Ok(0) => self.ended = true,
+            Ok(bytes) => self.due.push_back((due, bytes)),
+            Err(Errno::AGAIN) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
