@@ -73,6 +73,11 @@ impl Batches {
         Ok(count)
     }
 
+    /// Whether nothing is left, as far as that is known without reading on.
+    pub fn is_over(&self) -> bool {
+        self.over && self.kept.is_empty()
+    }
+
     fn batch(&mut self) -> io::Result<Option<Batch>> {
         let mut json = std::mem::take(&mut self.kept);
         let mut rows = usize::from(!json.is_empty());
@@ -105,7 +110,7 @@ impl Iterator for Batches {
     type Item = io::Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.over && self.kept.is_empty() && self.number > 0 {
+        if self.is_over() && self.number > 0 {
             return None;
         }
         self.batch().transpose()

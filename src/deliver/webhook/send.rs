@@ -43,12 +43,16 @@ enum Carried {
 impl Send<'_> {
     pub(super) async fn batches(&self, cutting: Cutting, meter: &Meter) -> Result<Option<Taken>, Verdict> {
         let artifact = self.put.artifact;
-        let total = Batches::count(artifact, cutting).map_err(unreadable)?;
+        let mut batches = Batches::open(artifact, cutting).map_err(unreadable)?;
+        let first = batches.next();
+        // Most are one batch, and are read once.
+        let total = if batches.is_over() { 1 } else { Batches::count(artifact, cutting).map_err(unreadable)? };
         let acknowledged = self.put.parts.acknowledged();
-        let batches = Batches::open(artifact, cutting).map_err(unreadable)?;
         // After a failure nothing new is begun, and what is under way comes to its answer: it need not go again.
         let failed = Cell::new(false);
-        let left = batches
+        let left = first
+            .into_iter()
+            .chain(batches)
             .take_while(|_| !failed.get())
             .filter(|batch| !batch.as_ref().is_ok_and(|batch| acknowledged.contains(&batch.number)));
         let sends = futures_util::stream::iter(left).map(async |batch| {
