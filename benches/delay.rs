@@ -54,9 +54,10 @@ fn serve(address: &str, round_trip: Duration) -> io::Result<()> {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
-        while let Some((_, near)) = coming.pop_front_if(|(due, _)| *due <= now) {
+        while coming.front().is_some_and(|(due, _)| *due <= now) {
             // A far end that cannot be reached closes the near one.
-            ways.extend(join(near, address).into_iter().flatten());
+            let joined = coming.pop_front().map(|(_, near)| join(near, address));
+            ways.extend(joined.into_iter().flatten().flatten());
         }
         ways.retain_mut(|way| way.pass(now, round_trip / 2));
         let dues = ways.iter().filter_map(|way| Some(way.due.front()?.0)).chain(coming.front().map(|(due, _)| *due));
