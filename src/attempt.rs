@@ -6,7 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
 
-/// A retry schedule: `first`, doubling, up to `max`, with full jitter, given up after `within`.
+mod repeats;
+pub use repeats::Repeats;
+
+/// The longest wait that another side is granted where it asks for one (`Retry-After`). What is longer is cut to this.
+pub const ASKED_MAX: Duration = Duration::from_secs(3600);
+
+/// A retry schedule: `first`, doubling, up to `max`, with jitter, given up after `within`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     pub first: Duration,
@@ -15,16 +21,21 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after the `failed`-th failure in a row (1 is the first): uniform between half the step and the step.
+    /// The wait after the `failed`-th failure in a row (1 is the first): uniform between half the step and the step, so
+    /// never zero.
     ///
-    /// `asked` is what the other side asked for (`Retry-After`); it is honoured up to `max`.
+    /// `asked` is what the other side asked for (`Retry-After`). It makes the wait longer, up to [`ASKED_MAX`], and never
+    /// shorter: a server that asks to come back at once would be asked without pause.
     pub fn wait(&self, failed: u32, asked: Option<Duration>) -> Duration {
-        if let Some(asked) = asked {
-            return asked.min(self.max);
-        }
         let step =
             self.first.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX)).min(self.max);
-        step.mul_f64(0.5 + fastrand::f64() / 2.0)
+        let own = step.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let asked = asked.unwrap_or_default();
+        if asked > ASKED_MAX {
+            let (asked_s, waits_s) = (asked.as_secs(), ASKED_MAX.as_secs());
+            tracing::warn!(asked_s, waits_s, "Retry-After is longer than the limit and is cut to it");
+        }
+        own.max(asked.min(ASKED_MAX))
     }
 
     /// When to try again after the `failed`-th failure in a row of a schedule that began at `since`.
@@ -122,8 +133,14 @@ mod tests {
     fn ends_by_number_and_by_time() {
         assert_eq!(fail(1, None), (1, 0));
         assert_eq!(fail(3, Some(Duration::from_secs(5))), (3, 10));
-        assert_eq!(fail(100, Some(Duration::from_secs(6))), (11, 60), "the last try begins at the edge");
-        assert_eq!(fail(4, Some(Duration::from_secs(3600))), (4, 24), "what is asked for is honoured up to max");
+        assert_eq!(fail(100, Some(Duration::from_secs(10))), (7, 60), "the last try begins at the edge");
+        assert_eq!(
+            fail(4, Some(Duration::from_secs(3600))),
+            (1, 0),
+            "what is asked for lasts longer than the tries may"
+        );
+        let (tried, seconds) = fail(100, Some(Duration::ZERO));
+        assert!((8..=20).contains(&tried) && (52..=60).contains(&seconds), "{tried} {seconds}");
         let (tried, seconds) = fail(100, None);
         assert!((8..=20).contains(&tried) && (52..=60).contains(&seconds), "{tried} {seconds}");
     }
@@ -156,9 +173,22 @@ mod schedule_tests {
     }
 
     #[test]
-    fn what_the_other_side_asks_for_is_honoured_and_clamped() {
+    fn d01_retry_after_never_shortens_a_wait() {
+        for failed in 1..30 {
+            let step = Duration::from_secs((1u64 << (failed - 1).min(20)).min(900));
+            for asked in [Duration::ZERO, Duration::from_millis(1), step / 4] {
+                let wait = BACKOFF.wait(failed, Some(asked));
+                assert!(wait >= step / 2 && wait <= step, "failure {failed}, asked for {asked:?}: {wait:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn d23_what_is_asked_for_is_waited_for_up_to_the_limit() {
         assert_eq!(BACKOFF.wait(1, Some(Duration::from_secs(30))), Duration::from_secs(30));
-        assert_eq!(BACKOFF.wait(1, Some(Duration::from_secs(86_400))), Duration::from_secs(900));
+        assert_eq!(BACKOFF.wait(1, Some(Duration::from_secs(3600))), Duration::from_secs(3600), "longer than `max`");
+        assert_eq!(BACKOFF.wait(1, Some(Duration::from_secs(86_400))), ASKED_MAX);
+        assert_eq!(BACKOFF.wait(1, Some(Duration::MAX)), ASKED_MAX);
     }
 
     #[test]
@@ -166,7 +196,7 @@ mod schedule_tests {
         let since = Timestamp::UNIX_EPOCH;
         let day = SignedDuration::from_secs(86_400);
         let ask = Some(Duration::from_secs(10));
-        assert_eq!(BACKOFF.next(since + day - SignedDuration::from_secs(10), since, 9, ask), Next::At(since + day));
-        assert_eq!(BACKOFF.next(since + day - SignedDuration::from_secs(9), since, 9, ask), Next::End);
+        assert_eq!(BACKOFF.next(since + day - SignedDuration::from_secs(10), since, 1, ask), Next::At(since + day));
+        assert_eq!(BACKOFF.next(since + day - SignedDuration::from_secs(9), since, 1, ask), Next::End);
     }
 }

@@ -46,9 +46,13 @@ pub mod clock;
 pub mod digest;
 // Faults injected at named steps, for the tests that prove recovery.
 pub mod fault;
+// What all HTTP clients share.
+pub mod http;
 // How far a run has come, for whoever draws it.
 pub mod progress;
 // Values that are never shown.
 pub mod secret;
+// TLS failures and certificates, in words.
+pub mod tls;
 // Logs on standard error.
 pub mod telemetry;

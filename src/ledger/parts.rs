@@ -34,7 +34,8 @@ impl Ledger {
         Ok(row.map(|(destination,)| destination))
     }
 
-    /// Keeps that the receiver acknowledged these parts.
+    /// Keeps that the receiver acknowledged these parts. Of the delivery's failures in a row, one is left: it moves on, and
+    /// it is still one that has failed before.
     ///
     /// # Errors
     /// The ledger cannot be written.
@@ -62,6 +63,12 @@ impl Ledger {
                 .await
                 .map_err(sql(OPERATION))?;
             }
+            sqlx::query("UPDATE deliveries SET failures = 1 WHERE run_id = $1 AND destination = $2 AND failures > 1")
+                .bind(run_id)
+                .bind(destination)
+                .execute(&mut *tx)
+                .await
+                .map_err(sql(OPERATION))?;
             tx.commit().await.map_err(sql(OPERATION))
         })
         .await

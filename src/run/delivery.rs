@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::gates::Leave;
 use super::parts::KeptParts;
 use super::{Ask, Line};
-use crate::attempt::Next;
+use crate::attempt::{Next, Repeats};
 use crate::deliver::{About, Cutting, Intent, Parts, Put, Seen, Session, Verdict};
 use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
@@ -64,7 +64,8 @@ impl Share {
             if let Verdict::Gone { reason } = &verdict {
                 ledger.note_gone(self.destination(), Some(reason)).await?;
             }
-            let next = self.next(&known, &verdict);
+            let failed = self.failures(&known, &verdict).await?;
+            let next = self.next(&known, &verdict, failed);
             let ended = Ended {
                 state: next.state(&verdict),
                 reason: reason(&verdict),
@@ -99,10 +100,21 @@ impl Share {
         }
     }
 
-    fn next(&self, known: &Delivery, verdict: &Verdict) -> Next {
+    /// Failures in a row, this attempt's among them. An attempt in which a part was acknowledged is the first of a row: the
+    /// ledger lowered the number then.
+    async fn failures(&self, known: &Delivery, verdict: &Verdict) -> Result<u32, LedgerError> {
+        let has_failed = matches!(verdict, Verdict::Unreached { .. } | Verdict::Unknown { .. });
+        let lowered = match known.failures > 1 && has_failed {
+            true => self.line.ledger.delivery(&self.run, self.destination()).await?,
+            false => None,
+        };
+        let has_moved_on = lowered.is_some_and(|now| now.failures < known.failures);
+        Ok(if has_moved_on { 1 } else { known.failures + 1 })
+    }
+
+    fn next(&self, known: &Delivery, verdict: &Verdict, failed: u32) -> Next {
         let now = self.line.clock.now();
         let since = known.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(now);
-        let failed = known.failures + 1;
         match verdict {
             Verdict::Unreached { wait, .. } => self.delivery().destination.retry.next(now, since, failed, *wait),
             Verdict::Unknown { .. } => self.delivery().destination.retry.next(now, since, failed, None),
@@ -197,6 +209,7 @@ impl Share {
             destination: self.destination().to_owned(),
             sha256: self.artifact.sha256.clone(),
             acknowledged,
+            repeats: Repeats::new(self.line.clock.clone()),
         }
     }
 
@@ -299,7 +312,9 @@ impl Share {
             }
             Verdict::Skipped { .. } => tracing::info!(run, pipeline, destination, attempt, reason, "skipped"),
             Verdict::Unreached { .. } | Verdict::Unknown { .. } if ended.state == DeliveryState::Waiting => {
-                tracing::warn!(run, pipeline, destination, attempt, reason, "not delivered yet");
+                let next = ended.due_ms.and_then(|due_ms| Timestamp::from_millisecond(due_ms).ok());
+                let next = next.map(|due| due.to_string()).unwrap_or_default();
+                tracing::warn!(run, pipeline, destination, attempt, reason, next, "not delivered yet");
             }
             _ => tracing::error!(
                 run,

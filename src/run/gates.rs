@@ -231,6 +231,7 @@ mod tests {
                 ca: None,
                 client: None,
                 proxy: None,
+                retry_statuses: Vec::new(),
                 compress: Compress::None,
                 per_minute: None,
                 in_flight,

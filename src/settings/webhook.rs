@@ -18,6 +18,8 @@ pub struct Webhook {
     /// The client's certificate (PEM) and its key.
     pub client: Option<(PathBuf, SecretRef)>,
     pub proxy: Option<WebProxy>,
+    /// Answers that mean "busy, try again" at this receiver, besides 408, 425, 429 and 5xx.
+    pub retry_statuses: Vec<u16>,
     pub compress: Compress,
     /// Requests in any minute, over all runs of the process.
     pub per_minute: Option<u32>,

@@ -2,6 +2,7 @@
 
 mod again;
 mod long;
+mod storms;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,14 +23,18 @@ fn pipeline() -> String {
 
 /// A rig whose destination `bi` is this receiver; `more` are further keys of the webhook.
 fn rig(pipeline: &str, url: &str, more: &str) -> Rig {
+    rig_with(pipeline, url, more, "    retry: {first: 20ms, max: 2s, within: 1h}\n")
+}
+
+/// The same, with these further lines of the destination.
+fn rig_with(pipeline: &str, url: &str, more: &str, lines: &str) -> Rig {
     let rig = Rig::new(pipeline);
     std::fs::write(rig.folder.path().join("hook"), SECRET).unwrap();
     std::fs::write(rig.folder.path().join("token"), TOKEN).unwrap();
     let settings = rig.folder.path().join("reportferry.yaml");
     let text = std::fs::read_to_string(&settings).unwrap();
     let bi = format!(
-        "destinations:\n  bi:\n    webhook: {{url: \"{url}\", secret: {{file: hook}}, bearer: {{file: token}}, {more}}}\n    \
-         retry: {{first: 20ms, max: 2s, within: 1h}}\n"
+        "destinations:\n  bi:\n    webhook: {{url: \"{url}\", secret: {{file: hook}}, bearer: {{file: token}}, {more}}}\n{lines}"
     );
     std::fs::write(&settings, text.replace("destinations:\n", &bi)).unwrap();
     rig

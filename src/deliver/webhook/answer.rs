@@ -1,14 +1,16 @@
 //! What a receiver's answer, or its absence, means for the delivery.
 
+use std::error::Error;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::Response;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::guard::Refused;
 use crate::deliver::Verdict;
 use crate::fault::Injected;
+use crate::http::{find, retry_after};
+use crate::tls::{self, TlsFailure};
 
 /// Bytes of an answer that are kept.
 const KEPT: usize = 1024;
@@ -28,6 +30,8 @@ pub enum Trouble {
     Again { reason: String, wait: Option<Duration> },
     /// It was sent and no answer came. The same id goes again: that is what it is for.
     Lost { reason: String },
+    /// The connection ended without an answer; where it was a kept one, it may have ended before the request came.
+    Dropped { reason: String },
     /// The receiver understood and refused, or what we would send cannot be sent.
     Refused { reason: String, hint: Option<String> },
     /// The receiver says that it is gone for good (410).
@@ -44,11 +48,32 @@ impl From<Injected> for Trouble {
 }
 
 impl Trouble {
+    /// Where another send may end better: the wait that the receiver asks for, if it does.
+    pub fn may_pass(&self) -> Option<Option<Duration>> {
+        match self {
+            Self::Again { wait, .. } => Some(*wait),
+            Self::Lost { .. } | Self::Dropped { .. } => Some(None),
+            Self::Refused { .. } | Self::Gone { .. } => None,
+        }
+    }
+
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Again { reason, .. }
+            | Self::Lost { reason }
+            | Self::Dropped { reason }
+            | Self::Refused { reason, .. }
+            | Self::Gone { reason } => reason,
+        }
+    }
+
     /// The attempt's verdict; `where_in` tells how far it came.
     pub fn verdict(self, where_in: &str) -> Verdict {
         match self {
             Self::Again { reason, wait } => Verdict::Unreached { reason: format!("{where_in}{reason}"), wait },
-            Self::Lost { reason } => Verdict::Unknown { reason: format!("{where_in}{reason}") },
+            Self::Lost { reason } | Self::Dropped { reason } => {
+                Verdict::Unknown { reason: format!("{where_in}{reason}") }
+            }
             Self::Refused { reason, hint } => Verdict::Rejected { reason: format!("{where_in}{reason}"), hint },
             Self::Gone { reason } => Verdict::Gone { reason: format!("{where_in}{reason}") },
         }
@@ -56,7 +81,13 @@ impl Trouble {
 }
 
 /// Reads an answer: its status, when to come again, and the beginning of its words. `secrets` are blanked in those.
-pub async fn read(response: Response, now: Timestamp, secrets: &[String]) -> Result<Taken, Trouble> {
+/// `retry_statuses` are those that this receiver answers when it is busy, besides the usual ones.
+pub async fn read(
+    response: Response,
+    now: Timestamp,
+    secrets: &[String],
+    retry_statuses: &[u16],
+) -> Result<Taken, Trouble> {
     let status = response.status().as_u16();
     let wait = retry_after(response.headers(), now);
     let said = quiet(&words(response).await, secrets);
@@ -68,7 +99,8 @@ pub async fn read(response: Response, now: Timestamp, secrets: &[String]) -> Res
             reason,
             hint: Some("redirects are not followed: write the address that it leads to, if you trust it".to_owned()),
         }),
-        408 | 425 | 429 | 500..=599 => Err(Trouble::Again { reason, wait }),
+        408 | 425 | 429 | 500..=599 => Err(Trouble::Again { reason: asking(reason, wait), wait }),
+        busy if retry_statuses.contains(&busy) => Err(Trouble::Again { reason: asking(reason, wait), wait }),
         410 => Err(Trouble::Gone { reason }),
         401 | 403 => Err(Trouble::Refused {
             reason,
@@ -83,24 +115,21 @@ pub async fn read(response: Response, now: Timestamp, secrets: &[String]) -> Res
 }
 
 /// A request that came to no answer.
-pub fn failed(error: reqwest::Error) -> Trouble {
-    let connecting = error.is_connect();
-    let timeout = error.is_timeout();
+pub fn failed(error: reqwest::Error, has_client_certificate: bool) -> Trouble {
+    let (connecting, timeout) = (error.is_connect(), error.is_timeout());
     let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        if let Some(refused) = error.downcast_ref::<Refused>() {
-            return Trouble::Refused { reason: refused.to_string(), hint: None };
-        }
-        text = error.to_string();
-        cause = error.source();
+    if let Some(refused) = find::<Refused>(&error) {
+        return Trouble::Refused { reason: refused.to_string(), hint: None };
     }
-    let certificate = text.contains("certificate") || text.contains("CertificateError");
+    if let Some(failure) = tls::explain(&error, has_client_certificate) {
+        let TlsFailure { reason, hint, is_final } = failure;
+        return match is_final {
+            true => Trouble::Refused { reason, hint },
+            false => Trouble::Again { reason, wait: None },
+        };
+    }
+    let text = innermost(&error);
     match (connecting, timeout) {
-        (true, _) if certificate => {
-            Trouble::Again { reason: format!("the receiver's certificate: {text}"), wait: None }
-        }
         (true, true) => {
             Trouble::Again { reason: "the receiver does not take the connection in time".to_owned(), wait: None }
         }
@@ -112,13 +141,45 @@ pub fn failed(error: reqwest::Error) -> Trouble {
             Trouble::Again { reason, wait: None }
         }
         (false, true) => Trouble::Lost { reason: "no answer in time".to_owned() },
+        (false, false) if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) => {
+            Trouble::Lost { reason: format!("the answer is not HTTP/1.1: {text}") }
+        }
+        (false, false) if was_dropped(&error) => {
+            Trouble::Dropped { reason: format!("the receiver closed the connection without an answer: {text}") }
+        }
         (false, false) => Trouble::Lost { reason: format!("no answer: {text}") },
     }
+}
+
+/// Whether the connection ended before an answer came.
+fn was_dropped(error: &(dyn Error + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    let by_hyper = find::<hyper::Error>(error)
+        .is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed());
+    let ends = [BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof];
+    by_hyper || find::<std::io::Error>(error).is_some_and(|error| ends.contains(&error.kind()))
+}
+
+/// The words of the error that caused all others.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
 }
 
 /// A request that stood still for longer than `patience`.
 pub fn stuck(patience: Duration) -> Trouble {
     Trouble::Lost { reason: format!("nothing moved for {} s", patience.as_secs_f32()) }
+}
+
+/// The reason, with what the receiver asks for.
+fn asking(reason: String, wait: Option<Duration>) -> String {
+    match wait {
+        Some(wait) if !wait.is_zero() => format!("{reason} (Retry-After: {} s)", wait.as_secs()),
+        _ => reason,
+    }
 }
 
 async fn words(mut response: Response) -> String {
@@ -143,33 +204,9 @@ fn quiet(text: &str, secrets: &[String]) -> String {
     words.join(" ")
 }
 
-/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retry_after_is_read_in_both_forms() {
-        let now: Timestamp = "2026-11-23T05:30:00Z".parse().unwrap();
-        let read = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers, now)
-        };
-        assert_eq!(read("120"), Some(Duration::from_secs(120)));
-        assert_eq!(read("Mon, 23 Nov 2026 05:31:30 GMT"), Some(Duration::from_secs(90)));
-        assert_eq!(read("Mon, 23 Nov 2026 05:29:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(read("soon"), None);
-    }
 
     #[test]
     fn what_was_sent_in_confidence_is_not_kept() {

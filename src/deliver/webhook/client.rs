@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex, Weak};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -12,9 +13,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::guard;
 use super::sign::Key;
+use crate::clock::Clock;
 use crate::deliver::Verdict;
 use crate::secret::Secret;
 use crate::settings::{Destination, SecretRef, Webhook, WebhookAuth};
+use crate::tls::client_certificate;
 
 /// One receiver, ready. Holds secrets, and so has no `Debug`.
 pub struct Receiver {
@@ -29,6 +32,9 @@ pub struct Receiver {
     rate: Option<DefaultDirectRateLimiter>,
     /// Requests that may be under way at once, of all deliveries together.
     places: Semaphore,
+    /// Connections that may be kept open: one for each answer, at most as many as are kept.
+    kept: AtomicUsize,
+    kept_max: usize,
     material: Vec<Vec<u8>>,
 }
 
@@ -103,7 +109,8 @@ impl Receiver {
         });
         let places = Semaphore::new(webhook.in_flight);
         let material = material(webhook)?;
-        Ok(Self { client, url, address, headers, keys, secrets, rate, places, material })
+        let (kept, kept_max) = (AtomicUsize::new(0), webhook.in_flight);
+        Ok(Self { client, url, address, headers, keys, secrets, rate, places, kept, kept_max, material })
     }
 
     /// Waits until one more request may be sent. It is under way until what comes back is dropped.
@@ -112,6 +119,17 @@ impl Receiver {
             rate.until_ready().await;
         }
         self.places.acquire().await.ok() // never closed
+    }
+
+    /// Notes that an answer came: its connection may be kept open for the next request.
+    pub fn note_kept(&self) {
+        let more = |kept: usize| (kept < self.kept_max).then_some(kept + 1);
+        self.kept.fetch_update(Relaxed, Relaxed, more).ok();
+    }
+
+    /// Returns true if a connection that ended without an answer may have been a kept one, and counts it as gone.
+    pub fn take_kept(&self) -> bool {
+        self.kept.fetch_update(Relaxed, Relaxed, |kept| kept.checked_sub(1)).is_ok()
     }
 }
 
@@ -135,7 +153,7 @@ fn client(
 ) -> Result<Client, Verdict> {
     // Taken already where another room installed it: it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder()
+    let mut builder = crate::http::lenient(Client::builder())
         .user_agent(concat!("reportferry/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -148,10 +166,17 @@ fn client(
         let pem = std::fs::read(path).map_err(|error| cannot_read(path, error))?;
         let certificates = Certificate::from_pem_bundle(&pem)
             .map_err(|error| rejected(format!("{} holds no certificate: {error}", path.display())))?;
+        if certificates.is_empty() {
+            return Err(rejected(format!("{} holds no certificate: PEM is expected", path.display())));
+        }
         builder = builder.tls_certs_only(certificates);
     }
     if let Some((cert, key)) = client_key {
         let mut pem = std::fs::read(cert).map_err(|error| cannot_read(cert, error))?;
+        client_certificate::examine(&pem, key.expose(), Clock::System.now()).map_err(|flaw| Verdict::Rejected {
+            reason: format!("{}: {}", cert.display(), flaw.what),
+            hint: Some(flaw.hint),
+        })?;
         pem.push(b'\n');
         pem.extend_from_slice(key.expose().as_bytes());
         let identity = Identity::from_pem(&pem)

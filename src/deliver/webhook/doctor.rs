@@ -165,7 +165,7 @@ async fn send(
         Ok(response) => response,
         Err(error) => {
             let step = if secure && error.is_connect() { "tls" } else { "test event" };
-            let verdict = answer::failed(error).verdict("");
+            let verdict = answer::failed(error, webhook.client.is_some()).verdict("");
             report.tell(Step::failed(step, begun.elapsed(), &verdict));
             return Err(Over);
         }
@@ -174,7 +174,7 @@ async fn send(
         let der = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate).map(<[u8]>::to_vec);
         tls(der.as_deref(), visit, begun.elapsed(), report, advice);
     }
-    match answer::read(response, visit.now, &receiver.secrets).await {
+    match answer::read(response, visit.now, &receiver.secrets, &webhook.retry_statuses).await {
         Ok(taken) => {
             let signed = if receiver.keys.is_empty() { "not signed" } else { "signed" };
             let words = if taken.said.is_empty() { String::new() } else { format!(": {}", taken.said) };

@@ -65,7 +65,7 @@ impl Send<'_> {
                 // The same number stands for other rows than before.
                 edition => format!("{}-{number}-of-{total}-cut-{edition}", self.id),
             };
-            let taken = self.post(&id, "application/json", Carried::Bytes(body)).await;
+            let taken = self.part(&id, &Carried::Bytes(body), &failed).await;
             taken.map(|taken| (number, taken)).map_err(|trouble| (number, trouble))
         });
         let mut groups = sends.buffer_unordered(self.webhook.in_flight).ready_chunks(GROUP);
@@ -105,6 +105,33 @@ impl Send<'_> {
         }
     }
 
+    /// Sends one batch, again where it fails while others are taken, unless the attempt is over.
+    async fn part(&self, id: &str, body: &Carried, is_over: &Cell<bool>) -> Result<Taken, Trouble> {
+        let parts = self.put.parts;
+        let mut failed = 0;
+        loop {
+            parts.ready().await;
+            let trouble = match self.post(id, "application/json", body).await {
+                Ok(taken) => {
+                    parts.succeeded();
+                    return Ok(taken);
+                }
+                Err(trouble) => trouble,
+            };
+            failed += 1;
+            let is_again = match trouble.may_pass() {
+                Some(asked) => !is_over.get() && parts.again(failed, asked).await && !is_over.get(),
+                None => false,
+            };
+            if !is_again {
+                // At once: the next batch is begun before this failure is looked at.
+                is_over.set(true);
+                return Err(trouble);
+            }
+            tracing::debug!(id, failed, reason = trouble.reason(), "sent again");
+        }
+    }
+
     pub(super) async fn file(&self, meter: &Meter) -> Result<Taken, Verdict> {
         if self.receiver.keys.iter().any(Key::needs_it_whole) {
             let reason = "an ed25519 signature needs the whole body at once, and a file may be of any size".to_owned();
@@ -116,7 +143,7 @@ impl Send<'_> {
             // What is signed must be known before it is sent, so it is packed aside first.
             compress => pack_file(opened, compress).map_err(unreadable)?,
         };
-        let taken = self.post(self.id, content_type(&self.put.artifact.name), Carried::File(file, bytes)).await;
+        let taken = self.post(self.id, content_type(&self.put.artifact.name), &Carried::File(file, bytes)).await;
         let taken = taken.map_err(|trouble| trouble.verdict(""))?;
         meter.set(self.put.artifact.bytes);
         Ok(taken)
@@ -125,7 +152,7 @@ impl Send<'_> {
     pub(super) async fn notice(&self, meter: &Meter) -> Result<Taken, Verdict> {
         let body = batch::notice(self.put).map_err(|error| unreadable(error.into()))?;
         let body = self.packed(body).map_err(unreadable)?;
-        let taken = self.post(self.id, "application/json", Carried::Bytes(body)).await;
+        let taken = self.post(self.id, "application/json", &Carried::Bytes(body)).await;
         let taken = taken.map_err(|trouble| trouble.verdict(""))?;
         meter.set(self.put.artifact.bytes);
         Ok(taken)
@@ -141,10 +168,24 @@ impl Send<'_> {
     }
 
     /// One request, as the step that faults strike at. A body in memory may be sent twice by them.
-    async fn post(&self, id: &str, kind: &'static str, carried: Carried) -> Result<Taken, Trouble> {
-        let _turn = self.receiver.turn().await;
-        let carried = &carried;
-        fault::step_async("webhook.send", async || self.post_once(id, kind, carried).await).await
+    async fn post(&self, id: &str, kind: &'static str, carried: &Carried) -> Result<Taken, Trouble> {
+        fault::step_async("webhook.send", async || self.post_fresh(id, kind, carried).await).await
+    }
+
+    /// A kept connection that the receiver was closing says nothing about the request, which goes again at once, under
+    /// the same id. Each answer leaves one connection at most, and allows for one such request.
+    async fn post_fresh(&self, id: &str, kind: &'static str, carried: &Carried) -> Result<Taken, Trouble> {
+        loop {
+            let turn = self.receiver.turn().await;
+            let sent = self.post_once(id, kind, carried).await;
+            drop(turn);
+            match sent {
+                Err(Trouble::Dropped { reason }) if self.receiver.take_kept() => {
+                    tracing::debug!(id, reason, "the kept connection was closed, sent again");
+                }
+                other => return other,
+            }
+        }
     }
 
     async fn post_once(&self, id: &str, kind: &'static str, carried: &Carried) -> Result<Taken, Trouble> {
@@ -171,15 +212,18 @@ impl Send<'_> {
         };
         let request = self.receiver.client.post(self.receiver.url.clone());
         let request = request.headers(self.headers(id, timestamp, &signature, kind, length)).body(body);
+        let failed = |error| answer::failed(error, self.webhook.client.is_some());
         let answered = match carried {
-            Carried::Bytes(_) => request.timeout(self.webhook.total).send().await.map_err(answer::failed)?,
+            Carried::Bytes(_) => request.timeout(self.webhook.total).send().await.map_err(failed)?,
             // A file of any size may take its time, as long as it moves.
             Carried::File(..) => tokio::select! {
-                answered = request.send() => answered.map_err(answer::failed)?,
+                answered = request.send() => answered.map_err(failed)?,
                 () = moved.has_stood_still(self.webhook.total) => return Err(answer::stuck(self.webhook.total)),
             },
         };
-        let read = answer::read(answered, self.clock.now(), &self.receiver.secrets);
+        self.receiver.note_kept();
+        let (secrets, statuses) = (&self.receiver.secrets, &self.webhook.retry_statuses);
+        let read = answer::read(answered, self.clock.now(), secrets, statuses);
         tokio::time::timeout(self.webhook.total, read).await.unwrap_or_else(|_| Err(answer::stuck(self.webhook.total)))
     }
 

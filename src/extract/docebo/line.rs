@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response, StatusCode};
 
 use super::budget::Leave;
@@ -18,6 +17,7 @@ use crate::attempt::{Failure, Tries};
 use crate::clock::Clock;
 use crate::extract::ExtractError;
 use crate::fault::{self, Injected};
+use crate::http::retry_after;
 use crate::settings::Limits;
 
 /// Tries for one request that is safe to repeat.
@@ -276,16 +276,6 @@ pub(super) fn is_web_page(headers: &HeaderMap) -> bool {
     kind.trim_start().to_ascii_lowercase().starts_with("text/html")
 }
 
-/// `Retry-After`, seconds or an HTTP date (RFC 9110, 10.2.3), as a wait from `now`.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
-}
-
 /// The innermost reason, which is the one that a person can use; never the URL.
 fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
@@ -296,26 +286,4 @@ fn cause(error: &reqwest::Error) -> String {
         inner = source;
     }
     refusal::quiet(&inner.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_both_forms_of_retry_after() {
-        let now = "2026-11-23T05:30:00Z".parse().unwrap();
-        for (text, expected) in [
-            ("7", Some(7)),
-            (" 0 ", Some(0)),
-            ("Mon, 23 Nov 2026 05:30:09 GMT", Some(9)),
-            ("Mon, 23 Nov 2026 05:29:00 GMT", Some(0)),
-            ("soon", None),
-            ("-1", None),
-            ("", None),
-        ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text:?}");
-        }
-    }
 }

@@ -75,7 +75,7 @@ impl Tenants {
 fn client(tenant: &Tenant) -> Result<reqwest::Client, ExtractError> {
     // Taken already where another room installed it: it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
+    crate::http::lenient(reqwest::Client::builder())
         .user_agent(concat!("reportferry/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()

@@ -11,10 +11,11 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
-use super::line::{Line, Trouble, is_web_page, retry_after};
+use super::line::{Line, Trouble, is_web_page};
 use super::refusal;
 use crate::extract::ExtractError;
 use crate::fault;
+use crate::http::retry_after;
 use crate::secret::Secret;
 use crate::settings::SecretRef;
 

@@ -1,12 +1,17 @@
 //! Webhook destinations as written → as used.
 
+use std::path::PathBuf;
+
 use reqwest::Url;
 
 use super::{Check, length, secs};
+use crate::clock::Clock;
 use crate::pipeline::read::At;
+use crate::pipeline::scalars::Whole;
 use crate::pipeline::tree::{Key, Origin};
-use crate::settings::file::webhook::{AddressWord, BodyWord, WebProxyFile, WebhookFile};
-use crate::settings::{AllowAddresses, Compress, WebProxy, Webhook, WebhookAuth, WebhookBody};
+use crate::settings::file::webhook::{AddressWord, BodyWord, ClientFile, WebProxyFile, WebhookFile};
+use crate::settings::{AllowAddresses, Compress, SecretRef, WebProxy, Webhook, WebhookAuth, WebhookBody};
+use crate::tls::client_certificate;
 
 impl Check<'_> {
     pub(super) fn webhook(&mut self, key: &Key, written: WebhookFile) -> Option<Webhook> {
@@ -65,8 +70,9 @@ impl Check<'_> {
             auth,
             headers,
             ca: written.ca.map(|path| self.folder.join(path)),
-            client: written.client.map(|client| (self.folder.join(client.cert), self.secret(client.key))),
+            client: written.client.map(|client| self.client_certificate(client)),
             proxy: written.proxy.and_then(|proxy| self.web_proxy(proxy)),
+            retry_statuses: self.retry_statuses(written.retry_statuses.unwrap_or_default()),
             compress: written.compress.unwrap_or(Compress::None),
             per_minute: written.per_minute.and_then(|number| u32::try_from(number.0).ok()),
             in_flight: written.in_flight.map_or(4, |number| small(number.0)),
@@ -74,6 +80,42 @@ impl Check<'_> {
             total: length(total, secs(60)),
             allow,
         })
+    }
+
+    /// Looks into the files where they can be read already; a delivery does so again.
+    fn client_certificate(&mut self, written: ClientFile) -> (PathBuf, SecretRef) {
+        let path = self.folder.join(written.cert.value);
+        let key = self.secret(written.key);
+        if let (Ok(chain), Ok(text)) = (std::fs::read(&path), key.read()) {
+            let flaws = match client_certificate::examine(&chain, text.expose(), Clock::System.now()) {
+                Ok(doubts) => doubts,
+                Err(flaw) => vec![flaw],
+            };
+            // Warnings: the files change while the settings stand, and other destinations go on.
+            for flaw in flaws {
+                let problem = written.cert.origin.warning(format!("{}: {}", path.display(), flaw.what));
+                self.problems.push(problem.hint(flaw.hint));
+            }
+        }
+        (path, key)
+    }
+
+    fn retry_statuses(&mut self, written: Vec<At<Whole<0, 999>>>) -> Vec<u16> {
+        let mut statuses = Vec::new();
+        for At { value, origin } in written {
+            match u16::try_from(value.0) {
+                Ok(410) => {
+                    let problem = origin.error("410 says that the receiver is gone for good: it is never tried again");
+                    self.problems.push(problem.hint("remove it; `retry` starts deliveries to it again"));
+                }
+                Ok(status @ 400..=599) => statuses.push(status),
+                _ => {
+                    let problem = origin.error(format!("{} is not the status of a refusal", value.0));
+                    self.problems.push(problem.hint("write statuses from 400 to 599"));
+                }
+            }
+        }
+        statuses
     }
 
     fn web_address(&mut self, written: &At<String>, insecure: bool) -> Option<String> {

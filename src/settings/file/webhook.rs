@@ -35,6 +35,8 @@ crate::table! {
         per_minute: Option<Whole<1, 1_000_000>>,
         /// Requests of one delivery under way. Default: 4.
         in_flight: Option<Whole<1, 64>>,
+        /// Answers that are tried again, besides 408, 425, 429 and 5xx: 400 to 599, but not 410. Default: none.
+        retry_statuses: Option<Vec<At<Whole<0, 999>>>>,
         timeouts: Option<WebTimeoutsFile>,
         /// Addresses that are refused unless they stand here: private, loopback, link_local.
         allow: Option<Vec<AddressWord>>,
@@ -61,8 +63,8 @@ crate::table! {
 
 crate::table! {
     pub struct ClientFile {
-        /// A file of PEM.
-        cert: String,
+        /// A file of PEM: our certificate first, then those that lead to its authority.
+        cert: At<String>,
         key: SecretFile,
     }
 }

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod asyncssh;
 pub mod proftpd;
 pub mod proxy;
+pub mod raw_receiver;
 pub mod receiver;
 pub mod resets;
 pub mod rig;
