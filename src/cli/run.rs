@@ -40,7 +40,7 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
     for pipeline in &args.pipelines {
         let mut plan = opened.plan(pipeline)?;
         if let Some(from) = &args.from {
-            plan.source = Source::File(FileSource { path: std::path::absolute(from)? });
+            plan.source = Source::File(FileSource { path: std::path::absolute(from)?, csv: plan.source.csv() });
         }
         if let (Some(at), false) = (args.slot, args.beyond) {
             refuse_forgotten(&opened, &Slot::new(&plan.name, at, plan.zone.clone())).await?;

@@ -198,21 +198,71 @@ fn needs_quotes(cell: &[u8], delimiter: u8) -> bool {
         .fold(false, |needed, &byte| needed | (byte == delimiter) | (byte == b'"') | (byte == b'\n') | (byte == b'\r'))
 }
 
-/// Whether a spreadsheet would run the cell: it begins with `= + - @`, TAB or CR, and is no plain number.
+/// Whether a spreadsheet would run the cell: after any white space it begins with `=`, `+`, `-` or `@`, in ASCII or full
+/// width, and is no number; or it begins with a tab or a line end, which some importers take for the end of a cell.
 /// <https://owasp.org/www-community/attacks/CSV_Injection>
+#[inline]
 fn runs_as_formula(cell: &[u8]) -> bool {
+    // Most cells begin with a letter or digit.
     match cell.first() {
-        Some(b'=' | b'@' | b'\t' | b'\r') => true,
-        Some(b'+' | b'-') => !is_plain_number(&cell[1..]),
+        None => false,
+        Some(byte) if byte.is_ascii_alphanumeric() => false,
+        Some(b'\t' | b'\r' | b'\n') => true,
+        Some(_) => begins_formula(cell),
+    }
+}
+
+fn begins_formula(cell: &[u8]) -> bool {
+    let cell = String::from_utf8_lossy(cell);
+    // Spreadsheets skip more than white space: what shows nothing is skipped here.
+    let text = cell.trim_start_matches(|char: char| char.is_whitespace() || char.is_control() || is_invisible(char));
+    let mut rest = text.chars();
+    match rest.next() {
+        Some('=' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}') => true,
+        Some('+' | '-') => !is_number(rest.as_str().as_bytes()),
         _ => false,
     }
 }
 
-/// Digits, at most one point between or before them, and nothing else.
-fn is_plain_number(text: &[u8]) -> bool {
-    let points = text.iter().filter(|byte| **byte == b'.').count();
-    let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
-    digits > 0 && points <= 1 && digits + points == text.len() && text.last() != Some(&b'.')
+/// Characters without width that may stand before others.
+fn is_invisible(char: char) -> bool {
+    matches!(char, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+/// What follows the sign of a number: digits, perhaps in groups of three, a decimal point with digits behind it or none,
+/// an exponent or none: `1,234.56`, `1.234,56`, `.5`, `1e5`. White space may follow, and nothing else.
+fn is_number(text: &[u8]) -> bool {
+    let text = text.trim_ascii_end();
+    let (mantissa, exponent) = match text.iter().position(|byte| matches!(byte, b'e' | b'E')) {
+        None => (text, None),
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+    };
+    let is_exponent = exponent.is_none_or(|digits| {
+        let digits = digits.strip_prefix(b"+").or(digits.strip_prefix(b"-")).unwrap_or(digits);
+        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    });
+    is_exponent && (is_mantissa(mantissa, b',', b'.') || is_mantissa(mantissa, b'.', b','))
+}
+
+fn is_mantissa(text: &[u8], group: u8, point: u8) -> bool {
+    let are_digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let (whole, fraction) = match text.iter().position(|byte| *byte == point) {
+        None => (text, None),
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+    };
+    let mut groups = whole.split(|byte| *byte == group);
+    let first = groups.next().unwrap_or_default();
+    let mut is_grouped = false;
+    let are_groups = groups.all(|group| {
+        is_grouped = true;
+        group.len() == 3 && are_digits(group)
+    });
+    let is_whole = match (is_grouped, fraction) {
+        (true, _) => are_digits(first) && first.len() <= 3,
+        (false, Some(_)) => first.is_empty() || are_digits(first),
+        (false, None) => are_digits(first),
+    };
+    are_groups && is_whole && fraction.is_none_or(are_digits)
 }
 
 #[cfg(test)]

@@ -46,61 +46,109 @@ pub(super) struct Packed {
     pub deflated: bool,
 }
 
-/// Tells what lies in `file`.
+/// Who gave a file: decides what a person can do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Giver {
+    Docebo,
+    /// A file on this machine.
+    Local,
+}
+
+impl Giver {
+    /// What is being looked at.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Docebo => "body",
+            Self::Local => "file",
+        }
+    }
+
+    fn hint(self, docebo: &'static str, local: &'static str) -> &'static str {
+        match self {
+            Self::Docebo => docebo,
+            Self::Local => local,
+        }
+    }
+}
+
+/// Returns what `file` is.
 ///
 /// # Errors
 /// It is neither a CSV nor a ZIP with exactly one CSV within the limits.
-pub(super) fn form(file: &mut File, limits: &Limits) -> Result<Form, Unfit> {
+pub(super) fn form(file: &mut File, limits: &Limits, giver: Giver) -> Result<Form, Unfit> {
     file.seek(SeekFrom::Start(0))?;
     let mut head = Vec::new();
     file.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || head.starts_with(b"PK\x07\x08") {
-        packed_csv(file, limits)?;
+        packed_csv(file, limits, giver)?;
         return Ok(Form::Zip);
     }
-    bare(&head)?;
+    bare(&head, giver)?;
     let bytes = file.metadata()?.len();
     if bytes > limits.extract_bytes {
         return Err(wrong(
             format!("the CSV has {bytes} bytes, more than limits.extract_bytes ({})", limits.extract_bytes),
-            "narrow the report, or raise limits.extract_bytes",
+            giver.hint("narrow the report, or raise limits.extract_bytes", "raise limits.extract_bytes"),
         ));
     }
     Ok(Form::Csv)
 }
 
-/// Refuses beginnings that no CSV has.
-fn bare(head: &[u8]) -> Result<(), Unfit> {
+/// Refuses beginnings that no CSV has. Whether the text is a CSV in the encoding of the source is for the transform to
+/// see, which also sees what is in a ZIP.
+fn bare(head: &[u8], giver: Giver) -> Result<(), Unfit> {
+    let noun = giver.noun();
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     if text.is_empty() {
-        return Err(wrong("the body is empty", "open the report in Docebo and export it once by hand"));
+        let hint = giver.hint(
+            "open the report in Docebo and export it once by hand",
+            "a CSV has at least a header line: look at what writes the file",
+        );
+        return Err(wrong(format!("the {noun} is empty"), hint));
     }
     let begins = |word: &[u8]| text.len() >= word.len() && text[..word.len()].eq_ignore_ascii_case(word);
     if begins(b"<!doctype") || begins(b"<html") || begins(b"<?xml") {
-        return Err(wrong(
-            "the body is a web page, not a report",
+        let hint = giver.hint(
             "the account may lack the right to export reports, or the address in the settings is not the platform's",
-        ));
+            "look at how it was saved: a sign-in page is saved where a program is not signed in",
+        );
+        let what = giver.hint("the body is a web page, not a report", "the file is a web page or XML, not a CSV");
+        return Err(wrong(what, hint));
     }
     if begins(b"{") || begins(b"[{") {
         let said = super::docebo::refusal::words(&String::from_utf8_lossy(text)).unwrap_or_else(|| "no words".into());
-        return Err(wrong(format!("the body is JSON, not a report: {said}"), "the report was not exported; try later"));
+        return Err(match giver {
+            Giver::Docebo => {
+                wrong(format!("the body is JSON, not a report: {said}"), "the report was not exported; try later")
+            }
+            Giver::Local => wrong("the file is JSON, not a CSV", "export it as CSV"),
+        });
     }
     if head.starts_with(b"\x1f\x8b") {
-        return Err(wrong("the body is gzip, not CSV or ZIP", "something between here and Docebo compresses answers"));
+        let hint = giver.hint("something between here and Docebo compresses answers", "unpack it first, by gunzip");
+        return Err(wrong(format!("the {noun} is gzip, not CSV or ZIP"), hint));
     }
-    if head.contains(&0) {
-        return Err(wrong("the body is binary or UTF-16, not a UTF-8 CSV", "export the report as CSV"));
+    for (magic, kind) in [
+        (b"%PDF".as_slice(), "a PDF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (XLS)"),
+        (b"PAR1", "Parquet"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+    ] {
+        if head.starts_with(magic) {
+            return Err(wrong(format!("the {noun} is {kind}, not a CSV"), AS_CSV));
+        }
     }
     Ok(())
 }
+
+const AS_CSV: &str = "export the report as CSV";
 
 /// Finds the one CSV of a ZIP, from its central directory; nothing is inflated.
 ///
 /// # Errors
 /// The ZIP is cut short or damaged, or holds something else than exactly one CSV that is neither encrypted, nor packed
 /// by a method not supported, nor larger than `limits.extract_bytes`.
-pub(super) fn packed_csv(file: &mut File, limits: &Limits) -> Result<Packed, Unfit> {
+pub(super) fn packed_csv(file: &mut File, limits: &Limits, giver: Giver) -> Result<Packed, Unfit> {
     let damaged = |error: zip::result::ZipError| Unfit::Damaged(format!("the ZIP is cut short or damaged ({error})"));
     file.seek(SeekFrom::Start(0))?;
     let mut archive = ZipArchive::new(BufReader::new(&mut *file)).map_err(damaged)?;
@@ -111,7 +159,7 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits) -> Result<Packed, Unf
         let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
         let leaf = name.rsplit('/').next().unwrap_or(&name);
         if name == "[Content_Types].xml" {
-            return Err(wrong("the body is an XLSX workbook, not a CSV", "export the report as CSV"));
+            return Err(wrong(format!("the {} is an XLSX workbook, not a CSV", giver.noun()), AS_CSV));
         }
         // macOS adds its resource forks beside every file.
         if entry.is_dir() || name.starts_with("__MACOSX/") || leaf.starts_with("._") {
@@ -122,22 +170,30 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits) -> Result<Packed, Unf
     }
     match csvs.as_slice() {
         [] if others.is_empty() => {
-            return Err(wrong("the ZIP is empty", "open the report in Docebo and export it once by hand"));
+            let hint = giver.hint(
+                "open the report in Docebo and export it once by hand",
+                "it should hold one CSV: look at what writes the file",
+            );
+            return Err(wrong("the ZIP is empty", hint));
         }
-        [] => return Err(wrong(format!("the ZIP holds no CSV, only {}", list(&others)), "export the report as CSV")),
+        [] => return Err(wrong(format!("the ZIP holds no CSV, only {}", list(&others)), AS_CSV)),
         [_] => {}
         [..] => {
             let names: Vec<String> = csvs.into_iter().map(|(_, name)| name).collect();
             return Err(wrong(
                 format!("the ZIP holds {} CSVs, not one: {}", names.len(), list(&names)),
-                "which one is meant cannot be known: split the report in Docebo",
+                giver.hint(
+                    "which one is meant cannot be known: split the report in Docebo",
+                    "which one is meant cannot be known: leave one of them in the ZIP",
+                ),
             ));
         }
     }
     let (index, name) = &csvs[0];
     let entry = archive.by_index_raw(*index).map_err(damaged)?;
     if entry.encrypted() {
-        return Err(wrong(format!("{name:?} in the ZIP is encrypted"), "turn off the report's password in Docebo"));
+        let hint = giver.hint("turn off the report's password in Docebo", "pack it without a password");
+        return Err(wrong(format!("{name:?} in the ZIP is encrypted"), hint));
     }
     let deflated = match entry.compression() {
         CompressionMethod::Stored => false,
@@ -192,11 +248,12 @@ mod tests {
 
     use super::*;
 
-    fn sniffed(bytes: &[u8]) -> String {
+    fn sniffed(bytes: &[u8], giver: Giver) -> String {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        match form(&mut file, &Limits::default()) {
+        match form(&mut file, &Limits::default(), giver) {
             Ok(form) => format!("{form:?}"),
+            Err(Unfit::Wrong { what, hint }) => format!("{what}; {}", hint.unwrap_or_default()),
             Err(unfit) => unfit.to_string(),
         }
     }
@@ -216,12 +273,32 @@ mod tests {
             (b"{\"message\":[\"not yet\",\"sorry\"]}", "JSON, not a report: not yet; sorry"),
             (b"{ broken", "JSON, not a report: no words"),
             (b"\x1f\x8b\x08", "gzip"),
-            (b"\xff\xfea\0,\0", "UTF-16"),
+            (b"\xff\xfea\0,\0", "Csv"),
+            (b"%PDF-1.7", "the body is a PDF, not a CSV"),
             (b"PK\x03\x04 and nothing more", "cut short or damaged"),
             (b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "the ZIP is empty"),
         ] {
-            let told = sniffed(bytes);
+            let told = sniffed(bytes, Giver::Docebo);
             assert!(told.contains(expected), "{:?}: {told}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn a_local_file_is_not_said_to_come_from_docebo() {
+        for (bytes, expected) in [
+            (b"".as_slice(), "the file is empty; a CSV has at least a header line"),
+            (b"\xef\xbb\xbf\r\n", "the file is empty"),
+            (b"<html>", "the file is a web page or XML, not a CSV"),
+            (b"{\"a\":1}", "the file is JSON, not a CSV; export it as CSV"),
+            (b"\x1f\x8b\x08", "the file is gzip, not CSV or ZIP; unpack it first"),
+            (b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "the ZIP is empty; it should hold one CSV"),
+        ] {
+            let told = sniffed(bytes, Giver::Local);
+            assert!(
+                told.starts_with(expected) && !told.contains("Docebo"),
+                "{:?}: {told}",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 

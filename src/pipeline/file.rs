@@ -1,6 +1,6 @@
 //! What may be written in a pipeline file. Names and comments here are the editor's schema too.
 
-use super::plan::{Existing, LineEnd, Missed, Overlap, QuoteStyle, Via, WhenEmpty};
+use super::plan::{Encoding, Existing, LineEnd, Missed, Overlap, QuoteStyle, Via, WhenEmpty};
 use super::read::{At, Named, Part};
 use super::scalars::{Length, Whole};
 use super::written::{Delimiter, Deliveries, Directory, Expression, Name, ReportFile, SideName, WallTime, Zone};
@@ -67,6 +67,8 @@ crate::table! {
         report: Part<ReportFile>,
         /// How the rows are fetched: one download, or pages of results. Default: download.
         via: Option<Part<Via>>,
+        /// How the downloaded CSV is written, where it is not comma-separated UTF-8.
+        csv: Option<At<CsvInputFile>>,
     }
 }
 
@@ -82,6 +84,19 @@ crate::table! {
     pub struct CsvSourceFile {
         /// The file; a relative path stands beside the settings file.
         path: At<String>,
+        /// How the CSV is written, where it is not comma-separated UTF-8.
+        csv: Option<At<CsvInputFile>>,
+    }
+}
+
+crate::table! {
+    pub struct CsvInputFile {
+        /// One ASCII character between the cells; a tab is written `"\t"`. Default: `,`.
+        delimiter: Option<Delimiter>,
+        /// Refuses text after a closing quote, NUL bytes, and a header that another delimiter separates. Default: true.
+        strict: Option<bool>,
+        /// What the bytes stand for; what is no character is refused. Default: utf-8.
+        encoding: Option<Encoding>,
     }
 }
 

@@ -80,6 +80,8 @@ pub struct DoceboSource {
     pub tenant: Arc<Tenant>,
     pub report: ReportRef,
     pub via: Via,
+    /// Of the download; pages of results are never CSV.
+    pub csv: CsvInput,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +104,65 @@ pub enum Via {
 pub struct FileSource {
     /// Relative paths stand beside the settings file.
     pub path: PathBuf,
+    pub csv: CsvInput,
+}
+
+impl Source {
+    /// How the CSV that it gives is written.
+    pub fn csv(&self) -> CsvInput {
+        match self {
+            Self::Docebo(docebo) => docebo.csv,
+            Self::File(file) => file.csv,
+        }
+    }
+}
+
+/// How a CSV that is read is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CsvInput {
+    /// ASCII, and neither a quote nor a line end nor NUL.
+    pub delimiter: u8,
+    /// What RFC 4180 has no reading for is an error.
+    pub strict: bool,
+    pub encoding: Encoding,
+}
+
+impl Default for CsvInput {
+    /// RFC 4180 in UTF-8.
+    fn default() -> Self {
+        Self { delimiter: b',', strict: true, encoding: Encoding::Utf8 }
+    }
+}
+
+/// What the bytes of a text stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Utf8,
+    Windows1252,
+    Iso8859_1,
+    Iso8859_15,
+    /// In the byte order that the byte order mark says, which must be there.
+    Utf16,
+    Utf16Le,
+    Utf16Be,
+}
+
+impl Encoding {
+    pub const ALL: [Self; 7] =
+        [Self::Utf8, Self::Windows1252, Self::Iso8859_1, Self::Iso8859_15, Self::Utf16, Self::Utf16Le, Self::Utf16Be];
+
+    /// As it is written in a pipeline file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf-8",
+            Self::Windows1252 => "windows-1252",
+            Self::Iso8859_1 => "iso-8859-1",
+            Self::Iso8859_15 => "iso-8859-15",
+            Self::Utf16 => "utf-16",
+            Self::Utf16Le => "utf-16le",
+            Self::Utf16Be => "utf-16be",
+        }
+    }
 }
 
 /// One transform step, and where it is written.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::file::{DeliverFile, ReportName};
+use super::plan::Encoding;
 use super::problem::{Problem, did_you_mean};
 use super::read::{FromNode, Named, scalar};
 use super::tree::{Kind, Node, Origin};
@@ -194,6 +195,42 @@ impl FromNode for Delimiter {
                 None
             }
         }
+    }
+}
+
+impl FromNode for Encoding {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "an encoding", problems)?;
+        let names = Encoding::ALL.map(Encoding::name);
+        let found = Encoding::ALL.into_iter().find(|encoding| encoding.name().eq_ignore_ascii_case(text));
+        if found.is_none() {
+            let hint = match text.to_ascii_lowercase().replace(['_', ' '], "-").as_str() {
+                "utf8" | "utf-8-sig" | "utf8-bom" | "unicode" => Some("utf-8"),
+                "cp1252" | "1252" | "win1252" | "ansi" | "windows1252" => Some("windows-1252"),
+                "latin1" | "latin-1" | "iso8859-1" | "l1" => Some("iso-8859-1"),
+                "latin9" | "latin-9" | "latin0" | "iso8859-15" => Some("iso-8859-15"),
+                "utf16" | "ucs-2" | "ucs2" => Some("utf-16"),
+                "utf16le" | "utf-16-le" => Some("utf-16le"),
+                "utf16be" | "utf-16-be" => Some("utf-16be"),
+                _ => None,
+            };
+            let hint = hint.map(|name| format!("did you mean {name:?}?")).or_else(|| did_you_mean(text, names));
+            let hint = hint.unwrap_or_else(|| format!("the encodings are {}", super::read::list(&names)));
+            problems.push(node.error(format!("{text:?} is not an encoding that is read")).hint(hint));
+        }
+        found
+    }
+}
+
+impl JsonSchema for Encoding {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Encoding".into()
+    }
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "enum": Encoding::ALL.map(Encoding::name)})
     }
 }
 

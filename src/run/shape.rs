@@ -89,7 +89,7 @@ impl Pass {
         let meter = &self.progress.transform;
         meter.set(0);
         let read = self.extract.open(&self.limits).map_err(|source| TransformError::Read { source })?;
-        let input = Input { read, limits: self.limits, meter, stop: self.stop };
+        let input = Input { read, csv: self.plan.source.csv(), limits: self.limits, meter, stop: self.stop };
         let transform = Transform::open(input, &self.plan.steps, &self.secrets)?;
         let planned = &self.plan.artifact;
         let mut file = CsvFile::create(&self.path, &self.name, &planned.csv, transform.columns(), planned.split)

@@ -17,18 +17,20 @@ const BLOCKS_MAX: usize = 4;
 pub(super) struct Block {
     /// [`HEADROOM`] bytes that belong to the receiver, then what was read.
     pub(super) bytes: Vec<u8>,
-    /// Where `,` `"` CR and LF stand.
+    /// Where the delimiter, `"`, CR and LF stand.
     pub(super) marks: Vec<u32>,
     pub(super) is_ascii: bool,
+    pub(super) has_nul: bool,
     /// Nothing follows.
     pub(super) is_last: bool,
 }
 
-/// Appends the position of every `,` `"` CR and LF of `bytes[from..]`.
-pub(super) fn mark(bytes: &[u8], from: usize, marks: &mut Vec<u32>) {
+/// Appends the position of every delimiter, `"`, CR and LF of `bytes[from..]`.
+pub(super) fn mark(bytes: &[u8], from: usize, delimiter: u8, marks: &mut Vec<u32>) {
     // Comparing 32 bytes without a branch lets the compiler use the processor's vector registers.
-    let special =
-        |byte: u8| u8::from(byte == b',') | u8::from(byte == b'\n') | u8::from(byte == b'"') | u8::from(byte == b'\r');
+    let special = |byte: u8| {
+        u8::from(byte == delimiter) | u8::from(byte == b'\n') | u8::from(byte == b'"') | u8::from(byte == b'\r')
+    };
     let (chunks, rest) = bytes[from..].as_chunks::<32>();
     let mut base = from as u32;
     for chunk in chunks {
@@ -45,6 +47,20 @@ pub(super) fn mark(bytes: &[u8], from: usize, marks: &mut Vec<u32>) {
     marks.extend(rest.iter().zip(base..).filter(|(byte, _)| special(**byte) == 1).map(|(_, at)| at));
 }
 
+/// Whether all bytes are ASCII, and whether one of them is NUL: in one pass.
+pub(super) fn looked_over(bytes: &[u8]) -> (bool, bool) {
+    let (chunks, rest) = bytes.as_chunks::<64>();
+    let (mut high, mut least) = ([0; 64], [u8::MAX; 64]);
+    for chunk in chunks {
+        for at in 0..64 {
+            high[at] |= chunk[at];
+            least[at] = least[at].min(chunk[at]);
+        }
+    }
+    let is_ascii = high.is_ascii() && rest.is_ascii();
+    (is_ascii, least.contains(&0) || rest.contains(&0))
+}
+
 /// The receiving end of the reading thread.
 pub(super) struct ReadAhead {
     blocks: Option<Receiver<io::Result<Block>>>,
@@ -53,10 +69,10 @@ pub(super) struct ReadAhead {
 }
 
 impl ReadAhead {
-    pub(super) fn start(mut input: Box<dyn Read + Send>) -> io::Result<Self> {
+    pub(super) fn start(mut input: Box<dyn Read + Send>, delimiter: u8) -> io::Result<Self> {
         let (send, blocks) = sync_channel(1);
         let (used, free) = channel();
-        let work = move || read_all(&mut *input, &send, &free);
+        let work = move || read_all(&mut *input, delimiter, &send, &free);
         let thread = std::thread::Builder::new().name("read-ahead".into()).spawn(work)?;
         Ok(Self { blocks: Some(blocks), used, thread: Some(thread) })
     }
@@ -80,7 +96,7 @@ impl Drop for ReadAhead {
     }
 }
 
-fn read_all(input: &mut dyn Read, send: &SyncSender<io::Result<Block>>, free: &Receiver<Block>) {
+fn read_all(input: &mut dyn Read, delimiter: u8, send: &SyncSender<io::Result<Block>>, free: &Receiver<Block>) {
     let mut made = 0;
     loop {
         let mut block = match free.try_recv() {
@@ -94,7 +110,7 @@ fn read_all(input: &mut dyn Read, send: &SyncSender<io::Result<Block>>, free: &R
                 Err(_) => return,
             },
         };
-        let filled = fill(input, &mut block);
+        let filled = fill(input, delimiter, &mut block);
         let is_end = filled.is_err() || block.is_last;
         if send.send(filled.map(|()| block)).is_err() || is_end {
             return;
@@ -102,7 +118,7 @@ fn read_all(input: &mut dyn Read, send: &SyncSender<io::Result<Block>>, free: &R
     }
 }
 
-fn fill(input: &mut dyn Read, block: &mut Block) -> io::Result<()> {
+fn fill(input: &mut dyn Read, delimiter: u8, block: &mut Block) -> io::Result<()> {
     block.bytes.resize(HEADROOM + BLOCK_BYTES, 0);
     let mut end = HEADROOM;
     block.is_last = false;
@@ -118,8 +134,8 @@ fn fill(input: &mut dyn Read, block: &mut Block) -> io::Result<()> {
         }
     }
     block.bytes.truncate(end);
-    block.is_ascii = block.bytes[HEADROOM..].is_ascii();
+    (block.is_ascii, block.has_nul) = looked_over(&block.bytes[HEADROOM..]);
     block.marks.clear();
-    mark(&block.bytes, HEADROOM, &mut block.marks);
+    mark(&block.bytes, HEADROOM, delimiter, &mut block.marks);
     Ok(())
 }

@@ -7,18 +7,21 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::block::ReadAhead;
+use super::decode;
 use super::error::TransformError;
 use super::record::Records;
 use super::step::{Program, Row};
-use crate::pipeline::plan::{Step, StepKind};
+use crate::pipeline::plan::{CsvInput, Step, StepKind};
 use crate::progress::Meter;
 use crate::secret::Secret;
 use crate::settings::Limits;
 
 /// Where the rows come from and what bounds them.
 pub struct Input<'a> {
-    /// CSV, UTF-8, with a header; already unpacked as it is read.
+    /// CSV with a header; already unpacked as it is read.
     pub read: Box<dyn Read + Send>,
+    /// How it is written.
+    pub csv: CsvInput,
     pub limits: Limits,
     /// Raised by the bytes of CSV that were read.
     pub meter: &'a Meter,
@@ -60,11 +63,10 @@ impl<'a> Transform<'a> {
     /// # Errors
     /// An empty or unreadable extract; [`TransformError::Problems`] where steps and header do not go together.
     pub fn open(input: Input<'a>, steps: &[Step], secrets: &BTreeMap<String, Secret>) -> Result<Self, TransformError> {
-        let ahead = ReadAhead::start(input.read).map_err(|source| TransformError::Read { source })?;
-        let mut records = Records::new(ahead, input.limits, input.meter, input.stop);
-        let header = records.next()?.ok_or(TransformError::Empty)?;
-        let cells = header.bounds.iter().map(|&(start, end)| &header.bytes[start as usize..end as usize]);
-        let header: Vec<String> = cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+        let read = decode::reader(input.read, input.csv.encoding);
+        let ahead = ReadAhead::start(read, input.csv.delimiter).map_err(|source| TransformError::Read { source })?;
+        let mut records = Records::new(ahead, input.csv, input.limits, input.meter, input.stop);
+        let header = records.header()?.ok_or(TransformError::Empty)?;
         let program = Program::compile(steps, &header, secrets).map_err(TransformError::Problems)?;
         let is_filter = |step: &Step| matches!(step.kind, StepKind::Filter(_));
         let filters = steps.iter().enumerate().filter(|(_, step)| is_filter(step)).map(|(at, _)| (at, "filter"));

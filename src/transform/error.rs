@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::decode::{DecodeError, Foreign};
 use crate::pipeline::problem::Problem;
 
 /// Characters of a value that an error shows.
@@ -19,20 +20,63 @@ pub enum TransformError {
     /// The steps do not go with the header.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Problems(Vec<Problem>),
-    #[error("record {number} (line {line}) has {found} cells, the header has {expected}")]
-    Ragged { number: u64, line: u64, found: usize, expected: usize },
-    #[error("record {number} (line {line}) is not UTF-8")]
-    NotUtf8 { number: u64, line: u64 },
-    #[error("record {number} (line {line}) is longer than {limit} bytes (limits.record_bytes)")]
-    RecordTooLong { number: u64, line: u64, limit: usize },
+    /// The CSV itself is wrong.
+    #[error(transparent)]
+    Csv(#[from] CsvFault),
+    #[error("the file is separated by {}, not {}: {why}; add `csv: {{delimiter: {}}}` to the source", shown(*.found), shown(*.expected), yaml(*.found))]
+    Delimiter { found: char, expected: char, why: &'static str },
+    #[error(transparent)]
+    Encoding(Foreign),
+    #[error(transparent)]
+    Decode(DecodeError),
     #[error("the extract has more than {limit} rows (limits.rows), the first too many on line {line}")]
     TooManyRows { limit: u64, line: u64 },
-    #[error("record {number} (line {line}) opens a quote that is never closed: the extract is cut off")]
-    UnclosedQuote { number: u64, line: u64 },
     #[error(transparent)]
     Row(#[from] RowError),
     #[error("stopped")]
     Stopped,
+}
+
+impl TransformError {
+    /// Reading failed: because the bytes are no text, or because they could not be had.
+    pub(super) fn reading(source: io::Error) -> Self {
+        match source.get_ref().and_then(|inner| inner.downcast_ref::<DecodeError>()) {
+            Some(error) => Self::Decode(error.clone()),
+            None => Self::Read { source },
+        }
+    }
+}
+
+/// A delimiter in a message.
+fn shown(delimiter: char) -> String {
+    match delimiter {
+        '\t' => "tabs".to_owned(),
+        other => format!("`{}`", other.escape_debug()),
+    }
+}
+
+/// A delimiter as it is written in YAML.
+fn yaml(delimiter: char) -> String {
+    format!("\"{}\"", delimiter.escape_debug())
+}
+
+/// A record that the CSV does not give whole or in one reading.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {what}; {hint}", place(*.number, *.line))]
+pub struct CsvFault {
+    /// From 1; 0 is the header.
+    pub number: u64,
+    pub line: u64,
+    /// With the column, and what stands there.
+    pub what: String,
+    pub hint: String,
+}
+
+fn place(number: u64, line: u64) -> String {
+    match number {
+        0 => format!("the header (line {line})"),
+        number => format!("record {number} (line {line})"),
+    }
 }
 
 /// A row for which a step has no result.

@@ -6,6 +6,7 @@
 
 mod block;
 mod bound;
+pub(crate) mod decode;
 mod drive;
 mod error;
 pub mod expr;
@@ -14,6 +15,6 @@ mod step;
 pub(crate) mod time;
 
 pub use drive::{Balance, Input, StepBalance, Transform};
-pub use error::{RowError, SHOWN_CHARS_MAX, TransformError};
+pub use error::{CsvFault, RowError, SHOWN_CHARS_MAX, TransformError};
 pub use record::Record;
 pub use step::{Cell, Program, Row};

@@ -1,16 +1,30 @@
-//! Blocks → records: the CSV of RFC 4180 as the `csv` crate reads it, without copying a cell.
+//! Blocks → records: the CSV of RFC 4180, without copying a cell.
 //!
-//! Three differences, all on the safe side: a quote that is never closed is an error (a truncated download), and so
-//! is a record of another width; and in a file of one column an empty line is a row, because that is how a null is
-//! written there. Elsewhere empty lines are skipped. CRLF, LF and CR end a record.
+//! What RFC 4180 has no reading for is an error that says where: text behind a closing quote, a quote that is never
+//! closed (a truncated download), a NUL byte, a byte order mark at the beginning of a later record, a record of another
+//! width. `strict: false` reads text behind a closing quote as the `csv` crate does, and keeps NUL and the mark. A quote
+//! inside of a bare cell is a character like any other. In a file of one column an empty line is a row, because that is
+//! how a null is written there; elsewhere empty lines are skipped. CRLF, LF and CR end a record.
 
-use csv_core::ReadRecordResult;
+mod fault;
+mod header;
+mod lenient;
+mod walk;
+
+use std::ops::Range;
+
 use tokio_util::sync::CancellationToken;
 
-use super::block::{Block, HEADROOM, ReadAhead, mark};
+use self::lenient::{Lenient, Read};
+use self::walk::{Found, Walk, undouble, walk};
+use super::block::{Block, HEADROOM, ReadAhead, looked_over, mark};
 use super::error::TransformError;
+use crate::pipeline::plan::CsvInput;
 use crate::progress::Meter;
 use crate::settings::Limits;
+
+/// U+FEFF in UTF-8.
+const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// A cell's first byte and the byte behind its last, within its record's bytes.
 pub(crate) type Bounds = (u32, u32);
@@ -30,15 +44,16 @@ pub struct Record<'a> {
 
 pub(crate) struct Records<'a> {
     ahead: ReadAhead,
+    csv: CsvInput,
     block: Block,
     /// Where the next record begins, and the first mark at or behind it.
     at: usize,
     mark: usize,
     tail: Vec<u8>,
     bounds: Vec<Bounds>,
-    core: csv_core::Reader,
-    unquoted: Vec<u8>,
-    ends: Vec<usize>,
+    lenient: Lenient,
+    /// The columns' names, once they are read.
+    header: Vec<String>,
     width: Option<usize>,
     /// Records read, the header included.
     read: u64,
@@ -49,36 +64,24 @@ pub(crate) struct Records<'a> {
     stop: CancellationToken,
 }
 
-/// What the walk along the marks found.
-enum Walk {
-    Record {
-        next: usize,
-        mark: usize,
-        is_plain: bool,
-    },
-    /// The record goes on in the next block.
-    Incomplete {
-        in_quotes: bool,
-        cell: usize,
-        closed: Option<Bounds>,
-        is_plain: bool,
-    },
-    /// Doubled quotes, or text behind a closing quote: `csv-core` reads this one.
-    Irregular,
-}
-
 impl<'a> Records<'a> {
-    pub(crate) fn new(ahead: ReadAhead, limits: Limits, meter: &'a Meter, stop: CancellationToken) -> Self {
+    pub(crate) fn new(
+        ahead: ReadAhead,
+        csv: CsvInput,
+        limits: Limits,
+        meter: &'a Meter,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             ahead,
+            csv,
             block: Block::default(),
             at: 0,
             mark: 0,
             tail: Vec::new(),
             bounds: Vec::new(),
-            core: csv_core::Reader::new(),
-            unquoted: Vec::new(),
-            ends: Vec::new(),
+            lenient: Lenient::new(csv.delimiter),
+            header: Vec::new(),
             width: None,
             read: 0,
             line: 1,
@@ -93,71 +96,79 @@ impl<'a> Records<'a> {
     pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, TransformError> {
         if !self.started {
             self.started = true;
-            self.refill()?;
-            if self.block.bytes[self.at..].starts_with(b"\xEF\xBB\xBF") {
-                self.at += 3;
-            }
+            self.refill(None)?;
+            self.begin()?;
         }
-        let (next, next_mark, is_plain, from_core) = loop {
+        let (found, is_irregular) = loop {
             if self.width != Some(1) {
                 self.skip_empty_lines();
             }
             if self.at >= self.block.bytes.len() && self.block.is_last {
                 return Ok(None);
             }
-            let end = self.block.bytes.len();
-            match walk(&self.block, self.at, self.mark, &mut self.bounds) {
-                Walk::Record { next, mark, is_plain } => break (next, mark, is_plain, false),
-                Walk::Incomplete { .. } if !self.block.is_last => self.refill()?,
-                Walk::Incomplete { in_quotes: true, .. } => return Err(self.unclosed()),
-                Walk::Incomplete { cell, closed, is_plain, .. } => {
-                    self.bounds.push(closed.unwrap_or((cell as u32, end as u32)));
-                    break (end, self.block.marks.len(), is_plain, false);
+            match walk(&self.block, self.at, self.mark, self.csv.delimiter, &mut self.bounds) {
+                Walk::Record(found) => break (found, false),
+                Walk::Incomplete { opened, .. } if !self.block.is_last => self.refill(opened)?,
+                Walk::Incomplete { opened: Some(opened), .. } => return Err(self.unclosed(opened)),
+                Walk::Incomplete { cell, closed, found, .. } => {
+                    self.bounds.push(closed.unwrap_or((cell as u32, found.next as u32)));
+                    break (found, false);
                 }
-                Walk::Irregular => match self.read_with_core()? {
-                    Some(next) => {
-                        let behind = self.block.marks[self.mark..].partition_point(|at| (*at as usize) < next);
-                        break (next, self.mark + behind, false, true);
-                    }
-                    None => self.refill()?,
+                Walk::Irregular { quote } if self.csv.strict => return Err(self.text_after_quote(quote)),
+                Walk::Irregular { .. } => match self.read_leniently()? {
+                    Some(found) => break (found, true),
+                    None => self.refill(None)?,
                 },
             }
         };
-        let raw = self.at..next;
+        let raw = self.at..found.next;
+        self.check(raw.clone(), is_irregular)?;
         let (number, line) = (self.read, self.line);
-        self.at = next;
-        self.mark = next_mark;
+        (self.at, self.mark) = (found.next, found.mark);
         self.read += 1;
-        self.line += if is_plain {
-            u64::from(self.block.bytes[next - 1] == b'\n')
+        self.line += if found.is_plain {
+            u64::from(self.block.bytes[found.next - 1] == b'\n')
         } else {
             memchr::memchr_iter(b'\n', &self.block.bytes[raw.clone()]).count() as u64
         };
-        self.check(raw, number, line)?;
-        let bytes = if from_core { &self.unquoted } else { &self.block.bytes };
+        if found.has_doubled {
+            undouble(&mut self.block.bytes, raw.start, &mut self.bounds);
+        }
+        let bytes = if is_irregular { &self.lenient.unquoted } else { &self.block.bytes };
+        // What is written looks for commas only where a cell may hold one: with another delimiter any cell may.
+        let is_plain = found.is_plain && self.csv.delimiter == b',';
         Ok(Some(Record { bytes, bounds: &self.bounds, is_plain, number, line }))
     }
 
-    fn check(&mut self, raw: std::ops::Range<usize>, number: u64, line: u64) -> Result<(), TransformError> {
+    /// Looks at the record that begins at `self.at`, whose cells are known.
+    fn check(&mut self, raw: Range<usize>, is_irregular: bool) -> Result<(), TransformError> {
         if raw.len() > self.limits.record_bytes {
-            return Err(TransformError::RecordTooLong { number, line, limit: self.limits.record_bytes });
+            return Err(self.too_long(None));
         }
-        if number > self.limits.rows {
-            return Err(TransformError::TooManyRows { limit: self.limits.rows, line });
+        if self.read > self.limits.rows {
+            return Err(TransformError::TooManyRows { limit: self.limits.rows, line: self.line });
         }
-        let found = self.bounds.len();
-        let expected = *self.width.get_or_insert(found);
-        if found != expected {
-            return Err(TransformError::Ragged { number, line, found, expected });
+        if self.csv.strict
+            && self.block.has_nul
+            && let Some(nul) = memchr::memchr(0, &self.block.bytes[raw.clone()])
+        {
+            return Err(self.nul(raw.start + nul));
         }
-        if !self.block.is_ascii && std::str::from_utf8(&self.block.bytes[raw]).is_err() {
-            return Err(TransformError::NotUtf8 { number, line });
+        if !self.block.is_ascii {
+            let bytes = &self.block.bytes[raw.clone()];
+            if std::str::from_utf8(bytes).is_err() {
+                return Err(self.not_utf8(raw, is_irregular));
+            }
+            let cell = bytes.strip_prefix(b"\"").unwrap_or(bytes);
+            if self.csv.strict && self.read > 0 && cell.starts_with(BOM) {
+                return Err(self.byte_order_mark());
+            }
+        }
+        let expected = *self.width.get_or_insert(self.bounds.len());
+        if self.bounds.len() != expected {
+            return Err(self.ragged(raw, expected));
         }
         Ok(())
-    }
-
-    fn unclosed(&self) -> TransformError {
-        TransformError::UnclosedQuote { number: self.read, line: self.line }
     }
 
     fn skip_empty_lines(&mut self) {
@@ -168,13 +179,12 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Puts the unfinished record in front of the next block.
-    fn refill(&mut self) -> Result<(), TransformError> {
+    /// Puts the unfinished record in front of the next block; `opened` is where its quote stands that is still open.
+    fn refill(&mut self, opened: Option<usize>) -> Result<(), TransformError> {
         self.tail.clear();
         self.tail.extend_from_slice(self.block.bytes.get(self.at..).unwrap_or_default());
         if self.tail.len() > self.limits.record_bytes {
-            let (number, line) = (self.read, self.line);
-            return Err(TransformError::RecordTooLong { number, line, limit: self.limits.record_bytes });
+            return Err(self.too_long(opened));
         }
         let next = self.receive()?;
         self.ahead.give_back(std::mem::replace(&mut self.block, next));
@@ -187,9 +197,11 @@ impl<'a> Records<'a> {
         if self.tail.len() <= HEADROOM {
             self.at = HEADROOM - self.tail.len();
             self.block.bytes[self.at..HEADROOM].copy_from_slice(&self.tail);
-            mark(&self.block.bytes[..HEADROOM], self.at, &mut self.block.marks);
+            mark(&self.block.bytes[..HEADROOM], self.at, self.csv.delimiter, &mut self.block.marks);
             self.block.marks.append(&mut marks);
-            self.block.is_ascii &= self.tail.is_ascii();
+            let (is_ascii, has_nul) = looked_over(&self.tail);
+            self.block.is_ascii &= is_ascii;
+            self.block.has_nul |= has_nul;
             return Ok(());
         }
         // A record longer than the headroom: gather at least as much again, so that rescanning stays linear.
@@ -202,8 +214,9 @@ impl<'a> Records<'a> {
         }
         let is_last = self.block.is_last;
         let bytes = std::mem::take(&mut self.tail);
-        let mut gathered = Block { is_ascii: bytes.is_ascii(), bytes, marks: Vec::new(), is_last };
-        mark(&gathered.bytes, 0, &mut gathered.marks);
+        let (is_ascii, has_nul) = looked_over(&bytes);
+        let mut gathered = Block { is_ascii, has_nul, bytes, marks: Vec::new(), is_last };
+        mark(&gathered.bytes, 0, self.csv.delimiter, &mut gathered.marks);
         self.ahead.give_back(std::mem::replace(&mut self.block, gathered));
         self.at = 0;
         Ok(())
@@ -218,124 +231,24 @@ impl<'a> Records<'a> {
                 self.meter.add((block.bytes.len() - HEADROOM) as u64);
                 Ok(block)
             }
-            Some(Err(source)) => Err(TransformError::Read { source }),
+            Some(Err(source)) => Err(TransformError::reading(source)),
             None => Err(TransformError::Read { source: std::io::Error::other("the reading thread is gone") }),
         }
     }
 
-    /// Reads one record into `unquoted`; where it ends, or `None` if it goes on in the next block.
-    fn read_with_core(&mut self) -> Result<Option<usize>, TransformError> {
-        // One reader for all: making one builds its table. A fresh one would take a byte order mark off this record.
-        let core = &mut self.core;
-        core.reset();
-        core.read_record(b"\n", &mut [], &mut [0]);
-        let (mut read, mut written, mut cells) = (0, 0, 0);
+    /// Reads the record at `self.at` as `csv-core` does; `None` if it goes on in the next block.
+    fn read_leniently(&mut self) -> Result<Option<Found>, TransformError> {
         let input = &self.block.bytes[self.at..];
-        loop {
-            let (result, used, out, ends) =
-                core.read_record(&input[read..], &mut self.unquoted[written..], &mut self.ends[cells..]);
-            (read, written, cells) = (read + used, written + out, cells + ends);
-            match result {
-                ReadRecordResult::OutputFull => self.unquoted.resize(self.unquoted.len() * 2 + 4_096, 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2 + 64, 0),
-                ReadRecordResult::Record => break,
-                // An empty input tells csv-core that this is the end.
-                ReadRecordResult::InputEmpty if self.block.is_last => {}
-                ReadRecordResult::InputEmpty => return Ok(None),
-                ReadRecordResult::End => break,
-            }
-        }
-        if input.get(read.wrapping_sub(1)) == Some(&b'\r') {
-            match input.get(read) {
-                Some(b'\n') => read += 1,
-                None if !self.block.is_last => return Ok(None),
-                _ => {}
-            }
-        }
-        if read == input.len() && ends_in_quotes(input) {
-            return Err(self.unclosed());
-        }
-        let mut start = 0;
-        self.bounds.clear();
-        for &end in &self.ends[..cells] {
-            self.bounds.push((start, end as u32));
-            start = end as u32;
-        }
-        Ok(Some(self.at + read))
-    }
-}
-
-/// Whether the text breaks off inside of a quoted cell, by the rules of `csv-core`.
-fn ends_in_quotes(input: &[u8]) -> bool {
-    #[derive(Clone, Copy, PartialEq)]
-    enum State {
-        CellStart,
-        Bare,
-        Quoted,
-        QuoteInQuoted,
-    }
-    let mut state = State::CellStart;
-    for byte in input {
-        state = match (state, byte) {
-            (State::Quoted, b'"') => State::QuoteInQuoted,
-            (State::Quoted, _) => State::Quoted,
-            (State::QuoteInQuoted | State::CellStart, b'"') => State::Quoted,
-            (_, b',' | b'\n' | b'\r') => State::CellStart,
-            _ => State::Bare,
-        };
-    }
-    state == State::Quoted
-}
-
-/// Follows the marks from the record's beginning to its end.
-fn walk(block: &Block, at: usize, first_mark: usize, bounds: &mut Vec<Bounds>) -> Walk {
-    let bytes = &block.bytes;
-    let (mut cell, mut mark, mut is_plain) = (at, first_mark, true);
-    // A quoted cell whose closing quote has been seen.
-    let mut closed: Option<Bounds> = None;
-    bounds.clear();
-    while let Some(&position) = block.marks.get(mark) {
-        let position_at = position as usize;
-        match bytes[position_at] {
-            b',' => {
-                bounds.push(closed.take().unwrap_or((cell as u32, position)));
-                cell = position_at + 1;
-                mark += 1;
-            }
-            b'\n' => {
-                bounds.push(closed.unwrap_or((cell as u32, position)));
-                return Walk::Record { next: position_at + 1, mark: mark + 1, is_plain };
-            }
-            b'\r' => {
-                let following = bytes.get(position_at + 1);
-                if following.is_none() && !block.is_last {
-                    break;
-                }
-                let extra = usize::from(following == Some(&b'\n'));
-                bounds.push(closed.unwrap_or((cell as u32, position)));
-                return Walk::Record { next: position_at + 1 + extra, mark: mark + 1 + extra, is_plain };
-            }
-            _ if position_at != cell => {
-                // A quote inside of a bare cell is a character like any other.
-                is_plain = false;
-                mark += 1;
-            }
-            _ => {
-                is_plain = false;
-                let behind = block.marks[mark + 1..].iter().position(|at| bytes[*at as usize] == b'"');
-                let Some(behind) = behind else {
-                    return Walk::Incomplete { in_quotes: true, cell, closed: None, is_plain };
-                };
-                mark += behind + 2;
-                let closing = block.marks[mark - 1];
-                match bytes.get(closing as usize + 1) {
-                    Some(b',' | b'\n' | b'\r') | None => closed = Some((position + 1, closing)),
-                    Some(_) => return Walk::Irregular,
-                }
+        match self.lenient.read(input, self.block.is_last, &mut self.bounds) {
+            Read::Incomplete => Ok(None),
+            Read::Unclosed { opened } => Err(self.unclosed(self.at + opened)),
+            Read::Record { bytes } => {
+                let next = self.at + bytes;
+                let behind = self.block.marks[self.mark..].partition_point(|at| (*at as usize) < next);
+                Ok(Some(Found { next, mark: self.mark + behind, is_plain: false, has_doubled: false }))
             }
         }
     }
-    Walk::Incomplete { in_quotes: false, cell, closed, is_plain }
 }
 
 #[cfg(test)]

@@ -260,6 +260,10 @@ impl Compiler<'_> {
         let mut twice: Vec<&str> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
         twice.dedup();
         let problems = twice.into_iter().map(|name| {
+            if name.is_empty() {
+                return Problem::error(at.cloned(), "the output would have more than one column without a name")
+                    .hint("a delimiter at the end of the header line makes one: `select` the columns that are wanted");
+            }
             Problem::error(at.cloned(), format!("the output would have more than one column {name:?}"))
                 .hint("`select` the columns that are wanted: each of its names must stand once in the header")
         });
@@ -276,7 +280,11 @@ fn doubled(name: &str, at: &Place) -> Problem {
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN_MAX: usize = 30;
     let names: Vec<&str> = names.collect();
-    let mut shown = names.iter().take(SHOWN_MAX).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    let described = |name: &&str| match name.is_empty() {
+        true => "one without a name (a delimiter at the end of the header line makes one)".to_owned(),
+        false => format!("{name:?}"),
+    };
+    let mut shown = names.iter().take(SHOWN_MAX).map(described).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN_MAX {
         shown.push_str(&format!(" and {} more", names.len() - SHOWN_MAX));
     }

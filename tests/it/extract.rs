@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use reportferry::clock::Clock;
 use reportferry::extract::{ExtractError, Form, Source, Tenants, Ticket};
-use reportferry::pipeline::plan::{self, FileSource, ReportRef};
+use reportferry::pipeline::plan::{self, CsvInput, FileSource, ReportRef};
 use reportferry::progress::Progress;
 use reportferry::sandbox::REPORTS;
 use reportferry::settings::{Budget, Limits};
@@ -315,7 +315,7 @@ fn a_local_file_is_copied() {
         let path = from.path().join("rows.csv");
         let tenants = Tenants::new(Clock::System);
         let source = |path: &Path| {
-            let file = plan::Source::File(FileSource { path: path.to_owned() });
+            let file = plan::Source::File(FileSource { path: path.to_owned(), csv: CsvInput::default() });
             Source::new(&file, &Limits::default(), &tenants).expect("a source")
         };
         let collect = async |path: &Path| {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use reportferry::encode::csv::CsvFile;
-use reportferry::pipeline::plan::{Assign, Column, CsvDialect, LineEnd, QuoteStyle, Rename, Step, StepKind};
+use reportferry::pipeline::plan::{Assign, Column, CsvDialect, CsvInput, LineEnd, QuoteStyle, Rename, Step, StepKind};
 use reportferry::pipeline::problem::Place;
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;
@@ -48,7 +48,8 @@ fn set(column: &str, expr: &str) -> Assign {
 }
 
 fn input(read: impl std::io::Read + Send + 'static, meter: &Meter) -> Input<'_> {
-    Input { read: Box::new(read), limits: Limits::default(), meter, stop: CancellationToken::new() }
+    let csv = CsvInput::default();
+    Input { read: Box::new(read), csv, limits: Limits::default(), meter, stop: CancellationToken::new() }
 }
 
 const COLUMNS: [&str; 6] = ["a", "b", "n", "d", "t", "f"];

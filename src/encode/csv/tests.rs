@@ -33,6 +33,11 @@ fn check(dialect: &CsvDialect, cells: &[&str], expected: &str) {
     assert_eq!(String::from_utf8(bytes).unwrap(), expected);
 }
 
+fn check_columns(dialect: &CsvDialect, columns: &[&str], expected: &str) {
+    let (bytes, _) = encode(dialect, columns, &[]);
+    assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+}
+
 #[test]
 fn dialects() {
     check(&PLAIN, &["1", "x,y", "say \"hi\""], "a,b,c\n1,\"x,y\",\"say \"\"hi\"\"\"\n");
@@ -57,6 +62,37 @@ fn formulas_are_guarded_and_numbers_are_not() {
         ("+3.2", "+3.2"),
         ("-.5", "-.5"),
         ("-5.", "'-5."),
+        ("-7", "-7"),
+        ("+3.5", "+3.5"),
+        ("-1,234.56", "\"-1,234.56\""),
+        ("-1,234,567", "\"-1,234,567\""),
+        ("-1e5", "-1e5"),
+        ("+1.5E-3", "+1.5E-3"),
+        (" -5", " -5"),
+        ("-1,23", "\"-1,23\""),
+        ("-1.234,56", "\"-1.234,56\""),
+        ("-1.234.567", "-1.234.567"),
+        ("-12,34.5", "\"'-12,34.5\""),
+        ("-1,2,3", "\"'-1,2,3\""),
+        ("-1e", "'-1e"),
+        ("-1e5x", "'-1e5x"),
+        ("-.", "'-."),
+        ("-1+1", "'-1+1"),
+        ("-5 ", "-5 "),
+        ("-5 x", "'-5 x"),
+        ("-0x1", "'-0x1"),
+        (" =1+1", "' =1+1"),
+        ("\u{a0}=1", "'\u{a0}=1"),
+        ("\u{feff}@x", "'\u{feff}@x"),
+        ("\u{200b}-x", "'\u{200b}-x"),
+        ("\u{b}=1", "'\u{b}=1"),
+        ("\u{3000}＝1", "'\u{3000}＝1"),
+        ("＝1+1", "'＝1+1"),
+        ("＋1", "'＋1"),
+        ("－1", "'－1"),
+        ("＠x", "'＠x"),
+        ("é=1", "é=1"),
+        ("(=1)", "(=1)"),
         ("-1.2.3", "'-1.2.3"),
         ("-", "'-"),
         ("--5", "'--5"),
@@ -65,6 +101,11 @@ fn formulas_are_guarded_and_numbers_are_not() {
         check(&guarded, &[cell, "y"], &format!("{shown},y\n"));
     }
     check(&guarded, &["=\"a\"", "\rx"], "\"'=\"\"a\"\"\",\"'\rx\"\n");
+    check(&guarded, &["\n=1+1", "\r\n \t@x"], "\"'\n=1+1\",\"'\r\n \t@x\"\n");
+    check(&guarded, &[" ", "\nx"], " ,\"'\nx\"\n");
+    // The header is guarded as the rows are.
+    let header = CsvDialect { header: true, ..guarded };
+    check_columns(&header, &["=1"], "'=1\n");
 }
 
 #[test]

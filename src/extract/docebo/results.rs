@@ -14,6 +14,7 @@ use super::line::{Call, Line, Trouble};
 use super::refusal::{self, Step};
 use super::report::{Export, next_wait};
 use crate::extract::save::Saving;
+use crate::extract::sniff::Giver;
 use crate::extract::{Extract, ExtractError};
 use crate::progress::Progress;
 
@@ -118,7 +119,7 @@ pub(super) async fn results(
             "take it by `via: download`, whose CSV has a header without rows, too",
         ));
     }
-    let extract = saving.finish(&line.limits).await;
+    let extract = saving.finish(&line.limits, Giver::Docebo).await;
     extract.map_err(|error| error.into_extract(&format!("{subject}: the results cannot be used")))
 }
 

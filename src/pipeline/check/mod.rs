@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
 use super::columns::Columns;
-use super::file::{DoceboFile, ExpectFile, PipelineFile};
+use super::file::{CsvInputFile, DoceboFile, ExpectFile, PipelineFile};
 use super::file::{ScheduleFile, SourceFile, StepFile};
 use super::plan::*;
 use super::problem::{Place, Problem, did_you_mean};
@@ -136,7 +136,8 @@ impl Check<'_> {
                 None
             }
             SourceFile::File(file) => {
-                Some(Source::File(FileSource { path: self.settings?.folder().join(file.path.value) }))
+                let csv = csv_input(file.csv.map(|csv| csv.value));
+                Some(Source::File(FileSource { path: self.settings?.folder().join(file.path.value), csv }))
             }
         }
     }
@@ -151,13 +152,19 @@ impl Check<'_> {
             }
             found
         });
+        let via = written.via.and_then(|via| via.0).unwrap_or(Via::Download);
+        if let (Via::Results, Some(csv)) = (via, &written.csv) {
+            let problem = csv.origin.error("`csv` says how a download is written, and `via: results` brings JSON");
+            self.problems.push(problem.hint("remove `csv`, or write `via: download`"));
+        }
         Some(Source::Docebo(DoceboSource {
             tenant: tenant?,
             report: match written.report.0? {
                 ReportFile::Id(id) => ReportRef::Id(id),
                 ReportFile::Name(name) => ReportRef::Name(name),
             },
-            via: written.via.and_then(|via| via.0).unwrap_or(Via::Download),
+            via,
+            csv: csv_input(written.csv.map(|csv| csv.value)),
         }))
     }
 
@@ -276,6 +283,16 @@ impl Check<'_> {
             rows_min: min.map(|min| min.value.0),
             rows_max: max.map(|max| max.value.0),
         }
+    }
+}
+
+fn csv_input(written: Option<CsvInputFile>) -> CsvInput {
+    let plain = CsvInput::default();
+    let Some(CsvInputFile { delimiter, strict, encoding }) = written else { return plain };
+    CsvInput {
+        delimiter: delimiter.map_or(plain.delimiter, |delimiter| delimiter.0),
+        strict: strict.unwrap_or(plain.strict),
+        encoding: encoding.unwrap_or(plain.encoding),
     }
 }
 

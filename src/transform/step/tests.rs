@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::pipeline::plan::CsvInput;
 use crate::progress::Meter;
 use crate::settings::Limits;
 use crate::transform::{Input, Transform, TransformError};
@@ -54,6 +55,7 @@ fn shape(text: &str, input: &str) -> Result<String, TransformError> {
     let meter = Meter::default();
     let input = Input {
         read: Box::new(Cursor::new(input.as_bytes().to_vec())),
+        csv: CsvInput::default(),
         limits: Limits::default(),
         meter: &meter,
         stop: CancellationToken::new(),
@@ -179,4 +181,13 @@ fn what_expressions_make_of_a_row_has_a_limit() {
     check(padded, rows, "a\nx\n{\"extracted\":1,\"filtered\":0,\"delivered\":1}");
     assert!(shape("set a=lpad(a, 4194305, 'y')", rows).is_err());
     assert!(shape("set a=rpad(a, 9223372036854775807, 'y')", rows).is_err());
+}
+
+#[test]
+fn a_column_that_a_delimiter_at_the_end_of_the_header_line_made_is_named() {
+    let told = problems("select a c", "a,b,\n1,2,3\n").join("\n");
+    let expected = "there are \"a\", \"b\", one without a name (a delimiter at the end of the header line makes one)";
+    assert!(told.contains("there is no column \"c\"") && told.contains(expected), "{told}");
+    let told = problems("", "a,,\n1,2,3\n").join("\n");
+    assert!(told.contains("more than one column without a name"), "{told}");
 }

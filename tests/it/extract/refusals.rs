@@ -130,7 +130,6 @@ fn downloads_that_are_no_report() {
             ("zip=html", ["refused", "web page", "sign-in page"]),
             ("zip=json", ["refused", "JSON", "Export not available"]),
             ("zip=gzip", ["refused", "gzip", "not CSV"]),
-            ("zip=utf16", ["refused", "UTF-16", "UTF-8"]),
             ("cut=99", ["later", "download the export", "report"]),
             ("download=400", ["refused", "400", "download the export"]),
             ("download=404", ["lapsed", "404", "gone"]),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use reportferry::attempt::Backoff;
 use reportferry::clock::Clock;
 use reportferry::extract::{Extract, ExtractError, Source, Tenants, requests_of};
-use reportferry::pipeline::plan::{self, DoceboSource, ReportRef, Via};
+use reportferry::pipeline::plan::{self, CsvInput, DoceboSource, ReportRef, Via};
 use reportferry::progress::Progress;
 use reportferry::sandbox::{REPORTS, Sandbox, SandboxOptions};
 use reportferry::secret::Secret;
@@ -82,8 +82,9 @@ impl Case {
         let sandbox = Sandbox::start(options).await.expect("a free port");
         let tenant =
             if self.tenant.base.is_empty() { Tenant { base: sandbox.url.clone(), ..self.tenant } } else { self.tenant };
+        let csv = CsvInput::default();
         let source =
-            plan::Source::Docebo(DoceboSource { tenant: Arc::new(tenant), report: self.report, via: self.via });
+            plan::Source::Docebo(DoceboSource { tenant: Arc::new(tenant), report: self.report, via: self.via, csv });
         let spool = tempfile::tempdir().expect("a spool");
         Stage { sandbox, source, limits: self.limits, tenants: Tenants::new(Clock::System), spool }
     }

@@ -1,0 +1,138 @@
+//! Where a record is wrong → words for a person. Nothing here is on the way of a record that is right.
+
+use std::ops::Range;
+
+use super::Records;
+use crate::transform::error::{CsvFault, TransformError, shorten};
+
+/// How a source reads what RFC 4180 has no reading for.
+const LENIENT: &str = "`csv: {strict: false}` in the source";
+
+impl Records<'_> {
+    /// A fault of the record that begins at `self.at`.
+    fn fault(&self, what: impl Into<String>, hint: impl Into<String>) -> TransformError {
+        CsvFault { number: self.read, line: self.line, what: what.into(), hint: hint.into() }.into()
+    }
+
+    /// The line that the byte at `position` of the block stands on.
+    fn line_of(&self, position: usize) -> u64 {
+        self.line + memchr::memchr_iter(b'\n', &self.block.bytes[self.at..position]).count() as u64
+    }
+
+    /// From 1: the byte's place in its line.
+    fn offset_of(&self, position: usize) -> usize {
+        let before = &self.block.bytes[self.at..position];
+        position - memchr::memrchr(b'\n', before).map_or(self.at, |newline| self.at + newline + 1) + 1
+    }
+
+    /// The column by its name where that is known, else by its number.
+    fn column(&self, index: usize) -> String {
+        match self.header.get(index) {
+            Some(name) if !name.is_empty() => format!("column {:?}", shorten(name)),
+            Some(_) => format!("column {} (which has no name)", index + 1),
+            None => format!("column {}", index + 1),
+        }
+    }
+
+    /// The column of a byte of the record whose cells are known.
+    fn column_at(&self, position: usize) -> String {
+        let cells = self.bounds.partition_point(|(_, end)| (*end as usize) < position);
+        self.column(cells.min(self.bounds.len().saturating_sub(1)))
+    }
+
+    #[cold]
+    pub(super) fn text_after_quote(&self, quote: usize) -> TransformError {
+        let rest = &self.block.bytes[quote + 1..];
+        let rest = &rest[..memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())];
+        let text = shorten(&String::from_utf8_lossy(&rest[..rest.len().min(200)]));
+        let (line, column) = (self.line_of(quote), self.column(self.bounds.len()));
+        self.fault(
+            format!("text follows a closing quote (line {line}), {column}: {text:?}"),
+            format!("write a quote inside of a quoted cell twice, or read the file leniently by {LENIENT}"),
+        )
+    }
+
+    #[cold]
+    pub(super) fn unclosed(&self, opened: usize) -> TransformError {
+        let (line, column) = (self.line_of(opened), self.column(self.bounds.len()));
+        self.fault(
+            format!("the quote opened on line {line}, {column}, is never closed"),
+            "the file is cut off, or this quote is a stray one",
+        )
+    }
+
+    #[cold]
+    pub(super) fn too_long(&self, opened: Option<usize>) -> TransformError {
+        let limit = self.limits.record_bytes;
+        match opened {
+            Some(opened) => {
+                let (line, column) = (self.line_of(opened), self.column(self.bounds.len()));
+                self.fault(
+                    format!("the quote opened on line {line}, {column}, is not closed within {limit} bytes"),
+                    "it is a stray one, or the cell is longer than limits.record_bytes",
+                )
+            }
+            None => self.fault(
+                format!("it is longer than {limit} bytes (limits.record_bytes)"),
+                "raise the limit, or look whether the file is a CSV",
+            ),
+        }
+    }
+
+    #[cold]
+    pub(super) fn ragged(&self, raw: Range<usize>, expected: usize) -> TransformError {
+        let found = self.bounds.len();
+        let text = &self.block.bytes[raw];
+        let ends_with = |suffix: &[u8]| text.trim_ascii_end().ends_with(suffix);
+        let hint = if found + 1 == expected && self.header.last().is_some_and(String::is_empty) {
+            let delimiter = char::from(self.csv.delimiter);
+            format!(
+                "the header's last column has no name: the header line ends with `{delimiter}`, and the rows do not"
+            )
+        } else if found == expected + 1 && ends_with(&[self.csv.delimiter]) {
+            let delimiter = char::from(self.csv.delimiter);
+            format!("this line ends with `{delimiter}`, and the header does not")
+        } else if memchr::memmem::find(text, super::BOM).is_some() {
+            "it holds a byte order mark (U+FEFF): two files were joined here".to_owned()
+        } else if found > expected {
+            "a cell that holds the delimiter must be quoted".to_owned()
+        } else {
+            "a cell is missing, or a line end stands inside of a cell without quotes".to_owned()
+        };
+        let cells = |count: usize| if count == 1 { "1 cell".to_owned() } else { format!("{count} cells") };
+        self.fault(format!("it has {}, the header has {}", cells(found), cells(expected)), hint)
+    }
+
+    #[cold]
+    pub(super) fn nul(&self, position: usize) -> TransformError {
+        let (line, byte, column) = (self.line_of(position), self.offset_of(position), self.column_at(position));
+        self.fault(
+            format!("a NUL byte stands in {column} (byte {byte} of line {line})"),
+            format!("a text holds none: export the file again, or keep the byte by {LENIENT}"),
+        )
+    }
+
+    #[cold]
+    pub(super) fn not_utf8(&self, raw: Range<usize>, is_irregular: bool) -> TransformError {
+        let bytes = &self.block.bytes[raw.clone()];
+        let valid = std::str::from_utf8(bytes).err().map_or(0, |error| error.valid_up_to());
+        let position = raw.start + valid;
+        let (line, byte) = (self.line_of(position), self.offset_of(position));
+        let column = if is_irregular { "a cell".to_owned() } else { self.column_at(position) };
+        let around = &bytes[valid.saturating_sub(12)..bytes.len().min(valid + 12)];
+        let around = shorten(String::from_utf8_lossy(around).trim_start_matches('\u{fffd}'));
+        let value = bytes.get(valid).copied().unwrap_or_default();
+        self.fault(
+            format!("not UTF-8: byte 0x{value:02X} in {column} (byte {byte} of line {line}, at {around:?})"),
+            "if a Windows program wrote the file, add `csv: {encoding: windows-1252}` to the source",
+        )
+    }
+
+    #[cold]
+    pub(super) fn byte_order_mark(&self) -> TransformError {
+        self.fault(
+            format!("a byte order mark (U+FEFF) begins it, {}", self.column(0)),
+            format!("two files were joined here: join them without it, or keep the character by {LENIENT}"),
+        )
+    }
+}

@@ -1,0 +1,77 @@
+//! The first record → the names of the columns, or why it is no header of a file with this delimiter.
+
+use super::{BOM, Records};
+use crate::transform::decode;
+use crate::transform::error::TransformError;
+
+/// What files are separated by, besides what the source says.
+const DELIMITERS: [char; 4] = [';', '\t', '|', ','];
+
+impl Records<'_> {
+    /// Reads the header. `None` where the file holds no record at all.
+    pub(crate) fn header(&mut self) -> Result<Option<Vec<String>>, TransformError> {
+        let Some(mut names) = self.names()? else { return Ok(None) };
+        if let Some(declared) = declared_separator(&names, self.csv.delimiter) {
+            if declared == char::from(self.csv.delimiter) {
+                // A line for spreadsheets, and no record of the data.
+                (self.width, self.read) = (None, 0);
+                match self.names()? {
+                    Some(next) => names = next,
+                    None => return Ok(None),
+                }
+            } else if self.csv.strict {
+                return Err(self.separated_by(declared, "its first line says so"));
+            }
+        }
+        let other = DELIMITERS.into_iter().filter(|other| *other != char::from(self.csv.delimiter));
+        // A comma in the one column of a file with another delimiter may be part of the name, but not in all of several.
+        let shared = other.into_iter().find(|other| names.iter().all(|name| name.contains(*other)));
+        if let (true, Some(other)) = (self.csv.strict, shared) {
+            let columns =
+                if names.len() == 1 { "its header is one column" } else { "each column of its header holds one" };
+            return Err(self.separated_by(other, columns));
+        }
+        self.header.clone_from(&names);
+        Ok(Some(names))
+    }
+
+    fn names(&mut self) -> Result<Option<Vec<String>>, TransformError> {
+        let Some(record) = self.next()? else { return Ok(None) };
+        let cells = record.bounds.iter().map(|&(start, end)| &record.bytes[start as usize..end as usize]);
+        let mut names: Vec<String> = cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+        // Also one that stands behind the first cell's quote.
+        if let Some(first) = names.first_mut() {
+            *first = first.trim_start_matches('\u{feff}').to_owned();
+        }
+        Ok(Some(names))
+    }
+
+    fn separated_by(&self, found: char, why: &'static str) -> TransformError {
+        TransformError::Delimiter { found, expected: char::from(self.csv.delimiter), why }
+    }
+
+    /// Takes byte order marks off the beginning of the file, and refuses what is not in the encoding of the source.
+    pub(super) fn begin(&mut self) -> Result<(), TransformError> {
+        let head = &self.block.bytes[self.at..];
+        if let Some(foreign) = decode::foreign(head) {
+            return Err(TransformError::Encoding(foreign));
+        }
+        while self.block.bytes[self.at..].starts_with(BOM) {
+            self.at += BOM.len();
+        }
+        Ok(())
+    }
+}
+
+/// What a line `sep=;` says.
+fn declared_separator(names: &[String], delimiter: u8) -> Option<char> {
+    let declares = |text: &str| text.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case("sep="));
+    match names {
+        [only] if declares(only) => {
+            let mut rest = only[4..].chars();
+            rest.next().filter(|_| rest.next().is_none())
+        }
+        [first, second] if first.len() == 4 && declares(first) && second.is_empty() => Some(char::from(delimiter)),
+        _ => None,
+    }
+}

@@ -1,0 +1,148 @@
+//! Along a block's marks, from a record's first byte to its end.
+
+use super::super::block::Block;
+use super::Bounds;
+
+/// What the walk along the marks found.
+pub(super) enum Walk {
+    Record(Found),
+    /// The record goes on in the next block.
+    Incomplete {
+        /// Where the quote stands that is still open.
+        opened: Option<usize>,
+        cell: usize,
+        closed: Option<Bounds>,
+        found: Found,
+    },
+    /// Text follows the closing quote that stands here: RFC 4180 has no reading for it.
+    Irregular {
+        quote: usize,
+    },
+}
+
+/// A record's end and its kind.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Found {
+    pub next: usize,
+    /// The first mark at or behind `next`.
+    pub mark: usize,
+    /// No quote in it.
+    pub is_plain: bool,
+    /// A quoted cell holds doubled quotes: [`undouble`] is still to be done.
+    pub has_doubled: bool,
+}
+
+/// Follows the marks from the record's beginning to its end.
+pub(super) fn walk(block: &Block, at: usize, first_mark: usize, delimiter: u8, bounds: &mut Vec<Bounds>) -> Walk {
+    let bytes = &block.bytes;
+    let (mut cell, mut mark, mut is_plain, mut has_doubled) = (at, first_mark, true, false);
+    // A quoted cell whose closing quote has been seen.
+    let mut closed: Option<Bounds> = None;
+    bounds.clear();
+    while let Some(&position) = block.marks.get(mark) {
+        let position_at = position as usize;
+        let byte = bytes[position_at];
+        if byte == delimiter {
+            bounds.push(closed.take().unwrap_or((cell as u32, position)));
+            cell = position_at + 1;
+            mark += 1;
+            continue;
+        }
+        match byte {
+            b'\n' => {
+                bounds.push(closed.unwrap_or((cell as u32, position)));
+                return Walk::Record(Found { next: position_at + 1, mark: mark + 1, is_plain, has_doubled });
+            }
+            b'\r' => {
+                let following = bytes.get(position_at + 1);
+                if following.is_none() && !block.is_last {
+                    break;
+                }
+                let extra = usize::from(following == Some(&b'\n'));
+                bounds.push(closed.unwrap_or((cell as u32, position)));
+                return Walk::Record(Found {
+                    next: position_at + 1 + extra,
+                    mark: mark + 1 + extra,
+                    is_plain,
+                    has_doubled,
+                });
+            }
+            _ if position_at != cell => {
+                // A quote inside of a bare cell is a character like any other.
+                is_plain = false;
+                mark += 1;
+            }
+            _ => {
+                is_plain = false;
+                match closing_quote(block, mark, delimiter) {
+                    Closing::At { quote, mark: behind, is_doubled } => {
+                        closed = Some((position + 1, quote));
+                        mark = behind;
+                        has_doubled |= is_doubled;
+                    }
+                    Closing::Irregular { quote } => return Walk::Irregular { quote: quote as usize },
+                    Closing::Nowhere => {
+                        let found = Found { next: bytes.len(), mark: block.marks.len(), is_plain, has_doubled };
+                        return Walk::Incomplete { opened: Some(position_at), cell, closed: None, found };
+                    }
+                }
+            }
+        }
+    }
+    let found = Found { next: bytes.len(), mark: block.marks.len(), is_plain, has_doubled };
+    Walk::Incomplete { opened: None, cell, closed, found }
+}
+
+enum Closing {
+    /// The quote, and the first mark behind it.
+    At {
+        quote: u32,
+        mark: usize,
+        is_doubled: bool,
+    },
+    Irregular {
+        quote: u32,
+    },
+    Nowhere,
+}
+
+/// The quote that closes the one at `opening`, an index into the marks.
+fn closing_quote(block: &Block, opening: usize, delimiter: u8) -> Closing {
+    let bytes = &block.bytes;
+    let mut mark = opening + 1;
+    let mut is_doubled = false;
+    loop {
+        let quotes = block.marks[mark..].iter().position(|at| bytes[*at as usize] == b'"');
+        let Some(behind) = quotes else { return Closing::Nowhere };
+        let quote = block.marks[mark + behind];
+        mark += behind + 1;
+        match bytes.get(quote as usize + 1) {
+            Some(b'"') => {
+                is_doubled = true;
+                mark += 1;
+            }
+            Some(b'\n' | b'\r') | None => return Closing::At { quote, mark, is_doubled },
+            Some(byte) if *byte == delimiter => return Closing::At { quote, mark, is_doubled },
+            Some(_) => return Closing::Irregular { quote },
+        }
+    }
+}
+
+/// Writes each doubled quote of the quoted cells once, where they stand; the cells become shorter.
+pub(super) fn undouble(bytes: &mut [u8], at: usize, bounds: &mut [Bounds]) {
+    for (start, end) in bounds {
+        let (first, last) = (*start as usize, *end as usize);
+        if first == at || bytes[first - 1] != b'"' {
+            continue; // a bare cell's quotes are all its own
+        }
+        let Some(mut read) = memchr::memchr(b'"', &bytes[first..last]).map(|quote| first + quote) else { continue };
+        let mut write = read;
+        while read < last {
+            let is_quote = bytes[read] == b'"';
+            bytes[write] = bytes[read];
+            write += 1;
+            read += if is_quote { 2 } else { 1 };
+        }
+        *end = write as u32;
+    }
+}
