@@ -47,6 +47,35 @@ impl Backoff {
     }
 }
 
+/// What a server's refusal of a rename, right after the file was closed, says of another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenameRefusal {
+    /// Time changes nothing: the name is taken, the directory is missing, the request is not supported.
+    Final,
+    /// The server gives no reason: a virus scanner or a gateway may hold the file.
+    PerhapsHeld,
+    /// The server says that another process holds the file.
+    Held,
+}
+
+/// How long a refused rename is repeated where the server does not say that the file is held.
+const PERHAPS_HELD: Duration = Duration::from_secs(30);
+
+const RENAME_STEPS: Backoff =
+    Backoff { first: Duration::from_millis(150), max: Duration::from_secs(2), within: Duration::MAX };
+
+/// Returns the wait before a rename is repeated that was refused `refused` times in `spent`; `None` where it is over.
+/// It goes on for `limit`, and where the server does not say that the file is held, for 30 s of it.
+pub fn rename_again(refusal: RenameRefusal, refused: u32, spent: Duration, limit: Duration) -> Option<Duration> {
+    let limit = match refusal {
+        RenameRefusal::Final => Duration::ZERO,
+        RenameRefusal::PerhapsHeld => limit.min(PERHAPS_HELD),
+        RenameRefusal::Held => limit,
+    };
+    let left = limit.checked_sub(spent).filter(|left| !left.is_zero())?;
+    Some(RENAME_STEPS.wait(refused, None).min(left))
+}
+
 /// What follows a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -153,6 +182,33 @@ mod tests {
                 assert!((step / 2..=step).contains(&wait), "{failed}: {wait}");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod rename_tests {
+    use super::*;
+
+    /// The renames that are tried, and the seconds that they take, where all are refused.
+    fn tried(refusal: RenameRefusal, limit_s: u64) -> (u32, u64) {
+        let (mut refused, mut spent) = (1, Duration::ZERO);
+        while let Some(wait) = rename_again(refusal, refused, spent, Duration::from_secs(limit_s)) {
+            assert!(!wait.is_zero());
+            spent += wait;
+            refused += 1;
+        }
+        (refused, spent.as_secs())
+    }
+
+    #[test]
+    fn d03_a_refused_rename_is_repeated_for_some_seconds() {
+        assert_eq!(tried(RenameRefusal::Final, 600), (1, 0));
+        let (times, seconds) = tried(RenameRefusal::PerhapsHeld, 600);
+        assert!(seconds == 30 && (15..=40).contains(&times), "{times} in {seconds} s");
+        assert_eq!(tried(RenameRefusal::PerhapsHeld, 5).1, 5, "no longer than `timeouts.rename`");
+        assert_eq!(tried(RenameRefusal::Held, 600).1, 600);
+        let first = rename_again(RenameRefusal::PerhapsHeld, 1, Duration::ZERO, Duration::from_secs(600));
+        assert!(first.is_some_and(|wait| wait <= Duration::from_millis(150)), "the first one comes soon");
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) trait Files {
     /// Removes the temporary file, if it is there. A failure changes nothing: the sweep comes by again.
     fn remove_temporary(&mut self, file: &IntendedFile);
 
+    /// What the destination refused since it was last asked and is no failure, in words.
+    fn notes(&mut self) -> Vec<String>;
+
     /// The address, and the fingerprint of the host key, for the receipt.
     fn whereabouts(&self) -> (String, Option<String>);
 }
@@ -88,7 +91,8 @@ pub(super) fn publish(
     match (first, intent.files.first()) {
         (Some((verified, how)), Some(data)) => {
             let (address, host_key) = drop.whereabouts();
-            Verdict::Delivered(receipt(put, intent, data, address, host_key, verified, how))
+            let notes = drop.notes();
+            Verdict::Delivered(Receipt { notes, ..receipt(put, intent, data, address, host_key, verified, how) })
         }
         _ => Verdict::Rejected { reason: "the intent names no file".to_owned(), hint: None },
     }
@@ -119,5 +123,6 @@ fn receipt(
         verified,
         published: how.to_owned(),
         answer: None,
+        notes: Vec::new(),
     }
 }

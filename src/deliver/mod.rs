@@ -107,6 +107,9 @@ pub struct Receipt {
     /// The beginning of what a webhook's receiver answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// What the destination refused and is no failure: a mode, a modification time, fsync.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One file of a set, as it was published.

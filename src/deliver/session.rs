@@ -12,7 +12,7 @@ use super::{About, Coming, Cutting, Intent, Lies, Parts, Seen, Verdict, Whole};
 use crate::encode::Artifact;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::progress::Meter;
-use crate::settings::{Destination, DestinationKind};
+use crate::settings::{Destination, DestinationKind, ModifiedTime};
 
 /// What is to be put where.
 #[derive(Clone, Copy)]
@@ -42,6 +42,17 @@ impl<'a> Put<'a> {
 }
 
 impl Put<'_> {
+    /// The modification time that the destination's `mtime` asks for; `None` where it asks for none, or none is known.
+    pub(super) fn modified(&self, wanted: Option<ModifiedTime>) -> Option<Timestamp> {
+        match wanted? {
+            ModifiedTime::Slot => self.about.slot.parse().ok(),
+            ModifiedTime::Artifact => {
+                let made = std::fs::metadata(&self.artifact.path).and_then(|there| there.modified()).ok()?;
+                Timestamp::try_from(made).ok()
+            }
+        }
+    }
+
     pub(super) fn replacing(&self) -> bool {
         self.plan.existing == Existing::Replace
     }
@@ -215,11 +226,24 @@ impl Session {
         }
     }
 
-    /// Removes temporary files of ours from the intent's directories: those of this delivery, and those older than a day
-    /// by the destination's clock. Returns how many. To be called while nothing of this delivery is being published.
+    /// Removes what an earlier attempt at `intent` left and nobody needs, by what a look found: names can be chosen afresh.
     ///
     /// # Errors
-    /// What could not be listed or removed, in words; nothing depends on it.
+    /// `Unreached` when contact is lost.
+    pub fn clear(&mut self, put: &Put<'_>, intent: &Intent, seen: &Seen) -> Result<(), Verdict> {
+        match self {
+            Session::Sftp(drop) => drop.clear(put, intent, seen),
+            Session::Local(drop) => drop.clear(intent, seen),
+            Session::Webhook(..) => Ok(()),
+        }
+    }
+
+    /// Removes temporary files of ours from the intent's directories: those of this delivery, and those older than a day
+    /// by the destination's clock. Returns how many. To be called once the receipt is written: a server that is late ends
+    /// the session.
+    ///
+    /// # Errors
+    /// What could not be listed or removed within a second, in words; nothing depends on it.
     pub fn sweep(&mut self, put: &Put<'_>, intent: &Intent, now: Timestamp) -> Result<u32, String> {
         match self {
             Session::Sftp(drop) => drop.sweep(put, intent, now),
@@ -244,8 +268,12 @@ pub(super) fn may_sweep(put: &Put<'_>, intent: &Intent, name: &str, modified_s: 
     let Some((inner, run)) = super::names::temporary_parts(name) else { return false };
     let last = |path: &str| path.rsplit('/').next() == Some(name);
     let intended = intent.files.iter().any(|file| !file.is_direct() && last(&file.temporary));
+    // A file that was moved aside was a reader's: it goes only once this run's own is in its place.
+    let moved_aside = inner.strip_suffix(".old");
+    let inner = moved_aside.unwrap_or(inner);
     let ours = || put.artifact.data_files().iter().any(|file| super::names::belongs_to(inner, file.name));
     let earlier = run == put.run && ours();
-    let orphaned = modified_s.is_some_and(|modified_s| now.as_second().saturating_sub(modified_s) > ORPHAN_AGE_S);
+    let is_old = |modified_s: i64| now.as_second().saturating_sub(modified_s) > ORPHAN_AGE_S;
+    let orphaned = moved_aside.is_none() && modified_s.is_some_and(is_old);
     intended || earlier || orphaned
 }

@@ -161,9 +161,12 @@ impl Ledger {
     ) -> Result<bool, LedgerError> {
         const OPERATION: &str = "end an attempt";
         let now = self.clock.now_ms();
-        let detail = match &ended.reason {
-            Some(reason) => format!("{destination}, attempt {number}: {reason}"),
-            None => format!("{destination}, attempt {number}"),
+        let detail = match (&ended.reason, verdict) {
+            (Some(reason), _) => format!("{destination}, attempt {number}: {reason}"),
+            (None, Verdict::Delivered(receipt)) if !receipt.notes.is_empty() => {
+                format!("{destination}, attempt {number}: {}", receipt.notes.join("; "))
+            }
+            (None, _) => format!("{destination}, attempt {number}"),
         };
         let receipt = match verdict {
             Verdict::Delivered(receipt) => Some((receipt, json(receipt)?)),

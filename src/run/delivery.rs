@@ -22,6 +22,13 @@ use crate::settings::DestinationKind;
 /// A session, the names to publish under, and what lies there of an earlier attempt.
 type Ready = (Session, Intent, Option<Seen>);
 
+/// How an attempt ended, and the session that served well, with what it published.
+struct Attempted {
+    number: u32,
+    verdict: Verdict,
+    kept: Option<(Session, Intent)>,
+}
+
 /// One destination's share of a run.
 pub(super) struct Share {
     pub line: Line,
@@ -60,7 +67,7 @@ impl Share {
                 () = self.line.stop.cancelled() => return Ok(false),
                 leave = leave => leave,
             };
-            let (number, verdict) = self.attempt(&known, &mut leave).await?;
+            let Attempted { number, verdict, kept } = self.attempt(&known, &mut leave).await?;
             if let Verdict::Gone { reason } = &verdict {
                 ledger.note_gone(self.destination(), Some(reason)).await?;
             }
@@ -76,6 +83,9 @@ impl Share {
             let delivered = ledger.end_attempt(&self.run, self.destination(), number, &verdict, &ended).await?;
             measure::attempt(self.destination(), verdict_name(&verdict));
             self.tell(number, &verdict, &ended);
+            if let Some((session, intent)) = kept {
+                self.sweep(session, intent, number == 1).await;
+            }
             drop(leave);
             let wait = match next {
                 Next::At(due) if due <= self.until => due.duration_since(self.line.clock.now()),
@@ -128,7 +138,7 @@ impl Share {
 
     /// One attempt: connect, look where an earlier one may have got to, write the intent down, publish. Its number, and
     /// how it ended.
-    async fn attempt(self: &Arc<Self>, known: &Delivery, leave: &mut Leave) -> Result<(u32, Verdict), LedgerError> {
+    async fn attempt(self: &Arc<Self>, known: &Delivery, leave: &mut Leave) -> Result<Attempted, LedgerError> {
         let (ledger, destination) = (&self.line.ledger, self.destination());
         // Nothing was acknowledged before there was an intent.
         let parts = match known.intent.is_some() {
@@ -144,7 +154,7 @@ impl Share {
         if let Some(reason) = begun.gone {
             // A destination that said that it is gone gets nothing, until a person says so.
             if self.ask != Ask::Retry {
-                return Ok((begun.number, Verdict::Gone { reason }));
+                return Ok(Attempted { number: begun.number, verdict: Verdict::Gone { reason }, kept: None });
             }
             ledger.note_gone(destination, None).await?;
         }
@@ -153,11 +163,11 @@ impl Share {
             Some(ready) => ready,
             None => self.ready(known, &parts).await,
         };
-        let verdict = match ready {
+        let (verdict, kept) = match ready {
             Ok(ready) => self.go(ready, is_noted, parts, leave).await?,
-            Err(verdict) => verdict,
+            Err(verdict) => (verdict, None),
         };
-        Ok((begun.number, verdict))
+        Ok(Attempted { number: begun.number, verdict, kept })
     }
 
     /// A session, the names, and what lies there.
@@ -171,14 +181,14 @@ impl Share {
         blocking(move || share.get_ready(earlier, cutting, may_cut)).await
     }
 
-    /// Publishes, once the intent is on the disk.
+    /// Publishes, once the intent is on the disk. The session is returned where it served well.
     async fn go(
         self: &Arc<Self>,
         (session, intent, seen): Ready,
         is_noted: bool,
         parts: KeptParts,
         leave: &mut Leave,
-    ) -> Result<Verdict, LedgerError> {
+    ) -> Result<(Verdict, Option<(Session, Intent)>), LedgerError> {
         let share = self.clone();
         if let Some(reason) = self.superseded(&intent).await? {
             let given_back = blocking(move || {
@@ -186,16 +196,17 @@ impl Share {
                 Ok(())
             });
             given_back.await.ok();
-            return Ok(Verdict::Skipped { reason });
+            return Ok((Verdict::Skipped { reason }, None));
         }
         if !is_noted {
             self.line.ledger.note_intent(&self.run, self.destination(), &intent).await?;
         }
         let beside = leave.widen(self.delivery().destination.sessions_beside(self.artifact.bytes));
-        Ok(blocking(move || Err::<(), _>(share.publish(session, &intent, seen.as_ref(), &parts, beside)))
-            .await
-            .err()
-            .unwrap_or_else(|| Verdict::Unknown { reason: "the attempt ended without a verdict".to_owned() }))
+        let published = blocking(move || {
+            let (verdict, session) = share.publish(session, &intent, seen.as_ref(), &parts, beside);
+            Ok((verdict, session.map(|session| (session, intent))))
+        });
+        Ok(published.await.unwrap_or_else(|verdict| (verdict, None)))
     }
 
     fn give_back(&self, session: Session) {
@@ -248,28 +259,36 @@ impl Share {
             if seen.data_may_be_final(&intent) {
                 return Ok((intent, Some(seen)));
             }
-            self.sweep(session, &intent);
+            session.clear(put, &intent, &seen)?;
         }
         let mut intent = session.prepare(put)?;
         intent.acks = session.acks(&self.delivery().destination.pickup, &intent)?;
-        // What others left there is in no hurry.
-        let data = intent.files.first().map_or("", |data| &data.temporary);
-        let directory = data.rsplit_once('/').map_or("", |(directory, _)| directory);
-        if self.line.sessions.may_sweep(self.destination(), directory) {
-            self.sweep(session, &intent);
-        }
         Ok((intent, None))
     }
 
-    /// Nothing depends on it: what stays is swept another time.
-    fn sweep(&self, session: &mut Session, intent: &Intent) {
-        match session.sweep(&self.put(), intent, self.line.clock.now()) {
-            Ok(0) => {}
-            Ok(removed) => {
-                tracing::info!(run = self.run, destination = self.destination(), removed, "swept temporary files")
+    /// Once the receipt is written: removes temporary files that earlier attempts, and others, left in the directory.
+    /// Nothing depends on it, so it is bounded in time, and what stays is swept another time.
+    async fn sweep(self: &Arc<Self>, mut session: Session, intent: Intent, is_first: bool) {
+        let data = intent.files.first().map_or("", |data| &data.temporary);
+        let directory = data.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let is_due = self.line.sessions.may_sweep(self.destination(), directory) || !is_first;
+        let share = self.clone();
+        let swept = tokio::task::spawn_blocking(move || {
+            let (run, destination) = (&share.run, share.destination());
+            let swept = if is_due { session.sweep(&share.put(), &intent, share.line.clock.now()) } else { Ok(0) };
+            match swept {
+                Ok(removed) => {
+                    if removed > 0 {
+                        tracing::info!(run, destination, removed, "swept temporary files");
+                    }
+                    share.give_back(session);
+                }
+                // Who knows what is left in the session: it is dropped.
+                Err(reason) => tracing::warn!(run, destination, reason, "sweep of temporary files abandoned"),
             }
-            Err(reason) => tracing::debug!(run = self.run, destination = self.destination(), reason, "not swept"),
-        }
+        });
+        // A panic there changes nothing about what is delivered.
+        let _ = swept.await;
     }
 
     fn publish(
@@ -279,7 +298,7 @@ impl Share {
         seen: Option<&Seen>,
         parts: &dyn Parts,
         beside: usize,
-    ) -> Verdict {
+    ) -> (Verdict, Option<Session>) {
         let until = Instant::now().checked_add(self.line.settings.work.deadlines.attempt);
         let put = Put { parts, until, ..self.put() };
         session.join(self.line.sessions.send_for(&self.delivery().destination, beside));
@@ -288,13 +307,18 @@ impl Share {
         for reason in absent.into_iter().filter_map(Result::err).filter_map(|verdict| reason(&verdict)) {
             tracing::warn!(run = self.run, destination = self.destination(), reason, "one session less to split over");
         }
-        let sessions = parted.into_iter().filter_map(Result::ok).chain([session]);
+        let parted = parted.into_iter().filter_map(Result::ok);
         match verdict {
-            Verdict::Delivered(_) | Verdict::Skipped { .. } => sessions.for_each(|session| self.give_back(session)),
+            Verdict::Delivered(_) | Verdict::Skipped { .. } => {
+                parted.for_each(|session| self.give_back(session));
+                (verdict, Some(session))
+            }
             // Who knows what is left in one that failed.
-            _ => sessions.for_each(Session::close),
+            _ => {
+                parted.chain([session]).for_each(Session::close);
+                (verdict, None)
+            }
         }
-        verdict
     }
 
     fn put(&self) -> Put<'_> {
@@ -309,6 +333,9 @@ impl Share {
             Verdict::Delivered(receipt) => {
                 measure::delivered(self.destination(), receipt.bytes);
                 tracing::info!(run, pipeline, destination, attempt, path = receipt.path, "delivered");
+                for refused in &receipt.notes {
+                    tracing::warn!(run, pipeline, destination, refused, "delivered, although the destination refused this");
+                }
             }
             Verdict::Skipped { .. } => tracing::info!(run, pipeline, destination, attempt, reason, "skipped"),
             Verdict::Unreached { .. } | Verdict::Unknown { .. } if ended.state == DeliveryState::Waiting => {

@@ -78,6 +78,9 @@ pub struct ReceiptDocument {
     /// The files of a split artifact.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ReceivedFile>,
+    /// What the destination refused and is no failure.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Document {
@@ -119,6 +122,7 @@ impl From<Delivery> for DeliveryDocument {
                 sha256: stored.receipt.sha256,
                 host_key: stored.receipt.host_key,
                 files: stored.receipt.files,
+                notes: stored.receipt.notes,
             }),
             pickup: delivery.pickup.map(PickupDocument::from),
         }

@@ -115,6 +115,10 @@ pub struct Sftp {
     pub mkdir: bool,
     /// Permission bits to set, as `0o640`.
     pub mode: Option<u32>,
+    /// Permission bits of directories that are made; unset, they follow from `mode`.
+    pub dir_mode: Option<u32>,
+    /// The modification time to set.
+    pub mtime: Option<ModifiedTime>,
     /// Bytes of one write request: 32,000 to 255,000.
     pub write_bytes: u32,
     /// Write requests in flight; `write_bytes × in_flight` bounds the memory of a session.
@@ -158,6 +162,8 @@ impl Sftp {
             fsync: true,
             mkdir: false,
             mode: None,
+            dir_mode: None,
+            mtime: None,
             write_bytes: 32_000,
             in_flight: 128,
             bandwidth: None,
@@ -167,6 +173,34 @@ impl Sftp {
             timeouts: SftpTimeouts { connect: secs(20), idle: secs(60), rename: secs(600) },
         }
     }
+}
+
+impl Sftp {
+    /// The permissions of directories that are made; `None` leaves them to the server.
+    pub fn directory_mode(&self) -> Option<u32> {
+        directory_mode(self.mode, self.dir_mode)
+    }
+}
+
+impl Local {
+    /// As [`Sftp::directory_mode`].
+    pub fn directory_mode(&self) -> Option<u32> {
+        directory_mode(self.mode, self.dir_mode)
+    }
+}
+
+/// What is asked for; else, who may read the files may enter the directory, and the account may write there.
+fn directory_mode(mode: Option<u32>, dir_mode: Option<u32>) -> Option<u32> {
+    dir_mode.or(mode.map(|mode| mode | (mode & 0o444) >> 2 | 0o700))
+}
+
+/// Which time a delivered file is given as its modification time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModifiedTime {
+    /// The slot's.
+    Slot,
+    /// When the artifact was made.
+    Artifact,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +217,8 @@ pub enum Verify {
     Size,
     /// Read the file back and compare its SHA-256.
     ReadBack,
+    /// Not at all, for servers that change files or report other sizes: each write's acknowledgement is what there is.
+    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,4 +235,28 @@ pub struct Local {
     pub path: PathBuf,
     pub mkdir: bool,
     pub mode: Option<u32>,
+    /// As [`Sftp::dir_mode`].
+    pub dir_mode: Option<u32>,
+    pub mtime: Option<ModifiedTime>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d07_who_may_read_a_file_may_enter_its_directory() {
+        for (mode, dir_mode, expected) in [
+            (None, None, None),
+            (Some(0o664), None, Some(0o775)),
+            (Some(0o640), None, Some(0o750)),
+            (Some(0o600), None, Some(0o700)),
+            (Some(0o444), None, Some(0o755)),
+            (Some(0o060), None, Some(0o770)),
+            (Some(0o664), Some(0o2770), Some(0o2770)),
+            (None, Some(0o755), Some(0o755)),
+        ] {
+            assert_eq!(directory_mode(mode, dir_mode), expected, "{mode:?} {dir_mode:?}");
+        }
+    }
 }

@@ -47,6 +47,7 @@ fn receipt() -> Receipt {
         verified: "size".into(),
         published: "rename".into(),
         answer: None,
+        notes: Vec::new(),
     }
 }
 

@@ -17,7 +17,7 @@ fn stand() -> Stand {
     fs::create_dir(&root).unwrap();
     let path = root.clone();
     let kind =
-        move |wish: Wish| DestinationKind::Local(Local { path: path.clone(), mkdir: wish.mkdir, mode: wish.mode });
+        move |wish: Wish| DestinationKind::Local(Local { path: path.clone(), mkdir: wish.mkdir, mode: wish.mode, dir_mode: None, mtime: None });
     Stand { root, kind: Box::new(kind), _under: Box::new(home) }
 }
 
@@ -26,7 +26,7 @@ contract::contract!(stand);
 #[test]
 fn the_base_itself_is_made_only_when_told() {
     let home = tempfile::tempdir().unwrap();
-    let local = |mkdir| Local { path: home.path().join("new/drop"), mkdir, mode: None };
+    let local = |mkdir| Local { path: home.path().join("new/drop"), mkdir, mode: None, dir_mode: None, mtime: None };
     let unmade = plan(&destination(DestinationKind::Local(local(false))), "", Existing::Fail);
     let (_, hint) = rejected(deliver(&spool("a.csv", b"x"), &unmade));
     assert!(hint.contains("mkdir: true"), "{hint}");

@@ -3,6 +3,8 @@
 //!
 //! A path cannot leave the base by what a plan says. Symbolic links below the base are its administrator's choice.
 
+/// Permissions and times, of files and of directories that are made.
+mod attributes;
 /// What lies at the names of an intent.
 mod look;
 
@@ -23,7 +25,7 @@ use super::{FinalName, IntendedFile, Intent, Role, Seen, SeenFile, Verdict};
 use crate::fault::{self, Injected};
 use crate::pipeline::plan::Existing;
 use crate::progress::Meter;
-use crate::settings::Local;
+use crate::settings::{Local, ModifiedTime};
 use look::{is_there, look_at_final};
 
 /// Bytes copied at a time.
@@ -37,6 +39,10 @@ pub struct LocalDrop {
     base: PathBuf,
     mkdir: bool,
     mode: Option<u32>,
+    directory_mode: Option<u32>,
+    mtime: Option<ModifiedTime>,
+    /// What the system refused and is no failure: it goes into the receipt.
+    notes: Vec<String>,
 }
 
 /// Why a step was not done.
@@ -84,6 +90,12 @@ fn before_publishing(doing: &str, path: &Path, failure: &Failure) -> Verdict {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Some("let the worker's account write there, or deliver to another directory")
             }
+            io::ErrorKind::NotADirectory => {
+                Some("a part of the path is a file: correct the delivery's `path` or the destination's `path`")
+            }
+            io::ErrorKind::IsADirectory | io::ErrorKind::DirectoryNotEmpty => {
+                Some("a directory has the file's name: remove it, or correct the artifact's `name`")
+            }
             io::ErrorKind::QuotaExceeded => Some("make room in the account's quota, then retry"),
             _ => None,
         },
@@ -119,8 +131,7 @@ impl LocalDrop {
     /// The base is not there and `mkdir` is not set, or it cannot be made.
     pub fn open(local: &Local) -> Result<Self, Verdict> {
         if local.mkdir {
-            fs::create_dir_all(&local.path)
-                .map_err(|e| before_publishing("make the directory", &local.path, &e.into()))?;
+            attributes::make_directories(&local.path, local.directory_mode())?;
         }
         let base = fs::metadata(&local.path)
             .and_then(|there| if there.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) });
@@ -128,7 +139,14 @@ impl LocalDrop {
         // Intents and receipts are read again from other working directories.
         let base = std::path::absolute(&local.path)
             .map_err(|error| before_publishing("find the directory", &local.path, &error.into()))?;
-        Ok(LocalDrop { base, mkdir: local.mkdir, mode: local.mode })
+        Ok(LocalDrop {
+            base,
+            mkdir: local.mkdir,
+            mode: local.mode,
+            directory_mode: local.directory_mode(),
+            mtime: local.mtime,
+            notes: Vec::new(),
+        })
     }
 
     pub fn prepare(&mut self, put: &Put<'_>) -> Result<Intent, Verdict> {
@@ -155,6 +173,12 @@ impl LocalDrop {
             };
             let named = candidate.map_err(path_rejected)?;
             let files = named.into_iter().map(file).collect::<Result<Vec<_>, Verdict>>()?;
+            if put.plan.existing != Existing::Number
+                && let Some(file) = files.iter().find(|file| Path::new(&file.final_path).is_dir())
+            {
+                let error = io::ErrorKind::IsADirectory.into();
+                return Err(before_publishing_io("take the name", Path::new(&file.final_path), &error));
+            }
             let in_the_way = files.iter().find(|file| !put.replacing() && is_there(&file.final_path));
             match in_the_way {
                 None => return Ok(Intent { files, cutting: None, acks: Vec::new() }),
@@ -179,8 +203,15 @@ impl LocalDrop {
         files::publish(self, put, intent, seen, meter)
     }
 
+    /// Removes the temporary files that an earlier attempt at `intent` left.
+    pub fn clear(&mut self, intent: &Intent, seen: &Seen) -> Result<(), Verdict> {
+        let left = intent.files.iter().zip(&seen.files).filter(|(_, seen)| seen.temporary);
+        left.for_each(|(file, _)| self.remove_temporary(file));
+        Ok(())
+    }
+
     fn write_checked(
-        &self,
+        &mut self,
         put: &Put<'_>,
         intent: &Intent,
         file: &IntendedFile,
@@ -202,8 +233,8 @@ impl LocalDrop {
         if self.mkdir
             && let Some(directory) = temporary.parent()
         {
-            fs::create_dir_all(directory)
-                .map_err(|error| before_publishing("make the directory", directory, &error.into()))?;
+            let refused = attributes::make_directories(directory, self.directory_mode)?;
+            self.notes.extend(refused.filter(|refused| !self.notes.contains(refused)));
         }
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
@@ -244,13 +275,15 @@ impl LocalDrop {
                 hint: Some("run the slot again".to_owned()),
             });
         }
-        self.finish(file, &target, temporary)
+        self.finish(put, file, &target, temporary)
     }
 
-    /// Mode → fsync → size.
-    fn finish(&self, file: &IntendedFile, target: &File, temporary: &Path) -> Result<(), Verdict> {
-        if let Some(mode) = self.mode {
-            set_mode(target, mode).map_err(|error| before_publishing("set the mode of", temporary, &error.into()))?;
+    /// Mode and times → fsync → size.
+    fn finish(&mut self, put: &Put<'_>, file: &IntendedFile, target: &File, temporary: &Path) -> Result<(), Verdict> {
+        for refused in attributes::set(target, self.mode, put.modified(self.mtime)) {
+            if !self.notes.contains(&refused) {
+                self.notes.push(refused);
+            }
         }
         let sync = || target.sync_all().map_err(Failure::from);
         let synced = if file.role == Role::Data { fault::step("local.fsync", sync) } else { sync() };
@@ -334,6 +367,10 @@ impl Files for LocalDrop {
         let _ = fs::remove_file(&file.temporary);
     }
 
+    fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
     fn whereabouts(&self) -> (String, Option<String>) {
         (self.base.display().to_string(), None)
     }
@@ -348,17 +385,6 @@ fn take_free_name(from: &Path, to: &Path) -> io::Result<()> {
         Err(_) if fs::symlink_metadata(to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
         Err(_) => fs::rename(from, to),
     }
-}
-
-#[cfg(unix)]
-fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn set_mode(_file: &File, _mode: u32) -> io::Result<()> {
-    Ok(()) // as a server that refuses setstat: not a failure
 }
 
 /// A rename is on the disk once its directory is.

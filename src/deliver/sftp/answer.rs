@@ -8,7 +8,7 @@ const TEXT_CHARS_MAX: usize = 200;
 const ATTR_SIZE: u32 = 0x1;
 const ATTR_UIDGID: u32 = 0x2;
 pub const ATTR_PERMISSIONS: u32 = 0x4;
-const ATTR_ACMODTIME: u32 = 0x8;
+pub const ATTR_ACMODTIME: u32 = 0x8;
 const ATTR_EXTENDED: u32 = 0x8000_0000;
 
 /// What a server says about a file; servers leave out what they do not know.
@@ -16,6 +16,8 @@ const ATTR_EXTENDED: u32 = 0x8000_0000;
 pub struct Attributes {
     pub size: Option<u64>,
     pub permissions: Option<u32>,
+    /// The owner's user id.
+    pub owner: Option<u32>,
     /// Last modification, seconds since the Unix epoch by the server's clock.
     pub modified_s: Option<u32>,
 }
@@ -28,7 +30,8 @@ impl Attributes {
             attributes.size = Some(body.u64()?);
         }
         if flags & ATTR_UIDGID != 0 {
-            body.u64()?;
+            attributes.owner = Some(body.u32()?);
+            body.u32()?;
         }
         if flags & ATTR_PERMISSIONS != 0 {
             attributes.permissions = Some(body.u32()?);
@@ -44,6 +47,24 @@ impl Attributes {
             }
         }
         Ok(attributes)
+    }
+}
+
+/// The file type's bits of permissions, and those of a directory.
+const TYPE_MASK: u32 = 0o170_000;
+const TYPE_DIRECTORY: u32 = 0o040_000;
+const STICKY: u32 = 0o1000;
+
+impl Attributes {
+    /// Returns whether it is a directory; `None` where the server does not report the type.
+    pub fn is_directory(&self) -> Option<bool> {
+        let kind = self.permissions? & TYPE_MASK;
+        (kind != 0).then_some(kind == TYPE_DIRECTORY)
+    }
+
+    /// Returns true for a directory in which only a file's owner may rename or remove it.
+    pub fn is_sticky(&self) -> bool {
+        self.permissions.is_some_and(|permissions| permissions & STICKY != 0)
     }
 }
 
@@ -189,7 +210,7 @@ mod tests {
                     p.u64(1 << 40);
                 }
                 if flags & ATTR_UIDGID != 0 {
-                    p.u32(1000).u32(1000);
+                    p.u32(1000).u32(100);
                 }
                 if flags & ATTR_PERMISSIONS != 0 {
                     p.u32(0o100_640);
@@ -201,6 +222,7 @@ mod tests {
             });
             let (_, Answer::Attributes(read)) = Answer::read(&bytes).unwrap() else { panic!() };
             assert_eq!(read.size, (flags & ATTR_SIZE != 0).then_some(1 << 40));
+            assert_eq!(read.owner, (flags & ATTR_UIDGID != 0).then_some(1000));
             assert_eq!(read.permissions, (flags & ATTR_PERMISSIONS != 0).then_some(0o100_640));
             assert_eq!(read.modified_s, (flags & ATTR_ACMODTIME != 0).then_some(2));
         }

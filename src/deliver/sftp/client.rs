@@ -91,6 +91,10 @@ pub struct Client<W> {
     next_id: u32,
     pub extensions: Extensions,
     patience: Duration,
+    /// How long requests are waited for that may take the server long: fsync, CLOSE, rename.
+    pub(super) slow_patience: Duration,
+    /// The first fsync that the server refused for the file that is being written.
+    pub(super) refused_fsync: Option<Status>,
     /// Set by the first failure that ends the connection; everything after answers with it.
     over: Option<String>,
 }
@@ -110,6 +114,8 @@ impl<W: Wire> Client<W> {
             next_id: 0,
             extensions: Extensions::default(),
             patience,
+            slow_patience: patience,
+            refused_fsync: None,
             over: None,
         };
         client.request.begin(kind::INIT, VERSION);
@@ -129,6 +135,11 @@ impl<W: Wire> Client<W> {
         self.patience = usual;
         self.wire.set_patience(usual);
         answer
+    }
+
+    /// Does `op` with the patience for what may take the server long: an object store finishes the upload at CLOSE.
+    pub fn slowly<T>(&mut self, op: impl FnOnce(&mut Self) -> T) -> T {
+        self.with_patience(self.slow_patience.max(self.patience), op)
     }
 
     /// Cuts the connection; every later request answers `why`.

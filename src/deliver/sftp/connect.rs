@@ -1,11 +1,10 @@
 //! A stream to the server → key exchange → host key → sign-in → the SFTP subsystem: each step says what it could not do.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ssh2::{ErrorCode, MethodType};
 
 use super::client::{Client, Failure};
-use super::flow::Flow;
 use super::hostkey::{self, HostKey, Kind, Trust};
 use super::line::{Line, endpoint, reach};
 use super::watch::Watch;
@@ -17,10 +16,6 @@ use crate::settings::Sftp;
 
 /// How long the silence of a session's socket says that all is well: a dead line is silent too.
 const QUIET_IS_GOOD: Duration = Duration::from_secs(5);
-
-/// Bytes of one session. What a slow disk writes within the time that an answer is waited for: over one session 2 MiB/s are
-/// enough for the usual 30 s.
-const FSYNC_EVERY_BYTES: u64 = 64 << 20;
 
 /// A refused connection; nothing has been published.
 pub(super) fn unreached(reason: String) -> Verdict {
@@ -84,19 +79,7 @@ pub(super) fn connect(sftp: &Sftp, watch: &mut Watch<'_>) -> Result<SftpDrop<Ssh
         |client| ("version 3".to_owned(), vec![("extensions".to_owned(), client.extensions.listed())]),
     );
     let client = started?;
-    Ok(SftpDrop {
-        flow: Flow {
-            bytes: sftp.write_bytes.max(1) as usize,
-            requests: sftp.in_flight.max(1) as usize,
-            fsync_every: (sftp.fsync && client.extensions.fsync).then_some(FSYNC_EVERY_BYTES),
-        },
-        client,
-        address,
-        host_key: Some(host_key),
-        rename_patience: sftp.timeouts.rename,
-        signed_in: Instant::now(),
-        beside: Vec::new(),
-    })
+    Ok(SftpDrop::new(client, address, Some(host_key), sftp))
 }
 
 /// A session that the server has accepted us on.

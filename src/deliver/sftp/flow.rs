@@ -121,7 +121,7 @@ impl<W: Wire> Client<W> {
 
     /// Asks the server to write through what it has, where it is time to, and waits for nothing.
     fn fsync_along(&mut self, handle: &Handle, flow: Flow, in_flight: &mut InFlight) -> Result<(), Failure> {
-        let due = flow.fsync_every.is_some_and(|every| in_flight.unsynced >= every);
+        let due = flow.fsync_every.is_some_and(|every| in_flight.unsynced >= every) && self.refused_fsync.is_none();
         if due && in_flight.fsync.is_none() {
             in_flight.fsync = Some(self.post_fsync(handle)?);
             in_flight.sizes.push_back(0);
@@ -133,11 +133,15 @@ impl<W: Wire> Client<W> {
     /// Takes in acknowledgements until no more than `room` are due.
     fn acknowledge_to(&mut self, room: usize, in_flight: &mut InFlight, meter: &Meter) -> Result<(), Failure> {
         while in_flight.sizes.len() > room {
-            let (ticket, answer) = self.any_answer()?;
+            // Behind a fsync, what was written is waited for as long as the fsync itself.
+            let (ticket, answer) = match in_flight.fsync {
+                Some(_) => self.slowly(Self::any_answer)?,
+                None => self.any_answer()?,
+            };
             let bytes = in_flight.sizes.pop_front().unwrap_or(0);
             if in_flight.fsync == Some(ticket) {
                 in_flight.fsync = None;
-                // A disk that is full or broken says so once: whoever hears it must not go on.
+                // A disk that is full or broken may say so once: what was refused is kept, and judged when the file ends.
                 self.fsync_done(answer)?;
             } else {
                 self.done(answer)?;

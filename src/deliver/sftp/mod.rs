@@ -8,27 +8,33 @@ mod algorithms;
 mod answer;
 mod arrived;
 mod art;
+mod attributes;
 mod blocks;
 pub mod client;
 mod connect;
 mod direct;
 mod doctor;
+mod ending;
 mod flow;
 mod hostkey;
 mod jump;
 mod keys;
 mod known_hosts;
 mod line;
+mod listing;
 mod look;
 #[cfg(test)]
 mod oddities;
 mod offers;
 mod packet;
+mod paths;
 mod prepare;
 mod proxy;
 mod publish;
+mod refused;
 mod rename;
 mod requests;
+mod rules;
 #[cfg(test)]
 mod scripted;
 mod sign_in;
@@ -43,6 +49,7 @@ use std::time::{Duration, Instant};
 
 use client::{Client, Wire};
 use flow::Flow;
+use crate::settings::{Sftp, Verify};
 pub(super) use publish::taken;
 pub use wire::SshWire;
 
@@ -50,6 +57,10 @@ pub use algorithms::{Offer, supported};
 pub(super) use doctor::probe;
 pub use hostkey::{HostKey, OnFile, Place};
 pub use keys::{Shown, ShownKey, accept, forget, is_on_file, show};
+
+/// Bytes of one session. What a slow disk writes within the time that an answer is waited for: over one session 2 MiB/s are
+/// enough for the usual 30 s.
+const FSYNC_EVERY_BYTES: u64 = 64 << 20;
 
 /// A server that is signed in to, ready to publish.
 pub struct SftpDrop<W: Wire> {
@@ -60,9 +71,34 @@ pub struct SftpDrop<W: Wire> {
     host_key: Option<HostKey>,
     flow: Flow,
     rename_patience: Duration,
+    verify: Verify,
+    /// What the server refused and is no failure: it goes into the receipt.
+    notes: Vec<String>,
     pub(super) signed_in: Instant,
     /// Sessions that write large files along with this one.
     beside: Vec<split::Beside<W>>,
+}
+
+impl<W: Wire> SftpDrop<W> {
+    /// A session that has just been opened at `address`.
+    fn new(mut client: Client<W>, address: String, host_key: Option<HostKey>, sftp: &Sftp) -> Self {
+        client.slow_patience = sftp.timeouts.rename;
+        SftpDrop {
+            flow: Flow {
+                bytes: sftp.write_bytes.max(1) as usize,
+                requests: sftp.in_flight.max(1) as usize,
+                fsync_every: (sftp.fsync && client.extensions.fsync).then_some(FSYNC_EVERY_BYTES),
+            },
+            client,
+            address,
+            host_key,
+            rename_patience: sftp.timeouts.rename,
+            verify: sftp.verify,
+            notes: Vec::new(),
+            signed_in: Instant::now(),
+            beside: Vec::new(),
+        }
+    }
 }
 
 impl<W: Wire> Drop for SftpDrop<W> {

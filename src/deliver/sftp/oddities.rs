@@ -93,15 +93,8 @@ impl Case {
             server = server.with("/in/a.csv", before);
         }
         let client = Client::start(server, SECOND).unwrap();
-        let mut drop = SftpDrop {
-            client,
-            address: "server:22".to_owned(),
-            host_key: None,
-            signed_in: std::time::Instant::now(),
-            beside: Vec::new(),
-            flow: Flow { bytes: 10, requests: 4, fsync_every: None },
-            rename_patience: SECOND,
-        };
+        let mut drop = SftpDrop::new(client, "server:22".to_owned(), None, &self.sftp());
+        drop.flow.fsync_every = None;
         let spool = tempfile::tempdir().unwrap();
         let path = spool.path().join("artifact");
         std::fs::write(&path, content()).unwrap();
@@ -165,6 +158,11 @@ fn odd(change: impl FnOnce(&mut Oddities)) -> Oddities {
     odd
 }
 
+/// Every request of a kind is answered with this status, and not done.
+fn always(kind: u8, status: u32) -> Vec<(u8, usize, u32)> {
+    (1..200).map(|nth| (kind, nth, status)).collect()
+}
+
 const OLD: Option<&[u8]> = Some(b"old");
 
 #[test]
@@ -214,7 +212,7 @@ fn a_rename_is_judged_by_what_lies_there() {
     for status in [2, 3, 4, 8] {
         Case { odd: rename(status), ..Case::default() }.check(&["Delivered", "rename"], "ours");
     }
-    let refused = |status| odd(|o| o.refuse = vec![(kind::RENAME, 1, status)]);
+    let refused = |status| odd(|o| o.refuse = always(kind::RENAME, status));
     Case { odd: refused(4), ..Case::default() }.check(&["Unreached", "rename to"], "");
     Case { odd: refused(3), ..Case::default() }.check(&["Rejected", "publish: direct"], "");
     Case { odd: refused(8), ..Case::default() }.check(&["Rejected", "publish: direct"], "");
@@ -236,10 +234,15 @@ fn replacing_leaves_no_gap_unless_a_person_said_so() {
     replace(odd(|o| o.posix_rename = true), false).check(&["Delivered", "posix-rename"], "ours");
     replace(odd(|_| {}), false).check(&["Rejected", "replace: with_gap"], "old");
     replace(odd(|_| {}), true).check(&["Delivered", "remove+rename"], "ours");
-    let refused = odd(|o| o.refuse = vec![(kind::RENAME, 1, 4)]);
-    replace(refused, true).check(&["Unknown", "the old file is gone"], "");
-    let kept = odd(|o| o.refuse = vec![(kind::REMOVE, 1, 3)]);
-    replace(kept, true).check(&["Rejected", "remove /in/a.csv"], "old");
+    // Where renaming is forbidden, the old file stays; where it is forbidden in the middle, it comes back.
+    for (refused, verdict) in [(4, "Unreached"), (3, "Rejected")] {
+        replace(odd(|o| o.refuse = always(kind::RENAME, refused)), true).check(&[verdict], "old");
+        let second = always(kind::RENAME, refused).into_iter().filter(|(_, nth, _)| (2..=6).contains(nth)).collect();
+        replace(odd(|o| o.refuse = second), true).check(&["Delivered", "remove+rename"], "ours");
+    }
+    let (verdict, files) = replace(odd(|o| o.refuse = always(kind::REMOVE, 3)), true).run();
+    assert!(format!("{verdict:?}").contains("the replaced file stays at the server"), "{verdict:?}");
+    assert_eq!(files["/in/a.csv"], content());
 }
 
 #[test]
@@ -346,13 +349,14 @@ fn a_server_writes_through_along_the_way() {
     let (sent, client) = upload(odd(|o| o.fsync = true));
     assert!(sent.is_ok() && client.wire.files["/f"] == content());
     assert_eq!(client.wire.times_asked(kind::EXTENDED), 2, "one at a time");
-    // Forbidden, it is no reason to stop; a full disk is, and is told once only. Either way the connection is good.
-    for (status, goes_on) in [(code::PERMISSION_DENIED, true), (code::FAILURE, false)] {
+    // Refused, it is no reason to stop, and is judged at the end; a full disk is. Either way the connection is good.
+    for (status, goes_on) in [(code::PERMISSION_DENIED, true), (code::FAILURE, true), (code::NO_SPACE, false)] {
         let (sent, mut client) = upload(odd(|o| {
             o.fsync = true;
             o.refuse = vec![(kind::EXTENDED, 2, status)];
         }));
         assert_eq!(sent.is_ok(), goes_on, "{sent:?}");
+        assert_eq!(client.refused_fsync.as_ref().map(|refused| refused.code), goes_on.then_some(status));
         assert!(client.lstat("/f").is_ok());
     }
 }

@@ -19,7 +19,6 @@ pub mod kind {
     pub const LSTAT: u8 = 7;
     pub const FSTAT: u8 = 8;
     pub const SETSTAT: u8 = 9;
-    pub const FSETSTAT: u8 = 10;
     pub const OPENDIR: u8 = 11;
     pub const READDIR: u8 = 12;
     pub const REMOVE: u8 = 13;
@@ -99,10 +98,6 @@ impl Request {
     /// Attributes that set nothing.
     pub fn no_attributes(&mut self) -> &mut Self {
         self.u32(0)
-    }
-
-    pub fn permissions(&mut self, mode: u32) -> &mut Self {
-        self.u32(super::answer::ATTR_PERMISSIONS).u32(mode)
     }
 
     /// Makes room for a string of up to `most` bytes, lets `fill` write into it, and keeps as many bytes as it says:

@@ -2,8 +2,9 @@
 
 use super::SftpDrop;
 use super::client::Wire;
+use super::paths::{AtPath, directory_in_the_way};
 use super::publish::{rejected, settings, taken};
-use super::trouble::{Trouble, is_absent};
+use super::trouble::Trouble;
 use crate::deliver::names::{self, NUMBER_MAX};
 use crate::deliver::session::Put;
 use crate::deliver::side;
@@ -57,20 +58,14 @@ impl<W: Wire> SftpDrop<W> {
             return Ok(None);
         }
         for file in files {
-            if self.is_taken(&file.final_path).map_err(Trouble::before_publishing)? == Some(true) {
-                return Ok(Some(file));
+            match self.at(&file.final_path).map_err(Trouble::before_publishing)? {
+                found if found.is_directory() && put.plan.existing != Existing::Number => {
+                    return Err(directory_in_the_way(&file.final_path));
+                }
+                AtPath::There(_) => return Ok(Some(file)),
+                AtPath::Absent | AtPath::Hidden => {}
             }
         }
         Ok(None)
-    }
-
-    /// Whether something lies at `path`; `None` where the server does not say.
-    pub(super) fn is_taken(&mut self, path: &str) -> Result<Option<bool>, Trouble> {
-        match self.client.doing("stat", path, |client| client.lstat(path)) {
-            Ok(_) => Ok(Some(true)),
-            Err(trouble) if trouble.is_lost() => Err(trouble),
-            Err(trouble) if is_absent(&trouble.failure) => Ok(Some(false)),
-            Err(_) => Ok(None),
-        }
     }
 }

@@ -2,9 +2,10 @@
 
 use super::SftpDrop;
 use super::client::{Handle, Wire};
+use super::ending::Unfinished;
 use super::flow::{UploadError, Uploaded};
 use super::packet::open;
-use super::requests::Ending;
+use super::paths::{AtPath, directory_in_the_way};
 use super::split::Content;
 use super::trouble::Trouble;
 use crate::deliver::files::{self, Files};
@@ -16,13 +17,13 @@ use crate::deliver::{IntendedFile, Intent, Role, Seen, SeenFile, Verdict};
 use crate::fault;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::progress::Meter;
-use crate::settings::{DestinationKind, Pickup, Sftp, Verify};
+use crate::settings::{DestinationKind, Sftp};
 
 /// The fault points of one role.
 pub(super) struct Steps {
     open: &'static str,
     pub write: &'static str,
-    close: &'static str,
+    pub close: &'static str,
     pub rename: &'static str,
 }
 
@@ -82,7 +83,7 @@ impl<W: Wire> Files for SftpDrop<W> {
         seen: Option<&SeenFile>,
         meter: &Meter,
     ) -> Result<String, Verdict> {
-        self.clear_own_beginning(put, file, seen)?;
+        self.clear_own_beginning(put, intent, file, seen)?;
         let sftp = settings(put.plan)?;
         let written = match file.role {
             Role::Data => {
@@ -93,11 +94,11 @@ impl<W: Wire> Files for SftpDrop<W> {
                         hint: Some("the spool lost the artifact: run the slot again".to_owned()),
                     })?;
                 let pace = Pace { bandwidth: sftp.bandwidth, until: put.until };
-                self.write_checked(put, sftp, file, &Content::Spool { source, start, most, pace }, meter)
+                self.write_checked(put, (intent, file), sftp, &Content::Spool { source, start, most, pace }, meter)
             }
             _ => {
                 let made = side::content_of(put, file, intent);
-                self.write_checked(put, sftp, file, &Content::Made(made), &Meter::default())
+                self.write_checked(put, (intent, file), sftp, &Content::Made(made), &Meter::default())
             }
         };
         match written {
@@ -117,6 +118,10 @@ impl<W: Wire> Files for SftpDrop<W> {
         self.remove_quietly(&file.temporary);
     }
 
+    fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
     fn whereabouts(&self) -> (String, Option<String>) {
         (self.address.clone(), self.host_key.as_ref().map(|key| key.fingerprint.clone()))
     }
@@ -128,56 +133,51 @@ impl<W: Wire> SftpDrop<W> {
     }
 
     /// Writes, checks and closes the temporary file (or, for a direct put, the final one); returns how it was checked.
-    /// What is half written is removed again while there is contact.
+    /// What is half written is removed again while there is contact; a file at its final name that may be whole is not.
     fn write_checked(
         &mut self,
         put: &Put<'_>,
+        (intent, file): (&Intent, &IntendedFile),
         sftp: &Sftp,
-        file: &IntendedFile,
         content: &Content,
         meter: &Meter,
     ) -> Result<String, Verdict> {
+        let before = self.size_before(put, file)?;
         let handle = self.open_for_writing(put, sftp, file)?;
         if let Err(verdict) = self.fill(file, &handle, content, meter) {
-            let _ = self.client.close(&handle); // the first failure is the one that is told
-            self.remove_quietly(&file.temporary);
+            // The first failure is the one that is told.
+            let _ = self.client.slowly(|client| client.close(&handle));
+            self.abandon(put, intent, file, true, before);
             return Err(verdict);
         }
-        let (size_check, closed) = match self.end(sftp, file, &handle) {
-            Ok(ended) => ended,
-            Err(verdict) => {
-                self.remove_quietly(&file.temporary);
-                return Err(verdict);
+        match self.end(put, sftp, file, &handle) {
+            Ok(verified) => {
+                self.set_attributes(put, sftp, file)?;
+                Ok(verified)
             }
-        };
-        let verified = closed.map_err(Trouble::before_publishing).and_then(|()| match sftp.verify {
-            Verify::ReadBack => match self.check_by_reading(file) {
-                // It was measured while it was open, and closed without a word.
-                Err(_) if put.plan.destination.pickup == Pickup::Immediate && self.is_absent_now(file) => {
-                    Ok(format!("{size_check}; picked up before it could be read back"))
+            Err(Unfinished::NotClosed(verdict)) => {
+                self.abandon(put, intent, file, false, before);
+                match verdict {
+                    Verdict::Unreached { reason, .. } if file.is_direct() => Err(Verdict::Unknown { reason }),
+                    verdict => Err(verdict),
                 }
-                checked => checked,
-            },
-            Verify::Size => Ok(size_check),
-        });
-        if verified.is_err() {
-            self.remove_quietly(&file.temporary);
-        } else if let Some(mode) = sftp.mode {
-            self.set_mode(file, mode)?;
+            }
+            Err(Unfinished::Closed(verdict)) => {
+                if !file.is_direct() {
+                    self.remove_quietly(&file.temporary);
+                }
+                Err(verdict)
+            }
         }
-        verified
-    }
-
-    fn is_absent_now(&mut self, file: &IntendedFile) -> bool {
-        matches!(self.is_taken(&file.temporary), Ok(Some(false)))
     }
 
     fn open_for_writing(&mut self, put: &Put<'_>, sftp: &Sftp, file: &IntendedFile) -> Result<Handle, Verdict> {
         let exclusive = file.is_direct() && !put.replacing();
         let how = open::WRITE | open::CREATE | if exclusive { open::EXCLUSIVE } else { open::TRUNCATE };
         if sftp.mkdir && names::remote_parent(&file.temporary) != names::remote_parent(&file.final_path) {
-            self.make_directory(names::remote_parent(&file.final_path)).map_err(Trouble::before_publishing)?;
+            self.make_directory(sftp, names::remote_parent(&file.final_path))?;
         }
+        self.client.refused_fsync = None;
         let mut made = false;
         loop {
             let opened = self.client.doing("open", &file.temporary, |client| {
@@ -189,13 +189,21 @@ impl<W: Wire> SftpDrop<W> {
                 Err(trouble) => trouble,
             };
             // What "exists already" is called differs (3, 4, 11): look.
-            if exclusive && self.is_taken(&file.final_path).map_err(Trouble::before_publishing)? == Some(true) {
-                return Err(taken(put.plan.existing, &file.final_path));
+            if file.is_direct() {
+                match self.at(&file.final_path).map_err(Trouble::before_publishing)? {
+                    found if found.is_directory() => return Err(directory_in_the_way(&file.final_path)),
+                    AtPath::There(_) if exclusive => return Err(taken(put.plan.existing, &file.final_path)),
+                    _ => {}
+                }
             }
+            let directory = names::remote_parent(&file.temporary);
             if made || !sftp.mkdir {
-                return Err(trouble.before_publishing());
+                return Err(match self.path_problem(directory, &trouble)? {
+                    Some(verdict) => verdict,
+                    None => trouble.before_publishing(),
+                });
             }
-            self.make_directory(names::remote_parent(&file.temporary)).map_err(Trouble::before_publishing)?;
+            self.make_directory(sftp, directory)?;
             made = true;
         }
     }
@@ -224,72 +232,6 @@ impl<W: Wire> SftpDrop<W> {
         }
     }
 
-    /// fsync, FSTAT and CLOSE in one round trip; answers how the size was checked, and how closing ended.
-    fn end(
-        &mut self,
-        sftp: &Sftp,
-        file: &IntendedFile,
-        handle: &Handle,
-    ) -> Result<(String, Result<(), Trouble>), Verdict> {
-        let path = &file.temporary;
-        let fsync = sftp.fsync && self.client.extensions.fsync && file.role == Role::Data;
-        let posted = self.client.doing("close", path, |client| client.post_ending(handle, fsync));
-        let mut ending = posted.map_err(Trouble::before_publishing)?;
-        let checked = self.check_open(file, handle, fsync, &mut ending);
-        let closed = self
-            .client
-            .doing("close", path, |client| fault::step(steps(file.role).close, || client.closed(handle, &mut ending)));
-        Ok((checked?, closed))
-    }
-
-    fn check_open(
-        &mut self,
-        file: &IntendedFile,
-        handle: &Handle,
-        fsync: bool,
-        ending: &mut Ending,
-    ) -> Result<String, Verdict> {
-        if fsync {
-            let synced = self
-                .client
-                .doing("fsync", &file.temporary, |client| fault::step("sftp.fsync", || client.fsynced(handle, ending)));
-            synced.map_err(Trouble::before_publishing)?;
-        }
-        let stated = self.client.doing("stat", &file.temporary, |client| match file.role {
-            Role::Data => fault::step("sftp.fstat", || client.fstated(handle, ending)),
-            _ => client.fstated(handle, ending),
-        });
-        match stated.map(|attributes| attributes.size) {
-            Ok(Some(bytes)) if bytes == file.bytes => Ok("size".to_owned()),
-            Ok(Some(bytes)) => Err(Verdict::Unreached {
-                reason: format!("{} has {bytes} bytes at the server, not {}", file.temporary, file.bytes),
-                wait: None,
-            }),
-            Ok(None) => Ok("acknowledged; the server does not tell sizes".to_owned()),
-            Err(trouble) if trouble.is_lost() => Err(trouble.before_publishing()),
-            Err(trouble) => Ok(format!("acknowledged; {}", trouble.failure)),
-        }
-    }
-
-    fn check_by_reading(&mut self, file: &IntendedFile) -> Result<String, Verdict> {
-        let path = &file.temporary;
-        match self.digest_of(path, file.bytes) {
-            Ok(found) if found.bytes == file.bytes && found.sha256 == file.sha256 => Ok("read_back".to_owned()),
-            Ok(found) => Err(Verdict::Unreached {
-                reason: format!(
-                    "{path} reads back as {} bytes with SHA-256 {}, not {} with {}",
-                    found.bytes, found.sha256, file.bytes, file.sha256
-                ),
-                wait: None,
-            }),
-            Err(trouble) if trouble.is_lost() => Err(trouble.before_publishing()),
-            Err(trouble) => Err(rejected(
-                trouble.to_string(),
-                "the server lets nobody read: set `verify: size` for the destination",
-            )),
-        }
-    }
-
     /// Size and digest of the file at `path`; one byte more than `expected` is read at most.
     pub(super) fn digest_of(&mut self, path: &str, expected: u64) -> Result<Uploaded, Trouble> {
         let flow = self.flow;
@@ -303,18 +245,6 @@ impl<W: Wire> SftpDrop<W> {
         })
     }
 
-    /// A server that refuses to set permissions still took the file.
-    fn set_mode(&mut self, file: &IntendedFile, mode: u32) -> Result<(), Verdict> {
-        let set = self.client.doing("set the mode of", &file.temporary, |client| match file.role {
-            Role::Data => fault::step("sftp.setstat", || client.set_mode(&file.temporary, mode)),
-            _ => client.set_mode(&file.temporary, mode),
-        });
-        match set {
-            Err(trouble) if trouble.is_lost() => Err(trouble.before_publishing()),
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
-
     /// Removes a file of ours that is of no use. A failure changes nothing: the sweep comes by again.
     pub(super) fn remove_quietly(&mut self, path: &str) {
         if !self.client.is_over() {
@@ -322,28 +252,10 @@ impl<W: Wire> SftpDrop<W> {
         }
     }
 
-    /// Makes a directory and its parents. What a server says about one that exists differs, so its word counts only when
-    /// the directory is not there in the end.
-    fn make_directory(&mut self, directory: &str) -> Result<(), Trouble> {
-        let exists = |drop: &mut Self, path: &str| match drop.client.doing("stat", path, |client| client.stat(path)) {
-            Ok(_) => Ok(true),
-            Err(trouble) if trouble.is_lost() => Err(trouble),
-            Err(_) => Ok(false),
-        };
-        if directory.is_empty() || exists(self, directory)? {
-            return Ok(());
+    /// Keeps for the receipt what the server refused, once.
+    pub(super) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
         }
-        let ends = directory.char_indices().filter(|&(at, c)| c == '/' && at > 0).map(|(at, _)| at);
-        for end in ends.chain([directory.len()]) {
-            let path = &directory[..end];
-            let made = self.client.doing("make the directory", path, |client| client.mkdir(path));
-            match made {
-                Ok(()) => {}
-                Err(trouble) if trouble.is_lost() => return Err(trouble),
-                Err(trouble) if end == directory.len() && !exists(self, path)? => return Err(trouble),
-                Err(_) => {}
-            }
-        }
-        Ok(())
     }
 }

@@ -1,18 +1,24 @@
 //! The moment of publishing: a whole file takes its final name, or the truth about why not.
+//!
+//! Virus scanners and gateways hold a file for some seconds once it is closed: a refused rename is repeated before anything
+//! is judged, and what lies at the two names decides whether there is anything to wait for.
+
+use std::time::{Duration, Instant};
 
 use super::SftpDrop;
 use super::client::{Client, Failure, Wire};
-use super::packet::code;
+use super::paths::{AtPath, directory_in_the_way};
 use super::publish::{rejected, steps, taken};
+use super::rules;
 use super::trouble::{Trouble, is_absent};
+use crate::attempt::{RenameRefusal, rename_again};
 use crate::deliver::session::Put;
-use crate::deliver::{IntendedFile, Role, Verdict};
+use crate::deliver::{IntendedFile, Role, Verdict, names};
 use crate::fault;
-use crate::settings::Pickup;
 
 /// The ways to a final name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     /// Over an existing file, without a gap.
     Posix,
     /// To a free name.
@@ -23,7 +29,7 @@ enum Way {
 
 impl Way {
     /// As the receipt calls it.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Way::Posix => "posix-rename",
             Way::Plain => "rename",
@@ -32,42 +38,166 @@ impl Way {
     }
 }
 
+/// A refused rename, and what lies at the two names after it.
+pub(super) struct Refused {
+    pub trouble: Trouble,
+    pub temporary: AtPath,
+    pub at_final: AtPath,
+}
+
 impl<W: Wire> SftpDrop<W> {
     /// Renames the temporary file of `file` to its final name; returns how.
     pub(super) fn rename_into_place(&mut self, put: &Put<'_>, file: &IntendedFile) -> Result<&'static str, Verdict> {
-        let (from, to) = (&file.temporary, &file.final_path);
         let way = match self.choose_way(put, file) {
             Ok(way) => way,
             Err(verdict) => {
-                self.remove_quietly(from);
+                self.remove_quietly(&file.temporary);
                 return Err(verdict);
             }
         };
-        if way == Way::RemoveFirst {
-            let removed = self.client.doing("remove", to, |client| client.remove(to));
-            match removed {
-                Ok(()) => {}
+        if way == Way::RemoveFirst { self.replace_with_gap(put, file) } else { self.take_free(put, file, way) }
+    }
+
+    /// Renames until it is done, or until nothing speaks for another try.
+    fn take_free(&mut self, put: &Put<'_>, file: &IntendedFile, way: Way) -> Result<&'static str, Verdict> {
+        let begun = Instant::now();
+        let mut refused = 0;
+        loop {
+            let trouble = match self.rename_once(file, way) {
+                Ok(()) => return Ok(way.name()),
                 Err(trouble) if trouble.is_lost() => return Err(Verdict::Unknown { reason: trouble.to_string() }),
-                Err(trouble) if is_absent(&trouble.failure) => {}
-                Err(trouble) => {
-                    self.remove_quietly(from);
-                    return Err(trouble.before_publishing());
+                Err(trouble) => trouble,
+            };
+            refused += 1;
+            let unknown = |trouble: &Trouble, lost: &Trouble| Verdict::Unknown { reason: format!("{trouble}; then {lost}") };
+            let looked = self.at(&file.final_path).and_then(|there| Ok((there, self.at(&file.temporary)?)));
+            let (at_final, temporary) = looked.map_err(|lost| unknown(&trouble, &lost))?;
+            let found = Refused { trouble, temporary, at_final };
+            let refusal = self.refusal(put, file, &found).map_err(|lost| unknown(&found.trouble, &lost))?;
+            match rename_again(refusal, refused, begun.elapsed(), self.rename_limit(put)) {
+                Some(wait) => {
+                    tracing::debug!(path = file.final_path, refusal = %found.trouble, ?wait, "rename refused, repeated");
+                    std::thread::sleep(wait);
+                }
+                None => return self.after_refused_rename(put, file, way, &found),
+            }
+            // Somebody may have taken the name meanwhile, and some servers would overwrite it.
+            if way == Way::Plain && !put.replacing() {
+                match self.at(&file.final_path) {
+                    Ok(AtPath::There(_)) => {
+                        self.remove_quietly(&file.temporary);
+                        return Err(taken(put.plan.existing, &file.final_path));
+                    }
+                    Ok(AtPath::Absent | AtPath::Hidden) => {}
+                    Err(lost) => return Err(unknown(&found.trouble, &lost)),
                 }
             }
         }
-        let patience = self.rename_patience;
-        let renamed = self.client.doing("rename to", to, |client| {
+    }
+
+    fn rename_once(&mut self, file: &IntendedFile, way: Way) -> Result<(), Trouble> {
+        let (from, to, patience) = (&file.temporary, &file.final_path, self.rename_patience);
+        self.client.doing("rename to", to, |client| {
             client.with_patience(patience, |client| {
                 fault::step(steps(file.role).rename, || match way {
                     Way::Posix => client.posix_rename(from, to),
                     Way::Plain | Way::RemoveFirst => client.rename(from, to),
                 })
             })
+        })
+    }
+
+    /// How long a rename may be repeated.
+    fn rename_limit(&self, put: &Put<'_>) -> Duration {
+        let left = put.until.map(|until| until.saturating_duration_since(Instant::now()));
+        left.map_or(self.rename_patience, |left| left.min(self.rename_patience))
+    }
+
+    /// What speaks for another try. What lies at the names is clear at once; a status is not.
+    fn refusal(&mut self, put: &Put<'_>, file: &IntendedFile, found: &Refused) -> Result<RenameRefusal, Trouble> {
+        let Failure::Refused(status) = &found.trouble.failure else { return Ok(RenameRefusal::Final) };
+        let is_over = found.temporary == AtPath::Absent
+            || found.at_final.is_directory()
+            || (matches!(found.at_final, AtPath::There(_)) && !put.replacing());
+        if is_over || rules::refused_rename(status) == RenameRefusal::Final {
+            return Ok(RenameRefusal::Final);
+        }
+        if let AtPath::There(there) = found.at_final
+            && self.owned_by_another(file, there)?.is_some()
+        {
+            return Ok(RenameRefusal::Final);
+        }
+        let (staging, directory) = (names::remote_parent(&file.temporary), names::remote_parent(&file.final_path));
+        if staging != directory {
+            let path = super::paths::or_here(directory);
+            let parent = self.client.doing("stat", path, |client| client.behind(path))?;
+            let one = |client: &mut Client<W>| client.on_one_file_system(staging, directory);
+            if parent == AtPath::Absent || self.client.doing("measure", directory, one)? == Some(false) {
+                return Ok(RenameRefusal::Final);
+            }
+        }
+        Ok(rules::refused_rename(status))
+    }
+
+    /// `replace: with_gap`: the old file is moved aside, and removed once the new one is in its place. Where that fails, it
+    /// is moved back: removing it first could leave readers with neither.
+    fn replace_with_gap(&mut self, put: &Put<'_>, file: &IntendedFile) -> Result<&'static str, Verdict> {
+        let to = &file.final_path;
+        let name = to.rsplit('/').next().unwrap_or_default();
+        let aside = IntendedFile {
+            temporary: to.clone(),
+            final_path: names::remote_path(names::remote_parent(to), &names::temporary(&format!("{name}.old"), put.run)),
+            ..file.clone()
+        };
+        // One that an attempt left there which was cut short: with a file at the final name, nobody needs it.
+        self.remove_quietly(&aside.final_path);
+        let moved = self.client.doing("move aside", to, |client| {
+            client.slowly(|client| client.rename(&aside.temporary, &aside.final_path))
         });
-        match renamed {
-            Ok(()) => Ok(way.name()),
-            Err(trouble) if trouble.is_lost() => Err(Verdict::Unknown { reason: trouble.to_string() }),
-            Err(trouble) => self.after_refused_rename(put, file, way, trouble),
+        match moved {
+            Ok(()) => {}
+            Err(trouble) if trouble.is_lost() => return Err(Verdict::Unknown { reason: trouble.to_string() }),
+            Err(trouble) if is_absent(&trouble.failure) => return self.take_free(put, file, Way::Plain),
+            Err(trouble) => {
+                let blocked = match self.at(to) {
+                    Ok(AtPath::There(there)) => self.owned_by_another(file, there).unwrap_or_default(),
+                    _ => None,
+                };
+                self.remove_quietly(&file.temporary);
+                return Err(match blocked {
+                    Some(reason) => rejected(reason, MAY_NOT_REPLACE),
+                    None => trouble.before_publishing(),
+                });
+            }
+        }
+        match self.take_free(put, file, Way::RemoveFirst) {
+            Ok(how) => {
+                if let Err(trouble) = self.client.doing("remove", &aside.final_path, |client| client.remove(&aside.final_path))
+                    && !is_absent(&trouble.failure)
+                {
+                    self.note(format!("the replaced file stays at the server: {trouble}"));
+                }
+                Ok(how)
+            }
+            Err(verdict) => Err(self.move_back(&aside, verdict)),
+        }
+    }
+
+    /// The old file takes its name again, if that is free.
+    fn move_back(&mut self, aside: &IntendedFile, verdict: Verdict) -> Verdict {
+        let (old, to) = (&aside.final_path, &aside.temporary);
+        let back = match self.at(to) {
+            Ok(AtPath::Absent | AtPath::Hidden) => self.client.doing("move back to", to, |client| {
+                client.slowly(|client| client.rename(old, to))
+            }),
+            Ok(AtPath::There(_)) => Ok(()),
+            Err(lost) => Err(lost),
+        };
+        match back {
+            Ok(()) => verdict,
+            Err(trouble) => {
+                Verdict::Unknown { reason: format!("{}; the old file is at {old}: {trouble}", verdict.into_reason()) }
+            }
         }
     }
 
@@ -77,70 +207,35 @@ impl<W: Wire> SftpDrop<W> {
             return Ok(Way::Posix);
         }
         let path = &file.final_path;
-        let look = |client: &mut Client<W>| match client.lstat(path) {
-            Err(failure) if is_absent(&failure) => Ok(false),
-            other => other.map(|_| true),
-        };
         let there = self.client.doing("stat", path, |client| match file.role {
-            Role::Data => fault::step("sftp.lstat", || look(client)),
-            _ => look(client),
+            Role::Data => fault::step("sftp.lstat", || client.at(path)),
+            _ => client.at(path),
         });
         match there {
-            Ok(false) => Ok(Way::Plain),
-            Ok(true) if !put.replacing() => Err(taken(put.plan.existing, path)),
-            Ok(true) if put.plan.replace_with_gap => Ok(Way::RemoveFirst),
-            Ok(true) => Err(rejected(
-                format!(
-                    "{path} is there, and the server cannot rename over it (it offers no posix-rename@openssh.com)"
-                ),
-                "set `replace: with_gap` for the delivery: readers may find no file for a moment",
-            )),
+            Ok(AtPath::Absent) => Ok(Way::Plain),
+            Ok(found) if found.is_directory() => Err(directory_in_the_way(path)),
+            Ok(AtPath::There(_)) if !put.replacing() => Err(taken(put.plan.existing, path)),
+            Ok(AtPath::There(_)) if put.plan.replace_with_gap => Ok(Way::RemoveFirst),
+            Ok(AtPath::There(there)) => {
+                // Root may do what others may not.
+                let blocked = self.owned_by_another(file, there).map_err(Trouble::before_publishing)?;
+                Err(match blocked.filter(|_| there.owner != Some(0)) {
+                    Some(reason) => rejected(reason, MAY_NOT_REPLACE),
+                    None => rejected(
+                        format!(
+                            "{path} is there, and the server cannot rename over it (it offers no posix-rename@openssh.com)"
+                        ),
+                        "set `replace: with_gap` for the delivery: readers may find no file for a moment",
+                    ),
+                })
+            }
             Err(trouble) if trouble.is_lost() => Err(trouble.before_publishing()),
             // A refusal to say (a write-only drop box) leaves it to the rename itself.
-            Err(_) => Ok(Way::Plain),
+            Ok(AtPath::Hidden) | Err(_) => Ok(Way::Plain),
         }
-    }
-
-    /// Status 4 says "failure" for everything: what lies at the two names tells what happened.
-    fn after_refused_rename(
-        &mut self,
-        put: &Put<'_>,
-        file: &IntendedFile,
-        way: Way,
-        trouble: Trouble,
-    ) -> Result<&'static str, Verdict> {
-        let unknown = |why: &dyn std::fmt::Display| Verdict::Unknown { reason: format!("{trouble}; then {why}") };
-        let size_at_final = match self.client.doing("stat", &file.final_path, |client| client.lstat(&file.final_path)) {
-            Ok(attributes) => Some(attributes.size),
-            Err(lost) if lost.is_lost() => return Err(unknown(&lost)),
-            Err(_) => None,
-        };
-        let at_temporary = self.is_taken(&file.temporary).map_err(|lost| unknown(&lost))?;
-        match (at_temporary, size_at_final) {
-            // It took place; only the answer says otherwise.
-            (Some(false), Some(size)) if size.is_none_or(|bytes| bytes == file.bytes) => return Ok(way.name()),
-            (Some(false), None) if put.plan.destination.pickup == Pickup::Immediate => return Ok("picked up"),
-            (Some(false), _) => return Err(unknown(&"the temporary file is gone")),
-            _ => {}
-        }
-        self.remove_quietly(&file.temporary);
-        if !put.replacing() && size_at_final.is_some() {
-            return Err(taken(put.plan.existing, &file.final_path));
-        }
-        let refused_for_good = matches!(
-            &trouble.failure,
-            Failure::Refused(status) if matches!(status.code, code::PERMISSION_DENIED | code::UNSUPPORTED)
-        );
-        if refused_for_good {
-            return Err(rejected(
-                trouble.to_string(),
-                "where the server forbids renaming, set `publish: direct` for the destination, with a `done_file` as the guard",
-            ));
-        }
-        // With the old file removed and the new one not in place, readers have seen a change.
-        if way == Way::RemoveFirst {
-            return Err(unknown(&"the old file is gone"));
-        }
-        Err(trouble.before_publishing())
     }
 }
+
+/// What a person can do where the account may not replace a file.
+pub(super) const MAY_NOT_REPLACE: &str =
+    "have the file's owner remove it or let the account own it, or deliver under a name that is free";

@@ -2,9 +2,10 @@
 //!
 //! Paths are UTF-8, as every server of today takes them. A refusal is a [`Failure::Refused`] with the server's status.
 
-use super::answer::{Answer, Attributes, Entry, Status};
+use super::answer::{ATTR_ACMODTIME, ATTR_PERMISSIONS, Answer, Attributes, Status};
 use super::client::{Client, Failure, Handle, Ticket, Wire};
-use super::packet::{Body, Request, code, kind};
+use super::packet::{Body, Request, code, kind, open};
+use super::rules::{self, RefusedSync};
 
 /// A server's own limits, by `limits@openssh.com`; 0 is "not limited".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,24 @@ pub struct ServerLimits {
     pub read_bytes: u64,
     pub write_bytes: u64,
     pub open_handles: u64,
+}
+
+/// What a SETSTAT sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetAttributes {
+    /// Permission bits.
+    Mode(u32),
+    /// The times of access and modification, both, in seconds since the Unix epoch.
+    Times(u32),
+}
+
+/// How full the server's file system is, and which one it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub free_bytes: u64,
+    pub total_bytes: u64,
+    /// 0 where the server does not say.
+    pub file_system: u64,
 }
 
 /// The requests that end the writing of a file, all on their way at once: a server does those for one file in the order in
@@ -25,17 +44,21 @@ pub struct Ending {
 }
 
 impl<W: Wire> Client<W> {
-    /// Sends what ends the writing of a file: FSYNC, where it is wanted, FSTAT and CLOSE.
-    pub fn post_ending(&mut self, handle: &Handle, fsync: bool) -> Result<Ending, Failure> {
+    /// Sends what ends the writing of a file: FSYNC and FSTAT, where they are wanted, and CLOSE.
+    pub fn post_ending(&mut self, handle: &Handle, fsync: bool, fstat: bool) -> Result<Ending, Failure> {
         let mut ending = Ending::default();
         if fsync {
             ending.fsync = Some(self.post_fsync(handle)?);
         }
-        for (kind, slot) in [(kind::FSTAT, &mut ending.fstat), (kind::CLOSE, &mut ending.close)] {
-            let (ticket, request) = self.begin(kind);
-            request.string(&handle.0);
-            self.post(ticket)?;
-            *slot = Some(ticket);
+        for (wanted, kind, slot) in
+            [(fstat, kind::FSTAT, &mut ending.fstat), (true, kind::CLOSE, &mut ending.close)]
+        {
+            if wanted {
+                let (ticket, request) = self.begin(kind);
+                request.string(&handle.0);
+                self.post(ticket)?;
+                *slot = Some(ticket);
+            }
         }
         Ok(ending)
     }
@@ -56,11 +79,33 @@ impl<W: Wire> Client<W> {
         Ok(ticket)
     }
 
-    /// Offered and then forbidden: the file is as safe as this server makes it.
+    /// Takes the answer to a fsync. One that the server refuses to do, or may refuse, is kept for the end of the file:
+    /// [`Client::refused_fsync`].
     pub(super) fn fsync_done(&mut self, answer: Answer) -> Result<(), Failure> {
-        match answer {
-            Answer::Status(Status { code: code::UNSUPPORTED | code::PERMISSION_DENIED, .. }) => Ok(()),
-            answer => self.done(answer),
+        let refused = match self.done(answer) {
+            Err(Failure::Refused(status)) => status,
+            done => return done,
+        };
+        if rules::refused_fsync(&refused) == RefusedSync::Failed {
+            return Err(Failure::Refused(refused));
+        }
+        self.refused_fsync.get_or_insert(refused);
+        Ok(())
+    }
+
+    /// Returns whether the server syncs files at all: asks it to sync the file at `path`, opened anew for reading. An
+    /// error of the disk is reported once, to who wrote; a server that cannot sync refuses each time.
+    pub fn fsync_works(&mut self, path: &str) -> Result<bool, Failure> {
+        let handle = match self.open(path, open::READ) {
+            Ok(handle) => handle,
+            Err(Failure::Refused(_)) => return Ok(false),
+            Err(lost) => return Err(lost),
+        };
+        let synced = self.fsync(&handle);
+        let closed = self.close(&handle);
+        match (synced, closed) {
+            (Err(lost @ Failure::Lost(_)), _) | (_, Err(lost @ Failure::Lost(_))) => Err(lost),
+            (synced, _) => Ok(synced.is_ok()),
         }
     }
 
@@ -142,12 +187,26 @@ impl<W: Wire> Client<W> {
         self.ask_attributes(kind::STAT, path.as_bytes())
     }
 
-    pub fn set_mode(&mut self, path: &str, mode: u32) -> Result<(), Failure> {
-        self.ask_done(kind::SETSTAT, |request| _ = request.string(path.as_bytes()).permissions(mode))
+    /// Sets permissions, or the times of access and modification; a server that takes the one may refuse the other.
+    pub fn set_attributes(&mut self, path: &str, attributes: SetAttributes) -> Result<(), Failure> {
+        let ticket = self.post_attributes(path, attributes)?;
+        self.attributes_set(ticket)
     }
 
-    pub fn set_mode_of(&mut self, handle: &Handle, mode: u32) -> Result<(), Failure> {
-        self.ask_done(kind::FSETSTAT, |request| _ = request.string(&handle.0).permissions(mode))
+    pub(super) fn post_attributes(&mut self, path: &str, attributes: SetAttributes) -> Result<Ticket, Failure> {
+        let (ticket, request) = self.begin(kind::SETSTAT);
+        request.string(path.as_bytes());
+        match attributes {
+            SetAttributes::Mode(mode) => request.u32(ATTR_PERMISSIONS).u32(mode),
+            SetAttributes::Times(seconds) => request.u32(ATTR_ACMODTIME).u32(seconds).u32(seconds),
+        };
+        self.post(ticket)?;
+        Ok(ticket)
+    }
+
+    pub(super) fn attributes_set(&mut self, ticket: Ticket) -> Result<(), Failure> {
+        let answer = self.answer(ticket)?;
+        self.done(answer)
     }
 
     pub fn remove(&mut self, path: &str) -> Result<(), Failure> {
@@ -196,23 +255,27 @@ impl<W: Wire> Client<W> {
         }
     }
 
-    /// The names of a directory, `.` and `..` among them, at most `most`.
-    pub fn list(&mut self, directory: &str, most: usize) -> Result<Vec<Entry>, Failure> {
-        let handle = self.ask_handle(kind::OPENDIR, |request| _ = request.string(directory.as_bytes()))?;
-        let mut listed = Vec::new();
-        while listed.len() < most {
-            match self.ask(kind::READDIR, |request| _ = request.string(&handle.0))? {
-                Answer::Names(entries) if !entries.is_empty() => listed.extend(entries),
-                Answer::Names(_) | Answer::Status(Status { code: code::EOF, .. }) => break,
-                other => {
-                    let failure = self.refused(other);
-                    self.close(&handle)?;
-                    return failure;
-                }
-            }
-        }
-        self.close(&handle)?;
-        listed.truncate(most);
-        Ok(listed)
+    pub(super) fn open_directory(&mut self, directory: &str) -> Result<Handle, Failure> {
+        self.ask_handle(kind::OPENDIR, |request| _ = request.string(directory.as_bytes()))
+    }
+
+    /// `statvfs@openssh.com`. Only where it is offered.
+    pub fn space(&mut self, path: &str) -> Result<Space, Failure> {
+        let asked = |request: &mut Request| _ = request.string(b"statvfs@openssh.com").string(path.as_bytes());
+        let bytes = match self.ask(kind::EXTENDED, asked)? {
+            Answer::Extended(bytes) => bytes,
+            other => return self.refused(other),
+        };
+        let mut body = Body(&bytes);
+        let mut number = || body.u64().unwrap_or(0);
+        // Block size, fragment size, blocks, free blocks, free blocks for us, three counts of files, the file system's id
+        // (OpenSSH's PROTOCOL, 4.4).
+        let (_, fragment, blocks, _, free) = (number(), number(), number(), number(), number());
+        let (_, _, _, file_system) = (number(), number(), number(), number());
+        Ok(Space {
+            free_bytes: free.saturating_mul(fragment),
+            total_bytes: blocks.saturating_mul(fragment),
+            file_system,
+        })
     }
 }

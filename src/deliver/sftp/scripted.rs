@@ -33,6 +33,13 @@ pub struct Oddities {
     pub read_bytes_max: Option<usize>,
     /// Bytes that the disk holds; a write beyond is refused with this status.
     pub room: Option<(usize, u32)>,
+    /// A gateway to an object store: what is written is at its path once it is closed; until then, the size of the open file
+    /// is that of the one that is already there.
+    pub content_at_close: bool,
+    /// Empty files are not kept when they are closed.
+    pub drops_empty: bool,
+    /// Every size that is reported is larger by so much.
+    pub adds_to_sizes: u64,
     /// Raw bytes sent in place of the greeting.
     pub greeting: Option<Vec<u8>>,
     /// Raw bytes sent in place of the nth answer of a kind.
@@ -46,6 +53,8 @@ pub struct Scripted {
     pub odd: Oddities,
     asked: BTreeMap<u8, usize>,
     handles: BTreeMap<Vec<u8>, String>,
+    /// What is written to files that are open, where it is at its path only once they are closed.
+    open: BTreeMap<Vec<u8>, Vec<u8>>,
     incoming: Vec<u8>,
     outgoing: VecDeque<u8>,
     held: Option<Vec<u8>>,
@@ -119,9 +128,9 @@ impl Scripted {
                 return self.open(id, &path, how);
             }
             kind::WRITE => {
-                let path = self.handles[body.string().unwrap()].clone();
+                let handle = body.string().unwrap().to_vec();
                 let (offset, bytes) = (body.u64().unwrap() as usize, body.string().unwrap());
-                self.write(&path, offset, bytes)
+                self.write(&handle, offset, bytes)
             }
             kind::READ => {
                 let path = self.handles[body.string().unwrap()].clone();
@@ -133,10 +142,7 @@ impl Scripted {
                     _ => code::EOF,
                 }
             }
-            kind::CLOSE => match self.handles.remove(body.string().unwrap()) {
-                Some(_) => code::OK,
-                None => 9,
-            },
+            kind::CLOSE => self.close(body.string().unwrap()),
             kind::FSTAT => {
                 let path = self.handles[body.string().unwrap()].clone();
                 return self.attributes(id, &path);
@@ -186,24 +192,38 @@ impl Scripted {
         if !there && how & open::CREATE == 0 {
             return status_answer(id, code::NO_SUCH_FILE);
         }
-        if !there || how & open::TRUNCATE != 0 {
-            self.files.insert(path.to_owned(), Vec::new());
-        }
         self.opened += 1;
         // Handles are bytes: these are neither text nor free of zeros.
         let handle = [&[0, 0xff, 0xfe][..], &self.opened.to_be_bytes()].concat();
         self.handles.insert(handle.clone(), path.to_owned());
+        if self.odd.content_at_close && how & open::WRITE != 0 {
+            self.open.insert(handle.clone(), Vec::new());
+        } else if !there || how & open::TRUNCATE != 0 {
+            self.files.insert(path.to_owned(), Vec::new());
+        }
         packet(kind::HANDLE, id, |p| _ = p.string(&handle))
     }
 
-    fn write(&mut self, path: &str, offset: usize, bytes: &[u8]) -> u32 {
+    fn close(&mut self, handle: &[u8]) -> u32 {
+        let Some(path) = self.handles.remove(handle) else { return 9 };
+        if let Some(content) = self.open.remove(handle) {
+            self.files.insert(path.clone(), content);
+        }
+        if self.odd.drops_empty && self.files.get(&path).is_some_and(Vec::is_empty) {
+            self.files.remove(&path);
+        }
+        code::OK
+    }
+
+    fn write(&mut self, handle: &[u8], offset: usize, bytes: &[u8]) -> u32 {
         let end = offset + bytes.len();
         if let Some((room, status)) = self.odd.room
             && end > room
         {
             return status;
         }
-        let Some(content) = self.files.get_mut(path) else { return code::NO_SUCH_FILE };
+        let path = self.handles.get(handle).cloned().unwrap_or_default();
+        let Some(content) = self.open.get_mut(handle).or(self.files.get_mut(&path)) else { return code::NO_SUCH_FILE };
         content.resize(content.len().max(end), 0);
         content[offset..end].copy_from_slice(bytes);
         code::OK
@@ -213,7 +233,10 @@ impl Scripted {
         match self.files.get(path) {
             None => status_answer(id, code::NO_SUCH_FILE),
             Some(_) if self.odd.no_sizes => packet(kind::ATTRS, id, |p| _ = p.u32(0)),
-            Some(content) => packet(kind::ATTRS, id, |p| _ = p.u32(1).u64(content.len() as u64)),
+            Some(content) => {
+                let size = content.len() as u64 + self.odd.adds_to_sizes;
+                packet(kind::ATTRS, id, |p| _ = p.u32(1).u64(size))
+            }
         }
     }
 

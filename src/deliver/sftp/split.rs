@@ -140,6 +140,14 @@ impl<W: Wire> SftpDrop<W> {
             let ours = ours.inspect_err(|_| pieces.give_up());
             let (beside, helped): (Vec<_>, Vec<_>) = helping.into_iter().map(joined).unzip();
             self.beside = beside;
+            // A fsync that was refused over another session concerns the same file.
+            let others = self.beside.iter_mut().filter_map(|beside| match beside {
+                Beside::Here(drop) => drop.client.refused_fsync.take(),
+                Beside::Coming(_) | Beside::Absent(_) => None,
+            });
+            if let Some(status) = others.last() {
+                client.refused_fsync.get_or_insert(status);
+            }
             let digest = joined(digest);
             ours?;
             helped.into_iter().collect::<Result<(), _>>()?;
@@ -157,7 +165,9 @@ impl<W: Wire> SftpDrop<W> {
         let sent = self.client.upload(&handle, &mut pieces.taker(pace, "split.write"), self.flow, meter);
         // Where a write failed, that is what is told.
         let closed =
-            self.client.doing("close beside", path, |client| fault::step("split.close", || client.close(&handle)));
+            self.client.slowly(|client| {
+                client.doing("close beside", path, |client| fault::step("split.close", || client.close(&handle)))
+            });
         match sent {
             Ok(()) => closed.map_err(UploadError::Beside),
             Err(UploadError::Server(failure)) => Err(UploadError::Beside(Trouble::new("write beside", path, failure))),

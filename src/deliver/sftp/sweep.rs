@@ -1,40 +1,77 @@
-//! Temporary files that nobody will finish: ours, by their name, and nothing else.
+//! Temporary files that nobody will finish: ours, by their name, and nothing else. Nothing waits for it: it is done after
+//! the receipt, within a time, and ends the session where the server is late.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::SftpDrop;
-use super::client::Wire;
+use super::client::{Failure, Wire};
+use super::listing::Bounds;
+use super::packet::kind;
 use crate::deliver::session::{Put, may_sweep};
 use crate::deliver::{Intent, names};
 
 /// Names of one directory that are looked at; a sweep of a larger one is left incomplete.
-const ENTRIES_MAX: usize = 100_000;
+const NAMES_MAX: usize = 200_000;
+/// Files that one sweep removes; the next one goes on.
+const REMOVED_MAX: usize = 1_000;
+const IN_FLIGHT_MAX: usize = 64;
+/// How long a sweep takes at most.
+const WITHIN: Duration = Duration::from_millis(1_000);
 
 impl<W: Wire> SftpDrop<W> {
     pub fn sweep(&mut self, put: &Put<'_>, intent: &Intent, now: Timestamp) -> Result<u32, String> {
         let renamed = intent.files.iter().filter(|file| !file.is_direct());
         let directories: BTreeSet<&str> = renamed.map(|file| names::remote_parent(&file.temporary)).collect();
+        let bounds = Bounds { names: NAMES_MAX, until: Instant::now() + WITHIN };
         let mut removed = 0;
         for directory in directories {
             let listed = if directory.is_empty() { "." } else { directory };
-            let entries = self
-                .client
-                .doing("list", listed, |client| client.list(listed, ENTRIES_MAX))
-                .map_err(|trouble| trouble.to_string())?;
-            for entry in entries {
-                let Ok(name) = String::from_utf8(entry.name) else { continue };
-                if !may_sweep(put, intent, &name, entry.attributes.modified_s.map(i64::from), now) {
-                    continue;
-                }
-                let path = names::remote_path(directory, &name);
-                self.client
-                    .doing("remove", &path, |client| client.remove(&path))
-                    .map_err(|trouble| trouble.to_string())?;
-                removed += 1;
+            let mut stale = Vec::new();
+            let whole = self.client.doing("list", listed, |client| {
+                client.list(listed, bounds, |entry| {
+                    let Ok(name) = String::from_utf8(entry.name) else { return };
+                    let modified_s = entry.attributes.modified_s.map(i64::from);
+                    if stale.len() < REMOVED_MAX && may_sweep(put, intent, &name, modified_s, now) {
+                        stale.push(names::remote_path(directory, &name));
+                    }
+                })
+            });
+            let whole = whole.map_err(|trouble| trouble.to_string())?;
+            removed += self.remove_all(&stale, bounds)?;
+            if !whole {
+                return Err(format!("list {listed}: {removed} removed; not all names were read in {} s", WITHIN.as_secs()));
             }
         }
         Ok(removed)
+    }
+
+    /// Several requests at a time; what the server lets nobody remove stays.
+    fn remove_all(&mut self, paths: &[String], bounds: Bounds) -> Result<u32, String> {
+        let mut due = VecDeque::new();
+        let (mut paths, mut removed) = (paths.iter(), 0);
+        loop {
+            while due.len() < IN_FLIGHT_MAX && Instant::now() < bounds.until {
+                let Some(path) = paths.next() else { break };
+                let posted = self.client.doing("remove", path, |client| {
+                    let (ticket, request) = client.begin(kind::REMOVE);
+                    request.string(path.as_bytes());
+                    client.post(ticket).map(|()| ticket)
+                });
+                due.push_back((posted.map_err(|lost| lost.to_string())?, path));
+            }
+            let Some((ticket, path)) = due.pop_front() else { return Ok(removed) };
+            let done = self.client.doing("remove", path, |client| {
+                let answer = client.in_time(bounds, |client| client.answer(ticket))?;
+                client.done(answer)
+            });
+            match done {
+                Ok(()) => removed += 1,
+                Err(trouble) if matches!(trouble.failure, Failure::Refused(_)) => {}
+                Err(lost) => return Err(lost.to_string()),
+            }
+        }
     }
 }

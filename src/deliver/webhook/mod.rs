@@ -137,6 +137,7 @@ impl WebhookDrop {
             },
             published: format!("webhook-id {id}"),
             answer: taken.map(|taken| taken.said).filter(|said| !said.is_empty()),
+            notes: Vec::new(),
         }
     }
 }

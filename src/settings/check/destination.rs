@@ -71,6 +71,8 @@ impl Check<'_> {
         sftp.fsync = written.fsync.unwrap_or(sftp.fsync);
         sftp.mkdir = written.mkdir.unwrap_or(false);
         sftp.mode = written.mode.map(|mode| mode.0);
+        sftp.dir_mode = written.dir_mode.map(|mode| mode.0);
+        sftp.mtime = written.mtime;
         sftp.write_bytes = written.write_bytes.map_or(sftp.write_bytes, |bytes| small(bytes.0));
         sftp.in_flight = written.in_flight.map_or(sftp.in_flight, |requests| small(requests.0));
         sftp.bandwidth = written.bandwidth.map(|bytes| bytes.0);
@@ -95,6 +97,8 @@ impl Check<'_> {
             path: self.folder.join(written.path.value),
             mkdir: written.mkdir.unwrap_or(false),
             mode: written.mode.map(|mode| mode.0),
+            dir_mode: written.dir_mode.map(|mode| mode.0),
+            mtime: written.mtime,
         })
     }
 }

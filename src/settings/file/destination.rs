@@ -13,7 +13,7 @@ use crate::pipeline::problem::Problem;
 use crate::pipeline::read::{At, FromNode, Named, Part, scalar};
 use crate::pipeline::scalars::{Length, Size, Whole};
 use crate::pipeline::tree::Node;
-use crate::settings::{Publish, Verify};
+use crate::settings::{ModifiedTime, Publish, Verify};
 
 crate::table! {
     /// One place that artifacts go to: `sftp`, `webhook` or `local`.
@@ -70,7 +70,8 @@ crate::table! {
         staging: Option<Remote>,
         /// By a temporary name and rename, or straight to the final name. Default: rename.
         publish: Option<Publish>,
-        /// By the size, or by reading the file back. Default: size.
+        /// By the size, by reading the file back, or not at all (none), for servers that change files or report other
+        /// sizes. Default: size.
         verify: Option<Verify>,
         /// Have data written through to the server's disk before it takes its name, where the server offers it.
         /// Default: true.
@@ -79,6 +80,10 @@ crate::table! {
         mkdir: Option<bool>,
         /// Permissions to set: "0640".
         mode: Option<Mode>,
+        /// Permissions of directories that are made: "0750". Default: those of `mode`, and who may read may enter.
+        dir_mode: Option<DirectoryMode>,
+        /// Set the modification time to that of the slot, or of the artifact's making. Default: the server's.
+        mtime: Option<ModifiedTime>,
         /// Bytes of one write request. Default: 32000.
         write_bytes: Option<Whole<32_000, 255_000>>,
         /// Write requests under way. Default: 128.
@@ -102,7 +107,8 @@ crate::table! {
         connect: Option<Length>,
         /// No acknowledgement for this long. Default: 60s.
         idle: Option<Length>,
-        /// A rename on an object store is a copy. Default: 10m.
+        /// A rename, a CLOSE or a fsync may take so long: an object store copies. A rename that is refused because the file
+        /// is held is repeated for so long. Default: 10m.
         rename: Option<Length>,
     }
 }
@@ -115,11 +121,16 @@ crate::table! {
         mkdir: Option<bool>,
         /// Permissions to set: "0640".
         mode: Option<Mode>,
+        /// Permissions of directories that are made: "0750". Default: those of `mode`, and who may read may enter.
+        dir_mode: Option<DirectoryMode>,
+        /// Set the modification time to that of the slot, or of the artifact's making. Default: when it is written.
+        mtime: Option<ModifiedTime>,
     }
 }
 
+crate::words!(ModifiedTime { "slot" => ModifiedTime::Slot, "artifact" => ModifiedTime::Artifact });
 crate::words!(Publish { "rename" => Publish::Rename, "direct" => Publish::Direct });
-crate::words!(Verify { "size" => Verify::Size, "read_back" => Verify::ReadBack });
+crate::words!(Verify { "size" => Verify::Size, "read_back" => Verify::ReadBack, "none" => Verify::None });
 
 /// From which size on a file is split.
 pub struct SplitFile(pub Option<u64>);
@@ -144,21 +155,54 @@ crate::schema_as!([] SplitFile, "Split", |_generator| json_schema!({
 /// Permission bits in octal.
 pub struct Mode(pub u32);
 
+/// Reads permission bits up to `most`.
+fn permissions(node: &Node, most: u32, example: &str, problems: &mut Vec<Problem>) -> Option<u32> {
+    let (text, _) = scalar(node, "permissions", problems)?;
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let octal = (3..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode) if octal && mode <= most => Some(mode),
+        _ => {
+            let hint = format!("write them in octal, in quotes: `{example}`");
+            problems.push(node.error(format!("{text:?} are not permissions")).hint(hint));
+            None
+        }
+    }
+}
+
 impl FromNode for Mode {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
-        let (text, _) = scalar(node, "permissions", problems)?;
-        let digits = text.strip_prefix("0o").unwrap_or(text);
-        let octal = (3..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-        match u32::from_str_radix(digits, 8) {
-            Ok(mode) if octal && mode <= 0o777 => Some(Mode(mode)),
-            _ => {
-                problems.push(
-                    node.error(format!("{text:?} are not permissions"))
-                        .hint("write them in octal, in quotes: `\"0640\"`"),
-                );
-                None
-            }
+        permissions(node, 0o777, "\"0640\"", problems).map(Mode)
+    }
+}
+
+/// Permission bits of a directory in octal: `"2775"` hands its group on.
+pub struct DirectoryMode(pub u32);
+
+/// What the account itself needs in a directory that it makes: to read, write and enter it.
+const OWNER_BITS: u32 = 0o700;
+
+impl FromNode for DirectoryMode {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let mode = permissions(node, 0o7777, "\"0750\"", problems)?;
+        if mode & OWNER_BITS != OWNER_BITS {
+            let problem = node.error(format!("with mode {mode:04o}, the account could not write into the directory itself"));
+            problems.push(problem.hint(format!("write `\"{:04o}\"`: the owner needs 7", mode | OWNER_BITS)));
+            return None;
         }
+        Some(DirectoryMode(mode))
+    }
+}
+
+impl JsonSchema for DirectoryMode {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "DirectoryMode".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Mode::json_schema(generator)
     }
 }
 

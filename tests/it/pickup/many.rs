@@ -49,6 +49,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
         verified: "size".to_owned(),
         published: "link".to_owned(),
         answer: None,
+        notes: Vec::new(),
     };
     let awaited = Awaited { sign: Sign::Moved, patience: Some(Patience { within: 4 * HOUR, every: HOUR }) };
     let ended = Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, awaited: Some(awaited), rows: 1 };

@@ -5,21 +5,26 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::prober::{Prober, Room, Tried};
+use crate::attempt::{RenameRefusal, rename_again};
 use crate::deliver::doctor::{Outcome, is_stale, probe_name};
 use crate::deliver::names::{remote_parent, remote_path};
 use crate::deliver::sftp::answer::Status;
 use crate::deliver::sftp::client::{Failure, Handle, Wire};
+use crate::deliver::sftp::listing::Bounds;
 use crate::deliver::sftp::packet::open;
+use crate::deliver::sftp::requests::SetAttributes;
+use crate::deliver::sftp::rules::{self, RefusedSync};
 use crate::deliver::sftp::trouble::{Trouble, is_absent};
 
 /// The largest write request that the settings allow.
 pub const LARGE_BYTES: usize = 255_000;
-const ENTRIES_MAX: usize = 10_000;
+const NAMES_MAX: usize = 10_000;
 
 impl<W: Wire> Prober<'_, W> {
     /// Every step, as far as they go.
     pub fn all(&mut self, room: &Room) {
         let _ = self.steps(room);
+        let _ = self.list(room);
     }
 
     fn steps(&mut self, room: &Room) -> Tried<()> {
@@ -32,7 +37,7 @@ impl<W: Wire> Prober<'_, W> {
         }
         self.read_back(&first)?;
         self.set(&first, room.now)?;
-        let lies_at = self.rename(&first, &second)?;
+        let lies_at = self.rename(room, &first, &second)?;
         if let Some(lies_at) = &lies_at {
             self.exclusive(lies_at)?;
             if self.found.renames == Some(true) {
@@ -71,47 +76,65 @@ impl<W: Wire> Prober<'_, W> {
                 Err(failure) => return self.over("directory", began, Trouble::new("open", asked, failure)),
             }
         }
-        let asked = if room.staging.is_empty() { ".".to_owned() } else { room.staging.clone() };
-        let listed = self.attempt(
-            "list",
-            |client| client.list(&asked, ENTRIES_MAX),
-            |entries| {
-                format!("{} names", entries.iter().filter(|entry| entry.name != b"." && entry.name != b"..").count())
-            },
-        )?;
-        self.found.lists = Some(listed.is_some());
-        self.sweep(room, listed.unwrap_or_default());
         Ok(())
     }
 
+    /// As a delivery makes them; what is made is removed in the end.
     fn make_missing(&mut self, directory: &str) -> Tried<()> {
-        let ends = directory.char_indices().filter(|&(at, c)| c == '/' && at > 0).map(|(at, _)| at);
-        for end in ends.chain([directory.len()]) {
-            let path = directory[..end].to_owned();
-            let began = Instant::now();
-            if path.is_empty() || self.client.stat(&path).is_ok() {
-                continue;
+        let began = Instant::now();
+        let (mode, mut made, mut refused) = (self.sftp.directory_mode(), Vec::new(), None);
+        let ended = self.client.make_directories(directory, |client, path| {
+            made.push(path.to_owned());
+            match mode.map(|mode| client.set_attributes(path, SetAttributes::Mode(mode))) {
+                Some(Err(Failure::Refused(status))) => refused = Some(status),
+                Some(Err(lost)) => return Err(lost),
+                Some(Ok(())) | None => {}
             }
-            match self.client.mkdir(&path) {
-                Ok(()) => {
-                    self.tell("make the directory", Outcome::Done, began.elapsed(), path.clone());
-                    self.made.directories.push(path);
-                }
-                Err(failure @ Failure::Lost(_)) => {
-                    return self.over("make the directory", began, Trouble::new("make", &path, failure));
-                }
-                Err(Failure::Refused(_)) => {} // its absence is told next
+            Ok(())
+        });
+        for path in made {
+            self.tell("make the directory", Outcome::Done, began.elapsed(), path.clone());
+            self.made.directories.push(path);
+        }
+        if let Some(status) = refused {
+            self.tell("set the directory's permissions", Outcome::Refused, began.elapsed(), status.to_string());
+        }
+        match ended {
+            Ok(()) => Ok(()),
+            Err(verdict) => self.failed("make the directory", began, &verdict),
+        }
+    }
+
+    /// Last: nothing of a delivery depends on it, and some servers are slow at it.
+    fn list(&mut self, room: &Room) -> Tried<()> {
+        if self.client.is_over() {
+            return Ok(());
+        }
+        let asked = if room.staging.is_empty() { ".".to_owned() } else { room.staging.clone() };
+        let bounds = Bounds { names: NAMES_MAX, until: Instant::now() + self.sftp.timeouts.idle };
+        let (mut names, mut stale) = (0, Vec::new());
+        let began = Instant::now();
+        let listed = self.client.list(&asked, bounds, |entry| {
+            let Ok(name) = String::from_utf8(entry.name) else { return };
+            names += usize::from(name != "." && name != "..");
+            if is_stale(&name, entry.attributes.modified_s.map(i64::from), room.now) {
+                stale.push(name);
             }
+        });
+        self.found.lists = Some(matches!(listed, Ok(true)));
+        match listed {
+            Ok(whole) => {
+                let said = if whole { format!("{names} names") } else { format!("more than {names} names") };
+                self.tell("list", Outcome::Done, began.elapsed(), said);
+                self.sweep(room, stale);
+            }
+            Err(failure) => self.tell("list", Outcome::Refused, began.elapsed(), failure.to_string()),
         }
         Ok(())
     }
 
     /// Probe files that earlier visits could not remove.
-    fn sweep(&mut self, room: &Room, entries: Vec<crate::deliver::sftp::answer::Entry>) {
-        let stale = entries.into_iter().filter_map(|entry| {
-            let name = String::from_utf8(entry.name).ok()?;
-            is_stale(&name, entry.attributes.modified_s.map(i64::from), room.now).then_some(name)
-        });
+    fn sweep(&mut self, room: &Room, stale: Vec<String>) {
         let began = Instant::now();
         let mut swept = 0;
         for name in stale {
@@ -141,9 +164,7 @@ impl<W: Wire> Prober<'_, W> {
         let count = bytes.len();
         self.must("write", path, |client| client.write_once(&handle, 0, &bytes), |()| format!("{count} bytes"))?;
         if self.client.extensions.fsync {
-            let synced =
-                self.attempt("fsync", |client| client.fsync(&handle), |()| "on the server's disk".to_owned())?;
-            self.found.syncs = Some(synced.is_some());
+            self.fsync(path, &handle)?;
         } else {
             self.tell(
                 "fsync",
@@ -154,13 +175,14 @@ impl<W: Wire> Prober<'_, W> {
         }
         let sized = |size: Option<u64>| size.map_or("the size is not told".to_owned(), |size| format!("{size} bytes"));
         let measured = self.attempt("fstat", |client| client.fstat(&handle), |found| sized(found.size))?;
-        self.found.measures = Some(measured.is_some_and(|found| found.size == Some(count as u64)));
-        self.must("close", path, |client| client.close(&handle), |()| String::new())?;
+        self.found.measures = rules::measured(measured.and_then(|found| found.size), count as u64);
+        self.must("close", path, |client| client.slowly(|client| client.close(&handle)), |()| String::new())?;
         self.found.written = true;
         let began = Instant::now();
         match self.client.lstat(path) {
             Ok(found) => {
                 self.found.sees = Some(true);
+                self.found.measures_closed = rules::measured(found.size, count as u64);
                 self.tell("lstat", Outcome::Done, began.elapsed(), sized(found.size));
             }
             Err(Failure::Refused(status)) if is_absent(&Failure::Refused(status.clone())) => {
@@ -173,6 +195,35 @@ impl<W: Wire> Prober<'_, W> {
             Err(lost) => return self.over("lstat", began, Trouble::new("stat", path, lost)),
         }
         Ok(())
+    }
+
+    /// By the rules of a delivery: what is refused is no failure, but for a disk that is full or broken.
+    fn fsync(&mut self, path: &str, handle: &Handle) -> Tried<()> {
+        let began = Instant::now();
+        match self.client.slowly(|client| client.fsync(handle)) {
+            Ok(()) => {
+                self.found.syncs = Some(true);
+                self.tell("fsync", Outcome::Done, began.elapsed(), "on the server's disk");
+                Ok(())
+            }
+            Err(Failure::Refused(status)) => {
+                let is_broken = match rules::refused_fsync(&status) {
+                    RefusedSync::Failed => true,
+                    RefusedSync::Unable => false,
+                    RefusedSync::Unclear => match self.client.fsync_works(path) {
+                        Ok(works) => works,
+                        Err(lost) => return self.over("fsync", began, Trouble::new("fsync", path, lost)),
+                    },
+                };
+                if is_broken {
+                    return self.over("fsync", began, Trouble::new("fsync", path, Failure::Refused(status)));
+                }
+                self.found.syncs = Some(false);
+                self.tell("fsync", Outcome::Refused, began.elapsed(), status.to_string());
+                Ok(())
+            }
+            Err(lost) => self.over("fsync", began, Trouble::new("fsync", path, lost)),
+        }
     }
 
     /// It is not there after a good close: taken away, or hidden. A second look at it by opening tells which.
@@ -215,27 +266,22 @@ impl<W: Wire> Prober<'_, W> {
         let mode = self.sftp.mode.unwrap_or(0o640);
         let set = self.attempt(
             "set permissions",
-            |client| client.set_attributes(path, Some(mode), None),
+            |client| client.set_attributes(path, SetAttributes::Mode(mode)),
             |()| format!("{mode:04o}"),
         )?;
         self.found.sets_mode = Some(set.is_some());
-        let time_s = u32::try_from(now.as_second()).ok();
-        let set = self.attempt("set times", |client| client.set_attributes(path, None, time_s), |()| String::new())?;
+        let times = SetAttributes::Times(u32::try_from(now.as_second()).unwrap_or(0));
+        let set = self.attempt("set times", |client| client.set_attributes(path, times), |()| String::new())?;
         self.found.sets_times = Some(set.is_some());
         Ok(())
     }
 
     /// To a free name, as a delivery publishes. Returns where the file lies now.
-    fn rename(&mut self, first: &str, second: &str) -> Tried<Option<String>> {
+    fn rename(&mut self, room: &Room, first: &str, second: &str) -> Tried<Option<String>> {
         self.made.files.insert(second.to_owned());
-        let patience = self.sftp.timeouts.rename;
-        let renamed = self.attempt(
-            "rename",
-            |client| client.with_patience(patience, |client| client.rename(first, second)),
-            |()| format!("to {second}"),
-        )?;
-        self.found.renames = Some(renamed.is_some());
-        if renamed.is_none() {
+        let renamed = self.rename_as_a_delivery(room, first, second)?;
+        self.found.renames = Some(renamed);
+        if !renamed {
             return Ok(Some(first.to_owned()));
         }
         if self.found.sees == Some(true) && self.client.lstat(second).is_err_and(|failure| is_absent(&failure)) {
@@ -244,6 +290,41 @@ impl<W: Wire> Prober<'_, W> {
             return Ok(None);
         }
         Ok(Some(second.to_owned()))
+    }
+
+    /// Repeated where it is refused, as a delivery does; where staging is the reason, that is found out.
+    fn rename_as_a_delivery(&mut self, room: &Room, first: &str, second: &str) -> Tried<bool> {
+        let (began, patience, mut refused) = (Instant::now(), self.sftp.timeouts.rename, 0);
+        loop {
+            let status = match self.client.with_patience(patience, |client| client.rename(first, second)) {
+                Ok(()) => {
+                    self.tell("rename", Outcome::Done, began.elapsed(), format!("to {second}"));
+                    return Ok(true);
+                }
+                Err(Failure::Refused(status)) => status,
+                Err(lost) => return self.over("rename", began, Trouble::new("rename to", second, lost)),
+            };
+            refused += 1;
+            let failure = Failure::Refused(status.clone());
+            let mut refusal = rules::refused_rename(&status);
+            if room.staging != room.directory {
+                match self.client.crossing(first, &room.staging, &room.directory, &failure) {
+                    Ok(crossing) => self.found.crosses = crossing,
+                    Err(lost) => return self.over("rename", began, Trouble::new("rename to", second, lost)),
+                }
+                if self.found.crosses.is_some() {
+                    refusal = RenameRefusal::Final;
+                }
+            }
+            match rename_again(refusal, refused, began.elapsed(), patience) {
+                Some(wait) => std::thread::sleep(wait),
+                None => {
+                    let why = self.found.crosses.as_ref().map(|crossing| format!(": {crossing}")).unwrap_or_default();
+                    self.tell("rename", Outcome::Refused, began.elapsed(), format!("{status}{why}"));
+                    return Ok(false);
+                }
+            }
+        }
     }
 
     /// A new file is asked for where one is: the right answer is no.

@@ -3,6 +3,7 @@
 use super::files::LARGE_BYTES;
 use super::prober::Findings;
 use crate::deliver::doctor::{Advice, Scope};
+use crate::deliver::sftp::rules::{self, Measured};
 use crate::settings::{Publish, Sftp, Verify};
 
 /// Less than this at the server is told.
@@ -56,6 +57,10 @@ fn publishing(plan: &mut Plan, found: &Findings, sftp: &Sftp) {
                 plan.advise(Scope::Destination, "publish", "rename", why, false);
             }
         }
+    } else if let Some(crossing) = &found.crosses {
+        plan.say(format!("Nothing is delivered there: {crossing}."));
+        let why = "the temporary file must be on the file system of the final name; unset, it is written beside it";
+        plan.advise(Scope::Destination, "staging", "\"\"", why, true);
     } else {
         let why = match found.taken_on_close {
             true => "the server takes a file away as soon as it is closed, whatever its name",
@@ -80,12 +85,26 @@ fn checking(plan: &mut Plan, found: &Findings, sftp: &Sftp) {
         Some(true) => "synced to the server's disk and ",
         _ => "",
     };
+    if found.syncs == Some(false) && sftp.fsync {
+        plan.say("It offers fsync and refuses it: files are delivered all the same, and each receipt says so.");
+        plan.advise(Scope::Destination, "fsync", "false", "the server refuses it; this saves the request", false);
+    }
     match (found.measures, sftp.verify) {
+        (_, Verify::None) => plan.say("Nothing is checked, as `verify: none` says: each write's acknowledgement is what there is."),
         (_, Verify::ReadBack) if found.reads == Some(true) => {
             plan.say(format!("Before that it is {synced}read back and compared."));
         }
-        (Some(true), _) => plan.say(format!("Before that it is {synced}measured while it is open.")),
+        (Measured::Whole, _) => plan.say(format!("Before that it is {synced}measured while it is open.")),
+        (Measured::Other(_), _) if found.measures_closed == Measured::Whole => {
+            plan.say(format!("Before that it is {synced}measured once it is closed: while it is open, the server reports another size."));
+        }
+        (Measured::Other(_), _) => {
+            plan.say("The server reports other sizes than were written.");
+        }
         _ => plan.say("The server does not tell sizes: each write's acknowledgement is what there is."),
+    }
+    if sftp.verify == Verify::Size && !rules::passes_by_size(found.measures, found.measures_closed) {
+        plan.advise(Scope::Destination, "verify", "none", "the server reports other sizes than were written", true);
     }
     if sftp.verify == Verify::ReadBack && found.reads != Some(true) {
         plan.advise(Scope::Destination, "verify", "size", "the server lets nobody read", true);

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::deliver::Verdict;
 use crate::deliver::doctor::{Outcome, Report, Step};
 use crate::deliver::sftp::client::{Client, Failure, Wire};
+use crate::deliver::sftp::rules::Measured;
 use crate::deliver::sftp::trouble::Trouble;
 use crate::settings::Sftp;
 
@@ -24,8 +26,12 @@ pub struct Findings {
     pub written: bool,
     pub lists: Option<bool>,
     pub syncs: Option<bool>,
-    /// The size is told while the file is open.
-    pub measures: Option<bool>,
+    /// What the size says that is reported while the file is open.
+    pub measures: Measured,
+    /// The same, once it is closed.
+    pub measures_closed: Measured,
+    /// Why a rename from `staging` cannot work.
+    pub crosses: Option<String>,
     /// What is there can be seen by its name.
     pub sees: Option<bool>,
     /// It was gone when it was closed.
@@ -124,7 +130,11 @@ impl<'a, W: Wire> Prober<'a, W> {
         if let Failure::Lost(why) = &trouble.failure {
             self.client.sever(why);
         }
-        self.report.tell(Step::failed(name, began.elapsed(), &trouble.before_publishing()));
+        self.failed(name, began, &trouble.before_publishing())
+    }
+
+    pub fn failed<T>(&mut self, name: &str, began: Instant, verdict: &Verdict) -> Tried<T> {
+        self.report.tell(Step::failed(name, began.elapsed(), verdict));
         Err(Over)
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::prober::{Findings, Made};
 use crate::deliver::doctor::{Outcome, Report, Visit};
 use crate::deliver::sftp::client::Client;
-use crate::deliver::sftp::flow::Flow;
 use crate::deliver::sftp::packet::kind;
 use crate::deliver::sftp::scripted::{Oddities, Scripted};
 use crate::deliver::sftp::{SftpDrop, doctor};
@@ -14,6 +13,7 @@ use crate::settings::{Publish, Sftp, Verify};
 fn sftp() -> Sftp {
     let mut sftp = Sftp::new("hris", "server", 22, "acme");
     sftp.base = "/".to_owned();
+    sftp.timeouts.rename = Duration::from_millis(300);
     sftp
 }
 
@@ -32,17 +32,7 @@ struct Visited {
 
 fn visit(sftp: &Sftp, odd: Oddities) -> Visited {
     let client = Client::start(Scripted::new(odd).with("/", b""), Duration::from_secs(1)).unwrap();
-    let flow = Flow { bytes: 32_000, requests: 4, fsync_every: None };
-    let (address, rename_patience) = ("server:22".to_owned(), Duration::from_secs(1));
-    let mut drop = SftpDrop {
-        client,
-        address,
-        host_key: None,
-        flow,
-        rename_patience,
-        signed_in: std::time::Instant::now(),
-        beside: Vec::new(),
-    };
+    let mut drop = SftpDrop::new(client, "server:22".to_owned(), None, sftp);
     let mut report = Report::new(|_| {});
     let visit = Visit { path: String::new(), now: "2026-11-24T08:00:00Z".parse().unwrap() };
     let (found, made) = doctor::try_files(&mut drop, sftp, &visit, &mut report);
@@ -81,8 +71,8 @@ fn a_usual_server_needs_no_settings() {
     check(
         &sftp(),
         Oddities { posix_rename: true, fsync: true, ..Oddities::default() },
-        "-directory -list +open +write +fsync +fstat +close +lstat +read back +set permissions +set times +rename \
-         +open a taken name -rename over +posix-rename +remove -mkdir 0free space +write much",
+        "-directory +open +write +fsync +fstat +close +lstat +read back +set permissions +set times +rename \
+         +open a taken name -rename over +posix-rename +remove -mkdir 0free space +write much -list",
         &["takes its final name when it is whole", "`existing` may be fail, keep, number, replace (with no moment"],
         &[],
     );
@@ -93,8 +83,8 @@ fn without_posix_rename_replacing_has_a_gap() {
     check(
         &sftp(),
         Oddities { rename_overwrites: true, ..Oddities::default() },
-        "-directory -list +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
-         +open a taken name +rename over 0posix-rename +remove -mkdir 0free space +write much",
+        "-directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
+         +open a taken name +rename over 0posix-rename +remove -mkdir 0free space +write much -list",
         &["replace, with `replace: with_gap`", "replaces silently"],
         &["replace: with_gap"],
     );
@@ -103,8 +93,8 @@ fn without_posix_rename_replacing_has_a_gap() {
 #[test]
 fn a_server_that_forbids_renaming_gets_files_directly() {
     let odd = || Oddities { refuse: always(kind::RENAME, 3), ..Oddities::default() };
-    let steps = "-directory -list +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times \
-                 -rename +open a taken name +remove -mkdir 0free space +write much";
+    let steps = "-directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times \
+                 -rename +open a taken name +remove -mkdir 0free space +write much -list";
     let settings = ["!publish: direct", "done_file: \"{name}.done\""];
     check(&sftp(), odd(), steps, &["straight to its final name: the server forbids renaming"], &settings);
     let mut direct = sftp();
@@ -132,8 +122,8 @@ fn a_file_that_is_picked_up_at_its_final_name_is_success() {
     check(
         &sftp(),
         Oddities { picks_up: true, posix_rename: true, ..Oddities::default() },
-        "-directory -list +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
-         -lstat -mkdir 0free space +write much",
+        "-directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
+         -lstat -mkdir 0free space +write much -list",
         &["was picked up"],
         &["pickup: immediate"],
     );
@@ -147,8 +137,8 @@ fn a_server_that_refuses_a_large_write_is_told() {
     check(
         &sftp,
         odd,
-        "-directory -list +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
-         +open a taken name -rename over +posix-rename +remove -mkdir 0free space -write much",
+        "-directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
+         +open a taken name -rename over +posix-rename +remove -mkdir 0free space -write much -list",
         &[],
         &["!write_bytes: 32000"],
     );
@@ -159,7 +149,7 @@ fn a_full_disk_is_a_failure_that_leaves_nothing() {
     check(
         &sftp(),
         Oddities { room: Some((10, 14)), ..Oddities::default() },
-        "-directory -list +open !write",
+        "-directory +open !write",
         &["until the step that failed is mended"],
         &[],
     );
