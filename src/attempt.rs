@@ -27,23 +27,23 @@ impl Backoff {
     /// `asked` is what the other side asked for (`Retry-After`). It makes the wait longer, up to [`ASKED_MAX`], and never
     /// shorter: a server that asks to come back at once would be asked without pause.
     pub fn wait(&self, failed: u32, asked: Option<Duration>) -> Duration {
-        let step =
-            self.first.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX)).min(self.max);
-        let own = step.mul_f64(0.5 + fastrand::f64() / 2.0);
-        let asked = asked.unwrap_or_default();
-        if asked > ASKED_MAX {
-            let (asked_s, waits_s) = (asked.as_secs(), ASKED_MAX.as_secs());
-            tracing::warn!(asked_s, waits_s, "Retry-After is longer than the limit and is cut to it");
-        }
-        own.max(asked.min(ASKED_MAX))
+        longer(self.own_wait(failed), asked)
     }
 
-    /// When to try again after the `failed`-th failure in a row of a schedule that began at `since`.
+    fn own_wait(&self, failed: u32) -> Duration {
+        let step =
+            self.first.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX)).min(self.max);
+        step.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+
+    /// When to try again after the `failed`-th failure in a row of a schedule that began at `since`. A wait that the other
+    /// side asks for ends with the schedule at the latest, with a last try.
     pub fn next(&self, now: Timestamp, since: Timestamp, failed: u32, asked: Option<Duration>) -> Next {
         let span = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
-        let due = now.saturating_add(span(self.wait(failed, asked))).unwrap_or(Timestamp::MAX);
+        let after = |wait: Duration| now.saturating_add(span(wait)).unwrap_or(Timestamp::MAX);
         let given_up = since.saturating_add(span(self.within)).unwrap_or(Timestamp::MAX);
-        if due > given_up { Next::End } else { Next::At(due) }
+        let own = self.own_wait(failed);
+        if after(own) > given_up { Next::End } else { Next::At(after(longer(own, asked)).min(given_up)) }
     }
 }
 
@@ -74,6 +74,16 @@ pub fn rename_again(refusal: RenameRefusal, refused: u32, spent: Duration, limit
     };
     let left = limit.checked_sub(spent).filter(|left| !left.is_zero())?;
     Some(RENAME_STEPS.wait(refused, None).min(left))
+}
+
+/// The longer of our own wait and the one that the other side asks for.
+fn longer(own: Duration, asked: Option<Duration>) -> Duration {
+    let asked = asked.unwrap_or_default();
+    if asked > ASKED_MAX {
+        let (asked_s, waits_s) = (asked.as_secs(), ASKED_MAX.as_secs());
+        tracing::warn!(asked_s, waits_s, "Retry-After is longer than the limit and is cut to it");
+    }
+    own.max(asked.min(ASKED_MAX))
 }
 
 /// What follows a failed attempt.
@@ -253,6 +263,9 @@ mod schedule_tests {
         let day = SignedDuration::from_secs(86_400);
         let ask = Some(Duration::from_secs(10));
         assert_eq!(BACKOFF.next(since + day - SignedDuration::from_secs(10), since, 1, ask), Next::At(since + day));
-        assert_eq!(BACKOFF.next(since + day - SignedDuration::from_secs(9), since, 1, ask), Next::End);
+        assert_eq!(BACKOFF.next(since + day - SignedDuration::from_secs(9), since, 1, ask), Next::At(since + day));
+        let ended = since + day - SignedDuration::from_millis(499);
+        assert_eq!(BACKOFF.next(ended, since, 1, ask), Next::End);
+        assert_eq!(BACKOFF.next(ended, since, 1, None), Next::End);
     }
 }

@@ -7,6 +7,9 @@ use jiff::Timestamp;
 use reqwest::ClientBuilder;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
+/// Header lines of a response; 100 without this, which some gateways exceed.
+const HEADERS_MAX: usize = 500;
+
 /// Accepts responses whose headers are slightly wrong, as browsers and curl do: a space before the colon (`X-Bad : 1`),
 /// values folded over several lines, and header lines that cannot be read, which are skipped.
 pub fn lenient(builder: ClientBuilder) -> ClientBuilder {
@@ -14,6 +17,7 @@ pub fn lenient(builder: ClientBuilder) -> ClientBuilder {
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_ignore_invalid_headers_in_responses(true)
+        .http1_max_headers(HEADERS_MAX)
 }
 
 /// Returns the wait that the server asks for by `Retry-After` (RFC 9110, 10.2.3), the longest where there are several:

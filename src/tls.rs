@@ -21,6 +21,17 @@ pub struct TlsFailure {
     pub is_final: bool,
 }
 
+impl TlsFailure {
+    /// The failure and its hint in one text, about a server that is called otherwise than "the receiver".
+    pub fn about(self, server: &str) -> String {
+        let text = match self.hint {
+            Some(hint) => format!("{}; {hint}", self.reason),
+            None => self.reason,
+        };
+        text.replace("the receiver", server)
+    }
+}
+
 /// Returns what TLS says about a failed request, in the words for a person; nothing where TLS did not fail.
 pub fn explain(error: &(dyn Error + 'static), has_client_certificate: bool) -> Option<TlsFailure> {
     Some(match find::<rustls::Error>(error)? {

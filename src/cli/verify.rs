@@ -1,5 +1,8 @@
 //! `verify [RUN]`: what lies at the destinations, beside the receipts.
 
+/// Deliveries that nobody can look at.
+mod webhook;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -36,7 +39,7 @@ struct Found {
     path: String,
     /// `data`, `checksum`, `manifest` or `done`.
     role: Role,
-    /// `present`, `changed`, `picked_up`, `lost` or `unknown`.
+    /// `present`, `changed`, `picked_up`, `lost` or `unknown`; of a webhook always `acknowledged`.
     found: &'static str,
     /// How it is known, or why it is not.
     how: String,
@@ -44,7 +47,7 @@ struct Found {
 
 impl Found {
     fn is_well(&self) -> bool {
-        matches!(self.found, "present" | "picked_up")
+        matches!(self.found, "present" | "picked_up" | webhook::ACKNOWLEDGED)
     }
 }
 
@@ -64,8 +67,13 @@ pub async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8> {
     };
     // One sign-in for all files of a destination.
     let mut by_destination: BTreeMap<String, Vec<Delivered>> = BTreeMap::new();
+    let mut found = Vec::new();
     for run in &runs {
         for delivery in opened.ledger.deliveries(&run.id).await? {
+            if webhook::is_by_webhook(&delivery) {
+                found.extend(webhook::look(&opened.ledger, &run.id, delivery).await?.files);
+                continue;
+            }
             if let (Some(stored), Some(intent)) = (delivery.receipt, delivery.intent) {
                 let (address, pickup) = (stored.receipt.address, delivery.pickup);
                 let delivered = Delivered { run: run.id.clone(), intent, address, pickup };
@@ -73,7 +81,6 @@ pub async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8> {
             }
         }
     }
-    let mut found = Vec::new();
     for (name, deliveries) in by_destination {
         let destination = opened.settings.destinations.get(&name).cloned();
         let looked = match destination {
@@ -268,6 +275,13 @@ fn print(found: &[Found], runs: usize) {
         })
         .collect();
     print!("{}", text::table(&["RUN", "DESTINATION", "PATH", "FOUND", "HOW"], &rows));
-    let well = found.iter().filter(|found| found.is_well()).count();
-    println!("\n{well} of {} files are as the receipts of {runs} runs say", found.len());
+    let (webhooks, files): (Vec<_>, Vec<_>) = found.iter().partition(|found| found.found == webhook::ACKNOWLEDGED);
+    println!();
+    if !files.is_empty() || webhooks.is_empty() {
+        let well = files.iter().filter(|found| found.is_well()).count();
+        println!("{well} of {} files are as the receipts of {runs} runs say", files.len());
+    }
+    if !webhooks.is_empty() {
+        println!("{} deliveries by webhook are acknowledged, which is all that can be known of them", webhooks.len());
+    }
 }

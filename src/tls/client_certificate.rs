@@ -150,3 +150,137 @@ fn day(seconds: i64) -> String {
 fn flaw(what: impl Into<String>, hint: &str) -> Flaw {
     Flaw { what: what.into(), hint: hint.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Version 3, for clients, of `KEY`; good from 2026-11-26 to 2126.
+    const OWN: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBfDCCASKgAwIBAgIUfAsIVEyxhiUVQ7H054Xpu3xX/vAwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTI2MTEyNjA3MDMwMVoYDzIxMjYxMTAy
+MDcwMzAxWjANMQswCQYDVQQDDAJ1czBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA
+BHLNpiAo32SzKyDYCj9SbyOfigmVSjTlN5dnqMn7mLkQ2bvkuPqoJ0sNZC6X2cZk
+aKrTYLkCM7aH2wORx0eIH16jVzBVMBMGA1UdJQQMMAoGCCsGAQUFBwMCMB0GA1Ud
+DgQWBBT5/ULx1BdFQYY3UIlLRkVfYUl1ATAfBgNVHSMEGDAWgBQkvHzAofcAgDph
+KHKnreiI9gRClDAKBggqhkjOPQQDAgNIADBFAiAdJw7y7LQwufOQ6vFmlXNaG7MR
+06f8sjpfsvE2FAZrKwIhAODTeN6RlOPPJ8lQHdLag54KJRgzLRT/QlVB+9HrE73Q
+-----END CERTIFICATE-----
+";
+    /// The same of version 1.
+    const V1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBHjCBxAIUfAsIVEyxhiUVQ7H054Xpu3xX/u8wCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJYXV0aG9yaXR5MCAXDTI2MTEyNjA3MDMwMVoYDzIxMjYxMTAyMDcwMzAx
+WjANMQswCQYDVQQDDAJ1czBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABHLNpiAo
+32SzKyDYCj9SbyOfigmVSjTlN5dnqMn7mLkQ2bvkuPqoJ0sNZC6X2cZkaKrTYLkC
+M7aH2wORx0eIH14wCgYIKoZIzj0EAwIDSQAwRgIhAP2Z/6Lr+UGA6rdtqKs4htQz
+0eAOFfEJ1gZMCY/Fq0FXAiEA7YlfZAEAsCwizVjXgHHvV9EtWr2OIA0WprVKrGwF
+o18=
+-----END CERTIFICATE-----
+";
+    /// The same for servers.
+    const FOR_SERVERS: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBfDCCASKgAwIBAgIUfAsIVEyxhiUVQ7H054Xpu3xX/vEwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTI2MTEyNjA3MDMwMVoYDzIxMjYxMTAy
+MDcwMzAxWjANMQswCQYDVQQDDAJ1czBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA
+BHLNpiAo32SzKyDYCj9SbyOfigmVSjTlN5dnqMn7mLkQ2bvkuPqoJ0sNZC6X2cZk
+aKrTYLkCM7aH2wORx0eIH16jVzBVMBMGA1UdJQQMMAoGCCsGAQUFBwMBMB0GA1Ud
+DgQWBBT5/ULx1BdFQYY3UIlLRkVfYUl1ATAfBgNVHSMEGDAWgBQkvHzAofcAgDph
+KHKnreiI9gRClDAKBggqhkjOPQQDAgNIADBFAiEAz+GJRSH3ouzZjA+LwFVDl0jg
+TnsyHmebhamDlbqa7owCIGvqW4SOqmJ27mbD3xnN85u318YJSs/QtfVjDvtvd7+6
+-----END CERTIFICATE-----
+";
+    /// What issued them.
+    const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBfjCCASWgAwIBAgIUTlnktWmcUjpri8qu8kQ5+vhRfgAwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTI2MTEyNjA3MDMwMVoYDzIxMjYxMTAy
+MDcwMzAxWjAUMRIwEAYDVQQDDAlhdXRob3JpdHkwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAS+qQfHMjBSB5XVUWgp3AaSX9S/mhKfMUmsI/0eOCE/8WziXShZRyjC
+JOIf19nIsNv2o5gQ34u/QIjEnyEHF85No1MwUTAdBgNVHQ4EFgQUJLx8wKH3AIA6
+YShyp63oiPYEQpQwHwYDVR0jBBgwFoAUJLx8wKH3AIA6YShyp63oiPYEQpQwDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiAo/B3QmqtslbsE2RF5oQy1
+PucXKxmP9hxnMcPK61AkbwIgOty5m8fR7hQ8zIYPnD7f0aR+hbx89UjhuBKqms+U
+N7E=
+-----END CERTIFICATE-----
+";
+    /// Made for these tests.
+    const KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgKpjJranNxLcq+lyN
+tOlJkjWmsJSV9sSL/3W9fa2oNfyhRANCAARyzaYgKN9ksysg2Ao/Um8jn4oJlUo0
+5TeXZ6jJ+5i5ENm75Lj6qCdLDWQul9nGZGiq02C5AjO2h9sDkcdHiB9e
+-----END PRIVATE KEY-----
+";
+    /// Of no certificate here.
+    const OTHER_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg9BozkNnniRuSkNCf
+JMYC5wsxAxutyorCfol5R10B9umhRANCAAQXwwGlM0+lDgxmNzCv+iqeNTpAoLQR
++SW5EOveow0jsvbRayk0Js8c+9N3hqie45GDuWeVR8ZPGeYYx/dAuvYV
+-----END PRIVATE KEY-----
+";
+    /// `KEY`, with a passphrase.
+    const ENCRYPTED_KEY: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAj2L7YKgK9UagICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEAQIEEAIf+o/OCbwxZp5f0JhKyKAEgZC9
+CB/DiFCJ803FM3/jrLRG8jmyuhupVNC5yu5W7wittV0UsKofSK1taRhBSIB0MT2X
+J+VNoCP9sqpeZ09MjiNphH7jAq8PlwdGP6fv4cT1x3Iz4G9iyPLtGZGB7wLeOX+a
+kr31wXTtr6To2SmkZbqgjIAHBImlLuXSM5Q7JvGngS49uFKKP+fP5mBh3Q3aAnY=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+    fn examined(chain: &str, key: &str, at: &str) -> Result<Vec<String>, String> {
+        match examine(chain.as_bytes(), key, at.parse().unwrap()) {
+            Ok(doubts) => Ok(doubts.into_iter().map(|doubt| doubt.what).collect()),
+            Err(flaw) => Err(format!("{}; {}", flaw.what, flaw.hint)),
+        }
+    }
+
+    const IN_TIME: &str = "2030-01-01T00:00:00Z";
+
+    #[test]
+    fn d16_a_good_client_certificate_is_taken() {
+        assert_eq!(examined(OWN, KEY, IN_TIME), Ok(Vec::new()));
+        assert_eq!(examined(&format!("{OWN}{AUTHORITY}"), KEY, IN_TIME), Ok(Vec::new()));
+        assert_eq!(examined(&format!("{OWN}{KEY}"), KEY, IN_TIME), Ok(Vec::new()), "with its key in one file");
+        assert_eq!(examined(&OWN.replace('\n', "\r\n"), KEY, IN_TIME), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn d16_what_cannot_be_used_is_named() {
+        let chain = |certificates: &[&str]| certificates.concat();
+        for (certificates, key, at, words) in [
+            (V1.to_owned(), KEY, IN_TIME, "the client certificate is X.509 v1"),
+            (OWN.to_owned(), OTHER_KEY, IN_TIME, "certificate and its key do not belong together"),
+            (OWN.to_owned(), KEY, "2127-01-01T00:00:00Z", "the client certificate expired on 2126-11-02"),
+            (OWN.to_owned(), KEY, "2026-01-01T00:00:00Z", "is not valid before 2026-11-26"),
+            (chain(&[AUTHORITY, OWN]), KEY, IN_TIME, "wrong order: that of the key is number 2; put it first"),
+            (OWN.to_owned(), ENCRYPTED_KEY, IN_TIME, "key is encrypted; decrypt it: `openssl pkey"),
+            (OWN.to_owned(), OWN, IN_TIME, "holds a certificate and no key"),
+            (OWN.to_owned(), "secret", IN_TIME, "is not a private key in PEM"),
+            (KEY.to_owned(), KEY, IN_TIME, "the file holds no certificate"),
+            (String::new(), KEY, IN_TIME, "the file holds no certificate"),
+            ("0\u{82}".to_owned(), KEY, IN_TIME, "openssl pkcs12"),
+            (OWN.replace("CERTIFICATE-", "CERTIFICATE REQUEST-"), KEY, IN_TIME, "a request for a certificate"),
+            (OWN.replace("MII", "!!!"), KEY, IN_TIME, "PEM cannot be read"),
+            (OWN.replace("MIIB", "MIID"), KEY, IN_TIME, "cannot be read"),
+        ] {
+            let told = examined(&certificates, key, at).unwrap_err();
+            assert!(told.contains(words), "{words}: {told}");
+            assert!(!told.contains("secret") && !told.contains("MII"), "{told}");
+        }
+    }
+
+    #[test]
+    fn d16_what_receivers_may_refuse_is_doubted() {
+        let told = examined(FOR_SERVERS, KEY, IN_TIME).unwrap();
+        assert!(told.len() == 1 && told[0].contains("does not list clientAuth"), "{told:?}");
+        let told = examined(&format!("{OWN}{V1}"), KEY, IN_TIME).unwrap();
+        assert!(told.len() == 1 && told[0].contains("number 2 did not issue number 1"), "{told:?}");
+    }
+}

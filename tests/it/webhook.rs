@@ -3,6 +3,7 @@
 mod again;
 mod long;
 mod storms;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -258,6 +259,55 @@ fn files_and_notices_come_whole_and_packed() {
     assert_eq!(notice["data"]["artifact"]["sha256"], document(&output)["artifact"]["sha256"]);
     assert_eq!(notice["data"]["dropped"][0]["destination"], "hris", "{notice:#}");
     assert!(notice["data"]["dropped"][0]["path"].as_str().unwrap().ends_with("inbound/completions_20261123.csv"));
+}
+
+/// P14: what a receiver keeps is its own.
+#[test]
+fn p14_verify_says_what_it_cannot_know_of_a_webhook() {
+    let receiver = Receiver::start();
+    for (more, said) in [
+        (BATCHES, "10 of 10 batches acknowledged, last status 200 at 20"),
+        ("body: rows", "1 of 1 batches acknowledged, last status 200 at 20"),
+        ("body: notice", "what it got; acknowledged, last status 200 at 20"),
+        ("body: file", "what it got; acknowledged, last status 200 at 20"),
+    ] {
+        let rig = to(&receiver, more);
+        let run = document(&rig.run())["run"].as_str().unwrap().to_owned();
+        let batches = expected().len().div_ceil(20);
+        let said = said.replace("10 of 10", &format!("{batches} of {batches}"));
+        for arguments in [vec!["verify"], vec!["verify", &run], vec!["verify", &run, "--read"]] {
+            let verified = rig.reportferry(&arguments);
+            assert!(verified.status.success(), "{more}: {}", both(&verified));
+            let told = both(&verified);
+            assert!(told.contains("cannot be verified: the receiver keeps") && told.contains(&said), "{said}: {told}");
+            assert!(
+                told.contains("1 deliveries by webhook are acknowledged") && !told.contains(" files are as"),
+                "{told}"
+            );
+        }
+        let verified = rig.reportferry(&["verify", "--json"]);
+        assert_eq!(document(&verified)[0]["found"], "acknowledged");
+        // Also when the settings have no such destination any more.
+        rig.settings(|text| text.replace("  bi:\n", "  bx:\n"));
+        assert!(rig.reportferry(&["verify"]).status.success());
+    }
+}
+
+/// P17: the library reads text, the receiver may have what was sent or what it was before.
+#[test]
+fn p17_a_packed_file_is_verified_before_and_after_it_is_unpacked() {
+    let receiver = Receiver::start();
+    for (body, compress) in [("file", "gzip"), ("file", "zstd"), ("file", "none"), ("rows", "gzip"), ("notice", "zstd")]
+    {
+        let rig = to(&receiver, &format!("body: {body}, compress: {compress}"));
+        let output = rig.run();
+        assert!(output.status.success(), "{}", both(&output));
+        // `got` asserts that the library verifies what came, unpacked, and its HMAC the raw body.
+        let last = receiver.got().last().unwrap().clone();
+        assert_eq!(last["verified"], true);
+        let signatures = last["headers"]["webhook-signature"].as_str().unwrap().split(' ').count();
+        assert_eq!(signatures, if compress == "none" { 1 } else { 2 }, "{body} {compress}");
+    }
 }
 
 #[test]

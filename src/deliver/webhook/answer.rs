@@ -199,9 +199,21 @@ fn quiet(text: &str, secrets: &[String]) -> String {
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret.as_str(), "…");
     }
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+    // The end may be cut in the middle of one.
+    let cut =
+        |secret: &String| (4..secret.len()).rev().find(|end| secret.get(..*end).is_some_and(|s| text.ends_with(s)));
+    if let Some(end) = secrets.iter().filter_map(cut).max() {
+        text.truncate(text.len() - end);
+        text.push('…');
+    }
+    let words: Vec<&str> = text.split(is_unseen).filter(|word| !word.is_empty()).collect();
     words.join(" ")
+}
+
+/// Spaces, control characters, and those that turn the direction of a text or are not seen.
+fn is_unseen(c: char) -> bool {
+    let formats = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    c.is_whitespace() || c.is_control() || formats
 }
 
 #[cfg(test)]
@@ -210,6 +222,10 @@ mod tests {
 
     #[test]
     fn what_was_sent_in_confidence_is_not_kept() {
-        assert_eq!(quiet("bad token\r\n hunter2\u{7}!", &["hunter2".to_owned()]), "bad token … !");
+        let secrets = ["hunter2".to_owned()];
+        assert_eq!(quiet("bad token\r\n hunter2\u{7}!", &secrets), "bad token … !");
+        assert_eq!(quiet("the end is cut: hunter", &secrets), "the end is cut: …");
+        assert_eq!(quiet("the hunt", &secrets), "the …");
+        assert_eq!(quiet("a\u{1b}[31mb\u{202e}c\u{0}", &secrets), "a [31mb c");
     }
 }

@@ -83,6 +83,8 @@ impl Receiver {
             let name: HeaderName = name.parse().map_err(|_| rejected(format!("{name:?} is no header's name")))?;
             headers.insert(name, confidential(&read(value)?)?);
         }
+        // A receiver that repeats its headers repeats this.
+        let mut encoded = None;
         match &webhook.auth {
             Some(WebhookAuth::Bearer(token)) => {
                 let value = Secret::new(format!("Bearer {}", read(token)?.expose()));
@@ -92,6 +94,7 @@ impl Receiver {
                 let pair = format!("{username}:{}", read(password)?.expose());
                 let value = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair);
                 headers.insert(AUTHORIZATION, confidential(&Secret::new(format!("Basic {value}")))?);
+                encoded = Some(value);
             }
             None => {}
         }
@@ -99,6 +102,7 @@ impl Receiver {
         let proxy_password =
             webhook.proxy.as_ref().and_then(|proxy| proxy.password.as_ref()).map(&mut read).transpose()?;
         let client = client(webhook, client_key, proxy_password)?;
+        secrets.extend(encoded);
         let host = url.host_str().unwrap_or_default();
         let address = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
         let rate = webhook.per_minute.and_then(NonZeroU32::new).map(|most| {

@@ -35,9 +35,18 @@ pub(super) struct Send<'a> {
 
 /// What goes over the wire.
 enum Carried {
-    Bytes(Vec<u8>),
+    Bytes(Packed<Vec<u8>>),
     /// A file of so many bytes.
-    File(File, u64),
+    File(Packed<File>, u64),
+}
+
+/// A body as it is sent, and as it was before it was packed.
+///
+/// Both are signed. Servers and frameworks undo a content encoding before they hand the body on, and some libraries verify
+/// text only: whichever of the two a receiver has, it finds a signature that matches.
+struct Packed<T> {
+    sent: T,
+    plain: Option<T>,
 }
 
 impl Send<'_> {
@@ -65,7 +74,7 @@ impl Send<'_> {
                 // The same number stands for other rows than before.
                 edition => format!("{}-{number}-of-{total}-cut-{edition}", self.id),
             };
-            let taken = self.part(&id, &Carried::Bytes(body), &failed).await;
+            let taken = self.part(&id, &body, &failed).await;
             taken.map(|taken| (number, taken)).map_err(|trouble| (number, trouble))
         });
         let mut groups = sends.buffer_unordered(self.webhook.in_flight).ready_chunks(GROUP);
@@ -138,12 +147,16 @@ impl Send<'_> {
             return Err(Verdict::Rejected { reason, hint: Some("use a `whsec_` secret with `body: file`".to_owned()) });
         }
         let opened = File::open(&self.put.artifact.path).map_err(unreadable)?;
-        let (file, bytes) = match self.webhook.compress {
-            Compress::None => (opened, self.put.artifact.bytes),
+        let file = match self.webhook.compress {
+            Compress::None => Carried::File(Packed { sent: opened, plain: None }, self.put.artifact.bytes),
             // What is signed must be known before it is sent, so it is packed aside first.
-            compress => pack_file(opened, compress).map_err(unreadable)?,
+            compress => {
+                let plain = opened.try_clone().map_err(unreadable)?;
+                let (sent, bytes) = pack_file(opened, compress).map_err(unreadable)?;
+                Carried::File(Packed { sent, plain: Some(plain) }, bytes)
+            }
         };
-        let taken = self.post(self.id, content_type(&self.put.artifact.name), &Carried::File(file, bytes)).await;
+        let taken = self.post(self.id, content_type(&self.put.artifact.name), &file).await;
         let taken = taken.map_err(|trouble| trouble.verdict(""))?;
         meter.set(self.put.artifact.bytes);
         Ok(taken)
@@ -152,19 +165,21 @@ impl Send<'_> {
     pub(super) async fn notice(&self, meter: &Meter) -> Result<Taken, Verdict> {
         let body = batch::notice(self.put).map_err(|error| unreadable(error.into()))?;
         let body = self.packed(body).map_err(unreadable)?;
-        let taken = self.post(self.id, "application/json", &Carried::Bytes(body)).await;
+        let taken = self.post(self.id, "application/json", &body).await;
         let taken = taken.map_err(|trouble| trouble.verdict(""))?;
         meter.set(self.put.artifact.bytes);
         Ok(taken)
     }
 
-    fn packed(&self, body: Vec<u8>) -> io::Result<Vec<u8>> {
-        let mut packed = Vec::new();
-        match self.webhook.compress {
-            Compress::None => return Ok(body),
-            compress => pack(&body[..], &mut packed, compress)?,
-        };
-        Ok(packed)
+    fn packed(&self, body: Vec<u8>) -> io::Result<Carried> {
+        Ok(Carried::Bytes(match self.webhook.compress {
+            Compress::None => Packed { sent: body, plain: None },
+            compress => {
+                let mut sent = Vec::new();
+                pack(&body[..], &mut sent, compress)?;
+                Packed { sent, plain: Some(body) }
+            }
+        }))
     }
 
     /// One request, as the step that faults strike at. A body in memory may be sent twice by them.
@@ -191,23 +206,14 @@ impl Send<'_> {
     async fn post_once(&self, id: &str, kind: &'static str, carried: &Carried) -> Result<Taken, Trouble> {
         let timestamp = self.clock.now().as_second();
         let moved = Moved::default();
-        let (signature, length, body) = match carried {
-            Carried::Bytes(bytes) => {
-                let signature = sign::sign(&self.receiver.keys, id, timestamp, bytes);
-                (signature, bytes.len() as u64, Body::from(bytes.clone()))
-            }
+        let signature = self.signature(id, timestamp, carried).map_err(unsendable)?;
+        let (length, body) = match carried {
+            Carried::Bytes(bytes) => (bytes.sent.len() as u64, Body::from(bytes.sent.clone())),
             Carried::File(file, length) => {
-                let rewound = || -> io::Result<File> {
-                    let mut file = file.try_clone()?;
-                    io::Seek::rewind(&mut file)?;
-                    Ok(file)
-                };
-                let signed = rewound().and_then(|file| sign::sign_stream(&self.receiver.keys, id, timestamp, file));
-                let signature = signed.map_err(unsendable)?;
-                let file = tokio::fs::File::from_std(rewound().map_err(unsendable)?);
+                let file = tokio::fs::File::from_std(rewound(&file.sent).map_err(unsendable)?);
                 let moved = moved.clone();
                 let stream = ReaderStream::with_capacity(file, FILE_BLOCK).inspect(move |_| moved.note());
-                (signature, *length, Body::wrap_stream(stream))
+                (*length, Body::wrap_stream(stream))
             }
         };
         let request = self.receiver.client.post(self.receiver.url.clone());
@@ -225,6 +231,22 @@ impl Send<'_> {
         let (secrets, statuses) = (&self.receiver.secrets, &self.webhook.retry_statuses);
         let read = answer::read(answered, self.clock.now(), secrets, statuses);
         tokio::time::timeout(self.webhook.total, read).await.unwrap_or_else(|_| Err(answer::stuck(self.webhook.total)))
+    }
+
+    /// Signatures by each key: of what is sent, then of what it was before it was packed.
+    fn signature(&self, id: &str, timestamp: i64, carried: &Carried) -> io::Result<String> {
+        let keys = &self.receiver.keys;
+        let (sent, plain) = match carried {
+            Carried::Bytes(bytes) => {
+                let sign = |bytes: &Vec<u8>| sign::sign(keys, id, timestamp, bytes);
+                (sign(&bytes.sent), bytes.plain.as_ref().map(sign))
+            }
+            Carried::File(file, _) => {
+                let sign = |file: &File| sign::sign_stream(keys, id, timestamp, rewound(file)?);
+                (sign(&file.sent)?, file.plain.as_ref().map(sign).transpose()?)
+            }
+        };
+        Ok([sent, plain.unwrap_or_default()].join(" ").trim().to_owned())
     }
 
     fn headers(&self, id: &str, timestamp: i64, signature: &str, kind: &'static str, length: u64) -> HeaderMap {
@@ -251,6 +273,12 @@ impl Send<'_> {
         header_values(&mut headers, &values);
         headers
     }
+}
+
+fn rewound(file: &File) -> io::Result<File> {
+    let mut file = file.try_clone()?;
+    io::Seek::rewind(&mut file)?;
+    Ok(file)
 }
 
 fn unreadable(error: io::Error) -> Verdict {

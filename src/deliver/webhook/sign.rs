@@ -1,7 +1,7 @@
 //! Signatures by Standard Webhooks (<https://github.com/standard-webhooks/standard-webhooks>, specification 1.0.0).
 //!
-//! What is signed is `id.timestamp.body`, the body as it goes over the wire. A signature is made afresh at each attempt:
-//! receivers refuse one whose timestamp is old.
+//! What is signed is `id.timestamp.body`, the body as it goes over the wire; a packed one also as it was before. A
+//! signature is made afresh at each attempt: receivers refuse one whose timestamp is old.
 
 use std::io::{self, Read};
 

@@ -281,6 +281,9 @@ fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return if error.is_connect() { "no connection in time" } else { "no byte came in time" }.to_owned();
     }
+    if let Some(failure) = crate::tls::explain(error, false) {
+        return failure.about("the platform");
+    }
     let mut inner: &dyn std::error::Error = error;
     while let Some(source) = inner.source() {
         inner = source;

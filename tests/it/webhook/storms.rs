@@ -14,7 +14,12 @@ const PIPELINE: &str = "source: {file: {path: in.csv}}\nartifact: {name: out.csv
 
 /// A rig that sends so many rows to this port, with the destination's own retry schedule.
 pub fn feed(rows: u64, port: u16, more: &str) -> Rig {
-    let rig = rig_with(PIPELINE, &format!("http://127.0.0.1:{port}/"), &format!("allow: [loopback], {more}"), "");
+    feed_to(rows, &format!("http://127.0.0.1:{port}/"), more)
+}
+
+/// The same, to this address.
+pub fn feed_to(rows: u64, url: &str, more: &str) -> Rig {
+    let rig = rig_with(PIPELINE, url, &format!("allow: [loopback], {more}"), "");
     let mut text = String::from("id,name\n");
     for row in 0..rows {
         writeln!(text, "{row},the person of row {row}").unwrap();
@@ -183,6 +188,9 @@ fn d18_answers_that_are_slightly_wrong_are_taken() {
         assert!(output.status.success(), "{answer:?}: {}", both(&output));
         assert_eq!(receiver.came().len(), 1, "{answer:?}");
     }
+    let many = (0..300).fold(String::new(), |lines, n| lines + &format!("X-{n}: {n}\r\n"));
+    let receiver = RawReceiver::start(move |_| Reply::Answer(status(200, &many)));
+    assert!(run(&feed(3, receiver.port, ""), "0s").status.success(), "300 header lines");
     for answer in ["HTTP/1.0 200 OK\r\n\r\nok", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"] {
         let receiver = RawReceiver::start(move |_| Reply::ThenClose(answer.into(), Duration::ZERO));
         let output = run(&feed(3, receiver.port, ""), "0s");
