@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reportferry::encode::csv::CsvFile;
-use reportferry::pipeline::plan::{Assign, Column, CsvDialect, LineEnd, QuoteStyle, Rename, Step, StepKind};
+use reportferry::pipeline::plan::{Assign, Column, CsvDialect, CsvInput, LineEnd, QuoteStyle, Rename, Step, StepKind};
 use reportferry::pipeline::problem::Place;
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;
@@ -44,7 +44,8 @@ fn main() -> anyhow::Result<()> {
     let [_, input, output] = arguments.as_slice() else { anyhow::bail!("transform_bench IN OUT") };
     let meter = Meter::default();
     let stop = CancellationToken::new();
-    let input = Input { read: Box::new(File::open(input)?), limits: Limits::default(), meter: &meter, stop };
+    let (read, csv) = (Box::new(File::open(input)?), CsvInput::default());
+    let input = Input { read, csv, limits: Limits::default(), meter: &meter, stop };
     let dialect = CsvDialect {
         delimiter: b',',
         quote: QuoteStyle::Necessary,
