@@ -114,8 +114,8 @@ fn what_the_csv_crate_reads() {
 #[test]
 fn what_is_wrong_is_named_with_record_and_line() {
     let shown = |input: &[u8]| error(input).split("; ").next().unwrap().to_owned();
-    assert_eq!(shown(b"a,b\n1,2\n\n1\n"), "record 2 (line 4): it has 1 cell, the header has 2 cells");
-    assert_eq!(shown(b"a,b\n\"x\n\ny\",2\n1,2,3\n"), "record 2 (line 5): it has 3 cells, the header has 2 cells");
+    assert_eq!(shown(b"a,b\n1,2\n\n1\n"), "record 2 (line 4) has 1 cell, the header has 2");
+    assert_eq!(shown(b"a,b\n\"x\n\ny\",2\n1,2,3\n"), "record 2 (line 5) has 3 cells, the header has 2");
     for (cut, line) in [
         ("a,b\n1,\"2", 2),
         ("a,b\n1,\"2\n3,4\n", 2),
@@ -144,7 +144,7 @@ fn limits_hold_at_their_edge() {
     assert_eq!(many.to_string(), "the extract has more than 1 rows (limits.rows), the first too many on line 3");
     let long = read_with(input, limits(2, 3)).unwrap_err();
     let told = long.to_string();
-    assert!(told.starts_with("the header (line 1): it is longer than 3 bytes (limits.record_bytes)"), "{told}");
+    assert!(told.starts_with("the header (line 1) is longer than 3 bytes (limits.record_bytes)"), "{told}");
     // A record that never ends is refused after the limit, not after the memory.
     let endless = [b"a,b\n\"".to_vec(), vec![b'x'; 8 << 20]].concat();
     let told = error(&endless);

@@ -7,8 +7,9 @@ use super::*;
 fn f01_text_after_a_closing_quote_is_refused_where_it_stands() {
     assert_eq!(
         error(b"id,course,score\n1,\"Course A,2\n3,B,4\n5,\"ghi\",6\n"),
-        "record 1 (line 2): text follows a closing quote (line 4), column \"course\": \"ghi\\\",6\"; write a quote inside \
-         of a quoted cell twice, or read the file leniently by `csv: {strict: false}` in the source"
+        "record 1 (line 2): text follows a closing quote (line 4), column \"course\": \"ghi\\\",6\"; the \
+         cell's quote opened on line 2: correct the file (a quote inside of a quoted cell is written twice), or read it \
+         leniently with `csv: {strict: false}` in the source"
     );
     let inner = error(b"id,title,x\n1,\"The Death of \"Superman Lives\": What Happened?\",y\n2,b,c\n");
     let expected = "record 1 (line 2): text follows a closing quote (line 2), column \"title\": \"Superman Lives";
@@ -143,12 +144,12 @@ fn a_byte_order_mark_is_never_part_of_a_cell() {
 fn what_is_not_utf8_is_named_by_byte_and_column() {
     assert_eq!(
         error(b"id,Pr\xe9nom\n1,2\n"),
-        "the header (line 1): not UTF-8: byte 0xE9 in column 2 (byte 6 of line 1, at \"id,Pr\u{fffd}nom\\n\"); if a \
+        "the header (line 1) is not UTF-8: byte 0xE9 in column 2 (byte 6 of line 1, at \"id,Pr\u{fffd}nom\\n\"); if a \
          Windows program wrote the file, add `csv: {encoding: windows-1252}` to the source"
     );
     let told = error(b"a,b\n1,2\n3,\"x\ny\xff\"\n");
     assert!(
-        told.starts_with("record 2 (line 3): not UTF-8: byte 0xFF in column \"b\" (byte 2 of line 4, at "),
+        told.starts_with("record 2 (line 3) is not UTF-8: byte 0xFF in column \"b\" (byte 2 of line 4, at "),
         "{told}"
     );
     for (input, told) in [
@@ -167,9 +168,7 @@ fn what_is_not_utf8_is_named_by_byte_and_column() {
 fn a_column_that_a_delimiter_at_a_lines_end_makes_is_named() {
     let told = error(b"a,b,\n1,2\n");
     assert!(
-        told.contains(
-            "2 cells, the header has 3 cells; the header's last column has no name: the header line ends with `,`"
-        ),
+        told.contains("2 cells, the header has 3; the header's last column has no name: the header line ends with `,`"),
         "{told}"
     );
     let told = error(b"a,b\n1,2,\r\n");
