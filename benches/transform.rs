@@ -44,13 +44,8 @@ fn main() -> anyhow::Result<()> {
     let [_, input, output] = arguments.as_slice() else { anyhow::bail!("transform_bench IN OUT") };
     let meter = Meter::default();
     let stop = CancellationToken::new();
-    let input = Input {
-        read: Box::new(File::open(input)?),
-        csv: CsvInput::default(),
-        limits: Limits::default(),
-        meter: &meter,
-        stop,
-    };
+    let (read, csv) = (Box::new(File::open(input)?), CsvInput::default());
+    let input = Input { read, csv, limits: Limits::default(), meter: &meter, stop };
     let dialect = CsvDialect {
         delimiter: b',',
         quote: QuoteStyle::Necessary,

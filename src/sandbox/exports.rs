@@ -12,8 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::SandboxOptions;
 use super::content::Content;
-use super::misbehave::{Misbehaviour, Paging};
+use super::misbehave::Misbehaviour;
 use super::packing::{self, Packed};
+use super::paging;
 use super::reply::{self, Reply};
 use super::reports::Report;
 
@@ -120,53 +121,8 @@ impl Exports {
             execution.early_left = execution.early_left.saturating_sub(1);
             return reply::error(400, "Results are not ready");
         }
-        page(wrong, query, content)
+        paging::page(wrong, query, content)
     }
-}
-
-fn page(wrong: &Misbehaviour, query: &HashMap<String, String>, content: &Content) -> Reply {
-    let size = query.get("pageSize").and_then(|size| size.parse().ok()).unwrap_or(100).clamp(1, 1000);
-    let from = match wrong.export.paging {
-        Paging::Same => 0,
-        Paging::Page => {
-            let page: u64 = query.get("page").and_then(|page| page.parse().ok()).unwrap_or(1);
-            page.saturating_sub(1).saturating_mul(size)
-        }
-        Paging::Token | Paging::Stuck => match query.get("nextToken").map(|token| offset_of(token)) {
-            Some(None) => return reply::error(400, "Invalid nextToken"),
-            Some(Some(offset)) => offset,
-            None => 0,
-        },
-    };
-    let rows: Vec<String> = content
-        .page(from, size)
-        .into_iter()
-        .map(|cells| {
-            // By hand: a header that is there twice stays twice.
-            let pairs = content.headers().iter().zip(cells).enumerate().map(|(at, (header, cell))| {
-                let drifts = wrong.export.drift && from > 0 && at == 1;
-                let header = if drifts { format!("{header} (new)") } else { header.clone() };
-                format!("{}:{}", json!(header), json!(cell))
-            });
-            format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
-        })
-        .collect();
-    let next = match wrong.export.paging {
-        Paging::Stuck => format!(",\"nextToken\":{}", json!(token_of(size))),
-        Paging::Token if from + size < content.rows() => format!(",\"nextToken\":{}", json!(token_of(from + size))),
-        Paging::Token | Paging::Page | Paging::Same => String::new(),
-    };
-    let body = format!("{{\"data\":[{}]{next}}}", rows.join(","));
-    reply::with(200, "application/json; charset=utf-8", body.into())
-}
-
-/// Opaque, and wrong unless it is percent-encoded.
-fn token_of(offset: u64) -> String {
-    format!("AQ+/={offset}&==")
-}
-
-fn offset_of(token: &str) -> Option<u64> {
-    token.strip_prefix("AQ+/=")?.strip_suffix("&==")?.parse().ok()
 }
 
 /// The answer to a download.

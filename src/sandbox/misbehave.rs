@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use super::paging::Paging;
 use super::reports;
 
 /// For `--help`: every rule there is.
@@ -35,7 +36,15 @@ Export
   final_word=WORD          said at its end (default SUCCEEDED); never = it never ends
   execution_id=WORD        the id that the start gives
   early_results_400=N      the first N reads of the results answer 400
-  paging=token|page|stuck|same   nextToken; page=N; the same nextToken for ever; pages ignored
+  paging=token|number|page|stuck|same|clamp   nextToken, as a text or a number; page=N; the same nextToken for ever;
+                           pages ignored; the last page for every page beyond it
+  page_cap=N               no page has more than N rows, whatever is asked for
+  page_gap                 offsets are counted by the size that was asked for, although fewer rows come
+  overlap                  the last page is filled up with rows of the one before
+  empty_between            the second page has no rows
+  counts                   the envelope says total_count, current_page and has_more_data
+  lost_rows=N              the last N rows never come
+  json_types               cells that are whole numbers come as JSON numbers with two zeros behind the point
   drift                    from the second page on, a column has another name
 Body
   zip=one|stored|none|two|plain|mac|truncated|corrupt|bomb|xlsx|encrypted|not_csv|empty|html|json|gzip|utf16
@@ -81,15 +90,6 @@ pub struct Export {
     pub early_results_400: u32,
     pub paging: Paging,
     pub drift: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Paging {
-    #[default]
-    Token,
-    Page,
-    Stuck,
-    Same,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -225,6 +225,9 @@ impl Misbehaviour {
             self.faults.push(Fault::read(step, value)?);
             return Ok(());
         }
+        if let Some(obeyed) = self.export.paging.obey(key, value) {
+            return obeyed;
+        }
         let word = || if value.is_empty() { Err(format!("{key} wants a word")) } else { Ok(value.to_owned()) };
         match key {
             "grant" if value == "off" => self.sign_in.grant_off = true,
@@ -240,7 +243,6 @@ impl Misbehaviour {
             "final_word" => self.export.final_word = Some(word()?),
             "execution_id" => self.export.execution_id = Some(value.to_owned()),
             "early_results_400" => self.export.early_results_400 = number(key, value)?,
-            "paging" => self.export.paging = paging(value)?,
             "drift" => self.export.drift = true,
             "zip" => self.body.packing = value.parse()?,
             "cut" => self.body.cut = number(key, value)?,
@@ -266,16 +268,6 @@ impl Misbehaviour {
 
 fn number<T: FromStr>(key: &str, value: &str) -> Result<T, String> {
     value.parse().map_err(|_| format!("{key} wants a number, not {value:?}"))
-}
-
-fn paging(value: &str) -> Result<Paging, String> {
-    Ok(match value {
-        "token" => Paging::Token,
-        "page" => Paging::Page,
-        "stuck" => Paging::Stuck,
-        "same" => Paging::Same,
-        _ => return Err(format!("{value:?} is no paging")),
-    })
 }
 
 impl Fault {

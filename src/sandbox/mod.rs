@@ -7,6 +7,7 @@ mod learning;
 mod misbehave;
 mod oauth;
 mod packing;
+mod paging;
 mod platform;
 mod records;
 mod reply;

@@ -62,12 +62,12 @@ fn yaml(delimiter: char) -> String {
 
 /// A record that the CSV does not give whole or in one reading.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {what}; {hint}", place(*.number, *.line))]
+#[error("{}{what}; {hint}", place(*.number, *.line))]
 pub struct CsvFault {
     /// From 1; 0 is the header.
     pub number: u64,
     pub line: u64,
-    /// With the column, and what stands there.
+    /// With the column, and what stands there: what follows "record 1 (line 2)".
     pub what: String,
     pub hint: String,
 }

@@ -114,7 +114,9 @@ impl<'a> Records<'a> {
                     self.bounds.push(closed.unwrap_or((cell as u32, found.next as u32)));
                     break (found, false);
                 }
-                Walk::Irregular { quote } if self.csv.strict => return Err(self.text_after_quote(quote)),
+                Walk::Irregular { opened, quote } if self.csv.strict => {
+                    return Err(self.text_after_quote(opened, quote));
+                }
                 Walk::Irregular { .. } => match self.read_leniently()? {
                     Some(found) => break (found, true),
                     None => self.refill(None)?,

@@ -74,6 +74,22 @@ fn what_goes_well() {
         for (paging, rows) in [("", 1000), ("", 2000), ("paging=page", 2000), ("", 1), ("paging=page", 999)] {
             check(Case::results(paging).with(|case| case.rows = rows), &[&format!("{rows} rows")]).await;
         }
+        for misbehave in [
+            "paging=number",
+            "page_cap=200",
+            "paging=page,page_cap=200",
+            "paging=page,page_cap=200,page_gap",
+            "page_cap=300,page_gap",
+            "empty_between",
+            "paging=page,empty_between,counts",
+            "paging=page,counts",
+            "counts",
+            "paging=clamp",
+            "paging=clamp,page_cap=999",
+        ] {
+            check(Case::results(misbehave), &["2500 rows, Csv"]).await;
+            check(Case::results(misbehave).with(|case| case.rows = 137), &["137 rows, Csv"]).await;
+        }
     });
 }
 
@@ -99,6 +115,21 @@ fn every_way_brings_the_same_rows() {
         };
         assert!(brought[0].starts_with(b"Employee Number,") && brought[0] == brought[1] && brought[1] == brought[2]);
         assert!(brought[3] == brought[4] && rows(&brought[0]) == rows(&brought[3]));
+    });
+}
+
+/// JSON's numbers come out with the digits that they were sent with.
+#[test]
+fn numbers_of_pages_keep_their_text() {
+    on_threads(async {
+        let csv = |misbehave| async move {
+            let stage = Case::results(misbehave).stage().await;
+            let extract = stage.pull().await.expect("an extract");
+            String::from_utf8(csv_of(&extract, &stage.limits).expect("a CSV")).expect("a text")
+        };
+        let (texts, numbers) = (csv("").await, csv("json_types").await);
+        assert!(numbers.contains(".00,") && !texts.contains(".00,"));
+        assert_eq!(numbers.replace(".00,", ",").replace(".00\n", "\n"), texts);
     });
 }
 

@@ -8,6 +8,8 @@ mod editor;
 mod mistakes;
 /// Pipeline files → plans.
 mod plans;
+/// How a source's CSV is written.
+mod reading;
 /// Layers of settings, and secrets.
 mod settings;
 

@@ -12,6 +12,7 @@ mod local;
 mod operate;
 mod pickup;
 mod prove;
+mod reading;
 mod schedule;
 mod secrets;
 mod servers;

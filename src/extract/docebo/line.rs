@@ -127,21 +127,33 @@ impl Line {
         Tries::new(&self.tenancy.settings.retry, TRIES_MAX, self.clock())
     }
 
-    /// [`Line::body_once`] as the named step of [`fault`], repeated as `attempt` sees fit.
+    /// The body of [`Line::reply`].
     pub async fn body(&self, step: &'static str, call: &Call<'_>) -> Result<Vec<u8>, Trouble> {
+        self.reply(step, call).await.map(|(_, body)| body)
+    }
+
+    /// Headers and body as the named step of [`fault`], repeated as `attempt` sees fit.
+    pub async fn reply(&self, step: &'static str, call: &Call<'_>) -> Result<(HeaderMap, Vec<u8>), Trouble> {
         let mut tries = self.tries();
         loop {
-            let tried: Result<_, Trouble> = fault::step_async(step, || self.body_once(call)).await;
+            let tried: Result<_, Trouble> = fault::step_async(step, || self.reply_once(call)).await;
             match tried {
-                Ok(body) => return Ok(body),
+                Ok(reply) => return Ok(reply),
                 Err(trouble) => tries.again(trouble.repeatable()).await?,
             }
         }
     }
 
     /// [`Line::open`], then the whole body, at most `limits.answer_bytes`.
+    async fn reply_once(&self, call: &Call<'_>) -> Result<(HeaderMap, Vec<u8>), Trouble> {
+        let answer = self.open(call).await?;
+        let headers = answer.headers().clone();
+        Ok((headers, answer.body(self.limits.answer_bytes).await?))
+    }
+
+    /// The body, asked for once.
     pub async fn body_once(&self, call: &Call<'_>) -> Result<Vec<u8>, Trouble> {
-        self.open(call).await?.body(self.limits.answer_bytes).await
+        self.reply_once(call).await.map(|(_, body)| body)
     }
 
     async fn try_open(&self, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, Trouble> {

@@ -1,15 +1,19 @@
 //! A finished export's JSON pages → one CSV in the spool, one page in memory at a time.
 //!
-//! Pages follow one another by `nextToken`, or, where the platform has none, by `page`.
+//! Pages follow one another by `nextToken`, or, where the platform has none, by `page`. Fewer rows than the platform holds
+//! never pass for all of them: [`course`] decides what is asked for, and refuses where the end cannot be known.
 
-use std::collections::HashSet;
+mod course;
+mod page;
+mod sheet;
+
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
+use reqwest::header::HeaderMap;
 
+use self::course::{At, Course, Doubt, Next, Proof};
+use self::page::Page;
+use self::sheet::Sheet;
 use super::line::{Call, Line, Trouble};
 use super::refusal::{self, Step};
 use super::report::{Export, next_wait};
@@ -20,59 +24,7 @@ use crate::progress::Progress;
 
 /// Rows asked for in one page.
 const PAGE_ROWS: usize = 1000;
-
-/// One row, in the order in which it came; a name that comes twice stays twice.
-struct Row(Vec<(String, String)>);
-
-#[derive(Deserialize)]
-struct Page {
-    data: Vec<Row>,
-    /// Absent, null or empty at the end.
-    #[serde(default, rename = "nextToken", deserialize_with = "present")]
-    next: Next,
-}
-
-/// What a page says of the next one.
-#[derive(Default, PartialEq, Eq, Debug)]
-enum Next {
-    /// It does not say: the platform may count pages instead.
-    #[default]
-    Unsaid,
-    End,
-    Token(String),
-}
-
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Next, D::Error> {
-    Ok(match Option::<String>::deserialize(from)? {
-        Some(token) if !token.is_empty() => Next::Token(token),
-        _ => Next::End,
-    })
-}
-
-impl<'de> Deserialize<'de> for Row {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Cells;
-        impl<'de> Visitor<'de> for Cells {
-            type Value = Row;
-            fn expecting(&self, to: &mut std::fmt::Formatter) -> std::fmt::Result {
-                to.write_str("a row: an object of header and cell")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Row, M::Error> {
-                let mut cells = Vec::with_capacity(map.size_hint().unwrap_or(16));
-                while let Some((header, cell)) = map.next_entry::<String, Value>()? {
-                    let text = match cell {
-                        Value::String(text) => text,
-                        Value::Null => String::new(),
-                        other => other.to_string(),
-                    };
-                    cells.push((header, text));
-                }
-                Ok(Row(cells))
-            }
-        }
-        from.deserialize_map(Cells)
-    }
-}
+const BY_DOWNLOAD: &str = "take the report by `via: download`";
 
 /// Brings the export's rows, page by page.
 pub(super) async fn results(
@@ -83,34 +35,40 @@ pub(super) async fn results(
     subject: &str,
 ) -> Result<Extract, ExtractError> {
     progress.extract.set(0);
+    let mut pages = Pages { line, export, subject, progress, received: 0 };
+    let mut course = Course::new(PAGE_ROWS);
     let saving = Saving::begin(into);
     let mut sheet = Sheet::new(subject, line.limits.rows);
-    let mut course = Course::default();
-    let mut received = 0;
+    let doubtful = |Doubt(why)| {
+        let what = format!("{subject}: it cannot be known whether its results came whole: {why}");
+        ExtractError::refused(what, BY_DOWNLOAD)
+    };
     loop {
-        let body = page(line, export, &course, PAGE_ROWS, subject).await?;
-        progress.extract.add(body.len() as u64);
-        received += body.len() as u64;
-        if received > line.limits.download_bytes {
-            let what =
-                format!("{subject}: its results are over limits.download_bytes ({})", line.limits.download_bytes);
-            return Err(ExtractError::refused(what, "narrow the report, or raise limits.download_bytes"));
+        let page = pages.get(&course.at, course.size).await?;
+        let mut next = course.advance(&page).map_err(doubtful)?;
+        if let Next::Prove(proof) = next {
+            let digests = page.digests();
+            next = match pages.prove(digests.len(), proof).await? {
+                Proven::Whole => {
+                    let is_first = course.at == At::First;
+                    course.proven(digests).map_err(doubtful)?;
+                    if is_first { Next::End } else { Next::EndBefore }
+                }
+                Proven::ByTokens(size) => Next::Again(size),
+                Proven::Not if proof == Proof::ByToken => course.beyond(&page, digests).map_err(doubtful)?,
+                Proven::Not => return Err(doubtful(Doubt("the same page came twice".to_owned()))),
+            };
         }
-        let page = read(&body, subject)?;
-        let onward = course.advance(&page, Sha256::digest(&body).into());
-        if onward == Onward::SamePage && course.page == 2 && knows_tokens(line, export, subject).await? {
-            // One full page was all there is, and page 2 was page 1 once more.
-            break;
-        }
-        if let Onward::SamePage | Onward::SameToken = onward {
-            return Err(ExtractError::refused(
-                format!("{subject}: its results give the same {} twice: they would never end", onward.what()),
-                "take the report by `via: download`",
-            ));
-        }
-        saving.feed(sheet.add(page.data)?).await;
-        if onward == Onward::End {
-            break;
+        match next {
+            Next::Go => saving.feed(sheet.add(page.rows)?).await,
+            Next::End => {
+                saving.feed(sheet.add(page.rows)?).await;
+                break;
+            }
+            Next::EndBefore => break,
+            // Nothing was taken yet: what is begun again is the first page.
+            Next::Again(size) => course = course.again(size),
+            Next::Prove(_) => return Err(doubtful(Doubt("the pages do not add up".to_owned()))),
         }
     }
     if sheet.header.is_empty() {
@@ -123,182 +81,108 @@ pub(super) async fn results(
     extract.map_err(|error| error.into_extract(&format!("{subject}: the results cannot be used")))
 }
 
-/// One page's body. A 400 means that the results are not ready, for as long as `poll.within`.
-async fn page(
-    line: &Line,
-    export: &Export,
-    course: &Course,
-    rows: usize,
-    subject: &str,
-) -> Result<Vec<u8>, ExtractError> {
-    let (rows, number) = (rows.to_string(), course.page.to_string());
-    let mut query = vec![("pageSize", rows.as_str())];
-    match &course.token {
-        Some(token) => query.push(("nextToken", token)),
-        None if course.page > 1 => query.push(("page", &number)),
-        None => {}
-    }
-    let call = Call { step: Step::Results, path: export.path("/results"), query, subject };
-    let poll = line.tenancy.settings.poll;
-    let begun = line.clock().now();
-    let mut wait = poll.first;
-    loop {
-        let refused = match line.body("extract.download", &call).await {
-            Ok(body) => return Ok(body),
-            Err(Trouble::BadRequest(error)) => error,
-            Err(other) => return Err(other.into_error()),
-        };
-        let spent = line.clock().now().duration_since(begun).unsigned_abs();
-        if spent.saturating_add(wait) > poll.within {
-            return Err(ExtractError::later(format!("{refused}; it may not be ready yet, but poll.within is over")));
-        }
-        line.clock().sleep(wait).await;
-        wait = next_wait(wait, poll.max);
-    }
+/// Whether a first page was all.
+enum Proven {
+    Whole,
+    /// There is more, and it comes by token with pages of this size.
+    ByTokens(usize),
+    Not,
 }
 
-fn read(body: &[u8], subject: &str) -> Result<Page, ExtractError> {
-    serde_json::from_slice(body).map_err(|error| {
-        // Why it is no page, in the platform's words if it has any.
-        match super::report::data(body, Step::Results, subject) {
-            Err(refused) => refused,
-            Ok(_) => ExtractError::Refused {
-                what: format!("{subject}: a page of results cannot be read: {}", refusal::quiet(&error.to_string())),
-                hint: None,
-            },
-        }
-    })
-}
-
-/// Whether the platform gives a `nextToken` when there is more: asked where a full first page came without one and
-/// `page=2` brought it again. If so, that page was all; if not, there may be more that cannot be reached.
-async fn knows_tokens(line: &Line, export: &Export, subject: &str) -> Result<bool, ExtractError> {
-    let half = page(line, export, &Course::default(), PAGE_ROWS / 2, subject).await?;
-    Ok(matches!(read(&half, subject)?.next, Next::Token(_)))
-}
-
-/// Which page comes next.
-struct Course {
-    token: Option<String>,
-    page: u64,
-    /// Digests of the tokens followed: one that comes again would turn for ever.
-    seen: HashSet<[u8; 32]>,
-    /// Digest of the page before, where pages are counted.
-    before: Option<[u8; 32]>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Onward {
-    Next,
-    End,
-    SameToken,
-    SamePage,
-}
-
-impl Onward {
-    fn what(self) -> &'static str {
-        if self == Self::SameToken { "nextToken" } else { "page" }
-    }
-}
-
-impl Default for Course {
-    fn default() -> Self {
-        Self { token: None, page: 1, seen: HashSet::new(), before: None }
-    }
-}
-
-impl Course {
-    fn advance(&mut self, page: &Page, digest: [u8; 32]) -> Onward {
-        match &page.next {
-            Next::Token(token) => {
-                if !self.seen.insert(Sha256::digest(token).into()) {
-                    return Onward::SameToken;
-                }
-                self.token = Some(token.clone());
-                Onward::Next
-            }
-            Next::End => Onward::End,
-            Next::Unsaid if self.token.is_some() || page.data.len() < PAGE_ROWS => Onward::End,
-            Next::Unsaid if self.before == Some(digest) => Onward::SamePage,
-            Next::Unsaid => {
-                self.before = Some(digest);
-                self.page += 1;
-                Onward::Next
-            }
-        }
-    }
-}
-
-/// The CSV as it grows.
-struct Sheet<'a> {
-    header: Vec<String>,
+/// The pages of one export.
+struct Pages<'a> {
+    line: &'a Line,
+    export: &'a Export,
     subject: &'a str,
-    rows: u64,
-    rows_max: u64,
+    progress: &'a Progress,
+    received: u64,
 }
 
-impl<'a> Sheet<'a> {
-    fn new(subject: &'a str, rows_max: u64) -> Self {
-        Self { header: Vec::new(), subject, rows: 0, rows_max }
+impl Pages<'_> {
+    /// Reads a first page of `rows` rows once more in two halves: they must be all there is.
+    async fn prove(&mut self, rows: usize, proof: Proof) -> Result<Proven, ExtractError> {
+        let half = rows.div_ceil(2);
+        let first = self.get(&At::First, half).await?;
+        match (proof, &first.signs.token) {
+            (Proof::ByToken, None) => Ok(Proven::Not),
+            (Proof::ByToken, Some(token)) => {
+                let rest = self.get(&At::Token(token.clone()), half).await?;
+                let is_end = rest.signs.token.is_none() && rest.signs.more != Some(true);
+                let is_whole = is_end && first.rows.len() + rest.rows.len() == rows;
+                Ok(if is_whole { Proven::Whole } else { Proven::ByTokens(half) })
+            }
+            (Proof::ByPage, _) => {
+                let rest = self.get(&At::Page(2), half).await?;
+                let beyond = self.get(&At::Page(3), half).await?;
+                let digests = rest.digests();
+                let is_end = beyond.rows.is_empty() || beyond.digests() == digests;
+                let is_whole = is_end
+                    && first.rows.len() + rest.rows.len() == rows
+                    && first.digests() != digests
+                    && beyond.signs.more != Some(true);
+                Ok(if is_whole { Proven::Whole } else { Proven::Not })
+            }
+        }
     }
 
-    /// The page's rows as CSV, in the order of the first row's headers.
-    fn add(&mut self, rows: Vec<Row>) -> Result<Vec<u8>, ExtractError> {
-        let mut csv = csv::Writer::from_writer(Vec::new());
-        let unwritable =
-            |error: String| ExtractError::later(format!("{}: the CSV cannot be written: {error}", self.subject));
-        if self.header.is_empty()
-            && let Some(Row(first)) = rows.first()
-        {
-            self.header = header(first, self.subject)?;
-            csv.write_record(&self.header).map_err(|error| unwritable(error.to_string()))?;
+    /// One page. A 400 to the first request means that the results are not ready, for as long as `poll.within`.
+    async fn get(&mut self, at: &At, rows: usize) -> Result<Page, ExtractError> {
+        let (line, subject) = (self.line, self.subject);
+        let (rows, number) =
+            (rows.to_string(), if let At::Page(number) = at { number.to_string() } else { String::new() });
+        let mut query = vec![("pageSize", rows.as_str())];
+        match at {
+            At::First => {}
+            At::Token(token) => query.push(("nextToken", token)),
+            At::Page(_) => query.push(("page", &number)),
         }
-        self.rows += rows.len() as u64;
-        if self.rows > self.rows_max {
-            let what = format!("{}: its results have more than {} rows (limits.rows)", self.subject, self.rows_max);
-            return Err(ExtractError::refused(what, "narrow the report, or raise limits.rows"));
+        let call = Call { step: Step::Results, path: self.export.path("/results"), query, subject };
+        let poll = line.tenancy.settings.poll;
+        let begun = line.clock().now();
+        let mut wait = poll.first;
+        let (headers, body) = loop {
+            let refused = match line.reply("extract.download", &call).await {
+                Ok(reply) => break reply,
+                Err(Trouble::BadRequest(error)) => error,
+                Err(other) => return Err(other.into_error()),
+            };
+            if self.received > 0 {
+                return Err(ExtractError::refused(refused.to_string(), BY_DOWNLOAD));
+            }
+            let spent = line.clock().now().duration_since(begun).unsigned_abs();
+            if spent.saturating_add(wait) > poll.within {
+                return Err(ExtractError::later(format!(
+                    "{refused}; it may not be ready yet, but poll.within is over"
+                )));
+            }
+            line.clock().sleep(wait).await;
+            wait = next_wait(wait, poll.max);
+        };
+        self.progress.extract.add(body.len() as u64);
+        self.received += body.len() as u64;
+        let most = line.limits.download_bytes;
+        if self.received > most {
+            let what = format!("{subject}: its results are over limits.download_bytes ({most})");
+            return Err(ExtractError::refused(what, "narrow the report, or raise limits.download_bytes"));
         }
-        for (index, row) in rows.into_iter().enumerate() {
-            let cells = arrange(&self.header, row.0).map_err(|how| ExtractError::Refused {
-                what: format!("{}: the header drifts within the results: page row {} {how}", self.subject, index + 1),
-                hint: Some("the report was changed while it was read, or its columns differ: run again".into()),
-            })?;
-            csv.write_record(&cells).map_err(|error| unwritable(error.to_string()))?;
-        }
-        csv.into_inner().map_err(|error| unwritable(error.to_string()))
+        read(&headers, &body, subject)
     }
 }
 
-fn header(first: &[(String, String)], subject: &str) -> Result<Vec<String>, ExtractError> {
-    let header: Vec<String> = first.iter().map(|(name, _)| name.clone()).collect();
-    let mut seen = HashSet::new();
-    if let Some(twice) = header.iter().find(|name| !seen.insert(name.as_str())) {
-        return Err(ExtractError::refused(
-            format!("{subject}: two columns are called {twice:?}, which JSON results cannot tell apart"),
-            "rename one in the report, or take it by `via: download`",
-        ));
-    }
-    if header.is_empty() {
-        return Err(ExtractError::Refused { what: format!("{subject}: its results have no columns"), hint: None });
-    }
-    Ok(header)
-}
-
-/// The row's cells in the header's order.
-fn arrange(header: &[String], mut row: Vec<(String, String)>) -> Result<Vec<String>, String> {
-    let in_order = header.len() == row.len() && header.iter().zip(&row).all(|(name, (own, _))| name == own);
-    if in_order {
-        return Ok(row.into_iter().map(|(_, cell)| cell).collect());
-    }
-    let mut cells = Vec::with_capacity(header.len());
-    for name in header {
-        match row.iter().position(|(own, _)| own == name) {
-            Some(at) => cells.push(row.swap_remove(at).1),
-            None => return Err(format!("lacks {name:?}")),
+fn read(headers: &HeaderMap, body: &[u8], subject: &str) -> Result<Page, ExtractError> {
+    match Page::read(body) {
+        Ok(mut page) if !page.is_refusal => {
+            page.signs.note_headers(headers);
+            Ok(page)
         }
-    }
-    match row.first() {
-        Some((extra, _)) => Err(format!("has {extra:?} besides")),
-        None => Ok(cells),
+        unusable => {
+            // Why it is no page, in the platform's words if it has any.
+            let refused = super::report::data(body, Step::Results, subject).err();
+            let why = unusable.err().unwrap_or_else(|| "it says that it failed".to_owned());
+            Err(refused.unwrap_or_else(|| ExtractError::Refused {
+                what: format!("{subject}: a page of results cannot be read: {}", refusal::quiet(&why)),
+                hint: None,
+            }))
+        }
     }
 }

@@ -153,9 +153,11 @@ impl Check<'_> {
             found
         });
         let via = written.via.and_then(|via| via.0).unwrap_or(Via::Download);
-        if let (Via::Results, Some(csv)) = (via, &written.csv) {
-            let problem = csv.origin.error("`csv` says how a download is written, and `via: results` brings JSON");
-            self.problems.push(problem.hint("remove `csv`, or write `via: download`"));
+        if let (Via::Results, Some(csv)) = (via, &written.csv)
+            && (csv.value.delimiter.is_some() || csv.value.encoding.is_some())
+        {
+            let what = "`delimiter` and `encoding` say how a download is written, and `via: results` brings JSON";
+            self.problems.push(csv.origin.error(what).hint("remove them, or write `via: download`"));
         }
         Some(Source::Docebo(DoceboSource {
             tenant: tenant?,

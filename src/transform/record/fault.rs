@@ -41,14 +41,18 @@ impl Records<'_> {
     }
 
     #[cold]
-    pub(super) fn text_after_quote(&self, quote: usize) -> TransformError {
+    pub(super) fn text_after_quote(&self, opened: usize, quote: usize) -> TransformError {
         let rest = &self.block.bytes[quote + 1..];
         let rest = &rest[..memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())];
         let text = shorten(&String::from_utf8_lossy(&rest[..rest.len().min(200)]));
         let (line, column) = (self.line_of(quote), self.column(self.bounds.len()));
         self.fault(
-            format!("text follows a closing quote (line {line}), {column}: {text:?}"),
-            format!("write a quote inside of a quoted cell twice, or read the file leniently by {LENIENT}"),
+            format!(": text follows a closing quote (line {line}), {column}: {text:?}"),
+            format!(
+                "the cell's quote opened on line {}: correct the file (a quote inside of a quoted cell is written \
+                 twice), or read it leniently with {LENIENT}",
+                self.line_of(opened)
+            ),
         )
     }
 
@@ -56,7 +60,7 @@ impl Records<'_> {
     pub(super) fn unclosed(&self, opened: usize) -> TransformError {
         let (line, column) = (self.line_of(opened), self.column(self.bounds.len()));
         self.fault(
-            format!("the quote opened on line {line}, {column}, is never closed"),
+            format!(": the quote opened on line {line}, {column}, is never closed"),
             "the file is cut off, or this quote is a stray one",
         )
     }
@@ -68,12 +72,12 @@ impl Records<'_> {
             Some(opened) => {
                 let (line, column) = (self.line_of(opened), self.column(self.bounds.len()));
                 self.fault(
-                    format!("the quote opened on line {line}, {column}, is not closed within {limit} bytes"),
+                    format!(": the quote opened on line {line}, {column}, is not closed within {limit} bytes"),
                     "it is a stray one, or the cell is longer than limits.record_bytes",
                 )
             }
             None => self.fault(
-                format!("it is longer than {limit} bytes (limits.record_bytes)"),
+                format!(" is longer than {limit} bytes (limits.record_bytes)"),
                 "raise the limit, or look whether the file is a CSV",
             ),
         }
@@ -100,15 +104,15 @@ impl Records<'_> {
             "a cell is missing, or a line end stands inside of a cell without quotes".to_owned()
         };
         let cells = |count: usize| if count == 1 { "1 cell".to_owned() } else { format!("{count} cells") };
-        self.fault(format!("it has {}, the header has {}", cells(found), cells(expected)), hint)
+        self.fault(format!(" has {}, the header has {expected}", cells(found)), hint)
     }
 
     #[cold]
     pub(super) fn nul(&self, position: usize) -> TransformError {
         let (line, byte, column) = (self.line_of(position), self.offset_of(position), self.column_at(position));
         self.fault(
-            format!("a NUL byte stands in {column} (byte {byte} of line {line})"),
-            format!("a text holds none: export the file again, or keep the byte by {LENIENT}"),
+            format!(": a NUL byte stands in {column} (byte {byte} of line {line})"),
+            format!("a text holds none: export the file again, or keep the byte with {LENIENT}"),
         )
     }
 
@@ -123,7 +127,7 @@ impl Records<'_> {
         let around = shorten(String::from_utf8_lossy(around).trim_start_matches('\u{fffd}'));
         let value = bytes.get(valid).copied().unwrap_or_default();
         self.fault(
-            format!("not UTF-8: byte 0x{value:02X} in {column} (byte {byte} of line {line}, at {around:?})"),
+            format!(" is not UTF-8: byte 0x{value:02X} in {column} (byte {byte} of line {line}, at {around:?})"),
             "if a Windows program wrote the file, add `csv: {encoding: windows-1252}` to the source",
         )
     }
@@ -131,8 +135,8 @@ impl Records<'_> {
     #[cold]
     pub(super) fn byte_order_mark(&self) -> TransformError {
         self.fault(
-            format!("a byte order mark (U+FEFF) begins it, {}", self.column(0)),
-            format!("two files were joined here: join them without it, or keep the character by {LENIENT}"),
+            format!(": a byte order mark (U+FEFF) begins it, {}", self.column(0)),
+            format!("two files were joined here: join them without it, or keep the character with {LENIENT}"),
         )
     }
 }

@@ -14,8 +14,9 @@ pub(super) enum Walk {
         closed: Option<Bounds>,
         found: Found,
     },
-    /// Text follows the closing quote that stands here: RFC 4180 has no reading for it.
+    /// Text follows the quote that closes the one at `opened`: RFC 4180 has no reading for it.
     Irregular {
+        opened: usize,
         quote: usize,
     },
 }
@@ -80,7 +81,9 @@ pub(super) fn walk(block: &Block, at: usize, first_mark: usize, delimiter: u8, b
                         mark = behind;
                         has_doubled |= is_doubled;
                     }
-                    Closing::Irregular { quote } => return Walk::Irregular { quote: quote as usize },
+                    Closing::Irregular { quote } => {
+                        return Walk::Irregular { opened: position_at, quote: quote as usize };
+                    }
                     Closing::Nowhere => {
                         let found = Found { next: bytes.len(), mark: block.marks.len(), is_plain, has_doubled };
                         return Walk::Incomplete { opened: Some(position_at), cell, closed: None, found };
