@@ -91,6 +91,7 @@ fn plan(sftp: Sftp) -> DeliveryPlan {
         checksum: None,
         manifest: None,
         done_file: None,
+        done_content: None,
         required: true,
     }
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::names::{check_file_name, numbered};
 use super::session::Put;
-use super::{IntendedFile, Intent, Role};
+use super::{About, IntendedFile, Intent, Role};
+use crate::encode::content::Fields;
 use crate::encode::name::NameTemplate;
 
 /// A file that a delivery publishes.
@@ -60,7 +61,7 @@ fn beside(
     for (role, template) in sides {
         if let Some(template) = template {
             let name = template.render_done(name).map_err(|problem| problem.to_string())?;
-            let content = content(put, role, of, names);
+            let content = content(put, role, of, names)?;
             let (bytes, sha256) = (content.len() as u64, crate::digest::of(&content));
             add(found, Named { role, of, name, bytes, sha256 })?;
         }
@@ -78,12 +79,22 @@ fn add(found: &mut Vec<Named>, file: Named) -> Result<(), String> {
 }
 
 /// What a side file holds, by the names that the data files have: the same each time.
-fn content(put: &Put<'_>, role: Role, of: Option<usize>, names: &[String]) -> Vec<u8> {
+fn content(put: &Put<'_>, role: Role, of: Option<usize>, names: &[String]) -> Result<Vec<u8>, String> {
     let artifact = put.artifact;
     let files = artifact.data_files();
     let told = || files.iter().zip(names).enumerate().filter(|(index, _)| of.is_none_or(|of| of == *index));
-    match role {
-        Role::Data | Role::Done => Vec::new(),
+    let content = match role {
+        Role::Data => Vec::new(),
+        Role::Done => match &put.plan.done_content {
+            Some(template) => {
+                // Beside one file it is that file's, else that of the whole.
+                let name = of.or((names.len() == 1).then_some(0)).and_then(|index| names.get(index));
+                let name = name.map_or(artifact.name.as_str(), String::as_str);
+                let About { slot, pipeline, .. } = put.about;
+                template.render(Fields { name, slot, pipeline, run: put.run })?.into_bytes()
+            }
+            None => Vec::new(),
+        },
         Role::Checksum => told().map(|(_, (file, name))| checksum(file.sha256, name)).collect::<String>().into_bytes(),
         Role::Manifest => {
             let facts: Vec<_> = told()
@@ -101,13 +112,15 @@ fn content(put: &Put<'_>, role: Role, of: Option<usize>, names: &[String]) -> Ve
             manifest["run"] = json!(put.run);
             format!("{manifest:#}\n").into_bytes()
         }
-    }
+    };
+    Ok(content)
 }
 
 /// What a file of the intent holds that is not data.
 pub fn content_of(put: &Put<'_>, file: &IntendedFile, intent: &Intent) -> Vec<u8> {
     let name = |data: &IntendedFile| data.final_path.rsplit('/').next().unwrap_or_default().to_owned();
-    content(put, file.role, file.of, &intent.data().map(name).collect::<Vec<_>>())
+    // It was made before, for the intent.
+    content(put, file.role, file.of, &intent.data().map(name).collect::<Vec<_>>()).unwrap_or_default()
 }
 
 /// A line that `sha256sum -c` reads, as GNU coreutils writes it: a name with a backslash or a line break is escaped, and

@@ -1,5 +1,6 @@
 //! ⑥ Rows → an [`Artifact`]: the file to hand over.
 
+pub mod content;
 pub mod csv;
 pub mod name;
 mod spool;

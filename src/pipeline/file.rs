@@ -1,5 +1,6 @@
 //! What may be written in a pipeline file. Names and comments here are the editor's schema too.
 
+use super::done::DoneFile;
 use super::plan::{Encoding, Existing, LineEnd, Missed, Overlap, QuoteStyle, Via, WhenEmpty};
 use super::read::{At, Named, Part};
 use super::scalars::{Length, Whole};
@@ -182,9 +183,9 @@ crate::table! {
         checksum: Option<At<SideName>>,
         /// A JSON file beside the data, with its rows, columns and digest: `true` (then `{name}.json`), or its name.
         manifest: Option<At<SideName>>,
-        /// An empty file written last, for readers that wait for one: `{name}.done`.
-        #[schemars(with = "Option<String>")]
-        done_file: Option<At<Name>>,
+        /// A file written last, for readers that wait for one: `{name}.done`, which is empty, or
+        /// `{name: "{name}.done", content: "{name}"}` for readers and servers that want it to hold something.
+        done_file: Option<At<DoneFile>>,
         /// With a split artifact: all its files are published, and then one checksum, manifest and done file for all of
         /// them. Default: false, and each file has its own.
         set: Option<At<bool>>,

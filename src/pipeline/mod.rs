@@ -8,6 +8,8 @@ mod check;
 mod columns;
 /// How the types of a file are declared.
 mod declare;
+/// The done file: its name, or its name and its content.
+pub mod done;
 /// What may be written in a pipeline file.
 pub mod file;
 /// Text → bytes limits and UTF-8: how files that people write are opened.

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Place;
+use crate::encode::content::ContentTemplate;
 use crate::encode::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::settings::{AlertKind, Destination, SecretRef, Tenant};
@@ -283,6 +284,8 @@ pub struct DeliveryPlan {
     /// A JSON file that says what the data is.
     pub manifest: Option<NameTemplate>,
     pub done_file: Option<NameTemplate>,
+    /// What the done file holds; nothing where it is not said.
+    pub done_content: Option<ContentTemplate>,
     /// Whether the run waits for this delivery to call itself delivered.
     pub required: bool,
 }

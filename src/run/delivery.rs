@@ -334,7 +334,13 @@ impl Share {
                 measure::delivered(self.destination(), receipt.bytes);
                 tracing::info!(run, pipeline, destination, attempt, path = receipt.path, "delivered");
                 for refused in &receipt.notes {
-                    tracing::warn!(run, pipeline, destination, refused, "delivered, although the destination refused this");
+                    tracing::warn!(
+                        run,
+                        pipeline,
+                        destination,
+                        refused,
+                        "delivered, although the destination refused this"
+                    );
                 }
             }
             Verdict::Skipped { .. } => tracing::info!(run, pipeline, destination, attempt, reason, "skipped"),

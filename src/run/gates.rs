@@ -172,7 +172,16 @@ mod tests {
     }
 
     fn folder(name: &str) -> Destination {
-        destination(name, DestinationKind::Local(Local { path: "drop".into(), mkdir: false, mode: None, dir_mode: None, mtime: None }))
+        destination(
+            name,
+            DestinationKind::Local(Local {
+                path: "drop".into(),
+                mkdir: false,
+                mode: None,
+                dir_mode: None,
+                mtime: None,
+            }),
+        )
     }
 
     fn server(name: &str, sessions: usize) -> Destination {

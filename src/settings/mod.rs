@@ -32,7 +32,9 @@ use crate::secret::Secret;
 
 pub use address::fingerprint;
 pub use alerts::{AlertKind, Alerts, Channel, Email, MailTls};
-pub use destination::{Destination, DestinationKind, Local, ModifiedTime, Patience, Pickup, Publish, Sftp, SftpTimeouts, Verify};
+pub use destination::{
+    Destination, DestinationKind, Local, ModifiedTime, Patience, Pickup, Publish, Sftp, SftpTimeouts, Verify,
+};
 pub use reach::{Agent, AgentSocket, Algorithms, Proxy, ProxyKind};
 pub use secrets::SecretError;
 pub use webhook::{AllowAddresses, Compress, WebProxy, Webhook, WebhookAuth, WebhookBody};

@@ -16,8 +16,15 @@ fn stand() -> Stand {
     let root = home.path().join("drop");
     fs::create_dir(&root).unwrap();
     let path = root.clone();
-    let kind =
-        move |wish: Wish| DestinationKind::Local(Local { path: path.clone(), mkdir: wish.mkdir, mode: wish.mode, dir_mode: None, mtime: None });
+    let kind = move |wish: Wish| {
+        DestinationKind::Local(Local {
+            path: path.clone(),
+            mkdir: wish.mkdir,
+            mode: wish.mode,
+            dir_mode: None,
+            mtime: None,
+        })
+    };
     Stand { root, kind: Box::new(kind), _under: Box::new(home) }
 }
 

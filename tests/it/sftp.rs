@@ -7,6 +7,7 @@ mod faults;
 mod full;
 mod proftpd;
 mod publish;
+mod reported;
 mod resets;
 mod session;
 mod several;

@@ -116,8 +116,10 @@ impl<W: Wire> SftpDrop<W> {
             return Ok(false);
         }
         match self.digest_of(&file.final_path, bytes) {
-            Ok(found) => Ok(found.bytes == bytes
-                && beginning(put, intent, file, bytes).is_ok_and(|sha256| sha256 == found.sha256)),
+            Ok(found) => {
+                Ok(found.bytes == bytes
+                    && beginning(put, intent, file, bytes).is_ok_and(|sha256| sha256 == found.sha256))
+            }
             Err(lost) if lost.is_lost() => Err(lost),
             Err(_) => Ok(false), // not to be recognised
         }

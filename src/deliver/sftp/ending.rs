@@ -12,7 +12,7 @@ use super::refused::dropped_empty;
 use super::rules::{self, Measured, RefusedSync};
 use super::trouble::{Trouble, is_absent};
 use crate::deliver::session::Put;
-use crate::deliver::{IntendedFile, Role, Verdict};
+use crate::deliver::{IntendedFile, Intent, Role, Verdict};
 use crate::fault;
 use crate::settings::{Pickup, Sftp, Verify};
 
@@ -38,13 +38,13 @@ impl<W: Wire> SftpDrop<W> {
         &mut self,
         put: &Put<'_>,
         sftp: &Sftp,
-        file: &IntendedFile,
+        (intent, file): (&Intent, &IntendedFile),
         handle: &Handle,
     ) -> Result<String, Unfinished> {
         let Ended { synced, stated, closed } =
             self.ended(sftp, file, handle).map_err(|lost| Unfinished::NotClosed(lost.before_publishing()))?;
         closed.map_err(|trouble| Unfinished::NotClosed(trouble.before_publishing()))?;
-        let checked = self.judge_sync(file, synced).and_then(|()| self.check_closed(put, sftp, file, stated));
+        let checked = self.judge_sync(file, synced).and_then(|()| self.check_closed(put, sftp, (intent, file), stated));
         checked.map_err(|verdict| {
             Unfinished::Closed(match verdict {
                 Verdict::Unreached { reason, .. } if file.is_direct() => Verdict::Unknown { reason },
@@ -61,9 +61,8 @@ impl<W: Wire> SftpDrop<W> {
         self.client.slowly(|client| {
             let mut ending = client.doing("close", path, |client| client.post_ending(handle, fsync, fstat))?;
             let synced = match fsync {
-                true => client.doing("fsync", path, |client| {
-                    fault::step("sftp.fsync", || client.fsynced(handle, &mut ending))
-                }),
+                true => client
+                    .doing("fsync", path, |client| fault::step("sftp.fsync", || client.fsynced(handle, &mut ending))),
                 false => Ok(()),
             };
             let stated = fstat.then(|| {
@@ -112,12 +111,20 @@ impl<W: Wire> SftpDrop<W> {
         &mut self,
         put: &Put<'_>,
         sftp: &Sftp,
-        file: &IntendedFile,
+        (intent, file): (&Intent, &IntendedFile),
         stated: Option<Result<Attributes, Trouble>>,
     ) -> Result<String, Verdict> {
         let picked_up = put.plan.destination.pickup == Pickup::Immediate;
         if file.bytes == 0 && file.is_direct() && !picked_up && self.is_absent_now(file) {
-            return Err(dropped_empty(file));
+            // Where the data is gone as well, a reader took both.
+            let data = intent.data().find(|data| data.of == file.of && data.bytes > 0);
+            let stays = match data {
+                Some(data) => matches!(self.at(&data.final_path), Ok(AtPath::There(_))),
+                None => true,
+            };
+            if stays {
+                return Err(dropped_empty(file));
+            }
         }
         match (sftp.verify, stated) {
             (Verify::None, _) | (_, None) => Ok("acknowledged; `verify: none`".to_owned()),
@@ -146,7 +153,8 @@ impl<W: Wire> SftpDrop<W> {
             Ok(Measured::Other(bytes)) => bytes,
             Err(trouble) => return Ok(format!("acknowledged; {}", trouble.failure)),
         };
-        let closed = self.client.doing("stat", path, |client| client.behind(path)).map_err(Trouble::before_publishing)?;
+        let closed =
+            self.client.doing("stat", path, |client| client.behind(path)).map_err(Trouble::before_publishing)?;
         let bytes = match closed {
             AtPath::There(there) => match rules::measured(there.size, file.bytes) {
                 Measured::Whole => return Ok("size".to_owned()),

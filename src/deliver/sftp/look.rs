@@ -66,12 +66,16 @@ impl<W: Wire> SftpDrop<W> {
         }
         match self.digest_of(path, file.bytes) {
             Ok(found) if found.sha256 == file.sha256 => Ok(FinalName::Ours),
-            Ok(_) if !measures => Ok(FinalName::Hidden { why: format!("{path} reads back as other bytes; {NOT_MEASURED}") }),
+            Ok(_) if !measures => {
+                Ok(FinalName::Hidden { why: format!("{path} reads back as other bytes; {NOT_MEASURED}") })
+            }
             Ok(found) => Ok(FinalName::Other { bytes: Some(found.bytes) }),
             Err(trouble) if trouble.is_lost() => Err(trouble),
             // Taken away between the two looks.
             Err(trouble) if is_absent(&trouble.failure) => Ok(FinalName::Absent),
-            Err(trouble) if measures && attributes.size.is_some() => Ok(FinalName::SameSize { why: trouble.to_string() }),
+            Err(trouble) if measures && attributes.size.is_some() => {
+                Ok(FinalName::SameSize { why: trouble.to_string() })
+            }
             Err(trouble) => Ok(FinalName::Hidden { why: trouble.to_string() }),
         }
     }

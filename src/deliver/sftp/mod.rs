@@ -33,6 +33,8 @@ mod proxy;
 mod publish;
 mod refused;
 mod rename;
+#[cfg(test)]
+mod reported;
 mod requests;
 mod rules;
 #[cfg(test)]
@@ -47,9 +49,9 @@ mod wire;
 
 use std::time::{Duration, Instant};
 
+use crate::settings::{Sftp, Verify};
 use client::{Client, Wire};
 use flow::Flow;
-use crate::settings::{Sftp, Verify};
 pub(super) use publish::taken;
 pub use wire::SshWire;
 

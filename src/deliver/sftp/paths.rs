@@ -74,7 +74,8 @@ impl<W: Wire> Client<W> {
         let stat = |client: &mut Self, path: &str| {
             client.doing("stat", path, |client| client.behind(path)).map_err(Trouble::before_publishing)
         };
-        if directory.is_empty() || matches!(stat(self, directory)?, AtPath::There(there) if there.is_directory() != Some(false))
+        if directory.is_empty()
+            || matches!(stat(self, directory)?, AtPath::There(there) if there.is_directory() != Some(false))
         {
             return Ok(());
         }
@@ -176,7 +177,8 @@ impl<W: Wire> SftpDrop<W> {
         let mut behind = |path: &str| {
             self.client.doing("stat", path, |client| client.behind(path)).map_err(Trouble::before_publishing)
         };
-        if directory.is_empty() || matches!(behind(directory)?, AtPath::There(there) if there.is_directory() != Some(false))
+        if directory.is_empty()
+            || matches!(behind(directory)?, AtPath::There(there) if there.is_directory() != Some(false))
         {
             return Ok(None);
         }
@@ -195,7 +197,11 @@ impl<W: Wire> SftpDrop<W> {
 
     /// Why the account may not replace the file at `file`'s final name: another one owns it, and the directory lets owners
     /// alone do so. `None` where that is not so, or not to be seen.
-    pub(super) fn owned_by_another(&mut self, file: &IntendedFile, there: Attributes) -> Result<Option<String>, Trouble> {
+    pub(super) fn owned_by_another(
+        &mut self,
+        file: &IntendedFile,
+        there: Attributes,
+    ) -> Result<Option<String>, Trouble> {
         let directory = names::remote_parent(&file.final_path);
         let ours = match self.at(&file.temporary)? {
             AtPath::There(ours) => ours.owner,
@@ -224,9 +230,13 @@ mod tests {
 
     #[test]
     fn a_directory_is_made_from_the_top() {
-        for (directory, expected) in
-            [("", vec![]), ("/", vec![]), ("a", vec!["a"]), ("/a/b", vec!["/a", "/a/b"]), ("a/b/c", vec!["a", "a/b", "a/b/c"])]
-        {
+        for (directory, expected) in [
+            ("", vec![]),
+            ("/", vec![]),
+            ("a", vec!["a"]),
+            ("/a/b", vec!["/a", "/a/b"]),
+            ("a/b/c", vec!["a", "a/b", "a/b/c"]),
+        ] {
             assert_eq!(prefixes(directory).collect::<Vec<_>>(), expected, "{directory}");
         }
     }

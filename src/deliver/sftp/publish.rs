@@ -150,7 +150,7 @@ impl<W: Wire> SftpDrop<W> {
             self.abandon(put, intent, file, true, before);
             return Err(verdict);
         }
-        match self.end(put, sftp, file, &handle) {
+        match self.end(put, sftp, (intent, file), &handle) {
             Ok(verified) => {
                 self.set_attributes(put, sftp, file)?;
                 Ok(verified)

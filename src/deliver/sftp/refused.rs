@@ -107,7 +107,11 @@ pub(super) const CHANGE_STAGING: &str = "choose a `staging` directory on the fil
     leave `staging` out: the temporary file is written beside the final name then";
 
 pub(super) fn dropped_empty(file: &IntendedFile) -> Verdict {
-    let reason = format!("the server dropped the empty {}: {} is not there once it is closed", file.role.in_words(), file.temporary);
+    let reason = format!(
+        "the server dropped the empty {}: {} is not there once it is closed",
+        file.role.in_words(),
+        file.temporary
+    );
     match file.role {
         Role::Done => rejected(reason, GIVE_CONTENT),
         _ => rejected(reason, "set `expect: {when_empty: skip}` or `hold`, or have the server accept empty files"),

@@ -69,7 +69,8 @@ impl<W: Wire> SftpDrop<W> {
                 Err(trouble) => trouble,
             };
             refused += 1;
-            let unknown = |trouble: &Trouble, lost: &Trouble| Verdict::Unknown { reason: format!("{trouble}; then {lost}") };
+            let unknown =
+                |trouble: &Trouble, lost: &Trouble| Verdict::Unknown { reason: format!("{trouble}; then {lost}") };
             let looked = self.at(&file.final_path).and_then(|there| Ok((there, self.at(&file.temporary)?)));
             let (at_final, temporary) = looked.map_err(|lost| unknown(&trouble, &lost))?;
             let found = Refused { trouble, temporary, at_final };
@@ -146,7 +147,10 @@ impl<W: Wire> SftpDrop<W> {
         let name = to.rsplit('/').next().unwrap_or_default();
         let aside = IntendedFile {
             temporary: to.clone(),
-            final_path: names::remote_path(names::remote_parent(to), &names::temporary(&format!("{name}.old"), put.run)),
+            final_path: names::remote_path(
+                names::remote_parent(to),
+                &names::temporary(&format!("{name}.old"), put.run),
+            ),
             ..file.clone()
         };
         // One that an attempt left there which was cut short: with a file at the final name, nobody needs it.
@@ -172,7 +176,8 @@ impl<W: Wire> SftpDrop<W> {
         }
         match self.take_free(put, file, Way::RemoveFirst) {
             Ok(how) => {
-                if let Err(trouble) = self.client.doing("remove", &aside.final_path, |client| client.remove(&aside.final_path))
+                if let Err(trouble) =
+                    self.client.doing("remove", &aside.final_path, |client| client.remove(&aside.final_path))
                     && !is_absent(&trouble.failure)
                 {
                     self.note(format!("the replaced file stays at the server: {trouble}"));
@@ -187,9 +192,9 @@ impl<W: Wire> SftpDrop<W> {
     fn move_back(&mut self, aside: &IntendedFile, verdict: Verdict) -> Verdict {
         let (old, to) = (&aside.final_path, &aside.temporary);
         let back = match self.at(to) {
-            Ok(AtPath::Absent | AtPath::Hidden) => self.client.doing("move back to", to, |client| {
-                client.slowly(|client| client.rename(old, to))
-            }),
+            Ok(AtPath::Absent | AtPath::Hidden) => {
+                self.client.doing("move back to", to, |client| client.slowly(|client| client.rename(old, to)))
+            }
             Ok(AtPath::There(_)) => Ok(()),
             Err(lost) => Err(lost),
         };

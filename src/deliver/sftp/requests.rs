@@ -50,9 +50,7 @@ impl<W: Wire> Client<W> {
         if fsync {
             ending.fsync = Some(self.post_fsync(handle)?);
         }
-        for (wanted, kind, slot) in
-            [(fstat, kind::FSTAT, &mut ending.fstat), (true, kind::CLOSE, &mut ending.close)]
-        {
+        for (wanted, kind, slot) in [(fstat, kind::FSTAT, &mut ending.fstat), (true, kind::CLOSE, &mut ending.close)] {
             if wanted {
                 let (ticket, request) = self.begin(kind);
                 request.string(&handle.0);

@@ -164,10 +164,9 @@ impl<W: Wire> SftpDrop<W> {
         let handle = opened.map_err(UploadError::Beside)?;
         let sent = self.client.upload(&handle, &mut pieces.taker(pace, "split.write"), self.flow, meter);
         // Where a write failed, that is what is told.
-        let closed =
-            self.client.slowly(|client| {
-                client.doing("close beside", path, |client| fault::step("split.close", || client.close(&handle)))
-            });
+        let closed = self.client.slowly(|client| {
+            client.doing("close beside", path, |client| fault::step("split.close", || client.close(&handle)))
+        });
         match sent {
             Ok(()) => closed.map_err(UploadError::Beside),
             Err(UploadError::Server(failure)) => Err(UploadError::Beside(Trouble::new("write beside", path, failure))),

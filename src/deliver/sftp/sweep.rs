@@ -42,7 +42,10 @@ impl<W: Wire> SftpDrop<W> {
             let whole = whole.map_err(|trouble| trouble.to_string())?;
             removed += self.remove_all(&stale, bounds)?;
             if !whole {
-                return Err(format!("list {listed}: {removed} removed; not all names were read in {} s", WITHIN.as_secs()));
+                return Err(format!(
+                    "list {listed}: {removed} removed; not all names were read in {} s",
+                    WITHIN.as_secs()
+                ));
             }
         }
         Ok(removed)

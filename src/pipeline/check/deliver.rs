@@ -162,7 +162,10 @@ impl Check<'_> {
         }
         let checksum = checksum.and_then(|side| self.side(side, "{name}.sha256"));
         let manifest = manifest.and_then(|side| self.side(side, "{name}.json"));
-        let done_file = done_file.map(|name| self.done_file(name));
+        let (done_file, done_content) = match done_file.map(|done| done.value.0) {
+            Some(done) => (Some(self.done_file(done.name)), done.content.map(|content| content.0)),
+            None => (None, None),
+        };
         if let Some(destination) = &destination {
             self.ack_apart(
                 key,
@@ -181,6 +184,7 @@ impl Check<'_> {
             checksum,
             manifest,
             done_file,
+            done_content,
             required: required.unwrap_or(true),
         })
     }

@@ -186,7 +186,8 @@ impl FromNode for DirectoryMode {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         let mode = permissions(node, 0o7777, "\"0750\"", problems)?;
         if mode & OWNER_BITS != OWNER_BITS {
-            let problem = node.error(format!("with mode {mode:04o}, the account could not write into the directory itself"));
+            let problem =
+                node.error(format!("with mode {mode:04o}, the account could not write into the directory itself"));
             problems.push(problem.hint(format!("write `\"{:04o}\"`: the owner needs 7", mode | OWNER_BITS)));
             return None;
         }

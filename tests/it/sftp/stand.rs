@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reportferry::attempt::Backoff;
 use reportferry::deliver::{Intent, Put, Receipt, Session, Verdict};
+use reportferry::encode::content::ContentTemplate;
 use reportferry::encode::name::NameTemplate;
 use reportferry::encode::{Artifact, FileSet, SetFile};
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
@@ -58,8 +58,17 @@ pub fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing)
         checksum: None,
         manifest: None,
         done_file: None,
+        done_content: None,
         required: true,
     }
+}
+
+/// As `with_done`, with content.
+pub fn with_content(plan: DeliveryPlan, content: &str) -> DeliveryPlan {
+    let mut plan = with_done(plan);
+    plan.done_content = ContentTemplate::parse(content).ok();
+    assert!(plan.done_content.is_some());
+    plan
 }
 
 pub fn with_done(mut plan: DeliveryPlan) -> DeliveryPlan {
@@ -150,7 +159,7 @@ pub fn attempt(spooled: &Spooled, plan: &DeliveryPlan, earlier: &mut Option<Inte
             if seen.data_may_be_final(intent) {
                 return Ok(session.publish(&put, intent, Some(&seen), &Meter::default()));
             }
-            session.sweep(&put, intent, Timestamp::now()).ok();
+            session.clear(&put, intent, &seen)?;
         }
         let intent = earlier.insert(session.prepare(&put)?);
         let verdict = session.publish(&put, intent, None, &Meter::default());

@@ -14,13 +14,21 @@ FAULTS is a file with a JSON object, read anew for each session, or no file. Req
      "taken_on": "close",                a file is moved to `taken`, beside HOST_KEY, as it is closed, or as it is renamed
      "room": [40000, 14],                a file's bytes, and the status of a write beyond them
      "cut_after": "rename",              done, but the answer is never sent: the connection is cut, once
-     "late_s": 0.1}                      each answer comes so late
+     "late_s": 0.1,                      each answer comes so late
+     "late": {"close": 8},               the answers to these requests do
+     "refuse_for": {"rename": [4, 3, "used by another process"]},  refused with a status and a text, from the first such
+                                         request on for so many seconds
+     "gateway": true,                    a file's content is at its path once it is closed; until then, the size of the open
+                                         file is that of the one that is there
+     "drops_empty": true,                files of 0 bytes are not kept
+     "umask": 63}                        of what is made from now on
 """
 
 import asyncio
 import json
 import os
 import sys
+import time
 
 import asyncssh
 from asyncssh.packet import String, UInt32
@@ -81,19 +89,53 @@ class Refusal(asyncssh.SFTPError):
     """Any status in any version: asyncssh itself tells a client of version 3 of "failure" where it means a later number."""
 
     def encode(self, version):
-        return UInt32(self.code) + String("as told") + String("")
+        return UInt32(self.code) + String(self.reason or "as told") + String("")
+
+
+class Upload:
+    """A file of a gateway to an object store: its content is at its path once it is closed."""
+
+    def __init__(self, name, pflags):
+        if pflags & asyncssh.FXF_EXCL and os.path.exists(name):
+            raise Refusal(4, "")
+        self.name = name
+        self.content = bytearray()
+
+    def writable(self):
+        return True
+
+    def seek(self, offset):
+        self.offset = offset
+
+    def write(self, data):
+        end = self.offset + len(data)
+        self.content.extend(bytes(max(0, end - len(self.content))))
+        self.content[self.offset : end] = data
+        return len(data)
+
+    def close(self):
+        with open(self.name, "wb") as file:
+            file.write(self.content)
 
 
 class Faulty(asyncssh.SFTPServer):
     def __init__(self, channel, root, taken, faults):
         super().__init__(channel, chroot=root)
+        os.umask(faults.get("umask", 0o022))
         self.faults = faults
         self.taken = taken
 
     def open(self, path, pflags, attrs):
         if self.faults.get("write_only") and not pflags & asyncssh.FXF_WRITE:
             raise Refusal(3, "")
+        if self.faults.get("gateway") and pflags & asyncssh.FXF_WRITE:
+            return Upload(self.map_path(path), pflags)
         return super().open(path, pflags, attrs)
+
+    def fstat(self, file_obj):
+        if isinstance(file_obj, Upload):
+            return os.stat(file_obj.name)
+        return super().fstat(file_obj)
 
     def write(self, file_obj, offset, data):
         room, status = self.faults.get("room", (float("inf"), 0))
@@ -108,6 +150,9 @@ class Faulty(asyncssh.SFTPServer):
     def close(self, file_obj):
         is_theirs = file_obj.writable()
         super().close(file_obj)
+        if self.faults.get("drops_empty") and is_theirs and os.path.getsize(file_obj.name) == 0:
+            os.remove(file_obj.name)
+            return
         if self.faults.get("taken_on") == "close" and is_theirs:
             self.take(file_obj.name)
 
@@ -131,11 +176,16 @@ def arm(path):
     if os.path.exists(path):
         with open(path) as file:
             faults = json.load(file)
+    refused_since = {}
     without = [name.encode() for name in faults.get("without", [])]
 
     def wrapped(name, handler):
         async def handle(session, packet):
-            await asyncio.sleep(faults.get("late_s", 0))
+            await asyncio.sleep(faults.get("late", {}).get(name, faults.get("late_s", 0)))
+            if name in faults.get("refuse_for", {}):
+                status, seconds, text = faults["refuse_for"][name]
+                if time.monotonic() - refused_since.setdefault(name, time.monotonic()) < seconds:
+                    raise Refusal(status, text)
             if name in faults.get("refuse", {}):
                 raise Refusal(faults["refuse"][name], "")
             answer = await handler(session, packet)

@@ -3,6 +3,7 @@
 mod files;
 mod plan;
 mod prober;
+mod renames;
 mod requests;
 #[cfg(test)]
 mod tests;

@@ -90,7 +90,9 @@ fn checking(plan: &mut Plan, found: &Findings, sftp: &Sftp) {
         plan.advise(Scope::Destination, "fsync", "false", "the server refuses it; this saves the request", false);
     }
     match (found.measures, sftp.verify) {
-        (_, Verify::None) => plan.say("Nothing is checked, as `verify: none` says: each write's acknowledgement is what there is."),
+        (_, Verify::None) => {
+            plan.say("Nothing is checked, as `verify: none` says: each write's acknowledgement is what there is.")
+        }
         (_, Verify::ReadBack) if found.reads == Some(true) => {
             plan.say(format!("Before that it is {synced}read back and compared."));
         }
@@ -154,6 +156,11 @@ fn existing(plan: &mut Plan, found: &Findings, sftp: &Sftp) {
 }
 
 fn details(plan: &mut Plan, found: &Findings, sftp: &Sftp) {
+    if found.drops_empty {
+        plan.say("It drops empty files: a done file needs content.");
+        let why = "needed where a pipeline writes a done file: the server drops files of 0 bytes";
+        plan.advise(Scope::Delivery, "done_file", "{name: \"{name}.done\", content: \"{name}\"}", why, false);
+    }
     if sftp.mode.is_some() && found.sets_mode == Some(false) {
         plan.say("It refuses to set permissions: `mode` has no effect.");
     }

@@ -37,6 +37,7 @@ pub struct Findings {
     /// It was gone when it was closed.
     pub taken_on_close: bool,
     pub taken_on_rename: bool,
+    pub drops_empty: bool,
     pub reads: Option<bool>,
     pub sets_mode: Option<bool>,
     pub sets_times: Option<bool>,
