@@ -6,6 +6,8 @@
 mod editor;
 /// Mistakes, one by one.
 mod mistakes;
+/// Names of the coming slots.
+mod names;
 /// Pipeline files → plans.
 mod plans;
 /// Layers of settings, and secrets.
