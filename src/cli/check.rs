@@ -18,17 +18,21 @@ use crate::settings::{FILE, Settings};
 pub struct Args {
     /// Pipeline files or folders; without any, the settings' pipelines folder
     pub paths: Vec<PathBuf>,
+    /// Take warnings for problems: the exit code is 2 where there are any
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// What was found, and the exit code: 0 where all files can be used, 2 otherwise.
 pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     let now = Clock::System.now();
-    let found = match Settings::load(common.config.as_deref(), &common.set) {
+    let mut found = match Settings::load(common.config.as_deref(), &common.set) {
         Ok((settings, warnings)) => {
             let mut loaded = load_all(&settings, &args.paths);
             loaded.problems.splice(0..0, warnings);
             for plan in &loaded.plans {
                 loaded.problems.extend(plan.clock_warnings(now));
+                loaded.problems.extend(plan.name_warnings(now));
             }
             loaded
         }
@@ -40,6 +44,9 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
             Loaded { plans: Vec::new(), problems }
         }
     };
+    if args.strict {
+        found.problems.iter_mut().for_each(|problem| problem.severity = Severity::Error);
+    }
     let failed = found.failed();
     if common.json {
         let mut out = std::io::stdout().lock();

@@ -5,7 +5,13 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
+use crate::pipeline::plan::Plan;
+use crate::pipeline::problem::Problem;
 use crate::pipeline::scalars::parse_length;
+use crate::schedule::slot::Slot;
+
+/// How far back the slot before a moment is looked for: few days first, as most schedules need no more.
+const LOOK_BACK_DAYS: [i64; 3] = [2, 400, 3000];
 
 /// A moment, or a length of time that is counted back from now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +39,46 @@ impl Moment {
         ago.map(Self::Ago).ok_or_else(|| {
             format!("{text:?} is no moment: write 2026-11-23T05:30:00-05:00, or 2026-11-23, or how long ago: 12h, 2d")
         })
+    }
+
+    /// The slot of a plan that is meant: of a day, the one that its schedule has on it; of a length of time, the last one
+    /// that was due so long ago. Without a schedule, the day's start and the moment itself.
+    ///
+    /// # Errors
+    /// The schedule has no slot on the day, or several.
+    pub fn slot(self, clock: &Clock, plan: &Plan) -> Result<Timestamp, Problem> {
+        let (since, until) = (self.since(clock, &plan.zone), self.until(clock, &plan.zone));
+        let Some(schedule) = &plan.schedule else { return Ok(since) };
+        let shown = |at: Timestamp| Slot::new(&plan.name, at, plan.zone.clone()).rfc3339();
+        let before = |at: Timestamp| {
+            LOOK_BACK_DAYS.iter().find_map(|days| {
+                let from = at.saturating_sub(SignedDuration::from_hours(days * 24)).unwrap_or(Timestamp::MIN);
+                schedule.cron.between(from, at, usize::MAX, &plan.zone).pop()
+            })
+        };
+        let day = match self {
+            Self::At(at) => return Ok(at),
+            Self::Ago(_) => return Ok(before(since).unwrap_or(since)),
+            Self::Day(day) => day,
+        };
+        let just_before = since.saturating_sub(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MIN);
+        let slots = schedule.cron.between(just_before, until, usize::MAX, &plan.zone);
+        match slots.as_slice() {
+            [one] => Ok(*one),
+            [] => {
+                let near = [before(since), schedule.cron.next_after(until, &plan.zone)];
+                let near: Vec<String> =
+                    near.into_iter().flatten().map(|at| format!("`--slot {}`", shown(at))).collect();
+                let what = format!("the schedule of {} has no slot on {day}", plan.name);
+                Err(Problem::error(None, what)
+                    .hint(format!("write {}, or the time of another slot", near.join(" or "))))
+            }
+            [first, .., last] => {
+                let what = format!("the schedule of {} has {} slots on {day}", plan.name, slots.len());
+                let hint = format!("write the time too: `--slot {}` to `--slot {}`", shown(*first), shown(*last));
+                Err(Problem::error(None, what).hint(hint))
+            }
+        }
     }
 
     /// From when on: of a day, its start.

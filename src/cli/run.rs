@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::bars::Bars;
+use super::moment::Moment;
 use super::opened::{Opened, argument_hint};
-use super::{Common, duration, exit, print_json, text};
+use super::{Common, Problems, duration, exit, print_json, text};
 use crate::deliver::Sessions;
+use crate::ledger::state::RunState;
 use crate::pipeline::plan::{FileSource, Source};
 use crate::run::{Ask, Line};
 use crate::schedule::slot::Slot;
@@ -19,9 +19,10 @@ pub struct RunArgs {
     /// Pipelines by name, or their files
     #[arg(required = true)]
     pipelines: Vec<String>,
-    /// The slot, RFC 3339; now unless told
-    #[arg(long, value_name = "TIME")]
-    slot: Option<Timestamp>,
+    /// The slot: RFC 3339, a date (the schedule's slot of that day), or how long ago (12h: the last one due by then)
+    /// [default: now]
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    slot: Option<Moment>,
     /// Take the rows from this CSV instead of the source
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
@@ -42,16 +43,18 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         if let Some(from) = &args.from {
             plan.source = Source::File(FileSource { path: std::path::absolute(from)?, csv: plan.source.csv() });
         }
-        if let (Some(at), false) = (args.slot, args.beyond) {
-            refuse_forgotten(&opened, &Slot::new(&plan.name, at, plan.zone.clone())).await?;
+        let asked = args.slot.map(|moment| moment.slot(&opened.clock, &plan));
+        let asked = asked.transpose().map_err(|problem| Problems(vec![problem]))?;
+        let slot = Slot::new(&plan.name, asked.unwrap_or(now), plan.zone.clone());
+        if asked.is_some() && !args.beyond {
+            refuse_forgotten(&opened, &slot).await?;
         }
-        plans.push(Arc::new(plan));
+        plans.push((Arc::new(plan), slot));
     }
     let mut documents = Vec::new();
     // One sign-in for all of them.
     let sessions = Sessions::default();
-    for plan in plans {
-        let slot = Slot::new(&plan.name, args.slot.unwrap_or(now), plan.zone.clone());
+    for (plan, slot) in plans {
         let line = Line { sessions: sessions.clone(), ..opened.line() };
         let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &line.progress);
         let before = opened.ledger.run(&slot.run_id()).await?.map(|run| run.state);
@@ -60,8 +63,12 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         let document = document?;
         if before == Some(document.state) && document.state.is_end() {
             eprintln!("{}: slot {} is {} already", plan.name, slot.rfc3339(), document.state.name());
-            if opened.ledger.run(&document.run).await?.is_some_and(|run| run.may_be_backfilled()) {
-                eprintln!("  nothing was done for it: {}", backfill_of(&plan.name, &document.slot));
+            if let Some(run) = opened.ledger.run(&document.run).await? {
+                if run.may_be_backfilled() {
+                    eprintln!("  nothing was done for it: {}", backfill_of(&plan.name, &document.slot));
+                } else if run.state == RunState::Rejected && run.rejected_by.is_none() {
+                    eprintln!("  once its cause is removed, `reportferry retry {}` takes it up again", run.id);
+                }
             }
         }
         if !common.json {

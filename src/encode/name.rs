@@ -1,11 +1,16 @@
 //! Name templates: `completions_{slot:%Y%m%d}.csv`. The same slot gives the same name, whenever it is worked on.
 
-use jiff::Timestamp;
-use jiff::fmt::strtime;
-use jiff::tz::TimeZone;
+/// Templates that tell more slots apart.
+mod finer;
+/// Date formats of other programs, in strftime's directives.
+pub mod letters;
+/// What stands between braces.
+mod placeholder;
 
-use crate::pipeline::problem::did_you_mean;
+use jiff::fmt::strtime;
+
 use crate::schedule::slot::Slot;
+use placeholder::read as read_placeholder;
 
 /// The longest name, in bytes: 255 is usual, and temporary names are longer than final ones.
 pub const NAME_BYTES_MAX: usize = 200;
@@ -50,13 +55,17 @@ pub struct NameError {
     pub what: String,
 }
 
-const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name", "part"];
-
-/// Digits of `{part:3}`, at most: a set has 999 files.
-const NUMBER_DIGITS_MAX: usize = 6;
-
 /// What may stand between a name and the number of a file.
 const SEPARATORS: &[char] = &['_', '-', '.', ' '];
+
+/// Which slots of whole minutes get names of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apart {
+    All,
+    /// All but those whose time of day comes twice when clocks are put back.
+    AllOnOneClock,
+    Unknown,
+}
 
 /// What a name is made for.
 #[derive(Clone, Copy)]
@@ -136,6 +145,26 @@ impl NameTemplate {
         self.parts.iter().any(|part| matches!(part, Part::Slot(_) | Part::Run))
     }
 
+    /// Which slots are sure to get names of their own, from the template alone.
+    pub fn tells_apart(&self) -> Apart {
+        if self.parts.contains(&Part::Run) {
+            return Apart::All;
+        }
+        let formats = self.parts.iter().filter_map(|part| match part {
+            Part::Slot(format) => Some(letters::widths_are_fixed(format)),
+            _ => None,
+        });
+        let Some(written) = formats.collect::<Option<Vec<_>>>() else { return Apart::Unknown };
+        let has = |directive: &str| written.iter().flatten().any(|known| *known == directive);
+        let date = has("%F") || has("%Y") && (has("%m") && has("%d") || has("%j"));
+        let time = has("%R") || has("%T") || has("%H") && has("%M");
+        match (date && time, has("%z") || has("%:z")) {
+            (true, true) => Apart::All,
+            (true, false) => Apart::AllOnOneClock,
+            _ => Apart::Unknown,
+        }
+    }
+
     /// Whether it stands on the artifact's name, as only a done file's can.
     pub fn uses_name(&self) -> bool {
         self.parts.contains(&Part::Name)
@@ -211,47 +240,6 @@ fn push_literal(parts: &mut Vec<Part>, c: char) {
     match parts.last_mut() {
         Some(Part::Literal(text)) => text.push(c),
         _ => parts.push(Part::Literal(c.to_string())),
-    }
-}
-
-/// What stands between braces; what is wrong and the mend otherwise.
-fn read_placeholder(inner: &str) -> Result<Part, (String, Option<String>)> {
-    let (name, format) = match inner.split_once(':') {
-        Some((name, format)) => (name, Some(format)),
-        None => (inner, None),
-    };
-    match (name, format) {
-        ("slot", Some(format)) if !format.is_empty() => {
-            let sample = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
-            let shown = strtime::format(format, &sample)
-                .map_err(|cause| (format!("{format:?} is no time format: {cause}"), None))?;
-            match shown.chars().find_map(unfit_character) {
-                Some(what) => Err((format!("the time would be written {shown:?}: {what}"), None)),
-                None => Ok(Part::Slot(format.to_owned())),
-            }
-        }
-        ("slot", _) => Err(("the slot needs a format".to_owned(), Some("as in {slot:%Y%m%d}".to_owned()))),
-        ("pipeline", None) => Ok(Part::Pipeline),
-        ("run", None) => Ok(Part::Run),
-        ("name", None) => Ok(Part::Name),
-        ("part", None) => Ok(Part::Number(1)),
-        ("part", Some(digits)) => match digits.parse() {
-            Ok(digits @ 1..=NUMBER_DIGITS_MAX) => Ok(Part::Number(digits)),
-            _ => {
-                let what = format!("{digits:?} is no number of digits, 1 to {NUMBER_DIGITS_MAX}");
-                Err((what, Some("`{part:3}` gives 001, 002, …".to_owned())))
-            }
-        },
-        ("pipeline" | "run" | "name", Some(_)) => Err((format!("{name} takes no format"), None)),
-        ("rows", _) => Err((
-            "a name cannot hold the number of rows".to_owned(),
-            Some("the same slot must give the same name, so that it is never delivered twice".to_owned()),
-        )),
-        _ => {
-            let near = did_you_mean(name, PLACEHOLDERS.iter().copied());
-            let hint = near.unwrap_or_else(|| "there are {slot:%Y%m%d}, {pipeline}, {run}, {part}, {name}".to_owned());
-            Err((format!("there is no placeholder {{{name}}}"), Some(hint)))
-        }
     }
 }
 

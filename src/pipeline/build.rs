@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span};
 
+use super::characters;
 use super::problem::Problem;
+use super::slips;
 use super::tree::{DEPTH_MAX, Key, Kind, NODES_MAX, Node, Origin, Scalar, Style, place};
 
 /// What stops reading: the problem is noted already.
@@ -14,6 +16,12 @@ struct Stop;
 
 /// As [`super::tree::parse`].
 pub fn document(file: &Arc<PathBuf>, text: &str) -> (Option<Node>, Vec<Problem>) {
+    let control = |c: &char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    if let Some((at, c)) = text.char_indices().find(|(_, c)| control(c)) {
+        let at = place(file, text, at..at + c.len_utf8(), "");
+        let problem = Problem::error(at, format!("{} stands here, which no YAML file holds", characters::named(c)));
+        return (None, vec![problem.hint(characters::fix(c))]);
+    }
     let mut build = Build { file, text, problems: Vec::new(), anchors: HashMap::new(), nodes: 0 };
     let node = build.document();
     (node, build.problems)
@@ -108,7 +116,18 @@ impl<'a> Build<'a> {
         let kind = match event {
             Event::Scalar(text, style, ..) => self.scalar(&origin, text.into_owned(), style),
             Event::SequenceStart(..) => self.list(events, key, depth)?,
-            Event::MappingStart(..) => self.table(events, key, depth)?,
+            Event::MappingStart(..) => {
+                let template = self.template(span);
+                let table = self.table(events, key, depth, template.as_ref().map(|(text, _)| *text))?;
+                match template {
+                    Some((text, range)) => {
+                        let scalar = Scalar { text: text.to_owned(), style: Style::Plain, raw: text.to_owned() };
+                        let origin = Origin::File(place(self.file, self.text, range, key));
+                        return Ok(Node { origin, named: named.cloned(), kind: Kind::Scalar(scalar) });
+                    }
+                    None => table,
+                }
+            }
             Event::Alias(id) => return self.alias(id, &origin, named),
             Event::UnresolvedAlias(name) => {
                 self.problems.push(
@@ -156,7 +175,13 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn table(&mut self, events: &mut Events<'a>, key: &str, depth: usize) -> Result<Kind, Stop> {
+    fn table(
+        &mut self,
+        events: &mut Events<'a>,
+        key: &str,
+        depth: usize,
+        template: Option<&str>,
+    ) -> Result<Kind, Stop> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         loop {
             let (event, span) = self.next(events)?;
@@ -166,6 +191,8 @@ impl<'a> Build<'a> {
             let name = self.node(events, event, &span, key, None, depth + 1)?;
             let text = match name.kind {
                 Kind::Scalar(scalar) => Some(scalar.text),
+                // Told of as a text, where the table is made.
+                Kind::Table(_) if template.is_some() => None,
                 _ => {
                     self.problems.push(name.origin.error("a key is a plain text"));
                     None
@@ -191,6 +218,14 @@ impl<'a> Build<'a> {
                 _ => entries.push((Key { text, origin }, value)),
             }
         }
+    }
+
+    /// `{{ tenant }}`, which YAML reads as a table whose key is a table: the text that was meant, and where it ends.
+    fn template(&self, span: &Span) -> Option<(&'a str, std::ops::Range<usize>)> {
+        let Origin::File(place) = self.origin(span, "") else { return None };
+        let rest = self.text.get(place.span.start..)?;
+        let end = rest.find("}}").filter(|end| rest.starts_with("{{") && !rest[..*end].contains('\n'))? + 2;
+        Some((&rest[..end], place.span.start..place.span.start + end))
     }
 
     fn alias(&mut self, id: usize, origin: &Origin, named: Option<&Origin>) -> Result<Node, Stop> {
@@ -223,6 +258,10 @@ impl<'a> Build<'a> {
 fn syntax(file: &Arc<PathBuf>, text: &str, offset: usize, error: &ScanError) -> Problem {
     let at = place(file, text, offset..offset + 1, "syntax");
     let line = text.lines().nth(at.line.saturating_sub(1) as usize).unwrap_or("");
+    let open = text.get(..offset).and_then(super::syntax::last_open_bracket);
+    if let Some((offset, len, what, hint)) = slips::behind_syntax(text, offset, open) {
+        return Problem::error(place(file, text, offset..offset + len, "syntax"), what).hint(hint);
+    }
     if let Some((offset, what, hint)) = super::syntax::opened_above(error.kind(), text, offset) {
         return Problem::error(place(file, text, offset..offset + 1, "syntax"), what).hint(hint);
     }

@@ -28,12 +28,17 @@ macro_rules! table {
         #[schemars(deny_unknown_fields)]
         $vis struct $Name { $($(#[$field_meta])* pub $field: $Type),* }
 
+        impl $Name {
+            /// The keys of the table.
+            pub const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
+        }
+
         impl $crate::pipeline::read::FromNode for $Name {
             fn from_node(
                 node: &$crate::pipeline::tree::Node,
                 problems: &mut Vec<$crate::pipeline::problem::Problem>,
             ) -> Option<Self> {
-                let node = $crate::pipeline::read::table(node, &[$(stringify!($field)),*], problems)?;
+                let node = $crate::pipeline::read::table(node, Self::KEYS, problems)?;
                 $(let $field = <$Type as $crate::pipeline::read::FromNode>::from_key(&node, stringify!($field), problems);)*
                 Some(Self { $($field: $field?),* })
             }

@@ -2,14 +2,20 @@
 
 /// The YAML parser's events → a tree, within limits.
 mod build;
+/// Characters that nobody sees, or that look like others.
+mod characters;
 /// Pipeline files and what the settings know → plans.
 mod check;
 /// Which columns are there, step by step.
 mod columns;
+/// What the coming slots of a plan will meet.
+mod coming;
 /// How the types of a file are declared.
 mod declare;
 /// The done file: its name, or its name and its content.
 pub mod done;
+/// Placeholders of other programs.
+mod expand;
 /// What may be written in a pipeline file.
 pub mod file;
 /// Text → bytes limits and UTF-8: how files that people write are opened.
@@ -22,8 +28,12 @@ pub mod read;
 pub mod scalars;
 /// Problems, drawn for people and as JSON.
 pub mod show;
+/// Slips of YAML, by the text around them.
+mod slips;
 /// The YAML parser's complaints in plain words.
 mod syntax;
+/// What is expected of texts and does not happen.
+pub mod texts;
 /// YAML → nodes that know where they are written.
 pub mod tree;
 /// Texts that have a grammar of their own.
@@ -80,7 +90,10 @@ fn load_one(settings: Option<&Settings>, path: &Path) -> Result<(Plan, Vec<Probl
     let (node, found) = tree::parse(&file, &text);
     let syntax_failed = problem::any_error(&found);
     problems.extend(found);
-    let plan = node.and_then(|node| check::plan(settings, &file, &text, &name, &node, &mut problems));
+    let plan = node.as_ref().and_then(|node| check::plan(settings, &file, &text, &name, node, &mut problems));
+    if let Some(node) = &node {
+        texts::note(texts::File::Pipeline, &text, node, &mut problems);
+    }
     problem::sort(&mut problems);
     match plan {
         Some(plan) if !syntax_failed && !problem::any_error(&problems) => Ok((plan, problems)),
@@ -176,28 +189,3 @@ fn name_of(file: &Arc<PathBuf>, text: &str, problems: &mut Vec<Problem>) -> Stri
 
 /// Bytes of a pipeline's name.
 pub const NAME_BYTES_MAX: usize = 100;
-
-impl Plan {
-    /// Slots that the zone's clock changes displace in the year after `now`, as warnings at the schedule's place.
-    pub fn clock_warnings(&self, now: jiff::Timestamp) -> Vec<Problem> {
-        let Some(schedule) = &self.schedule else { return Vec::new() };
-        let until = now.saturating_add(jiff::SignedDuration::from_hours(366 * 24)).unwrap_or(jiff::Timestamp::MAX);
-        let zone = self.zone.iana_name().unwrap_or("this zone").to_string();
-        let changes = schedule.cron.clock_changes(now, until, &self.zone);
-        let warn = |change: crate::schedule::cron::ClockChange| {
-            let (day, time) = (change.wall.strftime("%Y-%m-%d"), change.wall.strftime("%H:%M"));
-            let what = match change.kind {
-                crate::schedule::cron::ChangeKind::Skipped => {
-                    let runs = change.runs.to_zoned_datetime(self.zone.clone());
-                    format!("{time} does not exist on {day} in {zone}: it runs at {}", runs.strftime("%H:%M"))
-                }
-                crate::schedule::cron::ChangeKind::Twice => {
-                    format!("{time} comes twice on {day} in {zone}: it runs the first time only")
-                }
-            };
-            Problem { severity: Severity::Warning, ..Problem::error(schedule.at.clone(), what) }
-                .hint("a time outside of the changing hours, or the zone UTC, avoids this")
-        };
-        changes.into_iter().map(warn).collect()
-    }
-}

@@ -218,6 +218,8 @@ pub enum WhenEmpty {
 }
 
 pub struct ArtifactPlan {
+    /// Where its name is written.
+    pub at: Place,
     pub name: NameTemplate,
     pub csv: CsvDialect,
     /// A new file begins after so many rows, at least 1.

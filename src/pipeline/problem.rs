@@ -67,6 +67,13 @@ pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -
         .map(|(_, name)| format!("did you mean {name:?}?"))
 }
 
+/// Returns true where `given` is `known` with at most two edits, and fewer than half of its letters.
+pub fn is_near(given: &str, known: &str) -> bool {
+    let (given, known) = (given.to_lowercase(), known.to_lowercase());
+    let distance = strsim::damerau_levenshtein(&given, &known);
+    distance <= 2 && distance * 2 < given.chars().count().max(known.chars().count())
+}
+
 /// Whether one of these stops its file from being used.
 pub fn any_error(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)

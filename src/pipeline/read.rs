@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::problem::{Problem, did_you_mean};
+use super::problem::{Problem, Severity, did_you_mean, is_near};
 use super::tree::{Key, Kind, Node, Origin, Style};
 
 /// What can be read from a node.
@@ -68,10 +68,17 @@ pub fn entries<'a>(node: &'a Node, problems: &mut Vec<Problem>) -> Option<Cow<'a
         _ => match unfold(node).map(|node| node.kind) {
             Some(Kind::Table(entries)) => Some(Cow::Owned(entries)),
             _ => {
-                problems.push(
-                    node.error(format!("a table is expected here, not {}", describe(node)))
-                        .hint("a table is written `key: value` on indented lines of their own, or `{key: value}`"),
-                );
+                let joined = match &node.kind {
+                    Kind::Scalar(scalar) => scalar.text.split_once(':').filter(|(_, value)| !value.starts_with("//")),
+                    _ => None,
+                };
+                let hint = match joined {
+                    Some((key, value)) => format!("a space is missing: write `{key}: {value}`"),
+                    None => {
+                        "a table is written `key: value` on indented lines of their own, or `{key: value}`".to_owned()
+                    }
+                };
+                problems.push(node.error(format!("a table is expected here, not {}", describe(node))).hint(hint));
                 None
             }
         },
@@ -106,7 +113,15 @@ fn unknown_key(key: &Key, known: &[&str]) -> Problem {
         return problem.hint("merge keys are not read: write the keys out, or repeat a whole value with `*`");
     }
     let public: Vec<&str> = known.iter().copied().filter(|key| *key != "fault").collect();
-    problem.hint(
+    if let Some((known, value)) = key.text.split_once(':').filter(|(before, _)| public.contains(before)) {
+        return problem.hint(format!("a space is missing: write `{known}: {value}`"));
+    }
+    // Others set variables with our prefix too: only what is nearly a key of ours keeps the worker from starting.
+    let severity = match key.origin.is_environment() && !public.iter().any(|known| is_near(&key.text, known)) {
+        true => Severity::Warning,
+        false => problem.severity,
+    };
+    Problem { severity, ..problem }.hint(
         did_you_mean(&key.text, public.iter().copied())
             .unwrap_or_else(|| format!("the keys here are {}", list(&public))),
     )
@@ -210,6 +225,21 @@ impl<T: FromNode> FromNode for Vec<T> {
     }
 }
 
+/// One value, or a list of them.
+#[derive(Clone, Debug)]
+pub struct OneOrMore<T>(pub Vec<T>);
+
+impl<T: FromNode> FromNode for OneOrMore<T> {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        match &node.kind {
+            Kind::Scalar(scalar) if !scalar.text.trim_start().starts_with('[') => {
+                T::from_node(node, problems).map(|one| OneOrMore(vec![one]))
+            }
+            _ => Vec::from_node(node, problems).map(OneOrMore),
+        }
+    }
+}
+
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub struct At<T> {
@@ -286,6 +316,10 @@ pub fn one_kind(node: &Node, known: &[&str], problems: &mut Vec<Problem>) -> Opt
 }
 
 crate::schema_as!([T: JsonSchema] At<T>, "At", |generator| generator.subschema_for::<T>());
+crate::schema_as!([T: JsonSchema] OneOrMore<T>, "OneOrMore", |generator| {
+    let one = generator.subschema_for::<T>();
+    json_schema!({"anyOf": [one, {"type": "array", "items": one}]})
+});
 crate::schema_as!([T: JsonSchema] Part<T>, "Part", |generator| generator.subschema_for::<T>());
 crate::schema_as!([T: JsonSchema] Named<T>, "Named", |generator| {
     let value = generator.subschema_for::<T>();

@@ -120,7 +120,7 @@ fn blanked(file: &Arc<std::path::PathBuf>, text: String) -> String {
         bytes.iter_mut().take(span.end).skip(span.start).filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
     };
     match tree::parse(file, &text) {
-        (Some(node), problems) if problems.is_empty() => secret_spans(&node, "", &mut blank),
+        (Some(node), problems) if problems.is_empty() => secret_spans(&text, &node, "", &mut blank),
         _ => suspected_spans(&text, &mut blank),
     }
     address_spans(&text, &mut blank);
@@ -139,11 +139,17 @@ fn address_spans(text: &str, blank: &mut impl FnMut(std::ops::Range<usize>)) {
     }
 }
 
-fn secret_spans(node: &Node, key: &str, blank: &mut impl FnMut(std::ops::Range<usize>)) {
+fn secret_spans(text: &str, node: &Node, key: &str, blank: &mut impl FnMut(std::ops::Range<usize>)) {
     match (&node.kind, &node.origin) {
-        (Kind::Scalar(_), Origin::File(place)) if is_secret(key, place) => blank(place.span.clone()),
-        (Kind::Table(entries), _) => entries.iter().for_each(|(key, value)| secret_spans(value, &key.text, blank)),
-        (Kind::List(items), _) => items.iter().for_each(|item| secret_spans(item, key, blank)),
+        (Kind::Scalar(_), Origin::File(place)) if is_secret(key, place) => {
+            // What a `#` cut off may be the rest of it.
+            let behind = super::slips::comment_behind(text, place.span.end).map_or(0, str::len);
+            blank(place.span.start..place.span.end + behind);
+        }
+        (Kind::Table(entries), _) => {
+            entries.iter().for_each(|(key, value)| secret_spans(text, value, &key.text, blank))
+        }
+        (Kind::List(items), _) => items.iter().for_each(|item| secret_spans(text, item, key, blank)),
         _ => {}
     }
 }

@@ -73,7 +73,16 @@ pub fn opened_above(kind: &ErrorKind, text: &str, stopped: usize) -> Option<(usi
         | ErrorKind::ExpectedFlowSequenceSeparator
         | ErrorKind::InvalidFlowScalarIndent
         | ErrorKind::MappingValueNotAllowed => (last_open_bracket(before)?, "this bracket is not closed"),
-        _ => return None,
+        // These are what they say, wherever a bracket was opened.
+        ErrorKind::UnclosedFlowCollection { .. }
+        | ErrorKind::MismatchedFlowCollectionEnd { .. }
+        | ErrorKind::TabInBlockIndentation
+        | ErrorKind::UnexpectedCharacter { .. }
+        | ErrorKind::MissingAnchorOrAliasName
+        | ErrorKind::UnclosedQuotedScalar
+        | ErrorKind::UnknownQuotedScalarEscape
+        | ErrorKind::UnknownAnchor => return None,
+        _ => (last_open_bracket(before)?, "this bracket is not closed"),
     };
     let on_a_line_above = text.get(opened..stopped)?.contains('\n');
     on_a_line_above
@@ -98,7 +107,7 @@ fn first_odd_line(text: &str, quote: char) -> Option<usize> {
 }
 
 /// The innermost bracket that is open at the end of a text, quotes and comments left out.
-fn last_open_bracket(text: &str) -> Option<usize> {
+pub fn last_open_bracket(text: &str) -> Option<usize> {
     let mut open = Vec::new();
     let mut quoted = None;
     let mut comment = false;

@@ -15,6 +15,9 @@ pub const NODES_MAX: usize = 100_000;
 /// Lists and tables within each other.
 pub const DEPTH_MAX: usize = 64;
 
+/// How the name of a value begins that an environment variable gave.
+pub const ENVIRONMENT: &str = "environment variable ";
+
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -73,6 +76,11 @@ impl Origin {
 
     pub fn warning(&self, what: impl Into<String>) -> Problem {
         Problem { severity: super::problem::Severity::Warning, ..self.error(what) }
+    }
+
+    /// Returns true for a value that an environment variable gave.
+    pub fn is_environment(&self) -> bool {
+        matches!(self, Origin::Named(name) if name.starts_with(ENVIRONMENT))
     }
 
     /// The key's path, as `tenants.acme.poll`; the name of what is not in a file.

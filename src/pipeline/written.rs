@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::characters;
 use super::file::{DeliverFile, ReportName};
 use super::plan::Encoding;
 use super::problem::{Problem, did_you_mean};
 use super::read::{FromNode, Named, scalar};
-use super::tree::{Kind, Node, Origin};
+use super::tree::{Kind, Node, Origin, Style};
 use crate::encode::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::transform::expr::Expr;
@@ -57,7 +58,15 @@ impl FromNode for Expression {
         let (text, _) = scalar(node, "an expression", problems)?;
         Expr::parse(text)
             .map(|expr| Expression { expr, node: node.clone() })
-            .map_err(|problem| problems.push(within(node, problem.offset, problem.len, problem.what, problem.hint)))
+            .map_err(|problem| {
+                problems.push(match characters::outside_literals(text) {
+                    Some((offset, c)) => {
+                        let what = format!("{} stands in this expression", characters::named(c));
+                        within(node, offset, c.len_utf8(), what, Some(characters::fix(c)))
+                    }
+                    None => within(node, problem.offset, problem.len, problem.what, problem.hint),
+                });
+            })
             .ok()
     }
 }
@@ -82,11 +91,27 @@ pub struct Name(pub NameTemplate);
 
 impl FromNode for Name {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        if let Some(name) = braces_without_quotes(node) {
+            let problem = node.error(format!("`{name}` without quotes is read as a table"));
+            problems.push(problem.hint(format!("put it in quotes: `\"{name}\"`")));
+            return None;
+        }
         let (text, _) = scalar(node, "a file name", problems)?;
         NameTemplate::parse(text)
             .map(Name)
             .map_err(|problem| problems.push(within(node, problem.offset, problem.len, problem.what, problem.hint)))
             .ok()
+    }
+}
+
+/// `{slot:%Y%m%d}`, read as a table with one key and nothing behind it.
+fn braces_without_quotes(node: &Node) -> Option<String> {
+    match &node.kind {
+        Kind::Table(entries) => match entries.as_slice() {
+            [(key, Node { kind: Kind::Null, .. })] => Some(format!("{{{}}}", key.text)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -139,14 +164,10 @@ text_schema!(Zone, {"type": "string"});
 impl FromNode for Zone {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         let (text, _) = scalar(node, "a time zone", problems)?;
-        let zone = crate::schedule::zone::find(text);
-        if zone.is_none() {
-            let names = crate::schedule::zone::names();
-            let hint = did_you_mean(text, names.iter().map(String::as_str))
-                .unwrap_or_else(|| "write an IANA name: `America/New_York`, `Europe/Rome`, `UTC`".into());
-            problems.push(node.error(format!("{text:?} is not a time zone")).hint(hint));
-        }
-        zone.map(Zone)
+        crate::schedule::zone::parse(text)
+            .map(Zone)
+            .map_err(|problem| problems.push(node.error(problem.what).hint(problem.hint)))
+            .ok()
     }
 }
 
@@ -184,7 +205,26 @@ text_schema!(Delimiter, {"type": "string", "minLength": 1, "maxLength": 1});
 
 impl FromNode for Delimiter {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
-        let (text, _) = scalar(node, "a delimiter", problems)?;
+        let (text, style) = scalar(node, "a delimiter", problems)?;
+        let meant = match (style, text.to_lowercase().as_str()) {
+            (Style::Block, _) => Some("\"|\""),
+            (_, "\\t" | "tab" | "<tab>" | "tabulator") => Some("\"\\t\""),
+            (_, "pipe" | "bar") => Some("\"|\""),
+            (_, "comma") => Some("\",\""),
+            (_, "semicolon") => Some("\";\""),
+            (_, "space") => Some("\" \""),
+            _ => None,
+        };
+        if let Some(meant) = meant {
+            let what = match style {
+                Style::Block => "`|` and `>` without quotes begin a text of several lines".to_owned(),
+                _ => format!("{text:?} is not one character"),
+            };
+            // A text of several lines is said to begin below its key.
+            let at = node.named.as_ref().filter(|_| style == Style::Block).unwrap_or(&node.origin);
+            problems.push(at.error(what).hint(format!("write `delimiter: {meant}`")));
+            return None;
+        }
         match text.as_bytes() {
             [byte] if byte.is_ascii() && !b"\"\r\n\0".contains(byte) => Some(Delimiter(*byte)),
             _ => {

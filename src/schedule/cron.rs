@@ -18,6 +18,9 @@ use super::field::{self, Field, FieldKind};
 /// More than any zone's clock ever shifted: Samoa and Kwajalein skipped a whole day.
 const SHIFT_MAX: SignedDuration = SignedDuration::from_hours(26);
 
+/// More whole days than a clock may shift.
+const SHIFT_DAYS: SignedDuration = SignedDuration::from_hours(72);
+
 /// The `cron` crate begins with the year 1970.
 const FIRST: civil::DateTime = civil::date(1969, 12, 31).at(23, 59, 59, 0);
 
@@ -71,13 +74,21 @@ const MACROS: [(&str, &str); 7] = [
 
 impl Cron {
     /// Parses exactly five fields (minute, hour, day of month, month, day of week), or `@yearly` to `@hourly`.
+    ///
+    /// # Errors
+    /// Anything else; where it is known what was meant, the problem's hint gives it in full.
     pub fn parse(text: &str) -> Result<Self, CronProblem> {
+        Self::parse_exactly(text).map_err(|problem| super::cron_meant::explain(text, problem))
+    }
+
+    /// As [`Cron::parse`], without a guess at what was meant.
+    pub(super) fn parse_exactly(text: &str) -> Result<Self, CronProblem> {
         let trimmed = text.trim();
         if trimmed.starts_with('@') {
             let Some((_, expression)) = MACROS.iter().find(|(name, _)| name.eq_ignore_ascii_case(trimmed)) else {
                 return Err(unknown_macro(text, trimmed));
             };
-            let cron = Self::parse(expression)?;
+            let cron = Self::parse_exactly(expression)?;
             return Ok(Self { text: trimmed.to_string(), ..cron });
         }
         let fields = split(text)?;
@@ -123,6 +134,42 @@ impl Cron {
             }
         }
         best
+    }
+
+    /// The instants due after `after` up to `until`, ascending, at most `most`. Far cheaper than asking
+    /// [`Cron::next_after`] for one after the other, and the same instants.
+    pub fn between(&self, after: Timestamp, until: Timestamp, most: usize, zone: &TimeZone) -> Vec<Timestamp> {
+        let mut found = Vec::new();
+        let mut day = zone.to_datetime(after).date().saturating_sub(SHIFT_DAYS);
+        let mut last = zone.to_datetime(until).date().saturating_add(SHIFT_DAYS);
+        let [minutes, hours, ..] = &self.fields;
+        while day <= last {
+            let times = hours.set.iter().flat_map(|hour| minutes.set.iter().map(move |minute| (*hour, *minute)));
+            for (hour, minute) in times.filter(|_| self.is_day(day)) {
+                let (Ok(hour), Ok(minute)) = (i8::try_from(hour), i8::try_from(minute)) else { continue };
+                let (first, second) = self.instants(day.at(hour, minute, 0, 0), zone).unwrap_or_default();
+                found.extend([first, second].into_iter().flatten().filter(|at| *at > after && *at <= until));
+            }
+            if found.len() >= most {
+                // Times that come twice may still lie before the last one.
+                last = last.min(day.saturating_add(SHIFT_DAYS));
+            }
+            let Ok(next) = day.tomorrow() else { break };
+            day = next;
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(most);
+        found
+    }
+
+    /// Returns true if the schedule is due on this day, by the rule of crontab(5) for its two day fields.
+    fn is_day(&self, day: civil::Date) -> bool {
+        let [_, _, days, months, weekdays] = &self.fields;
+        let has = |field: &Field, value: i8| u8::try_from(value).is_ok_and(|value| field.set.contains(&value));
+        let (on_day, on_weekday) = (has(days, day.day()), has(weekdays, day.weekday().to_sunday_zero_offset()));
+        let both = days.starts_with_star || weekdays.starts_with_star;
+        has(months, day.month()) && if both { on_day && on_weekday } else { on_day || on_weekday }
     }
 
     /// Times named by this schedule that `zone`'s clock skips or repeats between `from` and `until`.

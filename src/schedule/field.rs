@@ -23,8 +23,8 @@ pub struct Field {
     pub starts_with_star: bool,
 }
 
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+pub const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+pub const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl Field {
     /// Whether every value is in the set.
@@ -98,12 +98,13 @@ fn parse_item(kind: FieldKind, item: &str, set: &mut BTreeSet<u8>) -> Result<(),
         }
         None => {
             let value = value(kind, range, 0)?;
-            if step.is_some() {
+            if let Some((_, step)) = step {
+                let end = if kind == FieldKind::Weekday { 6 } else { max };
                 return Err(CronProblem {
                     offset: 0,
                     len: item.len(),
                     what: format!("a step follows `*` or a range, not the single {} `{range}`", kind.name()),
-                    hint: Some(format!("write `{range}-{}/…`", if kind == FieldKind::Weekday { 6 } else { max })),
+                    hint: Some(format!("write `{range}-{end}/{step}`")),
                 });
             }
             (value, value)
@@ -111,7 +112,15 @@ fn parse_item(kind: FieldKind, item: &str, set: &mut BTreeSet<u8>) -> Result<(),
     };
     let step = match step {
         None => 1,
-        Some((offset, text)) => parse_step(text, offset)?,
+        Some((offset, text)) => {
+            let step = parse_step(text, offset)?;
+            if range == "*" && step > usize::from(max) {
+                let what = format!("the step `{text}` is beyond the field: only {} {first} would be due", kind.name());
+                let hint = format!("write `{first}`");
+                return Err(CronProblem { offset, len: text.len(), what, hint: Some(hint) });
+            }
+            step
+        }
     };
     let values = (first..=last).step_by(step);
     set.extend(values.map(|value| if kind == FieldKind::Weekday { value % 7 } else { value }));
@@ -122,7 +131,7 @@ fn backwards(kind: FieldKind, range: &str, first: u8, last: u8) -> CronProblem {
     let (min, max) = kind.range();
     let hint = match (kind, last) {
         (FieldKind::Weekday, 0) => format!("write `{first}-7`: Sunday is 7 as well"),
-        _ => format!("write it as two ranges: `{first}-{max},{min}-{last}`"),
+        _ => format!("write `{first}-{max},{min}-{last}`"),
     };
     let what = format!("the {} range `{range}` runs backwards", kind.name());
     CronProblem { offset: 0, len: range.len(), what, hint: Some(hint) }

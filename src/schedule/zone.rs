@@ -26,8 +26,35 @@ pub fn zones() -> &'static Zones {
     &ZONES
 }
 
-/// The rules of an IANA zone; `None` where no such zone is known.
+/// Why a text is no time zone that a person may name, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} ({hint})")]
+pub struct ZoneProblem {
+    pub what: String,
+    pub hint: String,
+}
+
+/// Returns the rules of an IANA zone.
+///
+/// # Errors
+/// Abbreviations and offsets, `EST` and `Etc/GMT-2` among them, which the database knows too: they are read in several
+/// ways, and know no summer time. `UTC` and `GMT` are fine.
+pub fn parse(name: &str) -> Result<TimeZone, ZoneProblem> {
+    if let Some(problem) = super::zone_names::not_a_zone(name) {
+        return Err(problem);
+    }
+    lookup(name).ok_or_else(|| ZoneProblem {
+        what: format!("{name:?} is not a time zone"),
+        hint: super::zone_names::meant(name, &names()),
+    })
+}
+
+/// Returns the rules of a zone as [`parse`] does; `None` where it is refused.
 pub fn find(name: &str) -> Option<TimeZone> {
+    parse(name).ok()
+}
+
+fn lookup(name: &str) -> Option<TimeZone> {
     // POSIX strings and paths are not names; `Local` would depend on the machine.
     let named = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-/".contains(&byte));
     named.then(|| ZONES.database.get(name).ok()).flatten()

@@ -6,8 +6,9 @@
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use super::foreign::{self, Judged};
 use crate::pipeline::problem::Problem;
-use crate::pipeline::tree::{Key, Kind, Node, Origin, Scalar, Style};
+use crate::pipeline::tree::{ENVIRONMENT, Key, Kind, Node, Origin, Scalar, Style};
 
 /// One source of settings.
 pub struct Layer {
@@ -100,8 +101,15 @@ pub fn environment(
     let mut variables: Vec<_> = variables.filter(|(name, _)| name.starts_with(PREFIX) && name != CONFIG).collect();
     variables.sort();
     for (variable, text) in variables {
-        let path: Vec<&str> = variable[PREFIX.len()..].split("__").collect();
-        add(&mut root, known, &path, &format!("environment variable {variable}"), text, problems);
+        let key = &variable[PREFIX.len()..];
+        match foreign::judge(key, &text) {
+            Judged::Ours => {
+                let path: Vec<&str> = key.split("__").collect();
+                add(&mut root, known, &path, &format!("{ENVIRONMENT}{variable}"), text, problems);
+            }
+            Judged::Platforms => {}
+            Judged::Unknown(problem) => problems.push(problem),
+        }
     }
     Layer { name: "environment", node: root }
 }

@@ -10,6 +10,8 @@ mod check;
 mod destination;
 /// What may be written in the settings file.
 pub mod file;
+/// Variables with our prefix that others set.
+mod foreign;
 /// Defaults ← file ← environment ← flags.
 mod layers;
 /// How an SSH server is reached.
@@ -27,7 +29,7 @@ use std::time::Duration;
 
 use crate::attempt::Backoff;
 use crate::pipeline::problem::{self, Problem};
-use crate::pipeline::{open, tree};
+use crate::pipeline::{open, texts, tree};
 use crate::secret::Secret;
 
 pub use address::fingerprint;
@@ -109,6 +111,7 @@ impl Settings {
         let merged = layers::merge(vec![defaults, written, environment, flags]).map_err(|problem| vec![problem])?;
         let named = (file.is_some() || path.exists()).then(|| path.to_path_buf());
         let settings = check::settings(named, &merged, &mut problems);
+        texts::note(texts::File::Settings, &said, &merged, &mut problems);
         problem::sort(&mut problems);
         match settings {
             Some(settings) if !problem::any_error(&problems) => Ok((settings, problems)),

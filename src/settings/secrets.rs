@@ -1,6 +1,7 @@
 //! Where secrets are read: when they are needed, each time anew, so that a rotated one is taken up.
 
-use std::io::Read;
+use std::env::VarError;
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
 use super::SecretRef;
@@ -18,8 +19,12 @@ pub enum SecretError {
     EmptyVariable(String),
     #[error("the environment variable {0} does not hold text")]
     VariableNotText(String),
-    #[error("cannot read the secret's file {path}")]
-    File { path: PathBuf, source: std::io::Error },
+    #[error("the environment variable {0} holds white space only; it should hold a secret")]
+    BlankVariable(String),
+    #[error("cannot read the secret's file {path}: {cause}")]
+    File { path: PathBuf, cause: String },
+    #[error("the secret's file {0} holds white space only")]
+    BlankFile(PathBuf),
     #[error("the secret's file {0} is empty")]
     EmptyFile(PathBuf),
     #[error("the secret's file {0} does not hold text")]
@@ -29,11 +34,15 @@ pub enum SecretError {
 }
 
 impl SecretRef {
-    /// The secret's text. One newline at the end of a file (`\n` or `\r\n`) is dropped, as editors add it.
+    /// The secret's text. One newline at its end (`\n` or `\r\n`) is dropped, as editors and shells add it.
+    ///
+    /// # Errors
+    /// It is not there, is not text, or holds nothing but white space.
     pub fn read(&self) -> Result<Secret, SecretError> {
         match self {
             SecretRef::Env(name) => read_variable(name),
             SecretRef::File(path) => read_file(path),
+            // What is written out was looked at when the settings were read.
             SecretRef::Literal(secret) => Ok(secret.clone()),
         }
     }
@@ -41,16 +50,30 @@ impl SecretRef {
 
 #[allow(clippy::disallowed_methods)] // `settings` is the one room that may
 fn read_variable(name: &str) -> Result<Secret, SecretError> {
-    match std::env::var(name) {
-        Ok(text) if text.is_empty() => Err(SecretError::EmptyVariable(name.into())),
-        Ok(text) => Ok(Secret::new(text)),
-        Err(std::env::VarError::NotPresent) => Err(SecretError::Unset(name.into())),
-        Err(std::env::VarError::NotUnicode(_)) => Err(SecretError::VariableNotText(name.into())),
+    of_variable(name, std::env::var(name))
+}
+
+fn of_variable(name: &str, read: Result<String, VarError>) -> Result<Secret, SecretError> {
+    match read {
+        Ok(text) => secret_of(&text).ok_or_else(|| match text.is_empty() {
+            true => SecretError::EmptyVariable(name.into()),
+            false => SecretError::BlankVariable(name.into()),
+        }),
+        Err(VarError::NotPresent) => Err(SecretError::Unset(name.into())),
+        Err(VarError::NotUnicode(_)) => Err(SecretError::VariableNotText(name.into())),
     }
 }
 
 fn read_file(path: &PathBuf) -> Result<Secret, SecretError> {
-    let cannot = |source| SecretError::File { path: path.clone(), source };
+    let cannot = |error: std::io::Error| {
+        let cause = match error.kind() {
+            ErrorKind::NotFound => "it is not there".to_owned(),
+            ErrorKind::IsADirectory => "it is a directory".to_owned(),
+            ErrorKind::PermissionDenied => "this account may not read it".to_owned(),
+            _ => error.to_string(),
+        };
+        SecretError::File { path: path.clone(), cause }
+    };
     let mut bytes = Vec::new();
     let opened = std::fs::File::open(path).map_err(cannot)?;
     opened.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
@@ -58,9 +81,34 @@ fn read_file(path: &PathBuf) -> Result<Secret, SecretError> {
         return Err(SecretError::FileTooLarge(path.clone()));
     }
     let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.clone()))?;
-    let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-    match text.is_empty() {
-        true => Err(SecretError::EmptyFile(path.clone())),
-        false => Ok(Secret::new(text)),
+    secret_of(&text).ok_or_else(|| match text.is_empty() {
+        true => SecretError::EmptyFile(path.clone()),
+        false => SecretError::BlankFile(path.clone()),
+    })
+}
+
+/// A secret's text without the newline at its end; `None` where nothing but white space is left.
+pub(super) fn secret_of(text: &str) -> Option<Secret> {
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    (!text.trim().is_empty()).then(|| Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newline_at_the_end_of_a_secret_from_the_environment_is_dropped() {
+        let read = |text: &str| {
+            let secret = of_variable("NAME", Ok(text.to_owned()));
+            secret.map(|secret| secret.expose().to_owned()).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("hunter2\n"), Ok("hunter2".into()));
+        assert_eq!(read("hunter2\r\n"), Ok("hunter2".into()));
+        assert_eq!(read("hunter2\n\n"), Ok("hunter2\n".into()), "one newline only");
+        assert_eq!(read(" hunter2 "), Ok(" hunter2 ".into()));
+        assert_eq!(read(""), Err("the environment variable NAME is empty; it should hold a secret".into()));
+        let blank = "the environment variable NAME holds white space only; it should hold a secret";
+        assert_eq!(read(" \n"), Err(blank.into()));
     }
 }

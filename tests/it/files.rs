@@ -6,6 +6,8 @@
 mod editor;
 /// Mistakes, one by one.
 mod mistakes;
+/// Names of the coming slots.
+mod names;
 /// Pipeline files → plans.
 mod plans;
 /// How a source's CSV is written.

@@ -11,6 +11,7 @@ use crate::pipeline::problem::{Place, Problem};
 use crate::pipeline::read::At;
 use crate::pipeline::tree::{self, Key, Origin};
 use crate::pipeline::written::{Deliveries, Delivery, Name, SideName};
+use crate::schedule::slot::Slot;
 use crate::settings::{Destination, DestinationKind, Pickup, WebhookBody};
 
 impl Check<'_> {
@@ -58,6 +59,7 @@ impl Check<'_> {
             formula_guard: None,
         });
         ArtifactPlan {
+            at: self.place(&origin),
             name,
             csv: CsvDialect {
                 delimiter: delimiter.map_or(b',', |delimiter| delimiter.0),
@@ -68,6 +70,36 @@ impl Check<'_> {
                 formula_guard: formula_guard.unwrap_or(false),
             },
             split: split.map(|split| split.value.rows.0),
+        }
+    }
+
+    /// No two files of a delivery may have one name: the later one would take the earlier one's place.
+    pub(super) fn companions_apart(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
+        let slot = Slot::new("pipeline", jiff::Timestamp::UNIX_EPOCH, jiff::tz::TimeZone::UTC);
+        let data = match artifact.split {
+            None => artifact.name.render(&slot),
+            Some(_) => artifact.name.render_file(&slot, 1),
+        };
+        let data = data.unwrap_or_else(|_| "artifact.csv".to_owned());
+        for delivery in deliveries {
+            let of = match (artifact.split, delivery.set) {
+                (Some(_), true) => artifact.name.render(&slot).unwrap_or_else(|_| data.clone()),
+                _ => data.clone(),
+            };
+            let mut taken = vec![("data file", data.clone())];
+            for (what, template) in delivery.companions() {
+                let Ok(name) = template.render_done(&of) else { continue };
+                if let Some((other, _)) = taken.iter().find(|(_, other)| *other == name) {
+                    let words = format!(
+                        "the {what} of `{}` is called {:?}, which is the {other}'s name too",
+                        delivery.destination.name,
+                        template.to_string()
+                    );
+                    let hint = format!("write a name of its own: `{}`", usual(what));
+                    self.problems.push(Problem::error(delivery.at.clone(), words).hint(hint));
+                }
+                taken.push((what, name));
+            }
         }
     }
 
@@ -88,21 +120,6 @@ impl Check<'_> {
                     Problem::error(delivery.at.clone(), "`set: true` is for several files, and the artifact is one");
                 self.problems.push(problem.hint("write `split: {rows: 50000}` for the artifact, or remove this"));
             }
-        }
-    }
-
-    /// A scheduled pipeline whose slots share one name meets its own last file.
-    pub(super) fn names_of_slots(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
-        if artifact.name.uses_slot() {
-            return;
-        }
-        for delivery in
-            deliveries.iter().filter(|delivery| matches!(delivery.existing, Existing::Fail | Existing::Keep))
-        {
-            let what = "every slot has the same name, and the file of the slot before is not replaced";
-            let problem = Problem::warning(delivery.at.clone(), what);
-            self.problems
-                .push(problem.hint("put `{slot:%Y%m%d}` into the artifact's name, or write `existing: replace`"));
         }
     }
 
@@ -187,6 +204,15 @@ impl Check<'_> {
             done_content,
             required: required.unwrap_or(true),
         })
+    }
+}
+
+/// What a file beside the data is called usually.
+fn usual(what: &str) -> &'static str {
+    match what {
+        "checksum" => "{name}.sha256",
+        "manifest" => "{name}.json",
+        _ => "{name}.done",
     }
 }
 

@@ -41,9 +41,9 @@ pub fn plan(
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
     let alerts = written.alerts.and_then(|part| part.0).map(|alerts| check.alerts(alerts));
-    if let (Some(artifact), Some(deliveries), Some(_)) = (&artifact, &deliveries, &scheduled) {
-        check.names_of_slots(artifact, deliveries);
+    if let (Some(artifact), Some(deliveries)) = (&artifact, &deliveries) {
         check.sets(artifact, deliveries);
+        check.companions_apart(artifact, deliveries);
     }
     let (schedule, zone) = match scheduled {
         None => (None, TimeZone::UTC),

@@ -3,7 +3,7 @@
 use super::Check;
 use crate::deliver::sftp::{Offer, is_on_file, supported};
 use crate::pipeline::problem::did_you_mean;
-use crate::pipeline::read::{At, Named, Part};
+use crate::pipeline::read::{At, Named, OneOrMore, Part};
 use crate::pipeline::tree::Origin;
 use crate::settings::file::reach::{AgentFile, AlgorithmsFile, JumpFile, PathsFile, ProxyFile};
 use crate::settings::file::secret::SecretFile;
@@ -52,12 +52,13 @@ impl Check<'_> {
     pub(super) fn known_by(
         &mut self,
         at: &Origin,
-        pins: Option<Vec<Part<Fingerprint>>>,
+        pins: Option<OneOrMore<Part<Fingerprint>>>,
         files: Option<PathsFile>,
         sftp: &mut Sftp,
     ) {
         let given = pins.is_some() || files.is_some();
-        sftp.host_keys = pins.unwrap_or_default().into_iter().filter_map(|pin| pin.0).map(|pin| pin.0).collect();
+        sftp.host_keys =
+            pins.map(|pins| pins.0).unwrap_or_default().into_iter().filter_map(|pin| pin.0).map(|pin| pin.0).collect();
         sftp.known_hosts =
             files.map(|files| files.0).unwrap_or_default().iter().map(|path| self.folder.join(path)).collect();
         sftp.accepted = self.accepted.clone();

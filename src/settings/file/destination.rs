@@ -10,7 +10,7 @@ use super::secret::SecretFile;
 use super::webhook::WebhookFile;
 use super::{BackoffFile, Fingerprint, Host, Remote};
 use crate::pipeline::problem::Problem;
-use crate::pipeline::read::{At, FromNode, Named, Part, scalar};
+use crate::pipeline::read::{At, FromNode, Named, OneOrMore, Part, scalar};
 use crate::pipeline::scalars::{Length, Size, Whole};
 use crate::pipeline::tree::Node;
 use crate::settings::{ModifiedTime, Publish, Verify};
@@ -52,9 +52,9 @@ crate::table! {
         agent_key: Option<Part<Fingerprint>>,
         /// Answers of an interactive sign-in, by a part of the question; the password answers one hidden question.
         answers: Option<Named<SecretFile>>,
-        /// `SHA256:…` fingerprints, as `reportferry trust DESTINATION` shows them.
-        #[schemars(with = "Option<Vec<String>>")]
-        host_keys: Option<Vec<Part<Fingerprint>>>,
+        /// `SHA256:…` fingerprints, one or a list, as `reportferry trust DESTINATION` shows them.
+        #[schemars(with = "Option<OneOrMore<String>>")]
+        host_keys: Option<OneOrMore<Part<Fingerprint>>>,
         /// A known_hosts file, or several.
         known_hosts: Option<PathsFile>,
         proxy: Option<At<ProxyFile>>,

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::secret::SecretFile;
 use super::{Endpoint, Fingerprint, Host};
 use crate::pipeline::problem::Problem;
-use crate::pipeline::read::{At, FromNode, Named, Part, scalar};
+use crate::pipeline::read::{At, FromNode, Named, OneOrMore, Part, scalar};
 use crate::pipeline::scalars::Whole;
 use crate::pipeline::tree::{Kind, Node};
 
@@ -40,8 +40,8 @@ crate::table! {
         #[schemars(with = "Option<String>")]
         agent_key: Option<Part<Fingerprint>>,
         answers: Option<Named<SecretFile>>,
-        #[schemars(with = "Option<Vec<String>>")]
-        host_keys: Option<Vec<Part<Fingerprint>>>,
+        #[schemars(with = "Option<OneOrMore<String>>")]
+        host_keys: Option<OneOrMore<Part<Fingerprint>>>,
         known_hosts: Option<PathsFile>,
     }
 }

@@ -7,13 +7,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::pipeline::problem::Problem;
 use crate::pipeline::read::{At, FromNode, table};
 use crate::pipeline::tree::{Kind, Node, Origin};
-use crate::secret::Secret;
 use crate::settings::SecretRef;
+use crate::settings::secrets::secret_of;
 
 crate::table! {
     /// Where a secret's text is to be found.
     pub struct SecretPlace {
-        /// An environment variable.
+        /// An environment variable; one newline at its end is dropped.
         env: Option<At<String>>,
         /// A file; one newline at its end is dropped.
         file: Option<At<String>>,
@@ -31,11 +31,15 @@ impl FromNode for SecretFile {
         // The key is pointed at, never the text.
         let origin = node.named.clone().unwrap_or_else(|| node.origin.clone());
         let secret = match &node.kind {
-            Kind::Scalar(scalar) if scalar.text.is_empty() => {
-                problems.push(origin.error("this secret is empty").hint("write `{env: NAME}` or `{file: PATH}`"));
-                return None;
-            }
-            Kind::Scalar(scalar) => SecretRef::Literal(Secret::new(scalar.text.clone())),
+            Kind::Scalar(scalar) => match secret_of(&scalar.text) {
+                Some(secret) => SecretRef::Literal(secret),
+                None => {
+                    let what =
+                        if scalar.text.is_empty() { "this secret is empty" } else { "this secret is white space only" };
+                    problems.push(origin.error(what).hint("write `{env: NAME}` or `{file: PATH}`"));
+                    return None;
+                }
+            },
             Kind::Table(_) => place_of_secret(node, &origin, problems)?,
             _ => {
                 let problem = origin.error("a secret is expected here");
@@ -48,7 +52,7 @@ impl FromNode for SecretFile {
 }
 
 fn place_of_secret(node: &Node, origin: &Origin, problems: &mut Vec<Problem>) -> Option<SecretRef> {
-    let node = table(node, &["env", "file"], problems)?;
+    let node = table(node, SecretPlace::KEYS, problems)?;
     let SecretPlace { env, file } = SecretPlace {
         env: Option::from_key(&node, "env", problems)?,
         file: Option::from_key(&node, "file", problems)?,

@@ -82,13 +82,18 @@ fn secrets_are_read_from_their_places() {
     assert_eq!(read(b"hunter2\n\n"), Ok("hunter2\n".into()), "one newline only");
     assert_eq!(read(b" hunter2\r"), Ok(" hunter2\r".into()));
     let shown = path.display();
-    assert_eq!(read(b"\n"), Err(format!("the secret's file {shown} is empty")));
+    assert_eq!(read(b""), Err(format!("the secret's file {shown} is empty")));
+    for blank in ["\n", " ", " \t\r\n"] {
+        assert_eq!(read(blank.as_bytes()), Err(format!("the secret's file {shown} holds white space only")));
+    }
     assert_eq!(read(b"hunter2\xff"), Err(format!("the secret's file {shown} does not hold text")));
     assert_eq!(read(&vec![b'x'; 1 << 20]).map(|text| text.len()), Ok(1 << 20));
     let too_large = format!("the secret's file {shown} is larger than 1 MiB; is it the right one?");
     assert_eq!(read(&vec![b'x'; (1 << 20) + 1]), Err(too_large));
     let told = |place: SecretRef| place.read().map(|_| ()).unwrap_err().to_string();
-    assert_eq!(told(SecretRef::File("/no/such".into())), "cannot read the secret's file /no/such");
+    assert_eq!(told(SecretRef::File("/no/such".into())), "cannot read the secret's file /no/such: it is not there");
+    let directory = told(SecretRef::File(folder.path().into()));
+    assert!(directory.ends_with(": it is a directory"), "{directory}");
     let unset = "the environment variable REPORTFERRY_TEST_UNSET is not set; it should hold a secret";
     assert_eq!(told(SecretRef::Env("REPORTFERRY_TEST_UNSET".into())), unset);
 }
@@ -188,4 +193,72 @@ fn a_variable_that_fits_two_names_is_refused() {
                     → set this key in the settings file\n";
     assert_eq!(told("REPORTFERRY_DESTINATIONS__A_B__LOCAL__PATH"), expected);
     assert!(folder.settings_with(&[("REPORTFERRY_DESTINATIONS__A_B_C__LOCAL__PATH", "/elsewhere")], &[]).is_ok());
+}
+
+/// The binary in an environment of its own.
+fn check_with(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_reportferry"));
+    command.args(arguments).current_dir(folder.path("")).env_clear();
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), told)
+}
+
+#[test]
+fn variables_of_a_platform_do_not_keep_the_worker_from_starting() {
+    let folder = Folder::new(SETTINGS, PIPELINE);
+    let platform = [
+        ("REPORTFERRY_PORT", "tcp://10.0.0.1:8080"),
+        ("REPORTFERRY_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+        ("REPORTFERRY_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("REPORTFERRY_SERVICE_HOST", "10.0.0.1"),
+        ("REPORTFERRY_SERVICE_PORT", "8080"),
+        ("REPORTFERRY_SERVICE_PORT_HTTP", "8080"),
+        ("REPORTFERRY_NAME", "/app/reportferry"),
+        ("REPORTFERRY_ENV_PATH", "/bin"),
+    ];
+    let (code, told) = check_with(&folder, &platform, &["check"]);
+    assert_eq!((code, told.contains("1 pipeline, no problems")), (Some(0), true), "{told}");
+    let unknown = [("REPORTFERRY_BUILD", "7"), ("REPORTFERRY_LIMITS__COLOUR", "x")];
+    let (code, told) = check_with(&folder, &unknown, &["check"]);
+    assert!(code == Some(0) && told.contains("1 pipeline, 2 warnings"), "{told}");
+    assert!(told.contains("the nearest key is REPORTFERRY_"), "{told}");
+    assert!(told.contains("`colour` is not a key here"), "{told}");
+    // `--strict` makes problems of warnings.
+    let (code, told) = check_with(&folder, &unknown, &["check", "--strict"]);
+    assert!(code == Some(2) && told.contains("2 problems"), "{told}");
+    for (name, near) in [("REPORTFERRY_DTAA", "REPORTFERRY_DATA"), ("REPORTFERRY_LIMITS__ROW", "rows")] {
+        let (code, told) = check_with(&folder, &[(name, "x")], &["check"]);
+        assert!(code == Some(2) && told.contains("did you mean") && told.contains(near), "{told}");
+    }
+}
+
+#[test]
+fn a_newline_at_the_end_of_a_secret_in_a_variable_of_ours_is_dropped() {
+    let folder = Folder::new(SETTINGS, PIPELINE);
+    let variable = "REPORTFERRY_TENANTS__ACME__PASSWORD";
+    let settings = folder.settings_with(&[(variable, "hunter2\n")], &[]).map(|(settings, _)| settings);
+    let settings = settings.unwrap_or_else(|problems| panic!("{}", folder.told(&problems)));
+    assert_eq!(settings.tenants["acme"].password.read().unwrap().expose(), "hunter2");
+    let problems = folder.settings_with(&[(variable, " \n")], &[]).map(|_| ()).unwrap_err();
+    assert!(folder.told(&problems).contains("this secret is white space only"), "{}", folder.told(&problems));
+}
+
+#[test]
+fn host_keys_are_one_value_or_a_list() {
+    const PIN: &str = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let pins = |settings: &str, variables: &[(&str, &str)]| {
+        let folder = Folder::new(settings, PIPELINE);
+        let settings = folder.settings_with(variables, &[]).map(|(settings, _)| settings);
+        let settings = settings.unwrap_or_else(|problems| panic!("{}", folder.told(&problems)));
+        let DestinationKind::Sftp(sftp) = &settings.destinations["hris"].kind else { panic!("hris is sftp") };
+        sftp.host_keys.clone()
+    };
+    let one = SETTINGS.replace(&format!("[\"{PIN}\"]"), PIN);
+    assert_ne!(one, SETTINGS);
+    assert_eq!(pins(&one, &[]), [PIN]);
+    assert_eq!(pins(SETTINGS, &[]), [PIN]);
+    let variable = "REPORTFERRY_DESTINATIONS__HRIS__SFTP__HOST_KEYS";
+    assert_eq!(pins(&one, &[(variable, PIN)]), [PIN]);
+    assert_eq!(pins(&one, &[(variable, &format!("[{PIN}, {PIN}]"))]), [PIN, PIN]);
 }

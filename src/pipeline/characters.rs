@@ -1,0 +1,104 @@
+//! Characters that nobody sees, or that look like others: no-break spaces, curly quotes, NUL.
+
+/// What such a character is called, and what would be typed in its place.
+pub struct Odd {
+    pub name: &'static str,
+    pub instead: &'static str,
+    pub visible: bool,
+}
+
+/// Returns what is odd about a character; `None` where nothing is.
+pub fn odd(c: char) -> Option<Odd> {
+    let hidden = |name, instead| Some(Odd { name, instead, visible: false });
+    let looks = |name, instead| Some(Odd { name, instead, visible: true });
+    match c {
+        '\t' | '\n' | '\r' => None,
+        '\0' => hidden("a NUL character", ""),
+        '\u{a0}' => hidden("a no-break space", " "),
+        '\u{202f}' => hidden("a narrow no-break space", " "),
+        '\u{2000}'..='\u{200a}' | '\u{205f}' => hidden("a typographic space", " "),
+        '\u{3000}' => hidden("an ideographic space", " "),
+        '\u{200b}' => hidden("a zero-width space", ""),
+        '\u{200c}' | '\u{200d}' | '\u{2060}' => hidden("a zero-width character", ""),
+        '\u{feff}' => hidden("a byte order mark", ""),
+        '\u{ad}' => hidden("a soft hyphen", ""),
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            hidden("a mark for the direction of writing", "")
+        }
+        '\u{85}' | '\u{2028}' | '\u{2029}' => hidden("a line separator", ""),
+        c if c.is_control() => hidden("a control character", ""),
+        '“' | '”' | '„' | '‟' | '«' | '»' | '″' => looks("a curly quote", "\""),
+        '‘' | '’' | '‚' | '‛' | '′' | '´' => looks("a curly quote", "'"),
+        '‐' | '‑' | '‒' | '–' | '—' | '−' => looks("a typographic dash", "-"),
+        '\u{ff01}'..='\u{ff5e}' => looks("a full-width character", ""),
+        _ => None,
+    }
+}
+
+/// `a no-break space (U+00A0)`.
+pub fn named(c: char) -> String {
+    let name = odd(c).map_or("the character", |odd| odd.name);
+    format!("{name} (U+{:04X})", u32::from(c))
+}
+
+/// What to do about it.
+pub fn fix(c: char) -> String {
+    match odd(c).map_or("", |odd| odd.instead) {
+        " " => "write an ordinary space in its place, or none".to_owned(),
+        "" => "remove it".to_owned(),
+        instead => format!("write `{instead}` in its place"),
+    }
+}
+
+/// The first character that nobody sees, and its byte.
+pub fn hidden(text: &str) -> Option<(usize, char)> {
+    text.char_indices().find(|(_, c)| odd(*c).is_some_and(|odd| !odd.visible))
+}
+
+/// A curly quote around a text that was meant to be quoted.
+pub fn quoted_oddly(text: &str) -> Option<(usize, char)> {
+    let is_quote = |c: &char| odd(*c).is_some_and(|odd| odd.visible && matches!(odd.instead, "\"" | "'"));
+    let first = text.chars().next().filter(is_quote).map(|c| (0, c));
+    first.or_else(|| text.char_indices().next_back().filter(|(_, c)| is_quote(c)))
+}
+
+/// The first odd character of an expression that does not stand within a literal or a quoted name.
+pub fn outside_literals(expression: &str) -> Option<(usize, char)> {
+    let mut within = None;
+    expression.char_indices().find(|(_, c)| {
+        match within {
+            Some(quote) if quote == *c => within = None,
+            Some(_) => return false,
+            None if matches!(c, '\'' | '"') => within = Some(*c),
+            None => return odd(*c).is_some(),
+        }
+        false
+    })
+}
+
+/// The first odd character of a line of YAML, its comment left out.
+pub fn in_line(line: &str) -> Option<(usize, char)> {
+    let end = line.find(" #").unwrap_or(line.len());
+    line[..end].char_indices().find(|(_, c)| odd(*c).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_are_named_with_their_code_point_and_what_to_type() {
+        assert_eq!(named('\u{a0}'), "a no-break space (U+00A0)");
+        assert_eq!(named('”'), "a curly quote (U+201D)");
+        assert_eq!((named('\0').as_str(), fix('\0').as_str()), ("a NUL character (U+0000)", "remove it"));
+        assert_eq!(fix('’'), "write `'` in its place");
+        assert!(["é", "ß", "日本", "’s", "a – b", "\t"].iter().all(|text| hidden(text).is_none()));
+        assert_eq!(hidden("a\u{200b}b"), Some((1, '\u{200b}')));
+        assert_eq!(quoted_oddly("“out.csv”"), Some((0, '“')));
+        assert_eq!(quoted_oddly("L’Oréal.csv"), None);
+        assert_eq!(outside_literals("s = ‘Completed’"), Some((4, '‘')));
+        assert_eq!(outside_literals("s = 'L’Oréal' and \"a\u{a0}b\" = 'x'"), None);
+        assert_eq!(outside_literals("a\u{a0}= 'x'"), Some((1, '\u{a0}')));
+        assert_eq!(in_line("a: b # “note”"), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! Slips of YAML that are legal, or that stop the parser lines below: comments that cut a text, commas that split one,
+//! a missing space after a key.
+
+/// What `#` cut off a plain text that ends at byte `end` of the file: `#1` of `Inbound #1`. One space before it and none
+/// behind it is how a text is written; comments have more.
+pub fn cut_off(text: &str, end: usize) -> Option<&str> {
+    let rest = text.get(end..)?.split(['\n', '\r']).next()?;
+    let note = rest.strip_prefix(" #")?;
+    (!note.starts_with([' ', '#', '-', '=', '!'])).then(|| rest[1..].trim_end())
+}
+
+/// The comment behind a plain text that ends at byte `end`, however it is written.
+pub fn comment_behind(text: &str, end: usize) -> Option<&str> {
+    let rest = text.get(end..)?.split(['\n', '\r']).next()?;
+    let note = rest.trim_start();
+    (note.starts_with('#') && note.len() < rest.len()).then(|| rest.trim_end())
+}
+
+/// Returns true where a quote of a text is left open.
+pub fn has_open_quote(text: &str) -> bool {
+    let mut within = None;
+    for c in text.chars() {
+        match within {
+            Some(quote) if quote == c => within = None,
+            None if matches!(c, '\'' | '"') => within = Some(c),
+            _ => {}
+        }
+    }
+    within.is_some()
+}
+
+/// Returns true where a parenthesis of a text is left open.
+pub fn has_open_parenthesis(text: &str) -> bool {
+    text.matches('(').count() > text.matches(')').count()
+}
+
+/// A text as one scalar of YAML.
+pub fn quoted(text: &str) -> String {
+    match text.contains(['"', '\\']) {
+        false => format!("\"{text}\""),
+        true => format!("'{}'", text.replace('\'', "''")),
+    }
+}
+
+/// From byte `start` on, the text up to the parenthesis that closes the first one, on one line.
+pub fn to_closing_parenthesis(text: &str, start: usize) -> Option<&str> {
+    let line = text.get(start..)?.split('\n').next()?;
+    let mut depth = 0usize;
+    let mut within = None;
+    for (at, c) in line.char_indices() {
+        match (c, within) {
+            (c, Some(quote)) if c == quote => within = None,
+            (_, Some(_)) => {}
+            ('\'' | '"', None) => within = Some(c),
+            ('(', None) => depth += 1,
+            (')', None) if depth <= 1 => {
+                // What follows up to the end of the entry belongs to the text: `f(a, b) || c`.
+                let rest = &line[at + 1..];
+                let more = rest.find([',', '}', ']']).unwrap_or(rest.len());
+                return (depth == 1).then(|| line[..at + 1 + more].trim_end());
+            }
+            (')', None) => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A slip that made the parser stop at byte `stopped`: where it is, how long, what it is and what to write.
+pub fn behind_syntax(
+    text: &str,
+    stopped: usize,
+    open_bracket: Option<usize>,
+) -> Option<(usize, usize, String, String)> {
+    let lines = lines_before(text, stopped);
+    odd_character(&lines)
+        .or_else(|| braces(&lines))
+        .or_else(|| missing_space(&lines))
+        .or_else(|| unfit_start(text, stopped, open_bracket))
+        .or_else(|| comment_in_brackets(text, open_bracket?))
+        .or_else(|| commas(text, stopped, open_bracket?))
+}
+
+type Slip = (usize, usize, String, String);
+
+/// The line of a byte and up to two above it, the nearest first, with the bytes at which they begin.
+fn lines_before(text: &str, stopped: usize) -> Vec<(usize, &str)> {
+    let mut lines = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if start > stopped {
+            break;
+        }
+        lines.push((start, line.trim_end_matches(['\n', '\r'])));
+        start += line.len();
+    }
+    lines.into_iter().rev().filter(|(_, line)| !line.trim_start().starts_with('#')).take(3).collect()
+}
+
+fn odd_character(lines: &[(usize, &str)]) -> Option<Slip> {
+    lines.iter().take(2).find_map(|(start, line)| {
+        let (at, c) = super::characters::in_line(line)?;
+        // What is seen is a cause only where a text begins.
+        let begins = at == line.len() - line.trim_start().len() || value_at(line) == Some(at);
+        let seen = super::characters::odd(c).is_some_and(|odd| odd.visible);
+        if seen && !begins && c != '：' {
+            return None;
+        }
+        let what = format!("{} stands on this line", super::characters::named(c));
+        Some((start + at, c.len_utf8(), what, super::characters::fix(c)))
+    })
+}
+
+/// `name: {slot:%Y}.csv`, `name: {{ ds }}.csv`.
+fn braces(lines: &[(usize, &str)]) -> Option<Slip> {
+    lines.iter().find_map(|(start, line)| {
+        let (at, value) = line.match_indices(": {").find_map(|(colon, _)| {
+            let rest = &line[colon + 2..];
+            let close = rest
+                .find('}')
+                .map(|close| close + rest[close..].len() - rest[close..].trim_start_matches('}').len())?;
+            let more = rest[close..].find([' ', ',', '}', ']']).unwrap_or(rest.len() - close);
+            // A table has spaces, a placeholder of ours has none.
+            let placeholder = rest.starts_with("{{") || !rest[..close].contains(' ');
+            (placeholder && more > 0).then(|| (colon + 2, &rest[..close + more]))
+        })?;
+        if value.starts_with("{{") {
+            let what = "`{{ … }}` is not filled in here";
+            let hint = "write the text itself; in a name, the slot's time is `\"{slot:%Y%m%d}.csv\"`";
+            return Some((start + at, value.len(), what.to_owned(), hint.to_owned()));
+        }
+        let what = "a text that begins with `{` is read as a table";
+        Some((start + at, value.len(), what.to_owned(), format!("put it in quotes: `{}`", quoted(value))))
+    })
+}
+
+/// `csv: {delimiter: |, …}`: characters that no text begins with.
+fn unfit_start(text: &str, stopped: usize, open_bracket: Option<usize>) -> Option<Slip> {
+    let rest = text.get(stopped..)?.split(['\n', '\r']).next()?;
+    rest.chars().next().filter(|c| "|>@`%".contains(*c))?;
+    let end = match open_bracket {
+        Some(_) => rest.find([',', '}', ']']).unwrap_or(rest.len()),
+        None => rest.find(" #").unwrap_or(rest.len()),
+    };
+    let value = rest[..end].trim_end();
+    let what = format!("a text cannot begin with `{}`", &value[..1]);
+    Some((stopped, value.len(), what, format!("put it in quotes: `{}`", quoted(value))))
+}
+
+/// `{course: Course #, done: Done}`: the rest of the line is a comment.
+fn comment_in_brackets(text: &str, open: usize) -> Option<Slip> {
+    let line = text.get(open..)?.split(['\n', '\r']).next()?;
+    let hash = line.find(" #").filter(|at| !has_open_quote(&line[..*at]))?;
+    let close = if line.starts_with('[') { ']' } else { '}' };
+    let end = hash + line[hash..].rfind(close).and_then(|_| line[hash..].find([',', ']', '}']))?;
+    let before = &line[..hash];
+    let start = before.rfind([',', '{', '[']).map_or(0, |at| at + 1).max(before.rfind(": ").map_or(0, |at| at + 2));
+    let start = start + line[start..].len() - line[start..].trim_start().len();
+    let value = line.get(start..end)?.trim_end();
+    let what = "a `#` behind a space begins a comment: the rest of the line is cut off";
+    Some((open + start, value.len(), what.to_owned(), format!("put it in quotes: `{}`", quoted(value))))
+}
+
+/// `timezone:America/New_York`.
+fn missing_space(lines: &[(usize, &str)]) -> Option<Slip> {
+    lines.iter().find_map(|(start, line)| {
+        let indent = line.len() - line.trim_start_matches([' ', '-']).len();
+        let (key, value) = line[indent..].split_once(':')?;
+        let is_key = key.starts_with(|c: char| c.is_ascii_lowercase())
+            && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let joined = value.starts_with(|c: char| !c.is_whitespace() && c != ':') && !value.starts_with("//");
+        let hint = format!("write `{key}: {}`", value.trim_end());
+        (is_key && joined).then(|| (start + indent, key.len() + 1, format!("a space is missing after `{key}:`"), hint))
+    })
+}
+
+/// `set: {d: f(a, 'x', 'y')}`: the first comma ends the entry.
+fn commas(text: &str, stopped: usize, open: usize) -> Option<Slip> {
+    let inside = text.get(open + 1..stopped.max(open + 1))?;
+    let entry = has_open_parenthesis(inside).then(|| inside.find('('))??;
+    let before = &inside[..entry];
+    let start = before.rfind([',', '{', '[']).map_or(0, |at| at + 1).max(before.rfind(": ").map_or(0, |at| at + 2));
+    let start = open + 1 + start + (inside[start..].len() - inside[start..].trim_start().len());
+    let value = to_closing_parenthesis(text, start)?;
+    let what = "commas separate the entries of `{…}` and `[…]`: this text is cut at its first comma";
+    Some((start, value.len(), what.to_owned(), format!("put it in quotes: `{}`", quoted(value))))
+}
+
+/// Where the value of a line's key begins.
+fn value_at(line: &str) -> Option<usize> {
+    let colon = line.find(": ")?;
+    let rest = &line[colon + 1..];
+    Some(colon + 1 + rest.len() - rest.trim_start().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_is_what_has_more_space() {
+        let cut = |text: &str| cut_off(text, "path: Inbound".len()).map(str::to_owned);
+        assert_eq!(cut("path: Inbound #1\n").as_deref(), Some("#1"));
+        assert_eq!(cut("path: Inbound #").as_deref(), Some("#"));
+        for comment in [
+            "path: Inbound # the first",
+            "path: Inbound  #1",
+            "path: Inbound\n",
+            "path: Inbound #------",
+            "path: Inbound ## x",
+        ] {
+            assert_eq!(cut(comment), None, "{comment}");
+        }
+        assert_eq!(comment_behind("s = 'Level #1'", 10), Some(" #1'"));
+        assert_eq!(comment_behind("s = 'Level#1'", 10), None);
+        assert!(has_open_quote("s = 'Level") && !has_open_quote("s = 'L\"x'"));
+    }
+
+    #[test]
+    fn texts_are_quoted_as_yaml_reads_them() {
+        assert_eq!(quoted("f(a, 'x')"), "\"f(a, 'x')\"");
+        assert_eq!(quoted("\"a\" = 'x'"), "'\"a\" = ''x'''");
+        assert_eq!(to_closing_parenthesis("{d: f(a, g(')'), 'y') || b, e: c}", 4), Some("f(a, g(')'), 'y') || b"));
+        assert_eq!(to_closing_parenthesis("f(a", 0), None);
+    }
+}
