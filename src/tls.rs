@@ -209,7 +209,7 @@ fn names(presented: &[String]) -> String {
     let shown: Vec<String> = presented.iter().take(3).map(plain).collect();
     match presented.len() {
         0 => "no name (it has no subject alternative name)".to_owned(),
-        ..=3 => shown.join(", "),
+        1..=3 => shown.join(", "),
         more => format!("{} and {} more", shown.join(", "), more - 3),
     }
 }

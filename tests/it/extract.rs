@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used)] // helpers of tests are tests
 
+mod answers;
 mod refusals;
 mod stage;
 

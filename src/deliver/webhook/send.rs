@@ -137,7 +137,7 @@ impl Send<'_> {
                 is_over.set(true);
                 return Err(trouble);
             }
-            tracing::debug!(id, failed, reason = trouble.reason(), "sent again");
+            tracing::debug!(id, failed, reason = trouble.reason(), "batch sent again");
         }
     }
 

@@ -115,7 +115,7 @@ fn request(stream: &mut TcpStream) -> Option<String> {
         let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(name))?;
         Some(line[name.len()..].trim().to_owned())
     };
-    let mut body = vec![0; value("content-length:")?.parse().ok()?];
+    let mut body = vec![0; value("content-length:").map_or(Some(0), |length| length.parse().ok())?];
     stream.read_exact(&mut body).ok()?;
     Some(value("webhook-id:").unwrap_or_default())
 }

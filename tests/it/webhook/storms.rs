@@ -159,6 +159,18 @@ fn d17_a_connection_that_is_closed_after_its_answer_costs_no_attempt() {
 }
 
 #[test]
+fn d17_a_kept_connection_that_dies_is_replaced_at_once() {
+    let receiver = RawReceiver::start(|_| Reply::ThenClose(status(200, ""), Duration::from_millis(20)));
+    let rig = feed(400, receiver.port, "batch: {rows: 10}, in_flight: 1");
+    let mut command = rig.command(&["run", "line", "--slot", SLOT, "--json", "--wait", "30s"]);
+    let output = command.env("REPORTFERRY_LOG__FILTER", "reportferry=debug").output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let told = both(&output);
+    assert!(told.contains("the kept connection was closed, sent again"), "{told}");
+    assert!(!told.contains("batch sent again"), "none waited: {told}");
+}
+
+#[test]
 fn d17_a_new_connection_that_dies_is_no_reason_to_try_at_once() {
     let receiver = RawReceiver::start(|_| Reply::Reset);
     let output = run(&feed(3, receiver.port, ""), "3s");
