@@ -12,7 +12,7 @@ use super::refused::dropped_empty;
 use super::rules::{self, Measured, RefusedSync};
 use super::trouble::{Trouble, is_absent};
 use crate::deliver::session::Put;
-use crate::deliver::{IntendedFile, Intent, Role, Verdict};
+use crate::deliver::{IntendedFile, Intent, Role, Verdict, names};
 use crate::fault;
 use crate::settings::{Pickup, Sftp, Verify};
 
@@ -44,7 +44,8 @@ impl<W: Wire> SftpDrop<W> {
         let Ended { synced, stated, closed } =
             self.ended(sftp, file, handle).map_err(|lost| Unfinished::NotClosed(lost.before_publishing()))?;
         closed.map_err(|trouble| Unfinished::NotClosed(trouble.before_publishing()))?;
-        let checked = self.judge_sync(file, synced).and_then(|()| self.check_closed(put, sftp, (intent, file), stated));
+        let checked =
+            self.judge_sync(put, file, synced).and_then(|()| self.check_closed(put, sftp, (intent, file), stated));
         checked.map_err(|verdict| {
             Unfinished::Closed(match verdict {
                 Verdict::Unreached { reason, .. } if file.is_direct() => Verdict::Unknown { reason },
@@ -86,7 +87,7 @@ impl<W: Wire> SftpDrop<W> {
     }
 
     /// A server that offers fsync and does not do it is no failure; a disk that is full or broken is.
-    fn judge_sync(&mut self, file: &IntendedFile, synced: Result<(), Trouble>) -> Result<(), Verdict> {
+    fn judge_sync(&mut self, put: &Put<'_>, file: &IntendedFile, synced: Result<(), Trouble>) -> Result<(), Verdict> {
         let along = self.client.refused_fsync.take();
         let refused: Status = match (synced, along) {
             (Err(trouble), _) => match &trouble.failure {
@@ -97,8 +98,12 @@ impl<W: Wire> SftpDrop<W> {
             (Ok(()), None) => return Ok(()),
         };
         let path = &file.temporary;
-        if rules::refused_fsync(&refused) == RefusedSync::Unclear {
-            let works = self.client.doing("fsync", path, |client| client.fsync_works(path));
+        // A direct put is the reader's by now, whatever the disk does.
+        if rules::refused_fsync(&refused) == RefusedSync::Unclear && !file.is_direct() {
+            let name = file.final_path.rsplit('/').next().unwrap_or_default();
+            let probe = names::temporary(&format!("{name}.sync"), put.run);
+            let probe = names::remote_path(names::remote_parent(path), &probe);
+            let works = self.client.doing("fsync", path, |client| client.fsync_works(&probe));
             if works.map_err(Trouble::before_publishing)? {
                 return Err(Trouble::new("fsync", path, Failure::Refused(refused)).before_publishing());
             }

@@ -91,20 +91,44 @@ impl<W: Wire> Client<W> {
         Ok(())
     }
 
-    /// Returns whether the server syncs files at all: asks it to sync the file at `path`, opened anew for reading. An
-    /// error of the disk is reported once, to who wrote; a server that cannot sync refuses each time.
+    /// Returns whether the server syncs files at all: it is asked to sync another one, at `path`, which is removed again.
     pub fn fsync_works(&mut self, path: &str) -> Result<bool, Failure> {
-        let handle = match self.open(path, open::READ) {
-            Ok(handle) => handle,
-            Err(Failure::Refused(_)) => return Ok(false),
-            Err(lost) => return Err(lost),
-        };
-        let synced = self.fsync(&handle);
-        let closed = self.close(&handle);
-        match (synced, closed) {
-            (Err(lost @ Failure::Lost(_)), _) | (_, Err(lost @ Failure::Lost(_))) => Err(lost),
-            (synced, _) => Ok(synced.is_ok()),
+        let synced = self.fsync_a_file(path);
+        match self.remove(path) {
+            Err(lost @ Failure::Lost(_)) => Err(lost),
+            _ => match synced {
+                Ok(()) => Ok(true),
+                Err(Failure::Refused(_)) => Ok(false),
+                Err(lost) => Err(lost),
+            },
         }
+    }
+
+    fn fsync_a_file(&mut self, path: &str) -> Result<(), Failure> {
+        // A disk that is full has no place for a byte either: then it is not fsync that the server cannot do.
+        let handle = match self.open(path, open::WRITE | open::CREATE | open::TRUNCATE) {
+            Err(Failure::Refused(_)) => return Ok(()),
+            opened => opened?,
+        };
+        let written = self.write_once(&handle, 0, b"x");
+        let synced = match written {
+            Err(Failure::Refused(_)) => Ok(()),
+            Err(lost) => Err(lost),
+            Ok(()) => self.slowly(|client| client.fsync(&handle)),
+        };
+        match self.slowly(|client| client.close(&handle)) {
+            Err(lost @ Failure::Lost(_)) => Err(lost),
+            _ => synced,
+        }
+    }
+
+    /// Writes `bytes` with one request.
+    pub(super) fn write_once(&mut self, handle: &Handle, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
+        let (ticket, request) = self.begin(kind::WRITE);
+        request.string(&handle.0).u64(offset).string(bytes);
+        self.post(ticket)?;
+        let answer = self.answer(ticket)?;
+        self.done(answer)
     }
 
     pub fn fstated(&mut self, handle: &Handle, ending: &mut Ending) -> Result<Attributes, Failure> {

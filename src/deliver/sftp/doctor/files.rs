@@ -61,24 +61,44 @@ impl<W: Wire> Prober<'_, W> {
             }
             let asked = if directory.is_empty() { "." } else { directory.as_str() };
             let began = Instant::now();
-            match self.client.realpath(asked).and_then(|path| self.client.stat(asked).map(|found| (path, found))) {
-                Ok((path, found)) => {
+            // The full path is for people: a delivery does not ask for it.
+            let path = match self.client.realpath(asked) {
+                Ok(path) => path,
+                Err(Failure::Refused(_)) => asked.to_owned(),
+                Err(lost) => return self.over("directory", began, Trouble::new("open", asked, lost)),
+            };
+            match self.client.stat(asked) {
+                Ok(found) => {
                     let mode = found.permissions.map(|mode| format!(", permissions {:04o}", mode & 0o7777));
-                    self.tell(
-                        "directory",
-                        Outcome::Done,
-                        began.elapsed(),
-                        format!("{path}{}", mode.unwrap_or_default()),
-                    );
+                    let said = format!("{path}{}", mode.unwrap_or_default());
+                    self.tell("directory", Outcome::Done, began.elapsed(), said);
                 }
-                Err(Failure::Refused(status)) if !is_absent(&Failure::Refused(status.clone())) => {
-                    let said = format!("{asked}: {status}");
-                    self.tell("directory", Outcome::Refused, began.elapsed(), said);
+                Err(failure @ Failure::Refused(_)) => {
+                    let trouble = Trouble::new("open", asked, failure);
+                    if is_absent(&trouble.failure) && !self.takes_files(directory)? {
+                        return self.over("directory", began, trouble);
+                    }
+                    self.tell("directory", Outcome::Refused, began.elapsed(), trouble.to_string());
                 }
-                Err(failure) => return self.over("directory", began, Trouble::new("open", asked, failure)),
+                Err(lost) => return self.over("directory", began, Trouble::new("open", asked, lost)),
             }
         }
         Ok(())
+    }
+
+    /// Whether a file can be opened there all the same: in an object store a directory is there once a file is.
+    fn takes_files(&mut self, directory: &str) -> Tried<bool> {
+        let path = remote_path(directory, &probe_name());
+        match self.client.open(&path, open::WRITE | open::CREATE | open::TRUNCATE) {
+            Ok(handle) => {
+                self.made.files.insert(path.clone());
+                let _ = self.client.close(&handle);
+                let _ = self.client.remove(&path); // what stays is removed in the end, or told
+                Ok(true)
+            }
+            Err(Failure::Refused(_)) => Ok(false),
+            Err(lost) => self.over("directory", Instant::now(), Trouble::new("open", &path, lost)),
+        }
     }
 
     /// As a delivery makes them; what is made is removed in the end.
@@ -211,10 +231,12 @@ impl<W: Wire> Prober<'_, W> {
                 let is_broken = match rules::refused_fsync(&status) {
                     RefusedSync::Failed => true,
                     RefusedSync::Unable => false,
-                    RefusedSync::Unclear => match self.client.fsync_works(path) {
-                        Ok(works) => works,
-                        Err(lost) => return self.over("fsync", began, Trouble::new("fsync", path, lost)),
-                    },
+                    RefusedSync::Unclear => {
+                        match self.client.fsync_works(&remote_path(remote_parent(path), &probe_name())) {
+                            Ok(works) => works,
+                            Err(lost) => return self.over("fsync", began, Trouble::new("fsync", path, lost)),
+                        }
+                    }
                 };
                 if is_broken {
                     return self.over("fsync", began, Trouble::new("fsync", path, Failure::Refused(status)));

@@ -2,7 +2,6 @@
 
 use crate::deliver::sftp::answer::Answer;
 use crate::deliver::sftp::client::{Client, Failure, Handle, Wire};
-use crate::deliver::sftp::packet::kind;
 
 const RMDIR: u8 = 15;
 const READ: u8 = 5;
@@ -11,14 +10,6 @@ impl<W: Wire> Client<W> {
     pub(super) fn remove_directory(&mut self, path: &str) -> Result<(), Failure> {
         let (ticket, request) = self.begin(RMDIR);
         request.string(path.as_bytes());
-        self.post(ticket)?;
-        let answer = self.answer(ticket)?;
-        self.done(answer)
-    }
-
-    pub(super) fn write_once(&mut self, handle: &Handle, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
-        let (ticket, request) = self.begin(kind::WRITE);
-        request.string(&handle.0).u64(offset).string(bytes);
         self.post(ticket)?;
         let answer = self.answer(ticket)?;
         self.done(answer)
