@@ -14,13 +14,13 @@ const SECRET_BYTES_MAX: u64 = 1 << 20;
 pub enum SecretError {
     #[error("the environment variable {0} is not set; it should hold a secret")]
     Unset(String),
-    #[error("the environment variable {0} is empty; it should hold a secret")]
+    #[error("the environment variable {0} is empty or only white space; it should hold a secret")]
     EmptyVariable(String),
     #[error("the environment variable {0} does not hold text")]
     VariableNotText(String),
     #[error("cannot read the secret's file {path}")]
     File { path: PathBuf, source: std::io::Error },
-    #[error("the secret's file {0} is empty")]
+    #[error("the secret's file {0} is empty or only white space")]
     EmptyFile(PathBuf),
     #[error("the secret's file {0} does not hold text")]
     FileNotText(PathBuf),
@@ -42,7 +42,7 @@ impl SecretRef {
 #[allow(clippy::disallowed_methods)] // `settings` is the one room that may
 fn read_variable(name: &str) -> Result<Secret, SecretError> {
     match std::env::var(name) {
-        Ok(text) if text.is_empty() => Err(SecretError::EmptyVariable(name.into())),
+        Ok(text) if text.trim().is_empty() => Err(SecretError::EmptyVariable(name.into())),
         Ok(text) => Ok(Secret::new(text)),
         Err(std::env::VarError::NotPresent) => Err(SecretError::Unset(name.into())),
         Err(std::env::VarError::NotUnicode(_)) => Err(SecretError::VariableNotText(name.into())),
@@ -59,7 +59,7 @@ fn read_file(path: &PathBuf) -> Result<Secret, SecretError> {
     }
     let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.clone()))?;
     let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-    match text.is_empty() {
+    match text.trim().is_empty() {
         true => Err(SecretError::EmptyFile(path.clone())),
         false => Ok(Secret::new(text)),
     }

@@ -82,7 +82,9 @@ fn secrets_are_read_from_their_places() {
     assert_eq!(read(b"hunter2\n\n"), Ok("hunter2\n".into()), "one newline only");
     assert_eq!(read(b" hunter2\r"), Ok(" hunter2\r".into()));
     let shown = path.display();
-    assert_eq!(read(b"\n"), Err(format!("the secret's file {shown} is empty")));
+    for text in [b"\n".as_slice(), b"", b"\r\n", b" \n", b"\n\n"] {
+        assert_eq!(read(text), Err(format!("the secret's file {shown} is empty or only white space")), "{text:?}");
+    }
     assert_eq!(read(b"hunter2\xff"), Err(format!("the secret's file {shown} does not hold text")));
     assert_eq!(read(&vec![b'x'; 1 << 20]).map(|text| text.len()), Ok(1 << 20));
     let too_large = format!("the secret's file {shown} is larger than 1 MiB; is it the right one?");
