@@ -62,20 +62,6 @@ pub fn quoted_oddly(text: &str) -> Option<(usize, char)> {
     first.or_else(|| text.char_indices().next_back().filter(|(_, c)| is_quote(c)))
 }
 
-/// The first odd character of an expression that does not stand within a literal or a quoted name.
-pub fn outside_literals(expression: &str) -> Option<(usize, char)> {
-    let mut within = None;
-    expression.char_indices().find(|(_, c)| {
-        match within {
-            Some(quote) if quote == *c => within = None,
-            Some(_) => return false,
-            None if matches!(c, '\'' | '"') => within = Some(*c),
-            None => return odd(*c).is_some(),
-        }
-        false
-    })
-}
-
 /// The first odd character of a line of YAML, its comment left out.
 pub fn in_line(line: &str) -> Option<(usize, char)> {
     let end = line.find(" #").unwrap_or(line.len());
@@ -96,9 +82,6 @@ mod tests {
         assert_eq!(hidden("a\u{200b}b"), Some((1, '\u{200b}')));
         assert_eq!(quoted_oddly("“out.csv”"), Some((0, '“')));
         assert_eq!(quoted_oddly("L’Oréal.csv"), None);
-        assert_eq!(outside_literals("s = ‘Completed’"), Some((4, '‘')));
-        assert_eq!(outside_literals("s = 'L’Oréal' and \"a\u{a0}b\" = 'x'"), None);
-        assert_eq!(outside_literals("a\u{a0}= 'x'"), Some((1, '\u{a0}')));
         assert_eq!(in_line("a: b # “note”"), None);
     }
 }

@@ -55,7 +55,11 @@ fn report(problem: &Problem, text: Option<String>) -> Report {
     }
 }
 
-/// Shows the problem's whole line and no other: miette shows either a bare span or the lines around it too.
+/// Characters of a line that are shown on each side of a place: a line of 10 kB is no help.
+const SIDE_CHARS_MAX: usize = 100;
+
+/// Shows the problem's line and no other, the part around the place where it is long: miette shows either a bare span or
+/// the lines around it too.
 #[derive(Debug)]
 struct OneLine {
     place: Place,
@@ -75,7 +79,12 @@ impl SourceCode for OneLine {
         // Without context, miette asks where the span is; with context, for what to draw.
         let (range, column) = match lines_before {
             0 => (start..(start + span.len()).min(line_end), self.place.column.saturating_sub(1) as usize),
-            _ => (line_start..line_end, 0),
+            _ => {
+                let before = self.text[line_start..start].char_indices().rev().nth(SIDE_CHARS_MAX);
+                let end = (start + span.len()).min(line_end);
+                let after = self.text[end..line_end].char_indices().nth(SIDE_CHARS_MAX);
+                (before.map_or(line_start, |(at, _)| line_start + at)..after.map_or(line_end, |(at, _)| end + at), 0)
+            }
         };
         Ok(Box::new(MietteSpanContents::new_named(
             self.place.file.display().to_string(),
@@ -93,7 +102,8 @@ fn shown_span(place: &Place, text: &str) -> std::ops::Range<usize> {
     let start = place.span.start.min(text.len());
     let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
     let one = text[start..].chars().next().map_or(0, char::len_utf8);
-    start..place.span.end.clamp((start + one).min(line_end), line_end.max(start))
+    let most = text[start..line_end].char_indices().nth(SIDE_CHARS_MAX).map_or(line_end, |(at, _)| start + at);
+    start..place.span.end.clamp((start + one).min(line_end), most.max(start))
 }
 
 /// One problem as `check --json` prints it.

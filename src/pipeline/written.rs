@@ -4,15 +4,14 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::characters;
 use super::file::{DeliverFile, ReportName};
 use super::plan::Encoding;
-use super::problem::{Problem, did_you_mean};
+use super::problem::{Problem, Severity, did_you_mean};
 use super::read::{FromNode, Named, scalar};
 use super::tree::{Kind, Node, Origin, Style};
 use crate::encode::name::NameTemplate;
 use crate::schedule::cron::Cron;
-use crate::transform::expr::Expr;
+use crate::transform::expr::{Expr, ExprProblem};
 
 macro_rules! text_schema {
     ($Type:ty, $schema:tt) => {
@@ -56,18 +55,18 @@ text_schema!(Expression, {"type": "string"});
 impl FromNode for Expression {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         let (text, _) = scalar(node, "an expression", problems)?;
-        Expr::parse(text)
-            .map(|expr| Expression { expr, node: node.clone() })
-            .map_err(|problem| {
-                problems.push(match characters::outside_literals(text) {
-                    Some((offset, c)) => {
-                        let what = format!("{} stands in this expression", characters::named(c));
-                        within(node, offset, c.len_utf8(), what, Some(characters::fix(c)))
-                    }
-                    None => within(node, problem.offset, problem.len, problem.what, problem.hint),
-                });
-            })
-            .ok()
+        let within = |problem: ExprProblem| within(node, problem.offset, problem.len, problem.what, problem.hint);
+        match Expr::parse(text) {
+            Ok(expr) => {
+                let warnings = expr.warnings().iter().cloned().map(within);
+                problems.extend(warnings.map(|problem| Problem { severity: Severity::Warning, ..problem }));
+                Some(Expression { expr, node: node.clone() })
+            }
+            Err(problem) => {
+                problems.push(within(problem));
+                None
+            }
+        }
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use hmac::Hmac;
-use sha2::Sha256;
-
 use super::error::{RowError, shorten};
 use super::expr::eval::{Fault, Frame, Outcome};
+use super::expr::hmac::HmacKey;
 use super::expr::value::{CellRef, Span, Value};
 use super::expr::{Checked, Expr};
 use super::record::Record;
@@ -15,15 +13,17 @@ use super::time::ZoneClock;
 pub(super) struct Bound {
     checked: Arc<Checked>,
     columns: Vec<CellRef>,
-    keys: Vec<Hmac<Sha256>>,
+    keys: Vec<HmacKey>,
     zones: Vec<ZoneClock>,
+    /// The key of the step in the pipeline file, for errors.
+    step: String,
 }
 
 impl Bound {
-    pub(super) fn new(expression: &Expr, columns: Vec<CellRef>, keys: Vec<Hmac<Sha256>>) -> Self {
+    pub(super) fn new(expression: &Expr, columns: Vec<CellRef>, keys: Vec<HmacKey>, step: String) -> Self {
         let checked = expression.checked().clone();
         let zones = checked.zones.iter().cloned().map(ZoneClock::new).collect();
-        Self { checked, columns, keys, zones }
+        Self { checked, columns, keys, zones, step }
     }
 
     pub(super) fn eval(&mut self, record: &Record<'_>, made: &[Span], arena: &mut Vec<u8>) -> Outcome<Value> {
@@ -52,7 +52,7 @@ impl Bound {
         arena: &mut Vec<u8>,
         work: impl FnOnce(&mut Frame<'_>, &Checked) -> Outcome<T>,
     ) -> Outcome<T> {
-        let Self { checked, columns, keys, zones } = self;
+        let Self { checked, columns, keys, zones, .. } = self;
         let (record, bounds, literals) = (record.bytes, record.bounds, &checked.literals);
         work(&mut Frame { record, bounds, made, columns, literals, keys, zones, arena }, checked)
     }
@@ -65,6 +65,7 @@ impl Bound {
             column: fault.column.map_or(otherwise, |column| &self.checked.columns[column]).to_owned(),
             value: shorten(&fault.value),
             what: fault.what,
+            step: self.step.clone(),
         }
     }
 }

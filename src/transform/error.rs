@@ -81,7 +81,7 @@ fn place(number: u64, line: u64) -> String {
 
 /// A row for which a step has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("record {number} (line {line}), column {column:?}: {value:?} {what}")]
+#[error("record {number} (line {line}), column {column:?}: {value:?} {what} (step {step})")]
 pub struct RowError {
     /// From 1, the header not counted.
     pub number: u64,
@@ -91,6 +91,8 @@ pub struct RowError {
     /// At most [`SHOWN_CHARS_MAX`] characters.
     pub value: String,
     pub what: String,
+    /// The key of the step in the pipeline file, as `transform[2].filter`.
+    pub step: String,
 }
 
 /// The beginning of a value, with `…` where it goes on.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use tracing::warn;
+
 use super::bound::Bound;
 use super::error::RowError;
 use super::expr::Expr;
-use super::expr::eval::hmac_key;
+use super::expr::hmac::{HmacKey, KEY_BYTES_MIN};
 use super::expr::value::{CellRef, Span, Value};
 use super::record::Record;
 use crate::pipeline::plan::{Assign, Column, Rename, Step, StepKind};
@@ -156,7 +158,10 @@ impl Compiler<'_> {
             StepKind::Filter(condition) => {
                 if !condition.is_condition() {
                     let what = format!("the filter yields {}, not a condition", condition.yields());
-                    let hint = "compare it with something, or write `… is true`";
+                    let hint = match condition.yields() {
+                        "null" => "null is never true, so every row would be dropped",
+                        _ => "compare it with something, or write `… is true`",
+                    };
                     self.problems.push(Problem::error(step.at.clone(), what).hint(hint));
                 }
                 let condition = self.bind(condition, &step.at);
@@ -220,7 +225,7 @@ impl Compiler<'_> {
             (Some(_), Some(_)) => self.problems.push(doubled(name, at)),
             (None, _) => {
                 let known = self.columns.iter().map(|(known, _)| known.as_str());
-                let near = did_you_mean(name, known.clone());
+                let near = nearest(name, known.clone());
                 let there = format!("there are {}", list(known));
                 let hint = [near.as_deref(), hint, Some(there.as_str())].into_iter().flatten().collect::<Vec<_>>();
                 let what = format!("there is no column {name:?}");
@@ -231,12 +236,25 @@ impl Compiler<'_> {
     }
 
     fn bind(&mut self, expression: &Expr, at: &Place) -> Bound {
-        let quotes = Some("a text stands in single quotes, a column in double quotes or none");
-        let columns = expression.columns().map(|name| self.find_name(name, at, quotes)).collect();
+        let quotes = "a text is written in single quotes, a column in double quotes or none";
+        let columns = expression.columns().map(|name| {
+            let hint = expression.hint_for_missing(name);
+            self.find_name(name, at, Some(hint.as_deref().unwrap_or(quotes)))
+        });
+        let columns = columns.collect();
         let mut keys = Vec::new();
         for name in expression.secrets() {
-            match self.secrets.get(name) {
-                Some(secret) => keys.push(hmac_key(secret.expose())),
+            let secret = self.secrets.get(name);
+            if secret.is_some_and(|secret| secret.expose().len() < KEY_BYTES_MIN) {
+                warn!(secret = name, "the key of hmac_sha256 is shorter than {KEY_BYTES_MIN} bytes: it can be guessed");
+            }
+            match secret.map(HmacKey::new) {
+                Some(Ok(key)) => keys.push(key),
+                Some(Err(cause)) => {
+                    let what = format!("the secret {name:?} {cause}");
+                    let hint = "look at where the settings take it from, under `secrets`";
+                    self.problems.push(Problem::error(at.clone(), what).hint(hint));
+                }
                 None => {
                     let near = did_you_mean(name, self.secrets.keys().map(String::as_str));
                     let hint = near.unwrap_or_else(|| "name it under `secrets` in the settings".to_owned());
@@ -244,7 +262,7 @@ impl Compiler<'_> {
                 }
             }
         }
-        Bound::new(expression, columns, keys)
+        Bound::new(expression, columns, keys, at.key.clone())
     }
 
     /// No name stands twice in the output, and there is an output.
@@ -274,6 +292,15 @@ impl Compiler<'_> {
 fn doubled(name: &str, at: &Place) -> Problem {
     Problem::error(at.clone(), format!("the header has more than one column {name:?}"))
         .hint("give the columns of the report different names in the LMS")
+}
+
+/// The column that is most likely meant; one that differs by spaces around it or by case comes first.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+    let plain = |name: &str| name.trim().to_lowercase();
+    let same = known.clone().find(|known| plain(known) == plain(name));
+    let Some(same) = same else { return did_you_mean(name, known) };
+    let spaces = if same.trim() == same { "" } else { " with the spaces that the header has" };
+    Some(format!("did you mean {same:?}{spaces}?"))
 }
 
 /// Names for a hint, not more than fit on a line or two.

@@ -244,7 +244,13 @@ impl Check<'_> {
 
     fn expression(&mut self, written: &Expression, columns: &Columns, secrets: &mut BTreeMap<String, SecretRef>) {
         for column in written.expr.columns() {
+            let before = self.problems.len();
             columns.expect(column, &written.origin_of(column), self.problems);
+            if let (Some(problem), Some(meant)) = (self.problems.get_mut(before), written.expr.hint_for_missing(column))
+            {
+                problem.hint =
+                    Some([problem.hint.take(), Some(meant)].into_iter().flatten().collect::<Vec<_>>().join("; "));
+            }
         }
         let Some(settings) = self.settings else { return };
         for secret in written.expr.secrets() {

@@ -1,13 +1,14 @@
 //! The parser's tree → checked nodes: everything that can be wrong without a header is found here.
 
-use sqlparser::ast::{self, BinaryOperator, CastKind, DataType, ExactNumberInfo, InTarget, UnaryOperator};
+use sqlparser::ast::{self, BinaryOperator, InTarget, UnaryOperator};
 use sqlparser::tokenizer::Span as Place;
 
 use super::decimal::{self, Number};
-use super::node::{Arithmetic, Comparison, Node, OnFailure, Typed};
+use super::node::{Arithmetic, Comparison, Node, Rounding, Typed};
 use super::place::{Places, place_of};
 use super::value::{Span, Type, Value};
 use super::{Checked, ExprProblem, convert};
+use crate::transform::error::shorten;
 
 pub(super) type Built<T = Typed> = Result<T, ExprProblem>;
 
@@ -22,7 +23,16 @@ pub(super) struct Builder<'a> {
 
 pub(super) fn build(tree: &ast::Expr, places: &Places<'_>) -> Built<Checked> {
     let root = Typed::new(Node::Literal(Value::Null), Type::Null);
-    let checked = Checked { root, columns: Vec::new(), secrets: Vec::new(), zones: Vec::new(), literals: Vec::new() };
+    let checked = Checked {
+        root,
+        columns: Vec::new(),
+        quoted: Vec::new(),
+        hyphenated: Vec::new(),
+        secrets: Vec::new(),
+        zones: Vec::new(),
+        literals: Vec::new(),
+        warnings: Vec::new(),
+    };
     let mut builder = Builder { places, checked, depth: 0 };
     builder.checked.root = builder.build(tree)?;
     Ok(builder.checked)
@@ -55,9 +65,11 @@ impl Builder<'_> {
             let what = format!("the expression is nested deeper than {DEPTH_MAX} levels");
             return Err(self.places.whole(what));
         }
-        let built = self.build_node(tree);
+        let built = self.build_node(tree)?;
         self.depth -= 1;
-        built
+        // Asked last: what is repeated in a hint is then known not to be too deep.
+        self.refuse_chained(tree)?;
+        Ok(built)
     }
 
     fn build_node(&mut self, tree: &ast::Expr) -> Built {
@@ -66,6 +78,9 @@ impl Builder<'_> {
             Expr::Nested(inner) => self.build(inner),
             Expr::Identifier(name) => {
                 let column = index_in(&mut self.checked.columns, &name.value);
+                if name.quote_style.is_some() {
+                    index_in(&mut self.checked.quoted, &name.value);
+                }
                 Ok(Typed::new(Node::Column(column), Type::Text))
             }
             Expr::Value(value) => self.literal(&value.value, value.span),
@@ -78,17 +93,19 @@ impl Builder<'_> {
             Expr::UnaryOp { op, expr } => self.unary(op, expr, place_of(tree)),
             Expr::IsNull(of) => Ok(condition_of(Node::IsNull { of: boxed(self.build(of)?), negated: false })),
             Expr::IsNotNull(of) => Ok(condition_of(Node::IsNull { of: boxed(self.build(of)?), negated: true })),
+            Expr::IsUnknown(of) => Ok(condition_of(Node::IsNull { of: boxed(self.condition(of)?), negated: false })),
+            Expr::IsNotUnknown(of) => Ok(condition_of(Node::IsNull { of: boxed(self.condition(of)?), negated: true })),
             Expr::IsTrue(of) => self.is_bool(of, true, false),
             Expr::IsNotTrue(of) => self.is_bool(of, true, true),
             Expr::IsFalse(of) => self.is_bool(of, false, false),
             Expr::IsNotFalse(of) => self.is_bool(of, false, true),
-            Expr::In { expr, target: InTarget::List(list), negated, .. } => self.in_list(expr, list, *negated),
-            Expr::Between { expr, negated, low, high } => self.between(expr, low, high, *negated),
+            Expr::In { expr, target: InTarget::List(list), negated, .. } => self.in_list(tree, expr, list, *negated),
+            Expr::Between { expr, negated, low, high } => self.between(tree, (expr, low, high), *negated),
             Expr::Like { negated, any: false, expr, pattern, escape_char } => {
-                self.like(expr, pattern, escape_char.as_deref(), *negated)
+                self.like(tree, (expr, pattern), escape_char.as_deref(), *negated)
             }
             Expr::Case { operand, conditions, else_result, .. } => {
-                self.case(operand.as_deref(), conditions, else_result.as_deref())
+                self.case(tree, operand.as_deref(), conditions, else_result.as_deref())
             }
             Expr::Cast { kind, expr, data_type, format: None } => self.cast(kind, expr, data_type, place_of(tree)),
             Expr::Function(function) => self.function(function),
@@ -98,36 +115,14 @@ impl Builder<'_> {
                 arguments.extend(substring_for.as_deref());
                 self.call("substring", &arguments, place_of(tree))
             }
+            Expr::Position { expr, r#in } => self.call("strpos", &[r#in, expr], place_of(tree)),
+            Expr::Floor { expr, field } => self.round(tree, Rounding::Floor, expr, field),
+            Expr::Ceil { expr, field } => self.round(tree, Rounding::Ceil, expr, field),
             Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
                 self.trim(trim_where.as_ref(), trim_what.as_deref(), expr, trim_characters.as_deref(), place_of(tree))
             }
             other => Err(self.unsupported(other)),
         }
-    }
-
-    fn unsupported(&self, tree: &ast::Expr) -> ExprProblem {
-        use ast::Expr;
-        let (what, hint) = match tree {
-            Expr::Subquery(_) | Expr::Exists { .. } | Expr::In { .. } => {
-                ("a subquery cannot be used", Some("an expression sees one row"))
-            }
-            Expr::CompoundIdentifier(_) => (
-                "a name with a dot cannot be used",
-                Some("columns have no table; a name that contains a dot stands in double quotes"),
-            ),
-            Expr::ILike { .. } => ("`ilike` cannot be used", Some("write lower(x) like '…'")),
-            Expr::SimilarTo { .. } | Expr::RLike { .. } => ("patterns of this kind cannot be used", Some("use `like`")),
-            Expr::AtTimeZone { .. } => ("`at time zone` cannot be used", Some("use format_time(value, format, zone)")),
-            Expr::Extract { .. } => ("`extract` cannot be used", Some("use format_time(value, '%Y', zone)")),
-            Expr::Interval(_) => ("intervals cannot be used", None),
-            Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => ("`*` is no value", None),
-            Expr::Tuple(_) => ("a list of values stands only after `in`", None),
-            Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => ("`is distinct from` cannot be used", None),
-            _ => ("this SQL cannot be used in an expression", None),
-        };
-        let mut problem = self.problem(place_of(tree), what);
-        problem.hint = hint.map(str::to_owned);
-        problem
     }
 
     /// Built, and where it stands. The place is asked for last: only a tree that is not too deep can be walked for it.
@@ -153,7 +148,9 @@ impl Builder<'_> {
                     (Value::Decimal(decimal), Type::Decimal { precision: 38, scale: decimal.scale })
                 }
                 Some(Number::Double(double)) => (Value::Double(double), Type::Double),
-                None => return Err(self.problem(at, format!("{digits} is no number that can be used"))),
+                None => {
+                    return Err(self.problem(at, format!("{} is no number that can be used", shorten(digits))));
+                }
             },
             ast::Value::Placeholder(_) => return Err(self.problem(at, "placeholders cannot be used")),
             _ => {
@@ -176,7 +173,7 @@ impl Builder<'_> {
         let Some(text) = self.literal_text(&typed).filter(|_| to != Type::Text) else { return Ok(typed.cast(to)) };
         match convert::read(text.as_bytes(), to) {
             Some(value) => Ok(Typed::new(Node::Literal(value), to)),
-            None => Err(self.problem(at, format!("{text:?} is no {}", convert::describe(to)))),
+            None => Err(self.problem(at, format!("{:?} is no {}", shorten(text), convert::describe(to)))),
         }
     }
 
@@ -194,19 +191,14 @@ impl Builder<'_> {
             BinaryOperator::Multiply => return self.arithmetic(Arithmetic::Multiply, left, right),
             BinaryOperator::Divide => return self.arithmetic(Arithmetic::Divide, left, right),
             BinaryOperator::Modulo => return self.arithmetic(Arithmetic::Remainder, left, right),
-            other => {
-                let mut problem = self.problem(place_of(tree), format!("the operator {other} cannot be used"));
-                problem.hint = match other.to_string().as_str() {
-                    "&&" => Some("write `and`".to_owned()),
-                    "|" => Some("write `or` between conditions, `||` between texts".to_owned()),
-                    "XOR" => Some("write `<>` between conditions".to_owned()),
-                    _ => None,
-                };
-                return Err(problem);
-            }
+            other => return Err(self.unknown_operator(tree, other)),
         };
         let built = (self.build(left)?, self.build(right)?);
-        self.compare(how, built.0, built.1, (place_of(left), place_of(right)))
+        self.refuse_chained(tree)?;
+        self.refuse_null(tree, how, (left, &built.0), (right, &built.1))?;
+        self.warn_of_text_order(tree, how, (left, &built.0), (right, &built.1));
+        let compared = self.compare(how, (left, built.0), (right, built.1), tree)?;
+        self.refuse_constant(tree, compared)
     }
 
     /// `a and b and c …` as one node, whatever its length; likewise `or` and `||`.
@@ -226,8 +218,12 @@ impl Builder<'_> {
             let parts = links.into_iter().map(|link| Ok(self.build(link)?.node)).collect::<Built<_>>()?;
             return Ok(Typed::new(Node::Join(parts), Type::Text));
         }
-        let parts = links.into_iter().map(|link| Ok(self.condition(link)?.node)).collect::<Built<_>>()?;
-        Ok(condition_of(if *op == BinaryOperator::And { Node::And(parts) } else { Node::Or(parts) }))
+        let parts = links.into_iter().map(|link| Ok(self.condition(link)?.node)).collect::<Built<Vec<_>>>()?;
+        if *op == BinaryOperator::Or {
+            return Ok(condition_of(Node::Or(parts)));
+        }
+        self.refuse_contradiction(tree, &parts)?;
+        Ok(condition_of(Node::And(parts)))
     }
 
     pub(super) fn number(&mut self, tree: &ast::Expr) -> Built {
@@ -236,6 +232,11 @@ impl Builder<'_> {
             Type::Text => self.cast_literal(typed, Type::Number, place_of(tree)),
             Type::Null => Ok(typed),
             kind if kind.is_number() => Ok(typed),
+            kind if kind.is_time() => {
+                let mut problem = self.places.tree(tree, format!("{} is no number", with_article(kind.word())));
+                problem.hint = Some("calculating with dates is not available yet; they can be compared".to_owned());
+                Err(problem)
+            }
             kind => Err(self.problem(place_of(tree), format!("{} is no number", with_article(kind.word())))),
         }
     }
@@ -275,7 +276,13 @@ impl Builder<'_> {
         }
     }
 
-    fn case(&mut self, operand: Option<&ast::Expr>, whens: &[ast::CaseWhen], otherwise: Option<&ast::Expr>) -> Built {
+    fn case(
+        &mut self,
+        tree: &ast::Expr,
+        operand: Option<&ast::Expr>,
+        whens: &[ast::CaseWhen],
+        otherwise: Option<&ast::Expr>,
+    ) -> Built {
         let mut conditions = Vec::new();
         let mut results = Vec::new();
         for when in whens {
@@ -283,7 +290,8 @@ impl Builder<'_> {
                 None => self.condition(&when.condition)?,
                 Some(operand) => {
                     let built = (self.build(operand)?, self.build(&when.condition)?);
-                    self.compare(Comparison::Equal, built.0, built.1, (place_of(operand), place_of(&when.condition)))?
+                    self.refuse_null_in_case(tree, &built.1)?;
+                    self.compare(Comparison::Equal, (operand, built.0), (&when.condition, built.1), &when.condition)?
                 }
             });
             results.push(self.placed(&when.result)?);
@@ -309,59 +317,6 @@ impl Builder<'_> {
         }
         let branches = branches.into_iter().map(|(branch, _)| branch.cast(kind)).collect();
         Ok((branches, kind))
-    }
-
-    fn cast(&mut self, how: &CastKind, of: &ast::Expr, to: &DataType, at: Place) -> Built {
-        let on_failure = match how {
-            CastKind::Cast | CastKind::DoubleColon => OnFailure::Fault,
-            CastKind::TryCast => OnFailure::Null,
-            CastKind::SafeCast => return Err(self.problem(at, "`safe_cast` cannot be used; write `try_cast`")),
-        };
-        let typed = self.build(of)?;
-        let to = self.type_of(to, at)?;
-        let (number, time) = (typed.kind.is_number() || typed.kind == Type::Bool, typed.kind.is_time());
-        if (number && to.is_time()) || (time && (to.is_number() || to == Type::Bool)) {
-            let what = format!("{} cannot become {}", with_article(typed.kind.word()), with_article(to.word()));
-            return Err(self.problem(at, what));
-        }
-        if on_failure == OnFailure::Fault && matches!(typed.node, Node::Literal(_)) {
-            return self.cast_literal(typed, to, at);
-        }
-        Ok(Typed::new(Node::Cast { of: boxed(typed), to, on_failure }, to))
-    }
-
-    fn type_of(&self, written: &DataType, at: Place) -> Built<Type> {
-        let decimal = |info: &ExactNumberInfo| match *info {
-            // As in DuckDB.
-            ExactNumberInfo::None => Some((18, 3)),
-            ExactNumberInfo::Precision(precision) => Some((precision, 0)),
-            ExactNumberInfo::PrecisionAndScale(precision, scale) => {
-                u64::try_from(scale).ok().map(|scale| (precision, scale))
-            }
-        };
-        match written {
-            DataType::Int(None)
-            | DataType::Integer(None)
-            | DataType::BigInt(None)
-            | DataType::SmallInt(None)
-            | DataType::TinyInt(None) => Ok(Type::Int),
-            DataType::Double(_) | DataType::DoublePrecision | DataType::Real | DataType::Float(_) => Ok(Type::Double),
-            DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => match decimal(info) {
-                Some((precision @ 1..=38, scale)) if scale <= precision => {
-                    Ok(Type::Decimal { precision: precision as u8, scale: scale as u8 })
-                }
-                _ => Err(self.problem(at, "a decimal has 1 to 38 digits, and no more of them after the point")),
-            },
-            DataType::Text | DataType::Varchar(_) | DataType::String(_) => Ok(Type::Text),
-            DataType::Boolean | DataType::Bool => Ok(Type::Bool),
-            DataType::Date => Ok(Type::Date),
-            DataType::Timestamp(None, _) => Ok(Type::Timestamp),
-            other => {
-                let mut problem = self.problem(at, format!("{other} is no type that can be used"));
-                problem.hint = Some("integer, double, decimal(p,s), text, boolean, date, timestamp".to_owned());
-                Err(problem)
-            }
-        }
     }
 }
 

@@ -8,11 +8,13 @@ use sqlparser::tokenizer::Span as Place;
 
 use super::ExprProblem;
 use super::build::{Builder, index_in, with_article};
-use super::node::{Node, TextFunction, Typed};
+use super::node::{Node, Rounding, TextFunction, Typed};
 use super::place::place_of;
 use super::value::Type;
 use crate::pipeline::problem::did_you_mean;
-use crate::transform::time::TimeFormat;
+use crate::schedule::zone;
+use crate::transform::error::shorten;
+use crate::transform::time::{FormatProblem, TimeFormat};
 
 type Built<T = Typed> = Result<T, ExprProblem>;
 
@@ -20,7 +22,7 @@ type Built<T = Typed> = Result<T, ExprProblem>;
 const PARTS_MAX: usize = 1_000;
 
 /// Every function: its name, the fewest and the most arguments.
-const FUNCTIONS: &[(&str, usize, usize)] = &[
+pub(super) const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("lower", 1, 1),
     ("upper", 1, 1),
     ("trim", 1, 2),
@@ -41,27 +43,15 @@ const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("parse_time", 2, 3),
     ("sha256", 1, 1),
     ("hmac_sha256", 2, 2),
+    ("strpos", 2, 2),
+    ("abs", 1, 1),
+    ("round", 1, 2),
+    ("floor", 1, 1),
+    ("ceil", 1, 1),
 ];
 
 const AGGREGATES: &[&str] =
     &["count", "sum", "min", "max", "avg", "string_agg", "array_agg", "first", "last", "median", "any_value"];
-
-/// What other engines call it.
-fn elsewhere(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "ifnull" | "nvl" | "isnull" => "write coalesce(x, y)",
-        "char_length" | "character_length" | "len" => "write length(x)",
-        "ucase" => "write upper(x)",
-        "lcase" => "write lower(x)",
-        "strftime" | "date_format" | "to_char" => "write format_time(value, format, zone)",
-        "strptime" | "to_timestamp" | "to_date" | "str_to_date" => "write parse_time(text, format, zone)",
-        "now" | "current_date" | "current_timestamp" | "today" | "random" => {
-            "no expression can reach a clock or chance: the same rows give the same bytes"
-        }
-        "iif" | "if" => "write case when … then … else … end",
-        _ => return None,
-    })
-}
 
 impl Builder<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Built {
@@ -76,8 +66,11 @@ impl Builder<'_> {
         let has_extras =
             function.filter.is_some() || !function.within_group.is_empty() || function.null_treatment.is_some();
         let FunctionArguments::List(list) = &function.args else {
-            return Err(self.unknown_or(&name, at, "cannot be called this way"));
+            return Err(self.unknown_or(&name, function, "cannot be called this way"));
         };
+        if !FUNCTIONS.iter().any(|(known, ..)| *known == name) {
+            return Err(self.unknown_or(&name, function, ""));
+        }
         if has_extras || list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
             return Err(self.problem(at, format!("{name} takes arguments and nothing else")));
         }
@@ -89,19 +82,12 @@ impl Builder<'_> {
         self.call(&name, &arguments, at)
     }
 
-    fn unknown_or(&self, name: &str, at: Place, otherwise: &str) -> ExprProblem {
+    fn unknown_or(&self, name: &str, tree: &Function, otherwise: &str) -> ExprProblem {
         if FUNCTIONS.iter().any(|(known, ..)| *known == name) {
-            return self.problem(at, format!("{name} {otherwise}"));
+            return self.problem(tree.name.span(), format!("{name} {otherwise}"));
         }
-        let mut problem = self.problem(at, format!("there is no function {name}"));
-        problem.hint = elsewhere(name)
-            .map(str::to_owned)
-            .or_else(|| did_you_mean(name, FUNCTIONS.iter().map(|(known, ..)| *known)))
-            .or_else(|| {
-                let known: Vec<&str> = FUNCTIONS.iter().map(|(known, ..)| *known).collect();
-                Some(format!("the functions are {}", known.join(", ")))
-            });
-        problem
+        let known: Vec<&str> = FUNCTIONS.iter().map(|(known, ..)| *known).collect();
+        self.unknown_function(name, tree, &known)
     }
 
     pub(super) fn trim(
@@ -126,7 +112,7 @@ impl Builder<'_> {
     /// A call by its name in lower case.
     pub(super) fn call(&mut self, name: &str, arguments: &[&Tree], at: Place) -> Built {
         let Some((_, least, most)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) else {
-            return Err(self.unknown_or(name, at, ""));
+            return Err(self.problem(at, format!("there is no function {name}")));
         };
         if !(*least..=*most).contains(&arguments.len()) {
             let wanted = match (least, most) {
@@ -152,6 +138,11 @@ impl Builder<'_> {
             "lpad" => text(self, TextFunction::PadLeft),
             "rpad" => text(self, TextFunction::PadRight),
             "sha256" => text(self, TextFunction::Sha256),
+            "strpos" => text(self, TextFunction::Position),
+            "abs" => self.rounded(Rounding::Abs, arguments[0]),
+            "floor" => self.rounded(Rounding::Floor, arguments[0]),
+            "ceil" => self.rounded(Rounding::Ceil, arguments[0]),
+            "round" => self.round_to(arguments),
             "concat" => {
                 let parts = arguments.iter().map(|part| Ok(self.build(part)?.node)).collect::<Built<_>>()?;
                 Ok(Typed::new(Node::Concat(parts), Type::Text))
@@ -168,7 +159,7 @@ impl Builder<'_> {
     }
 
     fn text_function(&mut self, function: TextFunction, arguments: &[&Tree]) -> Built {
-        use TextFunction::{Left, Length, PadLeft, PadRight, Right, Substring};
+        use TextFunction::{Left, Length, PadLeft, PadRight, Position, Right, Substring};
         let mut nodes = Vec::new();
         for (index, tree) in arguments.iter().enumerate() {
             let is_count = match function {
@@ -179,7 +170,7 @@ impl Builder<'_> {
             let typed = if is_count { self.number(tree)?.cast(Type::Int) } else { self.build(tree)?.cast(Type::Text) };
             nodes.push(typed.node);
         }
-        let kind = if function == Length { Type::Int } else { Type::Text };
+        let kind = if matches!(function, Length | Position) { Type::Int } else { Type::Text };
         Ok(Typed::new(Node::Text { function, arguments: nodes }, kind))
     }
 
@@ -229,15 +220,12 @@ impl Builder<'_> {
             }
             None => TimeZone::UTC,
         };
-        let compiled = TimeFormat::compile(&format)
-            .map_err(|cause| self.problem(place_of(arguments[1]), format!("{format:?} is no time format: {cause}")))?;
+        let compiled = TimeFormat::compile(&format).map_err(|problem| self.format_problem(arguments[1], problem))?;
         let format = Box::new(compiled);
         self.checked.zones.push(zone);
         let zone = self.checked.zones.len() - 1;
         if name == "parse_time" {
-            format.reads_a_date().map_err(|cause| {
-                self.problem(place_of(arguments[1]), format!("no date can be read with this format: {cause}"))
-            })?;
+            format.reads_a_date().map_err(|problem| self.format_problem(arguments[1], problem))?;
             let of = Box::new(value.cast(Type::Text).node);
             return Ok(Typed::new(Node::ParseTime { of, format, zone }, Type::Text));
         }
@@ -246,6 +234,12 @@ impl Builder<'_> {
             return Err(self.problem(place_of(arguments[0]), what));
         }
         Ok(Typed::new(Node::FormatTime { of: Box::new(value.node), format, zone }, Type::Text))
+    }
+
+    fn format_problem(&self, format: &Tree, found: FormatProblem) -> ExprProblem {
+        let mut problem = self.problem(place_of(format), found.what);
+        problem.hint = found.hint;
+        problem
     }
 
     fn required_text(&mut self, function: &str, role: &str, tree: &Tree) -> Built<String> {
@@ -260,9 +254,9 @@ impl Builder<'_> {
     }
 
     fn zone(&self, name: &str, at: Place) -> Built<TimeZone> {
-        TimeZone::get(name).map_err(|_| {
-            let mut problem = self.problem(at, format!("there is no time zone {name:?}"));
-            let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
+        zone::find(name).ok_or_else(|| {
+            let mut problem = self.problem(at, format!("there is no time zone {:?}", shorten(name)));
+            let known = zone::names();
             problem.hint = did_you_mean(name, known.iter().map(String::as_str))
                 .or_else(|| Some("an IANA name, as America/New_York".to_owned()));
             problem

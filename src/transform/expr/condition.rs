@@ -24,23 +24,19 @@ impl Builder<'_> {
         Err(problem)
     }
 
-    pub(super) fn compare(&mut self, how: Comparison, left: Typed, right: Typed, at: (Place, Place)) -> Built {
+    pub(super) fn compare(
+        &mut self,
+        how: Comparison,
+        (left_tree, left): (&ast::Expr, Typed),
+        (right_tree, right): (&ast::Expr, Typed),
+        tree: &ast::Expr,
+    ) -> Built {
+        self.refuse_empty(tree, how, (left_tree, &left), &right)?;
         if how == Comparison::Equal {
-            self.refuse_empty(&left, &right, at.1)?;
-            self.refuse_empty(&right, &left, at.0)?;
+            self.refuse_empty(tree, how, (right_tree, &right), &left)?;
         }
-        let (left, right) = self.comparable(left, right, at)?;
+        let (left, right) = self.comparable(left, right, (place_of(left_tree), place_of(right_tree)))?;
         Ok(condition_of(Node::Compare { how, left: boxed(left), right: boxed(right) }))
-    }
-
-    /// `column = ''` is never true, since an empty cell is null: whoever wrote it meant `is null`.
-    fn refuse_empty(&self, column: &Typed, literal: &Typed, at: Place) -> Built<()> {
-        if matches!(column.node, Node::Column(_)) && self.literal_text(literal) == Some("") {
-            let mut problem = self.problem(at, "an empty cell is null, and nothing equals ''");
-            problem.hint = Some("write `is null`".to_owned());
-            return Err(problem);
-        }
-        Ok(())
     }
 
     /// Both in the type in which they are compared.
@@ -62,12 +58,14 @@ impl Builder<'_> {
         Ok(condition_of(Node::IsBool { of: boxed(typed), wanted, negated }))
     }
 
-    pub(super) fn in_list(&mut self, of: &ast::Expr, list: &[ast::Expr], negated: bool) -> Built {
+    pub(super) fn in_list(&mut self, tree: &ast::Expr, of: &ast::Expr, list: &[ast::Expr], negated: bool) -> Built {
+        let of_tree = of;
         let (of, of_place) = self.placed(of)?;
         let items = list.iter().map(|item| self.placed(item)).collect::<Built<Vec<_>>>()?;
+        let sides: Vec<_> = list.iter().zip(&items).map(|(tree, (typed, _))| (tree, typed)).collect();
+        self.refuse_null_in_list(tree, (of_tree, &of), &sides, negated)?;
         let mut kind = of.kind;
         for (item, at) in &items {
-            self.refuse_empty(&of, item, *at)?;
             kind = kind.compared_with(item.kind).ok_or_else(|| {
                 let what = format!("{} is compared with {}", with_article(kind.word()), with_article(item.kind.word()));
                 self.problem(*at, what)
@@ -86,30 +84,42 @@ impl Builder<'_> {
         Ok(condition_of(Node::In { of, list, negated }))
     }
 
-    pub(super) fn between(&mut self, of: &ast::Expr, low: &ast::Expr, high: &ast::Expr, negated: bool) -> Built {
+    pub(super) fn between(
+        &mut self,
+        tree: &ast::Expr,
+        (of_tree, low_tree, high_tree): (&ast::Expr, &ast::Expr, &ast::Expr),
+        negated: bool,
+    ) -> Built {
         let ((of, of_place), (low, low_place), (high, high_place)) =
-            (self.placed(of)?, self.placed(low)?, self.placed(high)?);
+            (self.placed(of_tree)?, self.placed(low_tree)?, self.placed(high_tree)?);
+        self.refuse_chained(tree)?;
+        let sides = [(of_tree, &of), (low_tree, &low), (high_tree, &high)];
+        self.refuse_null_between(tree, sides, negated)?;
+        self.warn_of_text_between(tree, sides, negated);
         let kind = of.kind.compared_with(low.kind).and_then(|kind| kind.compared_with(high.kind));
         let Some(kind) = kind else {
             return Err(self.problem(low_place, "the three values of `between` cannot be compared with one another"));
         };
-        Ok(condition_of(Node::Between {
+        let between = condition_of(Node::Between {
             of: boxed(self.cast_literal(of, kind, of_place)?),
             low: boxed(self.cast_literal(low, kind, low_place)?),
             high: boxed(self.cast_literal(high, kind, high_place)?),
             negated,
-        }))
+        });
+        self.refuse_constant(tree, between)
     }
 
     pub(super) fn like(
         &mut self,
-        of: &ast::Expr,
-        pattern: &ast::Expr,
+        tree: &ast::Expr,
+        (of_tree, pattern): (&ast::Expr, &ast::Expr),
         escape: Option<&ast::Expr>,
         negated: bool,
     ) -> Built {
-        let of = self.build(of)?.cast(Type::Text);
+        let of = self.build(of_tree)?;
         let typed = self.build(pattern)?;
+        self.refuse_null_like(tree, (of_tree, &of), &typed, negated)?;
+        let of = of.cast(Type::Text);
         let Some(text) = self.literal_text(&typed).map(str::to_owned) else {
             return Err(self.problem(place_of(pattern), "the pattern of `like` must be a text in single quotes"));
         };

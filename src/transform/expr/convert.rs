@@ -2,7 +2,7 @@
 
 use super::decimal::{self, Decimal, Number};
 use super::value::{Type, Value};
-use crate::transform::time;
+use crate::transform::time::{self, Moment};
 
 const DAY_MICROS: i64 = time::DAY_SECONDS * 1_000_000;
 
@@ -30,9 +30,13 @@ pub(crate) fn read(text: &[u8], to: Type) -> Option<Value> {
             }
         }
         Type::Date | Type::Timestamp => {
-            let moment = time::read_iso(text.trim_ascii())?;
-            let micros = moment.seconds * 1_000_000 + i64::from(moment.nanoseconds / 1_000);
-            convert(Value::Timestamp(micros), to)
+            let value = match time::read_iso(text)? {
+                Moment::Date(days) => Value::Date(i32::try_from(days).ok()?),
+                Moment::Instant(instant) => {
+                    Value::Timestamp(instant.utc_seconds() * 1_000_000 + i64::from(instant.nanoseconds / 1_000))
+                }
+            };
+            convert(value, to)
         }
         Type::Text | Type::Null => None, // a text is a text already
     }
@@ -120,16 +124,8 @@ pub(crate) fn print(value: Value, out: &mut Vec<u8>) {
         Value::Double(double) => decimal::print_double(double, out),
         Value::Date(days) => time::print_date(i64::from(days), out),
         Value::Timestamp(micros) => {
-            time::print_seconds(micros.div_euclid(1_000_000), out);
-            let mut fraction = micros.rem_euclid(1_000_000);
-            if fraction > 0 {
-                let mut width = 6;
-                while fraction % 10 == 0 {
-                    fraction /= 10;
-                    width -= 1;
-                }
-                out.extend_from_slice(format!(".{fraction:0width$}").as_bytes());
-            }
+            let nanoseconds = micros.rem_euclid(1_000_000) as u32 * 1_000;
+            time::print_seconds(micros.div_euclid(1_000_000), nanoseconds, out);
         }
     }
 }

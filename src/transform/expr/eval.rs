@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use super::hmac::HmacKey;
 use super::node::{Comparison, Node, OnFailure, TextFunction};
 use super::value::{CellRef, Span, Type, Value};
-use super::{arithmetic, convert, text};
+use super::{arithmetic, convert, round, text};
 use crate::transform::record::Bounds;
 use crate::transform::time::ZoneClock;
 
@@ -41,18 +41,9 @@ pub(crate) struct Frame<'a> {
     /// Where the expression's columns are to be found.
     pub(crate) columns: &'a [CellRef],
     pub(crate) literals: &'a [u8],
-    pub(crate) keys: &'a [Hmac<Sha256>],
+    pub(crate) keys: &'a [HmacKey],
     pub(crate) zones: &'a mut [ZoneClock],
     pub(crate) arena: &'a mut Vec<u8>,
-}
-
-/// A keyed state, to be cloned for each row.
-pub(crate) fn hmac_key(secret: &str) -> Hmac<Sha256> {
-    // RFC 2104: any length of key will do; a fixed-size array cannot be refused.
-    match Hmac::new_from_slice(secret.as_bytes()) {
-        Ok(key) => key,
-        Err(_) => Hmac::new(&Default::default()),
-    }
 }
 
 impl Frame<'_> {
@@ -139,6 +130,7 @@ impl Frame<'_> {
                 arithmetic::arithmetic(*how, left, right)
             }
             Node::Negate(of) => arithmetic::negate(self.eval(of)?),
+            Node::Round { how, of } => round::round(*how, self.eval(of)?),
             Node::Join(parts) => self.concatenate(parts, true),
             Node::Concat(parts) => self.concatenate(parts, false),
             Node::Coalesce(parts) => {
@@ -162,9 +154,10 @@ impl Frame<'_> {
             Node::Text { function, arguments } => text::call(self, *function, arguments),
             Node::HmacSha256 { of, secret } => {
                 let Value::Text(span) = self.eval(of)? else { return Ok(Value::Null) };
-                let mut mac = self.keys[*secret].clone();
-                mac.update(self.bytes(span));
-                let code = mac.finalize().into_bytes();
+                let Some(key) = self.keys.get(*secret) else {
+                    return Err(Fault::new("the key of hmac_sha256 is missing", ""));
+                };
+                let code = key.code_of(self.bytes(span));
                 self.push_hex(&code)
             }
             Node::FormatTime { of, format, zone } => self.format_time(of, format, *zone),

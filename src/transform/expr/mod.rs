@@ -21,27 +21,37 @@
 mod arithmetic;
 mod build;
 mod call;
+mod cast;
+mod chars;
 mod condition;
 mod convert;
 mod decimal;
+mod elsewhere;
 pub(crate) mod eval;
+mod extent;
+pub(crate) mod hmac;
 mod like;
 mod moment;
+mod never;
 mod node;
 mod place;
+mod refuse;
+mod round;
 mod text;
 pub(crate) mod value;
 
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use sqlparser::dialect::Dialect;
-use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, Tokenizer};
+use sqlparser::dialect::{Dialect, Precedence};
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use node::Typed;
 use place::Places;
 use value::Type;
+
+use crate::transform::error::shorten;
 
 /// The longest text of an expression, in bytes.
 pub const TEXT_BYTES_MAX: usize = 16 << 10;
@@ -61,6 +71,16 @@ pub struct ExprProblem {
     pub hint: Option<String>,
 }
 
+impl ExprProblem {
+    /// A difference of texts that cannot be read as numbers is most likely a name.
+    fn with_name_in_mind(mut self, hyphenated: &[String]) -> Self {
+        if let (Some(name), true, None) = (hyphenated.first(), self.what.contains("is no number"), &self.hint) {
+            self.hint = Some(format!("if {name} is a column, write `\"{name}\"`: without quotes it is a difference"));
+        }
+        self
+    }
+}
+
 /// A parsed expression: its functions, arities, literals and formats are right; its columns are names still.
 #[derive(Clone)]
 pub struct Expr(Arc<Checked>);
@@ -69,9 +89,15 @@ pub struct Expr(Arc<Checked>);
 pub(crate) struct Checked {
     pub(crate) root: Typed,
     pub(crate) columns: Vec<String>,
+    /// Columns that are written in double quotes.
+    pub(crate) quoted: Vec<String>,
+    /// Differences that may be meant as names: `employee-id`.
+    pub(crate) hyphenated: Vec<String>,
     pub(crate) secrets: Vec<String>,
     pub(crate) zones: Vec<TimeZone>,
     pub(crate) literals: Vec<u8>,
+    /// What is allowed, and most likely not meant.
+    pub(crate) warnings: Vec<ExprProblem>,
 }
 
 /// The little SQL that an expression needs: names, numbers, texts in single quotes, names in double quotes.
@@ -91,6 +117,31 @@ impl Dialect for Scalar {
     fn supports_comma_separated_trim(&self) -> bool {
         true
     }
+
+    /// As PostgreSQL and DuckDB: `||` binds less than `+` and more than `between`, `in` and `like`, which bind more than
+    /// comparisons.
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        match precedence {
+            Precedence::Period => 200,
+            Precedence::DoubleColon => 140,
+            Precedence::AtTz => 110,
+            Precedence::MulDivModOp => 100,
+            Precedence::PlusMinus => 90,
+            Precedence::Xor | Precedence::Ampersand | Precedence::Caret => 85,
+            Precedence::Pipe | Precedence::Colon | Precedence::PgOther => 80,
+            Precedence::Between | Precedence::Like => 60,
+            Precedence::Eq => 50,
+            Precedence::Is => 40,
+            Precedence::UnaryNot => 30,
+            Precedence::And => 20,
+            Precedence::Or => 10,
+        }
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        let is_concatenation = parser.peek_token_ref().token == Token::StringConcat;
+        is_concatenation.then(|| Ok(self.prec_value(Precedence::PgOther)))
+    }
 }
 
 impl Expr {
@@ -108,25 +159,48 @@ impl Expr {
         if text.trim().is_empty() {
             return Err(places.whole("the expression is empty"));
         }
+        chars::refuse(text)?;
         let dialect = Scalar;
-        let tokens = Tokenizer::new(&dialect, text)
-            .tokenize_with_location()
-            .map_err(|error| places.at(error.location, place::in_our_words(&error.message)))?;
+        let tokens =
+            Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|error| places.of_tokenizer(&error))?;
         let count = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).count();
         if count > TOKENS_MAX {
             let what = format!("the expression has {count} words, signs and literals; the most is {TOKENS_MAX}");
             return Err(places.whole(what));
         }
-        let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+        let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.clone());
         let tree = parser.parse_expr().map_err(|error| places.of_parser(&error))?;
         let next = parser.peek_token();
         if next.token != Token::EOF {
             let mut problem =
-                places.span(next.span, format!("the expression ends before {:?}", next.token.to_string()));
-            problem.hint = place::hint_for_token(&next.token);
+                places.span(next.span, format!("the expression ends before {:?}", shorten(&next.token.to_string())));
+            let is_before = |token: &&TokenWithSpan| token.span.start < next.span.start;
+            let before = tokens.iter().take_while(is_before).map(|token| &token.token);
+            let before = before.filter(|token| !matches!(token, Token::Whitespace(_))).last();
+            problem.hint = place::hint_for_token(before, &next.token);
             return Err(problem);
         }
-        build::build(&tree, &places).map(|checked| Self(Arc::new(checked)))
+        let hyphenated = chars::hyphenated(text);
+        match build::build(&tree, &places) {
+            Ok(checked) => Ok(Self(Arc::new(Checked { hyphenated, ..checked }))),
+            Err(problem) => Err(problem.with_name_in_mind(&hyphenated)),
+        }
+    }
+
+    /// What is allowed, and most likely not meant.
+    pub fn warnings(&self) -> &[ExprProblem] {
+        &self.0.warnings
+    }
+
+    /// Returns what to write where a column is missing: it may be a text in the wrong quotes, or a part of a name with a
+    /// minus in it.
+    pub fn hint_for_missing(&self, column: &str) -> Option<String> {
+        let part_of = self.0.hyphenated.iter().find(|name| name.split('-').any(|part| part == column));
+        if let Some(name) = part_of {
+            return Some(format!("a name with a minus is written in double quotes: `\"{name}\"`"));
+        }
+        let is_quoted = self.0.quoted.iter().any(|name| name == column);
+        is_quoted.then(|| format!("a text is written in single quotes: `'{}'`", column.replace('\'', "''")))
     }
 
     /// The columns that it reads, each once.
@@ -141,7 +215,7 @@ impl Expr {
 
     /// Whether it is true or false of a row, so that a filter can stand on it.
     pub fn is_condition(&self) -> bool {
-        matches!(self.0.root.kind, Type::Bool | Type::Null)
+        self.0.root.kind == Type::Bool
     }
 
     /// What it yields, in a word: `text`, `boolean`, `integer`, …
@@ -152,6 +226,12 @@ impl Expr {
     pub(crate) fn checked(&self) -> &Arc<Checked> {
         &self.0
     }
+}
+
+/// The names of all functions.
+#[cfg(test)]
+pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
+    call::FUNCTIONS.iter().map(|(name, ..)| *name)
 }
 
 #[cfg(test)]

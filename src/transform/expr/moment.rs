@@ -3,7 +3,11 @@
 use super::eval::{Fault, Frame, Outcome};
 use super::node::Node;
 use super::value::{Span, Value};
-use crate::transform::time::{self, Moment, TimeFormat};
+use crate::transform::error::shorten;
+use crate::transform::time::{self, Instant, Moment, TimeFormat};
+
+/// What `format_time` and the casts read.
+pub(super) const ISO_FORMS: &str = "YYYY-MM-DD, alone or with HH:MM[:SS[.fraction]] and an offset as Z, +02 or +02:00";
 
 impl Frame<'_> {
     pub(super) fn format_time(&mut self, of: &Node, format: &TimeFormat, zone: usize) -> Outcome<Value> {
@@ -12,9 +16,7 @@ impl Frame<'_> {
             return Ok(Value::Null);
         };
         let start = self.arena.len();
-        format
-            .write(moment, &mut self.zones[zone], self.arena)
-            .map_err(|cause| self.blame(of, Fault::new(format!("cannot be shown: {cause}"), self.show(value))))?;
+        format.write(moment, &mut self.zones[zone], self.arena);
         self.made_since(start)
     }
 
@@ -27,34 +29,36 @@ impl Frame<'_> {
             Span::Literal { start, end } => (self.literals, start, end),
         };
         let read = format.read(&bytes[start as usize..end as usize], &mut self.zones[zone]);
-        let seconds = read.map_err(|cause| {
-            self.blame(of, Fault::new(format!("is no time of the format: {cause}"), self.show(value)))
+        let moment = read.map_err(|cause| {
+            let what = format!("does not match the format {:?}: {cause}", shorten(format.text()));
+            self.blame(of, Fault::new(what, self.show(value)))
         })?;
-        if !time::is_printable(seconds) {
-            let fault = Fault::new("is no time of the years 0 to 9999 in UTC", self.show(value));
-            return Err(self.blame(of, fault));
-        }
         let start = self.arena.len();
-        time::print_seconds(seconds, self.arena);
+        match moment {
+            Moment::Date(days) => time::print_date(days, self.arena),
+            Moment::Instant(instant) => time::print_seconds(instant.utc_seconds(), instant.nanoseconds, self.arena),
+        }
         self.made_since(start)
     }
 
-    /// The instant that a value stands for; `None` for null.
+    /// The date or instant that a value is; `None` for null.
     fn moment(&self, value: Value) -> Outcome<Option<Moment>> {
         match value {
-            Value::Date(days) => Ok(Some(Moment { seconds: i64::from(days) * time::DAY_SECONDS, nanoseconds: 0 })),
-            Value::Timestamp(micros) => Ok(Some(Moment {
-                seconds: micros.div_euclid(1_000_000),
-                nanoseconds: micros.rem_euclid(1_000_000) as u32 * 1_000,
-            })),
+            Value::Date(days) => Ok(Some(Moment::Date(i64::from(days)))),
+            Value::Timestamp(micros) => {
+                let nanoseconds = micros.rem_euclid(1_000_000) as u32 * 1_000;
+                Ok(Some(Moment::Instant(Instant::utc(micros.div_euclid(1_000_000), nanoseconds))))
+            }
             Value::Text(span) => match time::read_iso(self.bytes(span)) {
                 Some(moment) => Ok(Some(moment)),
                 None => {
                     let shown = self.show(value);
-                    let what = if shown.starts_with("0000-00-00") {
-                        "is no time (make it null with nullif before format_time)"
+                    let what = if shown.trim_start().starts_with("0000-00-00") {
+                        "is not a date (make it null with nullif before format_time)".to_owned()
                     } else {
-                        "is no time of the form YYYY-MM-DD HH:MM:SS, with or without an offset"
+                        format!(
+                            "is not a date or time that format_time reads (expected {ISO_FORMS}; parse_time reads other forms)"
+                        )
                     };
                     Err(Fault::new(what, shown))
                 }

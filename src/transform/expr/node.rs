@@ -47,6 +47,19 @@ pub(crate) enum TextFunction {
     PadLeft,
     PadRight,
     Sha256,
+    Position,
+}
+
+/// What is done with a number to make it a simpler one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    Abs,
+    Floor,
+    Ceil,
+    /// To so many digits after the point, halves away from zero.
+    Round {
+        digits: u8,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -109,6 +122,10 @@ pub(crate) enum Node {
         right: Box<Node>,
     },
     Negate(Box<Node>),
+    Round {
+        how: Rounding,
+        of: Box<Node>,
+    },
     /// `||`: null if any part is.
     Join(Vec<Node>),
     /// `concat`: nulls are left out.

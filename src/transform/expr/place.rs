@@ -1,13 +1,14 @@
 //! Where in an expression's text something stands: the parser's lines and columns → byte offsets.
 
-use sqlparser::ast::{Expr, Spanned};
+use sqlparser::ast::{Expr, InTarget, Spanned};
 use sqlparser::parser::ParserError;
-use sqlparser::tokenizer::{Location, Span, Token};
+use sqlparser::tokenizer::{Location, Span, Token, TokenizerError};
 
-use super::ExprProblem;
+use super::{ExprProblem, extent};
+use crate::transform::error::shorten;
 
 pub(super) struct Places<'a> {
-    text: &'a str,
+    pub(super) text: &'a str,
 }
 
 impl<'a> Places<'a> {
@@ -16,7 +17,7 @@ impl<'a> Places<'a> {
     }
 
     /// The byte at a line and column, both counted from 1, columns in characters.
-    fn byte_of(&self, location: Location) -> usize {
+    pub(super) fn byte_of(&self, location: Location) -> usize {
         let line = location.line.saturating_sub(1) as usize;
         let start: usize = self.text.split_inclusive('\n').take(line).map(str::len).sum();
         let rest = self.text.get(start..).unwrap_or_default();
@@ -53,6 +54,23 @@ impl<'a> Places<'a> {
         ExprProblem { offset, len: end - offset, what: what.into(), hint: None }
     }
 
+    /// The whole of a tree, from its first character to its last; as far as it is found in the text.
+    pub(super) fn tree(&self, tree: &Expr, what: impl Into<String>) -> ExprProblem {
+        match (extent::left_of(self, tree), extent::right_of(self, tree)) {
+            (Some(offset), Some(end)) if offset < end => {
+                ExprProblem { offset, len: end - offset, what: what.into(), hint: None }
+            }
+            _ => self.span(place_of(tree), what),
+        }
+    }
+
+    pub(super) fn of_tokenizer(&self, error: &TokenizerError) -> ExprProblem {
+        let mut problem = self.at(error.location, in_our_words(&error.message));
+        let hint = "a quote inside of a text is doubled, as in 'O''Neil'";
+        problem.hint = error.message.starts_with("Unterminated").then(|| hint.to_owned());
+        problem
+    }
+
     /// The parser's own words, which carry their place at the end: ` at Line: 1, Column: 8`.
     pub(super) fn of_parser(&self, error: &ParserError) -> ExprProblem {
         let message = match error {
@@ -69,15 +87,24 @@ impl<'a> Places<'a> {
             return problem;
         }
         let what = match what.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
+            Some((expected, _)) if expected.starts_with("[NOT]") => {
+                let what = "`is` is followed by null, true, false or unknown, with or without `not`";
+                let mut problem = location.map_or_else(|| self.whole(what), |location| self.at(location, what));
+                problem.hint = Some("values are compared with `=` and `<>`".to_owned());
+                return problem;
+            }
             Some((expected, "EOF")) => format!("the expression breaks off where {expected} should follow"),
-            Some((expected, found)) => format!("{found:?} stands where {expected} should"),
+            Some((expected, found)) => format!("{:?} stands where {expected} should", shorten(found)),
             None => in_our_words(what).to_owned(),
         };
-        match location {
+        let hint =
+            what.ends_with("stands where ( should").then(|| "a list is written as in `in ('a', 'b')`".to_owned());
+        let problem = match location {
             Some(location) => self.at(location, what),
             // Without a place the parser means the end of the text.
             None => self.at(Location { line: u64::MAX, column: 1 }, what),
-        }
+        };
+        ExprProblem { hint, ..problem }
     }
 }
 
@@ -102,18 +129,27 @@ fn edge<'a>(tree: &'a Expr, choose: fn(&'a Expr, &'a Expr) -> &'a Expr) -> Optio
             Expr::BinaryOp { left, right, .. } => choose(left, right),
             Expr::Between { expr, high, .. } => choose(expr, high),
             Expr::Like { expr, pattern, .. } | Expr::ILike { expr, pattern, .. } => choose(expr, pattern),
+            Expr::In { expr, target: InTarget::List(list), .. } => choose(expr, list.last().unwrap_or(expr)),
             Expr::Nested(expr)
+            | Expr::In { expr, .. }
             | Expr::UnaryOp { expr, .. }
             | Expr::Cast { expr, .. }
             | Expr::Substring { expr, .. }
             | Expr::Trim { expr, .. }
-            | Expr::In { expr, .. }
             | Expr::IsNull(expr)
             | Expr::IsNotNull(expr)
             | Expr::IsTrue(expr)
             | Expr::IsNotTrue(expr)
             | Expr::IsFalse(expr)
-            | Expr::IsNotFalse(expr) => expr,
+            | Expr::IsNotFalse(expr)
+            | Expr::IsUnknown(expr)
+            | Expr::IsNotUnknown(expr)
+            | Expr::Floor { expr, .. }
+            | Expr::Ceil { expr, .. }
+            | Expr::Position { expr, .. } => expr,
+            Expr::Case { case_token, end_token, .. } => {
+                return Some(Span::new(case_token.0.span.start, end_token.0.span.end));
+            }
             Expr::Function(function) => return Some(function.name.span()),
             Expr::Identifier(name) => return Some(name.span),
             Expr::Value(value) => return Some(value.span),
@@ -131,11 +167,26 @@ fn read_place(place: &str) -> Option<Location> {
     Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
 }
 
-/// What people write who think in another language.
-pub(super) fn hint_for_token(token: &Token) -> Option<String> {
+/// What people write who think in another language, where an expression ends before a token.
+pub(super) fn hint_for_token(before: Option<&Token>, token: &Token) -> Option<String> {
+    let is_word = |words: &[&str]| {
+        let Some(Token::Word(word)) = before else { return false };
+        words.iter().any(|known| word.value.eq_ignore_ascii_case(known))
+    };
     let hint = match token {
+        _ if is_word(&["case", "when", "then", "else", "end"]) => "write case when … then … else … end",
+        _ if is_word(&["select"]) => "one expression, without `select`",
+        _ if is_word(&["and", "or", "in", "like", "between", "is"]) => {
+            "this operator stands where a value is expected: a column, a text or a number"
+        }
+        Token::RParen => "there is one closing parenthesis too many",
+        Token::Question | Token::Placeholder(_) => "write case when … then … else … end",
+        Token::Word(word) if word.value.eq_ignore_ascii_case("not") => "`not` is followed by in, like or between",
+        Token::Word(word) if word.value.eq_ignore_ascii_case("when") => "write case when … then … else … end",
         Token::SemiColon => "one expression, without a semicolon",
         Token::Comma => "one expression; list several under `set`",
+        Token::Word(word) if word.value.eq_ignore_ascii_case("isnull") => "write `is null`",
+        Token::Word(word) if word.value.eq_ignore_ascii_case("notnull") => "write `is not null`",
         Token::Word(word) if word.value.eq_ignore_ascii_case("as") => "the column is named by the key, not with `as`",
         Token::Word(_) => "a column whose name has spaces stands in double quotes",
         _ => return None,

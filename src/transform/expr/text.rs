@@ -42,6 +42,11 @@ pub(crate) fn call(frame: &mut Frame<'_>, function: TextFunction, arguments: &[N
                 if length < 0 { length.saturating_neg() } else { count(frame.bytes(subject)).saturating_sub(length) };
             Ok(slice(frame, subject, from, i64::MAX))
         }
+        (TextFunction::Position, Value::Text(wanted), _) => {
+            let text = frame.bytes(subject);
+            let found = memmem::find(text, frame.bytes(wanted));
+            Ok(Value::Int(found.map_or(0, |at| count(&text[..at]) + 1)))
+        }
         (TextFunction::Replace, Value::Text(from), Value::Text(to)) => replace(frame, subject, from, to),
         (TextFunction::PadLeft, Value::Int(width), Value::Text(pad)) => pad_to(frame, subject, width, pad, true),
         (TextFunction::PadRight, Value::Int(width), Value::Text(pad)) => pad_to(frame, subject, width, pad, false),

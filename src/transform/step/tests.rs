@@ -125,7 +125,7 @@ fn what_does_not_fit_the_header_is_told_all_at_once() {
         problems("rename x=Statsu\nfilter nope = 'a'\nset y=hmac_sha256(x, sallt)\nselect x zz", "Status,id\n1,2\n");
     insta::assert_snapshot!(found.join("\n"), @r#"
     p.yaml:1:1: column: there is no column "Statsu" (did you mean "Status"?; there are "Status", "id")
-    p.yaml:1:1: filter: there is no column "nope" (a text stands in single quotes, a column in double quotes or none; there are "Status", "id", "x")
+    p.yaml:1:1: filter: there is no column "nope" (a text is written in single quotes, a column in double quotes or none; there are "Status", "id", "x")
     p.yaml:1:1: y: there is no secret "sallt" (did you mean "salt"?)
     p.yaml:1:1: column: there is no column "zz" (there are "Status", "id", "x", "y")
     "#);
@@ -149,11 +149,11 @@ fn a_doubled_name_may_be_dropped_unused_but_not_used_or_delivered() {
 fn a_row_without_a_result_is_named() {
     let rows = "id,points\n1,5\n2,\"a value that is longer than forty characters, by far\"\n";
     let error = shape("filter points > 3", rows).unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r#"record 2 (line 3), column "points": "a value that is longer than forty chara…" is no number"#);
+    insta::assert_snapshot!(error.to_string(), @r#"record 2 (line 3), column "points": "a value that is longer than forty chara…" is no number (step filter)"#);
     let error = shape("set big=9223372036854775807 + cast(id as integer)", rows).unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "big": "9223372036854775807 + 1" is out of range"#);
+    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "big": "9223372036854775807 + 1" is out of range (step big)"#);
     let error = shape("set t=format_time(id, '%Y', 'UTC')", "id\n0000-00-00 00:00:00\n").unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "id": "0000-00-00 00:00:00" is no time (make it null with nullif before format_time)"#);
+    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "id": "0000-00-00 00:00:00" is not a date (make it null with nullif before format_time) (step t)"#);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn what_expressions_make_of_a_row_has_a_limit() {
     let to = |length: usize| format!("set a=replace(a, 'x', '{}')\nfilter length(a) <> 4194304", "y".repeat(length));
     check(&to(64), &rows, "a\n{\"extracted\":1,\"filtered\":1,\"delivered\":0}");
     let error = shape(&to(65), &rows).unwrap_err().to_string();
-    assert!(error.ends_with("the row's expressions make more than 4194304 bytes"), "{error}");
+    assert!(error.contains("the row's expressions make more than 4194304 bytes"), "{error}");
     let rows = "a\nx\n";
     let padded = "filter length(lpad(a, 4194304, 'y')) = 4194304";
     check(padded, rows, "a\nx\n{\"extracted\":1,\"filtered\":0,\"delivered\":1}");
@@ -190,4 +190,148 @@ fn a_column_that_a_delimiter_at_the_end_of_the_header_line_made_is_named() {
     assert!(told.contains("there is no column \"c\"") && told.contains(expected), "{told}");
     let told = problems("", "a,,\n1,2,3\n").join("\n");
     assert!(told.contains("more than one column without a name"), "{told}");
+}
+
+#[test]
+fn f03_a_date_stays_the_day_that_it_is() {
+    check(
+        "set done=format_time(done, '%m/%d/%Y', 'America/New_York'); read=parse_time(done, '%Y-%m-%d', 'America/New_York')",
+        "emp,done\n00123,2026-01-05\n",
+        "emp|done|read\n00123|01/05/2026|2026-01-05\n{\"extracted\":1,\"delivered\":1}",
+    );
+    check(
+        "set a=format_time(cast(d as date), '%d.%m.%Y', 'Asia/Tokyo'); b=format_time(parse_time(d, '%F'), '%F', 'America/Lima')",
+        "x,d\n1, 2026-01-05 \n",
+        "x|d|a|b\n1| 2026-01-05 |05.01.2026|2026-01-05\n{\"extracted\":1,\"delivered\":1}",
+    );
+    // Surrounding spaces are nothing in all three.
+    check(
+        "set a=cast(t as timestamp); b=format_time(t, '%F %T', 'UTC'); c=parse_time(t, '%F %T')",
+        "x,t\n1, 2026-01-05 10:00:00 \n",
+        "x|t|a|b|c\n1| 2026-01-05 10:00:00 |2026-01-05 10:00:00|2026-01-05 10:00:00|2026-01-05 10:00:00\n{\"extracted\":1,\"delivered\":1}",
+    );
+}
+
+#[test]
+fn f04_a_short_year_is_an_error_of_its_row() {
+    let error = shape("set dob=parse_time(dob, '%m/%d/%Y')", "emp,dob\n1,07/16/68\n").unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "dob": "07/16/68" does not match the format "%m/%d/%Y": a year of four digits (%Y) is expected where "68" is (step dob)"#);
+    let error = shape("set t=format_time(t, '%Y', 'UTC')", "t\n07/16/2026\n").unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "t": "07/16/2026" is not a date or time that format_time reads (expected YYYY-MM-DD, alone or with HH:MM[:SS[.fraction]] and an offset as Z, +02 or +02:00; parse_time reads other forms) (step t)"#);
+}
+
+#[test]
+fn f05_no_end_is_a_date() {
+    check(
+        "set until=format_time(until, '%Y-%m-%d', 'UTC')",
+        "emp,until\n1,9999-12-31\n2,9999-12-31 23:59:59\n",
+        "emp|until\n1|9999-12-31\n2|9999-12-31\n{\"extracted\":2,\"delivered\":2}",
+    );
+    check(
+        "set a=cast(a as timestamp)",
+        "a\n9999-12-31T23:59:59-05:00\n0001-01-01 00:00:00+01:00\n",
+        "a\n9999-12-31 23:59:59\n0001-01-01 00:00:00\n{\"extracted\":2,\"delivered\":2}",
+    );
+}
+
+#[test]
+fn f06_a_sum_binds_more_than_a_concatenation() {
+    check("set n='00' || n + 1", "n\n41\n", "n\n0042\n{\"extracted\":1,\"delivered\":1}");
+}
+
+#[test]
+fn fractions_are_kept() {
+    check(
+        "set a=parse_time(t, '%FT%T%.f'); b=format_time(t, '%T%.f', 'UTC'); c=format_time(t, '%3f', 'UTC')",
+        "t\n2026-01-05T10:00:00.125\n",
+        "t|a|b|c\n2026-01-05T10:00:00.125|2026-01-05 10:00:00.125|10:00:00.125|125\n{\"extracted\":1,\"delivered\":1}",
+    );
+}
+
+#[test]
+fn a_varchar_of_five_has_five_characters() {
+    check(
+        "set a=cast(a as varchar(5)); b=try_cast(a as varchar(2)); c=cast(n as varchar(2))",
+        "a,n\nÄrgerlich,1234\n",
+        "a|n|b|c\nÄrger|1234|Är|12\n{\"extracted\":1,\"delivered\":1}",
+    );
+}
+
+#[test]
+fn a_missing_column_may_be_a_text_or_a_name_with_a_minus_or_spaces() {
+    let mut found = problems("filter Status = \"Completed\"", "Status,id\n1,2\n");
+    found.extend(problems("filter employee-id = 5", "employee-id,id\n1,2\n"));
+    found.extend(problems("filter employee-no > 5", "employee-id,id\n1,2\n"));
+    found.extend(problems("filter status = 'x'", "Status,id\n1,2\n"));
+    found.extend(problems("filter ID = 'x'", "x, id \n1,2\n"));
+    insta::assert_snapshot!(found.join("\n"), @r#"
+    p.yaml:1:1: filter: there is no column "Completed" (a text is written in single quotes: `'Completed'`; there are "Status", "id")
+    p.yaml:1:1: filter: there is no column "employee" (did you mean "employee-id"?; a name with a minus is written in double quotes: `"employee-id"`; there are "employee-id", "id")
+    p.yaml:1:1: filter: there is no column "employee" (did you mean "employee-id"?; a name with a minus is written in double quotes: `"employee-no"`; there are "employee-id", "id")
+    p.yaml:1:1: filter: there is no column "no" (a name with a minus is written in double quotes: `"employee-no"`; there are "employee-id", "id")
+    p.yaml:1:1: filter: there is no column "status" (did you mean "Status"?; a text is written in single quotes, a column in double quotes or none; there are "Status", "id")
+    p.yaml:1:1: filter: there is no column "ID" (did you mean " id " with the spaces that the header has?; a text is written in single quotes, a column in double quotes or none; there are "x", " id ")
+    "#);
+}
+
+#[test]
+fn a_key_without_text_is_a_problem_and_never_another_key() {
+    for text in ["", " ", "\n", "\t\r\n"] {
+        let secrets = BTreeMap::from([("salt".to_owned(), Secret::new(text))]);
+        let header = ["a".to_owned()];
+        let found = Program::compile(&steps("set h=hmac_sha256(a, salt)"), &header, &secrets).err().unwrap();
+        assert!(found[0].to_string().contains("the secret \"salt\" is empty or only white space"), "{found:?}");
+    }
+}
+
+/// The cells of a Markdown table's row, with `\|` as the character that it is.
+fn cells(line: &str) -> Vec<String> {
+    let line = line.trim().trim_start_matches('|').trim_end_matches('|').replace("\\|", "\u{1}");
+    line.split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect()
+}
+
+#[test]
+fn the_documentation_is_true() {
+    let page = include_str!("../../../docs/expressions.md");
+    let row = "name,n,score,done,day,note,Employee Number\nAda Lovelace,41,100,2026-01-05 23:30:00,2026-01-05,,00123\n";
+    let mut examples = 0;
+    for line in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| name")) {
+        let cells = cells(line);
+        let [_, example, result] = cells.as_slice() else { continue };
+        if example == "Example" {
+            continue;
+        }
+        let code = |cell: &str| cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`')).map(str::to_owned);
+        let example = code(example).unwrap_or_else(|| panic!("no example in {line}"));
+        let result = code(result).unwrap_or_default();
+        let expr = Expr::parse(&example).unwrap_or_else(|problem| panic!("{example}: {problem}"));
+        assert_eq!(expr.warnings(), [], "{example}");
+        let step = Step {
+            at: place("set"),
+            kind: StepKind::Set(vec![Assign { column: "result".to_owned(), expr, at: place("result") }]),
+        };
+        let meter = Meter::default();
+        let input = Input {
+            read: Box::new(Cursor::new(row.as_bytes().to_vec())),
+            csv: crate::pipeline::plan::CsvInput::default(),
+            limits: Limits::default(),
+            meter: &meter,
+            stop: CancellationToken::new(),
+        };
+        let secrets = BTreeMap::from([("email_salt".to_owned(), Secret::new("a key of more than 16 bytes"))]);
+        let transform = Transform::open(input, &[step], &secrets).unwrap();
+        let mut found = String::new();
+        transform
+            .run(|row| {
+                found = row.cells().last().map(|cell| String::from_utf8_lossy(cell.bytes).into_owned()).unwrap();
+                Ok(())
+            })
+            .unwrap_or_else(|error| panic!("{example}: {error}"));
+        assert_eq!(found, result, "{example}");
+        examples += 1;
+    }
+    assert!(examples > 60, "{examples}");
+    for function in crate::transform::expr::function_names() {
+        assert!(page.contains(&format!("`{function}(")), "{function} is not documented");
+    }
 }

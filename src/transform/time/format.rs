@@ -1,0 +1,437 @@
+//! A strftime format, compiled: what it writes and what its parts are called.
+
+use super::lint;
+use super::{DAY_SECONDS, Instant, Moment, ZoneClock, civil_from_days, days_from_civil, is_in_years, push_two};
+
+/// Why a text is no time format that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FormatProblem {
+    pub(crate) what: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl FormatProblem {
+    pub(super) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: Some(hint.into()) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Year,
+    YearOfCentury,
+    Century,
+    Quarter,
+    Month,
+    Day,
+    DayOfYear,
+    Hour,
+    Hour12,
+    Minute,
+    Second,
+    /// From Monday, which is 1.
+    Weekday,
+    /// From Sunday, which is 0.
+    WeekdayFromSunday,
+    IsoYear,
+    IsoYearOfCentury,
+    IsoWeek,
+    WeekFromSunday,
+    WeekFromMonday,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pad {
+    Zero,
+    Space,
+    None,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    Literal(Vec<u8>),
+    Number {
+        part: Part,
+        pad: Pad,
+        width: u8,
+    },
+    MonthName {
+        is_short: bool,
+        is_upper: bool,
+    },
+    WeekdayName {
+        is_short: bool,
+        is_upper: bool,
+    },
+    Meridiem {
+        is_lower: bool,
+    },
+    /// Fractional seconds: so many digits, or as many as there are. With a dot, nothing is written for none.
+    Fraction {
+        dot: bool,
+        precision: Option<u8>,
+    },
+    /// The offset from UTC, with this many colons.
+    Offset {
+        colons: u8,
+    },
+    /// Seconds since 1970.
+    Epoch,
+    Abbreviation,
+    ZoneName,
+}
+
+pub(super) const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+/// From Monday.
+pub(super) const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+/// A strftime format, compiled.
+#[derive(Clone, Debug)]
+pub(crate) struct TimeFormat {
+    pub(super) text: String,
+    pub(super) items: Vec<Item>,
+    /// Whether something in it depends on the zone even for a date.
+    needs_zone: bool,
+}
+
+/// A date and a time of day as a clock shows them.
+struct Shown {
+    days: i64,
+    clock: u32,
+    nanoseconds: u32,
+    /// Seconds since 1970 in UTC, and seconds east of it.
+    instant: i64,
+    offset: i32,
+    /// Whether the zone showed it, and not the value's own clock.
+    in_zone: bool,
+}
+
+impl TimeFormat {
+    /// # Errors
+    /// A directive that is unknown, or a format that cannot be meant.
+    pub(crate) fn compile(text: &str) -> Result<Self, FormatProblem> {
+        let mut items = Vec::new();
+        compile_into(text, &mut items)?;
+        lint::check(text, &items)?;
+        let needs_zone = items
+            .iter()
+            .any(|item| matches!(item, Item::Offset { .. } | Item::Epoch | Item::Abbreviation | Item::ZoneName));
+        Ok(Self { text: text.to_owned(), items, needs_zone })
+    }
+
+    /// The format as it was written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Appends a date as it is, an instant as the zone's clocks showed it. An instant that the zone would move out of the
+    /// years 1 to 9999 is written as its own clock showed it.
+    pub(crate) fn write(&self, moment: Moment, zone: &mut ZoneClock, out: &mut Vec<u8>) {
+        let shown = match moment {
+            Moment::Date(days) => {
+                let instant = if self.needs_zone { zone.instant_of(days * DAY_SECONDS) } else { 0 };
+                let offset = if self.needs_zone { zone.offset_at(instant) } else { 0 };
+                Shown { days, clock: 0, nanoseconds: 0, instant, offset, in_zone: true }
+            }
+            Moment::Instant(Instant { seconds, nanoseconds, wall }) => {
+                let offset = zone.offset_at(seconds);
+                let local = seconds + i64::from(offset);
+                let (local, offset, in_zone) = match is_in_years(local) {
+                    true => (local, offset, true),
+                    false => (wall, (wall - seconds) as i32, false),
+                };
+                let (days, clock) = (local.div_euclid(DAY_SECONDS), local.rem_euclid(DAY_SECONDS) as u32);
+                Shown { days, clock, nanoseconds, instant: seconds, offset, in_zone }
+            }
+        };
+        let date = civil_from_days(shown.days);
+        for item in &self.items {
+            match item {
+                Item::Literal(bytes) => out.extend_from_slice(bytes),
+                Item::Number { part, pad, width } => {
+                    push_number(value_of(*part, date, &shown), *pad, usize::from(*width), out);
+                }
+                other => write_text(other, date, &shown, zone, out),
+            }
+        }
+    }
+}
+
+/// The items that are not plain numbers.
+fn write_text(item: &Item, date: (i64, u32, u32), shown: &Shown, zone: &mut ZoneClock, out: &mut Vec<u8>) {
+    let push_name = |out: &mut Vec<u8>, name: &str, is_short: bool, is_upper: bool| {
+        let start = out.len();
+        out.extend_from_slice(if is_short { &name.as_bytes()[..3] } else { name.as_bytes() });
+        if is_upper {
+            out[start..].make_ascii_uppercase();
+        }
+    };
+    match item {
+        Item::Literal(_) | Item::Number { .. } => {}
+        Item::MonthName { is_short, is_upper } => push_name(out, MONTHS[date.1 as usize - 1], *is_short, *is_upper),
+        Item::WeekdayName { is_short, is_upper } => {
+            push_name(out, WEEKDAYS[weekday(shown.days) as usize], *is_short, *is_upper);
+        }
+        Item::Meridiem { is_lower } => {
+            let is_morning = shown.clock < 43_200;
+            out.extend_from_slice(match (is_morning, is_lower) {
+                (true, true) => b"am",
+                (true, false) => b"AM",
+                (false, true) => b"pm",
+                (false, false) => b"PM",
+            });
+        }
+        Item::Fraction { dot, precision } => write_fraction(shown.nanoseconds, *dot, *precision, out),
+        Item::Offset { colons } => write_offset(shown.offset, *colons, out),
+        Item::Epoch => push_signed(shown.instant, out),
+        Item::Abbreviation if !shown.in_zone => write_offset(shown.offset, 1, out),
+        Item::Abbreviation => zone.write_abbreviation(shown.instant, out),
+        Item::ZoneName if !shown.in_zone => write_offset(shown.offset, 1, out),
+        Item::ZoneName => match zone.name() {
+            Some(name) => out.extend_from_slice(name.as_bytes()),
+            None => write_offset(shown.offset, 0, out),
+        },
+    }
+}
+
+/// From Monday, which is 0.
+pub(super) fn weekday(days: i64) -> i64 {
+    (days + 3).rem_euclid(7)
+}
+
+fn value_of(part: Part, (year, month, day): (i64, u32, u32), shown: &Shown) -> u32 {
+    let day_of_year = || shown.days - days_from_civil(year, 1, 1);
+    let week = |first: i64| ((day_of_year() + 7 - (weekday(shown.days) - first).rem_euclid(7)) / 7) as u32;
+    match part {
+        Part::Year => year as u32,
+        Part::YearOfCentury => year as u32 % 100,
+        Part::Century => year as u32 / 100,
+        Part::Quarter => (month - 1) / 3 + 1,
+        Part::Month => month,
+        Part::Day => day,
+        Part::DayOfYear => day_of_year() as u32 + 1,
+        Part::Hour => shown.clock / 3_600,
+        Part::Hour12 => (shown.clock / 3_600 + 11) % 12 + 1,
+        Part::Minute => shown.clock / 60 % 60,
+        Part::Second => shown.clock % 60,
+        Part::Weekday => weekday(shown.days) as u32 + 1,
+        Part::WeekdayFromSunday => (weekday(shown.days) as u32 + 1) % 7,
+        Part::WeekFromSunday => week(6),
+        Part::WeekFromMonday => week(0),
+        Part::IsoYear => iso_week(shown.days).0.max(0) as u32,
+        Part::IsoYearOfCentury => iso_week(shown.days).0.rem_euclid(100) as u32,
+        Part::IsoWeek => iso_week(shown.days).1,
+    }
+}
+
+/// The year and the week of ISO 8601: a week belongs to the year that its Thursday is in.
+fn iso_week(days: i64) -> (i64, u32) {
+    let thursday = days - weekday(days) + 3;
+    let (year, ..) = civil_from_days(thursday);
+    (year, ((thursday - days_from_civil(year, 1, 1)) / 7) as u32 + 1)
+}
+
+#[inline]
+fn push_number(value: u32, pad: Pad, width: usize, out: &mut Vec<u8>) {
+    match (pad, width) {
+        (Pad::Zero, 2) if value < 100 => push_two(out, value),
+        (Pad::Zero, 4) if value < 10_000 => {
+            push_two(out, value / 100);
+            push_two(out, value % 100);
+        }
+        _ => {
+            let mut digits = [b'0'; 10];
+            let (mut at, mut rest) = (digits.len(), value);
+            while rest > 0 || at == digits.len() {
+                at -= 1;
+                digits[at] = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+            let fill = if pad == Pad::None { 0 } else { width.saturating_sub(digits.len() - at) };
+            let with = if pad == Pad::Space { b' ' } else { b'0' };
+            out.resize(out.len() + fill, with);
+            out.extend_from_slice(&digits[at..]);
+        }
+    }
+}
+
+fn push_signed(value: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(value.to_string().as_bytes());
+}
+
+fn write_fraction(nanoseconds: u32, dot: bool, precision: Option<u8>, out: &mut Vec<u8>) {
+    if dot && precision.unwrap_or(0) == 0 && (nanoseconds == 0 || precision == Some(0)) {
+        return;
+    }
+    if dot {
+        out.push(b'.');
+    }
+    match precision {
+        None => super::print_fraction(nanoseconds, out),
+        Some(precision) => {
+            let mut unit = 100_000_000;
+            for _ in 0..precision {
+                out.push(b'0' + (nanoseconds / unit % 10) as u8);
+                unit = (unit / 10).max(1);
+            }
+        }
+    }
+}
+
+fn write_offset(offset: i32, colons: u8, out: &mut Vec<u8>) {
+    out.push(if offset < 0 { b'-' } else { b'+' });
+    let total = offset.unsigned_abs();
+    let (hours, minutes, seconds) = (total / 3_600, total / 60 % 60, total % 60);
+    push_two(out, hours);
+    let push = |number: u32, out: &mut Vec<u8>| {
+        if colons > 0 {
+            out.push(b':');
+        }
+        push_two(out, number);
+    };
+    if colons < 3 || minutes + seconds > 0 {
+        push(minutes, out);
+    }
+    if colons == 2 || seconds > 0 {
+        push(seconds, out);
+    }
+}
+
+fn push_literal(items: &mut Vec<Item>, piece: &[u8]) {
+    match items.last_mut() {
+        Some(Item::Literal(bytes)) => bytes.extend_from_slice(piece),
+        _ => items.push(Item::Literal(piece.to_vec())),
+    }
+}
+
+fn compile_into(text: &str, items: &mut Vec<Item>) -> Result<(), FormatProblem> {
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        if at > 0 {
+            push_literal(items, &rest.as_bytes()[..at]);
+        }
+        rest = directive(&rest[at + 1..], items)?;
+    }
+    if !rest.is_empty() {
+        push_literal(items, rest.as_bytes());
+    }
+    Ok(())
+}
+
+/// Compiles one directive, from behind its `%`. Returns what follows it.
+fn directive<'a>(text: &'a str, items: &mut Vec<Item>) -> Result<&'a str, FormatProblem> {
+    let flags = text.len() - text.trim_start_matches(['-', '_', '0', '^']).len();
+    let (flags, rest) = text.split_at(flags);
+    let pad = match flags.chars().rfind(|flag| *flag != '^') {
+        Some('-') => Some(Pad::None),
+        Some('_') => Some(Pad::Space),
+        Some(_) => Some(Pad::Zero),
+        None => None,
+    };
+    let is_upper = flags.contains('^');
+    let (dot, rest) = rest.strip_prefix('.').map_or((false, rest), |rest| (true, rest));
+    let precision = rest.chars().next().filter(|c| c.is_ascii_digit() && flags.is_empty());
+    let rest = if precision.is_some() { &rest[1..] } else { rest };
+    let precision = precision.and_then(|c| c.to_digit(10)).map(|digits| digits as u8);
+    let colons = rest.len() - rest.trim_start_matches(':').len();
+    let (colons, rest) = (colons as u8, &rest[colons..]);
+    let Some(letter) = rest.chars().next() else {
+        return Err(FormatProblem::new("the format ends with a `%`", "write `%%` for a percent sign"));
+    };
+    let mut end = text.len() - rest.len() + letter.len_utf8();
+    if letter == '#' {
+        end += rest[1..].chars().next().map_or(0, char::len_utf8);
+    }
+    let number = |part, width, usual| Item::Number { part, pad: pad.unwrap_or(usual), width };
+    let is_plain = !dot && precision.is_none() && colons == 0;
+    let item = match letter {
+        'f' if colons == 0 && flags.is_empty() => Item::Fraction { dot, precision },
+        'N' if is_plain && flags.is_empty() => Item::Fraction { dot: false, precision: Some(9) },
+        'z' if !dot && precision.is_none() && flags.is_empty() && colons <= 3 => Item::Offset { colons },
+        _ if !is_plain => return Err(unknown(&text[..end])),
+        'Y' => number(Part::Year, 4, Pad::Zero),
+        'y' => number(Part::YearOfCentury, 2, Pad::Zero),
+        'C' => number(Part::Century, 2, Pad::Zero),
+        'q' => number(Part::Quarter, 1, Pad::None),
+        'm' => number(Part::Month, 2, Pad::Zero),
+        'd' => number(Part::Day, 2, Pad::Zero),
+        'e' => number(Part::Day, 2, Pad::Space),
+        'j' => number(Part::DayOfYear, 3, Pad::Zero),
+        'H' => number(Part::Hour, 2, Pad::Zero),
+        'k' => number(Part::Hour, 2, Pad::Space),
+        'I' => number(Part::Hour12, 2, Pad::Zero),
+        'l' => number(Part::Hour12, 2, Pad::Space),
+        'M' => number(Part::Minute, 2, Pad::Zero),
+        'S' => number(Part::Second, 2, Pad::Zero),
+        'u' => number(Part::Weekday, 1, Pad::None),
+        'w' => number(Part::WeekdayFromSunday, 1, Pad::None),
+        'G' => number(Part::IsoYear, 4, Pad::Zero),
+        'g' => number(Part::IsoYearOfCentury, 2, Pad::Zero),
+        'V' => number(Part::IsoWeek, 2, Pad::Zero),
+        'U' => number(Part::WeekFromSunday, 2, Pad::Zero),
+        'W' => number(Part::WeekFromMonday, 2, Pad::Zero),
+        'B' => Item::MonthName { is_short: false, is_upper },
+        'b' | 'h' => Item::MonthName { is_short: true, is_upper },
+        'A' => Item::WeekdayName { is_short: false, is_upper },
+        'a' => Item::WeekdayName { is_short: true, is_upper },
+        _ if !flags.is_empty() => return Err(unknown(&text[..end])),
+        'p' => Item::Meridiem { is_lower: false },
+        'P' => Item::Meridiem { is_lower: true },
+        's' => Item::Epoch,
+        'Z' => Item::Abbreviation,
+        'Q' => Item::ZoneName,
+        'F' => return expand("%Y-%m-%d", items, &text[end..]),
+        'D' => return expand("%m/%d/%y", items, &text[end..]),
+        'T' => return expand("%H:%M:%S", items, &text[end..]),
+        'R' => return expand("%H:%M", items, &text[end..]),
+        'r' => return expand("%I:%M:%S %p", items, &text[end..]),
+        '%' | 'n' | 't' => {
+            push_literal(
+                items,
+                match letter {
+                    'n' => b"\n",
+                    't' => b"\t",
+                    _ => b"%",
+                },
+            );
+            return Ok(&text[end..]);
+        }
+        _ => return Err(unknown(&text[..end])),
+    };
+    items.push(item);
+    Ok(&text[end..])
+}
+
+fn expand<'a>(text: &str, items: &mut Vec<Item>, rest: &'a str) -> Result<&'a str, FormatProblem> {
+    compile_into(text, items)?;
+    Ok(rest)
+}
+
+fn unknown(directive: &str) -> FormatProblem {
+    let what = format!("there is no format directive %{directive}");
+    let hint = match directive {
+        "i" => "minutes are %M".to_owned(),
+        "L" | "F3" => "milliseconds are %3f".to_owned(),
+        "c" | "x" | "X" => "write the parts of the date one by one, as in %Y-%m-%d %H:%M:%S".to_owned(),
+        "E" | "O" | "+" => "write the directive without it, as in %Y-%m-%d".to_owned(),
+        _ => match directive.strip_prefix('#') {
+            Some(letter) => format!("a number without leading zeros is %-{letter}"),
+            None => "the directives are those of strftime, as in %Y-%m-%d %H:%M:%S; `%%` is a percent sign".to_owned(),
+        },
+    };
+    FormatProblem::new(what, hint)
+}
