@@ -59,13 +59,13 @@ pub enum RenameRefusal {
 }
 
 /// How long a refused rename is repeated where the server does not say that the file is held.
-const PERHAPS_HELD: Duration = Duration::from_secs(30);
+const PERHAPS_HELD: Duration = Duration::from_secs(20);
 
 const RENAME_STEPS: Backoff =
     Backoff { first: Duration::from_millis(150), max: Duration::from_secs(2), within: Duration::MAX };
 
 /// Returns the wait before a rename is repeated that was refused `refused` times in `spent`; `None` where it is over.
-/// It goes on for `limit`, and where the server does not say that the file is held, for 30 s of it.
+/// It goes on for `limit`, and where the server does not say that the file is held, for 20 s of it.
 pub fn rename_again(refusal: RenameRefusal, refused: u32, spent: Duration, limit: Duration) -> Option<Duration> {
     let limit = match refusal {
         RenameRefusal::Final => Duration::ZERO,
@@ -214,7 +214,7 @@ mod rename_tests {
     fn d03_a_refused_rename_is_repeated_for_some_seconds() {
         assert_eq!(tried(RenameRefusal::Final, 600), (1, 0));
         let (times, seconds) = tried(RenameRefusal::PerhapsHeld, 600);
-        assert!(seconds == 30 && (15..=40).contains(&times), "{times} in {seconds} s");
+        assert!(seconds == 20 && (10..=30).contains(&times), "{times} in {seconds} s");
         assert_eq!(tried(RenameRefusal::PerhapsHeld, 5).1, 5, "no longer than `timeouts.rename`");
         assert_eq!(tried(RenameRefusal::Held, 600).1, 600);
         let first = rename_again(RenameRefusal::PerhapsHeld, 1, Duration::ZERO, Duration::from_secs(600));

@@ -243,7 +243,7 @@ impl Session {
     /// the session.
     ///
     /// # Errors
-    /// What could not be listed or removed within a second, in words; nothing depends on it.
+    /// What could not be listed or removed within a second or two, in words; nothing depends on it.
     pub fn sweep(&mut self, put: &Put<'_>, intent: &Intent, now: Timestamp) -> Result<u32, String> {
         match self {
             Session::Sftp(drop) => drop.sweep(put, intent, now),

@@ -26,13 +26,23 @@ impl<W: Wire> Client<W> {
     ///
     /// # Errors
     /// A refusal, or a server that does not answer in time: the connection is over then.
-    pub fn list(&mut self, directory: &str, bounds: Bounds, mut each: impl FnMut(Entry)) -> Result<bool, Failure> {
+    pub fn list(&mut self, directory: &str, bounds: Bounds, each: impl FnMut(Entry)) -> Result<bool, Failure> {
         let handle = self.in_time(bounds, |client| client.open_directory(directory))?;
-        let listed = self.read_directory(&handle, bounds, &mut each);
+        self.list_opened(&handle, bounds, each)
+    }
+
+    /// The same, of a directory that is open; it is closed in the end.
+    pub(super) fn list_opened(
+        &mut self,
+        handle: &Handle,
+        bounds: Bounds,
+        mut each: impl FnMut(Entry),
+    ) -> Result<bool, Failure> {
+        let listed = self.read_directory(handle, bounds, &mut each);
         if matches!(listed, Err(Failure::Lost(_))) {
             return listed;
         }
-        self.in_time(bounds, |client| client.close(&handle))?;
+        self.in_time(bounds, |client| client.close(handle))?;
         listed
     }
 

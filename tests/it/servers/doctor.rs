@@ -76,13 +76,13 @@ fn an_openssh_server_is_known_through_and_through() {
 #[test]
 fn a_server_that_forbids_renaming_is_told_how_to_be_used() {
     let sshd = sshd("-P rename,posix-rename,setstat,statvfs", &[]);
-    let desk = pinned(&sshd, ", mode: \"0640\"");
+    let desk = pinned(&sshd, ", mode: \"0640\", timeouts: {rename: 1s}");
     let output = desk.reportferry(&["doctor", "hris", "--json"]);
     let found = check(&output, 3, &sshd.root(), &[]);
     assert_eq!(advice(&found), ["!publish: direct", "done_file: \"{name}.done\""]);
     assert!(found["plan"].to_string().contains("`mode` has no effect"), "{found:#}");
     // With what it says, it is content.
-    let desk = pinned(&sshd, ", publish: direct");
+    let desk = pinned(&sshd, ", publish: direct, timeouts: {rename: 1s}");
     let output = desk.reportferry(&["doctor", "hris"]);
     let said = both(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");

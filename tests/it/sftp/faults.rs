@@ -35,6 +35,8 @@ impl Default for Case {
 impl Case {
     fn plan(&self, server: &Asyncssh) -> DeliveryPlan {
         let mut sftp = server.account().settings(server.root());
+        // A rename that is refused for good is repeated no longer.
+        sftp.timeouts.rename = Duration::from_millis(500);
         (self.change)(&mut sftp);
         let mut destination = super::stand::destination(DestinationKind::Sftp(Box::new(sftp)));
         Arc::get_mut(&mut destination).unwrap().pickup = self.pickup.clone();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use reportferry::deliver::{FinalName, Verdict};
 use reportferry::pipeline::plan::Existing;
 use reportferry::progress::Meter;
-use reportferry::settings::{Publish, Verify};
+use reportferry::settings::{Publish, Sftp, Verify};
 
 use super::stand::{RUN, check_tree, connect, deliver, delivered, noise, put, rejected, spool, tree, with_done};
 use super::{plan_with, sshd};
@@ -51,7 +51,7 @@ fn a_refused_request_is_done_without() {
 fn a_server_that_hides_its_files_still_refuses_to_overwrite() {
     let sshd = sshd("-P lstat,stat", &[]);
     fs::write(sshd.root().join("a.csv"), "theirs").unwrap();
-    let plan = plan_with(&sshd, Existing::Fail, |_| {});
+    let plan = plan_with(&sshd, Existing::Fail, |sftp| sftp.timeouts.rename = Duration::from_millis(500));
     let verdict = deliver(&spool("a.csv", b"x"), &plan);
     assert!(matches!(verdict, Verdict::Unreached { .. }), "{verdict:?}");
     check_tree(&sshd.root(), &[("a.csv", b"theirs")]);
@@ -65,8 +65,9 @@ fn a_server_that_hides_its_files_still_refuses_to_overwrite() {
 #[test]
 fn a_server_that_forbids_renaming_takes_direct_puts() {
     let sshd = sshd("-P rename,posix-rename", &[]);
+    let soon = |sftp: &mut Sftp| sftp.timeouts.rename = Duration::from_millis(500);
     for existing in [Existing::Fail, Existing::Replace] {
-        let (reason, hint) = rejected(deliver(&spool("a.csv", b"x"), &plan_with(&sshd, existing, |_| {})));
+        let (reason, hint) = rejected(deliver(&spool("a.csv", b"x"), &plan_with(&sshd, existing, soon)));
         assert!(reason.contains("rename to") && hint.contains("publish: direct"), "{reason} {hint}");
         check_tree(&sshd.root(), &[]);
     }

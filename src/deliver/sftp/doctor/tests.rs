@@ -71,7 +71,7 @@ fn a_usual_server_needs_no_settings() {
     check(
         &sftp(),
         Oddities { posix_rename: true, fsync: true, ..Oddities::default() },
-        "-directory +open +write +fsync +fstat +close +lstat +read back +set permissions +set times +rename \
+        "+directory +open +write +fsync +fstat +close +lstat +read back +set permissions +set times +rename \
          +open a taken name -rename over +posix-rename +remove -mkdir 0free space +write much -list",
         &["takes its final name when it is whole", "`existing` may be fail, keep, number, replace (with no moment"],
         &[],
@@ -83,7 +83,7 @@ fn without_posix_rename_replacing_has_a_gap() {
     check(
         &sftp(),
         Oddities { rename_overwrites: true, ..Oddities::default() },
-        "-directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
+        "+directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
          +open a taken name +rename over 0posix-rename +remove -mkdir 0free space +write much -list",
         &["replace, with `replace: with_gap`", "replaces silently"],
         &["replace: with_gap"],
@@ -93,7 +93,7 @@ fn without_posix_rename_replacing_has_a_gap() {
 #[test]
 fn a_server_that_forbids_renaming_gets_files_directly() {
     let odd = || Oddities { refuse: always(kind::RENAME, 3), ..Oddities::default() };
-    let steps = "-directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times \
+    let steps = "+directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times \
                  -rename +open a taken name +remove -mkdir 0free space +write much -list";
     let settings = ["!publish: direct", "done_file: \"{name}.done\""];
     check(&sftp(), odd(), steps, &["straight to its final name: the server forbids renaming"], &settings);
@@ -122,7 +122,7 @@ fn a_file_that_is_picked_up_at_its_final_name_is_success() {
     check(
         &sftp(),
         Oddities { picks_up: true, posix_rename: true, ..Oddities::default() },
-        "-directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
+        "+directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
          -lstat -mkdir 0free space +write much -list",
         &["was picked up"],
         &["pickup: immediate"],
@@ -137,7 +137,7 @@ fn a_server_that_refuses_a_large_write_is_told() {
     check(
         &sftp,
         odd,
-        "-directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
+        "+directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
          +open a taken name -rename over +posix-rename +remove -mkdir 0free space -write much -list",
         &[],
         &["!write_bytes: 32000"],
@@ -149,7 +149,7 @@ fn a_full_disk_is_a_failure_that_leaves_nothing() {
     check(
         &sftp(),
         Oddities { room: Some((10, 14)), ..Oddities::default() },
-        "-directory +open !write",
+        "+directory +open !write",
         &["until the step that failed is mended"],
         &[],
     );
