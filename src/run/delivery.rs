@@ -10,7 +10,7 @@ use super::gates::Leave;
 use super::parts::KeptParts;
 use super::{Ask, Line};
 use crate::attempt::Next;
-use crate::deliver::{About, Cutting, Intent, Parts, Put, Seen, Session, Verdict};
+use crate::deliver::{About, Cutting, Intent, Parts, Put, Refused, Seen, Session, Verdict};
 use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
 use crate::ledger::state::{DeliveryState, verdict_name};
@@ -64,7 +64,10 @@ impl Share {
             if let Verdict::Gone { reason } = &verdict {
                 ledger.note_gone(self.destination(), Some(reason)).await?;
             }
-            let next = self.next(&known, &verdict);
+            let next = match &verdict {
+                Verdict::Refused { what, .. } => self.after_refusal(&known, *what).await?,
+                verdict => self.next(&known, verdict),
+            };
             let ended = Ended {
                 state: next.state(&verdict),
                 reason: reason(&verdict),
@@ -99,9 +102,27 @@ impl Share {
         }
     }
 
-    fn next(&self, known: &Delivery, verdict: &Verdict) -> Next {
+    /// What was refused may be accepted another time, where deliveries succeeded before.
+    async fn after_refusal(&self, known: &Delivery, what: Refused) -> Result<Next, LedgerError> {
+        let pipeline = match what {
+            Refused::SignIn => None,
+            // Another pipeline's directory says nothing about this one.
+            Refused::Directory => Some(self.plan.name.as_str()),
+        };
+        let before = self.line.ledger.refusals(&self.run, self.destination(), pipeline).await?;
+        let (now, since) = self.span(known);
+        let backoff = &self.delivery().destination.retry;
+        Ok(backoff.after_refusal(now, since, before.refused.saturating_add(1), before.delivered))
+    }
+
+    /// Now, and when the delivery's schedule began.
+    fn span(&self, known: &Delivery) -> (Timestamp, Timestamp) {
         let now = self.line.clock.now();
-        let since = known.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(now);
+        (now, known.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(now))
+    }
+
+    fn next(&self, known: &Delivery, verdict: &Verdict) -> Next {
+        let (now, since) = self.span(known);
         let failed = known.failures + 1;
         match verdict {
             Verdict::Unreached { wait, .. } => self.delivery().destination.retry.next(now, since, failed, *wait),
@@ -109,6 +130,7 @@ impl Share {
             Verdict::Delivered(_)
             | Verdict::Skipped { .. }
             | Verdict::Rejected { .. }
+            | Verdict::Refused { .. }
             | Verdict::Distrusted { .. }
             | Verdict::Gone { .. } => Next::End,
         }
@@ -298,7 +320,7 @@ impl Share {
                 tracing::info!(run, pipeline, destination, attempt, path = receipt.path, "delivered");
             }
             Verdict::Skipped { .. } => tracing::info!(run, pipeline, destination, attempt, reason, "skipped"),
-            Verdict::Unreached { .. } | Verdict::Unknown { .. } if ended.state == DeliveryState::Waiting => {
+            _ if ended.state == DeliveryState::Waiting => {
                 tracing::warn!(run, pipeline, destination, attempt, reason, "not delivered yet");
             }
             _ => tracing::error!(
@@ -319,7 +341,8 @@ impl Next {
         match (verdict, self) {
             (Verdict::Delivered(_), _) => DeliveryState::Delivered,
             (Verdict::Skipped { .. }, _) => DeliveryState::Skipped,
-            (Verdict::Rejected { .. }, _) => DeliveryState::Rejected,
+            (Verdict::Refused { .. }, Next::At(_)) => DeliveryState::Waiting,
+            (Verdict::Rejected { .. } | Verdict::Refused { .. }, _) => DeliveryState::Rejected,
             (Verdict::Distrusted { .. } | Verdict::Gone { .. }, _) => DeliveryState::Held,
             (Verdict::Unreached { .. } | Verdict::Unknown { .. }, Next::At(_)) => DeliveryState::Waiting,
             (Verdict::Unreached { .. } | Verdict::Unknown { .. }, Next::End) => DeliveryState::Failed,
@@ -345,7 +368,9 @@ fn reason(verdict: &Verdict) -> Option<String> {
             Some(reason.clone())
         }
         Verdict::Gone { reason } => Some(format!("{reason}; nothing goes there any more until `retry` says so")),
-        Verdict::Rejected { reason, hint } | Verdict::Distrusted { reason, hint } => Some(with_hint(reason, hint)),
+        Verdict::Rejected { reason, hint }
+        | Verdict::Refused { reason, hint, .. }
+        | Verdict::Distrusted { reason, hint } => Some(with_hint(reason, hint)),
     }
 }
 

@@ -10,6 +10,7 @@ mod publish;
 mod resets;
 mod session;
 mod several;
+mod sign_in;
 pub mod stand;
 
 use std::sync::Arc;

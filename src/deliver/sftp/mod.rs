@@ -12,6 +12,7 @@ mod blocks;
 pub mod client;
 mod connect;
 mod direct;
+mod disconnect;
 mod doctor;
 mod flow;
 mod hostkey;
@@ -25,14 +26,17 @@ mod oddities;
 mod offers;
 mod packet;
 mod prepare;
+mod private_key;
 mod proxy;
 mod publish;
+mod questions;
 mod rename;
 mod requests;
 #[cfg(test)]
 mod scripted;
 mod sign_in;
 mod split;
+mod ssh_error;
 mod stand_in;
 mod sweep;
 mod trouble;
@@ -50,6 +54,8 @@ pub use algorithms::{Offer, supported};
 pub(super) use doctor::probe;
 pub use hostkey::{HostKey, OnFile, Place};
 pub use keys::{Shown, ShownKey, accept, forget, is_on_file, show};
+pub use private_key::{KeyProblem, PrivateKey};
+pub use sign_in::NO_PASSPHRASE;
 
 /// A server that is signed in to, ready to publish.
 pub struct SftpDrop<W: Wire> {
