@@ -86,6 +86,26 @@ fn longer(own: Duration, asked: Option<Duration>) -> Duration {
     own.max(asked.min(ASKED_MAX))
 }
 
+/// Waits after a refusal that may be in passing (a sign-in by key, a directory that is not there): three more tries
+/// within half an hour.
+pub const REFUSAL_WAITS: [Duration; 3] =
+    [Duration::from_secs(30), Duration::from_secs(5 * 60), Duration::from_secs(20 * 60)];
+
+impl Backoff {
+    /// When to try again what was refused `refused` times by now (1 is the first) in a schedule that began at `since`.
+    ///
+    /// Only where deliveries have succeeded before: what worked yesterday and is refused today may be a server in
+    /// maintenance, while what never worked is a mistake in the settings, which a person should see at once. No wait is
+    /// longer than `max`.
+    pub fn after_refusal(&self, now: Timestamp, since: Timestamp, refused: u32, delivered_before: bool) -> Next {
+        let index = usize::try_from(refused.saturating_sub(1)).unwrap_or(usize::MAX);
+        match REFUSAL_WAITS.get(index) {
+            Some(wait) if delivered_before => self.next(now, since, refused, Some((*wait).min(self.max))),
+            _ => Next::End,
+        }
+    }
+}
+
 /// What follows a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -267,5 +287,24 @@ mod schedule_tests {
         let ended = since + day - SignedDuration::from_millis(499);
         assert_eq!(BACKOFF.next(ended, since, 1, ask), Next::End);
         assert_eq!(BACKOFF.next(ended, since, 1, None), Next::End);
+    }
+
+    #[test]
+    fn d12_a_refusal_is_tried_again_three_times_within_half_an_hour_where_deliveries_succeeded_before() {
+        let (mut now, since) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        for (refused, wait_s) in [(1, 30), (2, 300), (3, 900)] {
+            let next = BACKOFF.after_refusal(now, since, refused, true);
+            assert_eq!(next, Next::At(now + SignedDuration::from_secs(wait_s)), "refusal {refused}");
+            now += SignedDuration::from_secs(wait_s);
+            assert_eq!(BACKOFF.after_refusal(now, since, refused, false), Next::End, "no receipts");
+        }
+        assert!(now.duration_since(since) <= SignedDuration::from_mins(30));
+        for refused in [4, 5, u32::MAX] {
+            assert_eq!(BACKOFF.after_refusal(now, since, refused, true), Next::End);
+        }
+        let short = Backoff { max: Duration::from_secs(2), within: Duration::from_secs(3), ..BACKOFF };
+        let second = since + SignedDuration::from_secs(2);
+        assert_eq!(short.after_refusal(since, since, 1, true), Next::At(second), "no longer than `max`");
+        assert_eq!(short.after_refusal(second, since, 2, true), Next::End, "not beyond `within`");
     }
 }

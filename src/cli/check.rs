@@ -29,7 +29,7 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     let mut found = match Settings::load(common.config.as_deref(), &common.set) {
         Ok((settings, warnings)) => {
             let mut loaded = load_all(&settings, &args.paths);
-            loaded.problems.splice(0..0, warnings);
+            loaded.problems.splice(0..0, warnings.into_iter().chain(settings.key_problems()));
             for plan in &loaded.plans {
                 loaded.problems.extend(plan.clock_warnings(now));
                 loaded.problems.extend(plan.name_warnings(now));

@@ -118,7 +118,7 @@ fn say_refusal(verdict: &Verdict, sftp: &Sftp, common: &Common) -> anyhow::Resul
             let hint = format!("`reportferry trust {} --jump` shows the jump host's keys", sftp.name);
             (reason, Some(hint))
         }
-        Verdict::Rejected { reason, hint } => (reason, hint.clone()),
+        Verdict::Rejected { reason, hint } | Verdict::Refused { reason, hint, .. } => (reason, hint.clone()),
         Verdict::Unreached { reason, .. }
         | Verdict::Unknown { reason }
         | Verdict::Skipped { reason }

@@ -148,6 +148,12 @@ pub enum Verdict {
         reason: String,
         hint: Option<String>,
     },
+    /// As `Rejected`, where servers refuse in passing too: tried again slowly where deliveries have succeeded before.
+    Refused {
+        what: Refused,
+        reason: String,
+        hint: Option<String>,
+    },
     /// The server is not the one that was pinned, or is not known: stop all deliveries there, tell.
     Distrusted {
         reason: String,
@@ -168,11 +174,22 @@ pub enum Verdict {
     },
 }
 
+/// What was refused that may be accepted another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A sign-in by key: a server that is being restarted, or whose directory of accounts is away, knows nobody. Never a
+    /// password that was refused, because passwords lock accounts.
+    SignIn,
+    /// A directory that is not there: the share behind it may not be mounted.
+    Directory,
+}
+
 impl Verdict {
     /// Why it is not delivered; nothing where it is.
     pub fn into_reason(self) -> String {
         match self {
             Verdict::Rejected { reason, .. }
+            | Verdict::Refused { reason, .. }
             | Verdict::Distrusted { reason, .. }
             | Verdict::Unreached { reason, .. }
             | Verdict::Unknown { reason }
@@ -190,7 +207,9 @@ impl Verdict {
                 Verdict::Unknown { reason: format!("{PUBLISHED}: {reason}") }
             }
             Verdict::Skipped { reason } => Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint: None },
-            Verdict::Rejected { reason, hint } => Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint },
+            Verdict::Rejected { reason, hint } | Verdict::Refused { reason, hint, .. } => {
+                Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint }
+            }
             other @ (Verdict::Delivered(_) | Verdict::Distrusted { .. } | Verdict::Gone { .. }) => other,
         }
     }

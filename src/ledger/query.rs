@@ -22,6 +22,15 @@ pub struct RunFilter {
     pub limit: u32,
 }
 
+/// What is known of a delivery that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusals {
+    /// Attempts that ended so.
+    pub refused: u32,
+    /// The destination took a delivery before.
+    pub delivered: bool,
+}
+
 pub(super) type Statement<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
 const RUN_COLUMNS: &str = "id, pipeline, slot_ms, slot, state, reason, released_by, rejected_by, plan_digest, ticket, extract_json, \
@@ -127,6 +136,33 @@ impl Ledger {
     /// The ledger cannot be read.
     pub async fn delivery(&self, run_id: &str, destination: &str) -> Result<Option<Delivery>, LedgerError> {
         Ok(self.deliveries(run_id).await?.into_iter().find(|delivery| delivery.destination == destination))
+    }
+
+    /// How often a delivery was refused so far, and whether the destination has taken one before: any, or the pipeline's.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn refusals(
+        &self,
+        run_id: &str,
+        destination: &str,
+        pipeline: Option<&str>,
+    ) -> Result<Refusals, LedgerError> {
+        const OPERATION: &str = "count the refusals";
+        let row = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM attempts WHERE run_id = $1 AND destination = $2 AND verdict = 'refused') \
+             AS refused, (SELECT COUNT(*) FROM (SELECT 1 FROM receipts r JOIN runs ON runs.id = r.run_id \
+             WHERE r.destination = $2 AND (runs.pipeline = $3 OR $3 = '') LIMIT 1) AS one) AS delivered",
+        )
+        .bind(run_id)
+        .bind(destination)
+        .bind(pipeline.unwrap_or_default())
+        .fetch_one(&self.pool)
+        .await
+        .map_err(read(OPERATION))?;
+        let number = |name: &str| row.try_get::<i64, _>(name).map_err(read(OPERATION));
+        let refused = u32::try_from(number("refused")?).unwrap_or(u32::MAX);
+        Ok(Refusals { refused, delivered: number("delivered")? > 0 })
     }
 
     /// In the order they were begun, by destination.

@@ -207,6 +207,7 @@ pub fn verdict_name(verdict: &crate::deliver::Verdict) -> &'static str {
         Verdict::Delivered(_) => "delivered",
         Verdict::Skipped { .. } => "skipped",
         Verdict::Rejected { .. } => "rejected",
+        Verdict::Refused { .. } => "refused",
         Verdict::Distrusted { .. } => "distrusted",
         Verdict::Gone { .. } => "gone",
         Verdict::Unreached { .. } => "unreached",

@@ -10,7 +10,7 @@ use super::gates::Leave;
 use super::parts::KeptParts;
 use super::{Ask, Line};
 use crate::attempt::{Next, Repeats};
-use crate::deliver::{About, Cutting, Intent, Parts, Put, Seen, Session, Verdict};
+use crate::deliver::{About, Cutting, Intent, Parts, Put, Refused, Seen, Session, Verdict};
 use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
 use crate::ledger::state::{DeliveryState, verdict_name};
@@ -71,8 +71,10 @@ impl Share {
             if let Verdict::Gone { reason } = &verdict {
                 ledger.note_gone(self.destination(), Some(reason)).await?;
             }
-            let failed = self.failures(&known, &verdict).await?;
-            let next = self.next(&known, &verdict, failed);
+            let next = match &verdict {
+                Verdict::Refused { what, .. } => self.after_refusal(&known, *what).await?,
+                verdict => self.next(&known, verdict, self.failures(&known, verdict).await?),
+            };
             let ended = Ended {
                 state: next.state(&verdict),
                 reason: reason(&verdict),
@@ -122,15 +124,34 @@ impl Share {
         Ok(if has_moved_on { 1 } else { known.failures + 1 })
     }
 
-    fn next(&self, known: &Delivery, verdict: &Verdict, failed: u32) -> Next {
+    /// What was refused may be accepted another time, where deliveries succeeded before.
+    async fn after_refusal(&self, known: &Delivery, what: Refused) -> Result<Next, LedgerError> {
+        let pipeline = match what {
+            Refused::SignIn => None,
+            // Another pipeline's directory says nothing about this one.
+            Refused::Directory => Some(self.plan.name.as_str()),
+        };
+        let before = self.line.ledger.refusals(&self.run, self.destination(), pipeline).await?;
+        let (now, since) = self.span(known);
+        let backoff = &self.delivery().destination.retry;
+        Ok(backoff.after_refusal(now, since, before.refused.saturating_add(1), before.delivered))
+    }
+
+    /// Now, and when the delivery's schedule began.
+    fn span(&self, known: &Delivery) -> (Timestamp, Timestamp) {
         let now = self.line.clock.now();
-        let since = known.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(now);
+        (now, known.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(now))
+    }
+
+    fn next(&self, known: &Delivery, verdict: &Verdict, failed: u32) -> Next {
+        let (now, since) = self.span(known);
         match verdict {
             Verdict::Unreached { wait, .. } => self.delivery().destination.retry.next(now, since, failed, *wait),
             Verdict::Unknown { .. } => self.delivery().destination.retry.next(now, since, failed, None),
             Verdict::Delivered(_)
             | Verdict::Skipped { .. }
             | Verdict::Rejected { .. }
+            | Verdict::Refused { .. }
             | Verdict::Distrusted { .. }
             | Verdict::Gone { .. } => Next::End,
         }
@@ -344,7 +365,7 @@ impl Share {
                 }
             }
             Verdict::Skipped { .. } => tracing::info!(run, pipeline, destination, attempt, reason, "skipped"),
-            Verdict::Unreached { .. } | Verdict::Unknown { .. } if ended.state == DeliveryState::Waiting => {
+            _ if ended.state == DeliveryState::Waiting => {
                 let next = ended.due_ms.and_then(|due_ms| Timestamp::from_millisecond(due_ms).ok());
                 let next = next.map(|due| due.to_string()).unwrap_or_default();
                 tracing::warn!(run, pipeline, destination, attempt, reason, next, "not delivered yet");
@@ -367,7 +388,8 @@ impl Next {
         match (verdict, self) {
             (Verdict::Delivered(_), _) => DeliveryState::Delivered,
             (Verdict::Skipped { .. }, _) => DeliveryState::Skipped,
-            (Verdict::Rejected { .. }, _) => DeliveryState::Rejected,
+            (Verdict::Refused { .. }, Next::At(_)) => DeliveryState::Waiting,
+            (Verdict::Rejected { .. } | Verdict::Refused { .. }, _) => DeliveryState::Rejected,
             (Verdict::Distrusted { .. } | Verdict::Gone { .. }, _) => DeliveryState::Held,
             (Verdict::Unreached { .. } | Verdict::Unknown { .. }, Next::At(_)) => DeliveryState::Waiting,
             (Verdict::Unreached { .. } | Verdict::Unknown { .. }, Next::End) => DeliveryState::Failed,
@@ -393,7 +415,9 @@ fn reason(verdict: &Verdict) -> Option<String> {
             Some(reason.clone())
         }
         Verdict::Gone { reason } => Some(format!("{reason}; nothing goes there any more until `retry` says so")),
-        Verdict::Rejected { reason, hint } | Verdict::Distrusted { reason, hint } => Some(with_hint(reason, hint)),
+        Verdict::Rejected { reason, hint }
+        | Verdict::Refused { reason, hint, .. }
+        | Verdict::Distrusted { reason, hint } => Some(with_hint(reason, hint)),
     }
 }
 

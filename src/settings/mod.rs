@@ -28,7 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::Backoff;
+use crate::deliver::sftp::{KeyProblem, NO_PASSPHRASE, PrivateKey};
 use crate::pipeline::problem::{self, Problem};
+use crate::pipeline::tree::Origin;
 use crate::pipeline::{open, texts, tree};
 use crate::secret::Secret;
 
@@ -64,6 +66,8 @@ pub struct Settings {
     pub destinations: BTreeMap<String, Arc<Destination>>,
     /// Secrets that expressions may name.
     pub secrets: BTreeMap<String, SecretRef>,
+    /// Private keys of destinations: where each is named, where it is, and whether it has a passphrase.
+    keys: Vec<(Origin, SecretRef, bool)>,
     pub work: Work,
     pub keep: Keep,
     pub alerts: Alerts,
@@ -74,6 +78,23 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What is wrong with the private keys that destinations name, as far as it shows without a server. A key that cannot
+    /// be read here may be readable where the worker runs.
+    pub fn key_problems(&self) -> Vec<Problem> {
+        let problem = |(origin, key, has_passphrase): &(Origin, SecretRef, bool)| {
+            let text = key.read().ok()?;
+            let wrong = |what: &str, fix: String| Some(origin.error(format!("the private key {what}")).hint(fix));
+            match PrivateKey::read(text.expose()) {
+                Err(KeyProblem { what, fix }) => wrong(&what, fix),
+                Ok(key) if key.encrypted && !has_passphrase => {
+                    wrong("is encrypted and there is no passphrase", NO_PASSPHRASE.to_owned())
+                }
+                Ok(_) => None,
+            }
+        };
+        self.keys.iter().filter_map(problem).collect()
+    }
+
     /// Reads the settings file (where none is named, `reportferry.yaml`, which may be absent), the environment and the
     /// flags (key path and value: `tenants.acme.username`). With the settings come warnings; without, every problem.
     pub fn load(file: Option<&Path>, flags: &[(String, String)]) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {

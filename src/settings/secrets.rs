@@ -34,6 +34,15 @@ pub enum SecretError {
 }
 
 impl SecretRef {
+    /// Where it is, for messages.
+    pub fn place(&self) -> String {
+        match self {
+            SecretRef::Env(name) => format!("the environment variable {name}"),
+            SecretRef::File(path) => format!("the file {}", path.display()),
+            SecretRef::Literal(_) => "written in the settings".to_owned(),
+        }
+    }
+
     /// The secret's text. One newline at its end (`\n` or `\r\n`) is dropped, as editors and shells add it.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod reported;
 mod resets;
 mod session;
 mod several;
+mod sign_in;
 pub mod stand;
 
 use std::sync::Arc;

@@ -75,7 +75,9 @@ impl Step {
     /// A step that ended in a verdict.
     pub fn failed(name: &str, took: Duration, verdict: &Verdict) -> Self {
         let (reason, hint) = match verdict {
-            Verdict::Rejected { reason, hint } | Verdict::Distrusted { reason, hint } => (reason.clone(), hint.clone()),
+            Verdict::Rejected { reason, hint }
+            | Verdict::Refused { reason, hint, .. }
+            | Verdict::Distrusted { reason, hint } => (reason.clone(), hint.clone()),
             Verdict::Unreached { reason, .. }
             | Verdict::Unknown { reason }
             | Verdict::Skipped { reason }

@@ -113,8 +113,8 @@ impl Keys {
             };
             match agent.userauth(username, identity) {
                 Ok(()) => return Ok(Some(fingerprint(blob))),
-                Err(error) if super::sign_in::is_contact(&error) => return Err(error),
-                Err(error) if super::sign_in::is_partial(&error) => return Ok(Some(fingerprint(blob))),
+                Err(error) if super::ssh_error::is_contact(&error) => return Err(error),
+                Err(error) if super::ssh_error::is_partial(&error) => return Ok(Some(fingerprint(blob))),
                 Err(_) if self.is_silent() => break,
                 Err(_) => {}
             }

@@ -161,16 +161,24 @@ fn read_names(body: &mut Body<'_>) -> Result<Vec<Entry>, Malformed> {
     Ok(entries)
 }
 
-/// A server's text, fit to be shown: control characters escaped, cut after 200 characters.
+/// A server's text, fit to be shown: control characters escaped, cut after 200 characters. What is not UTF-8 is taken for
+/// Latin-1, as old servers write it.
 pub fn printable(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text.to_owned(),
+        Err(_) => text.iter().map(|byte| char::from(*byte)).collect(),
+    };
     let mut shown = String::new();
     for (count, character) in text.trim().chars().enumerate() {
         if count == TEXT_CHARS_MAX {
             shown.push('…');
             break;
         }
-        if character.is_control() {
+        // Marks of direction would turn the rest of the line around.
+        let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if turns {
+            shown.extend(character.escape_unicode());
+        } else if character.is_control() {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);

@@ -22,6 +22,8 @@ pub struct Arrived {
     to: usize,
 }
 
+/// Bytes of text before the greeting.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Bytes asked for by one read.
 const READ_BYTES: usize = 32 * 1024;
 
@@ -40,6 +42,29 @@ impl Arrived {
         let packet = self.from + 4..self.from + 4 + length;
         self.from = packet.end;
         Ok(&self.bytes[packet])
+    }
+
+    /// Skips what a login script prints before the server's greeting, and returns it. No text has a zero byte, and the
+    /// length of every packet that is read begins with one. With an error comes what was printed until then.
+    pub fn text_before(&mut self, wire: &mut impl Wire, patience: Duration) -> (Vec<u8>, Result<(), PacketError>) {
+        let deadline = Instant::now() + patience;
+        let mut text = Vec::new();
+        loop {
+            if let Err(error) = self.need(1, wire, deadline) {
+                return (text, Err(error));
+            }
+            let arrived = &self.bytes[self.from..self.to];
+            let length = arrived.iter().position(|byte| *byte == 0).unwrap_or(arrived.len());
+            text.extend_from_slice(&arrived[..length]);
+            self.from += length;
+            if self.from < self.to {
+                return (text, Ok(()));
+            }
+            if text.len() > TEXT_BYTES_MAX {
+                let why = format!("then more text than the {TEXT_BYTES_MAX} bytes that are skipped");
+                return (text, Err(PacketError::Io(why)));
+            }
+        }
     }
 
     /// A login script that prints something is the usual cause of a first packet of absurd length.

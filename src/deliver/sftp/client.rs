@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
-use super::answer::{Answer, Status};
+use super::answer::{Answer, Status, printable};
 use super::arrived::{Arrived, PacketError};
 use super::packet::{Body, Malformed, Request, VERSION, code, kind};
 use crate::fault::Injected;
@@ -16,6 +16,10 @@ use crate::fault::Injected;
 pub trait Wire: Read + Write + Send {
     /// Bounds how long one read or write may stand still.
     fn set_patience(&mut self, patience: Duration);
+    /// What the other side said beside the stream, in words: error output, and how its program ended.
+    fn aside(&mut self) -> Option<String> {
+        None
+    }
     /// Cuts the connection, so that nothing that is still on its way can wait for it.
     fn sever(&mut self);
 }
@@ -90,6 +94,8 @@ pub struct Client<W> {
     open: BTreeMap<u32, Option<Answer>>,
     next_id: u32,
     pub extensions: Extensions,
+    /// What the server printed before its greeting: a login script's text.
+    pub printed: Option<String>,
     patience: Duration,
     /// How long requests are waited for that may take the server long: fsync, CLOSE, rename.
     pub(super) slow_patience: Duration,
@@ -113,6 +119,7 @@ impl<W: Wire> Client<W> {
             open: BTreeMap::new(),
             next_id: 0,
             extensions: Extensions::default(),
+            printed: None,
             patience,
             slow_patience: patience,
             refused_fsync: None,
@@ -120,11 +127,36 @@ impl<W: Wire> Client<W> {
         };
         client.request.begin(kind::INIT, VERSION);
         client.send()?;
+        let (text, begun) = client.arrived.text_before(&mut client.wire, patience);
+        if let Err(ended) = begun {
+            let why = client.no_greeting(&text, ended);
+            return client.lost(why);
+        }
+        client.printed = Some(printable(&text)).filter(|text| !text.is_empty());
         match client.next_packet(read_version)? {
             Ok(extensions) => client.extensions = extensions,
             Err(why) => return client.lost(why),
         }
         Ok(client)
+    }
+
+    /// What came in place of a greeting, in the server's own words.
+    fn no_greeting(&mut self, text: &[u8], ended: PacketError) -> String {
+        let mut said = Vec::new();
+        let (printed, aside) = (printable(text), self.wire.aside());
+        if !printed.is_empty() {
+            said.push(format!("the server printed text before SFTP: {printed:?}"));
+        }
+        said.extend(aside);
+        said.push(match ended {
+            PacketError::Late if said.is_empty() => self.no_answer(),
+            PacketError::Late => format!("no SFTP greeting followed for {} s", self.patience.as_secs_f32()),
+            PacketError::Io(why) => why,
+        });
+        if !text.is_empty() {
+            said.push("a login script or a forced command of the account does this".to_owned());
+        }
+        said.join("; ")
     }
 
     /// Does `op` with another patience: a rename on an object store is a copy.

@@ -7,6 +7,8 @@ use ssh2::{ErrorCode, MethodType};
 use super::client::{Client, Failure};
 use super::hostkey::{self, HostKey, Kind, Trust};
 use super::line::{Line, endpoint, reach};
+use super::offers::Explained;
+use super::ssh_error::describe;
 use super::watch::Watch;
 use super::wire::{SshWire, milliseconds};
 use super::{SftpDrop, algorithms, offers, sign_in};
@@ -76,7 +78,11 @@ pub(super) fn connect(sftp: &Sftp, watch: &mut Watch<'_>) -> Result<SftpDrop<Ssh
             Client::start(wire, sftp.timeouts.idle)
                 .map_err(|failure: Failure| unreached(format!("start SFTP with {address}: {failure}")))
         },
-        |client| ("version 3".to_owned(), vec![("extensions".to_owned(), client.extensions.listed())]),
+        |client| {
+            let printed = client.printed.iter().map(|text| ("text before SFTP, skipped".to_owned(), text.clone()));
+            let extensions = [("extensions".to_owned(), client.extensions.listed())];
+            ("version 3".to_owned(), extensions.into_iter().chain(printed).collect())
+        },
     );
     let client = started?;
     Ok(SftpDrop::new(client, address, Some(host_key), sftp))
@@ -160,11 +166,11 @@ fn trusted_transport(sftp: &Sftp, address: &str, trust: &Trust, watch: &mut Watc
 /// Exchanges keys, and asks for a host key of one of these kinds. Nobody has proved anything to anybody yet.
 ///
 /// # Errors
-/// `Unreached`, with what the server offers where that is the reason.
+/// `Unreached`, with what the server said; `Rejected` where the offers of both sides have nothing in common.
 pub(super) fn handshake(sftp: &Sftp, kinds: &[Kind], watch: &mut Watch<'_>) -> Result<Transport, Verdict> {
     let line = reach(sftp, watch)?;
     // Asked apart, because libssh2 keeps the server's lists to itself.
-    let server = if watch.is_on() { offers::ask(sftp).ok() } else { None };
+    let server = if watch.is_on() { offers::lists(sftp) } else { None };
     watch.step_with(
         "key exchange",
         || shake_hands(sftp, kinds, line),
@@ -179,13 +185,13 @@ fn shake_hands(sftp: &Sftp, kinds: &[Kind], line: Line) -> Result<Transport, Ver
     let address = endpoint(&sftp.host, sftp.port);
     let failed = |step: &str, error: &dyn std::fmt::Display| unreached(format!("{step} {address}: {error}"));
     let given = line.try_clone().map_err(|error| failed("set up the connection to", &error))?;
-    let mut session = ssh2::Session::new().map_err(|error| failed("set up SSH for", &error.message()))?;
+    let mut session = ssh2::Session::new().map_err(|error| failed("set up SSH for", &describe(&error)))?;
     // Before the handshake, which would wait for ever without.
     session.set_timeout(milliseconds(sftp.timeouts.connect));
     given.give_to(&mut session);
     for (methods, wanted) in algorithms::preferences(sftp, kinds) {
         for method in methods {
-            session.method_pref(*method, &wanted).map_err(|error| failed("set up SSH for", &error.message()))?;
+            session.method_pref(*method, &wanted).map_err(|error| failed("set up SSH for", &describe(&error)))?;
         }
     }
     let shaken = session.handshake();
@@ -195,9 +201,18 @@ fn shake_hands(sftp: &Sftp, kinds: &[Kind], line: Line) -> Result<Transport, Ver
         (Ok(()), None) => Err(failed("exchange keys with", &"the server shows no key of a known kind")),
         (Err(error), _) => {
             line.cut();
-            let truth = offers::disagreement(sftp, kinds);
-            let detail = truth.map(|truth| format!(": {truth}")).unwrap_or_default();
-            Err(failed("exchange keys with", &format_args!("{}{detail}", error.message())))
+            match offers::explain(sftp, kinds) {
+                Some(Explained::Disagreement(why)) => Err(Verdict::Rejected {
+                    reason: format!("exchange keys with {address}: {why}"),
+                    hint: Some(
+                        "have the server's administrator enable one of those that are offered here, or change the \
+                         destination's `algorithms` where it leaves out what the server has"
+                            .to_owned(),
+                    ),
+                }),
+                Some(Explained::Said(said)) => Err(failed("exchange keys with", &said)),
+                None => Err(failed("exchange keys with", &describe(&error))),
+            }
         }
     }
 }
@@ -206,13 +221,13 @@ fn shake_hands(sftp: &Sftp, kinds: &[Kind], line: Line) -> Result<Transport, Ver
 const REQUEST_DENIED: ErrorCode = ErrorCode::Session(-22);
 
 fn subsystem(session: &ssh2::Session, address: &str) -> Result<ssh2::Channel, Verdict> {
-    let refused = |what: &str, error: ssh2::Error| unreached(format!("{what} at {address}: {}", error.message()));
+    let refused = |what: &str, error: ssh2::Error| unreached(format!("{what} at {address}: {}", describe(&error)));
     let mut channel = session.channel_session().map_err(|error| refused("open a channel", error))?;
     match channel.subsystem("sftp") {
         Ok(()) => Ok(channel),
         // Only the server's own word is a refusal; a line that ends here is none.
         Err(error) if error.code() == REQUEST_DENIED => Err(Verdict::Rejected {
-            reason: format!("start the SFTP subsystem at {address}: {}", error.message()),
+            reason: format!("start the SFTP subsystem at {address}: the server refused it"),
             hint: Some("the account may not use SFTP: ask the server's administrator".to_owned()),
         }),
         Err(error) => Err(refused("start the SFTP subsystem", error)),

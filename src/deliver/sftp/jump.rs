@@ -12,6 +12,7 @@ use ssh2::BlockDirections;
 
 use super::connect::{self, unreached};
 use super::line::{Line, endpoint};
+use super::ssh_error::describe;
 use super::watch::Watch;
 use super::wire::milliseconds;
 use crate::deliver::Verdict;
@@ -34,7 +35,7 @@ pub fn reach(through: &Sftp, to: &Sftp) -> Result<Line, Verdict> {
         Err(error) => {
             line.cut();
             let what = endpoint(&to.host, to.port);
-            return Err(unreached(format!("ask the jump host {name} for {what}: {}", error.message())));
+            return Err(unreached(format!("ask the jump host {name} for {what}: {}", describe(&error))));
         }
     };
     let failed = |error: io::Error| unreached(format!("set up the connection by {name}: {error}"));
@@ -55,6 +56,7 @@ fn of_jump(verdict: Verdict, name: &str) -> Verdict {
     match verdict {
         Verdict::Unreached { reason, wait } => Verdict::Unreached { reason: said(reason), wait },
         Verdict::Rejected { reason, hint } => Verdict::Rejected { reason: said(reason), hint },
+        Verdict::Refused { what, reason, hint } => Verdict::Refused { what, reason: said(reason), hint },
         Verdict::Distrusted { reason, hint } => Verdict::Distrusted { reason: said(reason), hint },
         other => other,
     }

@@ -43,7 +43,7 @@ pub struct ShownKey {
 /// The server cannot be reached, or it has no key of a kind that is known here.
 pub fn show(sftp: &Sftp) -> Result<Shown, Verdict> {
     let trust = Trust::read(sftp)?;
-    let server = offers::ask(sftp).ok().and_then(|lists| lists.into_iter().nth(1));
+    let server = offers::lists(sftp).and_then(|lists| lists.into_iter().nth(1));
     let mut keys: Vec<ShownKey> = Vec::new();
     let mut failed = None;
     for kind in algorithms::usable(sftp, &KINDS) {
@@ -59,7 +59,10 @@ pub fn show(sftp: &Sftp) -> Result<Shown, Verdict> {
                 let source = trust.accepts(&key).then(|| trust.source(&key));
                 keys.push(ShownKey { revoked: trust.is_revoked(&key), source, key });
             }
-            Err(verdict @ (Verdict::Distrusted { .. } | Verdict::Rejected { .. })) => return Err(verdict),
+            // A jump host that refuses is not asked again for each kind.
+            Err(verdict) if sftp.jump.is_some() && !matches!(verdict, Verdict::Unreached { .. }) => {
+                return Err(verdict);
+            }
             Err(verdict) => failed = Some(verdict),
         }
     }

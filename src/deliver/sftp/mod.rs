@@ -13,6 +13,7 @@ mod blocks;
 pub mod client;
 mod connect;
 mod direct;
+mod disconnect;
 mod doctor;
 mod ending;
 mod flow;
@@ -29,8 +30,10 @@ mod offers;
 mod packet;
 mod paths;
 mod prepare;
+mod private_key;
 mod proxy;
 mod publish;
+mod questions;
 mod refused;
 mod rename;
 #[cfg(test)]
@@ -41,6 +44,7 @@ mod rules;
 mod scripted;
 mod sign_in;
 mod split;
+mod ssh_error;
 mod stand_in;
 mod sweep;
 mod trouble;
@@ -59,6 +63,8 @@ pub use algorithms::{Offer, supported};
 pub(super) use doctor::probe;
 pub use hostkey::{HostKey, OnFile, Place};
 pub use keys::{Shown, ShownKey, accept, forget, is_on_file, show};
+pub use private_key::{KeyProblem, PrivateKey};
+pub use sign_in::NO_PASSPHRASE;
 
 /// Bytes of one session. What a slow disk writes within the time that an answer is waited for: over one session 2 MiB/s are
 /// enough for the usual 30 s.

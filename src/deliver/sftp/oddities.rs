@@ -312,7 +312,7 @@ fn garbage_ends_the_connection_and_publishes_nothing() {
 fn a_greeting_that_is_none_says_what_came() {
     let longest = |name: &[u8]| packet(kind::VERSION, 3, |p| _ = p.string(name).string(b"1"));
     for (greeting, why) in [
-        (b"Welcome to the server!\r\n".to_vec(), "the server wrote text"),
+        (b"Welcome to the server!\r\n".to_vec(), "the server printed text before SFTP: \"Welcome to the server!\""),
         (packet(kind::VERSION, 2, |_| {}), "speaks SFTP version 2"),
         (packet(kind::STATUS, 3, |_| {}), "the server's greeting is not SFTP"),
         ((256 * 1024 + 1u32).to_be_bytes().to_vec(), "an answer of 262145 bytes"),

@@ -4,6 +4,7 @@
 //! its identification line, then its SSH_MSG_KEXINIT.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::time::Duration;
 
 use ssh2::MethodType;
 
@@ -15,24 +16,41 @@ use super::packet::Body;
 use super::watch::Watch;
 use crate::settings::Sftp;
 
+const MSG_DISCONNECT: u8 = 1;
+const MSG_IGNORE: u8 = 2;
+const MSG_DEBUG: u8 = 4;
 const MSG_KEXINIT: u8 = 20;
 /// RFC 4253 6.1: the longest packet that everyone must take.
 const PACKET_BYTES_MAX: u32 = 35_000;
 /// Lines that a server may send before its identification (RFC 4253 4.2), and bytes of each.
 const LINES_MAX: usize = 50;
 const LINE_BYTES_MAX: u64 = 1024;
+/// Packets before the one that is waited for.
+const PACKETS_MAX: usize = 8;
+/// For one answer: the key exchange that failed has waited long enough.
+const PATIENCE_MAX: Duration = Duration::from_secs(5);
 
 /// The lists that are looked at, and where each stands in a KEXINIT.
 const LISTS: [(Offer, usize); 4] = [(Offer::Kex, 0), (Offer::HostKey, 1), (Offer::Cipher, 2), (Offer::Mac, 4)];
 
-/// A list of the server's that has nothing in common with ours, in words; `None` where that was not the reason.
-pub fn disagreement(sftp: &Sftp, kinds: &[Kind]) -> Option<String> {
-    let lists = ask(sftp).ok()?;
-    LISTS.into_iter().find_map(|(of, index)| {
-        let theirs = lists.get(index)?;
-        let what = of.name().trim_end_matches(" algorithm");
-        disjoint(what, theirs, &offered(sftp, kinds, of))
-    })
+/// Why a key exchange failed, where the server shows it.
+pub enum Explained {
+    /// A list of the server's has nothing in common with ours: that stays so until a person changes it.
+    Disagreement(String),
+    /// What the server wrote in place of its part of the key exchange.
+    Said(String),
+}
+
+/// Asks the server once more, to find out why a key exchange failed.
+pub fn explain(sftp: &Sftp, kinds: &[Kind]) -> Option<Explained> {
+    match ask(sftp).ok()? {
+        Hello::Said(said) => Some(Explained::Said(said)),
+        Hello::Lists(lists) => LISTS.into_iter().find_map(|(of, index)| {
+            let theirs = lists.get(index)?;
+            let what = of.name().trim_end_matches(" algorithm");
+            disjoint(what, theirs, &offered(sftp, kinds, of)).map(Explained::Disagreement)
+        }),
+    }
 }
 
 /// What was agreed on, and from which offers; the server's where it told them.
@@ -80,40 +98,94 @@ fn disjoint(what: &str, theirs: &str, ours: &[String]) -> Option<String> {
     ))
 }
 
-/// The name lists of the server's KEXINIT, in RFC 4253's order.
-pub fn ask(sftp: &Sftp) -> io::Result<Vec<String>> {
-    let reached = reach(sftp, &mut Watch::none());
-    let mut socket = reached.map_err(|_| io::Error::from(io::ErrorKind::NotConnected))?;
-    socket.set_patience(sftp.timeouts.connect)?;
-    socket.write_all(b"SSH-2.0-reportferry\r\n")?;
-    read_lists(&mut BufReader::new(socket))
+/// What a server sends first.
+#[derive(Debug, PartialEq, Eq)]
+enum Hello {
+    /// The name lists of its KEXINIT, in RFC 4253's order.
+    Lists(Vec<String>),
+    /// A text in place of them, in words.
+    Said(String),
 }
 
-fn read_lists(from: &mut impl BufRead) -> io::Result<Vec<String>> {
+/// The name lists of the server's KEXINIT, in RFC 4253's order.
+pub fn lists(sftp: &Sftp) -> Option<Vec<String>> {
+    match ask(sftp) {
+        Ok(Hello::Lists(lists)) => Some(lists),
+        _ => None,
+    }
+}
+
+fn ask(sftp: &Sftp) -> io::Result<Hello> {
+    let reached = reach(sftp, &mut Watch::none());
+    let mut socket = reached.map_err(|_| io::Error::from(io::ErrorKind::NotConnected))?;
+    socket.set_patience(sftp.timeouts.connect.min(PATIENCE_MAX))?;
+    socket.write_all(b"SSH-2.0-reportferry\r\n")?;
+    read_hello(&mut BufReader::new(socket))
+}
+
+fn read_hello(from: &mut impl BufRead) -> io::Result<Hello> {
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-    let mut greeted = false;
-    for _ in 0..LINES_MAX {
-        let mut line = Vec::new();
-        from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
-        if line.starts_with(b"SSH-") {
-            greeted = true;
-            break;
+    let mut text = Vec::new();
+    if !greets(from, &mut text) {
+        let said = printable(&text);
+        if said.is_empty() {
+            return Err(invalid());
+        }
+        let ftp =
+            if said.starts_with("220") { " (an FTP server? SFTP is another protocol, usually at port 22)" } else { "" };
+        return Ok(Hello::Said(format!("the server answers with text and not as an SSH server: {said:?}{ftp}")));
+    }
+    for _ in 0..PACKETS_MAX {
+        let mut length = [0; 4];
+        from.read_exact(&mut length)?;
+        let length = u32::from_be_bytes(length);
+        if length > PACKET_BYTES_MAX {
+            return Err(invalid());
+        }
+        let mut packet = vec![0; length as usize];
+        from.read_exact(&mut packet)?;
+        // Padding length, message.
+        match packet.get(1) {
+            // Cookie; then the lists.
+            Some(&MSG_KEXINIT) => {
+                let mut body = Body(packet.get(18..).ok_or_else(invalid)?);
+                let mut list = || Ok(String::from_utf8_lossy(body.string().map_err(|_| invalid())?).into_owned());
+                return (0..8).map(|_| list()).collect::<io::Result<_>>().map(Hello::Lists);
+            }
+            Some(&MSG_DISCONNECT) => {
+                let mut body = Body(packet.get(2..).ok_or_else(invalid)?);
+                let said = body.u32().and_then(|_| body.string()).map_err(|_| invalid())?;
+                return Ok(Hello::Said(disconnected(said)));
+            }
+            Some(&(MSG_IGNORE | MSG_DEBUG)) => {}
+            _ => return Err(invalid()),
         }
     }
-    let mut length = [0; 4];
-    from.read_exact(&mut length)?;
-    let length = u32::from_be_bytes(length);
-    if !greeted || length > PACKET_BYTES_MAX {
-        return Err(invalid());
+    Err(invalid())
+}
+
+/// The server's reason for ending a connection.
+pub fn disconnected(said: &[u8]) -> String {
+    match printable(said) {
+        said if said.is_empty() => "the server ended the connection without a reason".to_owned(),
+        said => format!("the server ended the connection: {said:?}"),
     }
-    let mut packet = vec![0; length as usize];
-    from.read_exact(&mut packet)?;
-    // Padding length, message, cookie; then the lists.
-    if packet.get(1) != Some(&MSG_KEXINIT) {
-        return Err(invalid());
+}
+
+/// Reads up to the identification; lines before it (RFC 4253, 4.2) go into `text`. False where there is none.
+fn greets(from: &mut impl BufRead, text: &mut Vec<u8>) -> bool {
+    for _ in 0..LINES_MAX {
+        let mut line = Vec::new();
+        let read = from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+        if line.starts_with(b"SSH-") {
+            return true;
+        }
+        text.extend_from_slice(&line);
+        if !matches!(read, Ok(1..)) {
+            return false;
+        }
     }
-    let mut body = Body(packet.get(18..).ok_or_else(invalid)?);
-    (0..8).map(|_| Ok(String::from_utf8_lossy(body.string().map_err(|_| invalid())?).into_owned())).collect()
+    false
 }
 
 #[cfg(test)]
@@ -136,7 +208,7 @@ mod tests {
     #[test]
     fn a_servers_lists_are_read_and_compared() {
         let lists = ["kex-1", "ssh-rsa,ssh-dss", "c", "c", "m", "m", "none", "none"];
-        let read = read_lists(&mut greeting(&lists).as_slice()).unwrap();
+        let Hello::Lists(read) = read_hello(&mut greeting(&lists).as_slice()).unwrap() else { panic!() };
         assert_eq!(read, lists);
         assert_eq!(disjoint("key exchange", "kex-1", &["kex-1".to_owned()]), None);
         assert_eq!(
@@ -149,12 +221,34 @@ mod tests {
     #[test]
     fn what_is_no_greeting_is_an_error() {
         let whole = greeting(&["a"; 8]);
-        for cut in 0..whole.len() {
-            assert!(read_lists(&mut &whole[..cut]).is_err(), "cut at {cut}");
+        for cut in "Welcome\r\nSSH-".len()..whole.len() {
+            assert!(read_hello(&mut &whole[..cut]).is_err(), "cut at {cut}");
         }
-        assert!(read_lists(&mut &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..]).is_err());
+        assert!(read_hello(&mut &b""[..]).is_err());
         let mut long = b"SSH-2.0-x\r\n".to_vec();
         long.extend(u32::MAX.to_be_bytes());
-        assert!(read_lists(&mut long.as_slice()).is_err());
+        assert!(read_hello(&mut long.as_slice()).is_err());
+    }
+
+    #[test]
+    fn d20_what_a_server_says_in_place_of_a_key_exchange_is_shown() {
+        let said = |bytes: &[u8]| match read_hello(&mut &bytes[..]).unwrap() {
+            Hello::Said(said) => said,
+            lists => panic!("{lists:?}"),
+        };
+        assert_eq!(
+            said(b"Exceeded MaxStartups\r\n"),
+            "the server answers with text and not as an SSH server: \"Exceeded MaxStartups\""
+        );
+        assert!(said(b"HTTP/1.1 400 Bad Request\r\n\r\n").contains("400 Bad Request"));
+        assert!(said(b"220 ProFTPD Server ready.\r\n").contains("port 22"));
+        let reason = "Too many connections for this user";
+        let mut payload = vec![4, MSG_DISCONNECT, 0, 0, 0, 12, 0, 0, 0, reason.len() as u8];
+        payload.extend(reason.as_bytes());
+        payload.extend([0; 8]); // no language, padding
+        let mut bytes = b"SSH-2.0-x\r\n\0\0\0\x06\x04\x02\0\0\0\0".to_vec(); // an ignored packet
+        bytes.extend((payload.len() as u32).to_be_bytes());
+        bytes.extend(payload);
+        assert_eq!(said(&bytes), format!("the server ended the connection: {reason:?}"));
     }
 }

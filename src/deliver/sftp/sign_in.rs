@@ -1,12 +1,16 @@
 //! Proving who we are: key, agent, password, questions, or one after the other where the server asks for several.
 
-use ssh2::{ErrorCode, KeyboardInteractivePrompt, Prompt, Session};
+use ssh2::Session;
 
 use super::agent;
 use super::answer::printable;
 use super::connect::unreached;
+use super::disconnect;
+use super::private_key::PrivateKey;
+use super::questions::Answering;
+use super::ssh_error::{Meaning, describe, is_partial, meaning};
 use super::wire::milliseconds;
-use crate::deliver::Verdict;
+use crate::deliver::{Refused, Verdict};
 use crate::secret::Secret;
 use crate::settings::{SecretRef, Sftp};
 
@@ -16,7 +20,7 @@ const ROUNDS_MAX: usize = 5;
 /// What the sign-in needs, read when it is needed. No `Debug`.
 pub struct Secrets {
     password: Option<Secret>,
-    key: Option<Secret>,
+    key: Option<PrivateKey>,
     passphrase: Option<Secret>,
     agent: Option<agent::Keys>,
     /// By a part of the question, in lower case.
@@ -40,13 +44,29 @@ impl Secrets {
         });
         Ok(Secrets {
             password: read("password", &sftp.password)?,
-            key: read("key", &sftp.key)?,
+            key: sftp.key.as_ref().map(|given| key(sftp, given, &secret("key", given)?)).transpose()?,
             passphrase: read("passphrase", &sftp.passphrase)?,
             agent: sftp.agent.as_ref().map(|agent| agent::keys(agent, sftp.timeouts.connect)).transpose()?,
             answers: answers.collect::<Result<_, Verdict>>()?,
         })
     }
 }
+
+/// The key as libssh2 reads it. What is wrong with it is found before the server is asked for anything.
+fn key(sftp: &Sftp, given: &SecretRef, text: &Secret) -> Result<PrivateKey, Verdict> {
+    let rejected = |what: &str, fix: String| Verdict::Rejected {
+        reason: format!("the private key for {} ({}) {what}", sftp.host, given.place()),
+        hint: Some(fix),
+    };
+    let key = PrivateKey::read(text.expose()).map_err(|problem| rejected(&problem.what, problem.fix))?;
+    if key.encrypted && sftp.passphrase.is_none() {
+        return Err(rejected("is encrypted and there is no passphrase", NO_PASSPHRASE.to_owned()));
+    }
+    Ok(key)
+}
+
+/// What to do about an encrypted key alone.
+pub const NO_PASSPHRASE: &str = "set the destination's `passphrase`, or take it off with `ssh-keygen -p -N '' -f key`";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
@@ -98,7 +118,7 @@ const MORE: &str = "accepted, more is asked for";
 /// Signs in. The server is asked before each round which methods it goes on with.
 ///
 /// # Errors
-/// `Rejected` when the server refuses, with what it offers; `Unreached` when contact is lost.
+/// `Refused` or `Rejected` when the server refuses, with what it offers; `Unreached` when contact is lost.
 pub fn sign_in(session: &mut Session, sftp: &Sftp, secrets: &Secrets, address: &str) -> Result<Way, Verdict> {
     session.set_timeout(milliseconds(sftp.timeouts.idle));
     let mut tried: Vec<(Proof, String)> = Vec::new();
@@ -117,29 +137,34 @@ pub fn sign_in(session: &mut Session, sftp: &Sftp, secrets: &Secrets, address: &
             *why = MORE.to_owned();
         }
         let Some(proof) = next_proof(secrets, &tried, &offered) else {
-            let refused = refused(sftp, address, &tried, &offered);
+            let refused = refused(sftp, address, session, &tried, &offered);
             // The agent may sign another time: nobody has refused anything for good.
             let silent = secrets.agent.as_ref().is_some_and(agent::Keys::is_silent);
             return Err(match refused {
-                Verdict::Rejected { reason, .. } if silent => unreached(reason),
+                Verdict::Rejected { reason, .. } | Verdict::Refused { reason, .. } if silent => unreached(reason),
                 refused => refused,
             });
         };
         let why = match prove(session, sftp, secrets, proof) {
             Ok(_) if session.authenticated() => return Ok(Way::of(&tried, Some(proof), first)),
             Ok(why) => why,
-            Err(error) if is_contact(&error) => {
-                return Err(unreached(format!("sign in to {address} as {}: {}", sftp.username, error.message())));
-            }
-            Err(error) if is_partial(&error) => MORE.to_owned(),
-            Err(error) if proof == Proof::Key => key_refusal(&error, secrets)?,
-            Err(error) if proof == Proof::Agent => format!("refused: {}", error.message()),
-            Err(_) => "refused".to_owned(),
+            Err(Failed::For(verdict)) => return Err(verdict),
+            Err(Failed::By(error)) => match meaning(&error) {
+                Meaning::Closed if matches!(proof, Proof::Password | Proof::Interactive) => {
+                    return Err(closed_on_password(sftp, address, session));
+                }
+                Meaning::Closed | Meaning::Late => return Err(lost(sftp, address, session, &error)),
+                Meaning::PasswordExpired => return Err(expired(sftp, address, None)),
+                _ if is_partial(&error) => MORE.to_owned(),
+                meaning if proof == Proof::Key => key_refusal(meaning, sftp, address, secrets)?,
+                Meaning::Refused => "refused".to_owned(),
+                _ => format!("refused: {}", describe(&error)),
+            },
         };
         tried.push((proof, why));
         offered_before = offered;
     }
-    Err(refused(sftp, address, &tried, &[]))
+    Err(refused(sftp, address, session, &tried, &[]))
 }
 
 /// The methods that the server goes on with; empty when it asks for nothing more.
@@ -147,11 +172,7 @@ fn methods(session: &Session, sftp: &Sftp, address: &str) -> Result<Vec<String>,
     match session.auth_methods(&sftp.username) {
         Ok(list) => Ok(list.split(',').filter(|method| !method.is_empty()).map(str::to_owned).collect()),
         Err(_) if session.authenticated() => Ok(Vec::new()),
-        Err(error) => Err(unreached(format!(
-            "sign in to {address} as {}: {}",
-            sftp.username,
-            printable(error.message().as_bytes())
-        ))),
+        Err(error) => Err(lost(sftp, address, session, &error)),
     }
 }
 
@@ -178,10 +199,23 @@ fn next_proof(secrets: &Secrets, tried: &[(Proof, String)], offered: &[String]) 
     }
 }
 
+/// Why a proof did not do.
+enum Failed {
+    By(ssh2::Error),
+    /// What ends the sign-in, whatever else could be tried.
+    For(Verdict),
+}
+
+impl From<ssh2::Error> for Failed {
+    fn from(error: ssh2::Error) -> Self {
+        Failed::By(error)
+    }
+}
+
 /// What is to be said of the proof where the server has not accepted us by it yet.
-fn prove(session: &Session, sftp: &Sftp, secrets: &Secrets, proof: Proof) -> Result<String, ssh2::Error> {
-    let password = || secrets.password.as_ref().map_or("", Secret::expose);
-    let done = match (proof, &secrets.agent) {
+fn prove(session: &Session, sftp: &Sftp, secrets: &Secrets, proof: Proof) -> Result<String, Failed> {
+    let password = secrets.password.as_ref().map(Secret::expose);
+    match (proof, &secrets.agent) {
         (Proof::Agent, Some(agent)) => {
             let accepted = agent.prove(session, &sftp.username)?;
             return Ok(accepted.map_or_else(|| agent.refusal(), |_| MORE.to_owned()));
@@ -189,159 +223,130 @@ fn prove(session: &Session, sftp: &Sftp, secrets: &Secrets, proof: Proof) -> Res
         (Proof::Key | Proof::Agent, _) => session.userauth_pubkey_memory(
             &sftp.username,
             None, // derived from the private key
-            secrets.key.as_ref().map_or("", Secret::expose),
+            secrets.key.as_ref().map_or("", |key| key.text.expose()),
             secrets.passphrase.as_ref().map(Secret::expose),
-        ),
-        (Proof::Password, _) => session.userauth_password(&sftp.username, password()),
+        )?,
+        (Proof::Password, _) => session.userauth_password(&sftp.username, password.unwrap_or_default())?,
         (Proof::Interactive, _) => {
-            let mut answering = Answering::new(secrets);
+            let mut answering = Answering::new(password, &secrets.answers);
             let answered = session.userauth_keyboard_interactive(&sftp.username, &mut answering);
+            if let (Err(_), Some(said)) = (&answered, &answering.expired) {
+                return Err(Failed::For(expired(sftp, &sftp.host, Some(said))));
+            }
             if answered.is_err() && !answering.unanswered.is_empty() {
                 let questions = answering.unanswered.join(", ");
                 return Ok(format!("refused; it asked {questions}, to which there is no answer"));
             }
-            answered
+            answered?;
         }
-    };
-    done.map(|()| MORE.to_owned())
-}
-
-/// Questions that are kept to be told.
-const QUESTIONS_MAX: usize = 8;
-
-/// Answers each question with the answer that was written for it, one other hidden question with the password, and
-/// everything else with nothing.
-struct Answering<'a> {
-    password: Option<&'a str>,
-    answers: &'a [(String, Secret)],
-    unanswered: Vec<String>,
-}
-
-impl<'a> Answering<'a> {
-    fn new(secrets: &'a Secrets) -> Self {
-        let password = secrets.password.as_ref().map(Secret::expose);
-        Answering { password, answers: &secrets.answers, unanswered: Vec::new() }
     }
-
-    fn answer(&mut self, question: &str, echo: bool) -> String {
-        let asked = question.to_lowercase();
-        if let Some((_, answer)) = self.answers.iter().find(|(part, _)| asked.contains(part.as_str())) {
-            return answer.expose().to_owned();
-        }
-        // A question whose answer would be echoed does not ask for a password.
-        if !echo && let Some(password) = self.password.take() {
-            return password.to_owned();
-        }
-        if self.unanswered.len() < QUESTIONS_MAX {
-            self.unanswered.push(format!("{:?}", printable(question.as_bytes())));
-        }
-        String::new()
-    }
+    Ok(MORE.to_owned())
 }
 
-impl KeyboardInteractivePrompt for Answering<'_> {
-    fn prompt<'p>(&mut self, _username: &str, _instructions: &str, prompts: &[Prompt<'p>]) -> Vec<String> {
-        prompts.iter().map(|prompt| self.answer(&prompt.text, prompt.echo)).collect()
-    }
+/// Contact was lost on the way, perhaps because the server wanted no more of it.
+fn lost(sftp: &Sftp, address: &str, session: &Session, error: &ssh2::Error) -> Verdict {
+    let reason = if meaning(error) == Meaning::Closed { disconnect::reason(sftp) } else { None };
+    let reason = reason.unwrap_or_else(|| describe(error));
+    unreached(format!("sign in to {address} as {}: {reason}{}", sftp.username, banner(session)))
 }
 
-/// `LIBSSH2_ERROR_…` numbers.
-mod number {
-    pub const SOCKET_SEND: i32 = -7;
-    pub const TIMEOUT: i32 = -9;
-    pub const SOCKET_DISCONNECT: i32 = -13;
-    pub const FILE: i32 = -16;
-    pub const PUBLICKEY_UNVERIFIED: i32 = -19;
-    pub const SOCKET_TIMEOUT: i32 = -30;
-    pub const SOCKET_RECV: i32 = -43;
-    pub const KEYFILE_AUTH_FAILED: i32 = -48;
-    pub const METHOD_NOT_SUPPORTED: i32 = -33;
-}
-
-pub(super) fn is_contact(error: &ssh2::Error) -> bool {
-    use number::{SOCKET_DISCONNECT, SOCKET_RECV, SOCKET_SEND, SOCKET_TIMEOUT, TIMEOUT};
-    matches!(error.code(), ErrorCode::Session(SOCKET_SEND | TIMEOUT | SOCKET_DISCONNECT | SOCKET_TIMEOUT | SOCKET_RECV))
-}
-
-/// libssh2 does not tell a partial success (RFC 4252, 5.1) from a refusal. But a server that would take a key, and still
-/// asks for something when it has its signature, asks for more.
-pub(super) fn is_partial(error: &ssh2::Error) -> bool {
-    error.code() == ErrorCode::Session(number::PUBLICKEY_UNVERIFIED) && error.message().starts_with("Invalid signature")
-}
-
-/// Tells a key that the server refuses (`Ok`: another proof may do) from one that we cannot read (`Err`): `ssh2` says
-/// "unsupported private key format" for a wrong passphrase.
-fn key_refusal(error: &ssh2::Error, secrets: &Secrets) -> Result<String, Verdict> {
-    let unreadable = match error.code() {
-        ErrorCode::Session(number::KEYFILE_AUTH_FAILED) => true,
-        ErrorCode::Session(number::FILE | number::METHOD_NOT_SUPPORTED) => true,
-        ErrorCode::Session(number::PUBLICKEY_UNVERIFIED) => error.message().contains("private key"),
-        _ => error.message().contains("private key"),
-    };
-    if !unreadable {
-        return Ok("refused".to_owned());
-    }
-    let (reason, hint) = match (&secrets.key, &secrets.passphrase) {
-        (Some(key), passphrase) if is_encrypted(key.expose()) => match passphrase {
-            Some(_) => {
-                ("the private key cannot be opened with the passphrase", "correct the destination's `passphrase`")
-            }
-            None => ("the private key is encrypted and there is no passphrase", "set the destination's `passphrase`"),
-        },
-        _ => (
-            "the private key cannot be read: it is not an OpenSSH or PEM key of kind ed25519, ECDSA or RSA",
-            "give the destination's `key` as ssh-keygen writes it",
+/// Some servers end the connection where a password is wrong, and some where there are too many connections. Which it was
+/// is not known, so the password is shown again as seldom as a key that was refused.
+fn closed_on_password(sftp: &Sftp, address: &str, session: &Session) -> Verdict {
+    let said = banner(session);
+    Verdict::Refused {
+        what: Refused::SignIn,
+        reason: format!(
+            "sign in to {address} as {}: the server closed the connection when the password was shown{said}",
+            sftp.username
         ),
-    };
-    Err(Verdict::Rejected { reason: reason.to_owned(), hint: Some(hint.to_owned()) })
+        hint: Some("check the password: some servers answer a wrong one so".to_owned()),
+    }
 }
 
-/// Whether a private key's text is encrypted: PEM says so in words, OpenSSH by the cipher's name after its magic.
-fn is_encrypted(key: &str) -> bool {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    if key.contains("ENCRYPTED") {
-        return true;
+/// The text that a server shows to whoever signs in (RFC 4252, 5.4): closed for maintenance, account locked.
+fn banner(session: &Session) -> String {
+    let said = session.userauth_banner().ok().flatten().map(|banner| printable(banner.as_bytes()));
+    said.filter(|said| !said.is_empty()).map(|said| format!("; the server says: {said:?}")).unwrap_or_default()
+}
+
+fn expired(sftp: &Sftp, address: &str, said: Option<&str>) -> Verdict {
+    let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
+    Verdict::Rejected {
+        reason: format!(
+            "the password of {} at {address} has expired: the server asks for a new one{said}",
+            sftp.username
+        ),
+        hint: Some(
+            "set a new password with the server's own means, and put it into the destination's `password`; a key does \
+             not expire"
+                .to_owned(),
+        ),
     }
-    let body: String = key.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
-    // 36 base64 characters hold the magic (15 bytes), a length (4) and the cipher's name.
-    let Some(start) = body.get(..36).and_then(|start| STANDARD.decode(start).ok()) else { return false };
-    start.starts_with(b"openssh-key-v1\0") && !start[19..].starts_with(b"none")
+}
+
+/// What is said of a key that the server refuses (`Ok`: another proof may do).
+///
+/// # Errors
+/// The key cannot be read, or it can sign nothing that the server takes.
+fn key_refusal(meaning: Meaning, sftp: &Sftp, address: &str, secrets: &Secrets) -> Result<String, Verdict> {
+    let Some(key) = &secrets.key else { return Ok("refused".to_owned()) };
+    let place = sftp.key.as_ref().map(SecretRef::place).unwrap_or_default();
+    let rejected = |what: &str, fix: &str| {
+        let reason = format!("the private key for {} ({place}) {what}", sftp.host);
+        Err(Verdict::Rejected { reason, hint: Some(fix.to_owned()) })
+    };
+    match meaning {
+        Meaning::NoSignature if key.is_rsa => Err(Verdict::Rejected {
+            reason: format!(
+                "sign in to {address} as {}: the server takes RSA keys with SHA-1 signatures (ssh-rsa) only, which are \
+                 too weak to be made",
+                sftp.username
+            ),
+            hint: Some(
+                "use an ed25519 key (`ssh-keygen -t ed25519 -f key`), or have the server's administrator enable \
+                 rsa-sha2-256"
+                    .to_owned(),
+            ),
+        }),
+        Meaning::KeyUnreadable | Meaning::NoSignature if key.encrypted => rejected(
+            "cannot be opened with the passphrase",
+            "correct the destination's `passphrase`; if it is right, `ssh-keygen -p -f key` encrypts the key anew",
+        ),
+        Meaning::KeyUnreadable => rejected(
+            "cannot be read: it is not an OpenSSH or PEM key of kind ed25519, ECDSA or RSA, or it is damaged",
+            "give the file as ssh-keygen wrote it",
+        ),
+        _ => Ok(match &key.shown {
+            Some(shown) => format!("refused {shown}"),
+            None => "refused".to_owned(),
+        }),
+    }
 }
 
 fn shown(none: &str, items: Vec<String>) -> String {
     if items.is_empty() { none.to_owned() } else { items.join(", ") }
 }
 
-fn refused(sftp: &Sftp, address: &str, tried: &[(Proof, String)], offered: &[String]) -> Verdict {
+/// A key is refused by servers in passing too, so it may be shown again later; a password never, because it locks accounts.
+fn refused(sftp: &Sftp, address: &str, session: &Session, tried: &[(Proof, String)], offered: &[String]) -> Verdict {
+    let by_key = tried.iter().all(|(proof, _)| matches!(proof, Proof::Key | Proof::Agent))
+        && tried.iter().any(|(_, why)| why != MORE);
     let tried = shown("nothing", tried.iter().map(|(proof, why)| format!("{} ({why})", proof.name())).collect());
     let offers = shown("nothing more", offered.iter().map(|method| printable(method.as_bytes())).collect());
-    Verdict::Rejected {
-        reason: format!("sign in to {address} as {}: tried {tried}; the server offers {offers}", sftp.username),
-        hint: Some(
-            "correct the destination's `username`, `key` or `password`, or have the server accept them".to_owned(),
-        ),
+    let said = banner(session);
+    let reason = format!("sign in to {address} as {}: tried {tried}; the server offers {offers}{said}", sftp.username);
+    if by_key {
+        let mut hint = "compare the key's fingerprint with the one that the server has for this account, and the \
+                        destination's `username` with the account's name"
+            .to_owned();
+        if tried.contains("ssh-rsa") {
+            hint.push_str(
+                "; a server that takes SHA-1 signatures only refuses every RSA key here, an ed25519 key helps",
+            );
+        }
+        return Verdict::Refused { what: Refused::SignIn, reason, hint: Some(hint) };
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn questions_find_their_answers_and_the_password_is_given_once() {
-        let secrets = Secrets {
-            password: Some(Secret::new("pw")),
-            key: None,
-            passphrase: None,
-            agent: None,
-            answers: vec![("verification code".to_owned(), Secret::new("123"))],
-        };
-        let mut answering = Answering::new(&secrets);
-        assert_eq!(answering.answer("Your name: ", true), "");
-        assert_eq!(answering.answer("Verification Code: ", true), "123");
-        assert_eq!(answering.answer("Password: ", false), "pw");
-        assert_eq!(answering.answer("Again: ", false), "");
-        assert_eq!(answering.unanswered, [r#""Your name:""#, r#""Again:""#]);
-    }
+    let hint = "correct the destination's `username`, `key` or `password`, or have the server accept them";
+    Verdict::Rejected { reason, hint: Some(hint.to_owned()) }
 }

@@ -3,7 +3,7 @@
 use super::answer::Status;
 use super::client::{Client, Failure, Wire};
 use super::packet::code;
-use crate::deliver::Verdict;
+use crate::deliver::{Refused, Verdict};
 
 /// `open /in/.a.csv.….part: permission denied (status 3)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,10 @@ impl Trouble {
             Failure::Lost(_) => None,
         };
         match hint {
+            // A directory that is not there: the share behind it may not be mounted.
+            Some(hint) if is_absent(&self.failure) => {
+                Verdict::Refused { what: Refused::Directory, reason, hint: Some(hint.to_owned()) }
+            }
             Some(hint) => Verdict::Rejected { reason, hint: Some(hint.to_owned()) },
             None => Verdict::Unreached { reason, wait: None },
         }

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
+use super::answer::printable;
 use super::client::Wire;
 use super::line::Line;
 use crate::settings::Sftp;
@@ -19,6 +20,9 @@ pub struct SshWire {
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long error output is waited for, once a session has failed.
+const ASIDE: Duration = Duration::from_millis(300);
 
 impl SshWire {
     pub(super) fn new(channel: ssh2::Channel, session: ssh2::Session, line: Line, sftp: &Sftp) -> Self {
@@ -74,6 +78,18 @@ impl Wire for SshWire {
     fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
         self.session.set_timeout(milliseconds(patience));
+    }
+
+    fn aside(&mut self) -> Option<String> {
+        self.session.set_timeout(milliseconds(ASIDE));
+        let mut text = [0; 1024];
+        let read = self.channel.stderr().read(&mut text).unwrap_or(0);
+        let printed = printable(&text[..read]);
+        let printed = Some(format!("the server's error output is {printed:?}")).filter(|_| !printed.is_empty());
+        let status = self.channel.exit_status().ok().filter(|status| *status != 0);
+        let ended = status.map(|status| format!("the server's program for SFTP ended with status {status}"));
+        let said: Vec<String> = printed.into_iter().chain(ended).collect();
+        Some(said.join("; ")).filter(|said| !said.is_empty())
     }
 
     fn sever(&mut self) {

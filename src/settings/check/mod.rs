@@ -28,7 +28,7 @@ pub fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Problem>)
     let folder = folder_of(file.as_deref());
     let data = written.data.0.map(|data| folder.join(data));
     let accepted = data.as_ref().map(|data| data.join(ACCEPTED));
-    let mut check = Check { folder: &folder, accepted, problems };
+    let mut check = Check { folder: &folder, accepted, keys: Vec::new(), problems };
     let ledger = match written.ledger {
         Some(ledger) => ledger.0.and_then(|ledger| check.ledger(&ledger)),
         None => data.as_ref().map(|data| data.join("ledger.db")),
@@ -39,7 +39,9 @@ pub fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Problem>)
     let secrets = check.named("secret", written.secrets, |check, _, secret| Some(check.secret(secret)));
     let alerts = check.alerts(written.alerts.and_then(|alerts| alerts.0));
     let keep = check.keep(written.keep.and_then(|keep| keep.0));
+    let keys = check.keys;
     Some(Settings {
+        keys,
         pipelines: folder.join(written.pipelines.0?),
         data: data?,
         ledger: ledger?,
@@ -100,6 +102,8 @@ struct Check<'a> {
     folder: &'a Path,
     /// The host keys that a person accepted.
     accepted: Option<PathBuf>,
+    /// As [`Settings::keys`].
+    keys: Vec<(Origin, SecretRef, bool)>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -166,7 +170,7 @@ impl Check<'_> {
     /// Resolves a secret's file; warns of one that is written out in a file.
     fn secret(&mut self, written: SecretFile) -> SecretRef {
         match written.secret {
-            SecretRef::File(path) => SecretRef::File(self.folder.join(path)),
+            SecretRef::File(_) => self.secret_place(&written.secret),
             SecretRef::Literal(_) => {
                 if matches!(written.origin, Origin::File(_)) {
                     let problem = written.origin.warning("a secret is written out in this file");
@@ -175,6 +179,13 @@ impl Check<'_> {
                 written.secret
             }
             SecretRef::Env(_) => written.secret,
+        }
+    }
+
+    fn secret_place(&self, secret: &SecretRef) -> SecretRef {
+        match secret {
+            SecretRef::File(path) => SecretRef::File(self.folder.join(path)),
+            other => other.clone(),
         }
     }
 

@@ -42,6 +42,10 @@ impl Check<'_> {
             Some(AgentFile::Socket(path)) => Some(Agent { socket: AgentSocket::Path(self.folder.join(path)), key }),
         };
         sftp.password = written.password.map(|secret| self.secret(secret));
+        if let Some(key) = &written.key {
+            let at = key.origin.clone();
+            self.keys.push((at, self.secret_place(&key.secret), written.passphrase.is_some()));
+        }
         sftp.key = written.key.map(|secret| self.secret(secret));
         sftp.passphrase = written.passphrase.map(|secret| self.secret(secret));
         sftp.answers =

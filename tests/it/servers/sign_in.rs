@@ -109,3 +109,35 @@ fn several_questions_get_their_answers() {
     let loud = answered.reportferry(&["doctor", "hris", "--json", "--set", "log.filter=trace"]);
     assert!(!both(&loud).contains("correct horse") && !both(&loud).contains("246810"), "{}", both(&loud));
 }
+
+#[test]
+fn d15_check_names_a_key_that_cannot_be_used() {
+    let desk = |key: &str| {
+        let settings = format!("host: h.example, username: acme, host_keys: [\"SHA256:{}\"], {key}", "A".repeat(43));
+        Desk::new(&settings)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, encrypted) = (folder.path().join("plain"), folder.path().join("encrypted"));
+    keygen(&["-t", "ed25519", "-N", ""], &plain);
+    keygen(&["-t", "ed25519", "-N", "secret"], &encrypted);
+    let public = format!("key: {{file: \"{}.pub\"}}", plain.display());
+    let (locked, jump) = (format!("key: {{file: {encrypted:?}}}"), format!("jump: {{host: j, username: u, {public}}}"));
+    for (key, parts) in [
+        (public.as_str(), ["the private key is a public key (ssh-ed25519)", "without `.pub`"]),
+        (&locked, ["the private key is encrypted and there is no passphrase", "ssh-keygen -p -N ''"]),
+        (&format!("password: x, {jump}"), ["the private key is a public key (ssh-ed25519)", "without `.pub`"]),
+    ] {
+        let output = desk(key).reportferry(&["check"]);
+        let said = both(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(parts.iter().all(|part| said.contains(part)) && said.contains("reportferry.yaml:3"), "{said}");
+    }
+    // What can be used, and what cannot be read on this machine, is no problem.
+    for key in [format!("key: {{file: {plain:?}}}"), "key: {file: /nowhere/key}".to_owned()] {
+        let said = both(&desk(&key).reportferry(&["check"]));
+        assert!(!said.contains("the private key"), "{said}");
+    }
+    let literal = std::fs::read_to_string(plain).unwrap().replace('\n', "\\n");
+    let said = both(&desk(&format!("key: '{literal}'")).reportferry(&["check"]));
+    assert!(!said.contains("the private key") && said.contains("written out"), "{said}");
+}

@@ -15,7 +15,7 @@ use crate::stage::agent::{self, silent_at};
 use crate::stage::asyncssh::{Asyncssh, Methods};
 use crate::stage::sshd::{Sshd, SshdOptions, free_port, keygen};
 
-fn literal(text: &str) -> Option<SecretRef> {
+pub(super) fn literal(text: &str) -> Option<SecretRef> {
     Some(SecretRef::Literal(Secret::new(text)))
 }
 
@@ -31,13 +31,13 @@ fn verdict_of(sftp: Sftp) -> Verdict {
 }
 
 #[track_caller]
-fn check_connected(sftp: Sftp) {
+pub(super) fn check_connected(sftp: Sftp) {
     assert_eq!(verdict_of(sftp), Verdict::Skipped { reason: "connected".to_owned() });
 }
 
 /// The verdict's kind, and parts of its reason and hint.
 #[track_caller]
-fn check_refused(sftp: Sftp, kind: &str, parts: &[&str]) {
+pub(super) fn check_refused(sftp: Sftp, kind: &str, parts: &[&str]) {
     let verdict = verdict_of(sftp);
     let shown = format!("{verdict:?}");
     assert!(shown.starts_with(kind), "{shown} is not {kind}");
@@ -201,12 +201,16 @@ fn a_sign_in_that_is_refused_says_what_the_server_offers() {
         sftp
     };
     let stranger = Some(SecretRef::File(stranger));
-    check_refused(with_key(stranger), "Rejected", &["tried publickey (refused)", "the server offers publickey"]);
+    check_refused(
+        with_key(stranger),
+        "Refused",
+        &["tried publickey (refused ssh-ed25519 SHA256:", "server offers publickey"],
+    );
     let mut password = with_key(None);
     password.password = literal("guess");
     check_refused(password, "Rejected", &["tried nothing", "the server offers publickey"]);
-    check_refused(with_key(literal("not a key")), "Rejected", &["private key cannot be read"]);
-    check_refused(with_key(literal("")), "Rejected", &["private key cannot be read"]);
+    check_refused(with_key(literal("not a key")), "Rejected", &["private key for 127.0.0.1", "BEGIN"]);
+    check_refused(with_key(literal("")), "Rejected", &["private key for 127.0.0.1 (written in the settings) is empty"]);
     let absent = Some(SecretRef::File(folder.path().join("absent")));
     check_refused(with_key(absent), "Rejected", &["read the key", "absent"]);
 }
@@ -223,7 +227,7 @@ fn passwords_are_answered_however_they_are_asked_for() {
         check_connected(with("correct horse"));
         let asked = match methods {
             Methods::Interactive | Methods::Code => "keyboard-interactive (refused)",
-            Methods::Key | Methods::Password | Methods::KeyAndPassword => "password (refused)",
+            _ => "password (refused)",
         };
         check_refused(with("wrong"), "Rejected", &[asked, "the server offers"]);
     }
@@ -265,7 +269,11 @@ fn a_server_that_is_not_openssh_takes_deliveries() {
 #[test]
 fn each_step_on_the_way_tells_its_own_truth() {
     let sshd = sshd("", &["ForceCommand echo Welcome to this server"]);
-    check_refused(settings(&sshd), "Unreached", &["start SFTP", "login script"]);
+    check_refused(
+        settings(&sshd),
+        "Unreached",
+        &["start SFTP", "printed text before SFTP: \\\"Welcome to this server", "login script"],
+    );
     let at = |host: &str, port: u16| {
         let mut sftp = settings(&sshd);
         sftp.host = host.to_owned();
@@ -286,9 +294,10 @@ fn a_server_without_a_common_cipher_is_told_with_both_lists() {
     let sshd = sshd("", &["Ciphers aes128-cbc"]);
     check_refused(
         settings(&sshd),
-        "Unreached",
+        "Rejected",
         &[
             "exchange keys with",
+            "administrator enable",
             "no cipher algorithm in common: the server offers aes128-cbc; reportferry offers aes128-gcm",
         ],
     );

@@ -178,7 +178,9 @@ pub fn delivered(verdict: Verdict) -> Receipt {
 
 pub fn rejected(verdict: Verdict) -> (String, String) {
     match verdict {
-        Verdict::Rejected { reason, hint } => (reason, hint.unwrap_or_default()),
+        Verdict::Rejected { reason, hint } | Verdict::Refused { reason, hint, .. } => {
+            (reason, hint.unwrap_or_default())
+        }
         other => panic!("{other:?}"),
     }
 }

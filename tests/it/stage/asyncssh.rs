@@ -24,6 +24,12 @@ pub enum Methods {
     Code,
     /// First the key, then the password.
     KeyAndPassword,
+    /// The password, which must be changed.
+    Expired,
+    /// The same, by questions.
+    ExpiredInteractive,
+    /// The key, which is an RSA key, with SHA-1 signatures alone.
+    Sha1,
 }
 
 /// A running server; killed when dropped.
@@ -56,7 +62,7 @@ impl Asyncssh {
         let root = at("drop");
         fs::create_dir(&root).unwrap();
         keygen(&["-t", "ed25519", "-N", ""], &at("host"));
-        keygen(&["-t", "ed25519", "-N", ""], &at("user"));
+        keygen(&["-t", if methods == Methods::Sha1 { "rsa" } else { "ed25519" }, "-N", ""], &at("user"));
         let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
         assert!(Path::new(python).exists(), "{python} is missing: run tests/tools");
         let mut child = Command::new(python)
@@ -69,6 +75,9 @@ impl Asyncssh {
                 Methods::Interactive => "interactive",
                 Methods::Code => "code",
                 Methods::KeyAndPassword => "key+password",
+                Methods::Expired => "expired",
+                Methods::ExpiredInteractive => "expired-interactive",
+                Methods::Sha1 => "sha1",
             })
             .arg(at("user.pub"))
             .arg(at("faults"))

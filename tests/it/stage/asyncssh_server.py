@@ -2,7 +2,8 @@
 
 usage: asyncssh_server.py HOST_KEY ROOT METHODS USER_KEY FAULTS
 
-METHODS is one of key, password, interactive, code (which asks two questions), key+password. The account is `acme`, its
+METHODS is one of key, password, interactive, code (which asks two questions), key+password, expired (the password must be
+changed), expired-interactive (the same, by questions), sha1 (by key, RSA with SHA-1 signatures alone). The account is `acme`, its
 password `correct horse`. Prints the port on a line of its own, then serves until standard input ends.
 
 FAULTS is a file with a JSON object, read anew for each session, or no file. Requests are called as asyncssh calls them
@@ -21,7 +22,13 @@ FAULTS is a file with a JSON object, read anew for each session, or no file. Req
      "gateway": true,                    a file's content is at its path once it is closed; until then, the size of the open
                                          file is that of the one that is there
      "drops_empty": true,                files of 0 bytes are not kept
-     "umask": 63}                        of what is made from now on
+     "umask": 63,                        of what is made from now on
+     "refuse_sign_ins": 1,               so many keys are refused, then one is accepted
+     "banner": "Closed on Sundays",      shown to whoever signs in
+     "disconnect": ["begin", "why"],     the connection is ended with this text: `begin` when the sign-in begins, `key` when
+                                         a key or a password is shown, `done` when it is accepted
+     "prints": "Welcome",                text before SFTP; as Latin-1
+     "prints_only": true}                and then nothing, and the end
 """
 
 import asyncio
@@ -37,35 +44,71 @@ from asyncssh.sftp import SFTPServerHandler
 USER, PASSWORD, CODE = "acme", "correct horse", "246810"
 
 
+def read_faults(path):
+    if os.path.exists(path):
+        with open(path) as file:
+            return json.load(file)
+    return {}
+
+
 class Server(asyncssh.SSHServer):
-    def __init__(self, methods, key):
+    def __init__(self, methods, key, faults):
         self.methods = methods
         self.key = key
+        self.faults = faults
         self.has_key = False
+        self.rounds = 0
+
+    def connection_made(self, conn):
+        self.conn = conn
+
+    def disconnect_at(self, when):
+        at, why = read_faults(self.faults).get("disconnect", (None, ""))
+        if at == when:
+            raise asyncssh.DisconnectError(asyncssh.DISC_TOO_MANY_CONNECTIONS, why)
 
     def begin_auth(self, username):
+        banner = read_faults(self.faults).get("banner")
+        if banner:
+            self.conn.send_auth_banner(banner + "\r\n")
+        self.disconnect_at("begin")
         return True
 
+    def auth_completed(self):
+        self.disconnect_at("done")
+
     def password_auth_supported(self):
-        return self.methods == "password" or (self.methods == "key+password" and self.has_key)
+        return self.methods in ("password", "expired") or (self.methods == "key+password" and self.has_key)
 
     def validate_password(self, username, password):
+        self.disconnect_at("key")
+        if self.methods == "expired":
+            raise asyncssh.PasswordChangeRequired("Your password has expired")
         return (username, password) == (USER, PASSWORD)
 
     def kbdint_auth_supported(self):
-        return self.methods in ("interactive", "code")
+        return self.methods in ("interactive", "code", "expired-interactive")
 
     def get_kbdint_challenge(self, username, lang, submethods):
         questions = [("Password: ", False), ("Verification code: ", True)]
         return "Sign-in", "Questions", "", questions if self.methods == "code" else questions[:1]
 
     def validate_kbdint_response(self, username, responses):
+        self.rounds += 1
+        if self.methods == "expired-interactive" and self.rounds == 1 and list(responses) == [PASSWORD]:
+            return "", "You are required to change your password immediately.", "", [("New password: ", False)]
         return (username, list(responses)) == (USER, [PASSWORD, CODE] if self.methods == "code" else [PASSWORD])
 
     def public_key_auth_supported(self):
-        return self.methods == "key" or (self.methods == "key+password" and not self.has_key)
+        return self.methods in ("key", "sha1") or (self.methods == "key+password" and not self.has_key)
 
     def validate_public_key(self, username, key):
+        self.disconnect_at("key")
+        faults = read_faults(self.faults)
+        if faults.get("refuse_sign_ins"):
+            with open(self.faults, "w") as file:
+                json.dump({**faults, "refuse_sign_ins": faults["refuse_sign_ins"] - 1}, file)
+            return False
         return username == USER and key == self.key
 
 
@@ -167,15 +210,28 @@ class Faulty(asyncssh.SFTPServer):
             self.take(self.map_path(newpath))
 
 
+run_sftp = SFTPServerHandler.run
+
+
+async def print_and_run(session):
+    """What a login script prints comes through the same channel, before the server's greeting."""
+    faults = read_faults(sys.argv[5])
+    if "prints" in faults:
+        session._writer.write(faults["prints"].encode("latin-1"))
+        if faults.get("prints_only"):
+            session._writer.close()
+            return
+    await run_sftp(session)
+
+
+SFTPServerHandler.run = print_and_run
+
 EXTENSIONS, HANDLERS = SFTPServerHandler._extensions, SFTPServerHandler._packet_handlers
 
 
 def arm(path):
     """Reads the faults, and puts those that concern requests before asyncssh's own handlers."""
-    faults = {}
-    if os.path.exists(path):
-        with open(path) as file:
-            faults = json.load(file)
+    faults = read_faults(path)
     refused_since = {}
     without = [name.encode() for name in faults.get("without", [])]
 
@@ -213,7 +269,8 @@ async def main():
     server = await asyncssh.listen(
         "127.0.0.1",
         0,
-        server_factory=lambda: Server(methods, key),
+        server_factory=lambda: Server(methods, key, faults),
+        signature_algs=["ssh-rsa"] if methods == "sha1" else (),
         server_host_keys=[host_key],
         sftp_factory=lambda channel: Faulty(channel, root, os.path.join(os.path.dirname(host_key), "taken"), arm(faults)),
     )

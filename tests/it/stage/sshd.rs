@@ -64,12 +64,13 @@ impl Sshd {
             let public = fs::read_to_string(file.with_extension("pub")).unwrap();
             host_keys.push(public.split(' ').take(2).collect::<Vec<_>>().join(" "));
         }
+        if !options.config.iter().any(|line| line.starts_with("Subsystem")) {
+            config += &format!("Subsystem sftp internal-sftp {}\n", options.sftp);
+        }
         config += &format!(
             "AuthorizedKeysFile {}\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
-             KbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\nMaxStartups 100:30:200\n\
-             Subsystem sftp internal-sftp {}\n",
+             KbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\nMaxStartups 100:30:200\n",
             at("authorized_keys").display(),
-            options.sftp,
         );
         for line in &options.config {
             // sshd takes the first of two lines for one key.
