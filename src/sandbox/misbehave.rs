@@ -36,8 +36,8 @@ Export
   final_word=WORD          said at its end (default SUCCEEDED); never = it never ends
   execution_id=WORD        the id that the start gives
   early_results_400=N      the first N reads of the results answer 400
-  paging=token|number|page|stuck|same|clamp   nextToken, as a text or a number; page=N; the same nextToken for ever;
-                           pages ignored; the last page for every page beyond it
+  paging=token|number|page|stuck|same|clamp|whole   nextToken, as a text or a number; page=N; the same nextToken for
+                           ever; pages ignored; the last page for every page beyond it; all rows, whatever is asked for
   page_cap=N               no page has more than N rows, whatever is asked for
   page_gap                 offsets are counted by the size that was asked for, although fewer rows come
   overlap                  the last page is filled up with rows of the one before

@@ -30,6 +30,7 @@ pub enum By {
     Stuck,
     Same,
     Clamp,
+    Whole,
 }
 
 impl Paging {
@@ -45,6 +46,7 @@ impl Paging {
                     "stuck" => By::Stuck,
                     "same" => By::Same,
                     "clamp" => By::Clamp,
+                    "whole" => By::Whole,
                     _ => return Some(Err(format!("{value:?} is no paging"))),
                 }
             }
@@ -79,6 +81,7 @@ struct Place {
 pub fn page(wrong: &Misbehaviour, query: &HashMap<String, String>, content: &Content) -> Reply {
     let rules = &wrong.export.paging;
     let asked = query.get("pageSize").and_then(|size| size.parse().ok()).unwrap_or(100).clamp(1, 1000);
+    let asked = if rules.by == By::Whole { content.rows().max(1) } else { asked };
     let size = rules.cap.map_or(asked, |cap| asked.min(cap));
     let step = if rules.gap { asked } else { size };
     let held = content.rows().saturating_sub(rules.lost);
@@ -95,6 +98,7 @@ pub fn page(wrong: &Misbehaviour, query: &HashMap<String, String>, content: &Con
         By::Stuck => body.push_str(&format!(",\"nextToken\":{}", json!(token_of("", size)))),
         By::Token if after < held => body.push_str(&format!(",\"nextToken\":{}", json!(token_of(hole, after)))),
         By::Number if after < held => body.push_str(&format!(",\"nextToken\":{after}")),
+        By::Whole => body.push_str(",\"nextToken\":null"),
         By::Token | By::Number | By::Page | By::Same | By::Clamp => {}
     }
     if rules.counts {
@@ -112,7 +116,7 @@ fn place(rules: &Paging, query: &HashMap<String, String>, step: u64, held: u64) 
     let index = page.saturating_sub(1);
     let at = |from: u64, is_empty: bool| Place { from, is_first: from == 0, is_empty, number: page };
     Some(match rules.by {
-        By::Same => Place { number: 1, ..at(0, false) },
+        By::Same | By::Whole => Place { number: 1, ..at(0, false) },
         By::Page if rules.empty_between && page == 2 => at(step, true),
         By::Page if rules.empty_between => at(index.saturating_sub(u64::from(index > 0)) * step, false),
         By::Page => at(index.saturating_mul(step), false),

@@ -87,6 +87,7 @@ fn what_goes_well() {
             "counts",
             "paging=clamp",
             "paging=clamp,page_cap=999",
+            "paging=whole",
         ] {
             check(Case::results(misbehave), &["2500 rows, Csv"]).await;
             check(Case::results(misbehave).with(|case| case.rows = 137), &["137 rows, Csv"]).await;

@@ -30,6 +30,8 @@ pub(super) struct Page {
 pub(super) struct Signs {
     /// As it is to be sent back.
     pub token: Option<String>,
+    /// It has a `nextToken`, and that is null or empty: in these words, the end.
+    pub ends: bool,
     /// Whether there is more than this page.
     pub more: Option<bool>,
     /// Rows of all pages. Several that differ are all kept.
@@ -132,8 +134,8 @@ impl Signs {
         };
         match name {
             "nexttoken" => match &value {
-                Value::Null | Value::Bool(false) => {}
-                Value::String(token) if token.is_empty() => {}
+                Value::Null | Value::Bool(false) => self.ends = true,
+                Value::String(token) if token.is_empty() => self.ends = true,
                 Value::String(token) => self.token = Some(token.clone()),
                 // Its digits as they came: it may be larger than any number here.
                 Value::Number(_) => self.token = Some(text.to_owned()),
@@ -212,8 +214,8 @@ mod tests {
     fn signs_are_found_wherever_they_stand() {
         for (text, expected) in [
             (r#"{"data":[]}"#, Signs::default()),
-            (r#"{"data":[],"nextToken":null}"#, Signs::default()),
-            (r#"{"data":[],"nextToken":""}"#, Signs::default()),
+            (r#"{"data":[],"nextToken":null}"#, Signs { ends: true, ..Signs::default() }),
+            (r#"{"data":[],"nextToken":""}"#, Signs { ends: true, ..Signs::default() }),
             (r#"{"data":[],"nextToken":"a b"}"#, Signs { token: Some("a b".into()), ..Signs::default() }),
             (
                 r#"{"data":[],"nextToken":12345678901234567890123}"#,

@@ -110,10 +110,15 @@ fn f10_a_nul_byte_is_refused_wherever_it_stands() {
         assert!(error(input.as_bytes()).contains("NUL byte"), "{input:?}");
     }
     assert!(error(b"id,na\0me\n").starts_with("the header (line 1): a NUL byte stands in column 2 (byte 6 of line 1)"));
-    // Where the record lies across two blocks, the byte may be in either.
+    // Where the record lies across two blocks, the byte may be in either; a long record is gathered from several.
     for at in [BLOCK_BYTES - 9, BLOCK_BYTES - 4] {
         let input = [b"a\n".to_vec(), vec![b'x'; at], b"y\0z".to_vec(), vec![b'x'; 40], b"\n".to_vec()].concat();
         assert!(error(&input).contains("NUL byte"), "{at}");
+    }
+    for before in [2, 10, 60] {
+        let filler = [b"a\n".to_vec(), b"1234567\n".repeat(BLOCK_BYTES / 8)].concat();
+        let input = [&filler[..BLOCK_BYTES - before - 1], b"\n1\0", &b"x".repeat(70), b"\n"].concat();
+        assert!(read(&input).unwrap_err().to_string().contains("NUL byte"), "{before}");
     }
 }
 

@@ -80,6 +80,7 @@ impl Platform {
                 _ => 0,
             }),
             pages: None,
+            ends: false,
         };
         Page { rows, signs, is_refusal: false }
     }
