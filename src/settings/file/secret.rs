@@ -31,7 +31,7 @@ impl FromNode for SecretFile {
         // The key is pointed at, never the text.
         let origin = node.named.clone().unwrap_or_else(|| node.origin.clone());
         let secret = match &node.kind {
-            Kind::Scalar(scalar) if scalar.text.is_empty() => {
+            Kind::Scalar(scalar) if scalar.text.trim().is_empty() => {
                 problems.push(origin.error("this secret is empty").hint("write `{env: NAME}` or `{file: PATH}`"));
                 return None;
             }
