@@ -15,7 +15,7 @@ const SECRET_BYTES_MAX: u64 = 1 << 20;
 pub enum SecretError {
     #[error("the environment variable {0} is not set; it should hold a secret")]
     Unset(String),
-    #[error("the environment variable {0} is empty or only white space; it should hold a secret")]
+    #[error("the environment variable {0} is empty; it should hold a secret")]
     EmptyVariable(String),
     #[error("the environment variable {0} does not hold text")]
     VariableNotText(String),

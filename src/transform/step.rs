@@ -156,12 +156,7 @@ impl Compiler<'_> {
                 self.columns.retain(|(name, _)| !columns.iter().any(|column| column.name == *name));
             }
             StepKind::Filter(condition) => {
-                if !condition.is_condition() {
-                    let what = format!("the filter yields {}, not a condition", condition.yields());
-                    let hint = match condition.yields() {
-                        "null" => "null is never true, so every row would be dropped",
-                        _ => "compare it with something, or write `… is true`",
-                    };
+                if let Some((what, hint)) = condition.not_a_condition() {
                     self.problems.push(Problem::error(step.at.clone(), what).hint(hint));
                 }
                 let condition = self.bind(condition, &step.at);

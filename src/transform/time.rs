@@ -4,6 +4,7 @@
 //! unless it has an offset. An instant that a zone or an offset would move out of the years 1 to 9999 is not moved:
 //! `9999-12-31 23:59:59` means "no end" in every zone.
 
+mod directive;
 mod format;
 mod lint;
 mod parse;

@@ -200,10 +200,8 @@ impl Check<'_> {
             }
             StepFile::Filter(filter) => {
                 self.expression(&filter.value, columns, secrets);
-                if !filter.value.expr.is_condition() {
-                    let what = format!("the filter yields {}, not a condition", filter.value.expr.yields());
-                    let problem = filter.origin.error(what);
-                    self.problems.push(problem.hint("compare it with something, or write `… is true`"));
+                if let Some((what, hint)) = filter.value.expr.not_a_condition() {
+                    self.problems.push(filter.origin.error(what).hint(hint));
                 }
                 (filter.origin, StepKind::Filter(filter.value.expr))
             }

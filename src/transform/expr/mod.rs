@@ -10,7 +10,9 @@
 //! | `integer` has 64 bits, and so have literals | 32 | one kind of integer, fewer surprises |
 //! | division by zero, and any double that is not finite, is a row error | `inf`, or null | a file with `inf` in it is wrong quietly |
 //! | `inf`, `nan`, `0x10`, `1_000` are no numbers | are numbers | the same |
-//! | times are `YYYY-MM-DD[ T]HH:MM:SS…` only | also `2026/1/5`, `10:00` | an ambiguous date is a wrong date |
+//! | times are of ISO form only | also `2026/1/5` | an ambiguous date is a wrong date |
+//! | `varchar(5)` cuts to 5 characters, as in PostgreSQL | is `varchar` | what is written is meant |
+//! | `floor(integer)` is an integer | a double | whole numbers stay exact |
 //! | a time with an offset becomes UTC in `cast(… as timestamp)` | the offset is dropped | the instant is what was meant |
 //! | text functions take any value as text | take text only | all cells are text |
 //! | positions of `substr` have 64 bits | 32 | the same |
@@ -213,9 +215,14 @@ impl Expr {
         self.0.secrets.iter().map(String::as_str)
     }
 
-    /// Whether it is true or false of a row, so that a filter can stand on it.
-    pub fn is_condition(&self) -> bool {
-        self.0.root.kind == Type::Bool
+    /// Returns why no filter can stand on it, and what to do; `None` where one can.
+    pub(crate) fn not_a_condition(&self) -> Option<(String, &'static str)> {
+        let hint = match self.0.root.kind {
+            Type::Bool => return None,
+            Type::Null => "null is never true, so every row would be dropped",
+            _ => "compare it with something, or write `… is true`",
+        };
+        Some((format!("the filter yields {}, not a condition", self.yields()), hint))
     }
 
     /// What it yields, in a word: `text`, `boolean`, `integer`, …

@@ -104,9 +104,9 @@ impl Builder<'_> {
             Expr::BinaryOp { right, .. } => is_not(right).then_some(right),
             Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => is_not(expr).then_some(expr),
             Expr::Like { expr, .. } | Expr::In { expr, .. } => is_test(expr).then_some(expr),
-            Expr::Between { expr, low, high, .. } => {
+            Expr::Between { expr, low, .. } => {
                 let first = is_test(expr).then_some(expr);
-                first.or_else(|| is_not(low).then_some(low)).or_else(|| is_not(high).then_some(high))
+                first.or_else(|| is_not(low).then_some(low))
             }
             _ => None,
         };

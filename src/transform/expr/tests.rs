@@ -17,9 +17,9 @@ fn names_and_secrets_are_known() {
     let expr = expr.unwrap();
     assert_eq!(expr.columns().collect::<Vec<_>>(), ["Odd Name", "b"]);
     assert_eq!(expr.secrets().collect::<Vec<_>>(), ["salt", "other"]);
-    assert!(!expr.is_condition());
+    assert!(expr.not_a_condition().is_some());
     assert_eq!(expr.yields(), "text");
-    assert!(Expr::parse("Größe = '1'").unwrap().is_condition());
+    assert_eq!(Expr::parse("Größe = '1'").unwrap().not_a_condition(), None);
 }
 
 #[test]
@@ -393,6 +393,24 @@ fn functions_of_other_engines_have_a_hint_that_can_be_applied() {
         "a is not distinct from b",
         "greatest(a, b)",
     ]));
+}
+
+#[test]
+fn a_long_chain_is_no_danger_to_a_hint() {
+    let chain = vec!["x"; 900].join(" || ");
+    for text in [
+        format!("{chain} like null"),
+        format!("{chain} = null"),
+        format!("{chain} in ('a', null)"),
+        format!("lower({chain}) between null and 'a'"),
+        format!("case {chain} when null then 'a' end"),
+        format!("isnull({chain})"),
+        format!("'a' < {chain} < 'b'"),
+        format!("{chain} || not true"),
+    ] {
+        assert!(Expr::parse(&text).is_err(), "{text:.40}");
+    }
+    assert_eq!(Expr::parse(&format!("{chain} > '60'")).unwrap().warnings().len(), 1);
 }
 
 #[test]
