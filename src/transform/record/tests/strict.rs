@@ -56,6 +56,7 @@ fn f09_another_delimiter_is_named() {
         ("id|name\n", "separated by `|`, not `,`"),
         ("\"id;name\"\n", "separated by `;`, not `,`"),
         ("Name;City, State;Score\nA;B, C;1\n", "separated by `;`, not `,`: each column of its header holds one"),
+        ("Name (Last, First)\tID\tScore\nLee, Ann\t1\t5\n", "separated by tabs, not `,`: its header holds one"),
         ("SEP=|\r\nid\r\n", "separated by `|`"),
         ("\u{feff}\"sep=;\"\nid;name\n", "separated by `;`"),
     ] {
