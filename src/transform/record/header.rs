@@ -48,8 +48,8 @@ impl Records<'_> {
     /// Takes byte order marks off the beginning of the file, and refuses what is not in the encoding of the source.
     pub(super) fn begin(&mut self) -> Result<(), TransformError> {
         let head = &self.block.bytes[self.at..];
-        if let Some(foreign) = decode::foreign(head) {
-            return Err(TransformError::Encoding(foreign));
+        if let Some(found) = decode::undeclared_encoding(head) {
+            return Err(TransformError::Encoding(found));
         }
         while self.block.bytes[self.at..].starts_with(BOM) {
             self.at += BOM.len();
