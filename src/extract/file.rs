@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::save::Saving;
-use super::sniff::Giver;
+use super::sniff::SourceKind;
 use super::{Extract, ExtractError};
 use crate::progress::Progress;
 use crate::settings::Limits;
@@ -64,7 +64,7 @@ pub(super) async fn collect(
     if facts(path).await? != before {
         return Err(ExtractError::later(format!("{} changed while it was copied", path.display())));
     }
-    saving.finish(limits, Giver::Local).await.map_err(|error| error.into_extract(&path.display().to_string()))
+    saving.finish(limits, SourceKind::Local).await.map_err(|error| error.into_extract(&path.display().to_string()))
 }
 
 /// Bytes and time of the last change.

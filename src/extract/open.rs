@@ -8,7 +8,7 @@ use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 use sha2::{Digest, Sha256};
 
-use super::sniff::{self, Giver, Packed};
+use super::sniff::{self, Packed, SourceKind};
 use super::{Extract, Form};
 use crate::settings::Limits;
 
@@ -32,7 +32,7 @@ impl Extract {
         if self.form == Form::Csv {
             return Ok(Box::new(Bounded { inner: BufReader::with_capacity(READ_BYTES, file), read: 0, limit, name }));
         }
-        let packed = sniff::packed_csv(&mut file, limits, Giver::Local)
+        let packed = sniff::packed_csv(&mut file, limits, SourceKind::Local)
             .map_err(|fault| damaged(&self.path, &fault.to_string()))?;
         file.seek(SeekFrom::Start(packed.at))?;
         let body = BufReader::with_capacity(READ_BYTES, file.take(packed.compressed));

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::open::hex;
-use super::sniff::{self, Giver, Unfit};
+use super::sniff::{self, SourceKind, Unfit};
 use super::{Extract, ExtractError, Form};
 use crate::fault;
 use crate::settings::Limits;
@@ -52,14 +52,14 @@ impl<B: AsRef<[u8]> + Send + 'static> Saving<B> {
     ///
     /// # Errors
     /// The disk's, or that the bytes are no extract. `extract.part` stays, to be looked at or written over.
-    pub async fn finish(self, limits: &Limits, giver: Giver) -> Result<Extract, SaveError> {
+    pub async fn finish(self, limits: &Limits, source_kind: SourceKind) -> Result<Extract, SaveError> {
         let Self { chunks, writer, part } = self;
         drop(chunks);
         let limits = *limits;
         let path = part.clone();
         let settled = async {
             let (file, bytes, sha256) = writer.await.map_err(io::Error::other)??;
-            let (form, final_path) = tokio::task::spawn_blocking(move || settle(file, &path, &limits, giver))
+            let (form, final_path) = tokio::task::spawn_blocking(move || settle(file, &path, &limits, source_kind))
                 .await
                 .map_err(io::Error::other)??;
             Ok::<_, Unfit>(Extract { path: final_path, form, bytes, sha256 })
@@ -90,8 +90,8 @@ fn write<B: AsRef<[u8]>>(path: &Path, mut waiting: mpsc::Receiver<B>) -> io::Res
 
 /// Sniffs and renames. Nothing is synced: after a power cut the digest in the ledger tells whether the file is whole,
 /// and the same execution is downloaded again where it is not.
-fn settle(mut file: File, part: &Path, limits: &Limits, giver: Giver) -> Result<(Form, PathBuf), Unfit> {
-    let form = sniff::form(&mut file, limits, giver)?;
+fn settle(mut file: File, part: &Path, limits: &Limits, source_kind: SourceKind) -> Result<(Form, PathBuf), Unfit> {
+    let form = sniff::form(&mut file, limits, source_kind)?;
     let path = part.with_file_name(form.file_name());
     fault::step("extract.save", || std::fs::rename(part, &path).or_else(|error| renamed_already(&path, error)))
         .map_err(Unfit::Io)?;

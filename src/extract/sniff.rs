@@ -48,13 +48,13 @@ pub(super) struct Packed {
 
 /// Who gave a file: decides what a person can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Giver {
+pub(super) enum SourceKind {
     Docebo,
     /// A file on this machine.
     Local,
 }
 
-impl Giver {
+impl SourceKind {
     /// What is being looked at.
     fn noun(self) -> &'static str {
         match self {
@@ -75,20 +75,20 @@ impl Giver {
 ///
 /// # Errors
 /// It is neither a CSV nor a ZIP with exactly one CSV within the limits.
-pub(super) fn form(file: &mut File, limits: &Limits, giver: Giver) -> Result<Form, Unfit> {
+pub(super) fn form(file: &mut File, limits: &Limits, source_kind: SourceKind) -> Result<Form, Unfit> {
     file.seek(SeekFrom::Start(0))?;
     let mut head = Vec::new();
     file.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || head.starts_with(b"PK\x07\x08") {
-        packed_csv(file, limits, giver)?;
+        packed_csv(file, limits, source_kind)?;
         return Ok(Form::Zip);
     }
-    bare(&head, giver)?;
+    bare(&head, source_kind)?;
     let bytes = file.metadata()?.len();
     if bytes > limits.extract_bytes {
         return Err(wrong(
             format!("the CSV has {bytes} bytes, more than limits.extract_bytes ({})", limits.extract_bytes),
-            giver.hint("narrow the report, or raise limits.extract_bytes", "raise limits.extract_bytes"),
+            source_kind.hint("narrow the report, or raise limits.extract_bytes", "raise limits.extract_bytes"),
         ));
     }
     Ok(Form::Csv)
@@ -96,11 +96,11 @@ pub(super) fn form(file: &mut File, limits: &Limits, giver: Giver) -> Result<For
 
 /// Refuses beginnings that no CSV has. Whether the text is a CSV in the encoding of the source is for the transform to
 /// see, which also sees what is in a ZIP.
-fn bare(head: &[u8], giver: Giver) -> Result<(), Unfit> {
-    let noun = giver.noun();
+fn bare(head: &[u8], source_kind: SourceKind) -> Result<(), Unfit> {
+    let noun = source_kind.noun();
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     if text.is_empty() {
-        let hint = giver.hint(
+        let hint = source_kind.hint(
             "open the report in Docebo and export it once by hand",
             "a CSV has at least a header line: look at what writes the file",
         );
@@ -108,24 +108,25 @@ fn bare(head: &[u8], giver: Giver) -> Result<(), Unfit> {
     }
     let begins = |word: &[u8]| text.len() >= word.len() && text[..word.len()].eq_ignore_ascii_case(word);
     if begins(b"<!doctype") || begins(b"<html") || begins(b"<?xml") {
-        let hint = giver.hint(
+        let hint = source_kind.hint(
             "the account may lack the right to export reports, or the address in the settings is not the platform's",
             "look at how it was saved: a sign-in page is saved where a program is not signed in",
         );
-        let what = giver.hint("the body is a web page, not a report", "the file is a web page or XML, not a CSV");
+        let what = source_kind.hint("the body is a web page, not a report", "the file is a web page or XML, not a CSV");
         return Err(wrong(what, hint));
     }
     if begins(b"{") || begins(b"[{") {
         let said = super::docebo::refusal::words(&String::from_utf8_lossy(text)).unwrap_or_else(|| "no words".into());
-        return Err(match giver {
-            Giver::Docebo => {
+        return Err(match source_kind {
+            SourceKind::Docebo => {
                 wrong(format!("the body is JSON, not a report: {said}"), "the report was not exported; try later")
             }
-            Giver::Local => wrong("the file is JSON, not a CSV", "export it as CSV"),
+            SourceKind::Local => wrong("the file is JSON, not a CSV", "export it as CSV"),
         });
     }
     if head.starts_with(b"\x1f\x8b") {
-        let hint = giver.hint("something between here and Docebo compresses answers", "unpack it first, by gunzip");
+        let hint =
+            source_kind.hint("something between here and Docebo compresses answers", "unpack it first, by gunzip");
         return Err(wrong(format!("the {noun} is gzip, not CSV or ZIP"), hint));
     }
     for (magic, kind) in [
@@ -148,7 +149,7 @@ const AS_CSV: &str = "export the report as CSV";
 /// # Errors
 /// The ZIP is cut short or damaged, or holds something else than exactly one CSV that is neither encrypted, nor packed
 /// by a method not supported, nor larger than `limits.extract_bytes`.
-pub(super) fn packed_csv(file: &mut File, limits: &Limits, giver: Giver) -> Result<Packed, Unfit> {
+pub(super) fn packed_csv(file: &mut File, limits: &Limits, source_kind: SourceKind) -> Result<Packed, Unfit> {
     let damaged = |error: zip::result::ZipError| Unfit::Damaged(format!("the ZIP is cut short or damaged ({error})"));
     file.seek(SeekFrom::Start(0))?;
     let mut archive = ZipArchive::new(BufReader::new(&mut *file)).map_err(damaged)?;
@@ -159,7 +160,7 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits, giver: Giver) -> Resu
         let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
         let leaf = name.rsplit('/').next().unwrap_or(&name);
         if name == "[Content_Types].xml" {
-            return Err(wrong(format!("the {} is an XLSX workbook, not a CSV", giver.noun()), AS_CSV));
+            return Err(wrong(format!("the {} is an XLSX workbook, not a CSV", source_kind.noun()), AS_CSV));
         }
         // macOS adds its resource forks beside every file.
         if entry.is_dir() || name.starts_with("__MACOSX/") || leaf.starts_with("._") {
@@ -170,7 +171,7 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits, giver: Giver) -> Resu
     }
     match csvs.as_slice() {
         [] if others.is_empty() => {
-            let hint = giver.hint(
+            let hint = source_kind.hint(
                 "open the report in Docebo and export it once by hand",
                 "it should hold one CSV: look at what writes the file",
             );
@@ -182,7 +183,7 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits, giver: Giver) -> Resu
             let names: Vec<String> = csvs.into_iter().map(|(_, name)| name).collect();
             return Err(wrong(
                 format!("the ZIP holds {} CSVs, not one: {}", names.len(), list(&names)),
-                giver.hint(
+                source_kind.hint(
                     "which one is meant cannot be known: split the report in Docebo",
                     "which one is meant cannot be known: leave one of them in the ZIP",
                 ),
@@ -192,7 +193,7 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits, giver: Giver) -> Resu
     let (index, name) = &csvs[0];
     let entry = archive.by_index_raw(*index).map_err(damaged)?;
     if entry.encrypted() {
-        let hint = giver.hint("turn off the report's password in Docebo", "pack it without a password");
+        let hint = source_kind.hint("turn off the report's password in Docebo", "pack it without a password");
         return Err(wrong(format!("{name:?} in the ZIP is encrypted"), hint));
     }
     let deflated = match entry.compression() {
@@ -248,10 +249,10 @@ mod tests {
 
     use super::*;
 
-    fn sniffed(bytes: &[u8], giver: Giver) -> String {
+    fn sniffed(bytes: &[u8], source_kind: SourceKind) -> String {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        match form(&mut file, &Limits::default(), giver) {
+        match form(&mut file, &Limits::default(), source_kind) {
             Ok(form) => format!("{form:?}"),
             Err(Unfit::Wrong { what, hint }) => format!("{what}; {}", hint.unwrap_or_default()),
             Err(unfit) => unfit.to_string(),
@@ -278,7 +279,7 @@ mod tests {
             (b"PK\x03\x04 and nothing more", "cut short or damaged"),
             (b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "the ZIP is empty"),
         ] {
-            let told = sniffed(bytes, Giver::Docebo);
+            let told = sniffed(bytes, SourceKind::Docebo);
             assert!(told.contains(expected), "{:?}: {told}", String::from_utf8_lossy(bytes));
         }
     }
@@ -293,7 +294,7 @@ mod tests {
             (b"\x1f\x8b\x08", "the file is gzip, not CSV or ZIP; unpack it first"),
             (b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "the ZIP is empty; it should hold one CSV"),
         ] {
-            let told = sniffed(bytes, Giver::Local);
+            let told = sniffed(bytes, SourceKind::Local);
             assert!(
                 told.starts_with(expected) && !told.contains("Docebo"),
                 "{:?}: {told}",

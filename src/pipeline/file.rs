@@ -96,7 +96,7 @@ crate::table! {
         delimiter: Option<Delimiter>,
         /// Refuses text after a closing quote, NUL bytes, and a header that another delimiter separates. Default: true.
         strict: Option<bool>,
-        /// What the bytes stand for; what is no character is refused. Default: utf-8.
+        /// The file's character encoding; bytes that are not valid in it are refused. Default: utf-8.
         encoding: Option<Encoding>,
     }
 }

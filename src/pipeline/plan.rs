@@ -135,7 +135,7 @@ impl Default for CsvInput {
     }
 }
 
-/// What the bytes of a text stand for.
+/// A character encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Utf8,

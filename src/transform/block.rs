@@ -48,7 +48,7 @@ pub(super) fn mark(bytes: &[u8], from: usize, delimiter: u8, marks: &mut Vec<u32
 }
 
 /// Whether all bytes are ASCII, and whether one of them is NUL: in one pass.
-pub(super) fn looked_over(bytes: &[u8]) -> (bool, bool) {
+pub(super) fn scan(bytes: &[u8]) -> (bool, bool) {
     let (chunks, rest) = bytes.as_chunks::<64>();
     let (mut high, mut least) = ([0; 64], [u8::MAX; 64]);
     for chunk in chunks {
@@ -134,7 +134,7 @@ fn fill(input: &mut dyn Read, delimiter: u8, block: &mut Block) -> io::Result<()
         }
     }
     block.bytes.truncate(end);
-    (block.is_ascii, block.has_nul) = looked_over(&block.bytes[HEADROOM..]);
+    (block.is_ascii, block.has_nul) = scan(&block.bytes[HEADROOM..]);
     block.marks.clear();
     mark(&block.bytes, HEADROOM, delimiter, &mut block.marks);
     Ok(())

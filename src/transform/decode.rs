@@ -12,7 +12,7 @@ const RAW_BYTES: usize = 64 << 10;
 
 /// The file is in another encoding than the source says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Foreign {
+pub enum UndeclaredEncoding {
     #[error("the file is UTF-16: add `csv: {{encoding: utf-16}}` to the source")]
     Utf16,
     #[error("the file looks like UTF-16 without a byte order mark: add `csv: {{encoding: utf-16le}}` to the source")]
@@ -24,19 +24,19 @@ pub enum Foreign {
 }
 
 /// What the beginning of a file that should be UTF-8 shows it to be instead.
-pub(crate) fn foreign(head: &[u8]) -> Option<Foreign> {
+pub(crate) fn undeclared_encoding(head: &[u8]) -> Option<UndeclaredEncoding> {
     if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
-        return Some(Foreign::Utf32);
+        return Some(UndeclaredEncoding::Utf32);
     }
     if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
-        return Some(Foreign::Utf16);
+        return Some(UndeclaredEncoding::Utf16);
     }
     // Four characters of which each has one zero byte, all on the same side.
     let pairs = head.as_chunks::<2>().0.get(..4)?;
     if pairs.iter().all(|[first, second]| *first != 0 && *second == 0) {
-        return Some(Foreign::Utf16Le);
+        return Some(UndeclaredEncoding::Utf16Le);
     }
-    pairs.iter().all(|[first, second]| *first == 0 && *second != 0).then_some(Foreign::Utf16Be)
+    pairs.iter().all(|[first, second]| *first == 0 && *second != 0).then_some(UndeclaredEncoding::Utf16Be)
 }
 
 /// Bytes that are no text in the encoding that the source says.
@@ -46,7 +46,9 @@ pub enum DecodeError {
     Malformed { offset: u64, line: u64, found: String, encoding: Encoding, hint: &'static str },
     #[error("the file begins with the byte order mark of {found}, and the source says `encoding: {}`; {hint}", .encoding.name())]
     OtherMark { found: &'static str, encoding: Encoding, hint: &'static str },
-    #[error("the file has no byte order mark that tells its byte order; write `encoding: utf-16le` or `utf-16be`")]
+    #[error(
+        "the file has no byte order mark, so its byte order is not known; write `encoding: utf-16le` or `utf-16be`"
+    )]
     NoMark,
 }
 
@@ -185,8 +187,8 @@ impl Decoded {
         let begin = usize::try_from(end).unwrap_or(0).saturating_sub(length);
         let found = match (&self.table, self.ended) {
             (Table::Utf16(_), true) => "the file ends inside of a character".to_owned(),
-            (Table::Utf16(_), false) => "half of a surrogate pair stands alone".to_owned(),
-            _ => format!("0x{:02X} stands for no character", self.raw[begin]),
+            (Table::Utf16(_), false) => "an unpaired surrogate".to_owned(),
+            _ => format!("0x{:02X} is not assigned to a character", self.raw[begin]),
         };
         let hint = match self.encoding {
             Encoding::Windows1252 => "the file is in another encoding: is it UTF-8?",
@@ -236,7 +238,7 @@ fn upper_half(encoding: Encoding) -> Vec<Option<char>> {
     (0x80..=0xff).map(|byte| of(byte).filter(|char| !char.is_control())).collect()
 }
 
-/// Where a byte that stands for no character ends, and how long it is.
+/// Decodes a single-byte encoding. Returns where the first byte without a character ends, and its length.
 fn decode_single(raw: &[u8], upper: &[Option<char>], text: &mut Vec<u8>) -> Option<(isize, usize)> {
     let mut utf8 = [0; 4];
     for (at, &byte) in raw.iter().enumerate() {
@@ -251,7 +253,7 @@ fn decode_single(raw: &[u8], upper: &[Option<char>], text: &mut Vec<u8>) -> Opti
     None
 }
 
-/// As [`decode_single`]; what is no character may also end before `raw`.
+/// As [`decode_single`]; a malformed sequence may also end before `raw`.
 fn decode_utf16(raw: &[u8], decoder: &mut Decoder, is_last: bool, text: &mut Vec<u8>) -> Option<(isize, usize)> {
     let (mut read, mut written) = (0, 0);
     loop {

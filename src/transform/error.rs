@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::decode::{DecodeError, Foreign};
+use super::decode::{DecodeError, UndeclaredEncoding};
 use crate::pipeline::problem::Problem;
 
 /// Characters of a value that an error shows.
@@ -26,7 +26,7 @@ pub enum TransformError {
     #[error("the file is separated by {}, not {}: {why}; add `csv: {{delimiter: {}}}` to the source", shown(*.found), shown(*.expected), yaml(*.found))]
     Delimiter { found: char, expected: char, why: &'static str },
     #[error(transparent)]
-    Encoding(Foreign),
+    Encoding(UndeclaredEncoding),
     #[error(transparent)]
     Decode(DecodeError),
     #[error("the extract has more than {limit} rows (limits.rows), the first too many on line {line}")]

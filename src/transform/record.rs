@@ -16,8 +16,8 @@ use std::ops::Range;
 use tokio_util::sync::CancellationToken;
 
 use self::lenient::{Lenient, Read};
-use self::walk::{Found, Walk, undouble, walk};
-use super::block::{Block, HEADROOM, ReadAhead, looked_over, mark};
+use self::walk::{Found, Walk, unescape_quotes, walk};
+use super::block::{Block, HEADROOM, ReadAhead, mark, scan};
 use super::error::TransformError;
 use crate::pipeline::plan::CsvInput;
 use crate::progress::Meter;
@@ -133,8 +133,8 @@ impl<'a> Records<'a> {
         } else {
             memchr::memchr_iter(b'\n', &self.block.bytes[raw.clone()]).count() as u64
         };
-        if found.has_doubled {
-            undouble(&mut self.block.bytes, raw.start, &mut self.bounds);
+        if found.has_escaped_quotes {
+            unescape_quotes(&mut self.block.bytes, raw.start, &mut self.bounds);
         }
         let bytes = if is_irregular { &self.lenient.unquoted } else { &self.block.bytes };
         // What is written looks for commas only where a cell may hold one: with another delimiter any cell may.
@@ -201,7 +201,7 @@ impl<'a> Records<'a> {
             self.block.bytes[self.at..HEADROOM].copy_from_slice(&self.tail);
             mark(&self.block.bytes[..HEADROOM], self.at, self.csv.delimiter, &mut self.block.marks);
             self.block.marks.append(&mut marks);
-            let (is_ascii, has_nul) = looked_over(&self.tail);
+            let (is_ascii, has_nul) = scan(&self.tail);
             self.block.is_ascii &= is_ascii;
             self.block.has_nul |= has_nul;
             return Ok(());
@@ -216,7 +216,7 @@ impl<'a> Records<'a> {
         }
         let is_last = self.block.is_last;
         let bytes = std::mem::take(&mut self.tail);
-        let (is_ascii, has_nul) = looked_over(&bytes);
+        let (is_ascii, has_nul) = scan(&bytes);
         let mut gathered = Block { is_ascii, has_nul, bytes, marks: Vec::new(), is_last };
         mark(&gathered.bytes, 0, self.csv.delimiter, &mut gathered.marks);
         self.ahead.give_back(std::mem::replace(&mut self.block, gathered));
@@ -247,7 +247,7 @@ impl<'a> Records<'a> {
             Read::Record { bytes } => {
                 let next = self.at + bytes;
                 let behind = self.block.marks[self.mark..].partition_point(|at| (*at as usize) < next);
-                Ok(Some(Found { next, mark: self.mark + behind, is_plain: false, has_doubled: false }))
+                Ok(Some(Found { next, mark: self.mark + behind, is_plain: false, has_escaped_quotes: false }))
             }
         }
     }

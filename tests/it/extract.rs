@@ -6,17 +6,20 @@ mod answers;
 mod refusals;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reportferry::clock::Clock;
 use reportferry::extract::{ExtractError, Form, Source, Tenants, Ticket};
-use reportferry::pipeline::plan::{self, CsvInput, FileSource, ReportRef};
-use reportferry::progress::Progress;
+use reportferry::pipeline::plan::{self, CsvInput, Encoding, FileSource, ReportRef};
+use reportferry::progress::{Meter, Progress};
 use reportferry::sandbox::REPORTS;
 use reportferry::settings::{Budget, Limits};
+use reportferry::transform::{Input, Transform};
 use stage::{CLIENT_SECRET, Case, PASSWORD, Stage, check, csv_of, ms, on_threads, outcome, rows_of};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
 
 #[test]
@@ -117,6 +120,27 @@ fn every_way_brings_the_same_rows() {
         };
         assert!(brought[0].starts_with(b"Employee Number,") && brought[0] == brought[1] && brought[1] == brought[2]);
         assert!(brought[3] == brought[4] && rows(&brought[0]) == rows(&brought[3]));
+    });
+}
+
+/// What a download is written in is the source's to say; it is kept as it came, and read when it is said.
+#[test]
+fn a_download_in_utf16_is_kept_and_read_where_it_is_declared() {
+    on_threads(async {
+        let stage = Case::new("zip=utf16").stage().await;
+        let extract = stage.pull().await.expect("an extract");
+        let meter = Meter::default();
+        let open = |encoding| {
+            let (read, limits) = (extract.open(&stage.limits).expect("its bytes"), stage.limits);
+            let csv = CsvInput { encoding, ..CsvInput::default() };
+            let input = Input { read, csv, limits, meter: &meter, stop: CancellationToken::new() };
+            Transform::open(input, &[], &BTreeMap::new())
+        };
+        let undeclared = open(Encoding::Utf8).err().expect("an error").to_string();
+        assert_eq!(undeclared, "the file is UTF-16: add `csv: {encoding: utf-16}` to the source");
+        let transform = open(Encoding::Utf16).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(transform.columns()[0], "Employee Number");
+        assert!(transform.run(|_| Ok(())).expect("rows").extracted > 0);
     });
 }
 

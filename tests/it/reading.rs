@@ -42,7 +42,7 @@ fn f10_what_is_refused_in_a_file_is_refused_in_a_zip() {
     let strict = CsvInput::default();
     let rows = "1,AAAAAAAAAAAAAAAAA\n".repeat(20_000);
     for (bad, told) in [
-        ("2,B\0C\n", "record 20001 (line 20002): a NUL byte stands in column \"name\""),
+        ("2,B\0C\n", "record 20001 (line 20002): NUL byte in column \"name\""),
         ("2,\"B\"C\n", "record 20001 (line 20002): text follows a closing quote (line 20002)"),
         ("2,\"B\n", "record 20001 (line 20002): the quote opened on line 20002"),
     ] {
@@ -52,7 +52,7 @@ fn f10_what_is_refused_in_a_file_is_refused_in_a_zip() {
     for (content, told) in [
         (b"id;name\n1;A\n".as_slice(), "separated by `;`, not `,`"),
         (b"\xff\xfei\0d\0\n\0", "the file is UTF-16: add `csv: {encoding: utf-16}`"),
-        (b"id,na\0me\n", "the header (line 1): a NUL byte"),
+        (b"id,na\0me\n", "the header (line 1): NUL byte"),
     ] {
         let error = read_zipped(content, strict).unwrap_err();
         assert!(error.contains(told), "{error}");

@@ -6,7 +6,7 @@ use super::line::{Call, Line, Trouble};
 use super::refusal::Step;
 use super::report::Export;
 use crate::extract::save::{SaveError, Saving};
-use crate::extract::sniff::{Giver, Unfit};
+use crate::extract::sniff::{SourceKind, Unfit};
 use crate::extract::{Extract, ExtractError};
 use crate::fault;
 use crate::progress::Progress;
@@ -58,7 +58,7 @@ async fn once(line: &Line, call: &Call<'_>, into: &Path, progress: &Progress) ->
         let what = format!("{subject}: the download ended after {bytes} of {promised} bytes");
         return Err(Trouble::Broken { what });
     }
-    saving.finish(&line.limits, Giver::Docebo).await.map_err(|error| match error {
+    saving.finish(&line.limits, SourceKind::Docebo).await.map_err(|error| match error {
         SaveError::Unfit(Unfit::Damaged(what)) => {
             Trouble::Broken { what: format!("{subject}: the download is damaged: {what}") }
         }

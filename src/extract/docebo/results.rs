@@ -11,14 +11,14 @@ use std::path::Path;
 
 use reqwest::header::HeaderMap;
 
-use self::course::{At, Course, Doubt, Next, Proof};
+use self::course::{At, Course, Next, PagingError, Proof};
 use self::page::Page;
 use self::sheet::Sheet;
 use super::line::{Call, Line, Trouble};
 use super::refusal::{self, Step};
 use super::report::{Export, next_wait};
 use crate::extract::save::Saving;
-use crate::extract::sniff::Giver;
+use crate::extract::sniff::SourceKind;
 use crate::extract::{Extract, ExtractError};
 use crate::progress::Progress;
 
@@ -39,24 +39,24 @@ pub(super) async fn results(
     let mut course = Course::new(PAGE_ROWS);
     let saving = Saving::begin(into);
     let mut sheet = Sheet::new(subject, line.limits.rows);
-    let doubtful = |Doubt(why)| {
+    let refused = |PagingError(why)| {
         let what = format!("{subject}: it cannot be known whether its results came whole: {why}");
         ExtractError::refused(what, BY_DOWNLOAD)
     };
     loop {
         let page = pages.get(&course.at, course.size).await?;
-        let mut next = course.advance(&page).map_err(doubtful)?;
+        let mut next = course.advance(&page).map_err(refused)?;
         if let Next::Prove(proof) = next {
             let digests = page.digests();
             next = match pages.prove(digests.len(), proof).await? {
                 Proven::Whole => {
                     let is_first = course.at == At::First;
-                    course.proven(digests).map_err(doubtful)?;
+                    course.proven(digests).map_err(refused)?;
                     if is_first { Next::End } else { Next::EndBefore }
                 }
                 Proven::ByTokens(size) => Next::Again(size),
-                Proven::Not if proof == Proof::ByToken => course.beyond(&page, digests).map_err(doubtful)?,
-                Proven::Not => return Err(doubtful(Doubt("the same page came twice".to_owned()))),
+                Proven::Not if proof == Proof::ByToken => course.beyond(&page, digests).map_err(refused)?,
+                Proven::Not => return Err(refused(PagingError("the same page came twice".to_owned()))),
             };
         }
         match next {
@@ -68,7 +68,7 @@ pub(super) async fn results(
             Next::EndBefore => break,
             // Nothing was taken yet: what is begun again is the first page.
             Next::Again(size) => course = course.again(size),
-            Next::Prove(_) => return Err(doubtful(Doubt("the pages do not add up".to_owned()))),
+            Next::Prove(_) => return Err(refused(PagingError("the pages do not add up".to_owned()))),
         }
     }
     if sheet.header.is_empty() {
@@ -77,7 +77,7 @@ pub(super) async fn results(
             "take it by `via: download`, whose CSV has a header without rows, too",
         ));
     }
-    let extract = saving.finish(&line.limits, Giver::Docebo).await;
+    let extract = saving.finish(&line.limits, SourceKind::Docebo).await;
     extract.map_err(|error| error.into_extract(&format!("{subject}: the results cannot be used")))
 }
 

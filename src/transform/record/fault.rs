@@ -111,8 +111,8 @@ impl Records<'_> {
     pub(super) fn nul(&self, position: usize) -> TransformError {
         let (line, byte, column) = (self.line_of(position), self.offset_of(position), self.column_at(position));
         self.fault(
-            format!(": a NUL byte stands in {column} (byte {byte} of line {line})"),
-            format!("a text holds none: export the file again, or keep the byte with {LENIENT}"),
+            format!(": NUL byte in {column} (byte {byte} of line {line})"),
+            format!("text files contain none: export the file again, or keep the byte with {LENIENT}"),
         )
     }
 

@@ -23,13 +23,8 @@ impl Records<'_> {
                 return Err(self.separated_by(declared, "its first line says so"));
             }
         }
-        let other = DELIMITERS.into_iter().filter(|other| *other != char::from(self.csv.delimiter));
-        // A comma in the one column of a file with another delimiter may be part of the name, but not in all of several.
-        let shared = other.into_iter().find(|other| names.iter().all(|name| name.contains(*other)));
-        if let (true, Some(other)) = (self.csv.strict, shared) {
-            let columns =
-                if names.len() == 1 { "its header is one column" } else { "each column of its header holds one" };
-            return Err(self.separated_by(other, columns));
+        if let (true, Some((other, why))) = (self.csv.strict, other_delimiter(&names, self.csv.delimiter)) {
+            return Err(self.separated_by(other, why));
         }
         self.header.clone_from(&names);
         Ok(Some(names))
@@ -53,14 +48,29 @@ impl Records<'_> {
     /// Takes byte order marks off the beginning of the file, and refuses what is not in the encoding of the source.
     pub(super) fn begin(&mut self) -> Result<(), TransformError> {
         let head = &self.block.bytes[self.at..];
-        if let Some(foreign) = decode::foreign(head) {
-            return Err(TransformError::Encoding(foreign));
+        if let Some(found) = decode::undeclared_encoding(head) {
+            return Err(TransformError::Encoding(found));
         }
         while self.block.bytes[self.at..].starts_with(BOM) {
             self.at += BOM.len();
         }
         Ok(())
     }
+}
+
+/// The delimiter that the header shows to be the right one, and how. A comma or semicolon may be part of a name, but not
+/// of each of several; a tab is part of none.
+fn other_delimiter(names: &[String], delimiter: u8) -> Option<(char, &'static str)> {
+    let mut others = DELIMITERS.into_iter().filter(|other| *other != char::from(delimiter));
+    let why = match names.len() {
+        1 => "its header is one column",
+        _ => "each column of its header holds one",
+    };
+    let shared = others.clone().find(|other| names.iter().all(|name| name.contains(*other)));
+    shared.map(|other| (other, why)).or_else(|| {
+        let tab = others.find(|other| *other == '\t')?;
+        names.iter().any(|name| name.contains(tab)).then_some((tab, "its header holds one"))
+    })
 }
 
 /// What a line `sep=;` says.

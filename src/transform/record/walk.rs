@@ -29,14 +29,14 @@ pub(super) struct Found {
     pub mark: usize,
     /// No quote in it.
     pub is_plain: bool,
-    /// A quoted cell holds doubled quotes: [`undouble`] is still to be done.
-    pub has_doubled: bool,
+    /// A quoted cell holds doubled quotes: [`unescape_quotes`] is still to be done.
+    pub has_escaped_quotes: bool,
 }
 
 /// Follows the marks from the record's beginning to its end.
 pub(super) fn walk(block: &Block, at: usize, first_mark: usize, delimiter: u8, bounds: &mut Vec<Bounds>) -> Walk {
     let bytes = &block.bytes;
-    let (mut cell, mut mark, mut is_plain, mut has_doubled) = (at, first_mark, true, false);
+    let (mut cell, mut mark, mut is_plain, mut has_escaped_quotes) = (at, first_mark, true, false);
     // A quoted cell whose closing quote has been seen.
     let mut closed: Option<Bounds> = None;
     bounds.clear();
@@ -52,7 +52,7 @@ pub(super) fn walk(block: &Block, at: usize, first_mark: usize, delimiter: u8, b
         match byte {
             b'\n' => {
                 bounds.push(closed.unwrap_or((cell as u32, position)));
-                return Walk::Record(Found { next: position_at + 1, mark: mark + 1, is_plain, has_doubled });
+                return Walk::Record(Found { next: position_at + 1, mark: mark + 1, is_plain, has_escaped_quotes });
             }
             b'\r' => {
                 let following = bytes.get(position_at + 1);
@@ -65,7 +65,7 @@ pub(super) fn walk(block: &Block, at: usize, first_mark: usize, delimiter: u8, b
                     next: position_at + 1 + extra,
                     mark: mark + 1 + extra,
                     is_plain,
-                    has_doubled,
+                    has_escaped_quotes,
                 });
             }
             _ if position_at != cell => {
@@ -76,23 +76,23 @@ pub(super) fn walk(block: &Block, at: usize, first_mark: usize, delimiter: u8, b
             _ => {
                 is_plain = false;
                 match closing_quote(block, mark, delimiter) {
-                    Closing::At { quote, mark: behind, is_doubled } => {
+                    Closing::At { quote, mark: behind, is_escaped } => {
                         closed = Some((position + 1, quote));
                         mark = behind;
-                        has_doubled |= is_doubled;
+                        has_escaped_quotes |= is_escaped;
                     }
                     Closing::Irregular { quote } => {
                         return Walk::Irregular { opened: position_at, quote: quote as usize };
                     }
                     Closing::Nowhere => {
-                        let found = Found { next: bytes.len(), mark: block.marks.len(), is_plain, has_doubled };
+                        let found = Found { next: bytes.len(), mark: block.marks.len(), is_plain, has_escaped_quotes };
                         return Walk::Incomplete { opened: Some(position_at), cell, closed: None, found };
                     }
                 }
             }
         }
     }
-    let found = Found { next: bytes.len(), mark: block.marks.len(), is_plain, has_doubled };
+    let found = Found { next: bytes.len(), mark: block.marks.len(), is_plain, has_escaped_quotes };
     Walk::Incomplete { opened: None, cell, closed, found }
 }
 
@@ -101,7 +101,7 @@ enum Closing {
     At {
         quote: u32,
         mark: usize,
-        is_doubled: bool,
+        is_escaped: bool,
     },
     Irregular {
         quote: u32,
@@ -113,7 +113,7 @@ enum Closing {
 fn closing_quote(block: &Block, opening: usize, delimiter: u8) -> Closing {
     let bytes = &block.bytes;
     let mut mark = opening + 1;
-    let mut is_doubled = false;
+    let mut is_escaped = false;
     loop {
         let quotes = block.marks[mark..].iter().position(|at| bytes[*at as usize] == b'"');
         let Some(behind) = quotes else { return Closing::Nowhere };
@@ -121,18 +121,18 @@ fn closing_quote(block: &Block, opening: usize, delimiter: u8) -> Closing {
         mark += behind + 1;
         match bytes.get(quote as usize + 1) {
             Some(b'"') => {
-                is_doubled = true;
+                is_escaped = true;
                 mark += 1;
             }
-            Some(b'\n' | b'\r') | None => return Closing::At { quote, mark, is_doubled },
-            Some(byte) if *byte == delimiter => return Closing::At { quote, mark, is_doubled },
+            Some(b'\n' | b'\r') | None => return Closing::At { quote, mark, is_escaped },
+            Some(byte) if *byte == delimiter => return Closing::At { quote, mark, is_escaped },
             Some(_) => return Closing::Irregular { quote },
         }
     }
 }
 
 /// Writes each doubled quote of the quoted cells once, where they stand; the cells become shorter.
-pub(super) fn undouble(bytes: &mut [u8], at: usize, bounds: &mut [Bounds]) {
+pub(super) fn unescape_quotes(bytes: &mut [u8], at: usize, bounds: &mut [Bounds]) {
     for (start, end) in bounds {
         let (first, last) = (*start as usize, *end as usize);
         if first == at || bytes[first - 1] != b'"' {

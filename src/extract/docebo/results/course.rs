@@ -48,10 +48,10 @@ pub(super) enum Proof {
 
 /// Why it cannot be known that all rows came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Doubt(pub String);
+pub(super) struct PagingError(pub String);
 
-fn doubt<T>(why: impl Into<String>) -> Result<T, Doubt> {
-    Err(Doubt(why.into()))
+fn refuse<T>(why: impl Into<String>) -> Result<T, PagingError> {
+    Err(PagingError(why.into()))
 }
 
 pub(super) struct Course {
@@ -67,7 +67,7 @@ pub(super) struct Course {
     restarted: bool,
     /// The tokens followed: one that comes again would turn for ever.
     tokens: HashSet<String>,
-    /// The pages taken, each as its rows' digests folded.
+    /// The pages taken, each as its rows' digests page_digest.
     taken: HashSet<u64>,
     before: Vec<u64>,
     totals: Vec<u64>,
@@ -100,7 +100,7 @@ impl Course {
     }
 
     /// What follows from `page`, which came for what was asked.
-    pub fn advance(&mut self, page: &Page) -> Result<Next, Doubt> {
+    pub fn advance(&mut self, page: &Page) -> Result<Next, PagingError> {
         let next = self.step(page)?;
         if matches!(next, Next::End | Next::EndBefore) {
             self.all_came()?;
@@ -108,14 +108,14 @@ impl Course {
         Ok(next)
     }
 
-    fn step(&mut self, page: &Page) -> Result<Next, Doubt> {
+    fn step(&mut self, page: &Page) -> Result<Next, PagingError> {
         let (signs, digests) = (&page.signs, page.digests());
         self.totals.extend(&signs.totals);
         self.pages_said = self.pages_said.max(signs.pages);
         if let (At::Page(asked), Some(current)) = (&self.at, signs.current)
             && *asked != current
         {
-            return doubt(format!("page {asked} was asked for and page {current} came"));
+            return refuse(format!("page {asked} was asked for and page {current} came"));
         }
         if digests.is_empty() {
             return self.nothing(signs);
@@ -125,8 +125,8 @@ impl Course {
         {
             return self.repeated(number, signs);
         }
-        if !self.taken.insert(folded(&digests)) && !is_one_row(&digests) {
-            return doubt("a page came that came before");
+        if !self.taken.insert(page_digest(&digests)) && !is_one_row(&digests) {
+            return refuse("a page came that came before");
         }
         self.overlap(&digests)?;
         self.empty = 0;
@@ -151,7 +151,7 @@ impl Course {
     }
 
     /// Goes on behind a page that has rows and no token, by its number.
-    pub fn beyond(&mut self, page: &Page, digests: Vec<u64>) -> Result<Next, Doubt> {
+    pub fn beyond(&mut self, page: &Page, digests: Vec<u64>) -> Result<Next, PagingError> {
         let is_all = self.is_all(&page.signs, digests.len());
         if !is_all && self.may_be_capped(digests.len()) {
             return Ok(Next::Again(digests.len()));
@@ -159,10 +159,10 @@ impl Course {
         self.took(digests);
         match self.at {
             _ if is_all => Ok(Next::End),
-            At::Token(_) if page.signs.more == Some(true) => doubt("it says that there is more, without a nextToken"),
+            At::Token(_) if page.signs.more == Some(true) => refuse("it says that there is more, without a nextToken"),
             At::Token(_) => Ok(Next::End),
             At::First => {
-                // Whoever counts from 0 says so here.
+                // A platform that counts pages from 0 says so here.
                 self.at = At::Page(page.signs.current.unwrap_or(1) + 1);
                 Ok(Next::Go)
             }
@@ -174,7 +174,7 @@ impl Course {
     }
 
     /// Takes the first page, which was found to be all.
-    pub fn proven(&mut self, digests: Vec<u64>) -> Result<(), Doubt> {
+    pub fn proven(&mut self, digests: Vec<u64>) -> Result<(), PagingError> {
         if self.at == At::First {
             self.took(digests);
         }
@@ -187,16 +187,16 @@ impl Course {
         self.before = digests;
     }
 
-    fn follow(&mut self, token: &str) -> Result<Next, Doubt> {
+    fn follow(&mut self, token: &str) -> Result<Next, PagingError> {
         if !self.tokens.insert(token.to_owned()) {
-            return doubt("the same nextToken came twice: it would never end");
+            return refuse("the same nextToken came twice: it would never end");
         }
         self.at = At::Token(token.to_owned());
         Ok(Next::Go)
     }
 
     /// A page without rows: the end only where nothing says otherwise, and not for a single one among counted pages.
-    fn nothing(&mut self, signs: &Signs) -> Result<Next, Doubt> {
+    fn nothing(&mut self, signs: &Signs) -> Result<Next, PagingError> {
         self.empty += 1;
         let lacks = self.totals.iter().any(|total| *total > self.rows);
         let may_go_on = match self.at {
@@ -206,11 +206,11 @@ impl Course {
         };
         let goes_on = signs.token.is_some() || signs.more == Some(true);
         if goes_on && self.empty > EMPTY_MAX {
-            return doubt(format!("{EMPTY_MAX} pages without rows came, and it says that there is more"));
+            return refuse(format!("{EMPTY_MAX} pages without rows came, and it says that there is more"));
         }
         match (&signs.token, &self.at) {
             (Some(token), _) => self.follow(token),
-            (None, At::Token(_)) if goes_on => doubt("it says that there is more, without a nextToken"),
+            (None, At::Token(_)) if goes_on => refuse("it says that there is more, without a nextToken"),
             (None, At::First) if goes_on || (may_go_on && signs.more.is_none()) => {
                 self.at = At::Page(signs.current.unwrap_or(1) + 1);
                 Ok(Next::Go)
@@ -224,15 +224,15 @@ impl Course {
     }
 
     /// The page before once more: the platform gives its last page for all beyond, or does not count pages at all.
-    fn repeated(&mut self, number: u64, signs: &Signs) -> Result<Next, Doubt> {
+    fn repeated(&mut self, number: u64, signs: &Signs) -> Result<Next, PagingError> {
         let came = self.before.len();
         let said_all = !self.totals.is_empty() && self.totals.iter().all(|total| *total == self.rows);
         match () {
-            () if signs.more == Some(true) => doubt("the same page came twice, and it says that there is more"),
+            () if signs.more == Some(true) => refuse("the same page came twice, and it says that there is more"),
             () if said_all || (self.pages > 1 && came < self.size) => Ok(Next::EndBefore),
             () if self.pages == 1 && came == 1 => Ok(Next::EndBefore),
             () if self.pages == 1 => Ok(Next::Prove(Proof::ByPage)),
-            () => doubt(format!("page {number} is the same page as the one before, which was full")),
+            () => refuse(format!("page {number} is the same page as the one before, which was full")),
         }
     }
 
@@ -249,8 +249,8 @@ impl Course {
         }
     }
 
-    fn overlap(&mut self, digests: &[u64]) -> Result<(), Doubt> {
-        let shared = shared(&self.before, digests);
+    fn overlap(&mut self, digests: &[u64]) -> Result<(), PagingError> {
+        let shared = overlap_len(&self.before, digests);
         if shared == 0 {
             return Ok(());
         }
@@ -259,25 +259,25 @@ impl Course {
             self.maybe_overlaps |= !matches!(self.at, At::Token(_));
             return Ok(());
         }
-        doubt(format!("a page begins with the {shared} rows that the one before it ends with"))
+        refuse(format!("a page begins with the {shared} rows that the one before it ends with"))
     }
 
     /// Compares what was said with what came.
-    fn all_came(&self) -> Result<(), Doubt> {
+    fn all_came(&self) -> Result<(), PagingError> {
         if let Some(total) = self.totals.iter().find(|total| **total != self.rows) {
-            return doubt(format!("it says that there are {total} rows, and {} came", self.rows));
+            return refuse(format!("it says that there are {total} rows, and {} came", self.rows));
         }
         if let Some(pages) = self.pages_said.filter(|pages| *pages > self.pages) {
-            return doubt(format!("it says that there are {pages} pages, and {} with rows came", self.pages));
+            return refuse(format!("it says that there are {pages} pages, and {} with rows came", self.pages));
         }
         if self.maybe_overlaps && self.totals.is_empty() {
-            return doubt("a page begins with the row that the one before it ends with, which may be the same one");
+            return refuse("a page begins with the row that the one before it ends with, which may be the same one");
         }
         Ok(())
     }
 }
 
-fn folded(digests: &[u64]) -> u64 {
+fn page_digest(digests: &[u64]) -> u64 {
     let mut hasher = DefaultHasher::new();
     digests.hash(&mut hasher);
     hasher.finish()
@@ -293,7 +293,7 @@ fn has_doubles(digests: &[u64]) -> bool {
 }
 
 /// How many rows at the end of one page are those at the beginning of the next.
-fn shared(before: &[u64], page: &[u64]) -> usize {
+fn overlap_len(before: &[u64], page: &[u64]) -> usize {
     // The lengths at which what was read of `before` ends with a beginning of `page`, longest first.
     let mut open: VecDeque<usize> = VecDeque::new();
     for digest in before {

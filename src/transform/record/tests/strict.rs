@@ -56,6 +56,7 @@ fn f09_another_delimiter_is_named() {
         ("id|name\n", "separated by `|`, not `,`"),
         ("\"id;name\"\n", "separated by `;`, not `,`"),
         ("Name;City, State;Score\nA;B, C;1\n", "separated by `;`, not `,`: each column of its header holds one"),
+        ("Name (Last, First)\tID\tScore\nLee, Ann\t1\t5\n", "separated by tabs, not `,`: its header holds one"),
         ("SEP=|\r\nid\r\n", "separated by `|`"),
         ("\u{feff}\"sep=;\"\nid;name\n", "separated by `;`"),
     ] {
@@ -101,15 +102,14 @@ fn f10_a_nul_byte_is_refused_wherever_it_stands() {
         let input = format!("id,name\n{}2,B\0C\n{}", rows(count), rows(count));
         let told = error(input.as_bytes());
         let (number, line) = (count + 1, count + 2);
-        let expected =
-            format!("record {number} (line {line}): a NUL byte stands in column \"name\" (byte 4 of line {line})");
+        let expected = format!("record {number} (line {line}): NUL byte in column \"name\" (byte 4 of line {line})");
         assert!(told.starts_with(&expected), "{told}");
         assert!(read_leniently(input.as_bytes()).unwrap()[count + 1][1] == b"B\0C", "{count}");
     }
     for input in ["id,na\0me\n1,A\n", "id,name\n1,\"a\n\0\"\n", "id,name\n1,A\0", "id,name\n\0", "id,name\n1,\0\n"] {
         assert!(error(input.as_bytes()).contains("NUL byte"), "{input:?}");
     }
-    assert!(error(b"id,na\0me\n").starts_with("the header (line 1): a NUL byte stands in column 2 (byte 6 of line 1)"));
+    assert!(error(b"id,na\0me\n").starts_with("the header (line 1): NUL byte in column 2 (byte 6 of line 1)"));
     // Where the record lies across two blocks, the byte may be in either; a long record is gathered from several.
     for at in [BLOCK_BYTES - 9, BLOCK_BYTES - 4] {
         let input = [b"a\n".to_vec(), vec![b'x'; at], b"y\0z".to_vec(), vec![b'x'; 40], b"\n".to_vec()].concat();

@@ -91,7 +91,7 @@ impl Platform {
         let mut taken = Vec::new();
         for _ in 0..1_000 {
             let page = self.page(&course.at, course.size);
-            let mut next = course.advance(&page).map_err(|doubt| doubt.0)?;
+            let mut next = course.advance(&page).map_err(|error| error.0)?;
             if let Next::Prove(proof) = next {
                 let digests = page.digests();
                 let half = digests.len().div_ceil(2);
@@ -102,13 +102,13 @@ impl Platform {
                         let is_whole =
                             rest.signs.token.is_none() && first.rows.len() + rest.rows.len() == digests.len();
                         if is_whole {
-                            course.proven(digests).map_err(|doubt| doubt.0)?;
+                            course.proven(digests).map_err(|error| error.0)?;
                             Next::End
                         } else {
                             Next::Again(half)
                         }
                     }
-                    (Proof::ByToken, None) => course.beyond(&page, digests).map_err(|doubt| doubt.0)?,
+                    (Proof::ByToken, None) => course.beyond(&page, digests).map_err(|error| error.0)?,
                     (Proof::ByPage, _) => {
                         let (rest, beyond) = (self.page(&At::Page(2), half), self.page(&At::Page(3), half));
                         let is_end = beyond.rows.is_empty() || beyond.digests() == rest.digests();
@@ -118,7 +118,7 @@ impl Platform {
                         if !is_whole {
                             return Err("the same page twice".to_owned());
                         }
-                        course.proven(digests).map_err(|doubt| doubt.0)?;
+                        course.proven(digests).map_err(|error| error.0)?;
                         Next::EndBefore
                     }
                 };
