@@ -18,6 +18,7 @@ use reportferry::transform::{Input, Transform};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+mod cases;
 mod mixed;
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");

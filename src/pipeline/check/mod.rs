@@ -244,10 +244,10 @@ impl Check<'_> {
         for column in written.expr.columns() {
             let before = self.problems.len();
             columns.expect(column, &written.origin_of(column), self.problems);
-            if let (Some(problem), Some(meant)) = (self.problems.get_mut(before), written.expr.hint_for_missing(column))
-            {
-                problem.hint =
-                    Some([problem.hint.take(), Some(meant)].into_iter().flatten().collect::<Vec<_>>().join("; "));
+            // A column that was there before is not a text in the wrong quotes.
+            let unknown = self.problems.get_mut(before).filter(|problem| !problem.what.ends_with("any more"));
+            if let (Some(problem), Some(meant)) = (unknown, written.expr.hint_for_missing(column)) {
+                problem.hint = Some(problem.hint.take().map_or(meant.clone(), |hint| format!("{hint}; {meant}")));
             }
         }
         let Some(settings) = self.settings else { return };

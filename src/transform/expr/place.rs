@@ -97,8 +97,12 @@ impl<'a> Places<'a> {
             Some((expected, found)) => format!("{:?} stands where {expected} should", shorten(found)),
             None => in_our_words(what).to_owned(),
         };
-        let hint =
-            what.ends_with("stands where ( should").then(|| "a list is written as in `in ('a', 'b')`".to_owned());
+        let hint = if what.ends_with("stands where ( should") {
+            Some("a list is written as in `in ('a', 'b')`".to_owned())
+        } else {
+            let is_turned = ["\"<\" stands", "\">\" stands"].iter().any(|start| what.starts_with(start));
+            is_turned.then(|| "the comparisons are = <> < <= > >=".to_owned())
+        };
         let problem = match location {
             Some(location) => self.at(location, what),
             // Without a place the parser means the end of the text.
@@ -174,7 +178,7 @@ pub(super) fn hint_for_token(before: Option<&Token>, token: &Token) -> Option<St
         words.iter().any(|known| word.value.eq_ignore_ascii_case(known))
     };
     let hint = match token {
-        _ if is_word(&["case", "when", "then", "else", "end"]) => "write case when … then … else … end",
+        _ if is_word(&["case", "when", "then", "else", "end", "if"]) => "write case when … then … else … end",
         _ if is_word(&["select"]) => "one expression, without `select`",
         _ if is_word(&["and", "or", "in", "like", "between", "is"]) => {
             "this operator stands where a value is expected: a column, a text or a number"

@@ -118,6 +118,8 @@ fn problems_point_at_what_is_wrong() {
         "x = 'O'Neil'",
         "x == 'a' ? 1 : 2",
         "select x",
+        "if x > 5 then 'a'",
+        "x =< 5",
         "x like null",
         "null like 'a'",
         "null in ('a')",

@@ -90,7 +90,7 @@ impl Generator {
 #[test]
 fn f06_operators_without_parentheses_bind_as_in_duckdb() {
     let mut generator = Generator(fastrand::Rng::with_seed(20_261_126));
-    let exprs: Vec<String> = (0..12_000).map(|_| generator.expression()).collect();
+    let exprs: Vec<String> = (0..18_000).map(|_| generator.expression()).collect();
     let answers = ask_python(DUCKDB, &json!({"columns": COLUMNS, "rows": ROWS, "exprs": exprs}));
     let (mut compared, mut wrong) = (0, Vec::new());
     for (expr, answer) in exprs.iter().zip(answers.as_array().unwrap()) {
