@@ -127,7 +127,7 @@ fn placeholder(inner: &str) -> Result<Part, (String, Option<String>)> {
         ("run", None) => Ok(Part::Run),
         ("name" | "pipeline" | "run", Some(_)) => Err((format!("{{{inner}}} takes no format"), None)),
         (name, _) => {
-            let near = did_you_mean(name, ["slot", "name", "pipeline", "run"].into_iter());
+            let near = did_you_mean(name, ["slot", "name", "pipeline", "run"]);
             let all = "there are {name}, {slot:%Y-%m-%d}, {pipeline} and {run}; {{ and }} are braces";
             Err((format!("there is no placeholder {{{name}}}"), near.or(Some(all.to_owned()))))
         }

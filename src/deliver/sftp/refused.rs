@@ -39,7 +39,7 @@ impl<W: Wire> SftpDrop<W> {
             (AtPath::Absent, _) => return Err(unknown(&"the temporary file is gone")),
             _ => {}
         }
-        let refusal = self.why_refused(put, file, found).map_err(|lost| unknown(&lost));
+        let refusal = self.why_refused(put, file, way, found).map_err(|lost| unknown(&lost));
         self.remove_quietly(&file.temporary);
         Err(match refusal? {
             Some(verdict) => verdict,
@@ -52,7 +52,13 @@ impl<W: Wire> SftpDrop<W> {
     }
 
     /// The reason, where there is one to be seen.
-    fn why_refused(&mut self, put: &Put<'_>, file: &IntendedFile, found: &Refused) -> Result<Option<Verdict>, Trouble> {
+    fn why_refused(
+        &mut self,
+        put: &Put<'_>,
+        file: &IntendedFile,
+        way: Way,
+        found: &Refused,
+    ) -> Result<Option<Verdict>, Trouble> {
         let trouble = &found.trouble;
         if found.at_final.is_directory() {
             return Ok(Some(directory_in_the_way(&file.final_path)));
@@ -63,6 +69,14 @@ impl<W: Wire> SftpDrop<W> {
             }
             if let Some(reason) = self.owned_by_another(file, there)? {
                 return Ok(Some(rejected(reason, MAY_NOT_REPLACE)));
+            }
+            if way == Way::Posix
+                && matches!(&trouble.failure, Failure::Refused(status) if status.code == code::UNSUPPORTED)
+            {
+                return Ok(Some(cannot_rename_over(
+                    &file.final_path,
+                    "it offers posix-rename@openssh.com and refuses it",
+                )));
             }
         }
         let (staging, directory) = (names::remote_parent(&file.temporary), names::remote_parent(&file.final_path));
@@ -100,6 +114,14 @@ impl<W: Wire> SftpDrop<W> {
             _ => trouble.before_publishing(),
         }
     }
+}
+
+/// A file is there, and the server has no way to replace it at once.
+pub(super) fn cannot_rename_over(path: &str, why: &str) -> Verdict {
+    rejected(
+        format!("{path} is there, and the server cannot rename over it ({why})"),
+        "set `replace: with_gap` for the delivery: readers may find no file for a moment",
+    )
 }
 
 /// What a person can do where `staging` is on another file system.

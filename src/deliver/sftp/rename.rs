@@ -9,6 +9,7 @@ use super::SftpDrop;
 use super::client::{Client, Failure, Wire};
 use super::paths::{AtPath, directory_in_the_way};
 use super::publish::{rejected, steps, taken};
+use super::refused::cannot_rename_over;
 use super::rules;
 use super::trouble::{Trouble, is_absent};
 use crate::attempt::{RenameRefusal, rename_again};
@@ -61,10 +62,10 @@ impl<W: Wire> SftpDrop<W> {
     /// Renames until it is done, or until nothing speaks for another try.
     fn take_free(&mut self, put: &Put<'_>, file: &IntendedFile, way: Way) -> Result<&'static str, Verdict> {
         let begun = Instant::now();
-        let mut refused = 0;
+        let (mut refused, mut now) = (0, way);
         loop {
-            let trouble = match self.rename_once(file, way) {
-                Ok(()) => return Ok(way.name()),
+            let trouble = match self.rename_once(file, now) {
+                Ok(()) => return Ok(now.name()),
                 Err(trouble) if trouble.is_lost() => return Err(Verdict::Unknown { reason: trouble.to_string() }),
                 Err(trouble) => trouble,
             };
@@ -74,14 +75,23 @@ impl<W: Wire> SftpDrop<W> {
             let looked = self.at(&file.final_path).and_then(|there| Ok((there, self.at(&file.temporary)?)));
             let (at_final, temporary) = looked.map_err(|lost| unknown(&trouble, &lost))?;
             let found = Refused { trouble, temporary, at_final };
+            // Offered and refused: a free name needs no posix-rename.
+            if now == Way::Posix && found.at_final == AtPath::Absent && found.temporary != AtPath::Absent {
+                now = Way::Plain;
+                continue;
+            }
             let refusal = self.refusal(put, file, &found).map_err(|lost| unknown(&found.trouble, &lost))?;
             match rename_again(refusal, refused, begun.elapsed(), self.rename_limit(put)) {
                 Some(wait) => {
                     tracing::debug!(path = file.final_path, refusal = %found.trouble, ?wait, "rename refused, repeated");
                     std::thread::sleep(wait);
                 }
-                None => return self.after_refused_rename(put, file, way, &found),
+                None if way == Way::Posix && self.may_go_with_gap(put, file, &found) => {
+                    return self.replace_with_gap(put, file);
+                }
+                None => return self.after_refused_rename(put, file, now, &found),
             }
+            now = way;
             // Somebody may have taken the name meanwhile, and some servers would overwrite it.
             if way == Way::Plain && !put.replacing() {
                 match self.at(&file.final_path) {
@@ -93,6 +103,19 @@ impl<W: Wire> SftpDrop<W> {
                     Err(lost) => return Err(unknown(&found.trouble, &lost)),
                 }
             }
+        }
+    }
+
+    /// Whether `replace: with_gap` is left, where posix-rename is offered and stays refused.
+    fn may_go_with_gap(&mut self, put: &Put<'_>, file: &IntendedFile, found: &Refused) -> bool {
+        match found.at_final {
+            AtPath::There(there) => {
+                put.plan.replace_with_gap
+                    && there.is_directory() != Some(true)
+                    && found.temporary != AtPath::Absent
+                    && matches!(self.owned_by_another(file, there), Ok(None))
+            }
+            AtPath::Absent | AtPath::Hidden => false,
         }
     }
 
@@ -226,12 +249,7 @@ impl<W: Wire> SftpDrop<W> {
                 let blocked = self.owned_by_another(file, there).map_err(Trouble::before_publishing)?;
                 Err(match blocked.filter(|_| there.owner != Some(0)) {
                     Some(reason) => rejected(reason, MAY_NOT_REPLACE),
-                    None => rejected(
-                        format!(
-                            "{path} is there, and the server cannot rename over it (it offers no posix-rename@openssh.com)"
-                        ),
-                        "set `replace: with_gap` for the delivery: readers may find no file for a moment",
-                    ),
+                    None => cannot_rename_over(path, "it offers no posix-rename@openssh.com"),
                 })
             }
             Err(trouble) if trouble.is_lost() => Err(trouble.before_publishing()),

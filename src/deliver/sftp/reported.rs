@@ -98,7 +98,10 @@ fn d03_a_rename_that_is_refused_right_after_close_is_repeated_and_the_file_is_se
         for (existing, request) in [(Existing::Fail, kind::RENAME), (Existing::Replace, kind::EXTENDED)] {
             let odd = odd(|o| {
                 o.posix_rename = true;
-                o.refuse = vec![(request, 1, status), (request, 2, status)];
+                o.refuse = [kind::RENAME, kind::EXTENDED]
+                    .into_iter()
+                    .flat_map(|request| [(request, 1, status), (request, 2, status)])
+                    .collect();
             });
             let (verdict, server) = Case { odd, existing, ..Case::default() }.deliver();
             assert!(matches!(verdict, Verdict::Delivered(_)), "{status}: {verdict:?}");

@@ -3,6 +3,8 @@
 use super::answer::Status;
 use super::client::{Client, Failure, Wire};
 use super::packet::code;
+use super::rules;
+use crate::attempt::RenameRefusal;
 use crate::deliver::{Refused, Verdict};
 
 /// `open /in/.a.csv.….part: permission denied (status 3)`.
@@ -30,6 +32,8 @@ impl Trouble {
         let hint = match &self.failure {
             // Only at the opening does it mean the directory; later on the file was moved or the handle is gone.
             Failure::Refused(_) if is_absent(&self.failure) && self.doing != "open" => None,
+            // A moment later it may be free.
+            Failure::Refused(status) if rules::refused_rename(status) == RenameRefusal::Held => None,
             Failure::Refused(status) => hint(status),
             Failure::Lost(_) => None,
         };

@@ -105,7 +105,13 @@ fn a_server_that_cannot_rename_over_needs_a_persons_word() {
     Case { existing: Existing::Fail, ..replace(OLD) }.check(&server, &["Rejected|is there already"], Some("old"));
     // Offered, and then refused.
     let faults = json!({"refuse": {"posix_rename": 4}});
-    Case { faults, ..replace(OLD) }.check(&server, &["Unreached|rename to", "Unreached|rename to"], Some("old"));
+    let refused = |before| Case { faults: faults.clone(), ..replace(before) };
+    refused(OLD).check(&server, &["Unreached|rename to", "Unreached|rename to"], Some("old"));
+    refused(None).check(&server, &["Delivered|\"rename\""], Some("ours"));
+    let with_gap: fn(&mut DeliveryPlan) = |plan| plan.replace_with_gap = true;
+    Case { change_plan: with_gap, ..refused(OLD) }.check(&server, &["Delivered|remove+rename"], Some("ours"));
+    let faults = json!({"refuse": {"posix_rename": 8}});
+    Case { faults, ..replace(OLD) }.check(&server, &["Rejected|refuses it|replace: with_gap"], Some("old"));
 }
 
 #[test]
