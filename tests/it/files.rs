@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+/// Arguments that name slots.
+mod arguments;
 /// Schemas, and the files that `init` writes.
 mod editor;
 /// Mistakes, one by one.
@@ -12,6 +14,9 @@ mod names;
 mod plans;
 /// Layers of settings, and secrets.
 mod settings;
+
+/// Slips of YAML, and texts that are not what they look like.
+mod slips;
 
 use std::path::PathBuf;
 
