@@ -93,8 +93,12 @@ impl Opened {
 /// # Errors
 /// [`Problems`] in the settings.
 pub fn settings(common: &Common) -> anyhow::Result<Settings> {
-    let (settings, _warnings) = Settings::load(common.config.as_deref(), &common.set).map_err(Problems)?;
+    let (settings, warnings) = Settings::load(common.config.as_deref(), &common.set).map_err(Problems)?;
     telemetry::start(&settings.log, super::color()).map_err(argument)?;
+    // What stands in a file is `check`'s to show; what the environment holds may differ each time.
+    for warning in warnings.iter().filter(|warning| warning.place.is_none()) {
+        tracing::warn!("{warning}");
+    }
     if let Some(faults) = &settings.fault {
         fault::arm(faults).map_err(argument)?;
     }

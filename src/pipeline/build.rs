@@ -223,8 +223,9 @@ impl<'a> Build<'a> {
     /// `{{ tenant }}`, which YAML reads as a table whose key is a table: the text that was meant, and where it ends.
     fn template(&self, span: &Span) -> Option<(&'a str, std::ops::Range<usize>)> {
         let Origin::File(place) = self.origin(span, "") else { return None };
-        let rest = self.text.get(place.span.start..)?;
-        let end = rest.find("}}").filter(|end| rest.starts_with("{{") && !rest[..*end].contains('\n'))? + 2;
+        let rest = self.text.get(place.span.start..).filter(|rest| rest.starts_with("{{"))?;
+        let line = rest.split('\n').next()?;
+        let end = line.find("}}")? + 2;
         Some((&rest[..end], place.span.start..place.span.start + end))
     }
 
@@ -260,6 +261,11 @@ fn syntax(file: &Arc<PathBuf>, text: &str, offset: usize, error: &ScanError) -> 
     let line = text.lines().nth(at.line.saturating_sub(1) as usize).unwrap_or("");
     let open = text.get(..offset).and_then(super::syntax::last_open_bracket);
     if let Some((offset, len, what, hint)) = slips::behind_syntax(text, offset, open) {
+        let line_end = text[offset..].find('\n').map_or(text.len(), |newline| offset + newline);
+        let hint = match super::show::may_be_secret(text, &(offset..line_end)) {
+            true => "put the text in quotes, a space before it; a secret is written `{env: NAME}`".to_owned(),
+            false => hint,
+        };
         return Problem::error(place(file, text, offset..offset + len, "syntax"), what).hint(hint);
     }
     if let Some((offset, what, hint)) = super::syntax::opened_above(error.kind(), text, offset) {

@@ -43,6 +43,10 @@ pub fn named(c: char) -> String {
 
 /// What to do about it.
 pub fn fix(c: char) -> String {
+    // Full-width characters are ASCII, further up.
+    if let Some(ascii) = u32::from(c).checked_sub(0xfee0).filter(|_| matches!(c, '\u{ff01}'..='\u{ff5e}')) {
+        return format!("write `{}` in its place", char::from_u32(ascii).unwrap_or(' '));
+    }
     match odd(c).map_or("", |odd| odd.instead) {
         " " => "write an ordinary space in its place, or none".to_owned(),
         "" => "remove it".to_owned(),
@@ -78,6 +82,7 @@ mod tests {
         assert_eq!(named('”'), "a curly quote (U+201D)");
         assert_eq!((named('\0').as_str(), fix('\0').as_str()), ("a NUL character (U+0000)", "remove it"));
         assert_eq!(fix('’'), "write `'` in its place");
+        assert_eq!(fix('：'), "write `:` in its place");
         assert!(["é", "ß", "日本", "’s", "a – b", "\t"].iter().all(|text| hidden(text).is_none()));
         assert_eq!(hidden("a\u{200b}b"), Some((1, '\u{200b}')));
         assert_eq!(quoted_oddly("“out.csv”"), Some((0, '“')));

@@ -58,7 +58,10 @@ impl Plan {
             Err(error) => {
                 let NameError { name, what, .. } = &error.1;
                 let what = format!("the file of slot {} would be called {name:?}: {what}", error.0.rfc3339());
-                return vec![Problem::error(self.artifact.at.clone(), what).hint("write a shorter name")];
+                return vec![
+                    Problem::error(self.artifact.at.clone(), what)
+                        .hint("write another format of the slot, or a shorter name"),
+                ];
             }
         };
         let Some(shared) = shared else { return self.constant_companions(now) };

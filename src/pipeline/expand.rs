@@ -31,6 +31,9 @@ const PAIRS: [(&str, &str); 10] = [
     ("[[", "]]"),
 ];
 
+/// Characters of one placeholder.
+const PLACEHOLDER_CHARS_MAX: usize = 200;
+
 /// Returns the first placeholder of another program in a text.
 pub fn find(text: &str, braces: Braces) -> Option<Found> {
     text.char_indices().find_map(|(offset, _)| {
@@ -48,6 +51,9 @@ pub fn is_whole(text: &str) -> bool {
 
 /// The length of the placeholder that begins a text.
 fn at(text: &str, before: Option<char>, braces: Braces) -> Option<usize> {
+    // Longer ones are nobody's, and looking for their ends would take the square of the text's length.
+    let end = text.char_indices().nth(PLACEHOLDER_CHARS_MAX).map_or(text.len(), |(end, _)| end);
+    let text = &text[..end];
     let paired = PAIRS.iter().find_map(|(open, close)| {
         let inner = text.strip_prefix(open)?;
         let end = inner.find(close).filter(|end| is_expression(&inner[..*end]))?;

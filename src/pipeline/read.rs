@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::problem::{Problem, Severity, did_you_mean, is_near};
+use super::show::is_secret_key;
 use super::tree::{Key, Kind, Node, Origin, Style};
 
 /// What can be read from a node.
@@ -73,7 +74,8 @@ pub fn entries<'a>(node: &'a Node, problems: &mut Vec<Problem>) -> Option<Cow<'a
                     _ => None,
                 };
                 let hint = match joined {
-                    Some((key, value)) => format!("a space is missing: write `{key}: {value}`"),
+                    // The text behind it may be a secret.
+                    Some((key, _)) => format!("a space is missing after `{key}:`"),
                     None => {
                         "a table is written `key: value` on indented lines of their own, or `{key: value}`".to_owned()
                     }
@@ -108,14 +110,19 @@ pub fn table<'a>(node: &'a Node, known: &[&str], problems: &mut Vec<Problem>) ->
 }
 
 fn unknown_key(key: &Key, known: &[&str]) -> Problem {
+    let joined = key.text.split_once(':').filter(|(before, _)| known.contains(before));
+    if let Some((before, value)) = joined {
+        let problem = key.origin.error(format!("a space is missing after `{before}:`"));
+        return match is_secret_key(before) {
+            true => problem,
+            false => problem.hint(format!("write `{before}: {value}`")),
+        };
+    }
     let problem = key.origin.error(format!("`{}` is not a key here", key.text));
     if key.text == "<<" {
         return problem.hint("merge keys are not read: write the keys out, or repeat a whole value with `*`");
     }
     let public: Vec<&str> = known.iter().copied().filter(|key| *key != "fault").collect();
-    if let Some((known, value)) = key.text.split_once(':').filter(|(before, _)| public.contains(before)) {
-        return problem.hint(format!("a space is missing: write `{known}: {value}`"));
-    }
     // Others set variables with our prefix too: only what is nearly a key of ours keeps the worker from starting.
     let severity = match key.origin.is_environment() && !public.iter().any(|known| is_near(&key.text, known)) {
         true => Severity::Warning,

@@ -151,10 +151,20 @@ fn address_spans(text: &str, blank: &mut impl FnMut(std::ops::Range<usize>)) {
 
 fn secret_spans(text: &str, node: &Node, key: &str, blank: &mut impl FnMut(std::ops::Range<usize>)) {
     match (&node.kind, &node.origin) {
-        (Kind::Scalar(_), Origin::File(place)) if is_secret(key, place) => {
-            // What a `#` cut off may be the rest of it.
+        (Kind::Scalar(scalar), Origin::File(place)) if is_secret(key, place) => {
+            // What a `#` or a comma cut off may be the rest of it.
             let behind = super::slips::comment_behind(text, place.span.end).map_or(0, str::len);
             blank(place.span.start..place.span.end + behind);
+            if super::slips::has_open_parenthesis(&scalar.text) {
+                let line = text[place.span.start..].find('\n').unwrap_or(text.len() - place.span.start);
+                blank(place.span.start..place.span.start + line);
+            }
+        }
+        // A space is missing: `password:hunter2`.
+        (Kind::Scalar(scalar), Origin::File(place))
+            if scalar.text.split_once(':').is_some_and(|(key, _)| is_secret_key(key)) =>
+        {
+            blank(place.span.clone());
         }
         (Kind::Table(entries), _) => {
             entries.iter().for_each(|(key, value)| secret_spans(text, value, &key.text, blank))
@@ -164,10 +174,22 @@ fn secret_spans(text: &str, node: &Node, key: &str, blank: &mut impl FnMut(std::
     }
 }
 
+/// Returns true where a part of a text that cannot be parsed may be a secret.
+pub(super) fn may_be_secret(text: &str, range: &std::ops::Range<usize>) -> bool {
+    let mut overlaps = false;
+    suspected_spans(text, &mut |span| overlaps |= span.start < range.end && range.start < span.end);
+    overlaps
+}
+
+/// Returns true for a key whose text is a secret, misspelt ones too.
+pub(super) fn is_secret_key(key: &str) -> bool {
+    let near = |known: &str| strsim::damerau_levenshtein(known, &key.to_lowercase()) <= known.len() / 4;
+    SECRET_KEYS.iter().any(|known| near(known))
+}
+
 /// Misspelt keys are near enough: theirs are the lines that are shown.
 fn is_secret(key: &str, place: &Place) -> bool {
-    let near = |known: &str| strsim::damerau_levenshtein(known, &key.to_lowercase()) <= known.len() / 4;
-    SECRET_KEYS.iter().any(|known| near(known)) || place.key.starts_with("secrets.") && !["env", "file"].contains(&key)
+    is_secret_key(key) || place.key.starts_with("secrets.") && !["env", "file"].contains(&key)
 }
 
 /// Where a file cannot be parsed: all that follows a secret's key on its line, on the lines below that are indented

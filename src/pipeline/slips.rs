@@ -1,6 +1,8 @@
 //! Slips of YAML that are legal, or that stop the parser lines below: comments that cut a text, commas that split one,
 //! a missing space after a key.
 
+use super::expand::{self, Braces};
+
 /// What `#` cut off a plain text that ends at byte `end` of the file: `#1` of `Inbound #1`. One space before it and none
 /// behind it is how a text is written; comments have more.
 pub fn cut_off(text: &str, end: usize) -> Option<&str> {
@@ -74,8 +76,10 @@ pub fn behind_syntax(
 ) -> Option<(usize, usize, String, String)> {
     let lines = lines_before(text, stopped);
     odd_character(&lines)
+        .or_else(|| placeholder(&lines))
         .or_else(|| braces(&lines))
         .or_else(|| missing_space(&lines))
+        .or_else(|| behind_quote(&lines, stopped).filter(|_| open_bracket.is_none()))
         .or_else(|| unfit_start(text, stopped, open_bracket))
         .or_else(|| comment_in_brackets(text, open_bracket?))
         .or_else(|| commas(text, stopped, open_bracket?))
@@ -134,10 +138,46 @@ fn braces(lines: &[(usize, &str)]) -> Option<Slip> {
     })
 }
 
+/// `{path: ${ENV}/in}`: what is filled in elsewhere, and a bracket to YAML.
+fn placeholder(lines: &[(usize, &str)]) -> Option<Slip> {
+    let (start, line) = lines.first()?;
+    let line = line.split(" #").next()?;
+    let found = expand::find(line, Braces::Ours)?;
+    let text = line.get(found.offset..found.offset + found.len)?;
+    let what = format!("`{text}` is not filled in here");
+    let hint =
+        "write the text itself; a secret is written `{env: NAME}`, the slot in a name `{slot:%Y%m%d}`".to_owned();
+    ["${", "$(", "#{", "@{", "%{", "{%"]
+        .iter()
+        .any(|open| text.starts_with(open))
+        .then(|| (start + found.offset, found.len, what, hint))
+}
+
+/// `filter: "Status" = 'x'`: the quotes of a name are taken for the text's.
+fn behind_quote(lines: &[(usize, &str)], stopped: usize) -> Option<Slip> {
+    let (start, line) = lines.first()?;
+    let at = value_at(line)?;
+    let value = line[at..].trim_end();
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let inner = value[1..].replace("''", "  ");
+    let close = 1 + inner.find(quote)?;
+    let behind = value.get(close + 1..)?.trim_start();
+    let what = "something follows the closing quote";
+    let is_cause = stopped > start + at + close;
+    (is_cause && !behind.is_empty() && !behind.starts_with('#'))
+        .then(|| (start + at, value.len(), what.to_owned(), format!("quote the whole text: `{}`", quoted(value))))
+}
+
 /// `csv: {delimiter: |, …}`: characters that no text begins with.
 fn unfit_start(text: &str, stopped: usize, open_bracket: Option<usize>) -> Option<Slip> {
     let rest = text.get(stopped..)?.split(['\n', '\r']).next()?;
     rest.chars().next().filter(|c| "|>@`%".contains(*c))?;
+    if let Some(start) = open_bracket.map(|open| entry_start(text, open, stopped)).filter(|start| *start < stopped) {
+        let line = text.get(start..)?.split(['\n', '\r']).next()?;
+        let value = to_closing_parenthesis(text, start).or_else(|| line.split([',', '}', ']']).next())?.trim_end();
+        let what = "a text that begins with a quote ends with it";
+        return Some((start, value.len(), what.to_owned(), format!("quote the whole text: `{}`", quoted(value))));
+    }
     let end = match open_bracket {
         Some(_) => rest.find([',', '}', ']']).unwrap_or(rest.len()),
         None => rest.find(" #").unwrap_or(rest.len()),
@@ -145,6 +185,24 @@ fn unfit_start(text: &str, stopped: usize, open_bracket: Option<usize>) -> Optio
     let value = rest[..end].trim_end();
     let what = format!("a text cannot begin with `{}`", &value[..1]);
     Some((stopped, value.len(), what, format!("put it in quotes: `{}`", quoted(value))))
+}
+
+/// Where the entry of a bracket begins that byte `stopped` is in.
+fn entry_start(text: &str, open: usize, stopped: usize) -> usize {
+    let mut start = open + 1;
+    let mut within = None;
+    let inside = text.get(open + 1..stopped).unwrap_or_default();
+    for (at, c) in inside.char_indices() {
+        match within {
+            Some(quote) if quote == c => within = None,
+            Some(_) => {}
+            None if matches!(c, '\'' | '"') => within = Some(c),
+            None if matches!(c, ',' | '{' | '[') || inside[at..].starts_with(": ") => start = open + 2 + at,
+            None => {}
+        }
+    }
+    let rest = text.get(start..stopped).unwrap_or_default();
+    start + rest.len() - rest.trim_start().len()
 }
 
 /// `{course: Course #, done: Done}`: the rest of the line is a comment.

@@ -45,7 +45,16 @@ struct Noted {
 
 /// Adds what is found in the texts of a tree, in the place of the problems that follow from it.
 pub fn note(file: File, text: &str, node: &Node, problems: &mut Vec<Problem>) {
-    let mut walk = Walk { file, text, found: Vec::new() };
+    add(Walk { file, text, shape_only: false, found: Vec::new() }, node, problems);
+}
+
+/// As [`note`], for what the tree of a file alone shows: texts that a comma cut, of which the layers of settings keep one
+/// part only.
+pub fn note_shape(file: File, text: &str, node: &Node, problems: &mut Vec<Problem>) {
+    add(Walk { file, text, shape_only: true, found: Vec::new() }, node, problems);
+}
+
+fn add(mut walk: Walk<'_>, node: &Node, problems: &mut Vec<Problem>) {
     walk.node(node, &mut Vec::new());
     let follows = |problem: &Problem, noted: &Noted| match (&problem.place, &noted.problem.place, &noted.covers) {
         (Some(at), Some(place), Some(covers)) => at.file == place.file && covers.contains(&at.span.start),
@@ -62,6 +71,7 @@ pub fn note(file: File, text: &str, node: &Node, problems: &mut Vec<Problem>) {
 struct Walk<'a> {
     file: File,
     text: &'a str,
+    shape_only: bool,
     found: Vec<Noted>,
 }
 
@@ -77,7 +87,7 @@ impl Walk<'_> {
             Kind::Scalar(scalar) => self.scalar(node, scalar, path),
             Kind::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    if !self.split(item, items.get(index + 1)) {
+                    if !self.split(item, items.get(index + 1), path) {
                         self.node(item, path);
                     }
                 }
@@ -86,26 +96,49 @@ impl Walk<'_> {
                 for (index, (key, value)) in entries.iter().enumerate() {
                     let next = entries.get(index + 1).filter(|(_, next)| matches!(next.kind, Kind::Null));
                     let next = next.map(|(key, next)| Node { origin: key.origin.clone(), ..next.clone() });
-                    if self.split(value, next.as_ref()) {
-                        continue;
-                    }
-                    self.key(key);
+                    let told = self.key(key, value, path);
                     path.push(key.text.clone());
-                    self.node(value, path);
+                    if !told && !self.split(value, next.as_ref(), path) {
+                        self.node(value, path);
+                    }
                     path.pop();
                 }
             }
         }
     }
 
-    fn key(&mut self, key: &Key) {
-        if let Some((_, c)) = characters::hidden(&key.text).or_else(|| characters::quoted_oddly(&key.text)) {
-            let what = format!("the key {:?} holds {}", key.text, characters::named(c));
-            self.add(&key.origin, key.origin.error(what).hint(characters::fix(c)), None);
-        }
+    /// A key that is not what it looks like.
+    fn key(&mut self, key: &Key, value: &Node, path: &[String]) -> bool {
+        let text = key.text.as_str();
+        let joined = [":{", ":["].iter().find_map(|open| text.split_once(open));
+        let hidden = characters::hidden(text).or_else(|| characters::quoted_oddly(text));
+        let placeholder =
+            expand::find(text, Braces::Foreign).filter(|_| path.first().is_none_or(|key| key != "transform"));
+        let (what, hint) = if let Some((before, _)) = joined {
+            (format!("a space is missing after `{before}:`"), "write a space behind the colon".to_owned())
+        } else if let Some((_, c)) = hidden {
+            (format!("the key {text:?} holds {}", characters::named(c)), characters::fix(c))
+        } else if let Some(Found { offset, len }) = placeholder {
+            let shown = text.get(offset..offset + len).unwrap_or_default();
+            (
+                format!("`{shown}` is not filled in here: it would be taken as it is written"),
+                "write the name itself".to_owned(),
+            )
+        } else {
+            return false;
+        };
+        let covers = match (&key.origin, &value.origin) {
+            (Origin::File(key), Origin::File(value)) => Some(key.span.start..value.span.end.max(key.span.end)),
+            _ => None,
+        };
+        self.add(&key.origin, key.origin.error(what).hint(hint), covers);
+        true
     }
 
     fn scalar(&mut self, node: &Node, scalar: &Scalar, path: &[String]) {
+        if self.shape_only {
+            return;
+        }
         let role = role(self.file, path);
         let _ = self.cut_off(node, scalar, role)
             || self.placeholder(node, scalar, role, path)
@@ -157,11 +190,16 @@ impl Walk<'_> {
         match (role, path.as_slice()) {
             (Role::Secret, _) => "write `{env: NAME}`, or `{file: PATH}`".to_owned(),
             (_, [.., "env"]) => "write the variable's name alone, as in `{env: NAME}`".to_owned(),
+            (Role::Name, ["deliver" | "destinations", ..]) => {
+                "write `{name}` for the artifact's name, or the text itself".to_owned()
+            }
             (Role::Name, _) => format!(
                 "write `{{slot:{format}}}` for the slot's time, `{{pipeline}}` or `{{run}}`, or the text itself"
             ),
             _ if !matches!(node.origin, Origin::File(_)) => "let what sets this variable fill it in".to_owned(),
-            (_, ["deliver", _, "path"]) if ["slot", "date", "%"].iter().any(|word| placeholder.contains(word)) => {
+            (_, ["deliver", _, "path"])
+                if ["slot", "date", "%Y", "%m", "%d"].iter().any(|word| placeholder.contains(word)) =>
+            {
                 "write the directory itself, and put the slot into the artifact's name".to_owned()
             }
             (_, ["deliver", destination, "path"]) => format!(
@@ -252,7 +290,7 @@ impl Walk<'_> {
     }
 
     /// A text in braces or brackets that its own comma ended: `{d: f(a, b)}`.
-    fn split(&mut self, value: &Node, next: Option<&Node>) -> bool {
+    fn split(&mut self, value: &Node, next: Option<&Node>, path: &[String]) -> bool {
         let (Kind::Scalar(scalar), Some(next), Origin::File(place)) = (&value.kind, next, &value.origin) else {
             return false;
         };
@@ -264,7 +302,10 @@ impl Walk<'_> {
         }
         let Some(whole) = slips::to_closing_parenthesis(self.text, place.span.start) else { return false };
         let what = "commas separate the entries of `{…}` and `[…]`: this text is cut at its first comma";
-        let hint = format!("put it in quotes: `{}`", slips::quoted(whole));
+        let hint = match role(self.file, path) {
+            Role::Secret => "put it in quotes, or write `{env: NAME}`".to_owned(),
+            _ => format!("put it in quotes: `{}`", slips::quoted(whole)),
+        };
         let covers = place.span.start..place.span.start + whole.len();
         self.add(&value.origin, value.origin.error(what).hint(hint), Some(covers));
         true

@@ -91,7 +91,7 @@ pub struct Name(pub NameTemplate);
 impl FromNode for Name {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         if let Some(name) = braces_without_quotes(node) {
-            let problem = node.error(format!("`{name}` without quotes is read as a table"));
+            let problem = node.origin.error(format!("`{name}` without quotes is read as a table"));
             problems.push(problem.hint(format!("put it in quotes: `\"{name}\"`")));
             return None;
         }
@@ -178,6 +178,11 @@ text_schema!(Directory, {"type": "string"});
 
 impl FromNode for Directory {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        if let Some(name) = braces_without_quotes(node) {
+            let problem = node.origin.error(format!("`{name}` is not filled in here: a path is not a template"));
+            problems.push(problem.hint("write the directory itself, and put the slot into the artifact's name"));
+            return None;
+        }
         let (text, _) = scalar(node, "a directory", problems)?;
         let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         if parts.contains(&"..") {

@@ -262,8 +262,8 @@ fn other_programs(text: &str) -> Option<Fault> {
                 ", or a day of the week",
             ),
             (4, "L") => (format!("`L` {foreign}"), "sat".into(), ""),
-            (4, _) if nth.is_some() || upper.len() > 1 && upper.ends_with('L') => {
-                let day = nth.unwrap_or_else(|| word[..word.len() - 1].to_owned());
+            (4, _) if nth.is_some() || word.len() > 1 && word.ends_with(['l', 'L']) => {
+                let day = nth.unwrap_or_else(|| word.trim_end_matches(['l', 'L']).to_owned());
                 (format!("`{word}`, one such day in a month, {foreign}"), day, ", which is every such day")
             }
             (0 | 1, "H") => (
@@ -424,8 +424,23 @@ mod tests {
         let told = |text: &str| Cron::parse(text).map(|_| ()).expect_err(text);
         assert!(told("@reboot").hint.is_some_and(|hint| hint.contains("not at starts")));
         assert!(told("@every 7m").what.contains("@every 7m"));
-        for text in ["@", "@every", "=", "#", " # ", "cron(", "a(b)", "? ? ? ? ?", "* * * * * * * *", "é é é é é é"]
-        {
+        for text in [
+            "@",
+            "@every",
+            "=",
+            "#",
+            " # ",
+            "cron(",
+            "a(b)",
+            "? ? ? ? ?",
+            "* * * * * * * *",
+            "é é é é é é",
+            "0 5 * * ﬂ",
+            "0 5 ﬂW * *",
+            "ﬂ",
+            "@ﬂ 5",
+            "0 5 * * #",
+        ] {
             told(text);
         }
     }

@@ -98,9 +98,19 @@ impl Settings {
     /// Reads the settings file (where none is named, `reportferry.yaml`, which may be absent), the environment and the
     /// flags (key path and value: `tenants.acme.username`). With the settings come warnings; without, every problem.
     pub fn load(file: Option<&Path>, flags: &[(String, String)]) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
-        let variables =
-            std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
-        Self::load_with(file, flags, variables)
+        let mut variables = Vec::new();
+        for (name, text) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match text.into_string() {
+                Ok(text) => variables.push((name, text)),
+                Err(_) if name.starts_with(layers::PREFIX) => {
+                    let what = format!("the environment variable {name} does not hold text");
+                    return Err(vec![Problem::error(None, what).hint("set it to text in UTF-8, or unset it")]);
+                }
+                Err(_) => {}
+            }
+        }
+        Self::load_with(file, flags, variables.into_iter())
     }
 
     /// As [`Settings::load`], with an environment of one's own.
@@ -125,6 +135,8 @@ impl Settings {
             return Err(problems);
         }
         let known = [&defaults, &written];
+        let mut shape = Vec::new();
+        texts::note_shape(texts::File::Settings, &said, &written, &mut shape);
         let environment = layers::environment(variables, &known, &mut problems);
         let flags = layers::flags(flags, &known, &mut problems);
         let (defaults, written) =
@@ -132,6 +144,7 @@ impl Settings {
         let merged = layers::merge(vec![defaults, written, environment, flags]).map_err(|problem| vec![problem])?;
         let named = (file.is_some() || path.exists()).then(|| path.to_path_buf());
         let settings = check::settings(named, &merged, &mut problems);
+        problems.extend(shape);
         texts::note(texts::File::Settings, &said, &merged, &mut problems);
         problem::sort(&mut problems);
         match settings {

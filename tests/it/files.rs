@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+/// Arguments that name slots.
+mod arguments;
 /// Schemas, and the files that `init` writes.
 mod editor;
 /// Mistakes, one by one.
@@ -14,6 +16,9 @@ mod plans;
 mod reading;
 /// Layers of settings, and secrets.
 mod settings;
+
+/// Slips of YAML, and texts that are not what they look like.
+mod slips;
 
 use std::path::PathBuf;
 

@@ -5,10 +5,14 @@ pub fn has_directive(format: &str) -> bool {
     pieces(format).iter().any(|piece| matches!(piece, Piece::Directive(text) if !matches!(*text, "%%" | "%n" | "%t")))
 }
 
-/// Returns the first run of letters beside the directives that other programs would fill in: the `MM` of `%Y-MM-dd`.
+/// Returns the first word beside the directives that other programs would fill in: the `MM` of `%Y-MM-dd`. A word that has
+/// other letters too (`add`) stands for itself.
 pub fn left_as_written(format: &str) -> Option<&str> {
     pieces(format).into_iter().find_map(|piece| match piece {
-        Piece::Text(text) => runs(text).into_iter().find(|run| KNOWN.contains(run)),
+        Piece::Text(text) => text.split(|c: char| !c.is_alphabetic()).find(|word| {
+            let runs = runs(word);
+            runs.iter().any(|run| KNOWN.contains(run)) && runs.iter().all(|run| KNOWN.contains(run) || *run == "T")
+        }),
         Piece::Directive(_) => None,
     })
 }
@@ -193,6 +197,9 @@ mod tests {
         assert!(has_directive("%Y") && has_directive("x%-d") && has_directive("%:z"));
         assert!(!has_directive("YYYY") && !has_directive("100%%") && !has_directive(""));
         assert_eq!(left_as_written("%Y-MM-dd"), Some("MM"));
-        assert_eq!(left_as_written("%Y%m%dT%H%MZ"), None);
+        assert_eq!(left_as_written("%YMMdd"), Some("MMdd"));
+        for own in ["%Y%m%dT%H%MZ", "add_%Y%m%d", "%Y_summer"] {
+            assert_eq!(left_as_written(own), None, "{own}");
+        }
     }
 }

@@ -327,6 +327,19 @@ fn secrets_are_blanked_in_the_lines_that_are_shown() {
         SETTINGS.replace("    local: {path: drop}", "    sftp: {host: h, password: hunter2, port: x}"),
         SETTINGS.replace("https://acme", "https://user:hunter2@acme"),
         format!("ledger: postgres://u:hunter2@db/x\n{SETTINGS}"),
+        // Slips whose hints show the text otherwise.
+        SETTINGS.replace("password: {file: secrets/acme}", "password:hunter2"),
+        SETTINGS.replace("password: {file: secrets/acme}", "password: \"hunter2\" hunter2"),
+        SETTINGS.replace("password: {file: secrets/acme}", "password: |hunter2"),
+        SETTINGS.replace("password: {file: secrets/acme}", "password: {hunter2}x"),
+        SETTINGS.replace("password: {file: secrets/acme}", "password: hunter2 #hunter2"),
+        SETTINGS.replace("local: {path: drop}", "sftp: {host: h, password:hunter2, username: x}"),
+        SETTINGS.replace("local: {path: drop}", "sftp: {host: h, password: hunter2(a, hunter2), username: x}"),
+        SETTINGS.replace("local: {path: drop}", "sftp: {host: h, password: (a, 'hunter2'), username: x}"),
+        SETTINGS.replace("local: {path: drop}", "sftp: {host: h, password: hunter2 #hunter2, username: x}"),
+        SETTINGS.replace("local: {path: drop}", "sftp:\n      password:hunter2"),
+        SETTINGS.replace("email_salt: {env: EMAIL_SALT}", "email_salt:hunter2"),
+        SETTINGS.replace("email_salt: {env: EMAIL_SALT}", "email_salt: {env: X}\n  other:hunter2"),
     ];
     for text in texts {
         let folder = Folder::new(&text, PIPELINE);

@@ -224,6 +224,8 @@ fn variables_of_a_platform_do_not_keep_the_worker_from_starting() {
     assert!(code == Some(0) && told.contains("1 pipeline, 2 warnings"), "{told}");
     assert!(told.contains("the nearest key is REPORTFERRY_"), "{told}");
     assert!(told.contains("`colour` is not a key here"), "{told}");
+    let (code, told) = check_with(&folder, &unknown, &["plan", "completions"]);
+    assert!(code == Some(0) && told.contains("REPORTFERRY_BUILD (it is ignored"), "{told}");
     // `--strict` makes problems of warnings.
     let (code, told) = check_with(&folder, &unknown, &["check", "--strict"]);
     assert!(code == Some(2) && told.contains("2 problems"), "{told}");
