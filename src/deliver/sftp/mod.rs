@@ -55,7 +55,7 @@ pub(super) use doctor::probe;
 pub use hostkey::{HostKey, OnFile, Place};
 pub use keys::{Shown, ShownKey, accept, forget, is_on_file, show};
 pub use private_key::{KeyProblem, PrivateKey};
-pub use sign_in::NO_PASSPHRASE;
+pub use sign_in::{NO_PASSPHRASE, NOT_TEXT};
 
 /// A server that is signed in to, ready to publish.
 pub struct SftpDrop<W: Wire> {
