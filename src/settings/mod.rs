@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::Backoff;
-use crate::deliver::sftp::{KeyProblem, NO_PASSPHRASE, PrivateKey};
+use crate::deliver::sftp::{KeyProblem, NO_PASSPHRASE, NOT_TEXT, PrivateKey};
 use crate::pipeline::problem::{self, Problem};
 use crate::pipeline::tree::Origin;
 use crate::pipeline::{open, texts, tree};
@@ -82,8 +82,12 @@ impl Settings {
     /// be read here may be readable where the worker runs.
     pub fn key_problems(&self) -> Vec<Problem> {
         let problem = |(origin, key, has_passphrase): &(Origin, SecretRef, bool)| {
-            let text = key.read().ok()?;
             let wrong = |what: &str, fix: String| Some(origin.error(format!("the private key {what}")).hint(fix));
+            let text = match key.read() {
+                Ok(text) => text,
+                Err(SecretError::FileNotText(_)) => return wrong("is not text", NOT_TEXT.to_owned()),
+                Err(_) => return None,
+            };
             match PrivateKey::read(text.expose()) {
                 Err(KeyProblem { what, fix }) => wrong(&what, fix),
                 Ok(key) if key.encrypted && !has_passphrase => {

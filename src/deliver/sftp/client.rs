@@ -145,7 +145,7 @@ impl<W: Wire> Client<W> {
         let mut said = Vec::new();
         let (printed, aside) = (printable(text), self.wire.aside());
         if !printed.is_empty() {
-            said.push(format!("the server printed text before SFTP: {printed:?}"));
+            said.push(format!("the server printed text before SFTP: \"{printed}\""));
         }
         said.extend(aside);
         said.push(match ended {

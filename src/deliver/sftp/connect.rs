@@ -8,10 +8,10 @@ use super::client::{Client, Failure};
 use super::hostkey::{self, HostKey, Kind, Trust};
 use super::line::{Line, endpoint, reach};
 use super::offers::Explained;
-use super::ssh_error::describe;
+use super::ssh_error::{describe, is_closed};
 use super::watch::Watch;
 use super::wire::{SshWire, milliseconds};
-use super::{SftpDrop, algorithms, offers, sign_in};
+use super::{SftpDrop, algorithms, disconnect, offers, sign_in};
 use crate::deliver::Verdict;
 use crate::fault::{self, Injected};
 use crate::settings::Sftp;
@@ -73,7 +73,7 @@ pub(super) fn connect(sftp: &Sftp, watch: &mut Watch<'_>) -> Result<SftpDrop<Ssh
     let started = watch.step_with(
         "sftp",
         || {
-            let channel = subsystem(&session, &address).inspect_err(|_| line.cut())?;
+            let channel = subsystem(&session, sftp, &address).inspect_err(|_| line.cut())?;
             let wire = SshWire::new(channel, session, line, sftp);
             Client::start(wire, sftp.timeouts.idle)
                 .map_err(|failure: Failure| unreached(format!("start SFTP with {address}: {failure}")))
@@ -220,8 +220,11 @@ fn shake_hands(sftp: &Sftp, kinds: &[Kind], line: Line) -> Result<Transport, Ver
 /// `LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED`.
 const REQUEST_DENIED: ErrorCode = ErrorCode::Session(-22);
 
-fn subsystem(session: &ssh2::Session, address: &str) -> Result<ssh2::Channel, Verdict> {
-    let refused = |what: &str, error: ssh2::Error| unreached(format!("{what} at {address}: {}", describe(&error)));
+fn subsystem(session: &ssh2::Session, sftp: &Sftp, address: &str) -> Result<ssh2::Channel, Verdict> {
+    let refused = |what: &str, error: ssh2::Error| {
+        let reason = if is_closed(&error) { disconnect::reason(sftp) } else { None };
+        unreached(format!("{what} at {address}: {}", reason.unwrap_or_else(|| describe(&error))))
+    };
     let mut channel = session.channel_session().map_err(|error| refused("open a channel", error))?;
     match channel.subsystem("sftp") {
         Ok(()) => Ok(channel),

@@ -1,9 +1,9 @@
 //! Why a server ends connections, in its own words (RFC 4253, 11.1).
 //!
 //! libssh2 drops the text of SSH_MSG_DISCONNECT, and after the key exchange nobody else can read it. So the server is asked
-//! once more, by a key exchange of our own that goes as far as the user's name: no key, no password and no other secret is
-//! sent, and the name only to a server that shows a trusted key. Refusals at this stage are the usual ones: too many
-//! connections, an address or an account that is locked. What a server says after that remains unknown.
+//! once more, by a key exchange of our own that goes as far as the user's name and, where the destination's key is an ed25519
+//! key without a passphrase, as far as a session. No password is ever sent, and nothing to a server that shows another key
+//! than a trusted one. What a server says after a sign-in by other means remains unknown.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::time::{Duration, Instant};
@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use ring::agreement::{ECDH_P256, EphemeralPrivateKey, UnparsedPublicKey, X25519, agree_ephemeral};
 use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use sha2::{Digest, Sha256};
 
 use super::hostkey::{HostKey, KINDS, Trust, algorithms};
 use super::line::{Line, reach};
 use super::offers::disconnected;
 use super::packet::Body;
+use super::private_key::PrivateKey;
 use super::watch::Watch;
 use crate::settings::Sftp;
 
@@ -40,14 +42,20 @@ const ECDH_REPLY: u8 = 31;
 const USERAUTH_REQUEST: u8 = 50;
 const USERAUTH_FAILURE: u8 = 51;
 const USERAUTH_SUCCESS: u8 = 52;
+const CHANNEL_OPEN: u8 = 90;
+const CHANNEL_OPEN_CONFIRMATION: u8 = 91;
+const CHANNEL_OPEN_FAILURE: u8 = 92;
+const WINDOW_BYTES: [u8; 4] = 32_768u32.to_be_bytes();
 
 /// The server's reason, if it gives one before it knows who signs in.
 pub fn reason(sftp: &Sftp) -> Option<String> {
     let trust = Trust::read(sftp).ok()?;
     let line = reach(sftp, &mut Watch::none()).ok()?;
     let cut = line.try_clone().ok()?;
+    let key = sftp.key.as_ref().and_then(|key| key.read().ok());
+    let pair = key.and_then(|text| PrivateKey::read(text.expose()).ok()).and_then(|key| key.ed25519());
     let mut asking = Asking { line: BufReader::new(line), until: Instant::now() + WITHIN, keys: None };
-    let ended = asking.run(sftp, &trust);
+    let ended = asking.run(sftp, &trust, pair.as_ref());
     cut.cut();
     match ended {
         Err(Ended::Disconnected(said)) => Some(said),
@@ -106,6 +114,8 @@ impl Cipher {
 struct Keys {
     ours: Cipher,
     theirs: Cipher,
+    /// What signatures are bound to (RFC 4253, 7.2).
+    session: [u8; 32],
 }
 
 struct Asking {
@@ -115,7 +125,7 @@ struct Asking {
 }
 
 impl Asking {
-    fn run(&mut self, sftp: &Sftp, trust: &Trust) -> Result<(), Ended> {
+    fn run(&mut self, sftp: &Sftp, trust: &Trust, pair: Option<&Ed25519KeyPair>) -> Result<(), Ended> {
         self.wait()?;
         self.line.get_mut().write_all(format!("{IDENTIFICATION}\r\n").as_bytes())?;
         let theirs = self.identification()?;
@@ -126,11 +136,17 @@ impl Asking {
         let keys = self.exchange(trust, &random, [IDENTIFICATION.as_bytes(), &theirs, &ours, &lists])?;
         self.send(&[NEWKEYS])?;
         self.receive(NEWKEYS)?;
+        let session = keys.session;
         self.keys = Some(keys);
         self.send(&message(SERVICE_REQUEST, &[b"ssh-userauth"]))?;
         self.receive(SERVICE_ACCEPT)?;
         self.send(&message(USERAUTH_REQUEST, &[sftp.username.as_bytes(), b"ssh-connection", b"none"]))?;
-        self.receive(USERAUTH_FAILURE).map(|_| ())
+        self.receive(USERAUTH_FAILURE)?;
+        let Some(pair) = pair else { return Ok(()) };
+        self.send(&signed(&sftp.username, pair, &session))?;
+        self.receive(USERAUTH_SUCCESS)?;
+        self.send(&[&message(CHANNEL_OPEN, &[b"session"])[..], &[0; 4], &WINDOW_BYTES, &WINDOW_BYTES].concat())?;
+        self.receive(CHANNEL_OPEN_CONFIRMATION).map(|_| ())
     }
 
     /// What is left of the time, for the next read.
@@ -169,7 +185,8 @@ impl Asking {
         let reply = self.receive(ECDH_REPLY)?;
         let mut reply = Body(reply.get(1..).unwrap_or_default());
         let (host_key, theirs) = (reply.string()?, reply.string()?);
-        // The signature is not checked: libssh2 has done so, and nothing follows that is worth to be kept from anybody.
+        // Its signature is not checked: libssh2 has done so just now, our own is bound to this key exchange, and nothing
+        // else follows that would be worth anything to whoever stands between.
         if !HostKey::of(host_key).is_some_and(|key| trust.accepts(&key) && !trust.is_revoked(&key)) {
             return Err(Ended::Failed);
         }
@@ -193,6 +210,7 @@ impl Asking {
         Ok(Keys {
             ours: Cipher::of(algorithm(outward), &derived(b'C'), &derived(b'A'))?,
             theirs: Cipher::of(algorithm(inward), &derived(b'D'), &derived(b'B'))?,
+            session: hash.into(),
         })
     }
 
@@ -224,7 +242,9 @@ impl Asking {
                     let mut body = Body(payload.get(5..).unwrap_or_default());
                     return Err(Ended::Disconnected(disconnected(body.string()?)));
                 }
-                Some(&USERAUTH_SUCCESS) | None => return Err(Ended::Failed),
+                Some(&(USERAUTH_SUCCESS | USERAUTH_FAILURE | CHANNEL_OPEN_FAILURE)) | None => {
+                    return Err(Ended::Failed);
+                }
                 Some(_) => {}
             }
         }
@@ -288,6 +308,19 @@ fn message(number: u8, strings: &[&[u8]]) -> Vec<u8> {
         payload.extend_from_slice(string);
     }
     payload
+}
+
+/// A sign-in by key (RFC 4252, 7; RFC 8709).
+fn signed(username: &str, pair: &Ed25519KeyPair, session: &[u8]) -> Vec<u8> {
+    const KIND: &[u8] = b"ssh-ed25519";
+    let string = |bytes: &[u8]| message(0, &[bytes]).split_off(1);
+    let mut request = message(USERAUTH_REQUEST, &[username.as_bytes(), b"ssh-connection", b"publickey"]);
+    request.push(1); // with a signature
+    request.extend(string(KIND));
+    request.extend(string(&[string(KIND), string(pair.public_key().as_ref())].concat()));
+    let signature = pair.sign(&[string(session), request.clone()].concat());
+    request.extend(string(&[string(KIND), string(signature.as_ref())].concat()));
+    request
 }
 
 /// A positive integer with its length (RFC 4251, 5).

@@ -144,9 +144,22 @@ fn look_up(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, 
     match asked.recv_timeout(left) {
         Ok(Ok(found)) if found.is_empty() => Err(failed(&"the name has no address")),
         Ok(Ok(found)) => Ok(found),
-        Ok(Err(error)) => Err(failed(&error)),
+        Ok(Err(error)) => Err(failed(&in_words(&error))),
         Err(_) => Err(failed(&format_args!("no answer within {:.1} s", left.as_secs_f32()))),
     }
+}
+
+/// The system's reason, without its number, and what it usually means.
+fn in_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+    let text = text.split(" (os error").next().unwrap_or(text);
+    let means = match error.kind() {
+        io::ErrorKind::ConnectionRefused => ": nothing listens at this port, or a firewall refuses",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ": there is no way from here to there",
+        _ => "",
+    };
+    format!("{text}{means}")
 }
 
 /// Connects to one of the addresses; each gets an even share of what is left, so that a dead one does not starve the next.
@@ -165,7 +178,7 @@ fn dial(host: &str, port: u16, addresses: &[SocketAddr], deadline: Instant) -> R
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 reasons.push(format!("{address}: no answer within {:.1} s", share.as_secs_f32()));
             }
-            Err(error) => reasons.push(format!("{address}: {error}")),
+            Err(error) => reasons.push(format!("{address}: {}", in_words(&error))),
         }
     }
     Err(unreached(format!("connect to {host}:{port}: {}", reasons.join("; "))))

@@ -64,7 +64,7 @@ pub(super) use doctor::probe;
 pub use hostkey::{HostKey, OnFile, Place};
 pub use keys::{Shown, ShownKey, accept, forget, is_on_file, show};
 pub use private_key::{KeyProblem, PrivateKey};
-pub use sign_in::NO_PASSPHRASE;
+pub use sign_in::{NO_PASSPHRASE, NOT_TEXT};
 
 /// Bytes of one session. What a slow disk writes within the time that an answer is waited for: over one session 2 MiB/s are
 /// enough for the usual 30 s.

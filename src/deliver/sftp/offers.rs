@@ -3,6 +3,7 @@
 //! libssh2 keeps the server's lists to itself, so the server is asked once more, without encryption, as RFC 4253 begins:
 //! its identification line, then its SSH_MSG_KEXINIT.
 
+use std::io::ErrorKind::{ConnectionReset, UnexpectedEof};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const PACKET_BYTES_MAX: u32 = 35_000;
 /// Lines that a server may send before its identification (RFC 4253 4.2), and bytes of each.
 const LINES_MAX: usize = 50;
 const LINE_BYTES_MAX: u64 = 1024;
+/// What closing a connection at once usually means.
+const NOT_ALLOWED: &str = ": it may not accept connections from this address, or has too many";
 /// Packets before the one that is waited for.
 const PACKETS_MAX: usize = 8;
 /// For one answer: the key exchange that failed has waited long enough.
@@ -126,18 +129,32 @@ fn ask(sftp: &Sftp) -> io::Result<Hello> {
 fn read_hello(from: &mut impl BufRead) -> io::Result<Hello> {
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
     let mut text = Vec::new();
-    if !greets(from, &mut text) {
+    let Some(identification) = greets(from, &mut text)? else {
         let said = printable(&text);
         if said.is_empty() {
-            return Err(invalid());
+            return Ok(Hello::Said(format!("the server closed the connection without a greeting{NOT_ALLOWED}")));
+        }
+        if matches!(text.as_slice(), [0x15 | 0x16, 3, ..]) {
+            return Ok(Hello::Said("the server speaks TLS and not SSH: is this the right port?".to_owned()));
         }
         let ftp =
             if said.starts_with("220") { " (an FTP server? SFTP is another protocol, usually at port 22)" } else { "" };
-        return Ok(Hello::Said(format!("the server answers with text and not as an SSH server: {said:?}{ftp}")));
+        return Ok(Hello::Said(format!("the server answers with text and not as an SSH server: \"{said}\"{ftp}")));
+    };
+    let identification = printable(&identification);
+    if !identification.starts_with("SSH-2.") && !identification.starts_with("SSH-1.99") {
+        return Ok(Hello::Said(format!("the server speaks an SSH that is too old ({identification}): it needs SSH 2")));
     }
     for _ in 0..PACKETS_MAX {
         let mut length = [0; 4];
-        from.read_exact(&mut length)?;
+        match from.read_exact(&mut length) {
+            Err(error) if matches!(error.kind(), UnexpectedEof | ConnectionReset) => {
+                let said =
+                    format!("the server ({identification}) closed the connection after its greeting{NOT_ALLOWED}");
+                return Ok(Hello::Said(said));
+            }
+            read => read?,
+        }
         let length = u32::from_be_bytes(length);
         if length > PACKET_BYTES_MAX {
             return Err(invalid());
@@ -168,24 +185,30 @@ fn read_hello(from: &mut impl BufRead) -> io::Result<Hello> {
 pub fn disconnected(said: &[u8]) -> String {
     match printable(said) {
         said if said.is_empty() => "the server ended the connection without a reason".to_owned(),
-        said => format!("the server ended the connection: {said:?}"),
+        said => format!("the server ended the connection: \"{said}\""),
     }
 }
 
-/// Reads up to the identification; lines before it (RFC 4253, 4.2) go into `text`. False where there is none.
-fn greets(from: &mut impl BufRead, text: &mut Vec<u8>) -> bool {
+/// Reads up to the identification; lines before it (RFC 4253, 4.2) go into `text`. `None` where there is none.
+///
+/// # Errors
+/// Nothing came in time.
+fn greets(from: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
     for _ in 0..LINES_MAX {
         let mut line = Vec::new();
         let read = from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
-        if line.starts_with(b"SSH-") {
-            return true;
+        if line.starts_with(b"SSH-") && line.ends_with(b"\n") {
+            return Ok(Some(line));
         }
         text.extend_from_slice(&line);
-        if !matches!(read, Ok(1..)) {
-            return false;
+        match read {
+            Ok(1..) => {}
+            Ok(0) => break,
+            Err(error) if text.is_empty() && error.kind() != ConnectionReset => return Err(error),
+            Err(_) => break,
         }
     }
-    false
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -221,10 +244,10 @@ mod tests {
     #[test]
     fn what_is_no_greeting_is_an_error() {
         let whole = greeting(&["a"; 8]);
-        for cut in "Welcome\r\nSSH-".len()..whole.len() {
-            assert!(read_hello(&mut &whole[..cut]).is_err(), "cut at {cut}");
+        for cut in 0..whole.len() {
+            let read = read_hello(&mut &whole[..cut]);
+            assert!(!matches!(read, Ok(Hello::Lists(_))), "cut at {cut}");
         }
-        assert!(read_hello(&mut &b""[..]).is_err());
         let mut long = b"SSH-2.0-x\r\n".to_vec();
         long.extend(u32::MAX.to_be_bytes());
         assert!(read_hello(&mut long.as_slice()).is_err());
@@ -242,6 +265,10 @@ mod tests {
         );
         assert!(said(b"HTTP/1.1 400 Bad Request\r\n\r\n").contains("400 Bad Request"));
         assert!(said(b"220 ProFTPD Server ready.\r\n").contains("port 22"));
+        assert!(said(b"").contains("without a greeting: it may not accept"));
+        assert!(said(b"SSH-2.0-x\r\n").contains("(SSH-2.0-x) closed the connection after its greeting"));
+        assert!(said(b"SSH-1.5-x\r\n").contains("too old (SSH-1.5-x)"));
+        assert!(said(b"\x15\x03\x01\0\x02\x02F").contains("speaks TLS"));
         let reason = "Too many connections for this user";
         let mut payload = vec![4, MSG_DISCONNECT, 0, 0, 0, 12, 0, 0, 0, reason.len() as u8];
         payload.extend(reason.as_bytes());

@@ -54,7 +54,7 @@ impl<'a> Answering<'a> {
         // What is said along with the first questions may be a notice for everybody.
         let later = if self.rounds > 1 { &EXPIRED[..] } else { &[] };
         if self.expired.is_none() && NEW_PASSWORD.iter().chain(later).any(|part| lower.contains(part)) {
-            self.expired = Some(format!("{:?}", printable(said.as_bytes())));
+            self.expired = Some(format!("\"{}\"", printable(said.as_bytes())));
         }
     }
 }

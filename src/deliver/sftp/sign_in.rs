@@ -8,11 +8,11 @@ use super::connect::unreached;
 use super::disconnect;
 use super::private_key::PrivateKey;
 use super::questions::Answering;
-use super::ssh_error::{Meaning, describe, is_partial, meaning};
+use super::ssh_error::{Meaning, describe, is_closed, is_partial, meaning};
 use super::wire::milliseconds;
 use crate::deliver::{Refused, Verdict};
 use crate::secret::Secret;
-use crate::settings::{SecretRef, Sftp};
+use crate::settings::{SecretError, SecretRef, Sftp};
 
 /// Rounds of sign-in: a server may ask for several proofs, one after the other.
 const ROUNDS_MAX: usize = 5;
@@ -34,7 +34,9 @@ impl Secrets {
         let secret = |what: &str, secret: &SecretRef| {
             secret.read().map_err(|error| Verdict::Rejected {
                 reason: format!("read the {what} for {}: {error}", sftp.host),
-                hint: None,
+                hint: matches!(error, SecretError::FileNotText(_))
+                    .then(|| NOT_TEXT.to_owned())
+                    .filter(|_| what == "key"),
             })
         };
         let read = |what: &str, given: &Option<SecretRef>| given.as_ref().map(|given| secret(what, given)).transpose();
@@ -65,6 +67,9 @@ fn key(sftp: &Sftp, given: &SecretRef, text: &Secret) -> Result<PrivateKey, Verd
     Ok(key)
 }
 
+/// What to do about a key's file that is not text.
+pub const NOT_TEXT: &str = "convert it: `openssl pkey -inform DER -in key.der -out key` from DER, `iconv -f UTF-16 -t UTF-8` \
+                            from UTF-16";
 /// What to do about an encrypted key alone.
 pub const NO_PASSPHRASE: &str = "set the destination's `passphrase`, or take it off with `ssh-keygen -p -N '' -f key`";
 
@@ -245,7 +250,7 @@ fn prove(session: &Session, sftp: &Sftp, secrets: &Secrets, proof: Proof) -> Res
 
 /// Contact was lost on the way, perhaps because the server wanted no more of it.
 fn lost(sftp: &Sftp, address: &str, session: &Session, error: &ssh2::Error) -> Verdict {
-    let reason = if meaning(error) == Meaning::Closed { disconnect::reason(sftp) } else { None };
+    let reason = if is_closed(error) { disconnect::reason(sftp) } else { None };
     let reason = reason.unwrap_or_else(|| describe(error));
     unreached(format!("sign in to {address} as {}: {reason}{}", sftp.username, banner(session)))
 }
@@ -267,7 +272,7 @@ fn closed_on_password(sftp: &Sftp, address: &str, session: &Session) -> Verdict 
 /// The text that a server shows to whoever signs in (RFC 4252, 5.4): closed for maintenance, account locked.
 fn banner(session: &Session) -> String {
     let said = session.userauth_banner().ok().flatten().map(|banner| printable(banner.as_bytes()));
-    said.filter(|said| !said.is_empty()).map(|said| format!("; the server says: {said:?}")).unwrap_or_default()
+    said.filter(|said| !said.is_empty()).map(|said| format!("; the server says: \"{said}\"")).unwrap_or_default()
 }
 
 fn expired(sftp: &Sftp, address: &str, said: Option<&str>) -> Verdict {

@@ -61,6 +61,11 @@ pub fn describe(error: &Error) -> String {
     words.to_owned()
 }
 
+/// The server ended the connection, or it broke.
+pub fn is_closed(error: &Error) -> bool {
+    meaning(error) == Meaning::Closed
+}
+
 /// The connection is over: nothing was refused.
 pub fn is_contact(error: &Error) -> bool {
     matches!(meaning(error), Meaning::Closed | Meaning::Late)

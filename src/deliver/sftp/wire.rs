@@ -22,7 +22,7 @@ pub struct SshWire {
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How long error output is waited for, once a session has failed.
-const ASIDE: Duration = Duration::from_millis(300);
+const ASIDE: Duration = Duration::from_secs(1);
 
 impl SshWire {
     pub(super) fn new(channel: ssh2::Channel, session: ssh2::Session, line: Line, sftp: &Sftp) -> Self {
@@ -85,7 +85,10 @@ impl Wire for SshWire {
         let mut text = [0; 1024];
         let read = self.channel.stderr().read(&mut text).unwrap_or(0);
         let printed = printable(&text[..read]);
-        let printed = Some(format!("the server's error output is {printed:?}")).filter(|_| !printed.is_empty());
+        let printed = Some(format!("the server's error output is \"{printed}\"")).filter(|_| !printed.is_empty());
+        if self.channel.eof() {
+            let _ = self.channel.wait_close(); // the status comes before; without it, nothing is said of it
+        }
         let status = self.channel.exit_status().ok().filter(|status| *status != 0);
         let ended = status.map(|status| format!("the server's program for SFTP ended with status {status}"));
         let said: Vec<String> = printed.into_iter().chain(ended).collect();

@@ -132,6 +132,10 @@ fn d15_check_names_a_key_that_cannot_be_used() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(parts.iter().all(|part| said.contains(part)) && said.contains("reportferry.yaml:3"), "{said}");
     }
+    let der = folder.path().join("der");
+    fs::write(&der, [0x30, 0x82, 0xff, 0xfe]).unwrap();
+    let said = both(&desk(&format!("key: {{file: {der:?}}}")).reportferry(&["check"]));
+    assert!(said.contains("the private key is not text") && said.contains("-inform DER"), "{said}");
     // What can be used, and what cannot be read on this machine, is no problem.
     for key in [format!("key: {{file: {plain:?}}}"), "key: {file: /nowhere/key}".to_owned()] {
         let said = both(&desk(&key).reportferry(&["check"]));

@@ -96,13 +96,25 @@ fn d19_a_server_that_takes_sha1_signatures_only_is_named_with_the_fix() {
 fn d20_a_disconnection_is_told_in_the_servers_words_and_tried_again() {
     let server = Asyncssh::faulty();
     let why = "Too many connections for this user";
-    server.misbehave(&json!({"disconnect": ["begin", why]}));
-    check_refused(server.settings(), "Unreached", &["sign in to 127.0.0.1", why]);
-    // Later on nobody but libssh2 can read it, and it does not tell.
-    for (at, step) in [("key", "sign in to 127.0.0.1"), ("done", "open a channel at 127.0.0.1")] {
+    let steps = ["sign in to 127.0.0.1", "sign in to 127.0.0.1", "open a channel at 127.0.0.1"];
+    for (at, step) in ["begin", "key", "done"].into_iter().zip(steps) {
         server.misbehave(&json!({"disconnect": [at, why]}));
-        check_refused(server.settings(), "Unreached", &[step, "the server closed the connection"]);
+        check_refused(server.settings(), "Unreached", &[step, why]);
+        // An account that is known by other means than an ed25519 key is not asked any further than its name.
+        let mut sftp = server.settings();
+        let key = tempfile::NamedTempFile::new().unwrap();
+        fs::copy(server.account().key, key.path()).unwrap();
+        locked(key.path());
+        (sftp.key, sftp.passphrase) = (Some(SecretRef::File(key.path().to_owned())), literal("secret"));
+        let said = if at == "begin" { why } else { "the server closed the connection" };
+        check_refused(sftp, "Unreached", &[step, said]);
     }
+}
+
+/// Puts a passphrase on a key.
+fn locked(key: &std::path::Path) {
+    let arguments = ["-q", "-p", "-P", "", "-N", "secret", "-f"];
+    assert!(std::process::Command::new("ssh-keygen").args(arguments).arg(key).output().unwrap().status.success());
 }
 
 #[test]

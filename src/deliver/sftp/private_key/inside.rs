@@ -1,6 +1,8 @@
 //! What a private key is, by the bytes that its text stands for: OpenSSH's form (PROTOCOL.key) and ASN.1's (RFC 5208,
 //! 5915, 8017).
 
+use ring::signature::{Ed25519KeyPair, KeyPair};
+
 use super::pem::{Block, damaged};
 use super::{KeyProblem, NEW_KEY, PrivateKey};
 use crate::deliver::sftp::hostkey::fingerprint;
@@ -48,6 +50,25 @@ pub fn key(block: &Block) -> Result<PrivateKey, KeyProblem> {
     });
     let text = Secret::new(block.written().as_str());
     Ok(PrivateKey { text, encrypted: found.encrypted, is_rsa: found.is_rsa, shown })
+}
+
+/// The pair of an ed25519 key that no passphrase protects.
+pub fn ed25519(block: &Block) -> Option<Ed25519KeyPair> {
+    let bytes = block.bytes().ok()?;
+    if block.label == "PRIVATE KEY" {
+        return Ed25519KeyPair::from_pkcs8_maybe_unchecked(&bytes).ok();
+    }
+    let mut body = Body(bytes.strip_prefix(MAGIC)?);
+    if body.string().ok()? != b"none" {
+        return None;
+    }
+    let (_kdf, _options, _count, _public) =
+        (body.string().ok()?, body.string().ok()?, body.u32().ok()?, body.string().ok()?);
+    let mut private = Body(body.string().ok()?);
+    let (_check, _again, kind) = (private.u32().ok()?, private.u32().ok()?, private.string().ok()?);
+    let (public, both) = (private.string().ok()?, private.string().ok()?);
+    let seed = both.get(..32).filter(|_| kind == b"ssh-ed25519")?;
+    Ed25519KeyPair::from_seed_and_public_key(seed, public).ok()
 }
 
 /// A key that came as base64 without its BEGIN and END.
@@ -221,7 +242,6 @@ fn pkcs8(bytes: &[u8]) -> Result<Found, KeyProblem> {
             elliptic(&whole(private)?, curve)
         }
         ED25519 => {
-            use ring::signature::{Ed25519KeyPair, KeyPair};
             let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(bytes).ok();
             let public = pair.map(|pair| public_of(&[b"ssh-ed25519", pair.public_key().as_ref()]));
             Ok(Found { encrypted: false, is_rsa: false, public })

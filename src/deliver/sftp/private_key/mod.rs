@@ -11,6 +11,7 @@ mod tests;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use ring::signature::Ed25519KeyPair;
 use secrecy::zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -59,6 +60,12 @@ impl PrivateKey {
     /// The text is no private key that can be used to sign in, whatever the passphrase.
     pub fn read(text: &str) -> Result<Self, KeyProblem> {
         read(text, DEPTH_MAX)
+    }
+
+    /// The pair of an ed25519 key that no passphrase protects.
+    pub fn ed25519(&self) -> Option<Ed25519KeyPair> {
+        let blocks = pem::blocks(self.text.expose());
+        inside::ed25519(blocks.first()?)
     }
 }
 
