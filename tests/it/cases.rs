@@ -102,7 +102,9 @@ impl Case {
 
 fn pipeline(source: &str, transform: &str) -> String {
     let transform = if transform.is_empty() { String::new() } else { format!("transform:\n{transform}\n") };
-    format!("source: {{file: {{path: {source}}}}}\n{transform}artifact: {{name: out.csv}}\ndeliver: {{out: {{existing: replace}}}}\n")
+    format!(
+        "source: {{file: {{path: {source}}}}}\n{transform}artifact: {{name: out.csv}}\ndeliver: {{out: {{existing: replace}}}}\n"
+    )
 }
 
 #[test]
@@ -182,7 +184,8 @@ fn f07_a_format_without_a_directive_is_a_problem() {
 fn f08_slots_that_share_a_name_are_known_beforehand() {
     let hourly = |name: &str, deliver: &str| {
         let schedule = "schedule: {cron: \"15 * * * *\", timezone: Europe/Rome}";
-        let rest = format!("source: {{file: {{path: in.csv}}}}\nartifact: {{name: \"{name}\"}}\ndeliver: {{out: {deliver}}}");
+        let rest =
+            format!("source: {{file: {{path: in.csv}}}}\nartifact: {{name: \"{name}\"}}\ndeliver: {{out: {deliver}}}");
         Case::new(&format!("{schedule}\n{rest}\n"), "a\n1\n")
     };
     hourly("o_{slot:%Y%m%d}.csv", "{}").warns(&["share", "o_2026"]);
@@ -232,7 +235,9 @@ fn f10_a_nul_byte_is_refused_wherever_it_is() {
 #[test]
 fn f11_placeholders_that_nothing_fills_in_are_problems() {
     for path in ["${ENV}/in", "in/{{ tenant }}", "$(date)/in", "in/{slot:%Y%m}"] {
-        let text = format!("source: {{file: {{path: in.csv}}}}\nartifact: {{name: out.csv}}\ndeliver: {{out: {{path: \"{path}\"}}}}\n");
+        let text = format!(
+            "source: {{file: {{path: in.csv}}}}\nartifact: {{name: out.csv}}\ndeliver: {{out: {{path: \"{path}\"}}}}\n"
+        );
         Case::new(&text, "a\n1\n").is_a_problem(&["p.yaml:3"]);
     }
 }

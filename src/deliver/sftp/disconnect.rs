@@ -15,6 +15,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use sha2::{Digest, Sha256};
 
 use super::hostkey::{HostKey, KINDS, Trust, algorithms};
+use super::kex_signature;
 use super::line::{Line, reach};
 use super::offers::disconnected;
 use super::packet::Body;
@@ -184,9 +185,7 @@ impl Asking {
         self.send(&message(ECDH_INIT, &[public.as_ref()]))?;
         let reply = self.receive(ECDH_REPLY)?;
         let mut reply = Body(reply.get(1..).unwrap_or_default());
-        let (host_key, theirs) = (reply.string()?, reply.string()?);
-        // Its signature is not checked: libssh2 has done so just now, our own is bound to this key exchange, and nothing
-        // else follows that would be worth anything to whoever stands between.
+        let (host_key, theirs, signature) = (reply.string()?, reply.string()?, reply.string()?);
         if !HostKey::of(host_key).is_some_and(|key| trust.accepts(&key) && !trust.is_revoked(&key)) {
             return Err(Ended::Failed);
         }
@@ -198,6 +197,9 @@ impl Asking {
         }
         hash.update(&secret);
         let hash = hash.finalize();
+        if !kex_signature::is_of(host_key, signature, &hash)? {
+            return Err(Ended::Failed);
+        }
         let derived = |letter: u8| -> [u8; 32] {
             Sha256::new()
                 .chain_update(&secret)

@@ -19,6 +19,7 @@ mod ending;
 mod flow;
 mod hostkey;
 mod jump;
+mod kex_signature;
 mod keys;
 mod known_hosts;
 mod line;

@@ -28,7 +28,11 @@ pub(super) struct Attempted {
 impl Share {
     /// One attempt: connect, look where an earlier one may have got to, write the intent down, publish. Its number, and
     /// how it ended.
-    pub(super) async fn attempt(self: &Arc<Self>, known: &Delivery, leave: &mut Leave) -> Result<Attempted, LedgerError> {
+    pub(super) async fn attempt(
+        self: &Arc<Self>,
+        known: &Delivery,
+        leave: &mut Leave,
+    ) -> Result<Attempted, LedgerError> {
         let (ledger, destination) = (&self.line.ledger, self.destination());
         // Nothing was acknowledged before there was an intent.
         let parts = match known.intent.is_some() {

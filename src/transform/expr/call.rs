@@ -11,9 +11,7 @@ use super::build::{Builder, index_in, with_article};
 use super::node::{Node, Rounding, TextFunction, Typed};
 use super::place::place_of;
 use super::value::Type;
-use crate::pipeline::problem::did_you_mean;
 use crate::schedule::zone;
-use crate::transform::error::shorten;
 use crate::transform::time::{FormatProblem, TimeFormat};
 
 type Built<T = Typed> = Result<T, ExprProblem>;
@@ -254,11 +252,9 @@ impl Builder<'_> {
     }
 
     fn zone(&self, name: &str, at: Place) -> Built<TimeZone> {
-        zone::find(name).ok_or_else(|| {
-            let mut problem = self.problem(at, format!("there is no time zone {:?}", shorten(name)));
-            let known = zone::names();
-            problem.hint = did_you_mean(name, known.iter().map(String::as_str))
-                .or_else(|| Some("an IANA name, as America/New_York".to_owned()));
+        zone::parse(name).map_err(|refused| {
+            let mut problem = self.problem(at, refused.what);
+            problem.hint = Some(refused.hint);
             problem
         })
     }
