@@ -44,10 +44,20 @@ pub fn parse(name: &str) -> Result<TimeZone, ZoneProblem> {
         return Err(problem);
     }
     lookup(name).ok_or_else(|| ZoneProblem {
-        what: format!("{name:?} is not a time zone"),
+        what: format!("{} is not a time zone", shown(name)),
         hint: super::zone_names::meant(name, &names()),
     })
 }
+
+/// The name in quotes, cut where it is longer than any zone's.
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(NAME_CHARS_SHOWN) {
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+        None => format!("{name:?}"),
+    }
+}
+
+const NAME_CHARS_SHOWN: usize = 60;
 
 /// Returns the rules of a zone as [`parse`] does; `None` where it is refused.
 pub fn find(name: &str) -> Option<TimeZone> {
