@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span};
 
 use super::characters;
 use super::problem::Problem;
@@ -259,7 +259,11 @@ impl<'a> Build<'a> {
 fn syntax(file: &Arc<PathBuf>, text: &str, offset: usize, error: &ScanError) -> Problem {
     let at = place(file, text, offset..offset + 1, "syntax");
     let line = text.lines().nth(at.line.saturating_sub(1) as usize).unwrap_or("");
-    let open = text.get(..offset).and_then(super::syntax::last_open_bracket);
+    let open = match error.kind() {
+        // The parser stops at the bracket that is never closed.
+        ErrorKind::UnclosedFlowCollection { .. } => Some(offset),
+        _ => text.get(..offset).and_then(super::syntax::last_open_bracket),
+    };
     if let Some((offset, len, what, hint)) = slips::behind_syntax(text, offset, open) {
         let line_end = text[offset..].find('\n').map_or(text.len(), |newline| offset + newline);
         let hint = match super::show::may_be_secret(text, &(offset..line_end)) {

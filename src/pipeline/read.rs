@@ -19,12 +19,14 @@ pub trait FromNode: Sized {
 
     /// The value of a key that is not written; unless told otherwise, a problem.
     fn missing(table: &Node, key: &str, problems: &mut Vec<Problem>) -> Option<Self> {
-        // A key that is misspelt was told already, and is not missing.
+        // A key that is misspelt, or that its value is joined to, was reported already, and is not missing.
         let misspelt = format!("did you mean {key:?}?");
+        let joined = joined_key(key);
         let told = |problem: &Problem| match (&problem.place, table.head()) {
-            (Some(place), Origin::File(at)) => {
+            (Some(place), Origin::File(at)) if place.file == at.file => {
                 let parent = place.key.rsplit_once('.').map_or("", |(parent, _)| parent);
-                problem.hint.as_ref() == Some(&misspelt) && place.file == at.file && parent == at.key
+                let is_misspelt = problem.hint.as_ref() == Some(&misspelt) && parent == at.key;
+                is_misspelt || (problem.what == joined && place.key.starts_with(&at.key))
             }
             _ => false,
         };
@@ -75,7 +77,7 @@ pub fn entries<'a>(node: &'a Node, problems: &mut Vec<Problem>) -> Option<Cow<'a
                 };
                 let hint = match joined {
                     // The text behind it may be a secret.
-                    Some((key, _)) => format!("a space is missing after `{key}:`"),
+                    Some((key, _)) => joined_key(key),
                     None => {
                         "a table is written `key: value` on indented lines of their own, or `{key: value}`".to_owned()
                     }
@@ -109,10 +111,15 @@ pub fn table<'a>(node: &'a Node, known: &[&str], problems: &mut Vec<Problem>) ->
     }
 }
 
+/// `timezone:UTC`.
+fn joined_key(key: &str) -> String {
+    format!("a space is missing after `{key}:`")
+}
+
 fn unknown_key(key: &Key, known: &[&str]) -> Problem {
     let joined = key.text.split_once(':').filter(|(before, _)| known.contains(before));
     if let Some((before, value)) = joined {
-        let problem = key.origin.error(format!("a space is missing after `{before}:`"));
+        let problem = key.origin.error(joined_key(before));
         return match is_secret_key(before) {
             true => problem,
             false => problem.hint(format!("write `{before}: {value}`")),

@@ -55,6 +55,7 @@ fn slips_are_named_and_the_replacement_that_is_given_is_right() {
         (FILTER, "filter: \"course\" = 'x'"),
         (FILTER, "filter: course = 'Level #1' and id is not null"),
         (HRIS, "  hris:\n    path: Inbound #1\n"),
+        (HRIS, "  hris: {path: Inbound #1}\n"),
         (HRIS, "  hris:\n    path: Inbound #\n"),
         (NAME, "List #1.csv"),
         (RENAME, "  - rename:\n      id: Employee #\n      course: Course Code\n      done: Completion Date\n"),
