@@ -118,9 +118,10 @@ fn answers_that_go_wrong_are_made_good_under_the_same_ids() {
     let rig = to(&receiver, BATCHES);
     let output = rig.reportferry(&["run", "line", "--slot", SLOT, "--json", "--wait", "30s"]);
     assert!(output.status.success(), "{}", both(&output));
-    assert!(delivery(&output)["attempts"].as_u64().unwrap() > 2);
     let got = receiver.got();
     assert_eq!(rows(&got), expected());
+    // Within an attempt or in another one: seven answers were not an acknowledgement.
+    assert!(got.len() >= expected().len().div_ceil(20) + 7, "{}", got.len());
     let mut taken = BTreeMap::new();
     for request in got.iter().filter(|request| request["answer"] == 200) {
         *taken.entry(request["id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
