@@ -1,4 +1,4 @@
-//! A rename that stays refused: what lies at the two names tells what happened, and what a person can do.
+//! A rename that stays refused: what is at the two names shows what happened, and what a person can do.
 
 use super::SftpDrop;
 use super::client::{Client, Failure, Wire};
@@ -17,7 +17,7 @@ pub(super) const GIVE_CONTENT: &str =
     "give the done file content: `done_file: {name: \"{name}.done\", content: \"{name}\"}`";
 
 impl<W: Wire> SftpDrop<W> {
-    /// Status 4 says "failure" for everything: what lies at the two names decides.
+    /// Status 4 says "failure" for everything: what is at the two names decides.
     pub(super) fn after_refused_rename(
         &mut self,
         put: &Put<'_>,

@@ -1,7 +1,7 @@
 //! The moment of publishing: a whole file takes its final name, or the truth about why not.
 //!
 //! Virus scanners and gateways hold a file for some seconds once it is closed: a refused rename is repeated before anything
-//! is judged, and what lies at the two names decides whether there is anything to wait for.
+//! is judged, and what is at the two names decides whether there is anything to wait for.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ impl Way {
     }
 }
 
-/// A refused rename, and what lies at the two names after it.
+/// A refused rename, and what is at the two names after it.
 pub(super) struct Refused {
     pub trouble: Trouble,
     pub temporary: AtPath,
@@ -137,7 +137,7 @@ impl<W: Wire> SftpDrop<W> {
         left.map_or(self.rename_patience, |left| left.min(self.rename_patience))
     }
 
-    /// What speaks for another try. What lies at the names is clear at once; a status is not.
+    /// What speaks for another try. What is at the names is clear at once; a status is not.
     fn refusal(&mut self, put: &Put<'_>, file: &IntendedFile, found: &Refused) -> Result<RenameRefusal, Trouble> {
         let Failure::Refused(status) = &found.trouble.failure else { return Ok(RenameRefusal::Final) };
         let is_over = found.temporary == AtPath::Absent

@@ -51,7 +51,7 @@ pub fn passes_by_size(open: Measured, closed: Measured) -> bool {
     !matches!(open, Measured::Other(_)) || closed == Measured::Whole
 }
 
-/// Returns what a refused rename says of another try, where what lies at the names says nothing.
+/// Returns what a refused rename says of another try, where what is at the names does not decide.
 pub fn refused_rename(status: &Status) -> RenameRefusal {
     match status.code {
         code::UNSUPPORTED | code::NO_SPACE | code::QUOTA => RenameRefusal::Final,

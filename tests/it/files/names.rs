@@ -16,7 +16,7 @@ fn pipeline(cron: &str, zone: &str, name: &str, deliver: &str) -> String {
     )
 }
 
-/// What is told of the names; empty where each slot has its own.
+/// The warnings about the names; empty where each slot has its own.
 fn told(text: &str) -> String {
     let folder = Folder::new(SETTINGS, text);
     let (plan, problems) = folder.load().unwrap_or_else(|problems| panic!("{text}\n{}", folder.told(&problems)));

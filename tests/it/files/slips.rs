@@ -1,4 +1,4 @@
-//! Slips that a person makes in YAML, and texts that are not what they look like: what is told, and that the replacement
+//! Slips that a person makes in YAML, and texts that are not what they look like: the messages, and that the replacement
 //! which a hint gives is right.
 
 use reportferry::pipeline::problem::Problem;

@@ -49,7 +49,7 @@ fn cases_come_out_right() {
             "emp,until\n1,9999-12-31\n2,9999-12-31\n",
         ),
         ("F06", "n\n41\n", "set: {n: \"'00' || n + 1\"}", "n\n0042\n"),
-        ("F12 mended", "a,b\n,1\nx,2\n", "filter: a is null", "a,b\n,1\n"),
+        ("F12 fixed", "a,b\n,1\nx,2\n", "filter: a is null", "a,b\n,1\n"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let (code, printed, file) = run(folder.path(), &["run", "p"], csv, step, "x");

@@ -33,7 +33,7 @@ pub(super) enum Next {
     EndBefore,
     /// Leave it, forget what was taken, and begin again with pages of this size.
     Again(usize),
-    /// It is the first page, and nothing says whether it is all: ask by smaller pages.
+    /// It is the first page, and nothing shows that it is all: ask by smaller pages.
     Prove(Proof),
 }
 

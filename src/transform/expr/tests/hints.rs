@@ -17,12 +17,12 @@ fn hints(texts: &[&str]) -> String {
             Err(problem) => problem,
             Ok(expr) => expr.warnings().first().unwrap_or_else(|| panic!("{text:?} has no problem")).clone(),
         };
-        let mended = applied(text, &problem);
-        match Expr::parse(&mended) {
-            Ok(expr) => assert_eq!(expr.warnings(), [], "{text} → {mended}"),
-            Err(other) => panic!("{text} → {mended}: {other}"),
+        let fixed = applied(text, &problem);
+        match Expr::parse(&fixed) {
+            Ok(expr) => assert_eq!(expr.warnings(), [], "{text} → {fixed}"),
+            Err(other) => panic!("{text} → {fixed}: {other}"),
         }
-        shown.push(format!("{text}: {} → {mended}", problem.what));
+        shown.push(format!("{text}: {} → {fixed}", problem.what));
     }
     shown.join("\n")
 }
@@ -170,9 +170,9 @@ fn f07_a_format_without_a_directive_is_a_problem_and_its_translation_helps() {
         let problem = Expr::parse(&text).err().unwrap_or_else(|| panic!("{format} has no problem"));
         let hint = problem.hint.as_deref().unwrap_or_default();
         let meant = hint.split('`').nth(1).unwrap_or_else(|| panic!("{format}: {problem}"));
-        let mended = format!("format_time(done, '{meant}', 'UTC')");
-        if let Err(problem) = Expr::parse(&mended) {
-            panic!("{mended}: {problem}");
+        let fixed = format!("format_time(done, '{meant}', 'UTC')");
+        if let Err(problem) = Expr::parse(&fixed) {
+            panic!("{fixed}: {problem}");
         }
         format!("{format}: {} → {meant}", problem.what)
     });
