@@ -152,7 +152,10 @@ fn d17_a_connection_that_is_closed_after_its_answer_costs_no_attempt() {
         for after in [0, 1, 20] {
             let closes = move |_| Reply::ThenClose(status(200, ""), Duration::from_millis(after));
             let receiver = RawReceiver::start(closes);
-            let (more, attempts) = to_the_end(&receiver, 400, &format!("batch: {{rows: 10}}, in_flight: {in_flight}"));
+            // One request in some thousands is lost between hyper's pool and a connection that ends in that moment, and
+            // goes again after `total`.
+            let settings = format!("batch: {{rows: 10}}, in_flight: {in_flight}, timeouts: {{total: 5s}}");
+            let (more, attempts) = to_the_end(&receiver, 400, &settings);
             assert_eq!((attempts, more), (1, 0), "{in_flight} in flight, closed after {after} ms");
         }
     }
