@@ -145,7 +145,7 @@ impl<W: Wire> SftpDrop<W> {
         let before = self.size_before(put, file)?;
         let handle = self.open_for_writing(put, sftp, file)?;
         if let Err(verdict) = self.fill(file, &handle, content, meter) {
-            // The first failure is the one that is told.
+            // The first failure is the one that is reported.
             let _ = self.client.slowly(|client| client.close(&handle));
             self.abandon(put, intent, file, true, before);
             return Err(verdict);

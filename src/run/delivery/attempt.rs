@@ -15,7 +15,7 @@ use crate::run::gates::Leave;
 use crate::run::parts::KeptParts;
 use crate::settings::DestinationKind;
 
-/// A session, the names to publish under, and what lies there of an earlier attempt.
+/// A session, the names to publish under, and what an earlier attempt left there.
 type Ready = (Session, Intent, Option<Seen>);
 
 /// How an attempt ended, and the session that served well, with what it published.
@@ -64,7 +64,7 @@ impl Share {
         Ok(Attempted { number: begun.number, verdict, kept })
     }
 
-    /// A session, the names, and what lies there.
+    /// Opens a session, chooses the names, and looks at what is there.
     async fn ready(self: &Arc<Self>, known: &Delivery, parts: &KeptParts) -> Result<Ready, Verdict> {
         let earlier = known.intent.clone();
         let cutting = earlier.as_ref().and_then(|intent| intent.cutting);
@@ -118,7 +118,7 @@ impl Share {
         }
     }
 
-    /// Whether a later slot's file lies at the name: a run that was kept waiting must not put an older one over it.
+    /// Returns why a later slot's file is at the name already: an older file must never replace a newer one.
     async fn superseded(&self, intent: &Intent) -> Result<Option<String>, LedgerError> {
         let Some(data) = intent.files.first().filter(|_| self.delivery().existing == Existing::Replace) else {
             return Ok(None);
@@ -140,7 +140,7 @@ impl Share {
         }
     }
 
-    /// An intent of an earlier attempt is looked for first; where nothing of it lies at its final name, names are
+    /// An intent of an earlier attempt is looked for first; where nothing of it is at its final name, names are
     /// chosen afresh.
     fn names(
         &self,
