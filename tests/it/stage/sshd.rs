@@ -203,4 +203,16 @@ fn kill_tree(pid: u32) {
         kill_tree(child);
     }
     let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+    // `kill` returns when the signal is queued; the sockets are closed when the process has ended.
+    let deadline = Instant::now() + STARTS_WITHIN;
+    while !has_ended(pid) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// True once the process is gone, or a zombie: its files and sockets are closed.
+fn has_ended(pid: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    // The state follows the name, which is in parentheses and may hold anything.
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
