@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-DELAY = ROOT / "target/release/examples/delay"
+import built
+
 SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server",
                 "/usr/lib/ssh/sftp-server")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -91,9 +91,7 @@ class Delay:
     """What connects to `port` reaches `behind`, half a round trip later."""
 
     def __init__(self, behind, round_trip_ms):
-        if not DELAY.exists():
-            sys.exit("build it first: cargo build --release --example delay")
-        self.process = subprocess.Popen([DELAY, f"127.0.0.1:{behind}", str(round_trip_ms)], text=True,
+        self.process = subprocess.Popen([built.bench("delay"), f"127.0.0.1:{behind}", str(round_trip_ms)], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.port = int(self.process.stdout.readline())
 

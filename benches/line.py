@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The whole line beside what a person would script: reportferry against curl + DuckDB + OpenSSH sftp.
 
-    tests/tools && cargo build --release && target/tools/bin/python benches/line.py [ROWS]
+    tests/tools && target/tools/bin/python benches/line.py [ROWS]
 
 Both get the same report from the same server (a small one of this file's, not the sandbox), filter, rename, re-zone and
 hash it, and put it into the same private OpenSSH drop under a temporary name, then rename. The two take turns; the
@@ -11,10 +11,11 @@ bytes that arrive must be the same. Printed: wall and CPU seconds and peak memor
 import hashlib, http.server, io, json, os, random, resource, shutil, socket, socketserver, statistics, subprocess, sys, tempfile
 import threading, time, zipfile
 
+import built
+
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 TURNS = 5
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BINARY = os.path.join(HERE, "target", "release", "reportferry")
+BINARY = built.binary()
 REPORT = "619bf79c-970a-4a8e-be8a-dde48a05c652"
 EXECUTION = "b4c1f1f0-0000-4000-8000-000000000001"
 
@@ -162,8 +163,6 @@ deliver:
 
 
 def main():
-    if not os.path.exists(BINARY):
-        sys.exit("build first: cargo build --release")
     folder = tempfile.mkdtemp(prefix="line-")
     csv = f"{folder}/report.csv"
     make_csv(csv)
@@ -184,7 +183,7 @@ def main():
     with open(f"{folder}/ours/reportferry.yaml", "w") as settings:
         settings.write(f"""
 tenants:
-  acme: {{docebo: "{base}", client_id: c, client_secret: s, username: u, password: p, poll: {{first: 1ms, max: 1s, within: 1m}},
+  acme: {{docebo: "{base}", client_id: c, client_secret: s, username: u, password: p, poll: {{initial: 1ms, max: 1s, give_up_after: 1m}},
          budget: {{per_minute: 10000, per_hour: 100000}}}}
 destinations:
   drop: {{sftp: {{host: 127.0.0.1, port: {port}, username: {user}, key: {{file: {folder}/client}}, host_keys: ["{pin}"], base: "{drop}"}}}}

@@ -8,10 +8,11 @@ Default: 10,000 pipelines with one run on each of 90 days. BINARY names another 
 
 import hashlib, os, sqlite3, subprocess, sys, tempfile, time
 
+import built
+
 PIPELINES = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 DAYS = int(sys.argv[2]) if len(sys.argv) > 2 else 90
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BINARY = os.environ.get("BINARY", os.path.join(ROOT, "target", "release", "reportferry"))
+BINARY = os.environ.get("BINARY") or built.binary()
 PIPELINE = """schedule: {cron: "%d 5 * * *", timezone: America/New_York, expected_by: "06:30"}
 source: {file: {path: in.csv}}
 transform: [{filter: "score > 10"}]
@@ -41,9 +42,9 @@ def fill(path):
     ledger = sqlite3.connect(path)
     ledger.execute("PRAGMA synchronous = OFF")
     ledger.executemany(
-        "INSERT INTO runs (id, pipeline, slot_ms, slot, state, plan_digest, entered_ms, updated_ms, deadline_ms, origin) "
+        "INSERT INTO runs (id, pipeline, slot_ms, slot, state, plan_digest, created_ms, updated_ms, deadline_ms, origin) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'schedule')", runs(now))
-    ledger.execute("INSERT INTO events SELECT id, 1, entered_ms, 'entered', slot FROM runs")
+    ledger.execute("INSERT INTO events SELECT id, 1, created_ms, json_object('entered', json_object('slot', slot)) FROM runs")
     ledger.execute("INSERT INTO deliveries (run_id, destination, required, state, attempts, failures) "
                    "SELECT id, 'out', 1, 'delivered', 1, 0 FROM runs WHERE state = 'delivered'")
     ledger.executemany("INSERT OR IGNORE INTO pipelines (name, cursor_ms) VALUES (?, ?)",

@@ -9,7 +9,6 @@ import sys
 from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-OURS = ROOT / "target/release/examples/sftp_bench"
 PYTHON = ROOT / "target/tools/bin/python"
 
 
@@ -22,7 +21,7 @@ class Job:
     files: list
     digests: dict  # SHA-256 by name
     scratch: pathlib.Path  # a new folder for what the client needs to be told in a file
-    ours: pathlib.Path = OURS
+    ours: pathlib.Path
 
 
 def ours(job, *flags):

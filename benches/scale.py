@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The worker with many pipelines: what 10,000 idle ones cost, and how soon 1,000 that are due together are entered.
 
-    cargo build --release && python3 benches/scale.py [IDLE] [DUE] [SECONDS]
+    python3 benches/scale.py [IDLE] [DUE] [SECONDS]
 
 Idle: CPU as a part of one core and resident memory over SECONDS (default 60), after the start. Due: all in the same
 second; how long after that second the last slot was in the ledger, and when the last one was delivered.
@@ -9,10 +9,12 @@ second; how long after that second the last slot was in the ledger, and when the
 
 import os, signal, sqlite3, subprocess, sys, tempfile, time
 
+import built
+
 IDLE = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 DUE = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000
 SECONDS = int(sys.argv[3]) if len(sys.argv) > 3 else 60
-BINARY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "target", "release", "reportferry")
+BINARY = built.binary()
 PIPELINE = """schedule: {cron: "%s", timezone: UTC}
 source: {file: {path: in.csv}}
 transform: [{filter: "score > 10"}]
@@ -42,7 +44,7 @@ def main():
         log = open(f"{home}/log", "w")
         begun = time.time()
         worker = subprocess.Popen([BINARY, "--config", f"{home}/reportferry.yaml", "work"], stderr=log)
-        while "at work" not in open(f"{home}/log").read():
+        while "worker started" not in open(f"{home}/log").read():
             time.sleep(0.05)
             assert worker.poll() is None, open(f"{home}/log").read()
         print(f"{IDLE} pipelines read in {time.time() - begun:.1f} s")
@@ -63,7 +65,7 @@ def main():
         while count("delivered") < DUE:
             time.sleep(0.2)
             assert time.time() < deadline, ledger.execute("SELECT state, COUNT(*) FROM runs GROUP BY state").fetchall()
-        entered, ended = ledger.execute("SELECT MAX(entered_ms - slot_ms), MAX(updated_ms - slot_ms) FROM runs").fetchone()
+        entered, ended = ledger.execute("SELECT MAX(created_ms - slot_ms), MAX(updated_ms - slot_ms) FROM runs").fetchone()
         print(f"{DUE} due together: the last entered after {entered / 1000:.2f} s, the last delivered after "
               f"{ended / 1000:.1f} s; at most {memory(worker.pid, 'VmHWM')} MiB")
         worker.send_signal(signal.SIGTERM)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Delivering over SFTP, ours beside OpenSSH's `sftp` and `scp`, rclone, lftp and paramiko, in turn.
 
-    benches/tools && cargo build --release --example sftp_bench --example delay
+    benches/tools
     target/tools/bin/python benches/sftp.py one|four|split|many|memory|proxy|all [FLAGS]
 
 Every turn is one delivery by one client into an empty directory of a private OpenSSH server: a process that starts, signs
@@ -24,6 +24,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+import built
 import hosts
 import peers
 
@@ -359,14 +360,14 @@ def arguments():
     parser.add_argument("--only", type=lambda text: text.split(","), metavar="NAME,NAME",
                         help="the clients whose names begin so, beside the first of the case")
     parser.add_argument("--folder", type=pathlib.Path, help="where the files of both ends lie; default: the temporary folder")
-    parser.add_argument("--ours", type=pathlib.Path, default=peers.OURS, help="another binary than the release build's")
+    parser.add_argument("--ours", type=pathlib.Path, help="another program than the bench sftp_bench")
     return parser.parse_args()
 
 
 def main():
     options = arguments()
-    if options.case != "proxy" and not options.ours.exists():
-        sys.exit("build it first: cargo build --release --example sftp_bench --example delay")
+    if options.case != "proxy" and options.ours is None:
+        options.ours = built.bench("sftp_bench")
     with tempfile.TemporaryDirectory(prefix="sftp-bench-", dir=options.folder) as home:
         home = pathlib.Path(home)
         if options.case == "proxy":

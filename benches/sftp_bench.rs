@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reportferry::attempt::Backoff;
-use reportferry::deliver::{Put, Sessions, Verdict};
+use reportferry::deliver::{DeliveryRequest, Sessions, Verdict};
 use reportferry::encode::Artifact;
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
-use reportferry::pipeline::problem::Place;
 use reportferry::progress::Meter;
 use reportferry::settings::{Destination, DestinationKind, SecretRef, Sftp, SftpTimeouts};
+use reportferry::yaml::problem::Place;
 
 const USAGE: &str = "usage: sftp_bench [--sessions N] [--split] [--no-fsync] [--cipher NAME] --host H --port P --user U --key FILE --pin SHA256:… --base DIRECTORY SUMS";
 
@@ -49,7 +49,7 @@ fn asked() -> Result<Asked, String> {
     sftp.sessions = take("--sessions").map_or(Ok(1), |text| text.parse()).map_err(|_| "--sessions takes a number")?;
     sftp.fsync = fsync;
     sftp.algorithms.cipher.extend(said.remove("--cipher"));
-    sftp.split = split.then_some(1);
+    sftp.parallel = split.then_some(1);
     let patience = Duration::from_secs(30);
     sftp.timeouts = SftpTimeouts { connect: patience, idle: patience, rename: patience };
     Ok(Asked { sftp, sums: sums.ok_or(USAGE)? })
@@ -81,13 +81,13 @@ fn plan(sftp: Sftp) -> DeliveryPlan {
         destination: Arc::new(Destination {
             name: "bench".to_owned(),
             kind: DestinationKind::Sftp(Box::new(sftp)),
-            retry: Backoff { first: second, max: second, within: second },
+            retry: Backoff { initial: second, max: second, give_up_after: second },
             pickup: Default::default(),
         }),
         directory: String::new(),
         existing: Existing::Replace,
         replace_with_gap: false,
-        set: false,
+        publish_together: false,
         checksum: None,
         manifest: None,
         done_file: None,
@@ -98,12 +98,12 @@ fn plan(sftp: Sftp) -> DeliveryPlan {
 
 fn deliver(sessions: &Sessions, plan: &DeliveryPlan, artifact: &Artifact) -> Result<(), String> {
     let told = |verdict: Verdict| format!("{}: {verdict:?}", artifact.name);
-    let put = Put::new("0000000000000000", artifact, plan);
+    let put = DeliveryRequest::new("0000000000000000", artifact, plan);
     let mut session = sessions.take(&plan.destination).map_err(told)?;
-    session.join(sessions.send_for(&plan.destination, plan.destination.sessions_beside(artifact.bytes)));
+    session.attach(sessions.prefetch(&plan.destination, plan.destination.extra_sessions(artifact.bytes)));
     let intent = session.prepare(&put).map_err(told)?;
     let verdict = session.publish(&put, &intent, None, &Meter::default());
-    let parted = session.part().into_iter().collect::<Result<Vec<_>, _>>().map_err(told)?;
+    let parted = session.detach().into_iter().collect::<Result<Vec<_>, _>>().map_err(told)?;
     parted.into_iter().chain([session]).for_each(|session| sessions.give_back(&plan.destination, session));
     if matches!(verdict, Verdict::Delivered(_)) { Ok(()) } else { Err(told(verdict)) }
 }
@@ -112,7 +112,7 @@ fn main() -> Result<(), String> {
     let Asked { sftp, sums } = asked()?;
     let lines = std::fs::read_to_string(&sums).map_err(|error| format!("{}: {error}", sums.display()))?;
     let artifacts = lines.lines().map(artifact).collect::<Result<Vec<_>, _>>()?;
-    let side_by_side = if sftp.split.is_some() { 1 } else { sftp.sessions };
+    let side_by_side = if sftp.parallel.is_some() { 1 } else { sftp.sessions };
     let (plan, sessions, next) = (plan(sftp), Sessions::default(), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let work = || {

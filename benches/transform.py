@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Filter, rename, move to another zone and hash 1 million rows: ours and DuckDB in turn.
 
-    cargo build --release --example transform_bench
     target/tools/bin/python benches/transform.py [ROUNDS]
 
 Prints the medians of wall time, CPU time and peak memory, and their ratios (below 1: ours is less). The outputs are
@@ -16,9 +15,9 @@ import sys
 import tempfile
 import time
 
+import built
+
 ROWS = 1_000_000
-HERE = os.path.dirname(os.path.abspath(__file__))
-OURS = os.path.join(HERE, "..", "target", "release", "examples", "transform_bench")
 DUCKDB = """
 import duckdb, sys
 db = duckdb.connect(config={'threads': 2})
@@ -63,8 +62,7 @@ def measure(command):
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    if not os.path.exists(OURS):
-        sys.exit("build it first: cargo build --release --example transform_bench")
+    program = built.bench("transform")
     with tempfile.TemporaryDirectory() as folder:
         source, ours, theirs = (os.path.join(folder, name) for name in ("in.csv", "ours.csv", "theirs.csv"))
         generate(source)
@@ -72,7 +70,7 @@ def main():
         baseline = measure([sys.executable, "-c", "import duckdb; duckdb.connect()"])
         measured = {"ours": [], "DuckDB": []}
         for _ in range(rounds):
-            measured["ours"].append(measure([OURS, source, ours]))
+            measured["ours"].append(measure([program, source, ours]))
             measured["DuckDB"].append(measure([sys.executable, "-c", DUCKDB, source, theirs]))
         if not filecmp.cmp(ours, theirs, shallow=False):
             sys.exit("the outputs differ")

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reportferry::encode::csv::CsvFile;
-use reportferry::pipeline::plan::{Assign, Column, CsvDialect, CsvInput, LineEnd, QuoteStyle, Rename, Step, StepKind};
-use reportferry::pipeline::problem::Place;
+use reportferry::expr::Expr;
+use reportferry::pipeline::plan::{
+    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, Step, StepKind,
+};
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;
-use reportferry::transform::expr::Expr;
 use reportferry::transform::{Input, Transform};
+use reportferry::yaml::problem::Place;
 use tokio_util::sync::CancellationToken;
 
 fn place(key: &str) -> Place {
@@ -23,14 +25,20 @@ fn steps() -> anyhow::Result<Vec<Step>> {
         [("employee_id", "Employee Number"), ("course", "Course Code"), ("status", "Course Enrollment Status")]
             .into_iter()
             .chain([("done", "Completion Date"), ("email", "Email")]);
-    let renames = renames
-        .map(|(to, from)| Rename { to: to.to_owned(), from: Column { name: from.to_owned(), at: place("rename") } });
+    let renames = renames.map(|(to, from)| Rename {
+        to: Column { name: to.to_owned(), at: place("rename") },
+        from: Column { name: from.to_owned(), at: place("rename") },
+    });
     let set = |column: &str, expr: &str| {
-        anyhow::Ok(Assign { column: column.to_owned(), expr: Expr::parse(expr)?, at: place("set") })
+        anyhow::Ok(Assign {
+            column: column.to_owned(),
+            value: Expression::new(Expr::parse(expr)?, |_| place("set")),
+            at: place("set"),
+        })
     };
     let kinds = [
         StepKind::Rename(renames.collect()),
-        StepKind::Filter(Expr::parse("status <> 'Not Started'")?),
+        StepKind::Filter(Expression::new(Expr::parse("status <> 'Not Started'")?, |_| place("filter"))),
         StepKind::Set(vec![
             set("done", "format_time(done, '%m/%d/%Y %H:%M:%S', 'America/New_York')")?,
             set("email", "sha256(email)")?,
@@ -49,8 +57,8 @@ fn main() -> anyhow::Result<()> {
     let dialect = CsvDialect {
         delimiter: b',',
         quote: QuoteStyle::Necessary,
-        line_end: LineEnd::Lf,
-        header: true,
+        record_end: RecordEnd::Lf,
+        header: Header::Names,
         bom: false,
         formula_guard: false,
     };

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Webhooks with the durable ledger, beside a Python `httpx` loop that keeps its acknowledgements as durably.
 
-    benches/tools && cargo build --release --example webhook_receiver && cargo build --release
+    benches/tools
     target/tools/bin/python benches/webhook.py [requests|deliveries|memory]...
 
 requests: one run of 20,000 rows, one row a request: signed requests with a kept acknowledgement a second.
@@ -23,9 +23,10 @@ from datetime import datetime, timezone
 import httpx
 from standardwebhooks.webhooks import Webhook
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BINARY = os.environ.get("BINARY", os.path.join(ROOT, "target", "release", "reportferry"))
-RECEIVER = os.environ.get("RECEIVER", os.path.join(ROOT, "target", "release", "examples", "webhook_receiver"))
+import built
+
+RECEIVER = os.environ.get("RECEIVER") or built.bench("webhook_receiver")
+BINARY = os.environ.get("BINARY") or built.binary()
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 IN_FLIGHT = int(os.environ.get("IN_FLIGHT", 4))  # 4 is our default
 ROUNDS = int(os.environ.get("ROUNDS", 3))
@@ -37,7 +38,7 @@ SETTINGS = """
 destinations:
   hook:
     webhook: {url: "http://127.0.0.1:%d/hook", secret: {file: secret}, allow: [loopback], batch: {rows: %d}, in_flight: %d}
-    retry: {first: 30s, max: 30s, within: 24h}
+    retry: {initial: 30s, max: 30s, give_up_after: 24h}
 work: {deliveries: %d}
 log: {filter: warn}
 """
@@ -135,7 +136,7 @@ def requests(receiver):
     assert reportferry(folder, "run", "one").wait() == 0
     seen, ledger = receiver.seen(), sqlite3.connect(f"{folder}/data/ledger.db")
     assert (seen["ids"], seen["requests"], seen["whole"]) == (REQUESTS, REQUESTS, REQUESTS), seen
-    assert ledger.execute("SELECT COUNT(*) FROM parts").fetchone()[0] == REQUESTS
+    assert ledger.execute("SELECT COUNT(*) FROM acked_batches").fetchone()[0] == REQUESTS
     started, ended = ledger.execute("SELECT started_ms, ended_ms FROM receipts").fetchone()
     shutil.rmtree(folder)
     return REQUESTS / (ended - started) * 1000
@@ -188,7 +189,7 @@ def deliveries():
     before = time.time() * 1000
     for name, text in due_soon(DELIVERIES).items():
         open(f"{folder}/pipelines/{name}.yaml", "w").write(text)
-    ready = f"FROM runs WHERE state = 'delivered' AND entered_ms > {before}"
+    ready = f"FROM runs WHERE state = 'delivered' AND created_ms > {before}"
     until("delivered", worker, lambda: count(f"SELECT COUNT(*) {ready}") == DELIVERIES)
     slot, last = ledger.execute(f"SELECT MIN(slot_ms), MAX(updated_ms) {ready}").fetchone()
     receiver.seen()
@@ -221,7 +222,7 @@ def memory(rows):
     process.kill()
     _, before = peak(process)
     ledger = sqlite3.connect(f"{folder}/data/ledger.db", timeout=30)
-    kept, came = ledger.execute("SELECT COUNT(*) FROM parts").fetchone()[0], receiver.seen()["requests"]
+    kept, came = ledger.execute("SELECT COUNT(*) FROM acked_batches").fetchone()[0], receiver.seen()["requests"]
     code, after = peak(reportferry(folder, *slot, preexec_fn=limited))
     seen = receiver.seen()
     assert code == 0 and seen["whole"] == rows and seen["ids"] == batches, (code, seen)
@@ -243,9 +244,6 @@ def compare(what, ours, theirs):
 
 def main():
     wanted = sys.argv[1:] or ["requests", "deliveries", "memory"]
-    for name, at in (("release", BINARY), ("webhook_receiver", RECEIVER)):
-        if not os.path.exists(at):
-            sys.exit(f"build first: {name}")
     theirs = {"one after the other": [], f"{IN_FLIGHT} at once": []}
     together, waiting, whole = [], [], []
     if "requests" in wanted or "deliveries" in wanted:

@@ -27,7 +27,7 @@ const SAMPLE: u64 = 16;
 const TOLERANCE: u64 = 300;
 
 #[derive(Default)]
-struct Seen {
+struct RemoteState {
     requests: u64,
     verified: u64,
     /// An id that came again with the same body.
@@ -41,7 +41,7 @@ struct Seen {
 
 struct Receiver {
     key: Vec<u8>,
-    seen: Mutex<Seen>,
+    seen: Mutex<RemoteState>,
 }
 
 impl Receiver {
@@ -99,7 +99,7 @@ fn rows(body: &[u8]) -> Result<Option<(u64, u64, u64)>, String> {
 }
 
 /// What was seen. `whole` is how many rows there are from 0 on without a gap or a double, in the order of the batches.
-fn told(seen: &Seen) -> Value {
+fn told(seen: &RemoteState) -> Value {
     let mut batches: Vec<_> = seen.batches.iter().collect();
     batches.sort();
     let whole =
@@ -128,7 +128,7 @@ async fn answer(
     let Ok(mut seen) = receiver.seen.lock() else { return (StatusCode::INTERNAL_SERVER_ERROR, String::new()) };
     let told = told(&seen);
     if method == Method::DELETE {
-        *seen = Seen::default();
+        *seen = RemoteState::default();
     }
     (StatusCode::OK, told.to_string())
 }

@@ -1,4 +1,4 @@
-//! The only place that decides to try again.
+//! Retry decisions: the only module that makes them.
 
 use std::time::Duration;
 
@@ -9,94 +9,93 @@ use crate::clock::Clock;
 mod repeats;
 pub use repeats::Repeats;
 
-/// The longest wait that another side is granted where it asks for one (`Retry-After`). What is longer is cut to this.
+/// Longest wait granted to a server's `Retry-After`. Longer ones are cut to this.
 pub const ASKED_MAX: Duration = Duration::from_secs(3600);
 
-/// A retry schedule: `first`, doubling, up to `max`, with jitter, given up after `within`.
+/// A backoff: `initial`, doubling, up to `max`, with jitter, until `give_up_after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    pub first: Duration,
+    pub initial: Duration,
     pub max: Duration,
-    pub within: Duration,
+    pub give_up_after: Duration,
 }
 
 impl Backoff {
-    /// The wait after the `failed`-th failure in a row (1 is the first): uniform between half the step and the step, so
-    /// never zero.
+    /// Returns the wait after the `failed`-th failure in a row (1 is the first): uniform between half the step and the
+    /// step, so never zero.
     ///
-    /// `asked` is what the other side asked for (`Retry-After`). It makes the wait longer, up to [`ASKED_MAX`], and never
-    /// shorter: a server that asks to come back at once would be asked without pause.
+    /// `asked` is the server's `Retry-After`. It lengthens the wait, up to [`ASKED_MAX`], but never shortens it: a value of
+    /// zero would cause requests without pause.
     pub fn wait(&self, failed: u32, asked: Option<Duration>) -> Duration {
         longer(self.own_wait(failed), asked)
     }
 
     fn own_wait(&self, failed: u32) -> Duration {
         let step =
-            self.first.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX)).min(self.max);
+            self.initial.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX)).min(self.max);
         step.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
-    /// When to try again after the `failed`-th failure in a row of a schedule that began at `since`. A wait that the other
-    /// side asks for ends with the schedule at the latest, with a last try.
+    /// Returns when to retry after the `failed`-th failure in a row, with a backoff since `since`. A wait that the server
+    /// requests ends no later than the backoff, with one last try.
     pub fn next(&self, now: Timestamp, since: Timestamp, failed: u32, asked: Option<Duration>) -> Next {
         let span = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
         let after = |wait: Duration| now.saturating_add(span(wait)).unwrap_or(Timestamp::MAX);
-        let given_up = since.saturating_add(span(self.within)).unwrap_or(Timestamp::MAX);
+        let given_up = since.saturating_add(span(self.give_up_after)).unwrap_or(Timestamp::MAX);
         let own = self.own_wait(failed);
         if after(own) > given_up { Next::End } else { Next::At(after(longer(own, asked)).min(given_up)) }
     }
 }
 
-/// What a server's refusal of a rename, right after the file was closed, says of another try.
+/// Meaning of a server's refusal of a rename, right after the file was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenameRefusal {
-    /// Time changes nothing: the name is taken, the directory is missing, the request is not supported.
+    /// Permanent: the name is taken, the directory is missing, the request is not supported.
     Final,
-    /// The server gives no reason: a virus scanner or a gateway may hold the file.
+    /// No reason given: a virus scanner or a gateway may hold the file.
     PerhapsHeld,
-    /// The server says that another process holds the file.
+    /// Another process holds the file, as the server reports.
     Held,
 }
 
-/// How long a refused rename is repeated where the server does not say that the file is held.
-const PERHAPS_HELD: Duration = Duration::from_secs(20);
+/// Time limit for repeating a refused rename if the server does not report that the file is held.
+const MAYBE_HELD_LIMIT: Duration = Duration::from_secs(20);
 
 const RENAME_STEPS: Backoff =
-    Backoff { first: Duration::from_millis(150), max: Duration::from_secs(2), within: Duration::MAX };
+    Backoff { initial: Duration::from_millis(150), max: Duration::from_secs(2), give_up_after: Duration::MAX };
 
-/// Returns the wait before a rename is repeated that was refused `refused` times in `spent`; `None` where it is over.
-/// It goes on for `limit`, and where the server does not say that the file is held, for 20 s of it.
+/// Returns the wait before repeating a rename that was refused `refused` times in `spent`; `None` after `limit`, or after
+/// 20 s if the server does not report that the file is held.
 pub fn rename_again(refusal: RenameRefusal, refused: u32, spent: Duration, limit: Duration) -> Option<Duration> {
     let limit = match refusal {
         RenameRefusal::Final => Duration::ZERO,
-        RenameRefusal::PerhapsHeld => limit.min(PERHAPS_HELD),
+        RenameRefusal::PerhapsHeld => limit.min(MAYBE_HELD_LIMIT),
         RenameRefusal::Held => limit,
     };
     let left = limit.checked_sub(spent).filter(|left| !left.is_zero())?;
     Some(RENAME_STEPS.wait(refused, None).min(left))
 }
 
-/// The longer of our own wait and the one that the other side asks for.
+/// Returns the longer of our own wait and the requested one.
 fn longer(own: Duration, asked: Option<Duration>) -> Duration {
     let asked = asked.unwrap_or_default();
     if asked > ASKED_MAX {
         let (asked_s, waits_s) = (asked.as_secs(), ASKED_MAX.as_secs());
-        tracing::warn!(asked_s, waits_s, "Retry-After is longer than the limit and is cut to it");
+        tracing::warn!(asked_s, waits_s, "Retry-After is longer than the limit, using the limit");
     }
     own.max(asked.min(ASKED_MAX))
 }
 
-/// Waits after a refusal that may be in passing (a sign-in by key, a directory that is not there): three more tries
-/// within half an hour.
+/// Waits after a refusal that may be temporary (sign-in by key, missing directory): three retries within half an hour.
 pub const REFUSAL_WAITS: [Duration; 3] =
     [Duration::from_secs(30), Duration::from_secs(5 * 60), Duration::from_secs(20 * 60)];
 
 impl Backoff {
-    /// When to try again what was refused `refused` times by now (1 is the first) in a schedule that began at `since`.
+    /// Returns when to retry after `refused` refusals (1 is the first), with a backoff since `since`.
     ///
-    /// Only where deliveries have succeeded before: what worked yesterday and is refused today may be a server in
-    /// maintenance, while what never worked is a mistake in the settings, which a person should see at once. No wait is
-    /// longer than `max`.
+    /// Only if deliveries succeeded before: what worked yesterday and is refused today may be a server in maintenance,
+    /// while what never worked is a mistake in the settings, which a person should see immediately. No wait is longer than
+    /// `max`.
     pub fn after_refusal(&self, now: Timestamp, since: Timestamp, refused: u32, delivered_before: bool) -> Next {
         let index = usize::try_from(refused.saturating_sub(1)).unwrap_or(usize::MAX);
         match REFUSAL_WAITS.get(index) {
@@ -106,45 +105,45 @@ impl Backoff {
     }
 }
 
-/// What follows a failed attempt.
+/// Decision after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     At(Timestamp),
-    /// The schedule is over.
+    /// The backoff is over.
     End,
 }
 
-/// How one try failed.
+/// Failure of one try.
 #[derive(Debug)]
 pub enum Failure<E> {
-    /// Trying again changes nothing, or may do harm.
+    /// Retrying is pointless or harmful.
     Stop(E),
-    /// Nothing speaks against another try, `wait` from now if the other side said when (`Retry-After`).
+    /// Retrying is fine, after `wait` if the server requested one (`Retry-After`).
     Again { error: E, wait: Option<Duration> },
 }
 
-/// The tries of one operation: bounded in number and in time.
+/// The tries of one operation, limited in number and time.
 ///
-/// A loop around the operation asks [`Tries::again`] after each failure. (A function that takes the operation as an
-/// async closure would read better, but its futures are not `Send` in the eyes of today's compiler.)
+/// A loop around the operation calls [`Tries::again`] after each failure. (The compiler does not yet accept an async
+/// closure's futures as `Send`.)
 pub struct Tries<'a> {
     backoff: Backoff,
     tries_max: u32,
     clock: &'a Clock,
-    begun: Timestamp,
+    started: Timestamp,
     failed: u32,
 }
 
 impl<'a> Tries<'a> {
-    /// At most `tries_max` tries, the last of which begins at most `backoff.within` from now.
+    /// Allows at most `tries_max` tries, the last of which starts at most `backoff.give_up_after` from now.
     pub fn new(backoff: &Backoff, tries_max: u32, clock: &'a Clock) -> Self {
-        Self { backoff: *backoff, tries_max, clock, begun: clock.now(), failed: 0 }
+        Self { backoff: *backoff, tries_max, clock, started: clock.now(), failed: 0 }
     }
 
-    /// Waits until it is time for another try.
+    /// Waits until the next try is due.
     ///
     /// # Errors
-    /// That of the failure, where there is to be no other try.
+    /// The failure, if there is no further try.
     pub async fn again<E>(&mut self, failure: Failure<E>) -> Result<(), E> {
         let (error, asked) = match failure {
             Failure::Stop(error) => return Err(error),
@@ -152,8 +151,8 @@ impl<'a> Tries<'a> {
         };
         self.failed += 1;
         let wait = self.backoff.wait(self.failed, asked);
-        let spent = self.clock.now().duration_since(self.begun).unsigned_abs();
-        if self.failed >= self.tries_max || spent.saturating_add(wait) > self.backoff.within {
+        let spent = self.clock.now().duration_since(self.started).unsigned_abs();
+        if self.failed >= self.tries_max || spent.saturating_add(wait) > self.backoff.give_up_after {
             return Err(error);
         }
         self.clock.sleep(wait).await;
@@ -165,10 +164,13 @@ impl<'a> Tries<'a> {
 mod tests {
     use super::*;
 
-    const BACKOFF: Backoff =
-        Backoff { first: Duration::from_secs(1), max: Duration::from_secs(8), within: Duration::from_secs(60) };
+    const BACKOFF: Backoff = Backoff {
+        initial: Duration::from_secs(1),
+        max: Duration::from_secs(8),
+        give_up_after: Duration::from_secs(60),
+    };
 
-    /// Fails for ever, while the clock's hand turns; answers the number of tries and the seconds they took.
+    /// Fails forever while the manual clock advances; returns the number of tries and the seconds they took.
     fn fail(tries_max: u32, wait: Option<Duration>) -> (u32, u64) {
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
         let mut tries = Tries::new(&BACKOFF, tries_max, &clock);
@@ -196,7 +198,7 @@ mod tests {
         assert_eq!(
             fail(4, Some(Duration::from_secs(3600))),
             (1, 0),
-            "what is asked for lasts longer than the tries may"
+            "the requested wait is longer than the time limit"
         );
         let (tried, seconds) = fail(100, Some(Duration::ZERO));
         assert!((8..=20).contains(&tried) && (52..=60).contains(&seconds), "{tried} {seconds}");
@@ -219,7 +221,7 @@ mod tests {
 mod rename_tests {
     use super::*;
 
-    /// The renames that are tried, and the seconds that they take, where all are refused.
+    /// Returns the tries of a rename that is always refused, and the seconds they take.
     fn tried(refusal: RenameRefusal, limit_s: u64) -> (u32, u64) {
         let (mut refused, mut spent) = (1, Duration::ZERO);
         while let Some(wait) = rename_again(refusal, refused, spent, Duration::from_secs(limit_s)) {
@@ -246,8 +248,11 @@ mod rename_tests {
 mod schedule_tests {
     use super::*;
 
-    const BACKOFF: Backoff =
-        Backoff { first: Duration::from_secs(1), max: Duration::from_secs(900), within: Duration::from_secs(86_400) };
+    const BACKOFF: Backoff = Backoff {
+        initial: Duration::from_secs(1),
+        max: Duration::from_secs(900),
+        give_up_after: Duration::from_secs(86_400),
+    };
 
     #[test]
     fn waits_double_up_to_the_limit() {
@@ -302,9 +307,9 @@ mod schedule_tests {
         for refused in [4, 5, u32::MAX] {
             assert_eq!(BACKOFF.after_refusal(now, since, refused, true), Next::End);
         }
-        let short = Backoff { max: Duration::from_secs(2), within: Duration::from_secs(3), ..BACKOFF };
+        let short = Backoff { max: Duration::from_secs(2), give_up_after: Duration::from_secs(3), ..BACKOFF };
         let second = since + SignedDuration::from_secs(2);
         assert_eq!(short.after_refusal(since, since, 1, true), Next::At(second), "no longer than `max`");
-        assert_eq!(short.after_refusal(second, since, 2, true), Next::End, "not beyond `within`");
+        assert_eq!(short.after_refusal(second, since, 2, true), Next::End, "not beyond `give_up_after`");
     }
 }

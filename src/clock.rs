@@ -1,4 +1,4 @@
-//! The only place that asks the time.
+//! The time: the only module that reads it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
-/// Where the time comes from: the system, or a hand that a test turns.
+/// Source of the time: the system, or a manual clock in tests.
 #[derive(Clone, Default)]
 pub enum Clock {
     #[default]
@@ -14,7 +14,7 @@ pub enum Clock {
     Manual(Arc<ManualClock>),
 }
 
-/// A clock that stands still until [`ManualClock::advance`] turns it.
+/// A clock that stops until [`ManualClock::advance`].
 pub struct ManualClock {
     now: Mutex<Timestamp>,
     turned: Notify,
@@ -34,12 +34,12 @@ impl Clock {
         }
     }
 
-    /// The present as milliseconds since the Unix epoch, as the ledger keeps it.
+    /// Returns the present as milliseconds since the Unix epoch, as in the ledger.
     pub fn now_ms(&self) -> i64 {
         self.now().as_millisecond()
     }
 
-    /// Returns once `wait` has gone by on this clock.
+    /// Returns once `wait` has passed on this clock.
     pub async fn sleep(&self, wait: Duration) {
         match self {
             Clock::System => tokio::time::sleep(wait).await,
@@ -63,7 +63,7 @@ impl ManualClock {
         self.turned.notify_waiters();
     }
 
-    /// Sets the time, also back, as a person or a time server does.
+    /// Sets the time, also backwards, as a person or a time server does.
     pub fn set(&self, now: Timestamp) {
         *self.now.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = now;
         self.turned.notify_waiters();
@@ -76,7 +76,7 @@ impl ManualClock {
             .unwrap_or(Timestamp::MAX);
         loop {
             let mut turned = std::pin::pin!(self.turned.notified());
-            // Enlisted before the look, so that no turn between the two is missed.
+            // Registered before the check, so that no change between the two is missed.
             turned.as_mut().enable();
             if self.now() >= until {
                 return;

@@ -9,33 +9,39 @@ use sha2::{Digest, Sha256};
 /// Bytes read from the disk at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// Lower-case hexadecimal.
+/// Formats as lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
-/// The digest of bytes in memory.
+/// Returns the digest of bytes in memory.
 pub fn of(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Whether a file is still the one that was written down, by size and SHA-256. Reads all of it.
-pub fn file_is(path: &Path, bytes: u64, sha256: &str) -> bool {
-    let Ok(mut file) = File::open(path) else { return false };
-    if !file.metadata().is_ok_and(|facts| facts.is_file() && facts.len() == bytes) {
-        return false;
-    }
+/// Returns the digest of a file. Reads all of it.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn of_file(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return hex(&hash.finalize()) == sha256,
+            Ok(0) => return Ok(hex(&hash.finalize())),
             Ok(read) => hash.update(&buffer[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return false,
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// Returns true if a file still has the recorded size and SHA-256. Reads all of it.
+pub fn file_is(path: &Path, bytes: u64, sha256: &str) -> bool {
+    let has_size = std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.len() == bytes);
+    has_size && of_file(path).is_ok_and(|found| found == sha256)
 }
 
 #[cfg(test)]

@@ -1,26 +1,25 @@
-//! ⑤ Is this what was promised? Rows delivered and what was expected of them → `Verdict`.
+//! ⑤ Checks the number of rows against the pipeline's `expect` → `Verdict`.
 
 use crate::pipeline::plan::{Expect, WhenEmpty};
 
-/// What becomes of an artifact.
+/// The decision about an artifact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Pass,
-    /// Stopped until a person releases or rejects it; the reason.
+    /// Held until a person releases or rejects it, with the reason.
     Hold(String),
-    /// Ended without a delivery, as the pipeline says; the reason.
+    /// Not delivered, by the pipeline's setting, with the reason.
     Skip(String),
 }
 
-/// Judges the number of rows about to be delivered.
+/// Checks the number of rows about to be delivered.
 ///
-/// Without rows, `when_empty` decides first: an artifact that the pipeline says to skip is skipped whatever `rows.min`
-/// says. One that it says to send must still have as many rows as it promises.
+/// Without rows, `when_empty` decides first: `skip` ignores `rows.min`, while `send` must still satisfy it.
 pub fn check(rows: u64, expect: &Expect) -> Verdict {
     match expect.when_empty {
         WhenEmpty::Skip if rows == 0 => return Verdict::Skip("there are no rows, and `when_empty` is `skip`".into()),
         WhenEmpty::Hold if rows == 0 => {
-            return Verdict::Hold("there are no rows; `expect.when_empty` says what that means".into());
+            return Verdict::Hold("there are no rows, and `expect.when_empty` is `hold`".into());
         }
         _ => {}
     }
@@ -54,7 +53,7 @@ mod tests {
     #[test]
     fn rows_are_judged_at_their_limits() {
         use WhenEmpty::{Hold, Send, Skip};
-        let unset = "hold: there are no rows; `expect.when_empty` says what that means";
+        let unset = "hold: there are no rows, and `expect.when_empty` is `hold`";
         let cases = [
             (0, Hold, None, None, unset),
             (0, Hold, Some(1), None, unset),

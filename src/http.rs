@@ -1,4 +1,4 @@
-//! What all HTTP clients of the process share: leniency towards servers, and how `Retry-After` is read.
+//! Shared by all HTTP clients of the process: leniency towards servers, and parsing of `Retry-After`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use reqwest::ClientBuilder;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-/// Header lines of a response; 100 without this, which some gateways exceed.
+/// Maximum header lines of a response; the default of 100 is exceeded by some gateways.
 const HEADERS_MAX: usize = 500;
 
-/// Accepts responses whose headers are slightly wrong, as browsers and curl do: a space before the colon (`X-Bad : 1`),
-/// values folded over several lines, and header lines that cannot be read, which are skipped.
+/// Accepts responses with slightly invalid headers, as browsers and curl do: a space before the colon (`X-Bad : 1`), values
+/// folded over several lines, and unreadable header lines, which are skipped.
 pub fn lenient(builder: ClientBuilder) -> ClientBuilder {
     builder
         .http1_allow_spaces_after_header_name_in_responses(true)
@@ -20,8 +20,8 @@ pub fn lenient(builder: ClientBuilder) -> ClientBuilder {
         .http1_max_headers(HEADERS_MAX)
 }
 
-/// Returns the wait that the server asks for by `Retry-After` (RFC 9110, 10.2.3), the longest where there are several:
-/// seconds, or a date in one of the three forms of HTTP. A date in the past is zero; what is neither is ignored.
+/// Returns the wait requested by `Retry-After` (RFC 9110, 10.2.3), the longest of several: seconds, or a date in one of
+/// HTTP's three forms. A date in the past is zero; anything else is ignored.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     headers.get_all(RETRY_AFTER).iter().filter_map(|value| wait(value, now)).max()
 }
@@ -34,14 +34,14 @@ fn wait(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
     }
     let at = match httpdate::parse_http_date(text) {
         Ok(at) => Timestamp::try_from(at).ok()?,
-        // Not HTTP's, but it is met: a numeric zone in the place of GMT.
+        // Not HTTP's, but seen: a numeric zone in place of GMT.
         Err(_) => jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?,
     };
     Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
 }
 
-/// Finds the first error of type `E` in a chain of causes. What an `io::Error` wraps counts as its cause, which
-/// [`Error::source`] leaves out.
+/// Finds the first error of type `E` in a chain of causes. An error inside an `io::Error` counts as its cause, which
+/// [`Error::source`] omits.
 pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {

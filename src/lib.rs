@@ -1,58 +1,66 @@
-//! reportferry carries scoped LMS reports to the places that need them, and can prove it.
+//! Delivers scoped LMS reports to SFTP drops, folders and webhooks, on schedule, and proves it.
 //!
-//! The rooms, in the order in which data flows through them:
+//! `pipeline file → plan → slot → extract → transform → check → encode → deliver → receipt`
+//!
+//! The modules, from the top down. Each uses only modules below it; modules on one line do not use each other
+//! (`tests/it/tidy` checks both).
+//!
+//! - [`cli`]: arguments → exit code. One file per command; the only place that prints.
+//! - [`work`]: the worker. Enters due slots, executes runnable runs within limits, reloads, shuts down.
+//! - [`serve`], [`alert`]: health and metrics over HTTP; alerts, each sent once.
+//! - [`run`]: one run from slot to receipt, through all modules below.
+//! - [`ledger`]: what happened. One transaction is one function, on SQLite or PostgreSQL.
+//! - [`deliver`]: an artifact → a receipt, at SFTP servers, in folders and at webhooks.
+//! - [`extract`]: a slot → the rows as they came, on disk, by requests that the plan allows.
+//! - [`encode`]: rows → the artifact, the file to deliver.
+//! - [`expect`]: whether the artifact is what the pipeline promises: pass, hold or skip.
+//! - [`transform`]: rows → rows, streaming, in constant memory.
+//! - [`pipeline`]: a pipeline file → a plan, or every problem in it.
+//! - [`expr`]: the expression language. Text → typed, compiled expressions.
+//! - [`schedule`]: a plan and a time → slots. Pure.
+//! - [`settings`]: `reportferry.yaml` and the environment → settings; the only place that reads the environment.
+//! - [`name`]: file-name templates. Text → template → names.
+//! - [`attempt`]: every retry and backoff policy.
+//! - [`ssh`]: a signed-in SSH connection. Knows nothing of deliveries.
+//! - [`sftp`]: SFTP version 3 over any byte stream. Knows nothing of SSH.
+//! - [`yaml`]: a file with positions → typed values or problems. Knows no key of ours.
+//! - [`sandbox`]: a simulated Docebo to practise on.
+//! - [`tls`]: client certificates, and TLS failures as text.
+//! - [`http`]: what all HTTP clients share.
+//! - [`wire`]: fields and packets of the SSH protocols.
+//! - [`clock`], [`secret`], [`digest`], [`fault`], [`progress`], [`measure`], [`telemetry`]: the time, secret values,
+//!   SHA-256, injected faults for tests, progress, metrics, logs.
 
 #![forbid(unsafe_code)]
 
-// The only place that decides to try again.
-pub mod attempt;
-// Arguments in, exit code out: one file per command, and the only place that prints.
-pub mod cli;
-// ⑦ An artifact → a receipt: SFTP and local drops.
-pub mod deliver;
-// ⑥ Rows → an [`encode::Artifact`]: the file to hand over.
-pub mod encode;
-// ⑤ Is this what was promised? Pass or hold.
-pub mod expect;
-// ③ A slot → an [`extract::Extract`]: the rows as they came, on disk.
-pub mod extract;
-// ⑧ What happened: the durable record.
-pub mod ledger;
-// ① A pipeline file → a [`pipeline::plan::Plan`], or every problem in it.
-pub mod pipeline;
-// The straight line, on one screen.
-pub mod run;
-// The worker: slots that have come, runs that are awake, within limits.
-pub mod work;
-// A Docebo to practise on.
-pub mod sandbox;
-// ② A plan and a moment → slots; pure.
-pub mod schedule;
-// `reportferry.yaml` and the environment → [`settings::Settings`]; the only place that reads the environment.
-pub mod settings;
-// ④ Rows → rows: pure, streaming, in constant memory.
-pub mod transform;
-
-// Events that a person must hear of, told once each.
 pub mod alert;
-// Metrics: what is counted and timed, by name.
-pub mod measure;
-// Health, readiness and metrics over HTTP.
-pub mod serve;
-
-// The only place that asks the time.
+pub mod attempt;
+pub mod cli;
 pub mod clock;
-// SHA-256 of bytes and files.
+pub mod deliver;
 pub mod digest;
-// Faults injected at named steps, for the tests that prove recovery.
+pub mod encode;
+pub mod expect;
+pub mod expr;
+pub mod extract;
 pub mod fault;
-// What all HTTP clients share.
 pub mod http;
-// How far a run has come, for whoever draws it.
+pub mod ledger;
+pub mod measure;
+pub mod name;
+pub mod pipeline;
 pub mod progress;
-// Values that are never shown.
+pub mod run;
+pub mod sandbox;
+pub mod schedule;
 pub mod secret;
-// TLS failures and certificates, in words.
-pub mod tls;
-// Logs on standard error.
+pub mod serve;
+pub mod settings;
+pub mod sftp;
+pub mod ssh;
 pub mod telemetry;
+pub mod tls;
+pub mod transform;
+pub mod wire;
+pub mod work;
+pub mod yaml;

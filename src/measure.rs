@@ -1,24 +1,23 @@
-//! What is counted and timed, by the names under which it is read (Prometheus: base units, `_total` for counters).
+//! Metrics and their names (Prometheus: base units, `_total` for counters).
 
 use std::collections::BTreeSet;
-use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-/// Pipelines that have series of their own; all further ones share one series.
+/// Maximum pipelines with a series of their own; all others share one series.
 pub const PIPELINES_MAX: usize = 10_000;
 const OTHERS: &str = "(others)";
 
-/// Seconds by which stages and lateness are sorted: from a small file to a day.
+/// Histogram buckets in seconds for stages and lateness: from a small file to a day.
 pub const SECONDS: [f64; 14] =
     [0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 43_200.0, 86_400.0];
 
-/// A part of a run that takes time.
+/// A timed part of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     Extract,
-    Shape,
+    Transform,
     Deliver,
 }
 
@@ -26,49 +25,49 @@ impl Stage {
     fn name(self) -> &'static str {
         match self {
             Self::Extract => "extract",
-            Self::Shape => "shape",
+            Self::Transform => "transform",
             Self::Deliver => "deliver",
         }
     }
 }
 
-/// Says what each name means, once a recorder is there.
+/// Describes each metric to the recorder.
 pub fn describe() {
-    describe_counter!("reportferry_slots_total", "Slots that came to an end, by how.");
+    describe_counter!("reportferry_slots_total", "Slots that ended, by outcome.");
     describe_counter!("reportferry_rows_total", "Rows, extracted and delivered.");
     describe_counter!("reportferry_delivered_bytes_total", Unit::Bytes, "Bytes of artifacts delivered.");
     describe_counter!("reportferry_attempts_total", "Attempts at deliveries, by verdict.");
     describe_counter!("reportferry_pickups_total", "Deliveries picked up, or overdue, as the worker found it.");
     describe_counter!("reportferry_alerts_total", "Alerts sent or given up, by channel.");
     describe_histogram!("reportferry_stage_duration_seconds", Unit::Seconds, "How long a stage of a run took.");
-    describe_histogram!("reportferry_lateness_seconds", Unit::Seconds, "How long after its slot a run began.");
-    for (name, unit, words) in GAUGES {
+    describe_histogram!("reportferry_lateness_seconds", Unit::Seconds, "How long after its slot a run started.");
+    for (name, unit, text) in GAUGES {
         match unit {
-            Some(unit) => describe_gauge!(*name, *unit, *words),
-            None => describe_gauge!(*name, *words),
+            Some(unit) => describe_gauge!(*name, *unit, *text),
+            None => describe_gauge!(*name, *text),
         }
     }
 }
 
-/// What is looked up when it is asked for.
+/// Gauges, collected on request.
 const GAUGES: &[(&str, Option<Unit>, &str)] = &[
     ("reportferry_build_info", None, "1, with the version of the program and of its time zone rules."),
-    ("reportferry_pipelines", None, "Pipelines at work."),
+    ("reportferry_pipelines", None, "Active pipelines."),
     ("reportferry_pipelines_with_problems", None, "Pipelines whose file cannot be used now."),
     ("reportferry_pipelines_paused", None, "Pipelines that a person has paused."),
     ("reportferry_runs", None, "Runs that have not ended, and those that are held, by state."),
-    ("reportferry_runs_in_hand", None, "Runs that the worker is working on."),
+    ("reportferry_runs_active", None, "Runs that the worker is working on."),
     ("reportferry_last_delivery_age_seconds", Some(Unit::Seconds), "Time since the pipeline last delivered."),
     ("reportferry_late_seconds", Some(Unit::Seconds), "Time since the pipeline's expected_by passed without delivery."),
     ("reportferry_pipelines_late", None, "Pipelines with a slot that is late."),
-    ("reportferry_pickups_awaited", None, "Deliveries whose reader is waited for."),
-    ("reportferry_pickups_overdue", None, "Deliveries that were not picked up in time and are looked for still."),
+    ("reportferry_pickups_pending", None, "Deliveries with a pending pickup."),
+    ("reportferry_pickups_overdue", None, "Overdue deliveries that are still checked."),
     ("reportferry_budget_requests", None, "Requests that may be sent to the tenant at once."),
     ("reportferry_ledger_bytes", Some(Unit::Bytes), "Size of the ledger's files."),
-    ("reportferry_spool_bytes", Some(Unit::Bytes), "Size of the spool, looked at once a minute."),
+    ("reportferry_spool_bytes", Some(Unit::Bytes), "Size of the spool, measured once a minute."),
 ];
 
-/// A slot came to its end, or was left out.
+/// Counts a slot that ended or was skipped.
 pub fn slot_ended(state: &'static str, count: u64) {
     counter!("reportferry_slots_total", "state" => state).increment(count);
 }
@@ -77,7 +76,7 @@ pub fn stage(stage: Stage, took: Duration) {
     histogram!("reportferry_stage_duration_seconds", "stage" => stage.name()).record(took.as_secs_f64());
 }
 
-/// How long after its slot a run began.
+/// Records how long after its slot a run started.
 pub fn lateness(late: Duration) {
     histogram!("reportferry_lateness_seconds").record(late.as_secs_f64());
 }
@@ -95,17 +94,17 @@ pub fn delivered(destination: &str, bytes: u64) {
     counter!("reportferry_delivered_bytes_total", "destination" => destination.to_owned()).increment(bytes);
 }
 
-/// The worker saw that a delivery was picked up, or that it was not in time.
+/// Counts a pickup that the worker observed, or that missed its deadline.
 pub fn pickup(destination: &str, state: &'static str) {
     counter!("reportferry_pickups_total", "destination" => destination.to_owned(), "state" => state).increment(1);
 }
 
-/// Alerts left, one way or the other: `sent` or `given_up`.
-pub fn told(channel: &str, how: &'static str, count: usize) {
+/// Counts alerts by outcome: `sent` or `given_up`.
+pub fn alerts(channel: &str, how: &'static str, count: usize) {
     counter!("reportferry_alerts_total", "channel" => channel.to_owned(), "outcome" => how).increment(count as u64);
 }
 
-/// Sets a gauge that has one value.
+/// Sets a gauge with one value.
 pub fn set(name: &'static str, value: f64) {
     gauge!(name).set(value);
 }
@@ -115,24 +114,22 @@ pub fn set_of(name: &'static str, label: &'static str, of: &str, value: f64) {
     gauge!(name, label => of.to_owned()).set(value);
 }
 
-/// Sets a pipeline's gauge.
-pub fn set_of_pipeline(name: &'static str, pipeline: &str, value: f64) {
-    gauge!(name, "pipeline" => known(pipeline)).set(value);
-}
-
-/// What this program is.
+/// Sets the build information.
 pub fn build(version: &'static str, zones: &str) {
     gauge!("reportferry_build_info", "version" => version, "zones" => zones.to_owned()).set(1.0);
 }
 
-fn known(pipeline: &str) -> String {
-    static KNOWN: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
-    let mut known = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if !known.contains(pipeline) {
-        if known.len() == PIPELINES_MAX {
-            return OTHERS.to_owned();
+/// Gauges by pipeline. The first [`PIPELINES_MAX`] pipelines have series of their own.
+#[derive(Debug, Default)]
+pub struct PipelineGauges(BTreeSet<String>);
+
+impl PipelineGauges {
+    /// Sets a pipeline's gauge.
+    pub fn set(&mut self, name: &'static str, pipeline: &str, value: f64) {
+        if self.0.len() < PIPELINES_MAX {
+            self.0.insert(pipeline.to_owned());
         }
-        known.insert(pipeline.to_owned());
+        let label = if self.0.contains(pipeline) { pipeline } else { OTHERS };
+        gauge!(name, "pipeline" => label.to_owned()).set(value);
     }
-    pipeline.to_owned()
 }

@@ -1,9 +1,9 @@
-//! How far a run has come, for whoever draws it: counters that the stages raise and the command line reads.
+//! Progress of a run: counters that the stages raise and the command line displays.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// One stage's advance. Cheap to raise from any thread.
+/// Progress of one stage. Cheap to raise from any thread.
 #[derive(Default)]
 pub struct Meter {
     done: AtomicU64,
@@ -14,11 +14,11 @@ impl Meter {
     pub fn add(&self, more: u64) {
         self.done.fetch_add(more, Relaxed);
     }
-    /// Sets the advance itself, where a stage starts over.
+    /// Sets the progress, if a stage starts over.
     pub fn set(&self, done: u64) {
         self.done.store(done, Relaxed);
     }
-    /// States what 100 % is; 0 is "not known".
+    /// Sets the value of 100 %; 0 means unknown.
     pub fn expect(&self, total: u64) {
         self.total.store(total, Relaxed);
     }
@@ -40,7 +40,7 @@ pub struct Meters {
     pub extract: Meter,
     /// Bytes of CSV read by the transform.
     pub transform: Meter,
-    /// Bytes acknowledged by destinations, all of them together.
+    /// Bytes acknowledged by all destinations together.
     pub deliver: Meter,
 }
 

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// A secret's text, wiped from memory when dropped. A type that holds one cannot derive `Debug`, which is the point.
+/// A secret's text, wiped from memory when dropped. A type that contains one cannot derive `Debug`, on purpose.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -11,7 +11,7 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// The text itself, to be handed to the protocol that needs it and to nothing else.
+    /// Returns the text, only for the protocol that needs it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }

@@ -1,4 +1,4 @@
-//! TLS failures → words, in the terms of OpenSSL, with what to do about them.
+//! TLS failures as text in the terms of OpenSSL, with what to do about them.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::http::find;
 /// Our own certificate and key, where a server asks for them.
 pub mod client_certificate;
 
-/// Why no TLS connection came about.
+/// A failed TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFailure {
     pub reason: String,
     pub hint: Option<String>,
-    /// Trying again changes nothing: somebody must replace a certificate or change a setting.
+    /// Permanent: a person must replace a certificate or change a setting.
     pub is_final: bool,
 }
 
 impl TlsFailure {
-    /// The failure and its hint in one text, about a server that is called otherwise than "the receiver".
+    /// Returns failure and hint in one text, for a server that is not called "the receiver".
     pub fn about(self, server: &str) -> String {
         let text = match self.hint {
             Some(hint) => format!("{}; {hint}", self.reason),
@@ -32,7 +32,7 @@ impl TlsFailure {
     }
 }
 
-/// Returns what TLS says about a failed request, in the words for a person; nothing where TLS did not fail.
+/// Returns the description of a request's TLS failure; `None` if TLS did not fail.
 pub fn explain(error: &(dyn Error + 'static), has_client_certificate: bool) -> Option<TlsFailure> {
     Some(match find::<rustls::Error>(error)? {
         rustls::Error::InvalidCertificate(error) => of_certificate(error),
@@ -42,11 +42,11 @@ pub fn explain(error: &(dyn Error + 'static), has_client_certificate: bool) -> O
             &format!("the receiver and this program have no TLS version or algorithm in common ({why:?})"),
             Some("TLS 1.2 or 1.3 is needed: ask the receiver's administrator"),
         ),
-        rustls::Error::InvalidMessage(_) => passing(
+        rustls::Error::InvalidMessage(_) => temporary(
             "the receiver does not answer in TLS",
             Some("check the port: plain http is written `http://`, with `insecure: true`"),
         ),
-        other => passing(&other.to_string(), None),
+        other => temporary(&other.to_string(), None),
     })
 }
 
@@ -127,7 +127,7 @@ fn of_other(error: &(dyn Error + 'static)) -> TlsFailure {
         Some(other) => {
             refused(&format!("the receiver's certificate is not accepted: {}", spaced(&other.to_string())), replace)
         }
-        // What the system's verifier says of a certificate for another purpose; its type is private.
+        // The system verifier's error for a certificate with another purpose; its type is private.
         None if error.to_string() == "certificate had invalid extensions" => not_for_servers(),
         None => refused(&format!("the receiver's certificate is not accepted: {error}"), replace),
     }
@@ -182,7 +182,7 @@ fn of_alert(alert: AlertDescription, has_client_certificate: bool) -> TlsFailure
             refused("the receiver does not know the name in `url`", Some("check the name, and the address it leads to"))
         }
         (other, _) => {
-            passing(&format!("the receiver ends the connection (alert: {})", spaced(&format!("{other:?}"))), None)
+            temporary(&format!("the receiver ends the connection (alert: {})", spaced(&format!("{other:?}"))), None)
         }
     }
 }
@@ -191,7 +191,7 @@ fn refused(reason: &str, hint: Option<&str>) -> TlsFailure {
     TlsFailure { reason: format!("TLS: {reason}"), hint: hint.map(str::to_owned), is_final: true }
 }
 
-fn passing(reason: &str, hint: Option<&str>) -> TlsFailure {
+fn temporary(reason: &str, hint: Option<&str>) -> TlsFailure {
     let reason = match hint {
         Some(hint) => format!("TLS: {reason}; {hint}"),
         None => format!("TLS: {reason}"),
@@ -199,7 +199,7 @@ fn passing(reason: &str, hint: Option<&str>) -> TlsFailure {
     TlsFailure { reason, hint: None, is_final: false }
 }
 
-/// The names of a certificate, at most three of them.
+/// Returns at most three names of a certificate.
 fn names(presented: &[String]) -> String {
     // Written by rustls as `DnsName("bi.example")` and `IpAddress(127.0.0.1)`.
     let plain = |name: &String| {
@@ -214,14 +214,14 @@ fn names(presented: &[String]) -> String {
     }
 }
 
-/// The day of a moment, in UTC.
+/// Returns the date of a moment, in UTC.
 fn day(at: UnixTime) -> String {
     let since = SignedDuration::try_from(Duration::from_secs(at.as_secs())).unwrap_or(SignedDuration::MAX);
     let at = Timestamp::UNIX_EPOCH.saturating_add(since).unwrap_or(Timestamp::MAX);
     at.strftime("%Y-%m-%d").to_string()
 }
 
-/// `BadCertificate` → `bad certificate`.
+/// Converts `BadCertificate` to `bad certificate`.
 fn spaced(name: &str) -> String {
     let mut words = String::new();
     for (at, letter) in name.chars().enumerate() {
@@ -239,8 +239,8 @@ mod tests {
 
     use super::*;
 
-    fn told(error: rustls::Error, has_client_certificate: bool) -> (String, bool) {
-        // As a client hands it on: within an I/O error, within its own.
+    fn described(error: rustls::Error, has_client_certificate: bool) -> (String, bool) {
+        // As HTTP clients wrap it: in an I/O error, in their own.
         let error = std::io::Error::other(std::io::Error::new(std::io::ErrorKind::InvalidData, error));
         let failure = explain(&error, has_client_certificate).unwrap();
         let hint = failure.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
@@ -274,35 +274,38 @@ mod tests {
             other(webpki::Error::InvalidSerialNumber),
             other(webpki::Error::MaximumPathDepthExceeded),
         ] {
-            let (told, is_final) = told(rustls::Error::InvalidCertificate(error), false);
-            assert!(is_final && told.starts_with("TLS: "), "{told}");
-            assert!(!["Error", "Other", "peer", "{", "::"].iter().any(|word| told.contains(word)), "{told}");
+            let (described, is_final) = described(rustls::Error::InvalidCertificate(error), false);
+            assert!(is_final && described.starts_with("TLS: "), "{described}");
+            assert!(!["Error", "Other", "peer", "{", "::"].iter().any(|word| described.contains(word)), "{described}");
         }
     }
 
     #[test]
     fn d16_a_receiver_that_presents_a_ca_certificate() {
         let error = CertificateError::Other(OtherError(Arc::new(webpki::Error::CaUsedAsEndEntity)));
-        let (told, _) = told(rustls::Error::InvalidCertificate(error), false);
-        assert!(told.contains("presents a CA certificate as its own; it needs a server certificate"), "{told}");
+        let (described, _) = described(rustls::Error::InvalidCertificate(error), false);
+        assert!(
+            described.contains("presents a CA certificate as its own; it needs a server certificate"),
+            "{described}"
+        );
     }
 
     #[test]
     fn d16_dates_and_names_are_given() {
         let at = |secs| UnixTime::since_unix_epoch(Duration::from_secs(secs));
         let expired = CertificateError::ExpiredContext { time: at(1_800_000_000), not_after: at(1_780_000_000) };
-        assert!(told(rustls::Error::InvalidCertificate(expired), false).0.contains("expired on 2026-05-28"));
+        assert!(described(rustls::Error::InvalidCertificate(expired), false).0.contains("expired on 2026-05-28"));
         let named = CertificateError::NotValidForNameContext {
             expected: "bi.example".try_into().unwrap(),
             presented: vec!["DnsName(\"localhost\")".to_owned(), "IpAddress(127.0.0.1)".to_owned()],
         };
-        let (told, _) = told(rustls::Error::InvalidCertificate(named), false);
-        assert!(told.contains("is for localhost, 127.0.0.1, not for bi.example"), "{told}");
+        let (described, _) = described(rustls::Error::InvalidCertificate(named), false);
+        assert!(described.contains("is for localhost, 127.0.0.1, not for bi.example"), "{described}");
     }
 
     #[test]
     fn d16_alerts_name_the_client_certificate() {
-        let alert = |alert, has| told(rustls::Error::AlertReceived(alert), has);
+        let alert = |alert, has| described(rustls::Error::AlertReceived(alert), has);
         assert!(
             alert(AlertDescription::CertificateRequired, false)
                 .0

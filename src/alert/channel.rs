@@ -1,4 +1,4 @@
-//! One message over one channel: a webhook's POST, or a mail.
+//! Sends one message over one channel: an HTTP POST or a mail.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use super::Message;
 use crate::settings::{Channel, Email, MailTls, SecretError, SecretRef};
 
-/// A channel that does not answer for this long is tried again later.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout of one send; a later one tries again.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Why a message was not carried. Addresses of webhooks are secrets and are not among the words.
+/// Errors of sending a message. Webhook addresses are secrets and never part of the text.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
     #[error("the channel's secret cannot be read: {0}")]
@@ -24,8 +24,8 @@ pub enum ChannelError {
     #[error("cannot prepare to send: {0}")]
     Client(String),
     #[error("the channel does not answer: {0}")]
-    Unreached(String),
-    #[error("the channel answers {status}")]
+    Retryable(String),
+    #[error("the channel responded {status}")]
     Refused {
         status: u16,
         /// `Retry-After`, in seconds.
@@ -38,18 +38,18 @@ pub enum ChannelError {
 }
 
 impl ChannelError {
-    /// Whether the next message would meet with the same: it need not be tried now.
-    pub(super) fn is_of_the_channel(&self) -> bool {
+    /// Returns true if the next message would fail the same way, so that it is not tried now.
+    pub(super) fn affects_channel(&self) -> bool {
         match self {
-            Self::Secret(_) | Self::Address(_) | Self::Client(_) | Self::Unreached(_) => true,
+            Self::Secret(_) | Self::Address(_) | Self::Client(_) | Self::Retryable(_) => true,
             Self::Refused { status, .. } => matches!(status, 401 | 403 | 404 | 410 | 429 | 500..),
-            // Busy, or it does not let us in: asking for each message would lock the account.
+            // Busy or sign-in refused: a try for each message could lock the account.
             Self::Mail { code, .. } => matches!(code, 400..500 | 530 | 534 | 535 | 538),
             Self::Mailbox(_) => false,
         }
     }
 
-    /// What the other side asked for.
+    /// The wait that the channel asked for.
     pub(super) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Refused { wait, .. } => *wait,
@@ -58,17 +58,17 @@ impl ChannelError {
     }
 }
 
-/// A channel that is ready.
-pub enum Carrier<'a> {
+/// A channel with its secrets read.
+pub enum ChannelSender<'a> {
     Post { url: Url, client: reqwest::Client, slack: bool },
     Mail { mailer: AsyncSmtpTransport<Tokio1Executor>, email: &'a Email },
 }
 
-impl<'a> Carrier<'a> {
+impl<'a> ChannelSender<'a> {
     /// Reads the channel's secrets.
     ///
     /// # Errors
-    /// A secret cannot be read, or does not hold what it should.
+    /// A secret cannot be read, or does not have the expected form.
     pub fn new(channel: &'a Channel) -> Result<Self, ChannelError> {
         match channel {
             Channel::Slack(address) => post(address, true),
@@ -77,18 +77,18 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Carries one message, and says in a few words what the other side answered.
+    /// Sends one message and returns the channel's response in short.
     ///
     /// # Errors
-    /// It did not get there, as far as we know.
-    pub async fn carry(&self, message: &Message) -> Result<String, ChannelError> {
+    /// It did not arrive, as far as is known.
+    pub async fn send(&self, message: &Message) -> Result<String, ChannelError> {
         match self {
             Self::Post { url, client, slack } => {
                 let body =
                     if *slack { serde_json::json!({"text": plain(&message.text)}) } else { message.document.clone() };
                 let request =
                     client.post(url.clone()).header("content-type", "application/json").body(body.to_string());
-                let answer = request.send().await.map_err(|error| ChannelError::Unreached(cause(error)))?;
+                let answer = request.send().await.map_err(|error| ChannelError::Retryable(cause(error)))?;
                 match answer.status().as_u16() {
                     status @ 200..300 => Ok(format!("{status}")),
                     status => Err(ChannelError::Refused { status, wait: wait(answer.headers()) }),
@@ -105,11 +105,11 @@ impl<'a> Carrier<'a> {
                     .header(ContentType::TEXT_PLAIN)
                     .body(format!("{}\n", message.text))
                     .map_err(|error| ChannelError::Client(error.to_string()))?;
-                let sent = tokio::time::timeout(PATIENCE, mailer.send(mail)).await;
-                let sent = sent.map_err(|_| ChannelError::Unreached(format!("nothing for {PATIENCE:?}")))?;
+                let sent = tokio::time::timeout(TIMEOUT, mailer.send(mail)).await;
+                let sent = sent.map_err(|_| ChannelError::Retryable(format!("nothing for {TIMEOUT:?}")))?;
                 let answer = sent.map_err(|error| match error.status().map(u16::from) {
                     Some(code) => ChannelError::Mail { code, answer: error.to_string() },
-                    None => ChannelError::Unreached(error.to_string()),
+                    None => ChannelError::Retryable(error.to_string()),
                 })?;
                 Ok(answer.code().to_string())
             }
@@ -117,7 +117,7 @@ impl<'a> Carrier<'a> {
     }
 }
 
-/// Text that Slack shows as it is: these three characters are how it marks links and mentions
+/// Escapes the three characters with which Slack marks links and mentions
 /// (<https://docs.slack.dev/messaging/formatting-message-text>).
 fn plain(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -127,23 +127,23 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
-fn post<'a>(address: &SecretRef, slack: bool) -> Result<Carrier<'a>, ChannelError> {
+fn post<'a>(address: &SecretRef, slack: bool) -> Result<ChannelSender<'a>, ChannelError> {
     let url = Url::parse(address.read()?.expose()).map_err(|_| ChannelError::Address("the secret holds no address"))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
         return Err(ChannelError::Address("the channel's address must begin with https://"));
     }
-    // Taken already where another room installed it: it is the same one.
+    // Fails if another module installed the same provider before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .user_agent(concat!("reportferry/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .timeout(PATIENCE)
+        .timeout(TIMEOUT)
         .build()
         .map_err(|error| ChannelError::Client(cause(error)))?;
-    Ok(Carrier::Post { url, client, slack })
+    Ok(ChannelSender::Post { url, client, slack })
 }
 
 fn mailer(email: &Email) -> Result<AsyncSmtpTransport<Tokio1Executor>, ChannelError> {
@@ -154,7 +154,7 @@ fn mailer(email: &Email) -> Result<AsyncSmtpTransport<Tokio1Executor>, ChannelEr
         MailTls::Tls => Mailer::relay(&email.host).map_err(failed)?,
         MailTls::None => Mailer::builder_dangerous(&email.host),
     };
-    let builder = builder.port(email.port).timeout(Some(PATIENCE));
+    let builder = builder.port(email.port).timeout(Some(TIMEOUT));
     Ok(match (&email.username, &email.password) {
         (Some(username), Some(password)) => {
             builder.credentials(Credentials::new(username.clone(), password.read()?.expose().to_owned())).build()
@@ -163,7 +163,7 @@ fn mailer(email: &Email) -> Result<AsyncSmtpTransport<Tokio1Executor>, ChannelEr
     })
 }
 
-/// What went wrong, without the address.
+/// Returns the failure without the address.
 fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut source: &dyn std::error::Error = &error;

@@ -1,9 +1,9 @@
-//! Events that a person must hear of: found in the ledger, told once each, however often the process dies.
+//! Alerts: events found in the ledger, each sent once to each channel, however often the process restarts.
 
 /// One message over one channel.
 mod channel;
-/// Alerts in words.
-mod words;
+/// An alert as a message.
+mod message;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
@@ -19,42 +19,45 @@ use crate::measure;
 use crate::pipeline::plan::{AlertPlan, Plan};
 use crate::settings::Settings;
 
-pub use channel::{Carrier, ChannelError};
-pub use words::Message;
+pub use channel::{ChannelError, ChannelSender};
+pub use message::Message;
 
-/// How often the ledger is asked what happened.
+/// Interval of queries for new events.
 const ROUND: Duration = Duration::from_secs(5);
-/// What happened longer ago is not news: a worker that comes back after a week does not tell the week.
-const NEWS: SignedDuration = SignedDuration::from_hours(24);
-/// When a channel that does not answer is tried again.
-const RETRY: Backoff =
-    Backoff { first: Duration::from_secs(5), max: Duration::from_secs(900), within: Duration::from_secs(86_400) };
+/// Age beyond which an event sends no alert: a worker that starts after a week does not report the week.
+const EVENT_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// Backoff of a channel that fails.
+const RETRY: Backoff = Backoff {
+    initial: Duration::from_secs(5),
+    max: Duration::from_secs(900),
+    give_up_after: Duration::from_secs(86_400),
+};
 
-/// What settings and pipelines say of alerts, as they were read last. Clones share it.
+/// The alert rules of settings and pipelines, as last loaded. Clones share them.
 #[derive(Clone, Default)]
-pub struct Rules(Arc<RwLock<Option<Arc<Said>>>>);
+pub struct Rules(Arc<RwLock<Option<Arc<Loaded>>>>);
 
-struct Said {
+struct Loaded {
     settings: Arc<Settings>,
     pipelines: HashMap<String, AlertPlan>,
 }
 
 impl Rules {
-    /// Takes up what these say, in the place of what was said before.
+    /// Replaces the rules.
     pub fn take<'a>(&self, settings: &Arc<Settings>, plans: impl Iterator<Item = &'a Arc<Plan>>) {
         let pipelines = plans.filter_map(|plan| Some((plan.name.clone(), plan.alerts.clone()?))).collect();
-        let said = Arc::new(Said { settings: settings.clone(), pipelines });
-        *self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(said);
+        let loaded = Arc::new(Loaded { settings: settings.clone(), pipelines });
+        *self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(loaded);
     }
 
-    fn said(&self) -> Option<Arc<Said>> {
+    fn loaded(&self) -> Option<Arc<Loaded>> {
         self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 }
 
-impl Said {
-    /// The channels that are to carry the alert.
-    fn carriers(&self, alert: &Alert) -> Vec<String> {
+impl Loaded {
+    /// Returns the channels that the alert goes to.
+    fn channels(&self, alert: &Alert) -> Vec<String> {
         let (alerts, rule) = (&self.settings.alerts, self.pipelines.get(&alert.pipeline));
         let on = rule.map_or(&alerts.on, |rule| &rule.on);
         match (on.contains(&alert.kind), rule) {
@@ -65,7 +68,7 @@ impl Said {
     }
 }
 
-/// Tells what happens.
+/// The alert loop.
 pub struct Alerts {
     ledger: Ledger,
     clock: Clock,
@@ -77,11 +80,11 @@ impl Alerts {
         Self { ledger, clock, rules }
     }
 
-    /// Goes round until `stop`.
+    /// Runs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         loop {
             if let Err(error) = self.round().await {
-                tracing::warn!(reason = error.to_string(), "alerts wait for the ledger");
+                tracing::warn!(reason = error.to_string(), "ledger unavailable, alerts are delayed");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -90,20 +93,20 @@ impl Alerts {
         }
     }
 
-    /// Finds what happened, and sends what is due. Before the pipelines were read, nothing: one of them may be silent.
+    /// Finds new events and sends what is due. Does nothing before the pipelines are loaded: one may have alerts turned off.
     ///
     /// # Errors
-    /// The ledger cannot be used.
+    /// The ledger is unavailable.
     pub async fn round(&self) -> Result<(), LedgerError> {
-        let Some(said) = self.rules.said() else { return Ok(()) };
-        let since = self.clock.now().saturating_sub(NEWS).unwrap_or(Timestamp::MIN);
-        self.ledger.find_alerts(since.as_millisecond(), |alert| said.carriers(alert)).await?;
+        let Some(loaded) = self.rules.loaded() else { return Ok(()) };
+        let since = self.clock.now().saturating_sub(EVENT_AGE_MAX).unwrap_or(Timestamp::MIN);
+        self.ledger.find_alerts(since.as_millisecond(), |alert| loaded.channels(alert)).await?;
         let mut by_channel: BTreeMap<String, Vec<AlertSend>> = BTreeMap::new();
         for send in self.ledger.due_alerts().await? {
             by_channel.entry(send.channel.clone()).or_default().push(send);
         }
-        // Side by side: a channel that does not answer keeps no other waiting.
-        let sent = by_channel.into_iter().map(|(channel, sends)| self.send(&said.settings, channel, sends));
+        // In parallel: a channel that hangs delays no other.
+        let sent = by_channel.into_iter().map(|(channel, sends)| self.send(&loaded.settings, channel, sends));
         futures_util::future::join_all(sent).await.into_iter().collect()
     }
 
@@ -112,46 +115,46 @@ impl Alerts {
             let reason = "the settings have no such channel any more".to_owned();
             return self.ledger.note_sent(&sends, &Sent::GivenUp { reason }).await;
         };
-        let messages: Vec<(Message, Vec<AlertSend>)> = match sends.len() > settings.alerts.most {
+        let messages: Vec<(Message, Vec<AlertSend>)> = match sends.len() > settings.alerts.max_per_message {
             true => vec![(Message::summary(&sends), sends)],
             false => sends.into_iter().map(|send| (Message::of(&send.alert), vec![send])).collect(),
         };
-        let carrier = match Carrier::new(target) {
-            Ok(carrier) => carrier,
+        let sender = match ChannelSender::new(target) {
+            Ok(sender) => sender,
             Err(error) => {
                 let all = messages.into_iter().flat_map(|(_, sends)| sends).collect();
-                return self.put_off(&channel, all, &error).await;
+                return self.defer(&channel, all, &error).await;
             }
         };
         let mut messages = messages.into_iter();
         while let Some((message, mut sends)) = messages.next() {
-            match carrier.carry(&message).await {
+            match sender.send(&message).await {
                 Ok(_) => {
-                    tracing::info!(channel, alerts = sends.len(), subject = message.subject, "told");
-                    measure::told(&channel, "sent", sends.len());
+                    tracing::info!(channel, alerts = sends.len(), subject = message.subject, "alert sent");
+                    measure::alerts(&channel, "sent", sends.len());
                     self.ledger.note_sent(&sends, &Sent::Done).await?;
                 }
                 Err(error) => {
-                    if error.is_of_the_channel() {
+                    if error.affects_channel() {
                         sends.extend(messages.by_ref().flat_map(|(_, sends)| sends));
                     }
-                    self.put_off(&channel, sends, &error).await?;
+                    self.defer(&channel, sends, &error).await?;
                 }
             }
         }
         Ok(())
     }
 
-    async fn put_off(&self, channel: &str, sends: Vec<AlertSend>, error: &ChannelError) -> Result<(), LedgerError> {
+    async fn defer(&self, channel: &str, sends: Vec<AlertSend>, error: &ChannelError) -> Result<(), LedgerError> {
         let (reason, now) = (error.to_string(), self.clock.now());
-        tracing::warn!(channel, reason, alerts = sends.len(), "not told yet");
+        tracing::warn!(channel, reason, alerts = sends.len(), "alert not sent, will retry");
         for send in sends {
             let since = Timestamp::from_millisecond(send.since_ms).unwrap_or(now);
             let sent = match RETRY.next(now, since, send.attempts + 1, error.wait()) {
                 Next::At(due) => Sent::Again { due_ms: due.as_millisecond(), reason: reason.clone() },
                 Next::End => {
-                    tracing::error!(channel, reason, run = send.alert.run, "given up telling");
-                    measure::told(channel, "given_up", 1);
+                    tracing::error!(channel, reason, run = send.alert.run, "alert dropped");
+                    measure::alerts(channel, "given_up", 1);
                     Sent::GivenUp { reason: reason.clone() }
                 }
             };

@@ -1,4 +1,4 @@
-//! Parts of one delivery that failed, sent again within the attempt while the delivery as a whole moves on.
+//! Repeats failed parts of a delivery within the attempt, while the delivery as a whole progresses.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -9,27 +9,30 @@ use jiff::{SignedDuration, Timestamp};
 use super::Backoff;
 use crate::clock::Clock;
 
-/// The waits between two sends of one part.
-const BACKOFF: Backoff =
-    Backoff { first: Duration::from_millis(100), max: Duration::from_secs(5), within: Duration::from_secs(60) };
+/// Waits between two sends of one part.
+const BACKOFF: Backoff = Backoff {
+    initial: Duration::from_millis(100),
+    max: Duration::from_secs(5),
+    give_up_after: Duration::from_secs(60),
+};
 
-/// Sends of one part in one attempt.
+/// Maximum sends of one part in one attempt.
 const SENDS_MAX: u32 = 8;
 
 /// Failures in a row, over all parts, that end the attempt.
 const FAILURES_MAX: u32 = 16;
 
-/// The longest `Retry-After` that is waited for within the attempt; a longer one ends it, and the delivery waits.
+/// Longest `Retry-After` that is awaited within the attempt; a longer one ends it, and the delivery waits.
 const ASKED_MAX: Duration = Duration::from_secs(10);
 
-/// Decides whether a part that failed is sent again before the attempt ends.
+/// Decides whether a failed part is sent again before the attempt ends.
 ///
-/// Only while others succeed: where none has yet, or none does any more, the attempt ends and the destination's own
-/// retry schedule follows. So a receiver that refuses everything gets no more requests than that schedule allows.
+/// Only while others succeed. Otherwise the attempt ends and the destination's own backoff follows, so a receiver that
+/// refuses everything gets no more requests than that backoff allows.
 pub struct Repeats {
     clock: Clock,
     failed_in_a_row: AtomicU32,
-    /// No part is sent before this: the receiver asked for a pause.
+    /// No part is sent before this: the receiver requested a pause.
     pause_until: Mutex<Timestamp>,
 }
 
@@ -39,7 +42,7 @@ impl Repeats {
         Self { clock, failed_in_a_row: AtomicU32::new(FAILURES_MAX), pause_until }
     }
 
-    /// Waits until the receiver's pause is over, if it asked for one.
+    /// Waits until the receiver's pause is over, if it requested one.
     pub async fn ready(&self) {
         loop {
             let until = *self.pause_until.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -55,8 +58,8 @@ impl Repeats {
         self.failed_in_a_row.store(0, Relaxed);
     }
 
-    /// Waits until a part whose send failed for the `failed`-th time may be sent again. Returns false at once where the
-    /// attempt is to end. `asked` is the receiver's `Retry-After`; all parts wait for it.
+    /// Waits until a part whose send failed for the `failed`-th time may be sent again. Returns false immediately if the
+    /// attempt must end. `asked` is the receiver's `Retry-After`, which delays all parts.
     pub async fn again(&self, failed: u32, asked: Option<Duration>) -> bool {
         let in_a_row = self.failed_in_a_row.fetch_add(1, Relaxed).saturating_add(1);
         let asked = asked.unwrap_or_default();
@@ -78,15 +81,15 @@ impl Repeats {
 mod tests {
     use super::*;
 
-    /// Whether there is to be another send, and the milliseconds waited for it.
+    /// Returns whether another send follows, and the milliseconds waited for it.
     fn again(repeats: &Repeats, hand: &crate::clock::ManualClock, failed: u32, asked: Option<u64>) -> (bool, i64) {
-        let begun = repeats.clock.now();
+        let started = repeats.clock.now();
         let mut again = std::pin::pin!(repeats.again(failed, asked.map(Duration::from_secs)));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         loop {
             match again.as_mut().poll(&mut context) {
                 std::task::Poll::Ready(is_again) => {
-                    return (is_again, repeats.clock.now().as_millisecond() - begun.as_millisecond());
+                    return (is_again, repeats.clock.now().as_millisecond() - started.as_millisecond());
                 }
                 std::task::Poll::Pending => hand.advance(Duration::from_millis(10)),
             }

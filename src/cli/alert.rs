@@ -1,17 +1,17 @@
-//! `alert --test`: a message by each channel, to see that it arrives.
+//! `alert --test`: sends a test message through each channel.
 
 use serde_json::json;
 
 use super::opened::{argument_hint, settings};
 use super::{Common, exit, print_json};
-use crate::alert::{Carrier, Message};
+use crate::alert::{ChannelSender, Message};
 
 #[derive(clap::Args)]
 pub struct AlertArgs {
-    /// Send a test message by each channel
+    /// Send a test message through each channel
     #[arg(long, required = true)]
     test: bool,
-    /// By this channel only
+    /// Only this channel
     #[arg(long)]
     channel: Option<String>,
 }
@@ -28,30 +28,30 @@ pub async fn run(args: AlertArgs, common: &Common) -> anyhow::Result<u8> {
             if known.is_empty() { "write `alerts.channels`".to_owned() } else { hint },
         ));
     }
-    let mut told = Vec::new();
+    let mut outcomes = Vec::new();
     for (name, channel) in channels {
-        let outcome = match Carrier::new(channel) {
-            Ok(carrier) => carrier.carry(&Message::test()).await,
+        let outcome = match ChannelSender::new(channel) {
+            Ok(sender) => sender.send(&Message::test()).await,
             Err(error) => Err(error),
         };
         if !common.json {
             match &outcome {
-                Ok(answer) => println!("{name}: sent, answered {answer}"),
+                Ok(answer) => println!("{name}: sent, response {answer}"),
                 Err(error) => println!("{name}: not sent: {error}"),
             }
         }
-        told.push((name, outcome));
+        outcomes.push((name, outcome));
     }
-    let well = told.iter().all(|(_, outcome)| outcome.is_ok());
+    let all_sent = outcomes.iter().all(|(_, outcome)| outcome.is_ok());
     if common.json {
-        let rows: Vec<_> = told
+        let rows: Vec<_> = outcomes
             .iter()
             .map(|(name, outcome)| {
                 json!({"channel": name, "sent": outcome.is_ok(), "answer": outcome.as_ref().ok(),
                        "reason": outcome.as_ref().err().map(ToString::to_string)})
             })
             .collect();
-        print_json(&rows)?;
+        print_json(&json!({"channels": rows}))?;
     }
-    Ok(if well { exit::DONE } else { exit::FAILED })
+    Ok(if all_sent { exit::DONE } else { exit::FAILED })
 }

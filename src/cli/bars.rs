@@ -1,4 +1,4 @@
-//! Progress bars on a terminal: extract, transform and delivery of the run at hand.
+//! Progress bars on a terminal: extract, transform and delivery of the current run.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::progress::{Meter, Progress};
 
-/// Drawn until dropped. Draws nothing where standard error is no terminal.
+/// Progress bars, drawn until dropped. Draws nothing if standard error is not a terminal.
 pub struct Bars {
     drawing: Option<JoinHandle<()>>,
     all: MultiProgress,

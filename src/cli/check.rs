@@ -1,4 +1,4 @@
-//! `check`: reads all files and shows every problem.
+//! `check`: reads all files and shows every problem in them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,24 +6,25 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Common, exit};
+use super::{Common, exit, print_json};
 use crate::clock::Clock;
 use crate::pipeline::plan::{Plan, ReportRef, Source};
-use crate::pipeline::problem::Severity;
-use crate::pipeline::{Loaded, load_all, problems_of_all, show};
+use crate::pipeline::{Loaded, load_all, problems_of_all};
 use crate::settings::{FILE, Settings};
+use crate::yaml::problem::Severity;
+use crate::yaml::render;
 
 /// Reads the settings and the pipelines, and shows every problem in them.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
-    /// Pipeline files or folders; without any, the settings' pipelines folder
+    /// Pipeline files or folders [default: the settings' pipelines folder]
     pub paths: Vec<PathBuf>,
-    /// Take warnings for problems: the exit code is 2 where there are any
+    /// Treat warnings as problems: any gives exit code 2
     #[arg(long)]
     pub strict: bool,
 }
 
-/// What was found, and the exit code: 0 where all files can be used, 2 otherwise.
+/// Prints the problems. Returns exit code 0 if all files are valid, 2 otherwise.
 pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     let now = Clock::System.now();
     let mut found = match Settings::load(common.config.as_deref(), &common.set) {
@@ -37,7 +38,7 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
             loaded
         }
         Err(mut problems) => {
-            // The pipelines' own problems are shown in the same go. Where their folder is cannot be known for sure.
+            // Shows the pipelines' own problems too, from the default folder: the settings could not be read.
             let config = common.config.as_deref().unwrap_or(Path::new(FILE));
             let folder = config.parent().unwrap_or(Path::new("")).join("pipelines");
             problems.extend(problems_of_all(&folder, &args.paths));
@@ -49,21 +50,19 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     }
     let failed = found.failed();
     if common.json {
-        let mut out = std::io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, &document(&found, now))?;
-        writeln!(out)?;
+        print_json(&document(&found, now))?;
     } else {
-        eprint!("{}", show::render(&found.problems, super::color(), super::WIDTH));
+        eprint!("{}", render::render(&found.problems, super::color(), super::WIDTH));
         write!(std::io::stdout().lock(), "{}", summary(&found, now))?;
     }
     Ok(if failed { exit::PROBLEM } else { exit::DONE })
 }
 
-/// The document that `check --json` prints.
+/// Returns the document that `check --json` prints.
 pub fn document(found: &Loaded, now: Timestamp) -> Value {
     json!({
         "ok": !found.failed(),
-        "problems": found.problems.iter().map(show::json).collect::<Vec<_>>(),
+        "problems": found.problems.iter().map(render::json).collect::<Vec<_>>(),
         "pipelines": found.plans.iter().map(|plan| json!({
             "name": plan.name,
             "file": plan.file.display().to_string(),
@@ -75,14 +74,14 @@ pub fn document(found: &Loaded, now: Timestamp) -> Value {
     })
 }
 
-/// A line for each pipeline, and how many problems there are.
+/// Renders one line per pipeline and the number of problems.
 fn summary(found: &Loaded, now: Timestamp) -> String {
     let mut out = String::new();
     let width = found.plans.iter().map(|plan| plan.name.chars().count()).max().unwrap_or(0);
     for plan in &found.plans {
         let destinations: Vec<&str> =
             plan.deliveries.iter().map(|delivery| delivery.destination.name.as_str()).collect();
-        let next = next(plan, now).map_or("when told to".into(), |next| format!("next {next}"));
+        let next = next(plan, now).map_or("no schedule".into(), |next| format!("next {next}"));
         let (report, destinations) = (report(plan), destinations.join(", "));
         out.push_str(&format!("{:width$}  {report} → {destinations}  {next}\n", plan.name));
     }
@@ -106,7 +105,7 @@ fn totals(found: &Loaded) -> String {
     }
 }
 
-/// The system and what it is asked for.
+/// Describes the source: its tenant and report, or its file.
 fn report(plan: &Plan) -> String {
     match &plan.source {
         Source::File(file) => file.path.display().to_string(),
@@ -117,7 +116,7 @@ fn report(plan: &Plan) -> String {
     }
 }
 
-/// The next slot, RFC 3339 in the pipeline's zone.
+/// Returns the next slot, RFC 3339 in the pipeline's zone.
 fn next(plan: &Plan, now: Timestamp) -> Option<String> {
     let at = plan.schedule.as_ref()?.cron.next_after(now, &plan.zone)?;
     Some(crate::schedule::slot::Slot::new(plan.name.clone(), at, plan.zone.clone()).rfc3339())

@@ -1,4 +1,4 @@
-//! `completions SHELL`: what a shell completes by.
+//! `completions SHELL`: prints a shell completion script.
 
 use clap::CommandFactory;
 use clap_complete::Shell;

@@ -1,55 +1,60 @@
-//! `retry`, `release`, `reject`: what a person decides about a run.
+//! `retry`, `release`, `reject`: a person's decisions about a run.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::bars::Bars;
 use super::opened::{Opened, argument, argument_hint};
-use super::run::backfill_of;
-use super::{Common, duration, exit, print_json, text};
+use super::run::backfill_hint;
+use super::{Common, duration, exit, print_runs, text};
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
-use crate::run::Ask;
+use crate::run::Requester;
 use crate::run::document::Document;
 use crate::schedule::slot::Slot;
+use crate::settings;
 
 #[derive(clap::Args)]
 pub struct RetryArgs {
-    /// The run's id, or the beginning of it
+    /// The run's ID, or a unique prefix of it
     run: String,
-    /// How long to keep trying
+    /// Time to keep retrying
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     wait: Duration,
 }
 
 #[derive(clap::Args)]
 pub struct ReleaseArgs {
-    /// The run's id, or the beginning of it
+    /// The run's ID, or a unique prefix of it
     run: String,
-    /// Who says so
-    #[arg(long, default_value = "a person")]
-    by: String,
-    /// How long to keep trying
+    /// The person who decides [default: the login name]
+    #[arg(long)]
+    by: Option<String>,
+    /// Time to keep retrying
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     wait: Duration,
 }
 
 #[derive(clap::Args)]
 pub struct RejectArgs {
-    /// The run's id, or the beginning of it
+    /// The run's ID, or a unique prefix of it
     run: String,
-    /// Who says so
-    #[arg(long, default_value = "a person")]
-    by: String,
-    /// Why
-    #[arg(long, default_value = "rejected by a person")]
-    why: String,
+    /// The person who decides [default: the login name]
+    #[arg(long)]
+    by: Option<String>,
+    /// The reason
+    #[arg(long, default_value = "")]
+    because: String,
 }
 
 pub async fn retry(args: RetryArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let run = opened.run(&args.run).await?;
-    go_on(&opened, &run, args.wait, common).await
+    if run.state == RunState::Held {
+        let hint = format!("`reportferry release {0}` sends it, `reportferry reject {0}` discards it", run.id);
+        return Err(argument_hint(format!("run {} is held, which `retry` does not change", run.id), hint));
+    }
+    continue_run(&opened, &run, args.wait, common).await
 }
 
 pub async fn release(args: ReleaseArgs, common: &Common) -> anyhow::Result<u8> {
@@ -58,8 +63,8 @@ pub async fn release(args: ReleaseArgs, common: &Common) -> anyhow::Result<u8> {
     if run.state != RunState::Held {
         return Err(argument(format!("run {} is {}, not held", run.id, run.state.name())));
     }
-    opened.ledger.release(&mut run, &args.by).await?;
-    go_on(&opened, &run, args.wait, common).await
+    opened.ledger.release(&mut run, &args.by.unwrap_or_else(settings::login)).await?;
+    continue_run(&opened, &run, args.wait, common).await
 }
 
 pub async fn reject(args: RejectArgs, common: &Common) -> anyhow::Result<u8> {
@@ -68,16 +73,16 @@ pub async fn reject(args: RejectArgs, common: &Common) -> anyhow::Result<u8> {
     if run.state != RunState::Held {
         return Err(argument(format!("run {} is {}, not held", run.id, run.state.name())));
     }
-    opened.ledger.reject(&mut run, &args.by, &args.why).await?;
-    say(&Document::of(&opened.ledger, &run).await?, common)?;
+    opened.ledger.reject(&mut run, &args.by.unwrap_or_else(settings::login), &args.because).await?;
+    print_run(&Document::of(&opened.ledger, &run).await?, common)?;
     Ok(exit::DONE)
 }
 
-async fn go_on(opened: &Opened, run: &Run, wait: Duration, common: &Common) -> anyhow::Result<u8> {
+async fn continue_run(opened: &Opened, run: &Run, wait: Duration, common: &Common) -> anyhow::Result<u8> {
     match run.state {
         RunState::Skipped if run.may_be_backfilled() => {
-            let what = format!("run {} was skipped before anything was done for it", run.id);
-            return Err(argument_hint(what, backfill_of(&run.pipeline, &run.slot)));
+            let message = format!("run {} was skipped before it started", run.id);
+            return Err(argument_hint(message, backfill_hint(&run.pipeline, &run.slot)));
         }
         RunState::Skipped => return Err(argument(format!("run {} was skipped: there is nothing to send", run.id))),
         RunState::Rejected if run.rejected_by.is_some() => {
@@ -89,20 +94,20 @@ async fn go_on(opened: &Opened, run: &Run, wait: Duration, common: &Common) -> a
     let plan = Arc::new(opened.plan(&run.pipeline)?);
     let at = jiff::Timestamp::from_millisecond(run.slot_ms)?;
     let slot = Slot::new(&run.pipeline, at, plan.zone.clone());
-    let line = opened.line();
-    let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &line.progress);
-    let document = line.run(&plan, &slot, Ask::Retry, wait).await;
+    let context = opened.context();
+    let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &context.progress);
+    let document = context.run(&plan, &slot, Requester::Retry, wait).await;
     drop(bars);
-    line.sessions.say_goodbye().await;
+    context.sessions.close_all().await;
     let document = document?;
-    say(&document, common)?;
+    print_run(&document, common)?;
     opened.ledger.close().await;
-    Ok(exit::of(document.state))
+    Ok(exit::of(&document))
 }
 
-fn say(document: &Document, common: &Common) -> anyhow::Result<()> {
+fn print_run(document: &Document, common: &Common) -> anyhow::Result<()> {
     if common.json {
-        return print_json(document);
+        return print_runs(std::slice::from_ref(document));
     }
     print!("{}", text::run(document));
     Ok(())

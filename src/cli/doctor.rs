@@ -1,21 +1,21 @@
-//! `doctor`: a destination step by step, and the delivery plan that follows.
+//! `doctor`: tests a destination step by step and shows the resulting delivery plan.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::opened::{Opened, argument_hint};
 use super::{Common, exit, print_json};
-use crate::deliver::doctor::{Advice, Outcome, Probe, Report, Scope, Step, Visit, probe};
+use crate::deliver::doctor::{Advice, DoctorReport, DoctorStep, Outcome, Probe, Scope, Visit, probe};
 use crate::run::document::utc;
 
 #[derive(clap::Args)]
 pub struct DoctorArgs {
     /// The destination's name in the settings
     destination: String,
-    /// The directory to try, as a pipeline's `path`; without it, the destination's base
+    /// The directory to test, as in a pipeline's `path` [default: the destination's base]
     #[arg(long, value_name = "DIRECTORY", default_value = "", hide_default_value = true)]
     path: String,
-    /// Show what the last visit found, without another one
+    /// Show the last result without a new test
     #[arg(long)]
     last: bool,
 }
@@ -23,29 +23,29 @@ pub struct DoctorArgs {
 pub async fn run(args: DoctorArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let destination = opened.destination(&args.destination)?;
-    if crate::deliver::leads_out(&args.path) {
-        let hint = "write a directory below the destination's base";
+    if crate::deliver::leaves_base(&args.path) {
+        let hint = "name a directory below the destination's base";
         return Err(argument_hint(format!("{:?} is not a directory to deliver to", args.path), hint));
     }
     let (at_ms, found) = if args.last {
-        let Some(kept) = opened.ledger.last_probe(&destination.name).await? else {
-            let hint = format!("`reportferry doctor {}` looks", destination.name);
-            return Err(argument_hint(format!("nobody has looked at {} yet", destination.name), hint));
+        let Some(saved) = opened.ledger.last_probe(&destination.name).await? else {
+            let hint = format!("run `reportferry doctor {}` first", destination.name);
+            return Err(argument_hint(format!("{} has not been probed yet", destination.name), hint));
         };
         if !common.json {
-            print!("{}", kept.probe.steps.iter().map(step).collect::<String>());
+            print!("{}", saved.probe.steps.iter().map(render_step).collect::<String>());
         }
-        (kept.at_ms, kept.probe)
+        (saved.at_ms, saved.probe)
     } else {
         let visit = Visit { path: args.path, now: opened.clock.now() };
-        let quiet = common.json;
-        let report = Report::new(move |told| {
-            if !quiet {
-                print!("{}", step(told));
-                let _ = std::io::stdout().flush(); // a reader that has gone misses the rest
+        let json = common.json;
+        let report = DoctorReport::new(move |step| {
+            if !json {
+                print!("{}", render_step(step));
+                let _ = std::io::stdout().flush(); // a closed pipe does not stop the test
             }
         });
-        let found = tokio::task::spawn_blocking(move || probe(&destination, &visit, report)).await?;
+        let found = probe(destination, visit, report).await?;
         (opened.ledger.note_probe(&found).await?, found)
     };
     opened.ledger.close().await;
@@ -59,8 +59,8 @@ pub async fn run(args: DoctorArgs, common: &Common) -> anyhow::Result<u8> {
     Ok(if found.ok { exit::DONE } else { exit::FAILED })
 }
 
-/// A step on a line, its details and its mend below.
-fn step(step: &Step) -> String {
+/// Renders a step on one line, with its details and its hint below.
+fn render_step(step: &DoctorStep) -> String {
     let sign = match step.outcome {
         Outcome::Done => "ok",
         Outcome::Refused => "no",
@@ -68,7 +68,7 @@ fn step(step: &Step) -> String {
         Outcome::Failed => "FAILED",
     };
     let took = step.took_us as f64 / 1000.0;
-    let line = format!("{sign:<6} {:<18} {took:>8.1} ms  {}", step.name, step.said);
+    let line = format!("{sign:<6} {:<18} {took:>8.1} ms  {}", step.name, step.message);
     let mut text = format!("{}\n", line.trim_end());
     for detail in &step.details {
         let _ = writeln!(text, "{:>9}{:<28} {}", "", detail.what, detail.is);
@@ -80,17 +80,17 @@ fn step(step: &Step) -> String {
 }
 
 fn conclusion(found: &Probe, at_ms: i64) -> String {
-    let how = if found.ok { "deliveries can go there" } else { "deliveries cannot go there as it stands" };
+    let how = if found.ok { "deliveries can go there" } else { "deliveries cannot go there now" };
     let mut text = format!("\n{} ({}, {}): {how}\n", found.destination, found.address, utc(at_ms));
     for sentence in &found.plan {
         let _ = writeln!(text, "  {sentence}");
     }
     for path in &found.left_behind {
-        let _ = writeln!(text, "  {path} could not be removed: remove it there.");
+        let _ = writeln!(text, "  {path} could not be removed: remove it on the server.");
     }
     for (scope, head) in [
-        (Scope::Destination, "to write for the destination"),
-        (Scope::Delivery, "to write in pipelines that deliver there"),
+        (Scope::Destination, "settings for the destination"),
+        (Scope::Delivery, "settings for pipelines that deliver there"),
     ] {
         let lines: Vec<String> =
             found.advice.iter().filter(|advice| advice.scope == scope).map(|advice| advised(found, advice)).collect();

@@ -1,4 +1,4 @@
-//! `evidence RUN`: one document that a reviewer can keep.
+//! `evidence RUN`: writes one document that a reviewer can keep.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,9 @@ use crate::run::document::{Document, utc};
 
 #[derive(clap::Args)]
 pub struct EvidenceArgs {
-    /// The run's id, or the beginning of it
+    /// The run's ID, or a unique prefix of it
     run: String,
-    /// Write it here, in the place of standard output
+    /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -28,7 +28,7 @@ pub async fn run(args: EvidenceArgs, common: &Common) -> anyhow::Result<u8> {
         .events(&run.id)
         .await?
         .into_iter()
-        .map(|event| json!({"at": utc(event.at_ms), "what": event.what, "detail": event.detail}))
+        .map(|event| json!({"at": utc(event.at_ms), "what": event.event.name(), "detail": event.event.detail()}))
         .collect();
     let attempts: Vec<Value> = opened
         .ledger
@@ -58,9 +58,10 @@ pub async fn run(args: EvidenceArgs, common: &Common) -> anyhow::Result<u8> {
         "attempts": attempts,
         "events": events,
     });
-    // Over the document as it is printed without this key.
+    // The digest covers the document as printed without this key.
     let digest = crate::digest::hex(&Sha256::digest(serde_json::to_string_pretty(&body)?.as_bytes()));
-    let document = serde_json::to_string_pretty(&json!({"sha256": digest, "evidence": body}))?;
+    let document =
+        serde_json::to_string_pretty(&json!({"version": super::VERSION, "sha256": digest, "evidence": body}))?;
     opened.ledger.close().await;
     match args.out {
         Some(path) => {
@@ -72,7 +73,7 @@ pub async fn run(args: EvidenceArgs, common: &Common) -> anyhow::Result<u8> {
     Ok(exit::DONE)
 }
 
-/// The plan's text, if the file is still the one that the run was made by.
+/// Returns the plan's text, if the file is unchanged since the run.
 fn plan(opened: &Opened, pipeline: &str, digest: &str) -> Value {
     match opened.plan(pipeline) {
         Ok(plan) if plan.digest == digest => {
@@ -80,6 +81,6 @@ fn plan(opened: &Opened, pipeline: &str, digest: &str) -> Value {
             json!({"pipeline": pipeline, "sha256": digest, "text": text, "requests_it_may_send": requests_of(&plan.source)})
         }
         _ => json!({"pipeline": pipeline, "sha256": digest, "text": null,
-                    "note": "the pipeline file was changed since, or is gone"}),
+                    "note": "the pipeline file was changed or removed since"}),
     }
 }

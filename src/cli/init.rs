@@ -1,4 +1,4 @@
-//! `init`: writes settings, an example pipeline and the editor's schema; never over a file that is there.
+//! `init`: writes settings, an example pipeline and the editor's schemas; never overwrites a file.
 
 use std::fs::{OpenOptions, create_dir_all};
 use std::io::{ErrorKind, Write};
@@ -11,7 +11,7 @@ use super::schema;
 /// Writes settings, an example pipeline and the schema.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The folder to write to; it is made if it is not there
+    /// The folder to write to; created if missing
     #[arg(default_value = ".")]
     pub dir: PathBuf,
 }
@@ -19,7 +19,6 @@ pub struct Args {
 const SETTINGS: &str = include_str!("init/reportferry.yaml");
 const EXAMPLE: &str = include_str!("init/example.yaml");
 
-/// Files that are there already stay as they are.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let files = [
         ("reportferry.yaml", SETTINGS.to_string()),
@@ -31,7 +30,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     for (name, text) in files {
         let path = args.dir.join(name);
         if let Some(folder) = path.parent() {
-            create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+            create_dir_all(folder).with_context(|| format!("creating the folder {}", folder.display()))?;
         }
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {

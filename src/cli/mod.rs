@@ -2,13 +2,13 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-/// As the standard library's, but a reader that has seen enough (`| head`) is no fault. All commands below use it.
+/// Works like the standard library's macro, but ignores a closed pipe (`| head`). All commands below use it.
 macro_rules! print {
-    ($($words:tt)*) => { $crate::cli::put(format_args!($($words)*)) };
+    ($($text:tt)*) => { $crate::cli::write_stdout(format_args!($($text)*)) };
 }
 macro_rules! println {
     () => { print!("\n") };
-    ($($words:tt)*) => { print!("{}\n", format_args!($($words)*)) };
+    ($($text:tt)*) => { print!("{}\n", format_args!($($text)*)) };
 }
 
 mod alert;
@@ -45,10 +45,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
-use crate::pipeline::problem::Problem;
-use crate::pipeline::show::render;
+use crate::run::document::Document;
+use crate::run::spool::SpoolError;
+use crate::work::event_loop::TakenError;
+use crate::yaml::problem::Problem;
+use crate::yaml::render::render;
 
-/// Carries scoped LMS reports to SFTP drops, on schedule, with proof.
+/// Delivers LMS reports to SFTP servers, webhooks and folders, on schedule, with receipts.
 #[derive(Parser)]
 #[command(name = "reportferry", version, max_term_width = 100)]
 struct Arguments {
@@ -58,86 +61,90 @@ struct Arguments {
     command: Command,
 }
 
-/// What every command takes.
+/// The options of every command.
 #[derive(clap::Args, Clone)]
 pub struct Common {
     /// The settings file [default: reportferry.yaml]
     #[arg(long, global = true, value_name = "FILE", env = "REPORTFERRY_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Set one settings key, as `--set tenants.acme.username=svc`; stronger than the file and the environment
+    /// Set one settings key, as in `--set tenants.acme.username=svc`; overrides the file and the environment
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
-    /// One JSON document on standard output
+    /// Print one JSON document on standard output
     #[arg(long, global = true)]
     pub json: bool,
 }
 
 #[derive(Subcommand)]
-#[allow(clippy::large_enum_variant)] // made once
+#[allow(clippy::large_enum_variant)] // created once
 enum Command {
     /// Write settings, an example pipeline and the schema into a folder
     Init(init::Args),
     /// Read all files and show every problem in them
     Check(check::Args),
-    /// When a pipeline is due next, and what it may send where
+    /// Show when a pipeline is due next, and what it may send where
     Plan(plan::PlanArgs),
-    /// One run now
+    /// Run pipelines now
     Run(run::RunArgs),
-    /// The worker: runs all pipelines on schedule until it is asked to stop
+    /// Run the worker: all pipelines on schedule, until it is stopped
     Work(work::WorkArgs),
-    /// What is due and how each pipeline stands
+    /// Show what is due and the state of each pipeline
     Status(status::StatusArgs),
-    /// What happened
+    /// List runs, the newest first
     Runs(runs::RunsArgs),
-    /// One run's whole story
+    /// Show one run with its history and attempts
     Show(show::ShowArgs),
-    /// Take up a run again where it stopped
+    /// Continue a run where it stopped
     Retry(decide::RetryArgs),
     /// Send the same bytes again, from the spool
     Replay(replay::ReplayArgs),
-    /// Compare what lies at the destinations with the receipts
+    /// Compare the files at the destinations with the receipts
     Verify(verify::VerifyArgs),
-    /// One run's evidence, as a document to keep
+    /// Write one run's evidence as a document to keep
     Evidence(evidence::EvidenceArgs),
-    /// Enter past slots to be done
+    /// Schedule past slots
     Backfill(backfill::BackfillArgs),
-    /// Keep a pipeline from being due
+    /// Pause a pipeline: its slots are skipped
     Pause(pause::PauseArgs),
-    /// Let a paused pipeline go on
+    /// Resume a paused pipeline
     Resume(pause::ResumeArgs),
-    /// Remove what is older than the settings' `keep` says
+    /// Remove what is older than the settings' `keep`
     Prune(prune::PruneArgs),
-    /// Let a held run pass
+    /// Deliver a held run
     Release(decide::ReleaseArgs),
-    /// End a held run: it is never delivered
+    /// Discard a held run: it is never delivered
     Reject(decide::RejectArgs),
-    /// Look at a destination step by step, with a probe file that is removed again
+    /// Test a destination step by step, with a probe file that is removed again
     Doctor(doctor::DoctorArgs),
     /// Show a server's host keys, and accept them
     Trust(trust::TrustArgs),
-    /// The JSON Schema of the files that people write
+    /// Print the JSON Schema of pipeline or settings files
     Schema(schema::Args),
-    /// Try the channels by which alerts go
+    /// Send a test alert
     Alert(alert::AlertArgs),
-    /// What a shell completes commands by
+    /// Print a shell completion script
     Completions(completions::CompletionsArgs),
-    /// A Docebo to practise on
+    /// Run a simulated Docebo to practise on
     Sandbox(sandbox::Args),
-    /// The one-command tour: a sandbox, a private SFTP server, the example pipelines
+    /// Run the example pipelines against a sandbox and a private SFTP server
     Demo(demo::DemoArgs),
 }
 
-/// Problems in files or arguments, on their way to whoever asked.
+/// The problems in files or arguments that end a command.
 #[derive(Debug, thiserror::Error)]
 #[error("{} problems in the files", .0.len())]
 pub struct Problems(pub Vec<Problem>);
 
-/// Columns that problems are drawn for.
+/// The width in columns to which problems are rendered.
 const WIDTH: usize = 120;
 
-/// Reads the process's arguments and does what they say.
+/// Reads the process's arguments and runs the command.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ExitCode::from(refuse_arguments(&error)),
+    };
+    let json = arguments.common.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -145,18 +152,20 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::UNEXPECTED);
         }
     };
-    // The worker has an answer of its own to being asked to stop.
-    let stops_itself = matches!(arguments.command, Command::Work(_));
+    // The worker handles signals itself.
+    let handles_signals = matches!(arguments.command, Command::Work(_));
     let code = runtime.block_on(async {
         tokio::select! {
-            outcome = dispatch(arguments.command, &arguments.common) => outcome.unwrap_or_else(|error| explain(&error)),
-            () = asked_to_stop(), if !stops_itself => {
-                eprintln!("interrupted: what was begun is in the ledger, and the same command goes on from there");
-                exit::INTERRUPTED
+            outcome = dispatch(arguments.command, &arguments.common) => {
+                outcome.unwrap_or_else(|error| explain(&error, json))
+            }
+            () = stop_signal(), if !handles_signals => {
+                let message = "interrupted: the ledger has the progress, and the same command continues from there";
+                report(exit::INTERRUPTED, message, &[], json)
             }
         }
     });
-    // A thread that still waits for a server must not keep the process: every step is safe to lose.
+    // A thread that still waits for a server must not keep the process alive: every step is safe to interrupt.
     runtime.shutdown_background();
     ExitCode::from(code)
 }
@@ -191,31 +200,63 @@ async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
     }
 }
 
-/// From error to exit code, and the words for it.
-fn explain(error: &anyhow::Error) -> u8 {
-    if let Some(Problems(problems)) = error.downcast_ref() {
-        eprint!("{}", render(problems, color(), WIDTH));
-        return exit::PROBLEM;
+/// Reports arguments that cannot be parsed, or prints the requested help or version.
+fn refuse_arguments(error: &clap::Error) -> u8 {
+    // The arguments could not be parsed, `--json` among them.
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let message = text.trim().strip_prefix("error: ").unwrap_or(text.trim()).to_owned();
+        return report(exit::PROBLEM, &message, &[], true);
     }
-    let nobody_reads = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref().is_some_and(|error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(nobody_reads) {
-        return exit::DONE;
-    }
-    eprintln!("error: {error:#}");
-    exit::UNEXPECTED
+    let _ = error.print(); // without an output there is nowhere to report it
+    if error.use_stderr() { exit::PROBLEM } else { exit::DONE }
 }
 
-/// Whether standard error takes colours.
+/// Prints why a command ends, as text on standard error or as JSON on standard output. Returns `code`.
+fn report(code: u8, message: &str, problems: &[Problem], json: bool) -> u8 {
+    if json {
+        let problems: Vec<_> = problems.iter().map(crate::yaml::render::json).collect();
+        let error = serde_json::json!({"code": code, "message": message, "problems": problems});
+        println!("{:#}", serde_json::json!({"version": VERSION, "error": error}));
+    } else if problems.is_empty() {
+        eprintln!("error: {message}");
+    } else {
+        eprint!("{}", render(problems, color(), WIDTH));
+    }
+    code
+}
+
+/// Reports an error and returns its exit code.
+fn explain(error: &anyhow::Error, json: bool) -> u8 {
+    if let Some(found @ Problems(problems)) = error.downcast_ref() {
+        let message = match problems.as_slice() {
+            [one] => one.to_string(),
+            _ => found.to_string(),
+        };
+        return report(exit::PROBLEM, &message, problems, json);
+    }
+    let is_broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref().is_some_and(|error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(is_broken_pipe) {
+        return exit::DONE;
+    }
+    let is_busy = error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(SpoolError::Busy { .. }))
+            || matches!(cause.downcast_ref(), Some(TakenError::Taken { .. }))
+    });
+    report(if is_busy { exit::BUSY } else { exit::UNEXPECTED }, &format!("{error:#}"), &[], json)
+}
+
+/// Returns true if standard error should be coloured.
 fn color() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr()) && crate::settings::wants_color()
 }
 
-/// Writes to standard output. What is being done is not left half done because nobody reads on.
-fn put(words: std::fmt::Arguments<'_>) {
+/// Writes to standard output. A closed pipe is ignored, so that it interrupts no work.
+fn write_stdout(text: std::fmt::Arguments<'_>) {
     use std::io::{ErrorKind, Write};
-    match std::io::stdout().write_fmt(words) {
+    match std::io::stdout().write_fmt(text) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             eprintln!("error: cannot write to standard output: {error}");
             std::process::exit(exit::UNEXPECTED.into());
@@ -224,13 +265,29 @@ fn put(words: std::fmt::Arguments<'_>) {
     }
 }
 
-/// Prints one JSON document.
+/// The version of the `--json` documents. Adding names does not change it; changing one does.
+const VERSION: u32 = 1;
+
+/// A document, preceded by its version.
+#[derive(Serialize)]
+struct Versioned<'a, T> {
+    version: u32,
+    #[serde(flatten)] // serialized only, so flattening degrades no error message
+    document: &'a T,
+}
+
+/// Prints one JSON object whose first member is the version.
 fn print_json(document: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(document)?);
+    println!("{}", serde_json::to_string_pretty(&Versioned { version: VERSION, document })?);
     Ok(())
 }
 
-async fn asked_to_stop() {
+/// Prints the document of runs.
+fn print_runs(runs: &[Document]) -> anyhow::Result<()> {
+    print_json(&serde_json::json!({"runs": runs}))
+}
+
+async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
@@ -239,9 +296,9 @@ async fn asked_to_stop() {
     }
 }
 
-/// `500ms`, `10s`, `2h`.
+/// Parses `500ms`, `10s`, `2h`.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
-    crate::pipeline::scalars::parse_length(text)
+    crate::yaml::scalars::parse_length(text)
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

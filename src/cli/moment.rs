@@ -1,4 +1,4 @@
-//! Moments as people give them: RFC 3339, a date, or how long ago.
+//! Times in arguments: RFC 3339, a date, or how long ago.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -6,43 +6,43 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
 use crate::pipeline::plan::Plan;
-use crate::pipeline::problem::Problem;
-use crate::pipeline::scalars::parse_length;
 use crate::schedule::slot::Slot;
+use crate::yaml::problem::Problem;
+use crate::yaml::scalars::parse_length;
 
-/// How far back the slot before a moment is looked for: few days first, as most schedules need no more.
+/// Periods to search for the slot before a moment: a few days first, as most schedules need no more.
 const LOOK_BACK_DAYS: [i64; 3] = [2, 400, 3000];
 
-/// A moment, or a length of time that is counted back from now.
+/// A moment, a day, or a length of time before now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     At(Timestamp),
-    /// A whole day, in a zone that is known later.
+    /// A whole day, in a zone that is known only later.
     Day(Date),
     Ago(SignedDuration),
 }
 
 impl Moment {
-    /// `2026-11-23T05:30:00-05:00`, `2026-11-23`, `12h`, `2d`.
+    /// Parses `2026-11-23T05:30:00-05:00`, `2026-11-23`, `12h` or `2d`.
     ///
     /// # Errors
-    /// It is none of these, in words.
+    /// The message for any other text.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Ok(at) = text.parse::<Timestamp>() {
             return Ok(Self::At(at));
         }
-        // A date with a time but no offset is read as a date too: its time would be lost.
+        // `Date` also parses a date with a time but no offset, and drops the time.
         if let Some(day) = text.parse::<Date>().ok().filter(|day| day.to_string() == text) {
             return Ok(Self::Day(day));
         }
         let ago = parse_length(text).ok().and_then(|length| SignedDuration::try_from(length).ok());
         ago.map(Self::Ago).ok_or_else(|| {
-            format!("{text:?} is no moment: write 2026-11-23T05:30:00-05:00, or 2026-11-23, or how long ago: 12h, 2d")
+            format!("{text:?} is not a time: write 2026-11-23T05:30:00-05:00, or 2026-11-23, or how long ago: 12h, 2d")
         })
     }
 
-    /// The slot of a plan that is meant: of a day, the one that its schedule has on it; of a length of time, the last one
-    /// that was due so long ago. Without a schedule, the day's start and the moment itself.
+    /// Returns the slot of a plan: for a day, the only slot on it; for a length of time, the last slot due that long
+    /// ago. Without a schedule, returns the start of the day or the moment itself.
     ///
     /// # Errors
     /// The schedule has no slot on the day, or several.
@@ -69,19 +69,19 @@ impl Moment {
                 let near = [before(since), schedule.cron.next_after(until, &plan.zone)];
                 let near: Vec<String> =
                     near.into_iter().flatten().map(|at| format!("`--slot {}`", shown(at))).collect();
-                let what = format!("the schedule of {} has no slot on {day}", plan.name);
-                Err(Problem::error(None, what)
+                let message = format!("the schedule of {} has no slot on {day}", plan.name);
+                Err(Problem::error(None, message)
                     .hint(format!("write {}, or the time of another slot", near.join(" or "))))
             }
             [first, .., last] => {
-                let what = format!("the schedule of {} has {} slots on {day}", plan.name, slots.len());
+                let message = format!("the schedule of {} has {} slots on {day}", plan.name, slots.len());
                 let hint = format!("write the time too: `--slot {}` to `--slot {}`", shown(*first), shown(*last));
-                Err(Problem::error(None, what).hint(hint))
+                Err(Problem::error(None, message).hint(hint))
             }
         }
     }
 
-    /// From when on: of a day, its start.
+    /// Returns the moment as the start of a period: for a day, its start.
     pub fn since(self, clock: &Clock, zone: &TimeZone) -> Timestamp {
         match self {
             Self::At(at) => at,
@@ -90,7 +90,7 @@ impl Moment {
         }
     }
 
-    /// Up to when: of a day, its end.
+    /// Returns the moment as the end of a period: for a day, its end.
     pub fn until(self, clock: &Clock, zone: &TimeZone) -> Timestamp {
         match self {
             Self::Day(day) => day.tomorrow().map_or(Timestamp::MAX, |next| {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_is_meant_whole_and_a_length_is_ago() {
+    fn a_day_is_a_whole_day_and_a_length_counts_back() {
         let (clock, _) = Clock::manual("2026-11-23T12:00:00Z".parse().unwrap());
         let zone = crate::schedule::zone::find("America/New_York").unwrap();
         let read = |text: &str| {

@@ -1,4 +1,4 @@
-//! What most commands begin with: settings read, ledger open, pipelines found.
+//! The common start of most commands: reads the settings, opens the ledger, finds pipelines.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use super::{Common, Problems};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::ledger::record::Run;
-use crate::pipeline::problem::{Problem, did_you_mean};
 use crate::pipeline::{self, plan::Plan};
-use crate::run::Line;
+use crate::run::RunContext;
 use crate::settings::{Destination, Settings};
-use crate::{fault, telemetry};
+use crate::telemetry;
+use crate::yaml::problem::{Problem, did_you_mean};
 
-/// Settings and ledger, ready.
+/// The loaded settings and the open ledger.
 pub struct Opened {
     pub settings: Arc<Settings>,
     pub ledger: Ledger,
@@ -32,29 +32,29 @@ impl Opened {
         Ok(Self { settings: Arc::new(settings), ledger, clock })
     }
 
-    pub fn line(&self) -> Line {
-        Line::new(self.settings.clone(), self.ledger.clone(), self.clock.clone())
+    pub fn context(&self) -> RunContext {
+        RunContext::new(self.settings.clone(), self.ledger.clone(), self.clock.clone())
     }
 
-    /// The one run whose id begins so.
+    /// Returns the one run whose ID begins with `prefix`.
     ///
     /// # Errors
-    /// None, or several.
+    /// No run or several have this prefix.
     pub async fn run(&self, prefix: &str) -> anyhow::Result<Run> {
         let mut found = self.ledger.runs_by_prefix(prefix).await?;
         match (found.pop(), found.pop()) {
             (Some(run), None) => Ok(run),
             (Some(one), Some(two)) => {
-                Err(argument(format!("{prefix:?} is the beginning of more than one run: {}, {}, …", two.id, one.id)))
+                Err(argument(format!("{prefix:?} is ambiguous, several runs begin with it: {}, {}, …", two.id, one.id)))
             }
             _ => Err(argument_hint(format!("there is no run {prefix:?}"), "`reportferry runs` lists them")),
         }
     }
 
-    /// A destination by its name.
+    /// Returns the destination of this name.
     ///
     /// # Errors
-    /// No such destination.
+    /// There is none.
     pub fn destination(&self, name: &str) -> anyhow::Result<Arc<Destination>> {
         let known = &self.settings.destinations;
         if let Some(destination) = known.get(name) {
@@ -66,7 +66,7 @@ impl Opened {
         Err(argument_hint(format!("there is no destination {name:?}"), hint))
     }
 
-    /// The plan of a pipeline, by its name or its file.
+    /// Returns the plan of a pipeline, by name or file.
     ///
     /// # Errors
     /// [`Problems`] in its file, or no such pipeline.
@@ -74,11 +74,11 @@ impl Opened {
         plan(&self.settings, pipeline)
     }
 
-    /// Whether there is such a pipeline, by its file or by what the ledger knows of it.
+    /// Checks that a pipeline of this name has a file or is in the ledger.
     ///
     /// # Errors
-    /// There is none; perhaps one whose name is much the same.
-    pub async fn known(&self, pipeline: &str) -> anyhow::Result<()> {
+    /// There is none; the error suggests a similar name.
+    pub async fn require_pipeline(&self, pipeline: &str) -> anyhow::Result<()> {
         match find(&self.settings.pipelines, pipeline) {
             Err(error) if !self.ledger.known_pipelines().await?.iter().any(|known| known.name == pipeline) => {
                 Err(error)
@@ -88,24 +88,25 @@ impl Opened {
     }
 }
 
-/// The settings alone, with logging started and faults armed.
+/// Reads the settings and starts logging.
 ///
 /// # Errors
 /// [`Problems`] in the settings.
 pub fn settings(common: &Common) -> anyhow::Result<Settings> {
     let (settings, warnings) = Settings::load(common.config.as_deref(), &common.set).map_err(Problems)?;
-    telemetry::start(&settings.log, super::color()).map_err(argument)?;
-    // What stands in a file is `check`'s to show; what the environment holds may differ each time.
+    telemetry::start(&settings.log.filter, settings.log.format, super::color()).map_err(argument)?;
+    // `check` shows the warnings about files; the environment may differ each time.
     for warning in warnings.iter().filter(|warning| warning.place.is_none()) {
         tracing::warn!("{warning}");
     }
-    if let Some(faults) = &settings.fault {
-        fault::arm(faults).map_err(argument)?;
+    #[cfg(feature = "fault-injection")]
+    if let Some(rules) = crate::settings::fault_rules() {
+        crate::fault::arm(&rules).map_err(argument)?;
     }
     Ok(settings)
 }
 
-/// The plan of a pipeline, by its name or its file.
+/// Returns the plan of a pipeline, by name or file.
 ///
 /// # Errors
 /// [`Problems`] in its file, or no such pipeline.
@@ -115,12 +116,12 @@ pub fn plan(settings: &Settings, pipeline: &str) -> anyhow::Result<Plan> {
     Ok(plan)
 }
 
-/// A problem in an argument.
+/// Returns a problem in an argument.
 pub fn argument(what: impl Into<String>) -> anyhow::Error {
     Problems(vec![Problem::error(None, what)]).into()
 }
 
-/// A problem in an argument, with its mend.
+/// Returns a problem in an argument, with a hint.
 pub fn argument_hint(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     Problems(vec![Problem::error(None, what).hint(hint)]).into()
 }

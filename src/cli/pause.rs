@@ -1,4 +1,4 @@
-//! `pause PIPELINE`, `resume PIPELINE`: a person keeps a pipeline from being due, and lets it go on.
+//! `pause PIPELINE`, `resume PIPELINE`: stops and restarts a pipeline's schedule.
 
 use serde_json::json;
 
@@ -10,10 +10,10 @@ use crate::settings;
 pub struct PauseArgs {
     /// The pipeline's name
     pipeline: String,
-    /// Why, for whoever looks at `status`
+    /// The reason, shown by `status`
     #[arg(long, default_value = "")]
-    why: String,
-    /// Who says so [default: who is signed in]
+    because: String,
+    /// The person who decides [default: the login name]
     #[arg(long)]
     by: Option<String>,
 }
@@ -26,31 +26,31 @@ pub struct ResumeArgs {
 
 pub async fn pause(args: PauseArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
-    opened.known(&args.pipeline).await?;
+    opened.require_pipeline(&args.pipeline).await?;
     let by = args.by.unwrap_or_else(settings::login);
-    let changed = opened.ledger.pause(&args.pipeline, Some((&by, &args.why))).await?;
-    let already = "paused already: its slots are skipped until `resume`";
-    say(
+    let changed = opened.ledger.pause(&args.pipeline, Some((&by, &args.because))).await?;
+    let already = "is already paused: its slots are skipped until `resume`";
+    print_outcome(
         common,
         &args.pipeline,
         true,
-        if changed { "paused: its slots are skipped, with the reason, until `resume`" } else { already },
+        if changed { "is paused: its slots are skipped, with the reason, until `resume`" } else { already },
     )
 }
 
 pub async fn resume(args: ResumeArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
-    opened.known(&args.pipeline).await?;
+    opened.require_pipeline(&args.pipeline).await?;
     let changed = opened.ledger.pause(&args.pipeline, None).await?;
-    let done = "goes on with its next slot; `backfill` does those that were skipped";
-    say(common, &args.pipeline, false, if changed { done } else { "was not paused" })
+    let done = "resumes with its next slot; `backfill` schedules the skipped ones";
+    print_outcome(common, &args.pipeline, false, if changed { done } else { "was not paused" })
 }
 
-fn say(common: &Common, pipeline: &str, paused: bool, words: &str) -> anyhow::Result<u8> {
+fn print_outcome(common: &Common, pipeline: &str, paused: bool, outcome: &str) -> anyhow::Result<u8> {
     if common.json {
         print_json(&json!({"pipeline": pipeline, "paused": paused}))?;
     } else {
-        println!("{pipeline} {words}");
+        println!("{pipeline} {outcome}");
     }
     Ok(exit::DONE)
 }

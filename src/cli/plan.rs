@@ -1,4 +1,4 @@
-//! `plan PIPELINE`: when it is due next, under which names, and what it may send where.
+//! `plan PIPELINE`: shows the next slots, file names, requests and destinations.
 
 use jiff::Timestamp;
 use jiff::tz::AmbiguousOffset;
@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::{Common, exit, print_json, text};
 use crate::extract::requests_of;
-use crate::pipeline::plan::{Plan, Schedule, Source, StepKind};
+use crate::pipeline::columns::Columns;
+use crate::pipeline::plan::{Plan, Source};
+use crate::schedule::Schedule;
 use crate::schedule::cron::ChangeKind;
 use crate::schedule::expected;
 use crate::schedule::missed::jitter;
@@ -17,20 +19,20 @@ use crate::settings::DestinationKind;
 pub struct PlanArgs {
     /// The pipeline's name, or its file
     pipeline: String,
-    /// How many of the next slots to show
+    /// The number of next slots to show
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1000))]
-    fires: u16,
+    next: u16,
 }
 
-/// The whole document. Other tools rely on these names.
+/// The JSON document; its names are an interface.
 #[derive(Serialize)]
 struct Document {
     pipeline: String,
     description: Option<String>,
     schedule: Option<String>,
     zone: String,
-    fires: Vec<Fire>,
-    /// The columns that come out, where the file says; the report decides the others.
+    slots: Vec<PlannedSlot>,
+    /// The output columns, if the pipeline names them all; otherwise the report decides.
     columns: Option<Vec<String>>,
     /// Every request that may be sent.
     requests: Vec<String>,
@@ -38,18 +40,18 @@ struct Document {
 }
 
 #[derive(Serialize)]
-struct Fire {
+struct PlannedSlot {
     /// RFC 3339 in the pipeline's zone, as all times here.
     slot: String,
-    /// When it begins: jitter included.
+    /// The start, jitter included.
     begins: String,
-    /// How much later than its slot that is, in seconds.
+    /// Seconds between slot and start.
     #[serde(skip)]
     jitter: f64,
     artifact: String,
-    /// When it is late.
+    /// The time after which it is late.
     expected_by: Option<String>,
-    /// What the change of clocks does to it.
+    /// The effect of a clock change.
     remark: Option<String>,
 }
 
@@ -72,7 +74,7 @@ pub async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
         description: plan.description.clone(),
         schedule: plan.schedule.as_ref().map(|schedule| schedule.cron.text().to_owned()),
         zone: plan.zone.iana_name().unwrap_or("UTC").to_owned(),
-        fires: fires(&plan, clock.now(), args.fires.into()),
+        slots: slots(&plan, clock.now(), args.next.into()),
         columns: columns(&plan),
         requests: match &plan.source {
             Source::Docebo(_) => requests_of(&plan.source),
@@ -88,41 +90,41 @@ pub async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
     Ok(exit::DONE)
 }
 
-fn fires(plan: &Plan, from: Timestamp, count: usize) -> Vec<Fire> {
+fn slots(plan: &Plan, from: Timestamp, count: usize) -> Vec<PlannedSlot> {
     let Some(schedule) = &plan.schedule else { return Vec::new() };
-    let mut fires = Vec::new();
+    let mut slots = Vec::new();
     let mut at = from;
-    while fires.len() < count {
+    while slots.len() < count {
         let Some(next) = schedule.cron.next_after(at, &plan.zone) else { break };
-        fires.push(fire(plan, schedule, next));
+        slots.push(slot(plan, schedule, next));
         at = next;
     }
-    fires
+    slots
 }
 
-fn fire(plan: &Plan, schedule: &Schedule, at: Timestamp) -> Fire {
+fn slot(plan: &Plan, schedule: &Schedule, at: Timestamp) -> PlannedSlot {
     let slot = Slot::new(&plan.name, at, plan.zone.clone());
     let jitter = jitter(&slot, schedule.jitter);
     let shown = |at: Timestamp| Slot::new(&plan.name, at, plan.zone.clone()).rfc3339();
-    Fire {
+    PlannedSlot {
         slot: slot.rfc3339(),
         begins: shown(at.saturating_add(jitter).unwrap_or(at)),
         jitter: jitter.as_secs_f64(),
-        artifact: match plan.artifact.split {
-            None => plan.artifact.name.render(&slot),
-            Some(_) => plan.artifact.name.render_file(&slot, 1).map(|first| format!("{first}, …")),
-        }
-        .unwrap_or_else(|error| error.to_string()),
+        artifact: match plan.artifact.first_name(&slot) {
+            Ok(first) if plan.artifact.split.is_some() => format!("{first}, …"),
+            Ok(name) => name,
+            Err(error) => error.to_string(),
+        },
         expected_by: schedule.expected_by.map(|by| shown(expected::deadline(&slot, by))),
         remark: remark(plan, schedule, &slot),
     }
 }
 
-/// What the change of clocks does to the slot, on the days on which they change.
+/// Describes the effect of a clock change on the slot, on the days of one.
 fn remark(plan: &Plan, schedule: &Schedule, slot: &Slot) -> Option<String> {
     let at = slot.at.timestamp();
-    let moment = jiff::SignedDuration::from_hours(26);
-    let (from, until) = (at.saturating_sub(moment).ok()?, at.saturating_add(moment).ok()?);
+    let margin = jiff::SignedDuration::from_hours(26);
+    let (from, until) = (at.saturating_sub(margin).ok()?, at.saturating_add(margin).ok()?);
     let displaced = schedule.cron.clock_changes(from, until, &plan.zone);
     if let Some(change) = displaced.into_iter().find(|change| change.runs == at) {
         let wall = change.wall.strftime("%H:%M");
@@ -140,35 +142,13 @@ fn remark(plan: &Plan, schedule: &Schedule, slot: &Slot) -> Option<String> {
     (midnight.offset() != next.offset()).then(|| format!("clocks change on this day: it has {hours} hours"))
 }
 
-/// The columns after the last step that names them all.
+/// Returns the output columns, if a step names them all.
 fn columns(plan: &Plan) -> Option<Vec<String>> {
-    let mut columns: Option<Vec<String>> = None;
+    let mut columns = Columns::default();
     for step in &plan.steps {
-        match &step.kind {
-            StepKind::Select(kept) => columns = Some(kept.iter().map(|column| column.name.clone()).collect()),
-            StepKind::Drop(dropped) => {
-                if let Some(columns) = &mut columns {
-                    columns.retain(|name| !dropped.iter().any(|column| column.name == *name));
-                }
-            }
-            StepKind::Rename(renames) => {
-                for name in columns.iter_mut().flatten() {
-                    if let Some(rename) = renames.iter().find(|rename| rename.from.name == *name) {
-                        name.clone_from(&rename.to);
-                    }
-                }
-            }
-            StepKind::Set(assigned) => {
-                if let Some(columns) = &mut columns {
-                    let new = assigned.iter().map(|assign| assign.column.clone());
-                    let new: Vec<String> = new.filter(|name| !columns.contains(name)).collect();
-                    columns.extend(new);
-                }
-            }
-            StepKind::Filter(_) => {}
-        }
+        (step.kind.declaration().columns)(&mut columns);
     }
-    columns
+    columns.names()
 }
 
 fn destination(delivery: &crate::pipeline::plan::DeliveryPlan) -> Destination {
@@ -192,7 +172,7 @@ fn destination(delivery: &crate::pipeline::plan::DeliveryPlan) -> Destination {
     }
 }
 
-/// A query may hold what is nobody's business.
+/// Removes the query, which may hold secrets.
 fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or(url)
 }
@@ -204,20 +184,20 @@ fn print(document: &Document) {
     }
     match &document.schedule {
         Some(schedule) => println!("  due {schedule} in {}\n", document.zone),
-        None => println!("  due only when a person says `reportferry run {}`\n", document.pipeline),
+        None => println!("  no schedule: `reportferry run {}` runs it\n", document.pipeline),
     }
-    if !document.fires.is_empty() {
+    if !document.slots.is_empty() {
         let rows: Vec<Vec<String>> = document
-            .fires
+            .slots
             .iter()
-            .map(|fire| {
-                let jitter = if fire.jitter == 0.0 { String::new() } else { format!("+{:.0}s", fire.jitter) };
+            .map(|planned| {
+                let jitter = if planned.jitter == 0.0 { String::new() } else { format!("+{:.0}s", planned.jitter) };
                 vec![
-                    fire.slot.clone(),
+                    planned.slot.clone(),
                     jitter,
-                    fire.expected_by.clone().unwrap_or_default(),
-                    fire.artifact.clone(),
-                    fire.remark.clone().unwrap_or_default(),
+                    planned.expected_by.clone().unwrap_or_default(),
+                    planned.artifact.clone(),
+                    planned.remark.clone().unwrap_or_default(),
                 ]
             })
             .collect();
@@ -235,7 +215,7 @@ fn print(document: &Document) {
     for to in &document.destinations {
         let directory = if to.directory.is_empty() { "." } else { &to.directory };
         let done = to.done_file.as_ref().map(|done| format!(", then {done}")).unwrap_or_default();
-        let optional = if to.required { "" } else { ", not waited for" };
+        let optional = if to.required { "" } else { ", optional" };
         println!("  {}: {} in {directory}, existing: {}{done}{optional}", to.destination, to.address, to.existing);
     }
 }

@@ -1,4 +1,4 @@
-//! `prune`: what is older than `keep` says, removed by hand.
+//! `prune`: removes what is older than `keep`, on demand.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::run::prune::prune;
 
 #[derive(clap::Args)]
 pub struct PruneArgs {
-    /// Remove; without it, it is only counted
+    /// Remove; without it, only count
     #[arg(long)]
     yes: bool,
 }
@@ -20,15 +20,11 @@ pub async fn run(args: PruneArgs, common: &Common) -> anyhow::Result<u8> {
         print_json(&json!({"runs": pruned.runs, "folders": pruned.folders, "bytes": pruned.bytes, "dry": !args.yes}))?;
         return Ok(exit::DONE);
     }
-    let what = format!(
-        "{} runs of the ledger, {} folders of the spool ({})",
-        pruned.runs,
-        pruned.folders,
-        text::bytes(pruned.bytes)
-    );
+    let summary =
+        format!("{} runs in the ledger, {} spool folders ({})", pruned.runs, pruned.folders, text::bytes(pruned.bytes));
     match args.yes {
-        true => println!("removed: {what}"),
-        false => println!("would be removed: {what}; `--yes` does it"),
+        true => println!("removed: {summary}"),
+        false => println!("would be removed: {summary}; `--yes` removes them"),
     }
     Ok(exit::DONE)
 }

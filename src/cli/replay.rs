@@ -1,26 +1,26 @@
-//! `replay RUN`: the same bytes again, from the spool.
+//! `replay RUN`: delivers a run's saved artifact again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::bars::Bars;
 use super::opened::{Opened, argument, argument_hint};
-use super::{Common, duration, exit, print_json, text};
-use crate::pipeline::problem::did_you_mean;
+use super::{Common, duration, exit, print_runs, text};
 use crate::run::replay::{Replay, ReplayError};
 use crate::schedule::slot::Slot;
+use crate::yaml::problem::did_you_mean;
 
 #[derive(clap::Args)]
 pub struct ReplayArgs {
-    /// The run's id, or the beginning of it
+    /// The run's ID, or a unique prefix of it
     run: String,
     /// Another name for the file
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// To this destination of the pipeline only; may be repeated
+    /// Deliver only to this destination of the pipeline; may be repeated
     #[arg(long, value_name = "DESTINATION")]
     to: Vec<String>,
-    /// How long to keep trying
+    /// Time to keep retrying
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     wait: Duration,
 }
@@ -36,25 +36,25 @@ pub async fn run(args: ReplayArgs, common: &Common) -> anyhow::Result<u8> {
         return Err(argument_hint(format!("{} does not deliver to {unknown:?}", run.pipeline), hint));
     }
     if let Some(name) = args.name.as_deref().filter(|name| name.is_empty() || name.contains(['/', '\\', '\0'])) {
-        return Err(argument(format!("{name:?} is not a file's name")));
+        return Err(argument(format!("{name:?} is not a file name")));
     }
-    let line = opened.line();
+    let context = opened.context();
     let slot = Slot::new(&plan.name, opened.clock.now(), plan.zone.clone());
-    let bars = Bars::draw(&format!("{}  replays {}", plan.name, run.id), &line.progress);
-    let what = Replay { name: args.name, destinations: args.to };
-    let document = line.replay(&plan, &run, &what, &slot, args.wait).await;
+    let bars = Bars::draw(&format!("{}  replays {}", plan.name, run.id), &context.progress);
+    let replay = Replay { name: args.name, destinations: args.to };
+    let document = context.replay(&plan, &run, &replay, &slot, args.wait).await;
     drop(bars);
-    line.sessions.say_goodbye().await;
+    context.sessions.close_all().await;
     let document = document.map_err(|error| match error {
-        ReplayError::Nothing(_) | ReplayError::Forgotten(_) => {
-            argument_hint(error.to_string(), format!("`reportferry run {}` makes a new one", run.pipeline))
+        ReplayError::NoArtifact(_) | ReplayError::NotSaved(_) => {
+            argument_hint(error.to_string(), format!("`reportferry run {}` creates a new one", run.pipeline))
         }
         other => other.into(),
     })?;
     opened.ledger.close().await;
     match common.json {
-        true => print_json(&document)?,
+        true => print_runs(std::slice::from_ref(&document))?,
         false => print!("{}", text::run(&document)),
     }
-    Ok(exit::of(document.state))
+    Ok(exit::of(&document))
 }

@@ -1,4 +1,4 @@
-//! `run PIPELINE…`: one run now, with progress bars on a terminal.
+//! `run PIPELINE…`: runs pipelines now, with progress bars on a terminal.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,29 +7,30 @@ use std::time::Duration;
 use super::bars::Bars;
 use super::moment::Moment;
 use super::opened::{Opened, argument_hint};
-use super::{Common, Problems, duration, exit, print_json, text};
+use super::{Common, Problems, duration, exit, print_runs, text};
 use crate::deliver::Sessions;
 use crate::ledger::state::RunState;
 use crate::pipeline::plan::{FileSource, Source};
-use crate::run::{Ask, Line};
+use crate::run::spool::SpoolError;
+use crate::run::{Requester, RunContext, RunError};
 use crate::schedule::slot::Slot;
 
 #[derive(clap::Args)]
 pub struct RunArgs {
-    /// Pipelines by name, or their files
+    /// Pipelines, by name or file
     #[arg(required = true)]
     pipelines: Vec<String>,
-    /// The slot: RFC 3339, a date (the schedule's slot of that day), or how long ago (12h: the last one due by then)
+    /// The slot: RFC 3339, a date (the schedule's slot of that day), or how long ago (12h: the last slot due by then)
     /// [default: now]
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     slot: Option<Moment>,
-    /// Take the rows from this CSV instead of the source
+    /// Read the rows from this CSV instead of the source
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Also a slot of which the ledger may have forgotten that it was delivered
+    /// Allow a slot that may have been delivered and then pruned from the ledger
     #[arg(long)]
-    beyond: bool,
-    /// How long to keep trying before the rest is left to `retry` or the worker
+    include_pruned: bool,
+    /// Time to keep retrying before `retry` or the worker must continue
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub wait: Duration,
 }
@@ -43,31 +44,40 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         if let Some(from) = &args.from {
             plan.source = Source::File(FileSource { path: std::path::absolute(from)?, csv: plan.source.csv() });
         }
-        let asked = args.slot.map(|moment| moment.slot(&opened.clock, &plan));
-        let asked = asked.transpose().map_err(|problem| Problems(vec![problem]))?;
-        let slot = Slot::new(&plan.name, asked.unwrap_or(now), plan.zone.clone());
-        if asked.is_some() && !args.beyond {
-            refuse_forgotten(&opened, &slot).await?;
+        let requested = args.slot.map(|moment| moment.slot(&opened.clock, &plan));
+        let requested = requested.transpose().map_err(|problem| Problems(vec![problem]))?;
+        let slot = Slot::new(&plan.name, requested.unwrap_or(now), plan.zone.clone());
+        if requested.is_some() && !args.include_pruned {
+            refuse_pruned(&opened, &slot).await?;
         }
         plans.push((Arc::new(plan), slot));
     }
-    let mut documents = Vec::new();
-    // One sign-in for all of them.
+    let (mut documents, mut codes) = (Vec::new(), Vec::new());
+    // Sessions are shared, for one sign-in per destination.
     let sessions = Sessions::default();
     for (plan, slot) in plans {
-        let line = Line { sessions: sessions.clone(), ..opened.line() };
-        let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &line.progress);
+        let context = RunContext { sessions: sessions.clone(), ..opened.context() };
+        let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &context.progress);
         let before = opened.ledger.run(&slot.run_id()).await?.map(|run| run.state);
-        let document = line.run(&plan, &slot, Ask::Slot, args.wait).await;
+        let outcome = context.run(&plan, &slot, Requester::Slot, args.wait).await;
         drop(bars);
-        let document = document?;
+        let document = match outcome {
+            Ok(document) => document,
+            Err(RunError::Spool(busy @ SpoolError::Busy { .. })) if args.pipelines.len() > 1 => {
+                eprintln!("{}: {busy}", plan.name);
+                codes.push(exit::BUSY);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        codes.push(exit::of(&document));
         if before == Some(document.state) && document.state.is_end() {
             eprintln!("{}: slot {} is {} already", plan.name, slot.rfc3339(), document.state.name());
             if let Some(run) = opened.ledger.run(&document.run).await? {
                 if run.may_be_backfilled() {
-                    eprintln!("  nothing was done for it: {}", backfill_of(&plan.name, &document.slot));
+                    eprintln!("  it never started: {}", backfill_hint(&plan.name, &document.slot));
                 } else if run.state == RunState::Rejected && run.rejected_by.is_none() {
-                    eprintln!("  once its cause is removed, `reportferry retry {}` takes it up again", run.id);
+                    eprintln!("  once the cause is fixed, `reportferry retry {}` continues it", run.id);
                 }
             }
         }
@@ -76,36 +86,27 @@ pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         }
         documents.push(document);
     }
-    sessions.say_goodbye().await;
+    sessions.close_all().await;
     opened.ledger.close().await;
     if common.json {
-        match documents.as_slice() {
-            [one] => print_json(one)?,
-            several => print_json(&several)?,
-        }
+        print_runs(&documents)?;
     }
-    // The worst end speaks for all: a failure before a hold, a hold before success.
-    let worst = documents.iter().map(|document| exit::of(document.state)).max_by_key(|code| match *code {
-        exit::FAILED => 2,
-        exit::HELD => 1,
-        _ => 0,
-    });
-    Ok(worst.unwrap_or(exit::DONE))
+    Ok(exit::of_all(&codes))
 }
 
-/// A slot that the ledger does not know may have been delivered and pruned since: that is a person's to say.
-async fn refuse_forgotten(opened: &Opened, slot: &Slot) -> anyhow::Result<()> {
-    let forgotten = opened.ledger.forgotten(&slot.pipeline).await?;
+/// Refuses a slot that may have been delivered and pruned since: only a person can know.
+async fn refuse_pruned(opened: &Opened, slot: &Slot) -> anyhow::Result<()> {
+    let forgotten = opened.ledger.pruned_up_to(&slot.pipeline).await?;
     if forgotten.is_none_or(|until_ms| slot.at_ms() > until_ms) || opened.ledger.run(&slot.run_id()).await?.is_some() {
         return Ok(());
     }
     Err(argument_hint(
-        format!("slots as old as {} were pruned from the ledger: it may have been delivered", slot.rfc3339()),
-        "say `--beyond` if it does no harm to deliver it again",
+        format!("slot {} may have been delivered and then pruned from the ledger", slot.rfc3339()),
+        "add `--include-pruned` if delivering it again does no harm",
     ))
 }
 
-/// The command that takes up one slot that was skipped.
-pub fn backfill_of(pipeline: &str, slot: &str) -> String {
-    format!("`reportferry backfill {pipeline} --since {slot} --until {slot} --yes` takes it up")
+/// Returns the hint for a skipped slot: the command that schedules it.
+pub fn backfill_hint(pipeline: &str, slot: &str) -> String {
+    format!("`reportferry backfill {pipeline} --since {slot} --until {slot} --yes` schedules it")
 }

@@ -1,4 +1,4 @@
-//! `runs [PIPELINE]`: what happened, newest first.
+//! `runs [PIPELINE]`: lists runs, the newest first.
 
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -12,12 +12,12 @@ use crate::ledger::state::RunState;
 
 #[derive(clap::Args)]
 pub struct RunsArgs {
-    /// Of this pipeline only
+    /// Only this pipeline
     pipeline: Option<String>,
-    /// Of this pipeline only
+    /// Only this pipeline
     #[arg(long = "pipeline", value_name = "PIPELINE", conflicts_with = "pipeline")]
     of: Option<String>,
-    /// In these states only: failed,held
+    /// Only runs in these states: failed,held
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     state: Vec<String>,
     /// Slots from this moment on: RFC 3339, a date (UTC), or how long ago (12h, 2d)
@@ -26,7 +26,7 @@ pub struct RunsArgs {
     /// Slots up to this moment; a date means its whole day
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
-    /// How many at most
+    /// The maximum number of runs
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
 }
@@ -43,11 +43,11 @@ pub async fn run(args: RunsArgs, common: &Common) -> anyhow::Result<u8> {
     };
     let runs = opened.ledger.runs(&filter).await?;
     if let (true, Some(pipeline)) = (runs.is_empty(), &filter.pipeline) {
-        // A misspelt name has no runs either: say which it is.
-        opened.known(pipeline).await?;
+        // A misspelt name has no runs either: report it.
+        opened.require_pipeline(pipeline).await?;
     }
     if common.json {
-        print_json(&runs.iter().map(line).collect::<Vec<_>>())?;
+        print_json(&json!({"runs": runs.iter().map(run_json).collect::<Vec<_>>()}))?;
         return Ok(exit::DONE);
     }
     let rows: Vec<Vec<String>> = runs
@@ -65,7 +65,7 @@ pub async fn run(args: RunsArgs, common: &Common) -> anyhow::Result<u8> {
         .collect();
     print!("{}", text::table(&["RUN", "PIPELINE", "SLOT", "STATE", "ARTIFACT", "REASON"], &rows));
     if runs.len() as u64 == u64::from(args.limit) {
-        eprintln!("there may be more: --limit shows them");
+        eprintln!("there may be more: raise --limit");
     }
     Ok(exit::DONE)
 }
@@ -77,7 +77,7 @@ fn state(name: &str) -> anyhow::Result<RunState> {
     })
 }
 
-fn line(run: &Run) -> serde_json::Value {
+fn run_json(run: &Run) -> serde_json::Value {
     json!({"run": run.id, "pipeline": run.pipeline, "slot": run.slot, "state": run.state, "reason": run.reason,
-           "origin": run.origin.name(), "artifact": run.artifact.as_ref().map(|artifact| &artifact.name)})
+           "origin": run.origin.name(), "artifact": run.artifact.as_ref().map(|made| json!({"name": made.name, "bytes": made.bytes, "sha256": made.sha256}))})
 }

@@ -1,4 +1,4 @@
-//! `schema`: the JSON Schema of the files that people write, for editors.
+//! `schema`: prints the JSON Schemas of pipeline and settings files, for editors.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ use crate::settings::file::SettingsFile;
 /// Prints the JSON Schema of pipeline files or of the settings.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Which file's schema
+    /// The file whose schema to print
     #[arg(value_parser = ["pipeline", "settings"], default_value = "pipeline")]
     pub file: String,
 }
@@ -22,17 +22,16 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// The schema of a pipeline file (JSON Schema 2020-12).
+/// Returns the schema of a pipeline file (JSON Schema 2020-12).
 pub fn pipeline() -> Schema {
     generate::<PipelineFile>("reportferry pipeline")
 }
 
-/// The schema of the settings file (JSON Schema 2020-12).
+/// Returns the schema of the settings file (JSON Schema 2020-12).
 pub fn settings() -> Schema {
     generate::<SettingsFile>("reportferry settings")
 }
 
-/// As it is written to a file.
 pub fn text(schema: &Schema) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(schema)?)
 }

@@ -1,41 +1,41 @@
-//! `status`: what is due and how each pipeline stands.
+//! `status`: shows what is due and the state of each pipeline.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::opened::Opened;
 use super::{Common, exit, print_json, text};
-use crate::ledger::{Overdue, Standing, WorkerSeen};
+use crate::ledger::{Overdue, WorkerRecord};
 use crate::pipeline;
 use crate::pipeline::plan::Plan;
-use crate::pipeline::show::render;
 use crate::run::document::utc;
 use crate::schedule::missed::jitter;
 use crate::schedule::slot::Slot;
 use crate::schedule::zone::zones;
+use crate::yaml::render::render;
 
-/// Deliveries of a pipeline that were not picked up, told in words; the document has all of them.
-const UNCOLLECTED_SHOWN: usize = 3;
+/// Overdue pickups of a pipeline in the text output; the JSON has all of them.
+const PICKUPS_SHOWN_MAX: usize = 3;
 
 #[derive(clap::Args)]
 pub struct StatusArgs {
-    /// Only what needs a person: held, late, failed, paused, not picked up, or a file that cannot be read
+    /// Show only what needs attention: held, late, failed, paused, not picked up, or an invalid file
     #[arg(long)]
     attention: bool,
 }
 
-/// The whole document. Other tools rely on these names.
+/// The JSON document; its names are an interface.
 #[derive(Serialize)]
 struct Status {
     worker: Option<WorkerDocument>,
-    /// The time zone rules in use: `2026b`, and where they are from.
+    /// The version and origin of the time zone rules: `2026b, …`.
     zones: String,
-    pipelines: Vec<Line>,
+    pipelines: Vec<PipelineDocument>,
 }
 
 #[derive(Serialize)]
 struct WorkerDocument {
-    /// Seen lately, and not stopped.
+    /// Seen recently, and not stopped.
     working: bool,
     version: String,
     pid: i64,
@@ -46,34 +46,34 @@ struct WorkerDocument {
 
 /// One pipeline. Times are RFC 3339; slots in the pipeline's zone, others in UTC.
 #[derive(Serialize)]
-struct Line {
+struct PipelineDocument {
     pipeline: String,
     /// The newest slot.
     slot: Option<String>,
     run: Option<String>,
     state: Option<&'static str>,
     reason: Option<String>,
-    /// When it last delivered.
+    /// The time of the last delivery.
     delivered: Option<String>,
     /// The next slot.
     next: Option<String>,
-    /// How much later it begins, in seconds.
+    /// Seconds of jitter after the slot.
     jitter: Option<i64>,
-    /// Since when a slot is late.
+    /// The time since which a slot is late.
     late: Option<String>,
     held: u64,
-    /// Deliveries that were not picked up in time, the oldest first.
-    uncollected: Vec<UncollectedDocument>,
+    /// Deliveries whose pickup is overdue, the oldest first.
+    pickup_overdue: Vec<PickupOverdueDocument>,
     paused: Option<PausedDocument>,
-    /// What is wrong with its file.
+    /// The problem of its file.
     problem: Option<String>,
 }
 
 #[derive(Serialize)]
-struct UncollectedDocument {
+struct PickupOverdueDocument {
     run: String,
     destination: String,
-    /// When its reader's time was over.
+    /// The deadline of the pickup.
     due: String,
 }
 
@@ -81,49 +81,53 @@ struct UncollectedDocument {
 struct PausedDocument {
     since: String,
     by: String,
-    why: String,
+    because: String,
 }
 
 pub async fn run(args: StatusArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let loaded = pipeline::load_all(&opened.settings, &[]);
     let now = opened.clock.now();
-    let mut standings = opened.ledger.standings().await?;
-    let mut lines: Vec<Line> = Vec::new();
+    let mut standings = opened.ledger.pipeline_statuses().await?;
+    let mut pipelines: Vec<PipelineDocument> = Vec::new();
     for plan in &loaded.plans {
         let standing = standings.remove(&plan.name).unwrap_or_default();
-        lines.push(Line::new(&plan.name, standing, next(plan, now)));
+        pipelines.push(PipelineDocument::new(&plan.name, standing, next(plan, now)));
     }
     for name in loaded.broken() {
         let mut standing = standings.remove(&name).unwrap_or_default();
-        standing.problem.get_or_insert_with(|| "its file cannot be used".to_owned());
-        lines.push(Line::new(&name, standing, None));
+        standing.problem.get_or_insert_with(|| "its file is invalid".to_owned());
+        pipelines.push(PipelineDocument::new(&name, standing, None));
     }
-    // A pipeline whose file is gone is shown for as long as something of it waits.
-    for (name, mut standing) in standings.into_iter().filter(|(_, standing)| standing.waits()) {
-        standing.problem = Some("its file is gone".to_owned());
-        lines.push(Line::new(&name, standing, None));
+    // A pipeline whose file was removed is shown while any of its work is open.
+    for (name, mut standing) in standings.into_iter().filter(|(_, standing)| standing.has_open_work()) {
+        standing.problem = Some("its file was removed".to_owned());
+        pipelines.push(PipelineDocument::new(&name, standing, None));
     }
-    lines.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
+    pipelines.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
     if args.attention {
-        lines.retain(Line::needs_a_person);
+        pipelines.retain(PipelineDocument::needs_attention);
     }
-    let worker = opened.ledger.worker_seen().await?.map(|seen| WorkerDocument::new(seen, now));
-    let status = Status { worker, zones: format!("{}, {}", zones().version, zones().origin), pipelines: lines };
+    let needs_attention = pipelines.iter().any(PipelineDocument::needs_attention);
+    let worker = opened.ledger.worker_record().await?.map(|seen| WorkerDocument::new(seen, now));
+    let status = Status { worker, zones: format!("{}, {}", zones().version, zones().origin), pipelines };
     if common.json {
         print_json(&status)?;
     } else {
         print(&status);
     }
-    // A file that cannot be read hides a pipeline's next slot: say so, and do not call it well.
+    // An invalid file hides a pipeline's next slot, so it is never exit code 0.
     if loaded.failed() {
         eprint!("{}", render(&loaded.problems, super::color(), super::WIDTH));
-        return Ok(exit::PROBLEM);
     }
-    Ok(exit::DONE)
+    Ok(match (args.attention, loaded.failed()) {
+        (true, _) if needs_attention => exit::ATTENTION,
+        (_, true) => exit::PROBLEM,
+        _ => exit::DONE,
+    })
 }
 
-/// The next slot, and how much later it begins.
+/// Returns the next slot and its jitter.
 fn next(plan: &Plan, now: Timestamp) -> Option<(String, SignedDuration)> {
     let schedule = plan.schedule.as_ref()?;
     let at = schedule.cron.next_after(now, &plan.zone)?;
@@ -131,8 +135,8 @@ fn next(plan: &Plan, now: Timestamp) -> Option<(String, SignedDuration)> {
     Some((slot.rfc3339(), jitter(&slot, schedule.jitter)))
 }
 
-impl Line {
-    fn new(pipeline: &str, standing: Standing, next: Option<(String, SignedDuration)>) -> Self {
+impl PipelineDocument {
+    fn new(pipeline: &str, standing: crate::ledger::PipelineStatus, next: Option<(String, SignedDuration)>) -> Self {
         let newest = standing.newest;
         let (next, jitter) = next.unzip();
         Self {
@@ -146,44 +150,44 @@ impl Line {
             jitter: jitter.map(|jitter| jitter.as_secs()).filter(|seconds| *seconds > 0),
             late: standing.late_ms.map(utc),
             held: standing.held,
-            uncollected: standing.overdue.into_iter().map(UncollectedDocument::from).collect(),
+            pickup_overdue: standing.overdue.into_iter().map(PickupOverdueDocument::from).collect(),
             paused: standing.paused.map(|paused| PausedDocument {
                 since: utc(paused.since_ms),
                 by: paused.by,
-                why: paused.why,
+                because: paused.why,
             }),
             problem: standing.problem,
         }
     }
 
-    fn needs_a_person(&self) -> bool {
-        let ended_badly = matches!(self.state, Some("failed" | "rejected" | "held"));
-        let waits = self.held > 0 || self.late.is_some() || !self.uncollected.is_empty();
+    fn needs_attention(&self) -> bool {
+        let ended_badly = matches!(self.state, Some("failed" | "rejected" | "held" | "blocked"));
+        let waits = self.held > 0 || self.late.is_some() || !self.pickup_overdue.is_empty();
         ended_badly || waits || self.paused.is_some() || self.problem.is_some()
     }
 
-    fn next_in_words(&self) -> String {
+    fn describe_next(&self) -> String {
         let next = self.next.as_deref().unwrap_or("-");
         self.jitter.map_or_else(|| next.to_owned(), |seconds| format!("{next} +{seconds}s"))
     }
 
-    /// What is to be known beside the state, in a few words.
+    /// Returns what the state alone does not show.
     fn remarks(&self) -> String {
         let mut remarks = Vec::new();
         if let Some(since) = &self.late {
             remarks.push(format!("late since {since}"));
         }
         if self.held > 0 {
-            remarks.push(format!("{} held", self.held));
+            remarks.push(format!("{} held or blocked", self.held));
         }
-        for UncollectedDocument { run, destination, due } in self.uncollected.iter().take(UNCOLLECTED_SHOWN) {
+        for PickupOverdueDocument { run, destination, due } in self.pickup_overdue.iter().take(PICKUPS_SHOWN_MAX) {
             remarks.push(format!("not picked up at {destination} by {due} (run {run})"));
         }
-        if self.uncollected.len() > UNCOLLECTED_SHOWN {
-            remarks.push(format!("and {} more not picked up", self.uncollected.len() - UNCOLLECTED_SHOWN));
+        if self.pickup_overdue.len() > PICKUPS_SHOWN_MAX {
+            remarks.push(format!("and {} more not picked up", self.pickup_overdue.len() - PICKUPS_SHOWN_MAX));
         }
         if let Some(paused) = &self.paused {
-            let why = if paused.why.is_empty() { String::new() } else { format!(": {}", paused.why) };
+            let why = if paused.because.is_empty() { String::new() } else { format!(": {}", paused.because) };
             remarks.push(format!("paused by {} since {}{why}", paused.by, paused.since));
         }
         if let Some(problem) = &self.problem {
@@ -194,16 +198,16 @@ impl Line {
     }
 }
 
-impl From<Overdue> for UncollectedDocument {
+impl From<Overdue> for PickupOverdueDocument {
     fn from(overdue: Overdue) -> Self {
         Self { run: overdue.run, destination: overdue.destination, due: utc(overdue.due_ms) }
     }
 }
 
 impl WorkerDocument {
-    fn new(seen: WorkerSeen, now: Timestamp) -> Self {
+    fn new(seen: WorkerRecord, now: Timestamp) -> Self {
         Self {
-            working: seen.works(now.as_millisecond()),
+            working: seen.is_running(now.as_millisecond()),
             version: seen.version,
             pid: seen.pid,
             started: utc(seen.started_ms),
@@ -212,37 +216,34 @@ impl WorkerDocument {
         }
     }
 
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         match (&self.stopped, self.working) {
             (Some(at), _) => format!("stopped at {at}: `reportferry work` starts it"),
-            (None, true) => format!("works since {} (process {}, version {})", self.started, self.pid, self.version),
+            (None, true) => format!("running since {} (process {}, version {})", self.started, self.pid, self.version),
             (None, false) => {
-                format!("not seen since {}: it was killed, or it hangs (process {})", self.seen, self.pid)
+                format!("no heartbeat since {}: it was killed or hangs (process {})", self.seen, self.pid)
             }
         }
     }
 }
 
 fn print(status: &Status) {
-    let worker = status.worker.as_ref().map(WorkerDocument::in_words);
-    println!(
-        "worker  {}",
-        worker.unwrap_or_else(|| "none has worked here yet: `reportferry work` starts it".to_owned())
-    );
+    let worker = status.worker.as_ref().map(WorkerDocument::describe);
+    println!("worker  {}", worker.unwrap_or_else(|| "never started: `reportferry work` starts it".to_owned()));
     println!("zones   {}\n", status.zones);
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let rows: Vec<Vec<String>> = status
         .pipelines
         .iter()
-        .map(|line| {
+        .map(|pipeline| {
             vec![
-                line.pipeline.clone(),
-                or_dash(&line.slot),
-                line.state.unwrap_or("-").to_owned(),
-                or_dash(&line.delivered),
-                line.next_in_words(),
-                or_dash(&line.run),
-                line.remarks(),
+                pipeline.pipeline.clone(),
+                or_dash(&pipeline.slot),
+                pipeline.state.unwrap_or("-").to_owned(),
+                or_dash(&pipeline.delivered),
+                pipeline.describe_next(),
+                or_dash(&pipeline.run),
+                pipeline.remarks(),
             ]
         })
         .collect();

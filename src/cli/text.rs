@@ -1,15 +1,16 @@
-//! Runs in words, for people.
+//! Runs as text, for people.
 
 use std::fmt::Write as _;
 
-use crate::ledger::record::{Attempt, Event};
+use crate::ledger::Event;
+use crate::ledger::record::Attempt;
 use crate::ledger::state::PickupState;
 use crate::run::document::{DeliveryDocument, Document, PickupDocument, utc};
 
-/// A run in a few lines.
+/// Renders a run in a few lines.
 pub fn run(document: &Document) -> String {
     let mut text = format!(
-        "{}  slot {}  {}\n  run       {}, asked for by {}\n",
+        "{}  slot {}  {}\n  run       {}, origin {}\n",
         document.pipeline,
         document.slot,
         document.state.name(),
@@ -19,9 +20,8 @@ pub fn run(document: &Document) -> String {
     if let Some(reason) = document.reason.as_deref().filter(|reason| !reason.is_empty()) {
         let _ = writeln!(text, "  reason    {reason}");
     }
-    if let Some(rows) = document.rows.as_ref().and_then(|rows| rows.as_object()) {
-        let parts: Vec<String> = rows.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        let _ = writeln!(text, "  rows      {}", parts.join(", "));
+    if let Some(rows) = &document.rows {
+        let _ = writeln!(text, "  rows      {}", self::rows(rows));
     }
     if let Some(artifact) = &document.artifact {
         let _ = writeln!(text, "  artifact  {}  {}  sha256 {}", artifact.name, bytes(artifact.bytes), artifact.sha256);
@@ -34,6 +34,18 @@ pub fn run(document: &Document) -> String {
         text.push_str(&self::delivery(delivery));
     }
     text
+}
+
+/// Renders the row balance: `1000 extracted, 880 dropped by filter (step 2), 120 written, 120 delivered`.
+fn rows(rows: &serde_json::Value) -> String {
+    let counted = |name: &str| rows[name].as_u64().map(|count| format!("{count} {name}"));
+    let step = |step: &serde_json::Value| {
+        let (share, count) = step.as_object()?.iter().find(|(name, _)| !matches!(name.as_str(), "step" | "kind"))?;
+        Some(format!("{count} {share} by {} (step {})", step["kind"].as_str()?, step["step"]))
+    };
+    let steps = rows["steps"].as_array().into_iter().flatten().filter_map(step);
+    let parts = counted("extracted").into_iter().chain(steps).chain(counted("written")).chain(counted("delivered"));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn delivery(delivery: &DeliveryDocument) -> String {
@@ -65,60 +77,61 @@ fn delivery(delivery: &DeliveryDocument) -> String {
     text
 }
 
-/// `picked up 2026-…: its reader took it away`, `awaited until …`, `not picked up by …: …`.
+/// Renders a pickup: `picked up, seen at …: the file was removed`, `pending until …`, `not picked up by …: …`.
 pub fn pickup(pickup: &PickupDocument) -> String {
     let (due, at) = (pickup.due.as_deref(), pickup.at.as_deref().unwrap_or_default());
-    let told = match (pickup.state, due) {
-        (PickupState::Awaited, Some(due)) => format!("awaited until {due}"),
-        (PickupState::Awaited, None) => "not known to be picked up".to_owned(),
+    let state = match (pickup.state, due) {
+        (PickupState::Pending, Some(due)) => format!("pending until {due}"),
+        (PickupState::Pending, None) => "pending, without a deadline".to_owned(),
         (PickupState::PickedUp, _) => format!("picked up, seen at {at}"),
         (PickupState::Overdue, _) => format!("not picked up by {}", due.unwrap_or_default()),
-        (PickupState::LetGo, _) => format!("awaited no more since {at}"),
+        (PickupState::Superseded, _) => format!("superseded at {at}"),
     };
     match &pickup.reason {
-        Some(reason) => format!("{told}: {reason}"),
-        None => told,
+        Some(reason) => format!("{state}: {reason}"),
+        None => state,
     }
 }
 
-/// How long the run waited to begin, and how long each stage took when it was last gone through, waits between tries
-/// included: `waited 3.0s, extract 12.0s, shape 3.1s`.
+/// Renders how long the run waited to start and how long the last pass through each stage took, including waits between
+/// retries: `waited 3.0s, extract 12.0s, transform 3.1s`.
 fn stages(events: &[Event]) -> String {
-    let first = |what: &str| events.iter().find(|event| event.what == what).map(|event| event.at_ms);
+    let first = |name: &str| events.iter().find(|event| event.event.name() == name).map(|event| event.at_ms);
     let waited = first("entered").zip(first("extracting")).map(|(from, to)| format!("waited {}", length(to - from)));
     let took = |name: &str, from: &str, to: &str| {
-        let end = events.iter().rposition(|event| event.what == to)?;
-        let start = events[..end].iter().rfind(|event| event.what == from)?;
+        let end = events.iter().rposition(|event| event.event.name() == to)?;
+        let start = events[..end].iter().rfind(|event| event.event.name() == from)?;
         Some(format!("{name} {}", length(events[end].at_ms - start.at_ms)))
     };
     let stages = [
         waited,
         took("extract", "extracting", "extracted"),
-        took("shape", "shaping", "shaped"),
+        took("transform", "transforming", "transformed"),
         took("deliver", "delivering", "delivered"),
     ];
     stages.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// The run's story: how long its stages took, each event, then each attempt.
-pub fn story(events: &[Event], attempts: &[Attempt]) -> String {
+/// Renders the run's history: stage durations, events, then attempts.
+pub fn history(events: &[Event], attempts: &[Attempt]) -> String {
     let mut text = String::new();
     let stages = stages(events);
     if !stages.is_empty() {
         let _ = writeln!(text, "  took      {stages}");
     }
-    text.push_str("  story\n");
+    text.push_str("  history\n");
     let mut before = None;
     for event in events {
         let took = before.map_or(String::new(), |before| format!("+{}", length(event.at_ms - before)));
-        let _ = writeln!(text, "    {}  {took:>8}  {:<20} {}", utc(event.at_ms), event.what, event.detail);
+        let _ =
+            writeln!(text, "    {}  {took:>8}  {:<20} {}", utc(event.at_ms), event.event.name(), event.event.detail());
         before = Some(event.at_ms);
     }
     if !attempts.is_empty() {
         text.push_str("  attempts\n");
     }
     for attempt in attempts {
-        let verdict = attempt.verdict.as_deref().unwrap_or("cut short");
+        let verdict = attempt.verdict.as_deref().unwrap_or("interrupted");
         let took = attempt.ended_ms.map(|ended| format!("{} ms", ended - attempt.started_ms)).unwrap_or_default();
         let reason = attempt.reason.as_deref().unwrap_or_default();
         let _ = writeln!(
@@ -132,7 +145,7 @@ pub fn story(events: &[Event], attempts: &[Attempt]) -> String {
     text
 }
 
-/// Milliseconds as people read them: 12ms, 3.4s, 12m, 5.0h.
+/// Renders milliseconds as 12ms, 3.4s, 12m, 5.0h.
 fn length(ms: i64) -> String {
     match ms {
         ..1_000 => format!("{ms}ms"),
@@ -142,7 +155,7 @@ fn length(ms: i64) -> String {
     }
 }
 
-/// Bytes as people read them: 999 B, 15.7 KB, 1.5 GB (powers of ten).
+/// Renders bytes as 999 B, 15.7 KB, 1.5 GB (powers of ten).
 pub fn bytes(count: u64) -> String {
     let mut amount = count as f64;
     for unit in ["B", "KB", "MB", "GB"] {
@@ -154,7 +167,7 @@ pub fn bytes(count: u64) -> String {
     format!("{amount:.1} TB")
 }
 
-/// Columns aligned by the widest cell.
+/// Renders a table with aligned columns.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
@@ -187,21 +200,22 @@ mod tests {
     }
 
     #[test]
-    fn stages_are_measured_as_they_were_last_gone_through() {
-        let story = [
-            (0, "entered"),
-            (100, "extracting"),
-            (5_000, "failed"),
-            (60_000, "extracting"),
-            (61_000, "export started"),
-            (72_500, "extracted"),
-            (72_600, "shaping"),
-            (72_650, "shaped"),
-            (72_700, "delivering"),
+    fn stages_are_measured_by_their_last_pass() {
+        use crate::ledger::RunEvent as E;
+        let text = String::new;
+        let history = [
+            (0, E::Entered { slot: text() }),
+            (100, E::Extracting),
+            (5_000, E::Failed { reason: text() }),
+            (60_000, E::Extracting),
+            (61_000, E::ExportStarted { execution_id: text() }),
+            (72_500, E::Extracted { bytes: 1, sha256: text() }),
+            (72_600, E::Transforming),
+            (72_650, E::Transformed { name: text(), rows: 1, bytes: 1, sha256: text() }),
+            (72_700, E::Delivering { reason: None }),
         ];
-        let event = |(at_ms, what): (i64, &str)| Event { at_ms, what: what.to_owned(), detail: String::new() };
-        let story: Vec<Event> = story.into_iter().map(event).collect();
-        assert_eq!(stages(&story), "waited 100ms, extract 12.5s, shape 50ms");
+        let history = history.map(|(at_ms, event)| Event { at_ms, event });
+        assert_eq!(stages(&history), "waited 100ms, extract 12.5s, transform 50ms");
         assert_eq!(stages(&[]), "");
     }
 

@@ -1,6 +1,5 @@
-//! `verify [RUN]`: what lies at the destinations, beside the receipts.
+//! `verify [RUN]`: compares the files at the destinations with the receipts.
 
-/// Deliveries that nobody can look at.
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -8,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use serde_json::json;
 
 use super::moment::Moment;
 use super::opened::Opened;
@@ -21,37 +21,37 @@ use crate::settings::{self, Destination};
 
 #[derive(clap::Args)]
 pub struct VerifyArgs {
-    /// The run's id, or the beginning of it; without it, all runs since `--since`
+    /// The run's ID, or a unique prefix of it [default: all runs since `--since`]
     run: Option<String>,
-    /// Runs of slots from this moment on: RFC 3339, a date (UTC), or how long ago
+    /// Runs of slots from this time on: RFC 3339, a date (UTC), or how long ago
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = Moment::parse, conflicts_with = "run")]
     since: Moment,
-    /// Read every file back and compare its digest, not only its size
+    /// Read every file and compare its digest, not only its size
     #[arg(long)]
-    read: bool,
+    checksum: bool,
 }
 
-/// One file of one delivery. Other tools rely on these names.
+/// One file of one delivery. The JSON names are an interface.
 #[derive(Clone, Debug, Serialize)]
-struct Found {
+struct VerifiedFile {
     run: String,
     destination: String,
     path: String,
     /// `data`, `checksum`, `manifest` or `done`.
     role: Role,
-    /// `present`, `changed`, `picked_up`, `lost` or `unknown`; of a webhook always `acknowledged`.
+    /// `present`, `changed`, `picked_up`, `lost` or `unknown`; always `acknowledged` for a webhook.
     found: &'static str,
-    /// How it is known, or why it is not.
+    /// The evidence, or why there is none.
     how: String,
 }
 
-impl Found {
-    fn is_well(&self) -> bool {
+impl VerifiedFile {
+    fn is_ok(&self) -> bool {
         matches!(self.found, "present" | "picked_up" | webhook::ACKNOWLEDGED)
     }
 }
 
-/// Runs that are looked at in one go.
+/// The maximum number of runs to verify at once.
 const RUNS_MAX: u32 = 1_000;
 
 pub async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8> {
@@ -70,8 +70,8 @@ pub async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8> {
     let mut found = Vec::new();
     for run in &runs {
         for delivery in opened.ledger.deliveries(&run.id).await? {
-            if webhook::is_by_webhook(&delivery) {
-                found.extend(webhook::look(&opened.ledger, &run.id, delivery).await?.files);
+            if webhook::is_webhook(&delivery) {
+                found.extend(webhook::verify(&opened.ledger, &run.id, delivery).await?.files);
                 continue;
             }
             if let (Some(stored), Some(intent)) = (delivery.receipt, delivery.intent) {
@@ -83,28 +83,28 @@ pub async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8> {
     }
     for (name, deliveries) in by_destination {
         let destination = opened.settings.destinations.get(&name).cloned();
-        let looked = match destination {
+        let verified = match destination {
             Some(destination) => {
-                let read = args.read;
-                tokio::task::spawn_blocking(move || look(&destination, deliveries, read)).await?
+                let checksum = args.checksum;
+                tokio::task::spawn_blocking(move || verify(&destination, deliveries, checksum)).await?
             }
-            None => unknown(&name, deliveries, "the settings have no such destination any more"),
+            None => unknown(&name, deliveries, "the destination is no longer in the settings"),
         };
-        for Looked { run, files, pickup } in looked {
+        for VerifiedDelivery { run, files, pickup } in verified {
             if let Some((collected, next_ms)) = pickup {
-                opened.ledger.note_look(&run, &name, &collected, next_ms).await?;
+                opened.ledger.record_poll(&run, &name, &collected, next_ms).await?;
             }
             found.extend(files);
         }
     }
     opened.ledger.close().await;
-    let well = found.iter().all(Found::is_well);
+    let all_ok = found.iter().all(VerifiedFile::is_ok);
     if common.json {
-        print_json(&found)?;
+        print_json(&json!({"files": found}))?;
     } else {
         print(&found, runs.len());
     }
-    Ok(if well { exit::DONE } else { exit::FAILED })
+    Ok(if all_ok { exit::DONE } else { exit::FAILED })
 }
 
 /// One delivery with its receipt.
@@ -115,39 +115,39 @@ struct Delivered {
     pickup: Option<Pickup>,
 }
 
-/// What was found of one delivery.
-struct Looked {
+/// The result for one delivery.
+struct VerifiedDelivery {
     run: String,
-    files: Vec<Found>,
-    /// Where its reader is awaited, what was seen of that, and when the worker looks next.
+    files: Vec<VerifiedFile>,
+    /// For a pending pickup, its observed state and when the worker polls next.
     pickup: Option<(Collected, Option<i64>)>,
 }
 
-fn look(destination: &Arc<Destination>, deliveries: Vec<Delivered>, read: bool) -> Vec<Looked> {
+fn verify(destination: &Arc<Destination>, deliveries: Vec<Delivered>, checksum: bool) -> Vec<VerifiedDelivery> {
     let mut session = match Session::connect(destination) {
         Ok(session) => session,
-        Err(verdict) => return unknown(&destination.name, deliveries, &verdict.into_reason()),
+        Err(verdict) => return unknown(&destination.name, deliveries, verdict.reason()),
     };
-    let mut looked = Vec::new();
+    let mut verified = Vec::new();
     for delivered in deliveries {
-        looked.push(match look_at(&mut session, destination, &delivered, read) {
+        verified.push(match verify_delivery(&mut session, destination, &delivered, checksum) {
             Ok(found) => found,
-            Err(verdict) => unknown_one(&destination.name, delivered, &verdict.into_reason()),
+            Err(verdict) => unknown_delivery(&destination.name, delivered, verdict.reason()),
         });
     }
     session.close();
-    looked
+    verified
 }
 
-fn look_at(
+fn verify_delivery(
     session: &mut Session,
     destination: &Destination,
     delivered: &Delivered,
-    read: bool,
-) -> Result<Looked, Verdict> {
+    checksum: bool,
+) -> Result<VerifiedDelivery, Verdict> {
     let Delivered { run, intent, address, pickup } = delivered;
-    let seen = session.check(intent, read)?;
-    // What was said when it was delivered counts; of what was delivered before that was kept, what is said now.
+    let seen = session.check(intent, checksum)?;
+    // The setting at delivery counts; deliveries recorded without one use the current setting.
     let sign = pickup.as_ref().map(|pickup| pickup.sign).or(Sign::of(&destination.pickup));
     let collected = match sign {
         Some(sign) => Some(session.collected(sign, address, intent)?),
@@ -156,37 +156,42 @@ fn look_at(
     let files = intent.files.iter().zip(seen.files);
     let files: Vec<_> = files.map(|(file, seen)| (file, seen.final_name)).collect();
     let data_is_gone =
-        files.iter().filter(|(file, _)| file.role == Role::Data).all(|(_, lies)| *lies == FinalName::Absent);
-    let reader =
-        Reader { sign, immediate: destination.pickup == settings::Pickup::Immediate, collected, pickup, data_is_gone };
-    let found = files.iter().map(|(file, lies)| {
-        let (found, how) = reader.judge(file.role, lies);
+        files.iter().filter(|(file, _)| file.role == Role::Data).all(|(_, state)| *state == FinalName::Absent);
+    let evidence = PickupEvidence {
+        sign,
+        immediate: destination.pickup == settings::Pickup::Immediate,
+        collected,
+        pickup,
+        data_is_gone,
+    };
+    let found = files.iter().map(|(file, state)| {
+        let (found, how) = evidence.classify(file.role, state);
         let (run, destination) = (run.clone(), destination.name.clone());
-        Found { run, destination, path: file.final_path.clone(), role: file.role, found, how }
+        VerifiedFile { run, destination, path: file.final_path.clone(), role: file.role, found, how }
     });
     let files = found.collect();
     let open = pickup.as_ref().filter(|known| !known.state.is_end());
-    let pickup = open.zip(reader.collected).map(|(known, collected)| (collected, known.look_ms));
-    Ok(Looked { run: run.clone(), files, pickup })
+    let pickup = open.zip(evidence.collected).map(|(known, collected)| (collected, known.next_poll_ms));
+    Ok(VerifiedDelivery { run: run.clone(), files, pickup })
 }
 
-/// What is known of a delivery's reader.
-struct Reader<'a> {
+/// The evidence about a delivery's pickup.
+struct PickupEvidence<'a> {
     sign: Option<Sign>,
-    /// The server takes files away at once.
+    /// The server removes files at once.
     immediate: bool,
-    /// What was seen now.
+    /// The observed state.
     collected: Option<Collected>,
-    /// What was known before.
+    /// The recorded state.
     pickup: &'a Option<Pickup>,
     data_is_gone: bool,
 }
 
-impl Reader<'_> {
-    /// How it is known that it was picked up, now or earlier.
+impl PickupEvidence<'_> {
+    /// Returns the evidence that it was picked up, now or earlier.
     fn picked_up(&self) -> Option<String> {
         if let Some(known) = self.pickup.as_ref().filter(|known| known.state == PickupState::PickedUp) {
-            let how = known.reason.as_deref().unwrap_or("its reader picked it up");
+            let how = known.reason.as_deref().unwrap_or("the reader picked it up");
             return Some(format!("{how}, seen at {}", known.at_ms.map(utc).unwrap_or_default()));
         }
         match &self.collected {
@@ -195,27 +200,27 @@ impl Reader<'_> {
         }
     }
 
-    fn judge(&self, role: Role, lies: &FinalName) -> (&'static str, String) {
+    fn classify(&self, role: Role, state: &FinalName) -> (&'static str, String) {
         let picked_up = self.picked_up();
         let of_data = role == Role::Data;
-        match (lies, &picked_up) {
-            // A reader that takes the data away may leave what lies beside it, or take that too.
+        match (state, &picked_up) {
+            // A reader that removes the data may leave or remove the companion files.
             (FinalName::Absent, Some(how)) if self.data_is_gone => ("picked_up", how.clone()),
             (FinalName::Absent, None) if self.immediate && self.data_is_gone => {
-                ("picked_up", "the server takes files away".to_owned())
+                ("picked_up", "the server removes files".to_owned())
             }
             (FinalName::Absent, _) => self.absent(),
             (FinalName::Ours | FinalName::SameSize { .. }, Some(how)) if of_data => ("picked_up", how.clone()),
-            (FinalName::Ours, _) => ("present", self.present("its digest is that of the receipt", of_data)),
+            (FinalName::Ours, _) => ("present", self.present("its digest matches the receipt", of_data)),
             (FinalName::SameSize { why }, _) => {
-                ("present", self.present(&format!("its size is that of the receipt; {why}"), of_data))
+                ("present", self.present(&format!("its size matches the receipt; {why}"), of_data))
             }
-            // The name may be another file's by now.
+            // By now another file may have the name.
             (FinalName::Other { .. }, Some(how)) if of_data && self.was_known() => ("picked_up", how.clone()),
             (FinalName::Other { bytes: Some(bytes) }, _) => {
-                ("changed", format!("{bytes} bytes lie there, and they are not ours"))
+                ("changed", format!("a different file of {bytes} bytes is there"))
             }
-            (FinalName::Other { bytes: None }, _) => ("changed", "something else lies there".to_owned()),
+            (FinalName::Other { bytes: None }, _) => ("changed", "a different file is there".to_owned()),
             (FinalName::Hidden { why }, _) => ("unknown", why.clone()),
         }
     }
@@ -226,11 +231,11 @@ impl Reader<'_> {
 
     fn absent(&self) -> (&'static str, String) {
         match (&self.collected, self.sign) {
-            (Some(Collected::Unseen { why }), _) => ("unknown", format!("nothing lies there; {why}")),
+            (Some(Collected::Unseen { why }), _) => ("unknown", format!("the file is missing; {why}")),
             (_, Some(Sign::AckFile)) => {
-                ("lost", "nothing lies there, and its reader has not acknowledged it".to_owned())
+                ("lost", "the file is missing, and its reader has not acknowledged it".to_owned())
             }
-            _ => ("lost", "nothing lies there; `pickup: moved` says that readers take files away".to_owned()),
+            _ => ("lost", "the file is missing; set `pickup: moved` if its reader moves files away".to_owned()),
         }
     }
 
@@ -238,19 +243,19 @@ impl Reader<'_> {
         let due = self.pickup.as_ref().filter(|_| of_data).and_then(|known| Some((known.state, known.due_ms?)));
         match due {
             Some((PickupState::Overdue, due_ms)) => format!("{how}; not picked up by {}", utc(due_ms)),
-            Some((PickupState::Awaited, due_ms)) => format!("{how}; not picked up yet, awaited until {}", utc(due_ms)),
+            Some((PickupState::Pending, due_ms)) => format!("{how}; not picked up yet, pending until {}", utc(due_ms)),
             _ => how.to_owned(),
         }
     }
 }
 
-fn unknown(destination: &str, deliveries: Vec<Delivered>, why: &str) -> Vec<Looked> {
-    deliveries.into_iter().map(|delivered| unknown_one(destination, delivered, why)).collect()
+fn unknown(destination: &str, deliveries: Vec<Delivered>, why: &str) -> Vec<VerifiedDelivery> {
+    deliveries.into_iter().map(|delivered| unknown_delivery(destination, delivered, why)).collect()
 }
 
-fn unknown_one(destination: &str, delivered: Delivered, why: &str) -> Looked {
+fn unknown_delivery(destination: &str, delivered: Delivered, why: &str) -> VerifiedDelivery {
     let Delivered { run, intent, .. } = delivered;
-    let found = intent.files.into_iter().map(|file| Found {
+    let found = intent.files.into_iter().map(|file| VerifiedFile {
         run: run.clone(),
         destination: destination.to_owned(),
         path: file.final_path,
@@ -258,10 +263,10 @@ fn unknown_one(destination: &str, delivered: Delivered, why: &str) -> Looked {
         found: "unknown",
         how: why.to_owned(),
     });
-    Looked { files: found.collect(), run, pickup: None }
+    VerifiedDelivery { files: found.collect(), run, pickup: None }
 }
 
-fn print(found: &[Found], runs: usize) {
+fn print(found: &[VerifiedFile], runs: usize) {
     let rows: Vec<Vec<String>> = found
         .iter()
         .map(|found| {
@@ -278,10 +283,10 @@ fn print(found: &[Found], runs: usize) {
     let (webhooks, files): (Vec<_>, Vec<_>) = found.iter().partition(|found| found.found == webhook::ACKNOWLEDGED);
     println!();
     if !files.is_empty() || webhooks.is_empty() {
-        let well = files.iter().filter(|found| found.is_well()).count();
-        println!("{well} of {} files are as the receipts of {runs} runs say", files.len());
+        let ok = files.iter().filter(|found| found.is_ok()).count();
+        println!("{ok} of {} files match the receipts of {runs} runs", files.len());
     }
     if !webhooks.is_empty() {
-        println!("{} deliveries by webhook are acknowledged, which is all that can be known of them", webhooks.len());
+        println!("{} webhook deliveries were acknowledged; their content cannot be verified", webhooks.len());
     }
 }

@@ -1,4 +1,4 @@
-//! `work`: the worker.
+//! `work`: runs the worker.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -7,44 +7,39 @@ use tokio_util::sync::CancellationToken;
 use super::opened::Opened;
 use super::{Common, exit};
 use crate::alert::{Alerts, Rules};
-use crate::serve::{self, Board, Sources};
+use crate::serve::{self, Sources, WorkerHealth};
 use crate::settings::Settings;
-use crate::work::shift::{self, End, Order, Shift, TakenError};
+use crate::work::event_loop::{self, Command, End, EventLoop};
 
 #[derive(clap::Args)]
 pub struct WorkArgs {}
 
 pub async fn run(_args: WorkArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
-    let _lock = shift::lock(&opened.settings.data).map_err(|error| match error {
-        taken @ TakenError::Taken { .. } => super::opened::argument_hint(
-            taken.to_string(),
-            "one worker does all its pipelines; `reportferry status` says since when it works",
-        ),
-        other => other.into(),
-    })?;
-    let orders = orders()?;
+    let _lock = event_loop::lock(&opened.settings.data)?;
+    opened.ledger.lock_for_worker().await?;
+    let commands = commands()?;
     let common = common.clone();
     let reread = Box::new(move || Settings::load(common.config.as_deref(), &common.set));
-    let line = opened.line();
-    let board = Board::default();
+    let context = opened.context();
+    let health = WorkerHealth::default();
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
     if let Some(address) = opened.settings.http {
         let sources = Sources {
             settings: opened.settings.clone(),
             ledger: opened.ledger.clone(),
-            tenants: line.tenants.clone(),
+            tenants: context.tenants.clone(),
             clock: opened.clock.clone(),
-            board: board.clone(),
+            health: health.clone(),
         };
         serve::start(address, sources, stop.clone()).await?;
     }
     let rules = Rules::default();
-    // Also where no channel is named: one may be named while it works.
+    // Started without channels too: a reload may add one.
     let alerts = Alerts::new(opened.ledger.clone(), opened.clock.clone(), rules.clone());
     tokio::spawn(alerts.run(stop.clone()));
-    let end = Shift::new(line, reread, board, rules).work(orders).await?;
+    let end = EventLoop::new(context, reread, health, rules).work(commands).await?;
     opened.ledger.close().await;
     Ok(match end {
         End::Stopped => exit::DONE,
@@ -52,23 +47,23 @@ pub async fn run(_args: WorkArgs, common: &Common) -> anyhow::Result<u8> {
     })
 }
 
-/// SIGTERM and SIGINT stop, SIGHUP reloads.
-fn orders() -> anyhow::Result<mpsc::Receiver<Order>> {
-    let (tell, orders) = mpsc::channel(4);
-    for (kind, order) in [
-        (SignalKind::terminate(), Order::Stop),
-        (SignalKind::interrupt(), Order::Stop),
-        (SignalKind::hangup(), Order::Reload),
+/// Turns signals into commands: SIGTERM and SIGINT stop, SIGHUP reloads.
+fn commands() -> anyhow::Result<mpsc::Receiver<Command>> {
+    let (sender, commands) = mpsc::channel(4);
+    for (kind, command) in [
+        (SignalKind::terminate(), Command::Stop),
+        (SignalKind::interrupt(), Command::Stop),
+        (SignalKind::hangup(), Command::Reload),
     ] {
         let mut signals = signal(kind)?;
-        let tell = tell.clone();
+        let sender = sender.clone();
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                if tell.send(order).await.is_err() {
+                if sender.send(command).await.is_err() {
                     return;
                 }
             }
         });
     }
-    Ok(orders)
+    Ok(commands)
 }

@@ -1,68 +1,71 @@
-//! ⑦ An artifact → a receipt: SFTP and local drops.
+//! ⑦ An artifact → a receipt: SFTP servers, folders and webhooks.
 //!
-//! A delivery is done by one thread from beginning to end: [`Session`] is blocking, and moves between the blocking
-//! pool and the run that writes the ledger between its steps:
-//! `connect → prepare → (intent in the ledger) → look → publish → (receipt in the ledger)`.
+//! Destinations that keep files are used by one thread at a time: a [`Session`] blocks, and moves between the blocking pool
+//! and the run that writes the ledger: `connect → prepare → (intent in the ledger) → inspect → publish → (receipt in the
+//! ledger)`.
+//! A webhook ([`webhook::WebhookTarget`]) has no names to inspect, and is async.
 //!
-//! [`Session::look`] is for what may have been published before: after a crash, or a verdict of [`Verdict::Unknown`].
+//! [`Session::inspect`] is for what may be published already: after a crash, or after [`Verdict::Unknown`].
 
-mod about;
+mod companions;
 pub mod doctor;
-mod files;
-mod found;
 pub mod local;
 mod names;
-mod paced;
 mod pickup;
+mod probe;
+mod publish_target;
+mod rate_limit;
+mod remote_state;
+mod request;
 mod session;
 mod sessions;
 pub mod sftp;
-mod side;
+mod steps;
 pub mod webhook;
 
-pub use about::{About, Parts, Whole};
-pub use found::{FinalName, Seen, SeenFile};
-pub use pickup::{Ack, Collected, Lies, Sign, Stamp};
-pub use session::{FAULT_STEPS, LOCAL_FAULT_STEPS, Put, SIDE_FAULT_STEPS, SPLIT_FAULT_STEPS, Session};
-pub use sessions::{Coming, Sessions};
+pub use pickup::{Ack, Collected, Sign};
+pub use remote_state::{FinalName, PathState, RemoteFile, RemoteState, Stamp};
+pub use request::{DeliveryMeta, DeliveryRequest};
+pub use session::{PendingSession, Session};
+pub use sessions::Sessions;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Whether a directory, as a pipeline's `path` says it, would leave the destination's base.
-pub fn leads_out(directory: &str) -> bool {
+/// Returns true if a directory, given as a pipeline's `path`, would leave the destination's base.
+pub fn leaves_base(directory: &str) -> bool {
     names::components(directory).is_err()
 }
 
-/// What is about to be published, written down before the first byte: enough to recognise it after a crash.
+/// Description of a delivery, recorded before the first byte is sent: enough to recognise it after a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// In publishing order: the data first, the done file last.
     pub files: Vec<IntendedFile>,
-    /// How the rows are cut, where they go in batches.
+    /// Batching of the rows, for a webhook that gets rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cutting: Option<Cutting>,
-    /// What the reader will write, where it acknowledges.
+    pub batching: Option<Batching>,
+    /// The acknowledgement that the reader will write, for each data file; empty without one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acks: Vec<Ack>,
 }
 
-/// How rows are cut into batches. It stands for the whole delivery: a batch's number means something under it alone.
+/// Batching of a delivery's rows. Fixed for the whole delivery, because batch numbers depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cutting {
-    /// Rows of a batch, at most.
+pub struct Batching {
+    /// Maximum rows of a batch.
     pub rows: usize,
-    /// Bytes of a batch, about.
+    /// Approximate maximum bytes of a batch.
     pub bytes: usize,
-    /// 1, and one more each time that a person had a delivery cut anew of which nothing was acknowledged.
-    pub edition: u32,
+    /// 1, plus one for each time that a person had an unacknowledged delivery batched again.
+    pub generation: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntendedFile {
     pub role: Role,
-    /// Which file of a set it is, or stands beside; none where it is, or stands for, the whole artifact.
+    /// The artifact's file that this is, or is a companion of; `None` for the whole artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<usize>,
     /// Full remote path of the temporary file.
@@ -77,42 +80,43 @@ pub struct IntendedFile {
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Data,
-    /// A line that `sha256sum -c` reads.
+    /// A line for `sha256sum -c`.
     Checksum,
-    /// What is known of the artifact, as JSON.
+    /// Facts about the artifact, as JSON.
     Manifest,
     /// Empty, and last.
     Done,
 }
 
-/// Proof of one delivery, as the destination knows it.
+/// Proof of one delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// `host:port`, or the local base directory.
     pub address: String,
-    /// Final path of the data file; of a set, of its first one.
+    /// Final path of the data file; of the first one in a file group.
     pub path: String,
-    /// Of the artifact: of a set, of all its files one after the other.
+    /// Digest of the artifact; of a file group, of all its files in order.
     pub bytes: u64,
     pub sha256: String,
-    /// The files of a set.
+    /// The files of a file group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ReceivedFile>,
-    /// The server's key, `SHA256:…`; none for local drops.
+    /// The server's key, `SHA256:…`; `None` for local directories.
     pub host_key: Option<String>,
-    /// What the size or digest check said: `size`, `read_back`, or why none could be made.
+    /// Verification method: `size`, `read_back`, or the reason why there was none.
     pub verified: String,
-    /// How the final name came to be: `posix-rename`, `rename`, `remove+rename`, `direct`, `link`, or `found` after a crash.
+    /// Publishing method: `posix-rename`, `rename`, `remove+rename`, `direct`, `link`, or `found` after a
+    /// crash.
     pub published: String,
-    /// The beginning of what a webhook's receiver answered.
+    /// The beginning of a webhook receiver's response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// What the destination refused and is no failure: a mode, a modification time, fsync.
+    /// Refusals that did not fail the delivery: a mode, a modification time, fsync.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// One file of a set, as it was published.
+/// One published file of a file group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceivedFile {
     /// Its final path.
@@ -122,95 +126,106 @@ pub struct ReceivedFile {
 }
 
 impl Intent {
-    /// The data files, in their order.
+    /// Returns the data files, in order.
     pub fn data(&self) -> impl Iterator<Item = &IntendedFile> {
         self.files.iter().filter(|file| file.role == Role::Data)
     }
 }
 
 impl IntendedFile {
-    /// Whether the temporary name is the final one: `publish: direct`.
+    /// Returns true if the temporary name is the final one (`publish: direct`).
     pub fn is_direct(&self) -> bool {
         self.temporary == self.final_path
     }
 }
 
-/// How an attempt ended.
+/// Result of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Delivered(Receipt),
-    /// The destination's rule says that nothing is to be done (`existing: keep`).
+    /// Nothing to do by the destination's rule (`existing: keep`).
     Skipped {
         reason: String,
     },
-    /// The other side understood and refused: stop, tell.
+    /// Refused by the other side: stop, and alert.
     Rejected {
         reason: String,
         hint: Option<String>,
     },
-    /// As `Rejected`, where servers refuse in passing too: tried again slowly where deliveries have succeeded before.
+    /// Refused, but servers refuse this temporarily too: retried slowly if deliveries succeeded here before.
     Refused {
         what: Refused,
         reason: String,
         hint: Option<String>,
     },
-    /// The server is not the one that was pinned, or is not known: stop all deliveries there, tell.
-    Distrusted {
+    /// The server's key is unknown, or not the pinned one: stop all deliveries to it, and alert.
+    HostKeyMismatch {
         reason: String,
         hint: Option<String>,
     },
-    /// The destination says that it is gone for good: nothing goes there until a person says so.
+    /// The destination is gone for good: no deliveries to it until a person resumes them.
     Gone {
         reason: String,
     },
-    /// Nothing was published: try again.
-    Unreached {
+    /// Nothing was published: retry.
+    Retryable {
         reason: String,
         wait: Option<Duration>,
     },
-    /// Contact was lost once publishing had begun: look first.
+    /// Contact was lost after publishing began: inspect first.
     Unknown {
         reason: String,
     },
 }
 
-/// What was refused that may be accepted another time.
+/// A refusal that may be temporary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// A sign-in by key: a server that is being restarted, or whose directory of accounts is away, knows nobody. Never a
-    /// password that was refused, because passwords lock accounts.
+    /// Sign-in by key: a server that is restarting, or has lost its account directory, refuses everyone. Never a refused
+    /// password, because repeated passwords lock accounts.
     SignIn,
-    /// A directory that is not there: the share behind it may not be mounted.
+    /// A missing directory: the share behind it may not be mounted.
     Directory,
 }
 
 impl Verdict {
-    /// Why it is not delivered; nothing where it is.
-    pub fn into_reason(self) -> String {
+    /// Returns why nothing was delivered; empty on success.
+    pub fn reason(&self) -> &str {
         match self {
             Verdict::Rejected { reason, .. }
             | Verdict::Refused { reason, .. }
-            | Verdict::Distrusted { reason, .. }
-            | Verdict::Unreached { reason, .. }
+            | Verdict::HostKeyMismatch { reason, .. }
+            | Verdict::Retryable { reason, .. }
             | Verdict::Unknown { reason }
             | Verdict::Gone { reason }
             | Verdict::Skipped { reason } => reason,
-            Verdict::Delivered(_) => String::new(),
+            Verdict::Delivered(_) => "",
         }
     }
 
-    /// The same failure once the data file is at its final name: "nothing was published" is no longer true.
-    fn after_data(self) -> Verdict {
-        const PUBLISHED: &str = "the data file is published, a file beside it is not";
+    /// Returns what a person can do about it.
+    pub fn hint(&self) -> Option<&str> {
         match self {
-            Verdict::Unreached { reason, .. } | Verdict::Unknown { reason } => {
+            Verdict::Rejected { hint, .. } | Verdict::Refused { hint, .. } | Verdict::HostKeyMismatch { hint, .. } => {
+                hint.as_deref()
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the same failure for a data file that already has its final name, so that it no longer claims that nothing
+    /// was published.
+    fn after_data(self) -> Verdict {
+        const PUBLISHED: &str = "the data file is published, a companion file is not";
+        match self {
+            Verdict::Retryable { reason, .. } | Verdict::Unknown { reason } => {
                 Verdict::Unknown { reason: format!("{PUBLISHED}: {reason}") }
             }
             Verdict::Skipped { reason } => Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint: None },
             Verdict::Rejected { reason, hint } | Verdict::Refused { reason, hint, .. } => {
                 Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint }
             }
-            other @ (Verdict::Delivered(_) | Verdict::Distrusted { .. } | Verdict::Gone { .. }) => other,
+            other @ (Verdict::Delivered(_) | Verdict::HostKeyMismatch { .. } | Verdict::Gone { .. }) => other,
         }
     }
 }

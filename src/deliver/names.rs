@@ -1,24 +1,20 @@
-//! Names and paths at a destination: what a delivery may touch, and nothing else.
+//! Names and paths at a destination: the only ones that a delivery may touch.
 
 /// `number` tries `name-1` to `name-999`.
 pub const NUMBER_MAX: u32 = 999;
 
-/// Endings that stand behind another one: `a.csv.gz` is numbered `a-1.csv.gz`.
+/// Endings that may follow another one: `a.csv.gz` is numbered `a-1.csv.gz`.
 const OUTER_ENDINGS: &[&str] = &["gz", "zst", "gpg", "pgp", "age"];
 
 const TEMPORARY_ENDING: &str = ".part";
 const RUN_ID_DIGITS: usize = 16;
 
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// `.<name>.<run>.part`: hidden from readers, and recognisable as ours.
+/// Returns `.<name>.<run>.part`: hidden from readers, and recognisable as ours.
 pub fn temporary(name: &str, run: &str) -> String {
     format!(".{name}.{run}{TEMPORARY_ENDING}")
 }
 
-/// The name and run id in a temporary name of ours; `None` for any other name.
+/// Returns the name and run id in one of our temporary names; `None` for any other name.
 pub fn temporary_parts(name: &str) -> Option<(&str, &str)> {
     let inner = name.strip_prefix('.')?.strip_suffix(TEMPORARY_ENDING)?;
     let (name, run) = inner.rsplit_once('.')?;
@@ -26,7 +22,7 @@ pub fn temporary_parts(name: &str) -> Option<(&str, &str)> {
     (is_run && !name.is_empty()).then_some((name, run))
 }
 
-/// `completions.csv` → `completions-3.csv`.
+/// Returns a numbered name: `completions.csv` → `completions-3.csv`.
 pub fn numbered(name: &str, number: u32) -> String {
     let (stem, ending) = split_ending(name);
     format!("{stem}-{number}{ending}")
@@ -43,7 +39,7 @@ fn split_ending(name: &str) -> (&str, &str) {
     name.split_at(at)
 }
 
-/// Whether `name` is what an attempt at this delivery calls its file: the artifact's name, or a numbered one.
+/// Returns true if this delivery may use `name`: the artifact's name, or a numbered one.
 pub fn belongs_to(name: &str, artifact_name: &str) -> bool {
     let (stem, ending) = split_ending(artifact_name);
     let Some(middle) = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending)) else { return false };
@@ -51,10 +47,10 @@ pub fn belongs_to(name: &str, artifact_name: &str) -> bool {
     middle.is_empty() || (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The parts of a `/` separated directory, without the empty ones and `.`.
+/// Returns the components of a `/` separated directory, without empty ones and `.`.
 ///
 /// # Errors
-/// A part that would lead out, or that no file system takes.
+/// A component would leave the directory, or is not a valid file name.
 pub fn components(directory: &str) -> Result<Vec<&str>, String> {
     let parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     for part in &parts {
@@ -73,10 +69,10 @@ fn check_component(part: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A name for a file: one path component.
+/// Checks a file name, which must be one path component.
 ///
 /// # Errors
-/// A name that is a path, or none.
+/// The name is empty or a path.
 pub fn check_file_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name == "." || name.contains(['/', '\\']) {
         return Err(format!("{name:?} is not a file's name"));
@@ -84,13 +80,13 @@ pub fn check_file_name(name: &str) -> Result<(), String> {
     check_component(name)
 }
 
-/// `directory` below `base`, as a remote path without a `/` at its end; empty where sign-in leads.
+/// Returns `directory` below `base` as a remote path without a trailing `/`; empty for the directory after sign-in.
 ///
-/// A base of `""` or `"."` is where sign-in leads, and then a directory that begins with `/` is absolute: nothing was
-/// said about where to stay. With any other base, every directory lies below it.
+/// A base of `""` or `"."` is the directory after sign-in; a directory that begins with `/` is then absolute, because no
+/// base confines it. With any other base, every directory is below it.
 ///
 /// # Errors
-/// A directory that would leave the base.
+/// The directory would leave the base.
 pub fn remote_directory(base: &str, directory: &str) -> Result<String, String> {
     let below = components(directory)?.join("/");
     let base = if base == "." { "" } else { base };
@@ -109,7 +105,7 @@ pub fn remote_directory(base: &str, directory: &str) -> Result<String, String> {
     Ok(path)
 }
 
-/// `name` in `directory`, as [`remote_directory`] gives it.
+/// Returns the path of `name` in a `directory` from [`remote_directory`].
 pub fn remote_path(directory: &str, name: &str) -> String {
     match directory {
         "" => name.to_owned(),
@@ -118,7 +114,7 @@ pub fn remote_path(directory: &str, name: &str) -> String {
     }
 }
 
-/// The directory of a remote path, as [`remote_directory`] gives it.
+/// Returns the directory of a remote path, in the form of [`remote_directory`].
 pub fn remote_parent(path: &str) -> &str {
     match path.rfind('/') {
         None => "",

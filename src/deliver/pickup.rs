@@ -1,31 +1,33 @@
-//! Was it picked up? The names of a delivery → what its reader did, as far as the destination shows it.
+//! Checks whether the reader picked up a delivery, as far as the destination shows it.
 //!
-//! A file that is moved is known by its absence: all data files must be gone, and their directory must still be there (a
-//! disk that is not mounted shows no files either). Files beside the data say nothing: some readers leave them.
+//! A moved file is recognised by its absence: all data files must be gone while their directory still exists (an unmounted
+//! disk shows no files either). Companion files prove nothing, because some readers leave them.
 //!
-//! An acknowledgement is known by a change. A name that is used again has that of an earlier file beside it, and the
-//! clocks of two machines do not tell which is which: so what lies at its name is looked at before publishing, and only
-//! something else (or something, where nothing lay) counts afterwards. The intent keeps it, so a crash changes nothing.
+//! An acknowledgement is recognised by a change. If a name is reused, the acknowledgement of an earlier file may still
+//! exist, and clocks of two machines cannot be compared. So its path is inspected before publishing, and only a different
+//! file counts afterwards. The intent records that state, so a crash changes nothing.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Intent, Role, Session, Verdict};
-use crate::encode::name::NameTemplate;
+use super::remote_state::{PathState, Stamp};
+use super::session::Session;
+use super::{Intent, Verdict};
+use crate::name::NameTemplate;
 use crate::settings::Pickup;
 
-/// By what a pick-up is known.
+/// Evidence of a pickup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// The data is gone.
     Moved,
-    /// A file was written beside it.
+    /// The reader wrote an acknowledgement file.
     AckFile,
 }
 
 impl Sign {
-    /// What the destination's readers do; `None` where nothing can be known of them.
+    /// Returns how the destination's readers show a pickup; `None` if they do not.
     pub fn of(pickup: &Pickup) -> Option<Self> {
         match pickup {
             Pickup::None | Pickup::Immediate => None,
@@ -51,76 +53,57 @@ impl Sign {
 pub struct Ack {
     /// Full path at the destination.
     pub path: String,
-    /// What lay there before the data was published; `None` for nothing.
+    /// State of the path before the data was published.
     pub before: Option<Stamp>,
 }
 
-/// What tells a file from the one that lay there before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    pub bytes: Option<u64>,
-    /// By the destination's clock, and compared with itself alone: seconds over SFTP, nanoseconds in a folder.
-    pub modified: Option<i64>,
-}
-
-/// What lies at a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lies {
-    Absent,
-    There(Stamp),
-    /// The server does not say.
-    Hidden {
-        why: String,
-    },
-}
-
-/// What is known of the reader.
+/// Result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Collected {
     PickedUp {
         how: String,
     },
     NotYet,
-    /// It could not be looked at.
+    /// The destination could not be inspected.
     Unseen {
         why: String,
     },
 }
 
 impl Session {
-    /// The acknowledgements that the delivery of `intent` will wait for, with what lies at their names now. To be called
-    /// before anything is published.
+    /// Returns the acknowledgements to wait for, with the present state of their paths. Call it before anything is
+    /// published.
     ///
     /// # Errors
-    /// `Rejected` for a name that is none or that another file of the delivery has, `Unreached` when contact is lost.
+    /// `Rejected` for a name that is invalid or belongs to another file of the delivery, `Retryable` when contact is lost.
     pub fn acks(&mut self, pickup: &Pickup, intent: &Intent) -> Result<Vec<Ack>, Verdict> {
         match pickup {
-            Pickup::AckFile { name, .. } => acks(name, intent, |path| self.lies_at(path)),
+            Pickup::AckFile { name, .. } => acks(name, intent, |path| self.path_state(path)),
             Pickup::None | Pickup::Immediate | Pickup::Moved { .. } => Ok(Vec::new()),
         }
     }
 
-    /// Looks whether what was delivered to `address` was picked up. Reads and changes nothing.
+    /// Checks if the delivery to `address` was picked up. Changes nothing.
     ///
     /// # Errors
-    /// `Unreached` when contact is lost.
+    /// `Retryable` when contact is lost.
     pub fn collected(&mut self, sign: Sign, address: &str, intent: &Intent) -> Result<Collected, Verdict> {
         if let Some(here) = self.address().filter(|here| *here != address) {
-            let why = format!("it was delivered to {address}, and the destination is {here} now");
+            let why = format!("it was delivered to {address}, and the destination is now {here}");
             return Ok(Collected::Unseen { why });
         }
-        collected(sign, intent, |path| self.lies_at(path))
+        collected(sign, intent, |path| self.path_state(path))
     }
 }
 
 fn data(intent: &Intent) -> impl Iterator<Item = &str> {
-    intent.files.iter().filter(|file| file.role == Role::Data).map(|file| file.final_path.as_str())
+    intent.data().map(|file| file.final_path.as_str())
 }
 
 fn acks(
     template: &NameTemplate,
     intent: &Intent,
-    mut lies_at: impl FnMut(&str) -> Result<Lies, Verdict>,
+    mut path_state: impl FnMut(&str) -> Result<PathState, Verdict>,
 ) -> Result<Vec<Ack>, Verdict> {
     let rejected = |reason: String| Verdict::Rejected {
         reason,
@@ -132,12 +115,12 @@ fn acks(
         let name = template.render_done(name).map_err(|error| rejected(error.to_string()))?;
         let path = format!("{directory}{name}");
         if let Some(other) = intent.files.iter().find(|file| file.final_path == path) {
-            return Err(rejected(format!("the acknowledgement has the {}'s name, {path}", other.role.in_words())));
+            return Err(rejected(format!("the acknowledgement has the {}'s name, {path}", other.role.label())));
         }
-        let before = match lies_at(&path)? {
-            Lies::There(stamp) => Some(stamp),
-            // Where it is not shown now, it will not be shown later: then no pick-up is ever seen.
-            Lies::Absent | Lies::Hidden { .. } => None,
+        let before = match path_state(&path)? {
+            PathState::There(stamp) => Some(stamp),
+            // A name that the server hides now stays hidden: no pickup would ever be seen.
+            PathState::Absent | PathState::Hidden { .. } => None,
         };
         acks.push(Ack { path, before });
     }
@@ -147,25 +130,28 @@ fn acks(
 fn collected(
     sign: Sign,
     intent: &Intent,
-    mut lies_at: impl FnMut(&str) -> Result<Lies, Verdict>,
+    mut path_state: impl FnMut(&str) -> Result<PathState, Verdict>,
 ) -> Result<Collected, Verdict> {
     match sign {
-        Sign::Moved => moved(intent, &mut lies_at),
-        Sign::AckFile => acknowledged(&intent.acks, &mut lies_at),
+        Sign::Moved => moved(intent, &mut path_state),
+        Sign::AckFile => acknowledged(&intent.acks, &mut path_state),
     }
 }
 
-fn moved(intent: &Intent, lies_at: &mut impl FnMut(&str) -> Result<Lies, Verdict>) -> Result<Collected, Verdict> {
+fn moved(
+    intent: &Intent,
+    path_state: &mut impl FnMut(&str) -> Result<PathState, Verdict>,
+) -> Result<Collected, Verdict> {
     let mut directories = BTreeSet::new();
     for path in data(intent) {
-        match lies_at(path)? {
-            Lies::There(_) => return Ok(Collected::NotYet),
-            Lies::Hidden { why } => return Ok(Collected::Unseen { why }),
-            Lies::Absent => directories.extend(path.rfind('/').map(|at| &path[..at.max(1)])),
+        match path_state(path)? {
+            PathState::There(_) => return Ok(Collected::NotYet),
+            PathState::Hidden { why } => return Ok(Collected::Unseen { why }),
+            PathState::Absent => directories.extend(path.rfind('/').map(|at| &path[..at.max(1)])),
         }
     }
     for directory in directories {
-        if lies_at(directory)? == Lies::Absent {
+        if path_state(directory)? == PathState::Absent {
             return Ok(Collected::Unseen { why: format!("its directory {directory} is not there") });
         }
     }
@@ -175,16 +161,19 @@ fn moved(intent: &Intent, lies_at: &mut impl FnMut(&str) -> Result<Lies, Verdict
     })
 }
 
-fn acknowledged(acks: &[Ack], lies_at: &mut impl FnMut(&str) -> Result<Lies, Verdict>) -> Result<Collected, Verdict> {
+fn acknowledged(
+    acks: &[Ack],
+    path_state: &mut impl FnMut(&str) -> Result<PathState, Verdict>,
+) -> Result<Collected, Verdict> {
     for ack in acks {
-        match lies_at(&ack.path)? {
-            Lies::There(stamp) if ack.before != Some(stamp) => {}
-            Lies::There(_) | Lies::Absent => return Ok(Collected::NotYet),
-            Lies::Hidden { why } => return Ok(Collected::Unseen { why }),
+        match path_state(&ack.path)? {
+            PathState::There(stamp) if ack.before != Some(stamp) => {}
+            PathState::There(_) | PathState::Absent => return Ok(Collected::NotYet),
+            PathState::Hidden { why } => return Ok(Collected::Unseen { why }),
         }
     }
     Ok(match acks {
-        [] => Collected::Unseen { why: "nothing was said of an acknowledgement when it was delivered".to_owned() },
+        [] => Collected::Unseen { why: "no acknowledgement was expected when it was delivered".to_owned() },
         [first, ..] => Collected::PickedUp { how: format!("its reader wrote {}", first.path) },
     })
 }

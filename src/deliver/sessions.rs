@@ -1,66 +1,54 @@
-//! Sessions that stay open between deliveries: signing in takes 9 to 16 round trips, a small delivery fewer.
+//! Sessions kept open between deliveries: signing in takes 9 to 16 round trips, a small delivery fewer.
 
 use std::collections::HashMap;
-use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Session, Verdict};
-use crate::settings::{Destination, DestinationKind};
+use super::Verdict;
+use super::session::{PendingSession, Session};
+use super::webhook::WebhookTarget;
+use crate::settings::{Destination, Webhook};
 
-/// The open sessions that nobody uses just now, of all destinations. Clones share them.
+/// The idle sessions of all destinations, and the webhooks in use. Clones share them.
 ///
-/// How many are open at once is decided by whoever delivers: each takes one that is idle before it opens another.
+/// The caller limits how many are open at once: it takes an idle one before it opens another.
 #[derive(Clone, Default)]
-pub struct Sessions(Arc<Mutex<Kept>>);
+pub struct Sessions(Arc<Mutex<Open>>);
 
 #[derive(Default)]
-struct Kept {
+struct Open {
     idle: HashMap<String, Vec<Idle>>,
-    /// When a directory of a destination was last swept.
+    webhooks: HashMap<String, Arc<WebhookTarget>>,
+    /// Time of a directory's last sweep.
     swept: HashMap<(String, String), Instant>,
-}
-
-/// A session that is being opened.
-pub struct Coming(JoinHandle<Result<Session, Verdict>>);
-
-impl Coming {
-    /// Blocks until it is there.
-    ///
-    /// # Errors
-    /// As [`Session::connect`].
-    pub fn wait(self) -> Result<Session, Verdict> {
-        self.0.join().unwrap_or_else(|panic| resume_unwind(panic))
-    }
 }
 
 struct Idle {
     session: Session,
-    /// As it was when the session was opened; settings that are read anew give another one.
+    /// The destination at the time of opening; reloaded settings have another one.
     destination: Arc<Destination>,
     since: Instant,
 }
 
-/// A session is not used for longer: keys and passwords may have been changed since it was opened.
+/// Maximum age of a session: keys and passwords may have changed since it was opened.
 const AGE_MAX: Duration = Duration::from_secs(600);
-/// A directory is swept no sooner again.
+/// Minimum interval between sweeps of a directory.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
-/// Directories whose sweep is remembered; beyond that, all are forgotten.
+/// Directories whose sweep is remembered; with more, all are forgotten.
 const SWEPT_MAX: usize = 10_000;
 
 impl Sessions {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn open(&self) -> MutexGuard<'_, Open> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// A session at the destination: an idle one that is still good, or a new one. Blocks.
+    /// Returns a session at the destination: an idle one that is still usable, or a new one. Blocks.
     ///
     /// # Errors
     /// As [`Session::connect`].
     pub fn take(&self, destination: &Arc<Destination>) -> Result<Session, Verdict> {
         while let Some(mut idle) = self.pop(destination) {
-            if idle.is_fresh(destination) && idle.session.is_good(destination, idle.since.elapsed()) {
+            if idle.is_fresh(destination) && idle.session.is_usable(destination, idle.since.elapsed()) {
                 return Ok(idle.session);
             }
             idle.session.close();
@@ -68,71 +56,96 @@ impl Sessions {
         Session::connect(destination)
     }
 
-    /// As many sessions, each on its way on a thread of its own.
-    pub fn send_for(&self, destination: &Arc<Destination>, count: usize) -> Vec<Coming> {
+    /// Opens `count` sessions, each on a thread of its own.
+    pub fn prefetch(&self, destination: &Arc<Destination>, count: usize) -> Vec<PendingSession> {
         let take = |_| {
             let (sessions, destination) = (self.clone(), destination.clone());
-            Coming(std::thread::spawn(move || sessions.take(&destination)))
+            PendingSession(std::thread::spawn(move || sessions.take(&destination)))
         };
         (0..count).map(take).collect()
     }
 
     fn pop(&self, destination: &Destination) -> Option<Idle> {
-        self.kept().idle.get_mut(&destination.name)?.pop()
+        self.open().idle.get_mut(&destination.name)?.pop()
     }
 
-    /// Keeps a session that served well for the next delivery there. May block for the length of a goodbye.
+    /// Keeps a usable session for the next delivery to this destination. May block while another one is closed.
     pub fn give_back(&self, destination: &Arc<Destination>, session: Session) {
         let idle = Idle { session, destination: destination.clone(), since: Instant::now() };
         if !idle.is_fresh(destination) {
             return idle.session.close();
         }
-        self.kept().idle.entry(destination.name.clone()).or_default().push(idle);
+        self.open().idle.entry(destination.name.clone()).or_default().push(idle);
     }
 
-    /// Closes what has been idle for long enough.
+    /// Returns the webhook of this name: the open one, unless its settings, a secret or a certificate has changed since.
+    /// Blocks while files are read.
+    ///
+    /// # Errors
+    /// As [`WebhookTarget::open`].
+    pub fn webhook(&self, name: &str, webhook: &Arc<Webhook>) -> Result<Arc<WebhookTarget>, Verdict> {
+        let in_use = self.open().webhooks.get(name).cloned();
+        if let Some(target) = in_use
+            && target.is_current(webhook)?
+        {
+            return Ok(target);
+        }
+        let opened = Arc::new(WebhookTarget::open(name, webhook)?);
+        let mut open = self.open();
+        match open.webhooks.get(name) {
+            // Another delivery opened it meanwhile: use that one, so that its limits hold for both.
+            Some(target) if target.is_same(&opened) => Ok(target.clone()),
+            _ => {
+                open.webhooks.insert(name.to_owned(), opened.clone());
+                Ok(opened)
+            }
+        }
+    }
+
+    /// Closes sessions that were idle for too long, and drops webhooks that the settings no longer have.
     pub async fn close_idle(&self) {
+        self.open().webhooks.retain(|_, target| target.is_configured());
         self.close(|idle| !idle.is_fresh(&idle.destination)).await;
     }
 
-    /// Closes all: nothing is delivered any more.
-    pub async fn say_goodbye(&self) {
+    /// Closes all idle sessions.
+    pub async fn close_all(&self) {
         self.close(|_| true).await;
     }
 
     async fn close(&self, is_over: impl Fn(&mut Idle) -> bool) {
         let mut over = Vec::new();
-        self.kept().idle.values_mut().for_each(|idle| over.extend(idle.extract_if(.., &is_over)));
+        self.open().idle.values_mut().for_each(|idle| over.extend(idle.extract_if(.., &is_over)));
         if !over.is_empty() {
             let closed = tokio::task::spawn_blocking(|| over.into_iter().for_each(|idle| idle.session.close()));
-            // What does not come to its end is cut off.
+            // A close that panics has aborted the connection.
             let _ = closed.await;
         }
     }
 
-    /// Whether a directory is to be swept now; then it is not for the next hour.
+    /// Returns true if a directory is due for a sweep, and then false for the next hour.
     pub fn may_sweep(&self, destination: &str, directory: &str) -> bool {
-        let mut kept = self.kept();
-        if kept.swept.len() >= SWEPT_MAX {
-            kept.swept.clear();
+        let mut open = self.open();
+        if open.swept.len() >= SWEPT_MAX {
+            open.swept.clear();
         }
         let now = Instant::now();
         let key = (destination.to_owned(), directory.to_owned());
-        let due = kept.swept.get(&key).is_none_or(|swept| now.duration_since(*swept) >= SWEEP_EVERY);
+        let due = open.swept.get(&key).is_none_or(|swept| now.duration_since(*swept) >= SWEEP_EVERY);
         if due {
-            kept.swept.insert(key, now);
+            open.swept.insert(key, now);
         }
         due
     }
 }
 
 impl Idle {
-    /// Whether it may be used again. Only what is signed in to is worth keeping.
+    /// Returns true if the session can be reused. Only sessions that sign in are worth keeping.
     fn is_fresh(&self, destination: &Arc<Destination>) -> bool {
-        let (DestinationKind::Sftp(sftp), Some(age)) = (&destination.kind, self.session.age()) else { return false };
+        let keep_open = destination.keep_open();
         Arc::ptr_eq(&self.destination, destination)
-            && !sftp.keep_open.is_zero()
-            && self.since.elapsed() <= sftp.keep_open
-            && age <= AGE_MAX
+            && !keep_open.is_zero()
+            && self.since.elapsed() <= keep_open
+            && self.session.age().is_some_and(|age| age <= AGE_MAX)
     }
 }

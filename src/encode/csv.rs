@@ -1,42 +1,43 @@
-//! Rows → a CSV file in the dialect that the receiver wants (RFC 4180, and what spreadsheets make of it).
+//! Rows → a CSV file in the receiver's dialect (RFC 4180, with care for spreadsheets).
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::spool::{SpoolFile, Written};
-use super::{Artifact, FileSet, SetFile};
-use crate::pipeline::plan::{CsvDialect, LineEnd, QuoteStyle};
+use super::{Artifact, FileGroup, GroupFile};
+use crate::pipeline::plan::{CsvDialect, Header, QuoteStyle, RecordEnd};
 use crate::transform::{Cell, Row};
 
-/// A CSV file being written. Dropped unfinished, it leaves nothing behind.
+/// A CSV file being written. Removed if dropped unfinished.
 pub struct CsvFile {
     spool: SpoolFile,
     path: PathBuf,
     name: String,
     dialect: CsvDialect,
-    /// The delimiter is a comma, so that a cell that is known to be plain needs no look.
+    /// Cells known to be plain need no check for quotes, as the delimiter is a comma.
     trusts_plain: bool,
     rows: u64,
     columns: Vec<String>,
-    cut: Option<Cut>,
+    split: Option<Split>,
 }
 
-/// How a file is cut into a set.
-struct Cut {
+/// The state of splitting into a file group.
+#[derive(Default)]
+struct Split {
     rows_max: u64,
     head_bytes: u64,
-    /// Rows of the file that is being written.
+    /// Rows of the current file.
     rows: u64,
-    /// Those of the files before it.
-    ended: Vec<u64>,
+    /// Rows of each completed file.
+    completed: Vec<u64>,
 }
 
-/// Files of one set.
-pub const SET_FILES_MAX: usize = 999;
+/// The maximum number of files in a file group.
+pub const GROUP_FILES_MAX: usize = 999;
 
 impl CsvFile {
-    /// Begins `<path>.part` and writes the header, if the dialect has one. With `split`, a new file of a set begins after
-    /// that many rows, each with byte order mark and header.
+    /// Starts `<path>.part` and writes the header, if the dialect has one. With `split`, a new file of the file group
+    /// starts after that many rows, each with byte order mark and header.
     ///
     /// # Errors
     /// A file that cannot be created or written.
@@ -47,7 +48,9 @@ impl CsvFile {
         columns: &[String],
         split: Option<u64>,
     ) -> io::Result<Self> {
-        let trusts_plain = dialect.delimiter == b',' && dialect.quote == QuoteStyle::Necessary;
+        let trusts_plain = dialect.delimiter == b','
+            && dialect.quote == QuoteStyle::Necessary
+            && !matches!(dialect.record_end, RecordEnd::Text(_));
         let mut file = Self {
             spool: SpoolFile::create(path, split.is_some())?,
             path: path.to_owned(),
@@ -56,26 +59,35 @@ impl CsvFile {
             trusts_plain,
             rows: 0,
             columns: columns.to_vec(),
-            cut: split.map(|rows_max| Cut { rows_max: rows_max.max(1), head_bytes: 0, rows: 0, ended: Vec::new() }),
+            split: split.map(|rows_max| Split { rows_max: rows_max.max(1), ..Split::default() }),
         };
         let head_bytes = file.head()?;
-        if let Some(cut) = &mut file.cut {
-            cut.head_bytes = head_bytes;
+        if let Some(split) = &mut file.split {
+            split.head_bytes = head_bytes;
         }
         Ok(file)
     }
 
-    /// Writes what stands before the rows, and says how long it is.
+    /// Writes byte order mark and header. Returns their length.
     fn head(&mut self) -> io::Result<u64> {
         let before = self.spool.block.len();
         if self.dialect.bom {
             self.spool.block.extend_from_slice(b"\xEF\xBB\xBF");
         }
         let mut bytes = self.spool.block.len() - before;
-        if self.dialect.header {
-            let columns = std::mem::take(&mut self.columns);
-            bytes += self.record(columns.iter().map(|column| Cell { bytes: column.as_bytes(), is_plain: false }))?;
-            self.columns = columns;
+        let header = match &self.dialect.header {
+            Header::None => None,
+            Header::Names => Some(self.columns.clone()),
+            Header::Upper => Some(self.columns.iter().map(|column| column.to_uppercase()).collect()),
+            Header::List(names) => Some(names.clone()),
+        };
+        if let Some(names) = header {
+            if names.len() != self.columns.len() {
+                let (named, columns) = (names.len(), self.columns.len());
+                let what = format!("`artifact.csv.header` names {named} columns, and the rows have {columns}");
+                return Err(io::Error::other(what));
+            }
+            bytes += self.record(names.iter().map(|name| Cell { bytes: name.as_bytes(), is_plain: false }))?;
         }
         Ok(bytes as u64)
     }
@@ -83,7 +95,7 @@ impl CsvFile {
     /// Appends one row.
     ///
     /// # Errors
-    /// What writing the file answers, possibly for earlier rows.
+    /// The file cannot be written; the error may concern earlier rows.
     pub fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
         self.cells(row.cells())
     }
@@ -91,25 +103,25 @@ impl CsvFile {
     #[inline]
     fn cells<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<()> {
         self.rows += 1;
-        if self.cut.is_some() {
-            self.cut_before_row()?;
+        if self.split.is_some() {
+            self.split_before_row()?;
         }
         self.record(cells).map(|_| ())
     }
 
-    /// Begins the next file of the set where this one is full.
-    fn cut_before_row(&mut self) -> io::Result<()> {
-        let Some(cut) = &mut self.cut else { return Ok(()) };
-        let is_full = cut.rows == cut.rows_max;
+    /// Starts the next file of the file group if this one is full.
+    fn split_before_row(&mut self) -> io::Result<()> {
+        let Some(split) = &mut self.split else { return Ok(()) };
+        let is_full = split.rows == split.rows_max;
         if is_full {
-            if cut.ended.len() + 1 == SET_FILES_MAX {
-                let rows = cut.rows_max;
-                let what = format!("more than {SET_FILES_MAX} files of {rows} rows: raise `artifact.split.rows`");
+            if split.completed.len() + 1 == GROUP_FILES_MAX {
+                let rows = split.rows_max;
+                let what = format!("more than {GROUP_FILES_MAX} files of {rows} rows: raise `artifact.split.rows`");
                 return Err(io::Error::other(what));
             }
-            cut.ended.push(std::mem::take(&mut cut.rows));
+            split.completed.push(std::mem::take(&mut split.rows));
         }
-        cut.rows += 1;
+        split.rows += 1;
         if is_full {
             self.spool.mark()?;
             self.head()?;
@@ -117,7 +129,7 @@ impl CsvFile {
         Ok(())
     }
 
-    /// Writes one record, and says how many bytes it has.
+    /// Writes one record. Returns its length in bytes.
     #[inline]
     fn record<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<usize> {
         let out = &mut self.spool.block;
@@ -130,33 +142,30 @@ impl CsvFile {
             write_cell(out, cell, &self.dialect, self.trusts_plain);
         }
         if count == 1 && out.len() == start {
-            out.extend_from_slice(b"\"\""); // an empty line would be no record to most readers
+            out.extend_from_slice(b"\"\""); // most readers would skip an empty line
         }
-        match self.dialect.line_end {
-            LineEnd::Lf => out.push(b'\n'),
-            LineEnd::CrLf => out.extend_from_slice(b"\r\n"),
-        }
+        out.extend_from_slice(self.dialect.record_end.as_bytes());
         let bytes = out.len() - start;
-        self.spool.pass_on()?;
+        self.spool.send_if_full()?;
         Ok(bytes)
     }
 
-    /// The whole file, under its name. The files of a set are called by `names`, from 1 on.
+    /// Completes the file and renames it. `names` returns the names of a file group's files, from 1. The file is not
+    /// synced: if it does not match its digest after a power cut, it is created again from the extract.
     ///
     /// # Errors
-    /// What writing the file answers. It is not synced: after a power cut its digest tells whether it is whole, and
-    /// the extract makes it again.
+    /// The file cannot be written.
     pub fn finish(mut self, names: impl Fn(usize) -> io::Result<String>) -> io::Result<Artifact> {
-        if self.cut.is_some() {
+        if self.split.is_some() {
             self.spool.mark()?;
         }
         let Written { bytes, sha256, marked } = self.spool.finish()?;
-        let set = self.cut.map(|Cut { head_bytes, rows, mut ended, .. }| {
-            ended.push(rows);
-            let files = ended.into_iter().zip(marked).enumerate();
+        let set = self.split.map(|Split { head_bytes, rows, mut completed, .. }| {
+            completed.push(rows);
+            let files = completed.into_iter().zip(marked).enumerate();
             let files = files
-                .map(|(index, (rows, (bytes, sha256)))| Ok(SetFile { name: names(index + 1)?, bytes, sha256, rows }));
-            Ok::<_, io::Error>(FileSet { head_bytes, files: files.collect::<io::Result<_>>()? })
+                .map(|(index, (rows, (bytes, sha256)))| Ok(GroupFile { name: names(index + 1)?, bytes, sha256, rows }));
+            Ok::<_, io::Error>(FileGroup { head_bytes, files: files.collect::<io::Result<_>>()? })
         });
         let Self { path, name, rows, columns, dialect, .. } = self;
         Ok(Artifact { path, name, bytes, sha256, rows, columns, dialect, set: set.transpose()? })
@@ -168,7 +177,7 @@ fn write_cell(out: &mut Vec<u8>, cell: Cell<'_>, dialect: &CsvDialect, trusts_pl
     let guard = dialect.formula_guard && runs_as_formula(cell.bytes);
     let quote = match dialect.quote {
         QuoteStyle::Always => true,
-        QuoteStyle::Necessary => !(trusts_plain && cell.is_plain) && needs_quotes(cell.bytes, dialect.delimiter),
+        QuoteStyle::Necessary => !(trusts_plain && cell.is_plain) && needs_quotes(cell.bytes, dialect),
     };
     if !quote {
         if guard {
@@ -192,14 +201,21 @@ fn write_cell(out: &mut Vec<u8>, cell: Cell<'_>, dialect: &CsvDialect, trusts_pl
 }
 
 #[inline]
-fn needs_quotes(cell: &[u8], delimiter: u8) -> bool {
-    // Without an early return, so that the compiler compares many bytes at once.
+fn needs_quotes(cell: &[u8], dialect: &CsvDialect) -> bool {
+    if let RecordEnd::Text(end) = &dialect.record_end
+        && cell.iter().any(|byte| end.as_bytes().contains(byte))
+    {
+        return true; // a single byte of it in the cell could combine with the bytes that follow
+    }
+    let delimiter = dialect.delimiter;
+    // Without an early return, so that the compiler can vectorize it.
     cell.iter()
         .fold(false, |needed, &byte| needed | (byte == delimiter) | (byte == b'"') | (byte == b'\n') | (byte == b'\r'))
 }
 
-/// Whether a spreadsheet would run the cell: after any white space it begins with `=`, `+`, `-` or `@`, in ASCII or full
-/// width, and is no number; or it begins with a tab or a line end, which some importers take for the end of a cell.
+/// Returns true if a spreadsheet may run the cell as a formula: after any white space it begins with `=`, `+`, `-` or
+/// `@`, in ASCII or full width, and is not a number; or it begins with a tab or a line end, which some importers take
+/// for the end of a cell.
 /// <https://owasp.org/www-community/attacks/CSV_Injection>
 #[inline]
 fn runs_as_formula(cell: &[u8]) -> bool {
@@ -214,7 +230,7 @@ fn runs_as_formula(cell: &[u8]) -> bool {
 
 fn begins_formula(cell: &[u8]) -> bool {
     let cell = String::from_utf8_lossy(cell);
-    // Spreadsheets skip more than white space: what shows nothing is skipped here.
+    // Spreadsheets skip invisible characters too, not only white space.
     let text = cell.trim_start_matches(|char: char| char.is_whitespace() || char.is_control() || is_invisible(char));
     let mut rest = text.chars();
     match rest.next() {
@@ -224,13 +240,13 @@ fn begins_formula(cell: &[u8]) -> bool {
     }
 }
 
-/// Characters without width that may stand before others.
+/// Returns true for characters without width.
 fn is_invisible(char: char) -> bool {
     matches!(char, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
-/// What follows the sign of a number: digits, perhaps in groups of three, a decimal point with digits behind it or none,
-/// an exponent or none: `1,234.56`, `1.234,56`, `.5`, `1e5`. White space may follow, and nothing else.
+/// Returns true if the text after a sign is a number: `1,234.56`, `1.234,56`, `.5`, `1e5`. Groups of three digits, a
+/// decimal point with digits after it, an exponent and trailing white space are optional.
 fn is_number(text: &[u8]) -> bool {
     let text = text.trim_ascii_end();
     let (mantissa, exponent) = match text.iter().position(|byte| matches!(byte, b'e' | b'E')) {

@@ -1,8 +1,6 @@
-//! ⑥ Rows → an [`Artifact`]: the file to hand over.
+//! ⑥ Rows → an [`Artifact`]: the encoded file to deliver.
 
-pub mod content;
 pub mod csv;
-pub mod name;
 mod spool;
 
 use std::fs::File;
@@ -13,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pipeline::plan::CsvDialect;
 
-/// The encoded file to hand over.
+/// The encoded file to deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
     pub path: PathBuf,
@@ -21,26 +19,26 @@ pub struct Artifact {
     pub bytes: u64,
     /// Lower-case hex.
     pub sha256: String,
-    /// Data rows, the header not counted.
+    /// Data rows, without the header.
     pub rows: u64,
-    /// The columns' names, in their order.
+    /// The column names, in order.
     pub columns: Vec<String>,
-    /// How it is to be read.
+    /// The CSV dialect of the file.
     pub dialect: CsvDialect,
-    /// The files that it is handed over as, where it is split.
-    pub set: Option<FileSet>,
+    /// The files to deliver instead, if it is split.
+    pub set: Option<FileGroup>,
 }
 
-/// A split artifact: its files lie in the artifact's file, one after the other.
+/// The files of a split artifact, stored one after the other in the artifact's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileSet {
+pub struct FileGroup {
     /// Bytes before the first row of each: byte order mark and header.
     pub head_bytes: u64,
-    pub files: Vec<SetFile>,
+    pub files: Vec<GroupFile>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SetFile {
+pub struct GroupFile {
     pub name: String,
     pub bytes: u64,
     /// Lower-case hex.
@@ -48,7 +46,7 @@ pub struct SetFile {
     pub rows: u64,
 }
 
-/// A file to hand over: the artifact, or one of its set.
+/// A file to deliver: the artifact, or one of its file group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFile<'a> {
     pub name: &'a str,
@@ -58,12 +56,12 @@ pub struct DataFile<'a> {
 }
 
 impl Artifact {
-    /// Whether the spool still holds its very bytes, by size and SHA-256. Reads all of them.
+    /// Returns true if the file in the spool is unchanged, by size and SHA-256. Reads all of it.
     pub fn is_intact(&self) -> bool {
         crate::digest::file_is(&self.path, self.bytes, &self.sha256)
     }
 
-    /// The files to hand over, in their order.
+    /// Returns the files to deliver, in order.
     pub fn data_files(&self) -> Vec<DataFile<'_>> {
         let Self { name, bytes, sha256, rows, set, .. } = self;
         match set {
@@ -72,11 +70,11 @@ impl Artifact {
         }
     }
 
-    /// Opens the artifact's file at the beginning of a data file, and says how many bytes may be read of it: one more
-    /// than it has where nothing lies behind it, so that a file that grew is noticed.
+    /// Opens the artifact's file at the start of a data file. Returns the file, this start, and the maximum number of
+    /// bytes to read: one more than an unsplit artifact has, to detect a file that grew.
     ///
     /// # Errors
-    /// The file is not there or cannot be read.
+    /// The file is missing or cannot be read.
     pub fn open_data(&self, index: usize) -> io::Result<(File, u64, u64)> {
         let mut file = File::open(&self.path)?;
         let Some(set) = &self.set else { return Ok((file, 0, self.bytes.saturating_add(1))) };
@@ -87,8 +85,8 @@ impl Artifact {
 }
 
 impl<'a> DataFile<'a> {
-    fn of(file: &'a SetFile) -> Self {
-        let SetFile { name, bytes, sha256, rows } = file;
+    fn of(file: &'a GroupFile) -> Self {
+        let GroupFile { name, bytes, sha256, rows } = file;
         Self { name, bytes: *bytes, sha256, rows: *rows }
     }
 }

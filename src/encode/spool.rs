@@ -1,4 +1,4 @@
-//! Encoded bytes → a file of the spool and its digest, hashed and written on a thread of their own.
+//! Encoded bytes → a file in the spool and its digest, hashed and written by a separate thread.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,42 +10,40 @@ use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
 
-/// Bytes gathered before they are handed to the thread.
+/// Bytes buffered before they are sent to the thread.
 const BLOCK_BYTES: usize = 256 << 10;
-/// Blocks in all, whoever holds them.
 const BLOCKS_MAX: usize = 3;
 
-/// A file that grows under `<path>.part` and gets its name when it is whole. Dropped unfinished, it is removed.
+/// A file written as `<path>.part` and renamed when complete. Removed if dropped unfinished.
 pub(super) struct SpoolFile {
     path: PathBuf,
     part: PathBuf,
-    /// What is being gathered. Its owner appends to it and calls [`SpoolFile::pass_on`] now and then.
+    /// The current block. The owner appends to it and calls [`SpoolFile::send_if_full`] regularly.
     pub(super) block: Vec<u8>,
-    full: Option<SyncSender<Piece>>,
+    full: Option<SyncSender<Message>>,
     free: Receiver<Vec<u8>>,
     made: usize,
     thread: Option<JoinHandle<io::Result<Written>>>,
 }
 
-/// What goes to the thread.
-enum Piece {
+/// A message to the thread.
+enum Message {
     Block(Vec<u8>),
-    /// What came since the last mark is a file of its own.
+    /// The bytes since the last mark are a file of the file group.
     Mark,
 }
 
-/// What was written.
 #[derive(Default)]
 pub(super) struct Written {
     pub bytes: u64,
     /// Lower-case hex.
     pub sha256: String,
-    /// The same of what lies before each mark.
+    /// Bytes and SHA-256 of each file that a mark ended.
     pub marked: Vec<(u64, String)>,
 }
 
 impl SpoolFile {
-    /// `marks` says whether [`SpoolFile::mark`] will be called: digests are made twice then.
+    /// Creates the file. Set `marks` if [`SpoolFile::mark`] will be called, which costs a second digest.
     pub(super) fn create(path: &Path, marks: bool) -> io::Result<Self> {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
@@ -59,9 +57,9 @@ impl SpoolFile {
         Ok(Self { path: path.to_owned(), part, block, full: Some(full), free, made: 1, thread: Some(thread) })
     }
 
-    /// Hands the block on if it is full.
+    /// Sends the block to the thread if it is full.
     #[inline]
-    pub(super) fn pass_on(&mut self) -> io::Result<()> {
+    pub(super) fn send_if_full(&mut self) -> io::Result<()> {
         if self.block.len() < BLOCK_BYTES { Ok(()) } else { self.send() }
     }
 
@@ -75,30 +73,30 @@ impl SpoolFile {
             Err(_) => self.free.recv().ok(),
         };
         let block = std::mem::replace(&mut self.block, next.unwrap_or_default());
-        self.give(Piece::Block(block))
+        self.send_message(Message::Block(block))
     }
 
-    fn give(&mut self, piece: Piece) -> io::Result<()> {
-        let sent = self.full.as_ref().is_some_and(|full| full.send(piece).is_ok());
-        // A thread that no longer takes blocks has failed: its answer says why.
+    fn send_message(&mut self, message: Message) -> io::Result<()> {
+        let sent = self.full.as_ref().is_some_and(|full| full.send(message).is_ok());
+        // A thread that no longer receives has failed: joining returns its error.
         if sent { Ok(()) } else { self.join().and(Err(io::Error::other("the writing thread ended early"))) }
     }
 
-    /// Ends a file of a set: what came since the last mark.
+    /// Ends a file of a file group.
     pub(super) fn mark(&mut self) -> io::Result<()> {
         self.send()?;
-        self.give(Piece::Mark)
+        self.send_message(Message::Mark)
     }
 
     fn join(&mut self) -> io::Result<Written> {
         self.full = None;
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(outcome)) => outcome,
-            Some(Err(_)) | None => Err(io::Error::other("the writing thread is gone")),
+            Some(Err(_)) | None => Err(io::Error::other("the writing thread panicked")),
         }
     }
 
-    /// What the file holds, which has its name now.
+    /// Completes the file and renames it.
     pub(super) fn finish(mut self) -> io::Result<Written> {
         self.send()?;
         let written = self.join()?;
@@ -112,18 +110,23 @@ impl Drop for SpoolFile {
         if self.thread.is_some() {
             let _ = self.join();
         }
-        // Gone already once it has its name; a remainder would be overwritten by the next try anyway.
+        // Does nothing after the rename; a leftover would be overwritten by the next attempt anyway.
         let _ = std::fs::remove_file(&self.part);
     }
 }
 
-fn write_all(mut file: File, pieces: &Receiver<Piece>, emptied: &Sender<Vec<u8>>, marks: bool) -> io::Result<Written> {
+fn write_all(
+    mut file: File,
+    messages: &Receiver<Message>,
+    emptied: &Sender<Vec<u8>>,
+    marks: bool,
+) -> io::Result<Written> {
     let mut hash = Sha256::new();
     let mut since = marks.then(|| (0, Sha256::new()));
     let mut written = Written::default();
-    for piece in pieces {
-        match (piece, &mut since) {
-            (Piece::Block(mut block), since) => {
+    for message in messages {
+        match (message, &mut since) {
+            (Message::Block(mut block), since) => {
                 hash.update(&block);
                 if let Some((bytes, hash)) = since {
                     *bytes += block.len() as u64;
@@ -134,10 +137,10 @@ fn write_all(mut file: File, pieces: &Receiver<Piece>, emptied: &Sender<Vec<u8>>
                 block.clear();
                 let _ = emptied.send(block);
             }
-            (Piece::Mark, Some((bytes, hash))) => {
+            (Message::Mark, Some((bytes, hash))) => {
                 written.marked.push((std::mem::take(bytes), hex(&hash.finalize_reset())));
             }
-            (Piece::Mark, None) => return Err(io::Error::other("a mark where none was announced")),
+            (Message::Mark, None) => return Err(io::Error::other("unexpected mark")),
         }
     }
     file.flush()?;

@@ -1,4 +1,4 @@
-//! A local CSV, or a ZIP with one, as the source: for tests and replays.
+//! A local CSV, or a ZIP with one, as the source.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,13 +10,12 @@ use super::{Extract, ExtractError};
 use crate::progress::Progress;
 use crate::settings::Limits;
 
-/// Bytes copied at once.
 const COPY_BYTES: usize = 256 << 10;
 
-/// Copies `path` into the spool directory `into`. A link would be wrong: the file may be edited in place.
+/// Copies `path` into the spool directory `into`. A hard link would not do: the file may be edited in place.
 ///
 /// # Errors
-/// `Refused` where there is no such file or it is no CSV; `Later` where it changed while it was copied, or the disk is
+/// `Refused` if there is no such file or it is not a CSV; `Later` if it changed while being copied, or the disk is
 /// full.
 pub(super) async fn collect(
     path: &Path,
@@ -53,7 +52,7 @@ pub(super) async fn collect(
             )
         })
         .await
-        .map_err(|error| ExtractError::later(format!("copying {} broke off: {error}", path.display())))?;
+        .map_err(|error| ExtractError::later(format!("copying {} failed: {error}", path.display())))?;
         file = read.map_err(|error| unreadable(path, &error))?;
         if chunk.is_empty() {
             break;
@@ -62,12 +61,12 @@ pub(super) async fn collect(
         saving.feed(chunk).await;
     }
     if facts(path).await? != before {
-        return Err(ExtractError::later(format!("{} changed while it was copied", path.display())));
+        return Err(ExtractError::later(format!("{} changed while being copied", path.display())));
     }
     saving.finish(limits, SourceKind::Local).await.map_err(|error| error.into_extract(&path.display().to_string()))
 }
 
-/// Bytes and time of the last change.
+/// Returns size and time of the last change.
 async fn facts(path: &Path) -> Result<(u64, Option<SystemTime>), ExtractError> {
     let facts = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
     if !facts.is_file() {
@@ -79,11 +78,11 @@ async fn facts(path: &Path) -> Result<(u64, Option<SystemTime>), ExtractError> {
 fn unreadable(path: &Path, error: &std::io::Error) -> ExtractError {
     ExtractError::refused(
         format!("cannot read {}: {error}", path.display()),
-        "relative paths stand beside the settings file",
+        "relative paths start at the settings file's folder",
     )
 }
 
-/// Where the rows come from, for `plan`.
+/// Describes the source for `plan`.
 pub(super) fn declared(path: &Path) -> Vec<String> {
     vec![format!("reads {}", path.display())]
 }

@@ -1,37 +1,33 @@
-//! ③ A slot → an [`Extract`]: the rows as they came, on disk, with facts about them.
+//! ③ A slot → an [`Extract`]: the source's rows, unchanged, in a file on disk.
 //!
-//! [`Source::start`](crate::extract::Source::start) begins the export and answers a ticket; the run writes it into the
-//! ledger; [`Source::collect`](crate::extract::Source::collect) waits and brings the rows. A run that was cut short
-//! between the two only collects.
+//! [`Source::start`](crate::extract::Source::start) starts the export and returns its execution ID, which the run
+//! records in the ledger; [`Source::collect`](crate::extract::Source::collect) waits for it and downloads the rows. A
+//! run that was interrupted between the two only collects.
 
-pub mod docebo;
-pub mod file;
+mod budget;
+mod client;
+mod docebo;
+mod file;
+mod guard;
+mod identity;
+mod message;
 mod open;
+mod request_log;
 mod save;
 mod sniff;
 mod source;
+mod tenants;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use docebo::budget::Remaining;
-pub use docebo::note::{RequestNote, Sent};
-pub use docebo::session::{Identity, Level};
-pub use docebo::tenancy::Tenants;
+pub use budget::Remaining;
+pub use identity::{Identity, Level};
+pub use request_log::Sent;
 pub use source::{Source, requests_of};
+pub use tenants::Tenants;
 
-/// The steps at which [`crate::fault`] can strike here, in the order in which a run passes them.
-pub const FAULT_STEPS: &[&str] = &[
-    "extract.token",
-    "extract.identity",
-    "extract.reports",
-    "extract.start",
-    "extract.poll",
-    "extract.download",
-    "extract.save",
-];
-
-/// The rows as they came, on disk.
+/// The source's rows, unchanged, in a file on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extract {
     pub path: PathBuf,
@@ -42,16 +38,16 @@ pub struct Extract {
     pub sha256: String,
 }
 
-/// How the CSV lies in the file.
+/// The file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Csv,
-    /// A ZIP with exactly one CSV in it.
+    /// A ZIP that holds exactly one CSV.
     Zip,
 }
 
 impl Form {
-    /// The extract's name in its folder.
+    /// Returns the extract's file name.
     pub fn file_name(self) -> &'static str {
         match self {
             Form::Csv => "extract.csv",
@@ -61,33 +57,33 @@ impl Form {
 }
 
 impl Extract {
-    /// An extract that an earlier process saved in `directory`, by what was written down of it.
-    pub fn kept(directory: &Path, form: Form, bytes: u64, sha256: String) -> Self {
+    /// Returns an extract that an earlier process saved in `directory`, from its record in the ledger.
+    pub fn saved(directory: &Path, form: Form, bytes: u64, sha256: String) -> Self {
         Self { path: directory.join(form.file_name()), form, bytes, sha256 }
     }
 }
 
-/// What a source must be able to say so that a run that was cut short goes on where it stopped: for Docebo
-/// `report id/execution id`. Empty where the source has nothing to start.
+/// The identity of a started export, with which an interrupted run continues: for Docebo `report id/execution id`.
+/// Empty for a source that starts nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ticket(pub String);
+pub struct ExecutionId(pub String);
 
-/// Why an extract did not come about.
+/// The reason for which an extract failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExtractError {
-    /// Refused or wrong for good: trying again changes nothing until a person acts.
+    /// Refused or wrong permanently: a retry changes nothing until a person acts.
     #[error("{what}")]
     Refused { what: String, hint: Option<String> },
-    /// It may go better later: the same ticket goes on.
+    /// Temporary: a retry continues with the same execution ID.
     #[error("{what}")]
     Later { what: String, wait: Option<Duration> },
-    /// The ticket is worth nothing any more (the export failed, or is gone): start again with a new one.
+    /// The export failed or no longer exists: a retry starts a new one.
     #[error("{what}")]
-    Lapsed { what: String },
-    /// The export's start was sent and its answer never came: an export may be running that nobody can name. Starting
-    /// again may make a second one.
+    Expired { what: String },
+    /// The start was sent, but no response came: an export with an unknown ID may be running, and a retry may start a
+    /// second one.
     #[error("{what}")]
-    Unanswered { what: String },
+    StartUnconfirmed { what: String },
 }
 
 impl ExtractError {
@@ -99,12 +95,14 @@ impl ExtractError {
         Self::Later { what: what.into(), wait: None }
     }
 
-    /// What a person may do about it.
+    /// Returns how a person can fix it.
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Refused { hint, .. } => hint.as_deref(),
-            Self::Unanswered { .. } => Some("the next try starts a new export; the first one, if any, ends by itself"),
-            Self::Later { .. } | Self::Lapsed { .. } => None,
+            Self::StartUnconfirmed { .. } => {
+                Some("the next attempt starts a new export; the first one, if any, ends by itself")
+            }
+            Self::Later { .. } | Self::Expired { .. } => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An [`Extract`] → its CSV bytes, inflated on the way, with size and CRC checked at the end.
+//! An [`Extract`] → its CSV bytes, inflated while reading, with size and CRC checked at the end.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -6,21 +6,20 @@ use std::path::Path;
 
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
-use sha2::{Digest, Sha256};
 
 use super::sniff::{self, Packed, SourceKind};
 use super::{Extract, Form};
+use crate::digest;
 use crate::settings::Limits;
 
-/// Bytes read from the disk at once.
 const READ_BYTES: usize = 256 << 10;
 
 impl Extract {
-    /// The CSV's bytes. They end with an error where the ZIP is damaged, and where more than `limits.extract_bytes`
-    /// come out: a reader that saw the end without an error has seen every byte.
+    /// Opens the CSV. Reading fails if the ZIP is damaged or unpacks to more than `limits.extract_bytes`: a reader that
+    /// reaches the end without an error has read every byte.
     ///
     /// # Errors
-    /// The file is gone, is not as long as it was, or is not the ZIP that it was.
+    /// The file is missing, has another size, or is not a ZIP with one CSV.
     pub fn open(&self, limits: &Limits) -> io::Result<Box<dyn Read + Send>> {
         let mut file = File::open(&self.path).map_err(|error| named(&self.path, &error))?;
         let bytes = file.metadata()?.len();
@@ -42,28 +41,10 @@ impl Extract {
         Ok(Box::new(Bounded { inner: checked, read: 0, limit, name }))
     }
 
-    /// Whether the file on disk is still the one that was saved, by size and SHA-256. Reads all of it.
+    /// Returns true if the file on disk is unchanged, by size and SHA-256. Reads all of it.
     pub fn is_intact(&self) -> bool {
-        let Ok(mut file) = File::open(&self.path) else { return false };
-        if !file.metadata().is_ok_and(|facts| facts.len() == self.bytes) {
-            return false;
-        }
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; READ_BYTES];
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => return hex(&hash.finalize()) == self.sha256,
-                Ok(read) => hash.update(&buffer[..read]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return false,
-            }
-        }
+        digest::file_is(&self.path, self.bytes, &self.sha256)
     }
-}
-
-/// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -74,7 +55,7 @@ fn damaged(path: &Path, how: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the extract {} is damaged: {how}", path.display()))
 }
 
-/// Refuses to give more than `limit` bytes.
+/// A reader that fails after `limit` bytes.
 struct Bounded<R> {
     inner: R,
     read: u64,
@@ -94,7 +75,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// Compares what came out of a ZIP entry with what its directory promised.
+/// A reader of a ZIP entry that checks size and CRC against the ZIP's directory.
 struct Checked {
     inner: Box<dyn Read + Send>,
     crc: Crc,
@@ -119,7 +100,7 @@ impl Read for Checked {
             Err(error) => return Err(self.fault(&format!("its ZIP cannot be inflated ({error})"))),
         };
         self.crc.update(&buffer[..read]);
-        // `Crc::amount` wraps at 4 GiB, and so may the size of an entry: compare what is left instead.
+        // `Crc::amount` wraps at 4 GiB, and an entry may be larger: compare what remains instead.
         match self.packed.size.checked_sub(read as u64) {
             Some(left) => self.packed.size = left,
             None => return Err(self.fault("its CSV is longer than its ZIP says")),
@@ -152,12 +133,12 @@ mod tests {
         zip.finish().unwrap().into_inner()
     }
 
-    /// What comes of reading `bytes` as a ZIP, in reads of `step` bytes.
+    /// Returns the result of reading `bytes` as a ZIP, in reads of `step` bytes.
     fn read(bytes: &[u8], limits: Limits, step: usize) -> Result<Vec<u8>, String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("extract.zip");
         std::fs::write(&path, bytes).unwrap();
-        let sha256 = hex(&Sha256::digest(bytes));
+        let sha256 = digest::of(bytes);
         let extract = Extract { path, form: Form::Zip, bytes: bytes.len() as u64, sha256 };
         assert!(extract.is_intact());
         let mut reader = extract.open(&limits).map_err(|error| error.to_string())?;
@@ -171,7 +152,7 @@ mod tests {
         }
     }
 
-    /// `bytes` with those after each `mark` at `offset` replaced.
+    /// Returns `bytes` with those at `offset` after each `mark` replaced.
     fn patched(mut bytes: Vec<u8>, mark: &[u8], offset: usize, with: &[u8]) -> Vec<u8> {
         let places: Vec<usize> = memchr::memmem::find_iter(&bytes, mark).collect();
         assert!(!places.is_empty());
@@ -203,10 +184,10 @@ mod tests {
             (patched(deflated.clone(), directory, 24, &size(-1)), "longer than its ZIP says"),
             (patched(deflated.clone(), directory, 20, &4u32.to_le_bytes()), "damaged"),
             (deflated[..deflated.len() - 30].to_vec(), "cut short or damaged"),
-            (patched(deflated, directory, 10, &12u16.to_le_bytes()), "packed by"),
+            (patched(deflated, directory, 10, &12u16.to_le_bytes()), "compressed with"),
         ] {
-            let told = read(&bytes, Limits::default(), 4096).expect_err(expected);
-            assert!(told.contains(expected), "{expected}: {told}");
+            let error = read(&bytes, Limits::default(), 4096).expect_err(expected);
+            assert!(error.contains(expected), "{expected}: {error}");
         }
     }
 

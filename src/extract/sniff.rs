@@ -1,52 +1,52 @@
-//! A file that was brought → what it is, by its bytes: a CSV, a ZIP with one CSV, or what else it is instead.
+//! Detects the format of a file by its bytes: a CSV, a ZIP with one CSV, or something unusable.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::Form;
+use super::{Form, message};
 use crate::settings::Limits;
 
-/// Bytes looked at to tell the forms apart.
+/// Bytes read to detect the format.
 const HEAD_BYTES: u64 = 64 << 10;
-/// A CSV may shrink to this part of its size; what claims to shrink further is taken for a bomb. Learning data shrinks
-/// to about a tenth, one repeated row to a 200th.
+/// The maximum compression ratio; a higher one is taken for a ZIP bomb. Learning data has a ratio of about 10, one
+/// repeated row about 200.
 const RATIO_MAX: u64 = 500;
-/// Below this a ratio says nothing.
+/// The size below which the ratio is not checked.
 const RATIO_FROM_BYTES: u64 = 16 << 20;
 
-/// Why a file is not an extract.
+/// The reason for which a file is not an extract.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unfit {
-    /// Bringing it again may help.
+pub(super) enum FormatError {
+    /// Damaged: fetching it again may help.
     #[error("{0}")]
     Damaged(String),
-    /// It is whole, and not what was asked for.
+    /// Complete, but not what was requested.
     #[error("{what}")]
     Wrong { what: String, hint: Option<&'static str> },
     #[error("cannot read it: {0}")]
     Io(#[from] io::Error),
 }
 
-fn wrong(what: impl Into<String>, hint: &'static str) -> Unfit {
-    Unfit::Wrong { what: what.into(), hint: Some(hint) }
+fn wrong(what: impl Into<String>, hint: &'static str) -> FormatError {
+    FormatError::Wrong { what: what.into(), hint: Some(hint) }
 }
 
-/// Where the one CSV lies in a ZIP.
+/// The position of the one CSV in a ZIP.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed {
     /// Offset of its first compressed byte.
     pub at: u64,
     pub compressed: u64,
-    /// Bytes when unpacked, as the directory states them.
+    /// The unpacked size that the ZIP's directory states.
     pub size: u64,
     pub crc: u32,
-    /// Else stored.
+    /// Deflated; otherwise stored.
     pub deflated: bool,
 }
 
-/// Who gave a file: decides what a person can do about it.
+/// The kind of source of a file; selects the hints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SourceKind {
     Docebo,
@@ -55,7 +55,7 @@ pub(super) enum SourceKind {
 }
 
 impl SourceKind {
-    /// What is being looked at.
+    /// Returns the word for the file in messages.
     fn noun(self) -> &'static str {
         match self {
             Self::Docebo => "body",
@@ -71,11 +71,11 @@ impl SourceKind {
     }
 }
 
-/// Returns what `file` is.
+/// Returns the format of `file`.
 ///
 /// # Errors
 /// It is neither a CSV nor a ZIP with exactly one CSV within the limits.
-pub(super) fn form(file: &mut File, limits: &Limits, source_kind: SourceKind) -> Result<Form, Unfit> {
+pub(super) fn form(file: &mut File, limits: &Limits, source_kind: SourceKind) -> Result<Form, FormatError> {
     file.seek(SeekFrom::Start(0))?;
     let mut head = Vec::new();
     file.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
@@ -83,7 +83,7 @@ pub(super) fn form(file: &mut File, limits: &Limits, source_kind: SourceKind) ->
         packed_csv(file, limits, source_kind)?;
         return Ok(Form::Zip);
     }
-    bare(&head, source_kind)?;
+    check_plain(&head, source_kind)?;
     let bytes = file.metadata()?.len();
     if bytes > limits.extract_bytes {
         return Err(wrong(
@@ -94,15 +94,14 @@ pub(super) fn form(file: &mut File, limits: &Limits, source_kind: SourceKind) ->
     Ok(Form::Csv)
 }
 
-/// Refuses beginnings that no CSV has. Whether the text is a CSV in the encoding of the source is for the transform to
-/// see, which also sees what is in a ZIP.
-fn bare(head: &[u8], source_kind: SourceKind) -> Result<(), Unfit> {
+/// Refuses a start that no CSV has. The transform checks the rest, also of a CSV in a ZIP.
+fn check_plain(head: &[u8], source_kind: SourceKind) -> Result<(), FormatError> {
     let noun = source_kind.noun();
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     if text.is_empty() {
         let hint = source_kind.hint(
             "open the report in Docebo and export it once by hand",
-            "a CSV has at least a header line: look at what writes the file",
+            "a CSV has at least a header line: check what writes the file",
         );
         return Err(wrong(format!("the {noun} is empty"), hint));
     }
@@ -110,23 +109,23 @@ fn bare(head: &[u8], source_kind: SourceKind) -> Result<(), Unfit> {
     if begins(b"<!doctype") || begins(b"<html") || begins(b"<?xml") {
         let hint = source_kind.hint(
             "the account may lack the right to export reports, or the address in the settings is not the platform's",
-            "look at how it was saved: a sign-in page is saved where a program is not signed in",
+            "check how it was saved: a program that is not signed in may save a sign-in page",
         );
         let what = source_kind.hint("the body is a web page, not a report", "the file is a web page or XML, not a CSV");
         return Err(wrong(what, hint));
     }
     if begins(b"{") || begins(b"[{") {
-        let said = super::docebo::refusal::words(&String::from_utf8_lossy(text)).unwrap_or_else(|| "no words".into());
+        let message = message::server_message(&String::from_utf8_lossy(text)).unwrap_or_else(|| "no message".into());
         return Err(match source_kind {
             SourceKind::Docebo => {
-                wrong(format!("the body is JSON, not a report: {said}"), "the report was not exported; try later")
+                wrong(format!("the body is JSON, not a report: {message}"), "the report was not exported; try later")
             }
             SourceKind::Local => wrong("the file is JSON, not a CSV", "export it as CSV"),
         });
     }
     if head.starts_with(b"\x1f\x8b") {
         let hint =
-            source_kind.hint("something between here and Docebo compresses answers", "unpack it first, by gunzip");
+            source_kind.hint("a proxy between here and Docebo compresses responses", "unpack it first, by gunzip");
         return Err(wrong(format!("the {noun} is gzip, not CSV or ZIP"), hint));
     }
     for (magic, kind) in [
@@ -147,10 +146,11 @@ const AS_CSV: &str = "export the report as CSV";
 /// Finds the one CSV of a ZIP, from its central directory; nothing is inflated.
 ///
 /// # Errors
-/// The ZIP is cut short or damaged, or holds something else than exactly one CSV that is neither encrypted, nor packed
-/// by a method not supported, nor larger than `limits.extract_bytes`.
-pub(super) fn packed_csv(file: &mut File, limits: &Limits, source_kind: SourceKind) -> Result<Packed, Unfit> {
-    let damaged = |error: zip::result::ZipError| Unfit::Damaged(format!("the ZIP is cut short or damaged ({error})"));
+/// The ZIP is cut short or damaged, or does not hold exactly one CSV that is unencrypted, compressed by a supported
+/// method, and at most `limits.extract_bytes` long.
+pub(super) fn packed_csv(file: &mut File, limits: &Limits, source_kind: SourceKind) -> Result<Packed, FormatError> {
+    let damaged =
+        |error: zip::result::ZipError| FormatError::Damaged(format!("the ZIP is cut short or damaged ({error})"));
     file.seek(SeekFrom::Start(0))?;
     let mut archive = ZipArchive::new(BufReader::new(&mut *file)).map_err(damaged)?;
     let mut csvs = Vec::new();
@@ -162,7 +162,7 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits, source_kind: SourceKi
         if name == "[Content_Types].xml" {
             return Err(wrong(format!("the {} is an XLSX workbook, not a CSV", source_kind.noun()), AS_CSV));
         }
-        // macOS adds its resource forks beside every file.
+        // macOS adds resource forks to every file.
         if entry.is_dir() || name.starts_with("__MACOSX/") || leaf.starts_with("._") {
             continue;
         }
@@ -173,7 +173,7 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits, source_kind: SourceKi
         [] if others.is_empty() => {
             let hint = source_kind.hint(
                 "open the report in Docebo and export it once by hand",
-                "it should hold one CSV: look at what writes the file",
+                "it should hold one CSV: check what writes the file",
             );
             return Err(wrong("the ZIP is empty", hint));
         }
@@ -184,8 +184,8 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits, source_kind: SourceKi
             return Err(wrong(
                 format!("the ZIP holds {} CSVs, not one: {}", names.len(), list(&names)),
                 source_kind.hint(
-                    "which one is meant cannot be known: split the report in Docebo",
-                    "which one is meant cannot be known: leave one of them in the ZIP",
+                    "the right one is unknown: split the report in Docebo",
+                    "the right one is unknown: keep only one in the ZIP",
                 ),
             ));
         }
@@ -201,13 +201,13 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits, source_kind: SourceKi
         CompressionMethod::Deflated => true,
         other => {
             return Err(wrong(
-                format!("{name:?} in the ZIP is packed by {other:?}"),
-                "only stored and deflate are read",
+                format!("{name:?} in the ZIP is compressed with {other:?}"),
+                "only stored and deflate are supported",
             ));
         }
     };
     let packed = Packed {
-        at: entry.data_start().ok_or_else(|| Unfit::Damaged("the ZIP has no place for its CSV".into()))?,
+        at: entry.data_start().ok_or_else(|| FormatError::Damaged("the ZIP states no offset for its CSV".into()))?,
         compressed: entry.compressed_size(),
         size: entry.size(),
         crc: entry.crc32(),
@@ -215,13 +215,13 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits, source_kind: SourceKi
     };
     drop(entry);
     drop(archive);
-    within(name, packed, file.metadata()?.len(), limits)?;
+    check_sizes(name, packed, file.metadata()?.len(), limits)?;
     Ok(packed)
 }
 
-fn within(name: &str, packed: Packed, bytes: u64, limits: &Limits) -> Result<(), Unfit> {
+fn check_sizes(name: &str, packed: Packed, bytes: u64, limits: &Limits) -> Result<(), FormatError> {
     if packed.at.saturating_add(packed.compressed) > bytes {
-        return Err(Unfit::Damaged("the ZIP is cut short".into()));
+        return Err(FormatError::Damaged("the ZIP is cut short".into()));
     }
     if packed.size > limits.extract_bytes {
         let what = format!(
@@ -232,12 +232,12 @@ fn within(name: &str, packed: Packed, bytes: u64, limits: &Limits) -> Result<(),
     }
     if packed.size > RATIO_FROM_BYTES && packed.size / packed.compressed.max(1) > RATIO_MAX {
         let what = format!("{name:?} claims to unpack {} bytes to {}: a ZIP bomb", packed.compressed, packed.size);
-        return Err(wrong(what, "no report shrinks that far: look at what the platform sends"));
+        return Err(wrong(what, "no report compresses that far: check what the platform sends"));
     }
     Ok(())
 }
 
-/// At most three names.
+/// Lists at most three names.
 fn list(names: &[String]) -> String {
     let shown = names.iter().take(3).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     if names.len() > 3 { format!("{shown} and {} more", names.len() - 3) } else { shown }
@@ -254,13 +254,13 @@ mod tests {
         file.write_all(bytes).unwrap();
         match form(&mut file, &Limits::default(), source_kind) {
             Ok(form) => format!("{form:?}"),
-            Err(Unfit::Wrong { what, hint }) => format!("{what}; {}", hint.unwrap_or_default()),
-            Err(unfit) => unfit.to_string(),
+            Err(FormatError::Wrong { what, hint }) => format!("{what}; {}", hint.unwrap_or_default()),
+            Err(error) => error.to_string(),
         }
     }
 
     #[test]
-    fn bytes_tell_what_a_body_is() {
+    fn formats_are_detected_by_their_bytes() {
         for (bytes, expected) in [
             (b"a,b\n1,2\n".as_slice(), "Csv"),
             (b"\xef\xbb\xbfa,b\r\n", "Csv"),
@@ -272,20 +272,20 @@ mod tests {
             (b"\n  <!DocType HTML><html>", "a web page"),
             (b"\xef\xbb\xbf<html>", "a web page"),
             (b"{\"message\":[\"not yet\",\"sorry\"]}", "JSON, not a report: not yet; sorry"),
-            (b"{ broken", "JSON, not a report: no words"),
+            (b"{ broken", "JSON, not a report: no message"),
             (b"\x1f\x8b\x08", "gzip"),
             (b"\xff\xfea\0,\0", "Csv"),
             (b"%PDF-1.7", "the body is a PDF, not a CSV"),
             (b"PK\x03\x04 and nothing more", "cut short or damaged"),
             (b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "the ZIP is empty"),
         ] {
-            let told = sniffed(bytes, SourceKind::Docebo);
-            assert!(told.contains(expected), "{:?}: {told}", String::from_utf8_lossy(bytes));
+            let found = sniffed(bytes, SourceKind::Docebo);
+            assert!(found.contains(expected), "{:?}: {found}", String::from_utf8_lossy(bytes));
         }
     }
 
     #[test]
-    fn a_local_file_is_not_said_to_come_from_docebo() {
+    fn messages_about_a_local_file_do_not_mention_docebo() {
         for (bytes, expected) in [
             (b"".as_slice(), "the file is empty; a CSV has at least a header line"),
             (b"\xef\xbb\xbf\r\n", "the file is empty"),
@@ -294,17 +294,17 @@ mod tests {
             (b"\x1f\x8b\x08", "the file is gzip, not CSV or ZIP; unpack it first"),
             (b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "the ZIP is empty; it should hold one CSV"),
         ] {
-            let told = sniffed(bytes, SourceKind::Local);
+            let found = sniffed(bytes, SourceKind::Local);
             assert!(
-                told.starts_with(expected) && !told.contains("Docebo"),
-                "{:?}: {told}",
+                found.starts_with(expected) && !found.contains("Docebo"),
+                "{:?}: {found}",
                 String::from_utf8_lossy(bytes)
             );
         }
     }
 
     #[test]
-    fn names_of_many_are_shortened() {
+    fn long_lists_are_shortened() {
         let names: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).into();
         assert_eq!(
             (list(&names[..3]), list(&names)),
@@ -313,18 +313,18 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_refused_beyond_their_edge() {
+    fn sizes_are_refused_beyond_their_limit() {
         let limits = Limits { extract_bytes: 100 << 20, ..Limits::default() };
-        let told = |size: u64, compressed: u64, bytes: u64| {
-            within("r.csv", Packed { at: 40, compressed, size, crc: 0, deflated: true }, bytes, &limits).is_ok()
+        let fits = |size: u64, compressed: u64, bytes: u64| {
+            check_sizes("r.csv", Packed { at: 40, compressed, size, crc: 0, deflated: true }, bytes, &limits).is_ok()
         };
-        assert!(told(100 << 20, 10 << 20, 40 + (10 << 20)));
-        assert!(!told((100 << 20) + 1, 10 << 20, 40 + (10 << 20)), "over limits.extract_bytes");
-        assert!(!told(100 << 20, 10 << 20, 39 + (10 << 20)), "cut short");
-        assert!(told(RATIO_FROM_BYTES, 1, 100), "small enough whatever the ratio");
-        assert!(!told(RATIO_FROM_BYTES + 1, 1, 100), "a bomb");
-        assert!(told(50_000 * RATIO_MAX, 50_000, 60_000));
-        assert!(!told(50_000 * (RATIO_MAX + 1), 50_000, 60_000), "a bomb");
-        assert!(!told(1, u64::MAX, 100), "no overflow");
+        assert!(fits(100 << 20, 10 << 20, 40 + (10 << 20)));
+        assert!(!fits((100 << 20) + 1, 10 << 20, 40 + (10 << 20)), "over limits.extract_bytes");
+        assert!(!fits(100 << 20, 10 << 20, 39 + (10 << 20)), "interrupted");
+        assert!(fits(RATIO_FROM_BYTES, 1, 100), "small enough whatever the ratio");
+        assert!(!fits(RATIO_FROM_BYTES + 1, 1, 100), "a bomb");
+        assert!(fits(50_000 * RATIO_MAX, 50_000, 60_000));
+        assert!(!fits(50_000 * (RATIO_MAX + 1), 50_000, 60_000), "a bomb");
+        assert!(!fits(1, u64::MAX, 100), "no overflow");
     }
 }

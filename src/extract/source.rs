@@ -2,24 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use super::docebo::note::{RequestNote, Sent};
-use super::docebo::session::Identity;
-use super::docebo::tenancy::Tenants;
-use super::docebo::{Docebo, guard};
-use super::{Extract, ExtractError, Ticket, file};
+use super::docebo::{Docebo, paths};
+use super::identity::Identity;
+use super::request_log::Sent;
+use super::tenants::Tenants;
+use super::{ExecutionId, Extract, ExtractError, file};
 use crate::pipeline::plan;
 use crate::progress::Progress;
 use crate::settings::Limits;
 
-/// One plan's source, ready to be asked.
+/// One plan's source, ready for requests.
 pub enum Source {
     Docebo(Box<Docebo>),
     File { path: PathBuf, limits: Limits },
 }
 
 impl Source {
+    /// Creates the source of a plan.
+    ///
     /// # Errors
-    /// The tenant's address is no URL, or the client for it cannot be made.
+    /// The tenant's address is not a URL, or its HTTP client cannot be created.
     pub fn new(source: &plan::Source, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
         Ok(match source {
             plan::Source::Docebo(docebo) => Self::Docebo(Box::new(Docebo::new(docebo, limits, tenants)?)),
@@ -27,34 +29,39 @@ impl Source {
         })
     }
 
-    /// Begins: signs in, checks who the account is, finds the report, starts its export. The ticket is to be written
-    /// down before anything else happens.
+    /// Signs in, checks the account, finds the report and starts its export. The caller must record the execution ID
+    /// before it does anything else.
     ///
     /// # Errors
-    /// Each variant of [`ExtractError`] but `Lapsed`.
-    pub async fn start(&self) -> Result<Ticket, ExtractError> {
+    /// Each variant of [`ExtractError`] but `Expired`.
+    pub async fn start(&self) -> Result<ExecutionId, ExtractError> {
         match self {
             Self::Docebo(docebo) => docebo.start().await,
-            Self::File { .. } => Ok(Ticket(String::new())),
+            Self::File { .. } => Ok(ExecutionId(String::new())),
         }
     }
 
-    /// Waits for what `ticket` names and brings it into the directory `into`, as `extract.zip` or `extract.csv`. It
-    /// can be called again with the same ticket, in this process or another.
+    /// Waits for the export and saves it in the directory `into`, as `extract.zip` or `extract.csv`. May be repeated
+    /// with the same execution ID, in this process or another.
     ///
     /// # Errors
-    /// Each variant of [`ExtractError`] but `Unanswered`.
-    pub async fn collect(&self, ticket: &Ticket, into: &Path, progress: &Progress) -> Result<Extract, ExtractError> {
+    /// Each variant of [`ExtractError`] but `StartUnconfirmed`.
+    pub async fn collect(
+        &self,
+        execution_id: &ExecutionId,
+        into: &Path,
+        progress: &Progress,
+    ) -> Result<Extract, ExtractError> {
         match self {
-            Self::Docebo(docebo) => docebo.collect(ticket, into, progress).await,
+            Self::Docebo(docebo) => docebo.collect(execution_id, into, progress).await,
             Self::File { path, limits } => file::collect(path, into, limits, progress).await,
         }
     }
 
-    /// Signs in and asks who the account is: what `check --connect` shows. None where there is no account.
+    /// Signs in and returns the account; `None` if the source has no accounts.
     ///
     /// # Errors
-    /// `Refused`, also for an account that the settings do not allow, and `Later`.
+    /// `Refused`, also for an account that the settings do not allow, or `Later`.
     pub async fn identify(&self) -> Result<Option<Identity>, ExtractError> {
         match self {
             Self::Docebo(docebo) => docebo.identify().await.map(Some),
@@ -62,27 +69,19 @@ impl Source {
         }
     }
 
-    /// How often each request was sent, and how it was answered.
+    /// Returns the counts of requests sent, by status.
     pub fn sent(&self) -> Vec<Sent> {
         match self {
             Self::Docebo(docebo) => docebo.sent(),
             Self::File { .. } => Vec::new(),
         }
     }
-
-    /// The last 200 requests that this source sent.
-    pub fn requests(&self) -> Vec<RequestNote> {
-        match self {
-            Self::Docebo(docebo) => docebo.requests(),
-            Self::File { .. } => Vec::new(),
-        }
-    }
 }
 
-/// What a plan's source may send or read, for people: `GET https://…/analytics/v1/reports/…/export/csv`.
+/// Describes what a plan's source may send or read: `GET https://…/analytics/v1/reports/…/export/csv`.
 pub fn requests_of(source: &plan::Source) -> Vec<String> {
     match source {
-        plan::Source::Docebo(docebo) => guard::declared(docebo),
+        plan::Source::Docebo(docebo) => paths::declared(docebo),
         plan::Source::File(source) => file::declared(&source.path),
     }
 }

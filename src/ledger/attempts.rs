@@ -1,143 +1,90 @@
-//! What is written of a run's deliveries: attempts, intents, verdicts and receipts.
+//! Writes for a run's deliveries: attempts, intents, verdicts and receipts.
 
-use std::sync::LazyLock;
+use super::history::RunEvent;
+use super::pickups::{await_pickup, supersede};
+use super::runs::{json, next_run_at, record};
+use super::state::{DeliveryEvent, DeliveryState, RunState, legal_in, verdict_name};
+use super::store::{Tx, params};
+use super::{ExpectedPickup, Ledger, LedgerError};
+use crate::deliver::{Intent, Receipt, Verdict};
 
-use sqlx::FromRow;
-
-use super::state::{DeliveryState, RunState, verdict_name};
-use super::store::{json, sql, wake};
-use super::{Awaited, Ledger, LedgerError};
-use crate::deliver::{Intent, Verdict};
-use crate::fault;
-
-/// What becomes of a delivery when an attempt has ended.
+/// Consequence of an attempt for its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub state: DeliveryState,
     pub reason: Option<String>,
-    /// When the next attempt is due, where there is one.
+    /// Time of the next attempt, if there is one.
     pub due_ms: Option<i64>,
-    /// What is awaited of the reader of what was delivered.
-    pub awaited: Option<Awaited>,
+    /// The pickup that the delivery expects.
+    pub expected_pickup: Option<ExpectedPickup>,
     /// Rows of the artifact.
     pub rows: u64,
 }
 
-/// An attempt that was begun.
+/// A started attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Begun {
+pub struct StartedAttempt {
     /// From 1.
     pub number: u32,
-    /// Why nothing goes to the destination any more, if it said that it is gone.
+    /// Reason why nothing is sent any more, if the destination responded that it is gone.
     pub gone: Option<String>,
 }
 
-const BEGIN: &str = "\
-    INSERT INTO attempts (run_id, destination, number, started_ms) \
-    SELECT run_id, destination, attempts + 1, $3 FROM deliveries \
-    WHERE run_id = $1 AND destination = $2 AND state NOT IN ('delivered', 'skipped'); \
-    UPDATE deliveries SET state = 'publishing', attempts = attempts + 1, since_ms = COALESCE(since_ms, $3), due_ms = NULL, \
-    intent_json = COALESCE($4, intent_json) \
-    WHERE run_id = $1 AND destination = $2 AND state NOT IN ('delivered', 'skipped') \
-    RETURNING attempts, (SELECT reason FROM gone WHERE destination = $2) AS gone";
-
-const END: &str = "\
-    UPDATE attempts SET ended_ms = $3, verdict = $5, reason = $6 WHERE run_id = $1 AND destination = $2 AND number = $4; \
-    UPDATE deliveries SET state = $7, reason = $6, due_ms = $8, failures = (failures + 1) * $9 \
-    WHERE run_id = $1 AND destination = $2; \
-    INSERT INTO events (run_id, number, at_ms, what, detail) \
-    SELECT $1, COALESCE(MAX(number), 0) + 1, $3, $5, $10 FROM events WHERE run_id = $1";
-
-/// Says the runs whose file lay at its name before and is waited for.
-const RECEIPT: &str = "\
-    INSERT INTO receipts (run_id, destination, attempt, rows, started_ms, ended_ms, receipt_json) \
-    SELECT $1, $2, $4, $11, started_ms, $3, $12 FROM attempts WHERE run_id = $1 AND destination = $2 AND number = $4 \
-    ON CONFLICT DO NOTHING; \
-    SELECT 'replaced' AS what, run_id FROM pickups \
-    WHERE destination = $2 AND path = $13 AND run_id <> $1 AND state IN ('awaited', 'overdue')";
-
-/// Ends the run that waits for nothing more of what it has to deliver, if something of it was delivered. Says whether it
-/// is delivered then.
-static END_OF_RUN: LazyLock<String> = LazyLock::new(|| {
-    let of = "FROM runs WHERE id = $1 AND state = 'delivering' AND NOT EXISTS (SELECT 1 FROM deliveries \
-              WHERE run_id = $1 AND required <> 0 AND state NOT IN ('delivered', 'skipped')) AND EXISTS \
-              (SELECT 1 FROM deliveries WHERE run_id = $1 AND required <> 0 AND state = 'delivered')";
-    format!(
-        "INSERT INTO events (run_id, number, at_ms, what, detail) \
-         SELECT id, (SELECT COALESCE(MAX(number), 0) + 1 FROM events WHERE run_id = $1), $3, 'delivered', '' {of}; \
-         UPDATE runs SET state = 'delivered', reason = NULL, updated_ms = $3, wake_ms = {wake} \
-         WHERE id = (SELECT id {of}); \
-         SELECT 'delivered' AS what, id AS run_id FROM runs WHERE id = $1 AND state = 'delivered'",
-        wake = wake(RunState::Delivered)
-    )
-});
+impl DeliveryEvent {
+    /// Returns the states in which it is legal, as SQL.
+    pub(super) fn legal_in(self) -> String {
+        legal_in(DeliveryState::ALL, DeliveryState::name, |state| state.after(self).is_some())
+    }
+}
 
 impl Ledger {
-    /// Begins an attempt, with its intent where that is known already.
+    /// Starts an attempt, with its intent if that is already known.
     ///
     /// # Errors
-    /// The delivery is settled already, or the ledger cannot be written.
+    /// The delivery is settled, or the ledger cannot be written.
     pub async fn begin_attempt(
         &self,
         run_id: &str,
         destination: &str,
         intent: Option<&Intent>,
-    ) -> Result<Begun, LedgerError> {
+    ) -> Result<StartedAttempt, LedgerError> {
+        let (run, destination, now) = (run_id.to_owned(), destination.to_owned(), self.clock.now_ms());
         let intent = intent.map(json).transpose()?;
-        let intent = intent.as_deref();
-        fault::step_async("ledger.attempt", async || self.begin_attempt_once(run_id, destination, intent).await).await
-    }
-
-    async fn begin_attempt_once(
-        &self,
-        run_id: &str,
-        destination: &str,
-        intent: Option<&str>,
-    ) -> Result<Begun, LedgerError> {
-        const OPERATION: &str = "begin an attempt";
-        let now = self.clock.now_ms();
-        let begun =
-            self.begin_with(OPERATION, BEGIN, |query| query.bind(run_id).bind(destination).bind(now).bind(intent));
-        let (tx, begun) = begun.await?;
-        let begun: Option<(i64, Option<String>)> =
-            begun.first().map(FromRow::from_row).transpose().map_err(sql(OPERATION))?;
-        let Some((number, gone)) = begun else {
-            return Err(LedgerError::IllegalMove {
-                run: run_id.to_owned(),
-                from: DeliveryState::Delivered.name(),
-                to: DeliveryState::Publishing.name(),
-            });
-        };
-        tx.commit().await.map_err(sql(OPERATION))?;
-        Ok(Begun { number: u32::try_from(number).unwrap_or(u32::MAX), gone })
-    }
-
-    /// Writes down what is about to be published, before its first byte.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
-    pub async fn note_intent(&self, run_id: &str, destination: &str, intent: &Intent) -> Result<(), LedgerError> {
-        const OPERATION: &str = "note the intent";
-        let text = json(intent)?;
-        fault::step_async("ledger.intent", async || {
-            let mut tx = self.begin(OPERATION).await?;
-            sqlx::query("UPDATE deliveries SET intent_json = $1 WHERE run_id = $2 AND destination = $3")
-                .bind(&text)
-                .bind(run_id)
-                .bind(destination)
-                .execute(&mut *tx)
-                .await
-                .map_err(sql(OPERATION))?;
-            tx.commit().await.map_err(sql(OPERATION))
+        self.write("ledger.attempt", "start an attempt", move |tx| {
+            let started = tx.query_opt(
+                &format!(
+                    "UPDATE deliveries SET state = $3, attempts = attempts + 1, since_ms = COALESCE(since_ms, $4), \
+                     due_ms = NULL, intent_json = COALESCE($5, intent_json) \
+                     WHERE run_id = $1 AND destination = $2 AND state IN ({}) RETURNING attempts",
+                    DeliveryEvent::AttemptBegun.legal_in()
+                ),
+                params![&run, &destination, DeliveryState::Publishing.name(), now, &intent],
+            )?;
+            let (from, to) = (DeliveryState::Delivered.name(), DeliveryState::Publishing.name());
+            let started = started.ok_or_else(|| LedgerError::IllegalMove { run: run.clone(), from, to })?;
+            let number = started.get("attempts")?;
+            tx.execute(
+                "INSERT INTO attempts (run_id, destination, number, started_ms) VALUES ($1, $2, $3, $4)",
+                params![&run, &destination, number, now],
+            )?;
+            let gone = tx.query_opt("SELECT reason FROM gone WHERE destination = $1", params![&destination])?;
+            Ok(StartedAttempt { number, gone: gone.map(|row| row.get("reason")).transpose()? })
         })
         .await
     }
 
-    /// Ends an attempt: its verdict, what becomes of the delivery, the receipt, and with the last receipt that the run
-    /// waits for the end of the run; all or nothing. Says whether the run is delivered.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
+    /// Records what is about to be published, before its first byte.
+    pub async fn note_intent(&self, run_id: &str, destination: &str, intent: &Intent) -> Result<(), LedgerError> {
+        let (run, destination, text) = (run_id.to_owned(), destination.to_owned(), json(intent)?);
+        self.write("ledger.intent", "record the intent", move |tx| {
+            const UPDATE: &str = "UPDATE deliveries SET intent_json = $1 WHERE run_id = $2 AND destination = $3";
+            tx.execute(UPDATE, params![&text, &run, &destination]).map(|_| ())
+        })
+        .await
+    }
+
+    /// Ends an attempt: records its verdict, the delivery's new state, the receipt, and with the last receipt that the run
+    /// waits for, the end of the run; all or nothing. Returns true if the run is delivered.
     pub async fn end_attempt(
         &self,
         run_id: &str,
@@ -146,89 +93,149 @@ impl Ledger {
         verdict: &Verdict,
         ended: &Ended,
     ) -> Result<bool, LedgerError> {
-        fault::step_async("ledger.verdict", async || {
-            self.end_attempt_once((run_id, destination), number, verdict, ended).await
+        let end = AttemptEnd {
+            run: run_id.to_owned(),
+            destination: destination.to_owned(),
+            number,
+            verdict: verdict_name(verdict),
+            counts_as_failure: matches!(verdict, Verdict::Retryable { .. } | Verdict::Unknown { .. }),
+            receipt: if let Verdict::Delivered(receipt) = verdict { Some(receipt.clone()) } else { None },
+            ended: ended.clone(),
+            now: self.clock.now_ms(),
+        };
+        self.write("ledger.verdict", "end an attempt", move |tx| end.apply(tx)).await
+    }
+
+    /// Makes unsettled deliveries due now, with a fresh backoff; settled deliveries stay.
+    pub async fn retry_deliveries(&self, run_id: &str, by: &str) -> Result<(), LedgerError> {
+        let (run, by, now) = (run_id.to_owned(), by.to_owned(), self.clock.now_ms());
+        self.write("ledger.renew", "retry the deliveries", move |tx| {
+            tx.execute(
+                &format!(
+                    "UPDATE deliveries SET state = $1, reason = NULL, failures = 0, since_ms = NULL, due_ms = NULL \
+                     WHERE run_id = $2 AND state IN ({})",
+                    DeliveryEvent::Retried.legal_in()
+                ),
+                params![DeliveryState::Due.name(), &run],
+            )?;
+            record(tx, &run, now, &RunEvent::Retried { by: by.clone() })
         })
         .await
     }
 
-    async fn end_attempt_once(
-        &self,
-        (run_id, destination): (&str, &str),
-        number: u32,
-        verdict: &Verdict,
-        ended: &Ended,
-    ) -> Result<bool, LedgerError> {
-        const OPERATION: &str = "end an attempt";
-        let now = self.clock.now_ms();
-        let detail = match (&ended.reason, verdict) {
-            (Some(reason), _) => format!("{destination}, attempt {number}: {reason}"),
-            (None, Verdict::Delivered(receipt)) if !receipt.notes.is_empty() => {
-                format!("{destination}, attempt {number}: {}", receipt.notes.join("; "))
+    /// Defers a delivery without an attempt: it waits for others, until `due_ms` at the earliest.
+    pub async fn defer(&self, run_id: &str, destination: &str, due_ms: Option<i64>) -> Result<(), LedgerError> {
+        let (run, destination) = (run_id.to_owned(), destination.to_owned());
+        self.write("ledger.postpone", "defer a delivery", move |tx| {
+            tx.execute(
+                &format!(
+                    "UPDATE deliveries SET state = $1, reason = 'waits for the other destinations', due_ms = $2 \
+                     WHERE run_id = $3 AND destination = $4 AND state IN ({})",
+                    DeliveryEvent::Postponed.legal_in()
+                ),
+                // Without a time, it waits for a person, whose `retry` makes all due.
+                params![DeliveryState::Waiting.name(), due_ms.unwrap_or(i64::MAX), &run, &destination],
+            )
+            .map(|_| ())
+        })
+        .await
+    }
+}
+
+/// The end of an attempt, as the ledger records it.
+struct AttemptEnd {
+    run: String,
+    destination: String,
+    number: u32,
+    verdict: &'static str,
+    counts_as_failure: bool,
+    receipt: Option<Receipt>,
+    ended: Ended,
+    now: i64,
+}
+
+impl AttemptEnd {
+    fn apply(&self, tx: &mut Tx) -> Result<bool, LedgerError> {
+        let (run, destination) = (&self.run, &self.destination);
+        // Already ended: the response to the same call was lost.
+        let is_new = tx.execute(
+            "UPDATE attempts SET ended_ms = $1, verdict = $2, reason = $3 \
+             WHERE run_id = $4 AND destination = $5 AND number = $6 AND ended_ms IS NULL",
+            params![self.now, self.verdict, &self.ended.reason, run, destination, self.number],
+        )?;
+        if is_new == 1 {
+            self.move_delivery(tx)?;
+            if let Some(receipt) = &self.receipt {
+                self.keep_receipt(tx, receipt)?;
             }
-            (None, _) => format!("{destination}, attempt {number}"),
-        };
-        let receipt = match verdict {
-            Verdict::Delivered(receipt) => Some((receipt, json(receipt)?)),
-            _ => None,
-        };
-        let mut all = vec![END];
-        all.extend(receipt.is_some().then_some(RECEIPT));
-        all.extend(ended.state.is_settled().then_some(END_OF_RUN.as_str()));
-        let all = all.join("; ");
-        let begun = self.begin_with(OPERATION, &all, |query| {
-            query
-                .bind(run_id)
-                .bind(destination)
-                .bind(now)
-                .bind(i64::from(number))
-                .bind(verdict_name(verdict))
-                .bind(ended.reason.as_deref())
-                .bind(ended.state.name())
-                .bind(ended.due_ms)
-                .bind(i64::from(matches!(verdict, Verdict::Unreached { .. } | Verdict::Unknown { .. })))
-                .bind(detail)
-                .bind(i64::try_from(ended.rows).unwrap_or(i64::MAX))
-                .bind(receipt.as_ref().map(|(_, text)| text.as_str()))
-                .bind(receipt.as_ref().map(|(receipt, _)| receipt.path.as_str()))
-        });
-        let (mut tx, said) = begun.await?;
-        let mut is_delivered = false;
-        for row in &said {
-            let (what, run): (String, String) = FromRow::from_row(row).map_err(sql(OPERATION))?;
-            match what.as_str() {
-                "delivered" => is_delivered = true,
-                _ => self.let_go(&mut tx, &run, destination, run_id).await?,
+            if self.ended.state.is_settled() {
+                self.end_run(tx)?;
             }
         }
-        if let (Some(awaited), Some((receipt, _))) = (ended.awaited, &receipt) {
-            self.await_pickup(&mut tx, (run_id, destination), &receipt.path, awaited).await?;
-        }
-        tx.commit().await.map_err(sql(OPERATION))?;
-        Ok(is_delivered)
+        let state: RunState = tx.query_one("SELECT state FROM runs WHERE id = $1", params![run])?.get("state")?;
+        Ok(self.ended.state.is_settled() && state == RunState::Delivered)
     }
 
-    /// Takes up again what was not delivered: settled deliveries stay, the others are due now with a fresh schedule.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
-    pub async fn renew_deliveries(&self, run_id: &str, by: &str) -> Result<(), LedgerError> {
-        const OPERATION: &str = "renew the deliveries";
-        let mut tx = self.begin(OPERATION).await?;
-        sqlx::query(
-            "UPDATE deliveries SET state = $1, reason = NULL, failures = 0, since_ms = NULL, due_ms = NULL \
-             WHERE run_id = $2 AND state NOT IN ($3, $4, $5)",
-        )
-        .bind(DeliveryState::Due.name())
-        .bind(run_id)
-        .bind(DeliveryState::Delivered.name())
-        .bind(DeliveryState::Skipped.name())
-        // A process may have died in it: its intent must be looked at first, so the state stays.
-        .bind(DeliveryState::Publishing.name())
-        .execute(&mut *tx)
-        .await
-        .map_err(sql(OPERATION))?;
-        self.event(&mut tx, run_id, "retried", by).await?;
-        tx.commit().await.map_err(sql(OPERATION))
+    fn move_delivery(&self, tx: &mut Tx) -> Result<(), LedgerError> {
+        let to = self.ended.state;
+        let moved = tx.execute(
+            &format!(
+                "UPDATE deliveries SET state = $1, reason = $2, due_ms = $3, failures = (failures + 1) * $4 \
+                 WHERE run_id = $5 AND destination = $6 AND state IN ({})",
+                DeliveryEvent::AttemptEnded(to).legal_in()
+            ),
+            params![
+                to.name(),
+                &self.ended.reason,
+                self.ended.due_ms,
+                self.counts_as_failure,
+                &self.run,
+                &self.destination
+            ],
+        )?;
+        if moved == 0 {
+            let from = DeliveryState::Publishing.name();
+            return Err(LedgerError::IllegalMove { run: self.run.clone(), from, to: to.name() });
+        }
+        let notes = self.receipt.as_ref().map(|receipt| receipt.notes.join("; ")).filter(|notes| !notes.is_empty());
+        let event = RunEvent::AttemptEnded {
+            destination: self.destination.clone(),
+            number: self.number,
+            verdict: self.verdict.to_owned(),
+            reason: self.ended.reason.clone().or(notes),
+        };
+        record(tx, &self.run, self.now, &event)
+    }
+
+    fn keep_receipt(&self, tx: &mut Tx, receipt: &Receipt) -> Result<(), LedgerError> {
+        let (run, destination) = (&self.run, &self.destination);
+        tx.execute(
+            "INSERT INTO receipts (run_id, destination, attempt, rows, started_ms, ended_ms, receipt_json) \
+             SELECT run_id, destination, number, $1, started_ms, ended_ms, $2 FROM attempts \
+             WHERE run_id = $3 AND destination = $4 AND number = $5 ON CONFLICT DO NOTHING",
+            params![self.ended.rows, &json(receipt)?, run, destination, self.number],
+        )?;
+        supersede(tx, run, destination, &receipt.path, self.now)?;
+        match self.ended.expected_pickup {
+            Some(expected_pickup) => await_pickup(tx, (run, destination), &receipt.path, expected_pickup, self.now),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the run if it waits for no more deliveries and one of them succeeded.
+    fn end_run(&self, tx: &mut Tx) -> Result<(), LedgerError> {
+        let to = RunState::Delivered;
+        let ended = tx.execute(
+            &format!(
+                "UPDATE runs SET state = $2, reason = NULL, updated_ms = $3, next_run_at_ms = {} \
+                 WHERE id = $1 AND state IN ({}) AND NOT EXISTS (SELECT 1 FROM deliveries \
+                 WHERE run_id = $1 AND required <> 0 AND state NOT IN ('delivered', 'skipped')) AND EXISTS \
+                 (SELECT 1 FROM deliveries WHERE run_id = $1 AND required <> 0 AND state = 'delivered')",
+                next_run_at(to),
+                legal_in(RunState::ALL, RunState::name, |state| state.after(&RunEvent::Delivered).is_some()),
+            ),
+            params![&self.run, to.name(), self.now],
+        )?;
+        if ended == 1 { record(tx, &self.run, self.now, &RunEvent::Delivered) } else { Ok(()) }
     }
 }

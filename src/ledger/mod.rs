@@ -1,92 +1,68 @@
-//! ⑧ What happened: the durable record of slots, runs, deliveries, attempts and receipts.
+//! ⑧ The durable record of slots, runs, deliveries, attempts and receipts.
 //!
-//! One set of portable SQL through sqlx's `Any`: `$n` placeholders, BIGINT for booleans and times. Every method is one
-//! transaction, durable when it returns: a lost commit would send a file again. Statements that belong together go to
-//! SQLite's thread as one errand, with `;` between them; PostgreSQL will want them one by one.
+//! Every method is one transaction, durable when it returns, because a lost commit would send a file again. One set of SQL
+//! serves SQLite and PostgreSQL (`store`). Every method fails if the ledger is unavailable; other errors are documented.
 
 mod alerts;
 mod attempts;
 mod backfill;
+mod batches;
+mod history;
 mod operate;
-mod parts;
 mod pickups;
 mod prune;
 mod query;
 pub mod record;
+mod runs;
 mod servers;
 mod slots;
 pub mod state;
 mod store;
-mod uncollected;
-mod writer;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyConnection, Connection, Pool, SqlSafeStr};
-use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use tokio::task::JoinError;
 
 use crate::clock::Clock;
-use crate::fault::Injected;
-use query::Statement;
-use store::sql;
-use writer::{Tx, Writer};
+use crate::fault::{self, Injected};
+use crate::settings::LedgerSettings;
+use store::{Store, Tx};
 
 pub use alerts::{Alert, AlertSend, Sent};
-pub use attempts::{Begun, Ended};
-pub use operate::{Newest, Paused, Standing, WorkerSeen};
-pub use pickups::{Awaited, Overdue, PickupCounts, ToLook, next_look};
+pub use attempts::{Ended, StartedAttempt};
+pub use history::{Event, RunEvent};
+pub use operate::{NewestSlot, Paused, PipelineStatus, WorkerRecord};
+pub use pickups::{DuePickup, ExpectedPickup, Overdue, PickupCounts, next_poll};
 pub use prune::Spooled;
-pub use query::RunFilter;
-pub use servers::KeptProbe;
-pub use slots::{Counts, Known, Portion};
-
-/// Steps at which the fault tests strike, of a run that is delivered.
-pub const FAULT_STEPS: &[&str] = &[
-    "ledger.enter",
-    "ledger.ticket",
-    "ledger.extract",
-    "ledger.artifact",
-    "ledger.attempt",
-    "ledger.intent",
-    "ledger.verdict",
-];
-
-/// A write lock is waited for this long before the ledger is called busy.
-const BUSY_WAIT: Duration = Duration::from_secs(30);
-/// Readers beside the one writer.
-const CONNECTIONS_MAX: u32 = 4;
-
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "first", include_str!("migrations/0001_first.sql")),
-    (2, "worker", include_str!("migrations/0002_worker.sql")),
-    (3, "webhook", include_str!("migrations/0003_webhook.sql")),
-    (4, "servers", include_str!("migrations/0004_servers.sql")),
-    (6, "alerts", include_str!("migrations/0006_alerts.sql")),
-    (7, "pickups", include_str!("migrations/0007_pickups.sql")),
-];
+pub use query::{Refusals, RunFilter};
+pub use servers::StoredProbe;
+pub use slots::{Counts, KnownPipeline, Portion};
+pub use store::StoreError;
 
 /// The durable record. Clones share its connections.
 #[derive(Clone)]
 pub struct Ledger {
-    /// What reads at length.
-    pool: Pool<Any>,
-    /// What reads a few rows, as every delivery does: a pool asks each connection how it is, every time.
-    reader: Arc<Mutex<Option<AnyConnection>>>,
-    writer: Writer,
+    store: Store,
     clock: Clock,
+    settings: LedgerSettings,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    #[error("cannot open the ledger {path}")]
-    Open { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("cannot open the ledger {ledger}")]
+    Open { ledger: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the ledger {ledger} holds {found}")]
+    Incompatible { ledger: String, found: String },
+    #[error("the ledger {ledger} is unavailable: {reason}")]
+    Unavailable { ledger: String, reason: String },
+    #[error("another worker uses the ledger {ledger}: stop it first")]
+    AnotherWorker { ledger: String },
+    #[error(
+        "cannot {operation}: the connection was lost while committing, and the server does not know whether it did"
+    )]
+    CommitUnknown { operation: &'static str },
     #[error("cannot {operation} in the ledger")]
-    Sql { operation: &'static str, source: sqlx::Error },
+    Sql { operation: &'static str, source: StoreError },
     #[error("run {run} cannot go from {from} to {to}: another process changed it, or it has ended")]
     IllegalMove { run: String, from: &'static str, to: &'static str },
     #[error("the ledger holds {what}, which this version cannot read")]
@@ -95,108 +71,71 @@ pub enum LedgerError {
     Injected(#[from] Injected),
 }
 
+/// The condition for a slot `r` that is late at `$1`: its deadline has passed and it is not delivered, nor is any later one.
+const LATE: &str = "r.state IN ('due', 'extracting', 'transforming', 'delivering', 'held', 'blocked', 'failed') AND r.deadline_ms < $1 \
+     AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' AND l.pipeline = r.pipeline \
+     AND l.slot_ms > r.slot_ms)";
+
 impl Ledger {
-    /// Opens the SQLite file, makes it where it is absent, and brings its tables up to date.
+    /// Opens the ledger, and creates missing tables.
     ///
     /// # Errors
-    /// The file cannot be opened or written, or it was made by a newer version.
-    pub async fn open(path: &Path, clock: Clock) -> Result<Self, LedgerError> {
-        let failed =
-            |source: Box<dyn std::error::Error + Send + Sync>| LedgerError::Open { path: path.to_owned(), source };
-        sqlx::any::install_default_drivers();
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(|error| failed(error.into()))?;
-        }
-        let url = sqlite_url(path).map_err(|error| failed(error.into()))?;
-        let options: AnyConnectOptions = url.parse().map_err(|error: sqlx::Error| failed(error.into()))?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .acquire_timeout(BUSY_WAIT)
-            .test_before_acquire(false) // a file does not go away as a server does
-            .after_connect(|connection, _| Box::pin(prepare(connection, SQLITE_PRAGMAS)))
-            .connect_lazy_with(options.clone());
-        // One connection of its own first: the pool would go on asking a file that is no database.
-        let mut first = AnyConnection::connect_with(&options).await.map_err(|error| failed(error.into()))?;
-        // SQLite's migrations take no lock of their own: two first starts would make the same tables.
-        let lock = migration_lock(path).await.map_err(|error| failed(error.into()))?;
-        let migrations = MIGRATIONS
-            .iter()
-            .map(|(version, name, sql)| {
-                Migration::new(*version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
-            })
-            .collect();
-        prepare(&mut first, SQLITE_PRAGMAS).await.map_err(|error| failed(error.into()))?;
-        Migrator::with_migrations(migrations).run(&mut first).await.map_err(|error| failed(error.into()))?;
-        drop(lock);
-        let mut reader = AnyConnection::connect_with(&options).await.map_err(|error| failed(error.into()))?;
-        prepare(&mut reader, SQLITE_PRAGMAS).await.map_err(|error| failed(error.into()))?;
-        let reader = Arc::new(Mutex::new(Some(reader)));
-        Ok(Self { pool, reader, writer: Writer::new(first, BUSY_WAIT), clock })
+    /// It cannot be reached or written, or it was made by another version.
+    pub async fn open(settings: &LedgerSettings, clock: Clock) -> Result<Self, LedgerError> {
+        let opening = settings.clone();
+        let opened = tokio::task::spawn_blocking(move || Store::open(&opening)).await;
+        let failed = |error: JoinError| LedgerError::Open { ledger: settings.to_string(), source: error.into() };
+        Ok(Self { store: opened.map_err(failed)??, clock, settings: settings.clone() })
     }
 
+    /// Locks out other workers until the ledger is closed.
+    ///
+    /// # Errors
+    /// Another worker uses it, or it cannot be reached.
+    pub async fn lock_for_worker(&self) -> Result<(), LedgerError> {
+        let (store, settings) = (self.store.clone(), self.settings.clone());
+        let locked = tokio::task::spawn_blocking(move || store.lock_for_worker(&settings)).await;
+        locked.map_err(|error| LedgerError::Open { ledger: self.settings.to_string(), source: error.into() })?
+    }
+
+    /// Returns false if the worker's lock is lost: start nothing then, because another worker may.
+    fn check_worker(&self) -> Result<(), LedgerError> {
+        match self.store.has_worker_lock() {
+            true => Ok(()),
+            false => {
+                let reason = "the connection that holds the worker's lock is lost".to_owned();
+                Err(LedgerError::Unavailable { ledger: self.settings.to_string(), reason })
+            }
+        }
+    }
+
+    /// Applies pending operations, and closes the connections.
     pub async fn close(&self) {
-        self.writer.close().await;
-        if let Some(reader) = self.reader.lock().await.take() {
-            reader.close().await.ok(); // it has nothing to lose
-        }
-        self.pool.close().await;
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || store.close()).await.ok(); // it does not panic
     }
 
-    async fn reader(&self, operation: &'static str) -> Result<MappedMutexGuard<'_, AnyConnection>, LedgerError> {
-        let reader = MutexGuard::try_map(self.reader.lock().await, Option::as_mut);
-        reader.map_err(|_| LedgerError::Sql { operation, source: sqlx::Error::PoolClosed })
+    /// Writes in one transaction, as a fault step. Returns once the result is durable.
+    async fn write<T: Send + 'static>(
+        &self,
+        step: &'static str,
+        operation: &'static str,
+        apply: impl Fn(&mut Tx) -> Result<T, LedgerError> + Send + Sync + 'static,
+    ) -> Result<T, LedgerError> {
+        let apply = Arc::new(apply);
+        fault::step_async(step, || {
+            let apply = apply.clone();
+            self.store.write(operation, move |tx| apply(tx))
+        })
+        .await
     }
 
-    /// A transaction of its own, as far as anybody can tell; those that wait at the same time share a commit.
-    async fn begin(&self, operation: &'static str) -> Result<Tx, LedgerError> {
-        self.writer.begin().await.map_err(sql(operation))
-    }
-
-    /// The same, with its first statements, which may be all of them.
-    async fn begin_with<'q>(
+    /// Reads in one transaction.
+    async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
-        first: &str,
-        bind: impl FnOnce(Statement<'q>) -> Statement<'q>,
-    ) -> Result<(Tx, Vec<AnyRow>), LedgerError> {
-        self.writer.begin_with(first, bind).await.map_err(sql(operation))
+        apply: impl Fn(&mut Tx) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.store.read(operation, apply).await
     }
-}
-
-/// FULL: what was committed survives a power cut.
-const SQLITE_PRAGMAS: &[&str] = &[
-    "PRAGMA busy_timeout = 30000",
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-];
-
-/// Held while the file `<ledger>.lock` is open; the system lets go of it if the process dies.
-async fn migration_lock(ledger: &Path) -> std::io::Result<File> {
-    let mut path = ledger.as_os_str().to_owned();
-    path.push(".lock");
-    let lock = File::options().create(true).truncate(false).write(true).open(path)?;
-    let locked = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
-    locked.map_err(std::io::Error::other)?
-}
-
-async fn prepare(connection: &mut AnyConnection, statements: &[&'static str]) -> Result<(), sqlx::Error> {
-    for statement in statements {
-        sqlx::query(*statement).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-fn sqlite_url(path: &Path) -> Result<String, std::io::Error> {
-    let path = std::path::absolute(path)?;
-    let text = path.to_str().ok_or_else(|| std::io::Error::other("the path is not UTF-8"))?;
-    let mut url = String::from("sqlite://");
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(byte)),
-            _ => url.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    url.push_str("?mode=rwc");
-    Ok(url)
 }

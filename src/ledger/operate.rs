@@ -1,32 +1,32 @@
-//! What a person asks of the ledger about all pipelines, and decides about one.
+//! Commands of a person: reads about all pipelines, and writes about one.
 
 use std::collections::HashMap;
 
-use super::query::text;
+use super::runs::record_pipeline;
 use super::state::RunState;
-use super::store::sql;
-use super::{Ledger, LedgerError, Overdue};
+use super::store::{Row, Tx, params};
+use super::{LATE, Ledger, LedgerError, Overdue};
 
-/// How one pipeline stands.
+/// Status of one pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct PipelineStatus {
     pub pipeline: String,
-    /// The newest slot, if there is one.
-    pub newest: Option<Newest>,
-    /// When it last delivered.
+    /// The newest slot.
+    pub newest: Option<NewestSlot>,
+    /// Time of the last delivery.
     pub delivered_ms: Option<i64>,
     pub held: u64,
-    /// Since when a slot of it is late: nothing later was delivered.
+    /// Since when a slot is late: nothing later was delivered.
     pub late_ms: Option<i64>,
-    /// What was not picked up in time, the oldest first.
+    /// Overdue pickups, oldest first.
     pub overdue: Vec<Overdue>,
     pub paused: Option<Paused>,
-    /// What is wrong with its file, as the worker sees it.
+    /// Problem of its file, as the worker reports it.
     pub problem: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Newest {
+pub struct NewestSlot {
     pub run: String,
     pub slot: String,
     pub state: RunState,
@@ -42,7 +42,7 @@ pub struct Paused {
 
 /// The worker that works, or worked last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerSeen {
+pub struct WorkerRecord {
     pub version: String,
     pub pid: i64,
     pub started_ms: i64,
@@ -50,205 +50,188 @@ pub struct WorkerSeen {
     pub stopped_ms: Option<i64>,
 }
 
-impl Standing {
-    /// Whether something of it waits for the worker or a person.
-    pub fn waits(&self) -> bool {
+impl PipelineStatus {
+    /// Returns true if something waits for the worker or a person.
+    pub fn has_open_work(&self) -> bool {
         let open = self.newest.as_ref().is_some_and(|newest| !newest.state.is_end());
         open || self.held > 0 || self.late_ms.is_some() || self.paused.is_some() || !self.overdue.is_empty()
     }
 }
 
-impl WorkerSeen {
-    /// Whether it works still: a worker that was killed says nothing, but is not seen any more.
-    pub fn works(&self, now_ms: i64) -> bool {
+impl WorkerRecord {
+    /// Returns true if the worker is running: a killed one records no end, but stops updating its row.
+    pub fn is_running(&self, now_ms: i64) -> bool {
         self.stopped_ms.is_none() && now_ms - self.seen_ms < SEEN_WITHIN_MS
     }
 }
 
-/// A worker that was not seen for this long is not working, whatever it said last.
+/// Age of its last update after which a worker counts as stopped, whatever its row claims.
 const SEEN_WITHIN_MS: i64 = 60_000;
 
-type NewestRow = (String, Option<String>, Option<String>, Option<String>, Option<String>, Option<i64>);
-type PausedRow = (String, Option<i64>, Option<String>, Option<String>, Option<String>);
-
 impl Ledger {
-    /// How every pipeline stands that has runs or that a worker has seen, by name.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn standings(&self) -> Result<HashMap<String, Standing>, LedgerError> {
-        const OPERATION: &str = "read how the pipelines stand";
-        let newest: Vec<NewestRow> = sqlx::query_as(
-            "SELECT p.name, r.id, r.slot, r.state, r.reason, (SELECT d.updated_ms FROM runs d WHERE d.state = 'delivered' \
-             AND d.pipeline = p.name ORDER BY d.slot_ms DESC LIMIT 1) FROM pipelines p LEFT JOIN runs r \
-             ON r.id = (SELECT id FROM runs WHERE pipeline = p.name ORDER BY slot_ms DESC LIMIT 1)",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(sql(OPERATION))?;
-        let mut standings = HashMap::new();
-        for (pipeline, run, slot, state, reason, delivered_ms) in newest {
-            let state = state.as_deref().and_then(RunState::from_name);
-            let newest = run.zip(slot).zip(state).map(|((run, slot), state)| Newest { run, slot, state, reason });
-            let standing = Standing { pipeline: pipeline.clone(), newest, delivered_ms, ..Standing::default() };
-            standings.insert(pipeline, standing);
-        }
-        let held: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT pipeline, CAST(COUNT(*) AS BIGINT) FROM runs WHERE state = 'held' GROUP BY pipeline",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(sql(OPERATION))?;
-        for (pipeline, count) in held {
-            standings.entry(pipeline).or_default().held = u64::try_from(count).unwrap_or_default();
-        }
-        for (pipeline, since_ms) in self.late().await? {
-            standings.entry(pipeline).or_default().late_ms = Some(since_ms);
-        }
-        for overdue in self.overdue().await? {
-            standings.entry(overdue.pipeline.clone()).or_default().overdue.push(overdue);
-        }
-        let paused: Vec<PausedRow> = sqlx::query_as(
-            "SELECT name, paused_ms, paused_by, paused_why, problem FROM pipelines \
-             WHERE paused_ms IS NOT NULL OR problem IS NOT NULL",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(sql(OPERATION))?;
-        for (pipeline, since_ms, by, why, problem) in paused {
-            let standing = standings.entry(pipeline).or_default();
-            let (by, why) = (by.unwrap_or_default(), why.unwrap_or_default());
-            standing.paused = since_ms.map(|since_ms| Paused { since_ms, by, why });
-            standing.problem = problem;
-        }
-        Ok(standings)
-    }
-
-    /// Pipelines with a slot that is late, and since when: its deadline has passed and it is not delivered, nor is any
-    /// later one. What a person rejected, or was left out for a reason, is not late, nor is what has no schedule any more.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn late(&self) -> Result<Vec<(String, i64)>, LedgerError> {
-        sqlx::query_as(
-            "SELECT r.pipeline, CAST(MIN(r.deadline_ms) AS BIGINT) FROM runs r \
-             JOIN pipelines p ON p.name = r.pipeline AND p.schedule IS NOT NULL WHERE r.state IN ('due', 'extracting', 'shaping', 'delivering', 'held', 'failed') AND r.deadline_ms < $1 \
-             AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' AND l.pipeline = r.pipeline \
-             AND l.slot_ms > r.slot_ms) GROUP BY r.pipeline",
-        )
-        .bind(self.clock.now_ms())
-        .fetch_all(&self.pool)
-        .await
-        .map_err(sql("look what is late"))
-    }
-
-    /// How many runs are in each state in which something is still to be done, by the worker or by a person.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn unended(&self) -> Result<Vec<(RunState, u64)>, LedgerError> {
-        let counts: HashMap<String, i64> = sqlx::query_as(
-            "SELECT state, CAST(COUNT(*) AS BIGINT) FROM runs \
-             WHERE state IN ('due', 'extracting', 'shaping', 'delivering', 'held') GROUP BY state",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(sql("count the runs"))?
-        .into_iter()
-        .collect();
-        use RunState as S;
-        let count =
-            |state: S| counts.get(state.name()).and_then(|count| u64::try_from(*count).ok()).unwrap_or_default();
-        Ok([S::Due, S::Extracting, S::Shaping, S::Delivering, S::Held].map(|state| (state, count(state))).to_vec())
-    }
-
-    /// When each pipeline that has a schedule last delivered, in milliseconds since the epoch.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn last_deliveries(&self) -> Result<Vec<(String, i64)>, LedgerError> {
-        sqlx::query_as(
-            "SELECT p.name, r.updated_ms FROM pipelines p JOIN runs r ON r.id = (SELECT id FROM runs \
-             WHERE state = 'delivered' AND pipeline = p.name ORDER BY slot_ms DESC LIMIT 1) \
-             WHERE p.schedule IS NOT NULL",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(sql("look up the last deliveries"))
-    }
-
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn paused_count(&self) -> Result<u64, LedgerError> {
-        let (count,): (i64,) =
-            sqlx::query_as("SELECT CAST(COUNT(*) AS BIGINT) FROM pipelines WHERE paused_ms IS NOT NULL")
-                .fetch_one(&self.pool)
-                .await
-                .map_err(sql("count the paused pipelines"))?;
-        Ok(u64::try_from(count).unwrap_or_default())
-    }
-
-    /// The worker that works, or worked last.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn worker_seen(&self) -> Result<Option<WorkerSeen>, LedgerError> {
-        let row: Option<(String, i64, i64, i64, Option<i64>)> =
-            sqlx::query_as("SELECT version, pid, started_ms, seen_ms, stopped_ms FROM worker")
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(sql("read the worker"))?;
-        Ok(row.map(|(version, pid, started_ms, seen_ms, stopped_ms)| WorkerSeen {
-            version,
-            pid,
-            started_ms,
-            seen_ms,
-            stopped_ms,
-        }))
-    }
-
-    /// Since when a pipeline is paused, by whom and why; `None` where it is not.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn paused(&self, pipeline: &str) -> Result<Option<Paused>, LedgerError> {
-        let row: Option<(i64, Option<String>, Option<String>)> = sqlx::query_as(
-            "SELECT paused_ms, paused_by, paused_why FROM pipelines WHERE name = $1 AND paused_ms IS NOT NULL",
-        )
-        .bind(pipeline)
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(sql("look whether it is paused"))?;
-        Ok(row.map(|(since_ms, by, why)| Paused { since_ms, by: by.unwrap_or_default(), why: why.unwrap_or_default() }))
-    }
-
-    /// Pauses a pipeline, or with `None` lets it go on. Answers whether that changed anything.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
-    pub async fn pause(&self, pipeline: &str, by_and_why: Option<(&str, &str)>) -> Result<bool, LedgerError> {
-        const OPERATION: &str = "pause or resume the pipeline";
+    /// Returns the status of every pipeline that has runs or is known to a worker, by name.
+    pub async fn pipeline_statuses(&self) -> Result<HashMap<String, PipelineStatus>, LedgerError> {
         let now = self.clock.now_ms();
-        let mut tx = self.begin(OPERATION).await?;
-        sqlx::query("INSERT INTO pipelines (name, cursor_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(pipeline)
-            .bind(now)
-            .execute(&mut *tx)
-            .await
-            .map_err(sql(OPERATION))?;
-        let condition = if by_and_why.is_some() { "paused_ms IS NULL" } else { "paused_ms IS NOT NULL" };
-        let changed = sqlx::query(text(format!(
-            "UPDATE pipelines SET paused_ms = $1, paused_by = $2, paused_why = $3 WHERE name = $4 AND {condition}"
-        )))
-        .bind(by_and_why.map(|_| now))
-        .bind(by_and_why.map(|(by, _)| by.to_owned()))
-        .bind(by_and_why.map(|(_, why)| why.to_owned()))
-        .bind(pipeline)
-        .execute(&mut *tx)
+        self.read("read the pipelines' status", move |tx| {
+            let mut standings = HashMap::new();
+            let rows = tx.query(
+                "SELECT p.name, p.paused_ms, p.paused_by, p.paused_reason, p.problem, r.id, r.slot, r.state, r.reason, \
+                 (SELECT d.updated_ms FROM runs d WHERE d.state = 'delivered' \
+                 AND d.pipeline = p.name ORDER BY d.slot_ms DESC LIMIT 1) AS delivered_ms FROM pipelines p \
+                 LEFT JOIN runs r ON r.id = (SELECT id FROM runs WHERE pipeline = p.name ORDER BY slot_ms DESC LIMIT 1)",
+                &[],
+            )?;
+            for row in rows {
+                let pipeline: String = row.get("name")?;
+                let newest = match row.get::<Option<String>>("id")? {
+                    Some(run) => {
+                        let (slot, state, reason) = (row.get("slot")?, row.get("state")?, row.get("reason")?);
+                        Some(NewestSlot { run, slot, state, reason })
+                    }
+                    None => None,
+                };
+                let standing = PipelineStatus {
+                    pipeline: pipeline.clone(),
+                    newest,
+                    delivered_ms: row.get("delivered_ms")?,
+                    paused: paused_from(&row)?,
+                    problem: row.get("problem")?,
+                    ..PipelineStatus::default()
+                };
+                standings.insert(pipeline, standing);
+            }
+            const HELD: &str = "SELECT pipeline, CAST(COUNT(*) AS BIGINT) AS count FROM runs WHERE state IN ('held', 'blocked') \
+                                GROUP BY pipeline";
+            for row in tx.query(HELD, &[])? {
+                standings.entry(row.get("pipeline")?).or_default().held = row.get("count")?;
+            }
+            for (pipeline, since_ms) in late(tx, now)? {
+                standings.entry(pipeline).or_default().late_ms = Some(since_ms);
+            }
+            for overdue in super::pickups::overdue(tx)? {
+                standings.entry(overdue.pipeline.clone()).or_default().overdue.push(overdue);
+            }
+            Ok(standings)
+        })
         .await
-        .map_err(sql(OPERATION))?
-        .rows_affected();
-        tx.commit().await.map_err(sql(OPERATION))?;
-        Ok(changed == 1)
     }
+
+    /// Returns pipelines with a late slot, and since when. Slots that a person rejected or that were skipped for a reason
+    /// are not late, nor are pipelines without a schedule.
+    pub async fn late(&self) -> Result<Vec<(String, i64)>, LedgerError> {
+        let now = self.clock.now_ms();
+        self.read("find late slots", move |tx| late(tx, now)).await
+    }
+
+    /// Returns the number of runs in each state in which the worker or a person still has something to do.
+    pub async fn open_runs(&self) -> Result<Vec<(RunState, u64)>, LedgerError> {
+        use RunState as S;
+        self.read("count the runs", |tx| {
+            let rows = tx.query(
+                "SELECT state, CAST(COUNT(*) AS BIGINT) AS count FROM runs \
+                 WHERE state IN ('due', 'extracting', 'transforming', 'delivering', 'held', 'blocked') GROUP BY state",
+                &[],
+            )?;
+            let counted = |row: &Row| Ok((row.get("state")?, row.get("count")?));
+            let counts: HashMap<S, u64> = rows.iter().map(counted).collect::<Result<_, LedgerError>>()?;
+            let open = [S::Due, S::Extracting, S::Transforming, S::Delivering, S::Held, S::Blocked];
+            Ok(open.map(|state| (state, counts.get(&state).copied().unwrap_or_default())).to_vec())
+        })
+        .await
+    }
+
+    /// Returns when each pipeline with a schedule last delivered, in milliseconds since the epoch.
+    pub async fn last_deliveries(&self) -> Result<Vec<(String, i64)>, LedgerError> {
+        self.read("find the last deliveries", |tx| {
+            let rows = tx.query(
+                "SELECT p.name, r.updated_ms FROM pipelines p JOIN runs r ON r.id = (SELECT id FROM runs \
+                 WHERE state = 'delivered' AND pipeline = p.name ORDER BY slot_ms DESC LIMIT 1) \
+                 WHERE p.schedule IS NOT NULL",
+                &[],
+            )?;
+            rows.iter().map(|row| Ok((row.get("name")?, row.get("updated_ms")?))).collect()
+        })
+        .await
+    }
+
+    pub async fn paused_count(&self) -> Result<u64, LedgerError> {
+        self.read("count the paused pipelines", |tx| {
+            const COUNT: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS count FROM pipelines WHERE paused_ms IS NOT NULL";
+            tx.query_one(COUNT, &[])?.get("count")
+        })
+        .await
+    }
+
+    /// Returns the size of the ledger in bytes.
+    pub async fn bytes(&self) -> Result<u64, LedgerError> {
+        const SQLITE: &str = "SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()";
+        const POSTGRES: &str = "SELECT pg_database_size(current_database()) AS bytes";
+        self.read("measure the ledger", |tx| tx.query_one(tx.dialect(SQLITE, POSTGRES), &[])?.get("bytes")).await
+    }
+
+    /// Returns the worker that works, or worked last.
+    pub async fn worker_record(&self) -> Result<Option<WorkerRecord>, LedgerError> {
+        self.read("read the worker", |tx| {
+            let row = tx.query_opt("SELECT version, pid, started_ms, seen_ms, stopped_ms FROM worker", &[])?;
+            let seen = |row: Row| {
+                Ok(WorkerRecord {
+                    version: row.get("version")?,
+                    pid: row.get("pid")?,
+                    started_ms: row.get("started_ms")?,
+                    seen_ms: row.get("seen_ms")?,
+                    stopped_ms: row.get("stopped_ms")?,
+                })
+            };
+            row.map(seen).transpose()
+        })
+        .await
+    }
+
+    /// Returns since when a pipeline is paused, by whom and why; `None` if it is not.
+    pub async fn paused(&self, pipeline: &str) -> Result<Option<Paused>, LedgerError> {
+        let pipeline = pipeline.to_owned();
+        self.read("read a pause", move |tx| paused(tx, &pipeline)).await
+    }
+
+    /// Pauses a pipeline, or resumes it with `None`. Returns true if that changed anything.
+    pub async fn pause(&self, pipeline: &str, by_and_why: Option<(&str, &str)>) -> Result<bool, LedgerError> {
+        let (pipeline, now) = (pipeline.to_owned(), self.clock.now_ms());
+        let by_and_why = by_and_why.map(|(by, why)| (by.to_owned(), why.to_owned()));
+        self.write("ledger.pause", "pause or resume the pipeline", move |tx| {
+            record_pipeline(tx, &pipeline, now)?;
+            let changed = match &by_and_why {
+                Some((by, why)) => tx.execute(
+                    "UPDATE pipelines SET paused_ms = $1, paused_by = $2, paused_reason = $3 \
+                     WHERE name = $4 AND paused_ms IS NULL",
+                    params![now, by, why, &pipeline],
+                ),
+                None => tx.execute(
+                    "UPDATE pipelines SET paused_ms = NULL, paused_by = NULL, paused_reason = NULL \
+                     WHERE name = $1 AND paused_ms IS NOT NULL",
+                    params![&pipeline],
+                ),
+            };
+            Ok(changed? == 1)
+        })
+        .await
+    }
+}
+
+fn late(tx: &mut Tx, now: i64) -> Result<Vec<(String, i64)>, LedgerError> {
+    let select = format!(
+        "SELECT r.pipeline, CAST(MIN(r.deadline_ms) AS BIGINT) AS since_ms FROM runs r \
+         JOIN pipelines p ON p.name = r.pipeline AND p.schedule IS NOT NULL WHERE {LATE} GROUP BY r.pipeline"
+    );
+    tx.query(&select, params![now])?.iter().map(|row| Ok((row.get("pipeline")?, row.get("since_ms")?))).collect()
+}
+
+pub(super) fn paused(tx: &mut Tx, pipeline: &str) -> Result<Option<Paused>, LedgerError> {
+    const SELECT: &str = "SELECT paused_ms, paused_by, paused_reason FROM pipelines WHERE name = $1";
+    tx.query_opt(SELECT, params![pipeline])?.map_or(Ok(None), |row| paused_from(&row))
+}
+
+fn paused_from(row: &Row) -> Result<Option<Paused>, LedgerError> {
+    let text = |column| row.get::<Option<String>>(column).map(Option::unwrap_or_default);
+    let (by, why) = (text("paused_by")?, text("paused_reason")?);
+    Ok(row.get::<Option<i64>>("paused_ms")?.map(|since_ms| Paused { since_ms, by, why }))
 }

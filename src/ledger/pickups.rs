@@ -1,40 +1,37 @@
-//! Whether deliveries were picked up: awaited from the receipt on, looked for until it is known.
+//! Pickups: pending from the receipt on, polled until their outcome is known.
 
 use std::time::Duration;
 
-use sqlx::Row;
-use sqlx::any::AnyRow;
-
-use super::query::from_json;
-use super::record::Pickup;
-use super::state::PickupState;
-use super::store::{Tx, sql};
+use super::history::RunEvent;
+use super::runs::record;
+use super::state::{PickupEvent, PickupState, legal_in};
+use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
 use crate::deliver::{Collected, Intent, Receipt, Sign};
 use crate::settings::{self, Patience};
 
-/// How long a reader that is late is still looked for.
+/// Time for which a late pickup is still checked.
 const LATE_WITHIN: Duration = Duration::from_secs(7 * 86_400);
-/// A reader that is late is looked for this often at least.
+/// Longest interval of checks for a late pickup.
 const LATE_EVERY_MAX: Duration = Duration::from_secs(6 * 3_600);
 
-/// What is awaited of a delivery's reader.
+/// The pickup that a delivery expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Awaited {
+pub struct ExpectedPickup {
     pub sign: Sign,
-    /// How the reader is waited for; without it nobody waits.
+    /// Deadline and interval of checks; without it, there are none.
     pub patience: Option<Patience>,
 }
 
-impl Awaited {
+impl ExpectedPickup {
     pub fn of(pickup: &settings::Pickup) -> Option<Self> {
         Some(Self { sign: Sign::of(pickup)?, patience: pickup.patience() })
     }
 }
 
-/// A delivery that is to be looked at now.
+/// A delivery to check now.
 #[derive(Clone, Debug)]
-pub struct ToLook {
+pub struct DuePickup {
     pub run: String,
     pub pipeline: String,
     pub sign: Sign,
@@ -43,27 +40,27 @@ pub struct ToLook {
     pub receipt: Receipt,
 }
 
-/// A delivery that was not picked up in time.
+/// An overdue delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overdue {
     pub run: String,
     pub pipeline: String,
     pub destination: String,
-    /// When the reader's time was over.
+    /// Deadline of the reader.
     pub due_ms: i64,
 }
 
-/// How many deliveries of one destination stand how.
+/// Number of deliveries of one destination, by state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PickupCounts {
     pub destination: String,
-    pub awaited: u64,
+    pub pending: u64,
     pub overdue: u64,
 }
 
-/// When a delivery that is not picked up is looked at again: every so often, at its deadline, and then at waits that grow
-/// with the time since, for a week. `None` where nobody looks any more.
-pub fn next_look(now_ms: i64, due_ms: Option<i64>, every: Duration) -> Option<i64> {
+/// Returns when to check a delivery again: at the interval, at its deadline, and then at waits that grow with the time
+/// since, for a week. `None` after that.
+pub fn next_poll(now_ms: i64, due_ms: Option<i64>, every: Duration) -> Option<i64> {
     let ms = |length: Duration| i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
     let (due_ms, every_ms) = (due_ms?, ms(every));
     let late_ms = now_ms.saturating_sub(due_ms);
@@ -74,281 +71,255 @@ pub fn next_look(now_ms: i64, due_ms: Option<i64>, every: Duration) -> Option<i6
     }
 }
 
-const LOOK: &str = "look what was picked up";
-const NOTE: &str = "note what was picked up";
-
 impl Ledger {
-    /// What lay at a name before lies there no more: the run `by` has it now.
-    pub(super) async fn let_go(&self, tx: &mut Tx, run: &str, destination: &str, by: &str) -> Result<(), LedgerError> {
-        let why = format!("the file of run {by} took its name before it was seen to be picked up");
-        self.move_pickup(tx, (run, destination), PickupState::LetGo, Some(&why), None).await
-    }
-
-    /// A delivery has its receipt: its reader is waited for from now on.
-    pub(super) async fn await_pickup(
-        &self,
-        tx: &mut Tx,
-        (run_id, destination): (&str, &str),
-        path: &str,
-        Awaited { sign, patience }: Awaited,
-    ) -> Result<(), LedgerError> {
-        let now = self.clock.now_ms();
-        let ms = |length: Duration| i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-        let due_ms = patience.map(|patience| now.saturating_add(ms(patience.within)));
-        sqlx::query(
-            "INSERT INTO pickups (run_id, destination, sign, state, path, due_ms, look_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        )
-        .bind(run_id)
-        .bind(destination)
-        .bind(sign.name())
-        .bind(PickupState::Awaited.name())
-        .bind(path)
-        .bind(due_ms)
-        .bind(patience.and_then(|patience| next_look(now, due_ms, patience.every)))
-        .execute(&mut **tx)
-        .await
-        .map_err(sql(NOTE))?;
-        Ok(())
-    }
-
-    /// Notes what a look at a delivery found, by `look_ms` the next one if it is not picked up. Answers the state that it
-    /// came to by that, if it is another one. What has come to its end stays so, whatever lies there later.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
-    pub async fn note_look(
+    /// Records the result of a check, and `poll_ms` as the next one if it is not picked up. Returns the new state, if it
+    /// changed. An ended pickup stays as it is.
+    pub async fn record_poll(
         &self,
         run_id: &str,
         destination: &str,
         found: &Collected,
-        look_ms: Option<i64>,
+        next_poll_ms: Option<i64>,
     ) -> Result<Option<PickupState>, LedgerError> {
-        let mut tx = self.begin(NOTE).await?;
-        let row: Option<(String, Option<i64>)> =
-            sqlx::query_as("SELECT state, due_ms FROM pickups WHERE run_id = $1 AND destination = $2")
-                .bind(run_id)
-                .bind(destination)
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(sql(NOTE))?;
-        let Some((state, due_ms)) = row else { return Ok(None) };
-        let state = state_of(&state)?;
-        if state.is_end() {
-            return Ok(None);
-        }
-        let over = due_ms.is_some_and(|due_ms| self.clock.now_ms() >= due_ms);
-        let next = match found {
-            Collected::PickedUp { .. } => PickupState::PickedUp,
-            Collected::NotYet | Collected::Unseen { .. } if over => PickupState::Overdue,
-            Collected::NotYet | Collected::Unseen { .. } => state,
-        };
-        let reason = match found {
-            Collected::PickedUp { how } => Some(how.clone()),
-            Collected::NotYet if next == PickupState::Overdue => Some("nobody has picked it up".to_owned()),
-            Collected::NotYet => Some(String::new()),
-            // What was seen at the deadline says more than that nothing is seen now.
-            Collected::Unseen { .. } if state == PickupState::Overdue => None,
-            Collected::Unseen { why } => Some(format!("could not be looked at: {why}")),
-        };
-        let look_ms = if next.is_end() { None } else { look_ms };
-        self.move_pickup(&mut tx, (run_id, destination), next, reason.as_deref(), look_ms).await?;
-        tx.commit().await.map_err(sql(NOTE))?;
-        Ok((next != state).then_some(next))
-    }
-
-    /// Nobody waits any more for what `destination` was given: the settings say so now. Answers how many that were.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
-    pub async fn let_pickups_go(&self, destination: &str, why: &str) -> Result<u64, LedgerError> {
-        let mut tx = self.begin(NOTE).await?;
-        let runs: Vec<(String,)> = sqlx::query_as(
-            "SELECT run_id FROM pickups WHERE destination = $1 AND look_ms IS NOT NULL AND state IN ('awaited', 'overdue')",
-        )
-        .bind(destination)
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(sql(NOTE))?;
-        for (run,) in &runs {
-            self.move_pickup(&mut tx, (run, destination), PickupState::LetGo, Some(why), None).await?;
-        }
-        tx.commit().await.map_err(sql(NOTE))?;
-        Ok(runs.len() as u64)
-    }
-
-    /// Moves a pick-up by the table of its states, and tells it in the run's story. In the state that it is in already, it
-    /// keeps the moment at which it came to it; without a `reason`, it keeps that too.
-    async fn move_pickup(
-        &self,
-        tx: &mut Tx,
-        (run_id, destination): (&str, &str),
-        to: PickupState,
-        reason: Option<&str>,
-        look_ms: Option<i64>,
-    ) -> Result<(), LedgerError> {
+        let (run, destination, found) = (run_id.to_owned(), destination.to_owned(), found.clone());
         let now = self.clock.now_ms();
-        let (from, at_ms, before): (String, Option<i64>, Option<String>) =
-            sqlx::query_as("SELECT state, at_ms, reason FROM pickups WHERE run_id = $1 AND destination = $2")
-                .bind(run_id)
-                .bind(destination)
-                .fetch_one(&mut **tx)
-                .await
-                .map_err(sql(NOTE))?;
-        let from = state_of(&from)?;
-        if from != to && !from.may_become(to) {
-            return Err(LedgerError::IllegalMove { run: run_id.to_owned(), from: from.name(), to: to.name() });
-        }
-        let reason = reason.or(before.as_deref()).unwrap_or_default();
-        sqlx::query(
-            "UPDATE pickups SET state = $1, reason = $2, at_ms = $3, look_ms = $4 WHERE run_id = $5 AND destination = $6",
-        )
-        .bind(to.name())
-        .bind(reason)
-        .bind(if from == to { at_ms } else { Some(now) })
-        .bind(look_ms)
-        .bind(run_id)
-        .bind(destination)
-        .execute(&mut **tx)
+        self.write("ledger.pickup", "record the pickups", move |tx| {
+            const SELECT: &str = "SELECT state, due_ms FROM pickups WHERE run_id = $1 AND destination = $2";
+            let Some(row) = tx.query_opt(SELECT, params![&run, &destination])? else { return Ok(None) };
+            let state: PickupState = row.get("state")?;
+            if state.is_end() {
+                return Ok(None);
+            }
+            let over = row.get::<Option<i64>>("due_ms")?.is_some_and(|due_ms| now >= due_ms);
+            let reason = match &found {
+                Collected::PickedUp { how } => Some(how.clone()),
+                Collected::NotYet if over => Some("not picked up in time".to_owned()),
+                Collected::NotYet => Some(String::new()),
+                // The result at the deadline is more informative than a failed check now.
+                Collected::Unseen { .. } if state == PickupState::Overdue => None,
+                Collected::Unseen { why } => Some(format!("could not be checked: {why}")),
+            };
+            let event = match &found {
+                Collected::PickedUp { .. } => PickupEvent::PickedUp,
+                Collected::NotYet | Collected::Unseen { .. } if over => PickupEvent::DeadlinePassed,
+                Collected::NotYet | Collected::Unseen { .. } => {
+                    // Still pending, or overdue with a changed deadline.
+                    poll_again(tx, (&run, &destination), reason.as_deref(), next_poll_ms)?;
+                    return Ok(None);
+                }
+            };
+            let next_poll_ms = next_poll_ms.filter(|_| event != PickupEvent::PickedUp);
+            let to = move_pickup(tx, (&run, &destination), event, reason.as_deref(), next_poll_ms, now)?;
+            Ok((to != state).then_some(to))
+        })
         .await
-        .map_err(sql(NOTE))?;
-        if from != to {
-            self.event(tx, run_id, to.in_words(), &format!("{destination}: {reason}")).await?;
-        }
-        if to == PickupState::LetGo {
-            self.close_uncollected(tx, run_id, destination).await?;
-        }
-        Ok(())
     }
 
-    /// Destinations at which something is to be looked at now, the longest due first.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn destinations_to_look_at(&self) -> Result<Vec<String>, LedgerError> {
-        let rows: Vec<(String,)> = sqlx::query_as(
-            "SELECT destination FROM pickups WHERE look_ms IS NOT NULL AND look_ms <= $1 \
-             GROUP BY destination ORDER BY MIN(look_ms) LIMIT 1000",
-        )
-        .bind(self.clock.now_ms())
-        .fetch_all(&self.pool)
+    /// Supersedes the pending pickups of `destination`, which the settings no longer wait for. Returns how many.
+    pub async fn supersede_pickups(&self, destination: &str, why: &str) -> Result<u64, LedgerError> {
+        let (destination, why, now) = (destination.to_owned(), why.to_owned(), self.clock.now_ms());
+        self.write("ledger.pickup", "record the pickups", move |tx| {
+            let runs = tx.query(
+                &format!(
+                    "SELECT run_id FROM pickups WHERE destination = $1 AND next_poll_ms IS NOT NULL AND state IN ({})",
+                    superseded_in()
+                ),
+                params![&destination],
+            )?;
+            for row in &runs {
+                let run: String = row.get("run_id")?;
+                move_pickup(tx, (&run, &destination), PickupEvent::Superseded, Some(&why), None, now)?;
+            }
+            Ok(runs.len() as u64)
+        })
         .await
-        .map_err(sql(LOOK))?;
-        Ok(rows.into_iter().map(|(destination,)| destination).collect())
     }
 
-    /// Destinations of which something is awaited, now or later.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn destinations_awaited(&self) -> Result<Vec<String>, LedgerError> {
-        let rows: Vec<(String,)> =
-            sqlx::query_as("SELECT DISTINCT destination FROM pickups WHERE look_ms IS NOT NULL ORDER BY destination")
-                .fetch_all(&self.pool)
-                .await
-                .map_err(sql(LOOK))?;
-        Ok(rows.into_iter().map(|(destination,)| destination).collect())
-    }
-
-    /// What is to be looked at now at a destination, at most `most`, the longest due first.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn pickups_to_look_at(&self, destination: &str, most: u32) -> Result<Vec<ToLook>, LedgerError> {
-        sqlx::query(
-            "SELECT p.run_id, r.pipeline, p.sign, p.due_ms, d.intent_json, c.receipt_json FROM pickups p \
-             JOIN runs r ON r.id = p.run_id \
-             JOIN deliveries d ON d.run_id = p.run_id AND d.destination = p.destination \
-             JOIN receipts c ON c.run_id = p.run_id AND c.destination = p.destination \
-             WHERE p.look_ms IS NOT NULL AND p.look_ms <= $1 AND p.destination = $2 ORDER BY p.look_ms LIMIT $3",
-        )
-        .bind(self.clock.now_ms())
-        .bind(destination)
-        .bind(i64::from(most))
-        .fetch_all(&self.pool)
+    /// Returns destinations with a due check, the longest due first.
+    pub async fn destinations_with_due_pickups(&self) -> Result<Vec<String>, LedgerError> {
+        let now = self.clock.now_ms();
+        self.read("find due pickups", move |tx| {
+            let rows = tx.query(
+                "SELECT destination FROM pickups WHERE next_poll_ms IS NOT NULL AND next_poll_ms <= $1 \
+                 GROUP BY destination ORDER BY MIN(next_poll_ms) LIMIT 1000",
+                params![now],
+            )?;
+            rows.iter().map(|row| row.get("destination")).collect()
+        })
         .await
-        .map_err(sql(LOOK))?
-        .iter()
-        .map(to_look_from)
-        .collect()
     }
 
-    /// What was not picked up in time and is looked for still, the oldest first.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
+    /// Returns destinations with an expected pickup, now or later.
+    pub async fn destinations_with_pickups(&self) -> Result<Vec<String>, LedgerError> {
+        self.read("find expected pickups", |tx| {
+            const SELECT: &str =
+                "SELECT DISTINCT destination FROM pickups WHERE next_poll_ms IS NOT NULL ORDER BY destination";
+            tx.query(SELECT, &[])?.iter().map(|row| row.get("destination")).collect()
+        })
+        .await
+    }
+
+    /// Returns the checks due at a destination, at most `max`, the longest due first.
+    pub async fn due_pickups(&self, destination: &str, max: u32) -> Result<Vec<DuePickup>, LedgerError> {
+        let (destination, now) = (destination.to_owned(), self.clock.now_ms());
+        self.read("find due pickups", move |tx| {
+            let rows = tx.query(
+                "SELECT p.run_id, r.pipeline, p.sign, p.due_ms, d.intent_json, c.receipt_json FROM pickups p \
+                 JOIN runs r ON r.id = p.run_id \
+                 JOIN deliveries d ON d.run_id = p.run_id AND d.destination = p.destination \
+                 JOIN receipts c ON c.run_id = p.run_id AND c.destination = p.destination \
+                 WHERE p.next_poll_ms IS NOT NULL AND p.next_poll_ms <= $1 AND p.destination = $2 \
+                 ORDER BY p.next_poll_ms LIMIT $3",
+                params![now, &destination, max],
+            )?;
+            let missing = || LedgerError::Unreadable { what: "a receipt that is NULL".to_owned() };
+            let to_look = |row: &Row| {
+                Ok(DuePickup {
+                    run: row.get("run_id")?,
+                    pipeline: row.get("pipeline")?,
+                    sign: row.get("sign")?,
+                    due_ms: row.get("due_ms")?,
+                    intent: row.json("intent_json")?,
+                    receipt: row.json("receipt_json")?.ok_or_else(missing)?,
+                })
+            };
+            rows.iter().map(to_look).collect()
+        })
+        .await
+    }
+
+    /// Returns overdue pickups that are still checked, oldest first.
     pub async fn overdue(&self) -> Result<Vec<Overdue>, LedgerError> {
-        let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
-            "SELECT p.run_id, r.pipeline, p.destination, p.due_ms FROM pickups p JOIN runs r ON r.id = p.run_id \
-             WHERE p.state = 'overdue' AND p.look_ms IS NOT NULL AND p.due_ms IS NOT NULL ORDER BY p.due_ms LIMIT 1000",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(sql("look what is overdue"))?;
-        let overdue = |(run, pipeline, destination, due_ms)| Overdue { run, pipeline, destination, due_ms };
-        Ok(rows.into_iter().map(overdue).collect())
+        self.read("find overdue pickups", overdue).await
     }
 
-    /// How many deliveries are awaited, and overdue, at each destination where there are any.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
+    /// Returns the numbers of pending and overdue deliveries at each destination that has any.
     pub async fn pickup_counts(&self) -> Result<Vec<PickupCounts>, LedgerError> {
-        let rows: Vec<(String, i64, i64)> = sqlx::query_as(
-            "SELECT destination, CAST(SUM(CASE WHEN state = 'awaited' THEN 1 ELSE 0 END) AS BIGINT), \
-             CAST(SUM(CASE WHEN state = 'overdue' THEN 1 ELSE 0 END) AS BIGINT) FROM pickups \
-             WHERE look_ms IS NOT NULL GROUP BY destination ORDER BY destination",
-        )
-        .fetch_all(&self.pool)
+        self.read("count the pickups", |tx| {
+            let rows = tx.query(
+                "SELECT destination, CAST(SUM(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS BIGINT) AS pending, \
+                 CAST(SUM(CASE WHEN state = 'overdue' THEN 1 ELSE 0 END) AS BIGINT) AS overdue FROM pickups \
+                 WHERE next_poll_ms IS NOT NULL GROUP BY destination ORDER BY destination",
+                &[],
+            )?;
+            let counts = |row: &Row| {
+                let (destination, overdue) = (row.get("destination")?, row.get("overdue")?);
+                Ok(PickupCounts { destination, pending: row.get("pending")?, overdue })
+            };
+            rows.iter().map(counts).collect()
+        })
         .await
-        .map_err(sql("count what is awaited"))?;
-        let count = |count: i64| u64::try_from(count).unwrap_or_default();
-        let counts = |(destination, awaited, overdue)| PickupCounts {
-            destination,
-            awaited: count(awaited),
-            overdue: count(overdue),
-        };
-        Ok(rows.into_iter().map(counts).collect())
     }
 }
 
-fn state_of(name: &str) -> Result<PickupState, LedgerError> {
-    PickupState::from_name(name)
-        .ok_or_else(|| LedgerError::Unreadable { what: format!("the state {name:?} of a pick-up") })
+fn superseded_in() -> String {
+    legal_in(PickupState::ALL, PickupState::name, |state| state.after(PickupEvent::Superseded).is_some())
 }
 
-fn sign_of(name: &str) -> Result<Sign, LedgerError> {
-    Sign::from_name(name).ok_or_else(|| LedgerError::Unreadable { what: format!("the sign {name:?} of a pick-up") })
+/// Supersedes what other runs delivered to the path that the run `by` now has.
+pub(super) fn supersede(tx: &mut Tx, by: &str, destination: &str, path: &str, now: i64) -> Result<(), LedgerError> {
+    let replaced = tx.query(
+        &format!(
+            "SELECT run_id FROM pickups WHERE destination = $1 AND path = $2 AND run_id <> $3 AND state IN ({})",
+            superseded_in()
+        ),
+        params![destination, path, by],
+    )?;
+    let why = format!("the file of run {by} took its name before it was seen to be picked up");
+    for row in &replaced {
+        let run: String = row.get("run_id")?;
+        move_pickup(tx, (&run, destination), PickupEvent::Superseded, Some(&why), None, now)?;
+    }
+    Ok(())
 }
 
-fn to_look_from(row: &AnyRow) -> Result<ToLook, LedgerError> {
-    let get = |name: &str| row.try_get::<String, _>(name).map_err(sql(LOOK));
-    let maybe = |name: &str| row.try_get::<Option<String>, _>(name).map_err(sql(LOOK));
-    let receipt = from_json("receipt", maybe("receipt_json")?)?;
-    Ok(ToLook {
-        run: get("run_id")?,
-        pipeline: get("pipeline")?,
-        sign: sign_of(&get("sign")?)?,
-        due_ms: row.try_get("due_ms").map_err(sql(LOOK))?,
-        intent: from_json("intent", maybe("intent_json")?)?,
-        receipt: receipt.ok_or_else(|| LedgerError::Unreadable { what: "a pick-up without a receipt".to_owned() })?,
-    })
+/// Expects a pickup from now on, because the delivery has its receipt.
+pub(super) fn await_pickup(
+    tx: &mut Tx,
+    (run, destination): (&str, &str),
+    path: &str,
+    ExpectedPickup { sign, patience }: ExpectedPickup,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let ms = |length: Duration| i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+    let due_ms = patience.map(|patience| now.saturating_add(ms(patience.deadline)));
+    let next_poll_ms = patience.and_then(|patience| next_poll(now, due_ms, patience.every));
+    tx.execute(
+        "INSERT INTO pickups (run_id, destination, sign, state, path, due_ms, next_poll_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        params![run, destination, sign.name(), PickupState::Pending.name(), path, due_ms, next_poll_ms],
+    )
+    .map(|_| ())
 }
 
-/// The pick-up among a delivery's columns, where it has one.
-pub(super) fn pickup_from(row: &AnyRow) -> Result<Option<Pickup>, LedgerError> {
-    const READ: &str = "read a delivery";
-    let maybe = |name: &str| row.try_get::<Option<String>, _>(name).map_err(sql(READ));
-    let number = |name: &str| row.try_get::<Option<i64>, _>(name).map_err(sql(READ));
-    let (Some(sign), Some(state)) = (maybe("sign")?, maybe("pickup_state")?) else { return Ok(None) };
-    Ok(Some(Pickup {
-        sign: sign_of(&sign)?,
-        state: state_of(&state)?,
-        due_ms: number("pickup_due_ms")?,
-        look_ms: number("look_ms")?,
-        at_ms: number("at_ms")?,
-        reason: maybe("pickup_reason")?.filter(|reason| !reason.is_empty()),
-    }))
+/// Keeps the state, and sets the next check. Keeps the reason if `reason` is `None`.
+fn poll_again(
+    tx: &mut Tx,
+    (run, destination): (&str, &str),
+    reason: Option<&str>,
+    next_poll_ms: Option<i64>,
+) -> Result<(), LedgerError> {
+    const UPDATE: &str = "UPDATE pickups SET reason = COALESCE($1, reason, ''), next_poll_ms = $2 \
+                          WHERE run_id = $3 AND destination = $4";
+    tx.execute(UPDATE, params![reason, next_poll_ms, run, destination]).map(|_| ())
+}
+
+/// Moves a pickup by its state table, and adds that to the run's history. If the state does not change, its time stays;
+/// without a `reason`, so does the reason.
+fn move_pickup(
+    tx: &mut Tx,
+    (run, destination): (&str, &str),
+    event: PickupEvent,
+    reason: Option<&str>,
+    next_poll_ms: Option<i64>,
+    now: i64,
+) -> Result<PickupState, LedgerError> {
+    const SELECT: &str = "SELECT state, reason FROM pickups WHERE run_id = $1 AND destination = $2";
+    let row = tx.query_one(SELECT, params![run, destination])?;
+    let from: PickupState = row.get("state")?;
+    let illegal = |to: PickupState| LedgerError::IllegalMove { run: run.to_owned(), from: from.name(), to: to.name() };
+    let to = from.after(event).ok_or_else(|| illegal(PickupState::Superseded))?;
+    if from == to {
+        poll_again(tx, (run, destination), reason, next_poll_ms)?;
+        return Ok(to);
+    }
+    let reason = reason.map(str::to_owned).or(row.get("reason")?).unwrap_or_default();
+    let moved = tx.execute(
+        "UPDATE pickups SET state = $1, reason = $2, at_ms = $3, next_poll_ms = $4 \
+         WHERE run_id = $5 AND destination = $6 AND state = $7",
+        params![to.name(), &reason, now, next_poll_ms, run, destination, from.name()],
+    )?;
+    if moved == 0 {
+        return Err(illegal(to));
+    }
+    let destination_name = destination.to_owned();
+    let event = match event {
+        PickupEvent::PickedUp => RunEvent::PickedUp { destination: destination_name, reason },
+        PickupEvent::DeadlinePassed => RunEvent::PickupOverdue { destination: destination_name, reason },
+        PickupEvent::Superseded => {
+            super::alerts::close_overdue(tx, run, destination, now)?;
+            RunEvent::PickupSuperseded { destination: destination_name, reason }
+        }
+    };
+    record(tx, run, now, &event)?;
+    Ok(to)
+}
+
+pub(super) fn overdue(tx: &mut Tx) -> Result<Vec<Overdue>, LedgerError> {
+    let rows = tx.query(
+        "SELECT p.run_id, r.pipeline, p.destination, p.due_ms FROM pickups p JOIN runs r ON r.id = p.run_id \
+         WHERE p.state = 'overdue' AND p.next_poll_ms IS NOT NULL AND p.due_ms IS NOT NULL ORDER BY p.due_ms LIMIT 1000",
+        &[],
+    )?;
+    let overdue = |row: &Row| {
+        Ok(Overdue {
+            run: row.get("run_id")?,
+            pipeline: row.get("pipeline")?,
+            destination: row.get("destination")?,
+            due_ms: row.get("due_ms")?,
+        })
+    };
+    rows.iter().map(overdue).collect()
 }
 
 #[cfg(test)]
@@ -371,13 +342,13 @@ mod tests {
             (12 * MINUTE + 7 * DAY - 1, Some(12 * MINUTE + 7 * DAY - 1 + 360 * MINUTE)),
             (12 * MINUTE + 7 * DAY, None),
         ] {
-            assert_eq!(next_look(now, Some(12 * MINUTE), every), next, "{now}");
+            assert_eq!(next_poll(now, Some(12 * MINUTE), every), next, "{now}");
         }
-        assert_eq!(next_look(0, None, every), None, "nobody waits");
-        assert_eq!(next_look(0, Some(i64::MAX), Duration::MAX), Some(i64::MAX));
-        // From the first look to the last, a server is asked but rarely.
+        assert_eq!(next_poll(0, None, every), None, "nobody waits");
+        assert_eq!(next_poll(0, Some(i64::MAX), Duration::MAX), Some(i64::MAX));
+        // From the first to the last check, a server gets few requests.
         let (mut now, mut looks) = (12 * MINUTE, 0);
-        while let Some(next) = next_look(now, Some(12 * MINUTE), every) {
+        while let Some(next) = next_poll(now, Some(12 * MINUTE), every) {
             (now, looks) = (next, looks + 1);
         }
         assert!((30..45).contains(&looks), "{looks}");

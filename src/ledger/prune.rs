@@ -1,150 +1,117 @@
-//! What the ledger may forget.
+//! Pruning of the ledger.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::query::text;
 use super::state::RunState;
-use super::store::sql;
+use super::store::{Tx, params};
 use super::{Ledger, LedgerError};
 
-/// Runs forgotten in one transaction: a worker beside it waits for that long at most.
-const PORTION: usize = 500;
-/// Between two transactions, so that whoever waits for the ledger gets it.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Runs pruned in one transaction, which limits how long a running worker waits.
+const PORTION: usize = 100;
+/// Pause between two transactions, so that others get the ledger.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs that have an end and wait for nothing, not for a reader either, of which the newest of each pipeline is never among. A slot that is yet
-/// to come stays, however early it was done.
-const FORGETTABLE: &str = "updated_ms < $1 AND slot_ms < $1 AND wake_ms IS NULL \
-                           AND state NOT IN ('due', 'extracting', 'shaping', 'delivering', 'held') \
-                           AND NOT EXISTS (SELECT 1 FROM pickups p WHERE p.run_id = runs.id AND p.state = 'awaited' \
-                           AND p.look_ms IS NOT NULL) \
+/// Runs that have an end and wait for nothing, not for a reader either, of which the newest of each pipeline is never
+/// among. A slot that is yet to come stays, however early it was done.
+const PRUNABLE: &str = "updated_ms < $1 AND slot_ms < $1 AND next_run_at_ms IS NULL \
+                           AND state NOT IN ('due', 'extracting', 'transforming', 'delivering', 'held', 'blocked') \
+                           AND NOT EXISTS (SELECT 1 FROM pickups p WHERE p.run_id = runs.id AND p.state = 'pending' \
+                           AND p.next_poll_ms IS NOT NULL) \
                            AND slot_ms < (SELECT MAX(n.slot_ms) FROM runs n WHERE n.pipeline = runs.pipeline)";
 
-/// What of a run decides about its folder in the spool.
+/// Rows of a run and the run itself, in deletion order.
+const DELETES: [&str; 9] = [
+    "DELETE FROM notifications WHERE alert_id IN (SELECT id FROM alerts WHERE run_id = $1)",
+    "DELETE FROM alerts WHERE run_id = $1",
+    "DELETE FROM events WHERE run_id = $1",
+    "DELETE FROM acked_batches WHERE run_id = $1",
+    "DELETE FROM pickups WHERE run_id = $1",
+    "DELETE FROM receipts WHERE run_id = $1",
+    "DELETE FROM attempts WHERE run_id = $1",
+    "DELETE FROM deliveries WHERE run_id = $1",
+    "DELETE FROM runs WHERE id = $1",
+];
+
+/// Facts about a run that decide about its folder in the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spooled {
     pub state: RunState,
     pub updated_ms: i64,
-    /// Something is still to be done for it.
-    pub awake: bool,
+    /// There is still something to do for it.
+    pub has_work: bool,
 }
 
 impl Ledger {
-    /// How many runs [`Ledger::forget`] would forget.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn forgettable(&self, before_ms: i64) -> Result<u64, LedgerError> {
-        let count = format!("SELECT CAST(COUNT(*) AS BIGINT) FROM runs WHERE {FORGETTABLE}");
-        let (count,): (i64,) = sqlx::query_as(text(count))
-            .bind(before_ms)
-            .fetch_one(&self.pool)
-            .await
-            .map_err(sql("look what may be forgotten"))?;
-        Ok(u64::try_from(count).unwrap_or_default())
+    /// Returns how many runs [`Ledger::prune`] would delete.
+    pub async fn prunable(&self, before_ms: i64) -> Result<u64, LedgerError> {
+        self.read("count what may be pruned", move |tx| {
+            let count = format!("SELECT CAST(COUNT(*) AS BIGINT) AS count FROM runs WHERE {PRUNABLE}");
+            tx.query_one(&count, params![before_ms])?.get("count")
+        })
+        .await
     }
 
-    /// Forgets runs that came to their end before `before_ms`, with all that hangs on them. Held ones stay, and so does
-    /// the newest of each pipeline. Answers how many.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
-    pub async fn forget(&self, before_ms: i64) -> Result<u64, LedgerError> {
+    /// Deletes runs that ended before `before_ms`, with all their rows. Held runs stay, and so does the newest of each
+    /// pipeline. Returns how many.
+    pub async fn prune(&self, before_ms: i64) -> Result<u64, LedgerError> {
         let mut forgotten = 0;
         loop {
-            // Looked up without the write lock, and judged once more with it.
-            let ids: Vec<(String,)> = sqlx::query_as(text(format!("SELECT id FROM runs WHERE {FORGETTABLE} LIMIT $2")))
-                .bind(before_ms)
-                .bind(i64::try_from(PORTION).unwrap_or(i64::MAX))
-                .fetch_all(&self.pool)
-                .await
-                .map_err(sql("look what may be forgotten"))?;
-            if !ids.is_empty() {
-                forgotten += self.forget_portion(&ids, before_ms).await?;
-            }
-            if ids.len() < PORTION {
+            // Found without the write lock, and checked again with it.
+            let ids: Vec<String> = self
+                .read("find what may be pruned", move |tx| {
+                    let found = tx.query(
+                        &format!("SELECT id FROM runs WHERE {PRUNABLE} LIMIT $2"),
+                        params![before_ms, PORTION as u64],
+                    )?;
+                    found.iter().map(|row| row.get("id")).collect()
+                })
+                .await?;
+            let is_last = ids.len() < PORTION;
+            let now = self.clock.now_ms();
+            forgotten += self
+                .write("ledger.prune", "prune old runs", move |tx| {
+                    ids.iter().try_fold(0, |count, id| Ok(count + u64::from(prune_run(tx, id, before_ms, now)?)))
+                })
+                .await?;
+            if is_last {
                 return Ok(forgotten);
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn forget_portion(&self, ids: &[(String,)], before_ms: i64) -> Result<u64, LedgerError> {
-        const OPERATION: &str = "forget old runs";
-        let mut tx = self.begin(OPERATION).await?;
-        let still =
-            format!("SELECT id, pipeline, slot_ms FROM runs WHERE id IN ({}) AND {FORGETTABLE}", places(2, ids));
-        let mut query = sqlx::query_as::<_, (String, String, i64)>(text(still)).bind(before_ms);
-        for (id,) in ids {
-            query = query.bind(id);
-        }
-        let runs = query.fetch_all(&mut *tx).await.map_err(sql(OPERATION))?;
-        let mut latest: HashMap<&str, i64> = HashMap::new();
-        for (_, pipeline, slot_ms) in &runs {
-            let known = latest.entry(pipeline).or_insert(*slot_ms);
-            *known = (*known).max(*slot_ms);
-        }
-        for (pipeline, slot_ms) in latest {
-            sqlx::query(
-                "INSERT INTO pipelines (name, cursor_ms, forgotten_ms) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE \
-                 SET forgotten_ms = excluded.forgotten_ms \
-                 WHERE pipelines.forgotten_ms IS NULL OR pipelines.forgotten_ms < excluded.forgotten_ms",
-            )
-            .bind(pipeline)
-            .bind(self.clock.now_ms())
-            .bind(slot_ms)
-            .execute(&mut *tx)
-            .await
-            .map_err(sql(OPERATION))?;
-        }
-        if !runs.is_empty() {
-            self.forget_alerts(&mut tx, runs.iter().map(|(id, ..)| id.as_str())).await?;
-            for (table, key) in [
-                ("events", "run_id"),
-                ("parts", "run_id"),
-                ("pickups", "run_id"),
-                ("receipts", "run_id"),
-                ("attempts", "run_id"),
-                ("deliveries", "run_id"),
-                ("runs", "id"),
-            ] {
-                let mut query = sqlx::query(text(format!("DELETE FROM {table} WHERE {key} IN ({})", places(1, &runs))));
-                for (id, ..) in &runs {
-                    query = query.bind(id);
-                }
-                query.execute(&mut *tx).await.map_err(sql(OPERATION))?;
-            }
-        }
-        tx.commit().await.map_err(sql(OPERATION))?;
-        Ok(runs.len() as u64)
-    }
-
-    /// What the ledger knows of these runs; those that it does not know are missing.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
+    /// Returns the facts about these runs; unknown ones are missing.
     pub async fn spooled(&self, runs: &[String]) -> Result<HashMap<String, Spooled>, LedgerError> {
-        let mut known = HashMap::new();
-        for portion in runs.chunks(PORTION) {
-            let asked = format!("SELECT id, state, updated_ms, wake_ms FROM runs WHERE id IN ({})", places(1, portion));
-            let mut query = sqlx::query_as::<_, (String, String, i64, Option<i64>)>(text(asked));
-            for id in portion {
-                query = query.bind(id);
+        let runs = runs.to_vec();
+        self.read("find runs by their folders", move |tx| {
+            let mut known = HashMap::new();
+            for id in &runs {
+                const SELECT: &str = "SELECT state, updated_ms, next_run_at_ms FROM runs WHERE id = $1";
+                if let Some(row) = tx.query_opt(SELECT, params![id])? {
+                    let has_work = row.get::<Option<i64>>("next_run_at_ms")?.is_some();
+                    let spooled = Spooled { state: row.get("state")?, updated_ms: row.get("updated_ms")?, has_work };
+                    known.insert(id.clone(), spooled);
+                }
             }
-            for (id, state, updated_ms, wake_ms) in
-                query.fetch_all(&self.pool).await.map_err(sql("look runs up by their folders"))?
-            {
-                let state = RunState::from_name(&state)
-                    .ok_or_else(|| LedgerError::Unreadable { what: format!("the run state {state:?} of {id}") })?;
-                known.insert(id, Spooled { state, updated_ms, awake: wake_ms.is_some() });
-            }
-        }
-        Ok(known)
+            Ok(known)
+        })
+        .await
     }
 }
 
-/// `$2, $3, $4`: a place for each of `items`, from `first` on.
-pub(super) fn places<T>(first: usize, items: &[T]) -> String {
-    (first..first + items.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
+/// Deletes the run if it may still be pruned. Returns true if it did.
+fn prune_run(tx: &mut Tx, id: &str, before_ms: i64, now: i64) -> Result<bool, LedgerError> {
+    let still = format!("SELECT pipeline, slot_ms FROM runs WHERE id = $2 AND {PRUNABLE}");
+    let Some(row) = tx.query_opt(&still, params![before_ms, id])? else { return Ok(false) };
+    tx.execute(
+        "INSERT INTO pipelines (name, cursor_ms, pruned_until_ms) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE \
+         SET pruned_until_ms = excluded.pruned_until_ms \
+         WHERE pipelines.pruned_until_ms IS NULL OR pipelines.pruned_until_ms < excluded.pruned_until_ms",
+        params![&row.get::<String>("pipeline")?, now, row.get::<i64>("slot_ms")?],
+    )?;
+    for delete in DELETES {
+        tx.execute(delete, params![id])?;
+    }
+    Ok(true)
 }

@@ -1,20 +1,22 @@
-//! What the ledger keeps, as types.
+//! The ledger's records, as types.
 
 use serde::{Deserialize, Serialize};
 
 use super::state::{DeliveryState, PickupState, RunState};
 use crate::deliver::{Intent, Receipt, Sign};
-use crate::encode::{Artifact, FileSet};
+use crate::encode::{Artifact, FileGroup};
 use crate::extract::{Extract, Form};
 use crate::pipeline::plan::CsvDialect;
 
-/// Who asked for a run.
+/// Origin of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     Schedule,
     Person,
     Backfill,
 }
+
+super::store::named_column!(Origin, Sign);
 
 impl Origin {
     pub fn name(self) -> &'static str {
@@ -30,7 +32,7 @@ impl Origin {
     }
 }
 
-/// One run: the work done for one slot.
+/// One run: the work for one slot.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub id: String,
@@ -40,37 +42,37 @@ pub struct Run {
     pub slot: String,
     pub state: RunState,
     pub reason: Option<String>,
-    /// Who let it pass a hold.
+    /// Person who released it from a hold.
     pub released_by: Option<String>,
-    /// Who said that it is never to be delivered.
+    /// Person who rejected it.
     pub rejected_by: Option<String>,
     pub plan_digest: String,
-    /// The source's execution, written down before it was first asked about.
-    pub ticket: Option<String>,
+    /// The source's execution, recorded before the first request about it.
+    pub execution_id: Option<String>,
     pub extract: Option<ExtractFacts>,
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactFacts>,
     pub origin: Origin,
-    /// When there is next something to do for the worker.
-    pub wake_ms: Option<i64>,
-    /// When it is late.
+    /// Time at which the worker next has something to do.
+    pub next_run_at_ms: Option<i64>,
+    /// Deadline of the slot.
     pub deadline_ms: Option<i64>,
     pub entered_ms: i64,
     pub updated_ms: i64,
 }
 
-/// A run for which there is something to do.
+/// A run with something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Awake {
+pub struct RunnableRun {
     pub run: String,
     pub pipeline: String,
     pub slot_ms: i64,
     pub state: RunState,
-    /// A person asked for it by `run`; maybe of a file that lies elsewhere.
+    /// A person started it with `run`, maybe with a file from elsewhere.
     pub by_person: bool,
 }
 
-/// What is needed to recognise an extract in the spool.
+/// Data to recognise an extract in the spool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtractFacts {
     pub zip: bool,
@@ -88,7 +90,7 @@ impl ExtractFacts {
     }
 }
 
-/// What is needed to recognise an artifact in the spool, and to prove it afterwards.
+/// Data to recognise an artifact in the spool, and to verify it later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactFacts {
     pub name: String,
@@ -97,12 +99,12 @@ pub struct ArtifactFacts {
     pub rows: u64,
     #[serde(default)]
     pub columns: Vec<String>,
-    /// What an older ledger does not say is read as the pipeline says now.
+    /// Missing in older ledgers: then the pipeline decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<CsvDialect>,
-    /// Its files, where it is split.
+    /// Its files, if it is split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub set: Option<FileSet>,
+    pub set: Option<FileGroup>,
 }
 
 impl ArtifactFacts {
@@ -119,7 +121,7 @@ impl ArtifactFacts {
     }
 }
 
-/// One artifact to one destination.
+/// The delivery of one artifact to one destination.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub run_id: String,
@@ -127,36 +129,36 @@ pub struct Delivery {
     pub required: bool,
     pub state: DeliveryState,
     pub reason: Option<String>,
-    /// Attempts begun, ever.
+    /// Attempts started, in total.
     pub attempts: u32,
-    /// Failures in a row since the retry schedule began.
+    /// Failures in a row since the backoff began.
     pub failures: u32,
-    /// When the retry schedule began.
+    /// Start of the backoff.
     pub since_ms: Option<i64>,
-    /// When the next attempt is due.
+    /// Time of the next attempt.
     pub due_ms: Option<i64>,
     pub intent: Option<Intent>,
     pub receipt: Option<StoredReceipt>,
-    /// Where its reader picks it up.
+    /// Pickup by the reader.
     pub pickup: Option<Pickup>,
 }
 
-/// Whether a delivery was picked up.
+/// State of a pickup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pickup {
     pub sign: Sign,
     pub state: PickupState,
-    /// When the reader's time is over; `None` where nobody waits.
+    /// Deadline of the reader; `None` if there is none.
     pub due_ms: Option<i64>,
-    /// When the worker looks next.
-    pub look_ms: Option<i64>,
-    /// When it came to the state that it is in.
+    /// Time of the worker's next check.
+    pub next_poll_ms: Option<i64>,
+    /// Time at which it reached its present state.
     pub at_ms: Option<i64>,
-    /// How that is known, or why it could not be looked at.
+    /// Evidence for the state, or the reason why the check failed.
     pub reason: Option<String>,
 }
 
-/// A receipt with what the ledger knows of its making.
+/// A receipt with facts about its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredReceipt {
     pub receipt: Receipt,
@@ -166,7 +168,7 @@ pub struct StoredReceipt {
     pub ended_ms: i64,
 }
 
-/// One try at a delivery.
+/// One attempt at a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     pub destination: String,
@@ -175,12 +177,4 @@ pub struct Attempt {
     pub ended_ms: Option<i64>,
     pub verdict: Option<String>,
     pub reason: Option<String>,
-}
-
-/// One line of a run's story.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    pub at_ms: i64,
-    pub what: String,
-    pub detail: String,
 }

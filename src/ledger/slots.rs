@@ -1,321 +1,250 @@
-//! What the worker writes of slots: those that have come, how far each schedule was gone through, and what is awake.
+//! The worker's writes for slots: entered slots, cursors of schedules, and due runs.
 
-use sqlx::Row;
-
-use super::record::Awake;
-use super::state::RunState;
-use super::store::{Tx, sql};
+use super::history::RunEvent;
+use super::record::{Origin, RunnableRun};
+use super::runs::NewRun;
+use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
-use crate::fault;
-use crate::pipeline::plan::Overlap;
-use crate::schedule::missed::Fate;
+use crate::schedule::Overlap;
+use crate::schedule::missed::SlotDecision;
 use crate::schedule::slot::Slot;
 
-/// Slots of one pipeline that have come, and how far that takes its cursor.
+/// Pipelines written in one transaction.
+const PIPELINES_MAX: usize = 500;
+
+/// Due slots of one pipeline, and its new cursor.
 #[derive(Clone, Debug)]
 pub struct Portion {
     pub pipeline: String,
     pub plan_digest: String,
     pub overlap: Overlap,
     /// Slot, what is to become of it, and when it is late, in milliseconds since the epoch.
-    pub slots: Vec<(Slot, Fate, Option<i64>)>,
+    pub slots: Vec<(Slot, SlotDecision, Option<i64>)>,
     /// Every slot up to this moment is among these or was entered before.
     pub cursor_ms: i64,
 }
 
-/// How many slots were entered to be done, and how many with their end.
+/// Numbers of slots entered as due, and entered as ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub open: u64,
     pub skipped: u64,
 }
 
-/// A pipeline as the worker left it.
+/// A pipeline as the worker last recorded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownPipeline {
     pub name: String,
-    /// Cron expression and zone; `None` while it has none, or no file.
+    /// Cron expression and zone; `None` without a schedule or file.
     pub schedule: Option<String>,
     pub cursor_ms: i64,
     pub problem: Option<String>,
 }
 
 impl Ledger {
-    /// Enters slots with their fates and moves the cursors, all or nothing. A slot that is there stays as it is.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
+    /// Enters slots with their fates and moves the cursors, all or nothing. Existing slots stay as they are.
     pub async fn enter_slots(&self, portions: &[Portion]) -> Result<Counts, LedgerError> {
-        const OPERATION: &str = "enter slots";
-        fault::step_async("ledger.slots", async || {
-            let mut tx = self.begin(OPERATION).await?;
+        self.check_worker()?;
+        let (portions, now) = (portions.to_vec(), self.clock.now_ms());
+        self.write("ledger.slots", "enter slots", move |tx| {
             let mut counts = Counts::default();
-            for portion in portions {
-                self.enter_portion(&mut tx, portion, &mut counts).await?;
-                sqlx::query("UPDATE pipelines SET cursor_ms = $1 WHERE name = $2 AND cursor_ms < $1")
-                    .bind(portion.cursor_ms)
-                    .bind(&portion.pipeline)
-                    .execute(&mut *tx)
-                    .await
-                    .map_err(sql(OPERATION))?;
+            for portion in &portions {
+                enter_portion(tx, portion, now, &mut counts)?;
+                tx.execute(
+                    "UPDATE pipelines SET cursor_ms = $1 WHERE name = $2 AND cursor_ms < $1",
+                    params![portion.cursor_ms, &portion.pipeline],
+                )?;
             }
-            tx.commit().await.map_err(sql(OPERATION))?;
             Ok(counts)
         })
         .await
     }
 
-    async fn enter_portion(&self, tx: &mut Tx, portion: &Portion, counts: &mut Counts) -> Result<(), LedgerError> {
-        let paused = paused(tx, &portion.pipeline).await?;
-        let at_work = match portion.overlap {
-            Overlap::Skip => at_work(tx, &portion.pipeline).await?,
-            Overlap::Queue => None,
-        };
-        for (slot, fate, deadline_ms) in &portion.slots {
-            let fate = match (fate, &paused, &at_work) {
-                (Fate::Do { .. } | Fate::MakeUp { .. }, Some(reason), _) => Fate::Skip { reason: reason.clone() },
-                // What is made up for queues: it was not due beside the other.
-                (Fate::Do { .. }, None, Some(earlier)) => {
-                    Fate::Skip { reason: format!("the run of slot {earlier} was still at work") }
-                }
-                (fate, ..) => fate.clone(),
-            };
-            let open = !matches!(fate, Fate::Skip { .. });
-            if self.enter_one(tx, portion, slot, &fate, *deadline_ms).await? {
-                counts.open += u64::from(open);
-                counts.skipped += u64::from(!open);
-            }
-        }
-        Ok(())
-    }
-
-    async fn enter_one(
-        &self,
-        tx: &mut Tx,
-        portion: &Portion,
-        slot: &Slot,
-        fate: &Fate,
-        deadline_ms: Option<i64>,
-    ) -> Result<bool, LedgerError> {
-        let (state, reason, wake_ms) = match fate {
-            Fate::Do { wake } | Fate::MakeUp { wake } => (RunState::Due, None, Some(wake.as_millisecond())),
-            Fate::Skip { reason } => (RunState::Skipped, Some(reason.as_str()), None),
-        };
-        let id = slot.run_id();
-        let entered = sqlx::query(
-            "INSERT INTO runs (id, pipeline, slot_ms, slot, state, reason, plan_digest, entered_ms, updated_ms, origin, \
-             wake_ms, deadline_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 'schedule', $9, $10) \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(&id)
-        .bind(&portion.pipeline)
-        .bind(slot.at_ms())
-        .bind(slot.rfc3339())
-        .bind(state.name())
-        .bind(reason)
-        .bind(&portion.plan_digest)
-        .bind(self.clock.now_ms())
-        .bind(wake_ms)
-        .bind(deadline_ms)
-        .execute(&mut **tx)
-        .await
-        .map_err(sql("enter a slot"))?
-        .rows_affected();
-        if entered == 1 {
-            let what = if state == RunState::Due { "entered" } else { state.name() };
-            self.event(tx, &id, what, reason.unwrap_or(&slot.rfc3339())).await?;
-        }
-        Ok(entered == 1)
-    }
-
-    /// The open runs for which there is something to do at `now_ms`, of pipelines that are not paused: those of
-    /// schedules before those of backfills, oldest first. Of a pipeline's runs that are not made yet, one. What a person
-    /// began is theirs to make (it may come from a file of theirs); its deliveries are everybody's.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn awake(&self, now_ms: i64, limit: u32) -> Result<Vec<Awake>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT id, pipeline, slot_ms, state, origin FROM (SELECT id, pipeline, slot_ms, state, origin, wake_ms, \
-             CASE origin WHEN 'backfill' THEN 1 ELSE 0 END AS later, ROW_NUMBER() OVER (PARTITION BY pipeline, \
-             CASE WHEN state IN ('delivering', 'delivered') THEN id ELSE '' END \
-             ORDER BY CASE origin WHEN 'backfill' THEN 1 ELSE 0 END, slot_ms) AS turn \
-             FROM runs WHERE wake_ms <= $1 AND (origin <> 'person' OR state IN ('delivering', 'delivered')) \
-             AND pipeline NOT IN (SELECT name FROM pipelines WHERE paused_ms IS NOT NULL)) AS awake \
-             WHERE turn = 1 ORDER BY later, wake_ms, slot_ms LIMIT $2",
-        )
-        .bind(now_ms)
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(sql("look for what is due"))?;
-        rows.iter()
-            .map(|row| {
-                let text = |name: &str| row.try_get::<String, _>(name).map_err(sql("read what is due"));
-                let state = text("state")?;
-                let state = RunState::from_name(&state)
-                    .ok_or_else(|| LedgerError::Unreadable { what: format!("the run state {state:?}") })?;
-                Ok(Awake {
-                    run: text("id")?,
-                    pipeline: text("pipeline")?,
-                    slot_ms: row.try_get("slot_ms").map_err(sql("read what is due"))?,
-                    state,
-                    by_person: text("origin")? == "person",
+    /// Returns the open runs that are runnable at `now_ms`, of pipelines that are not paused: runs of schedules before
+    /// those of backfills, oldest first. Of each pipeline's runs without an artifact, only one. A run that a person started
+    /// is theirs to continue (its file may be theirs) until it is delivering.
+    pub async fn runnable(&self, now_ms: i64, limit: u32) -> Result<Vec<RunnableRun>, LedgerError> {
+        self.check_worker()?;
+        self.read("find due runs", move |tx| {
+            let rows = tx.query(
+                "SELECT id, pipeline, slot_ms, state, origin FROM (SELECT id, pipeline, slot_ms, state, origin, \
+                 next_run_at_ms, CASE origin WHEN 'backfill' THEN 1 ELSE 0 END AS later, \
+                 ROW_NUMBER() OVER (PARTITION BY pipeline, \
+                 CASE WHEN state IN ('delivering', 'delivered') THEN id ELSE '' END \
+                 ORDER BY CASE origin WHEN 'backfill' THEN 1 ELSE 0 END, slot_ms) AS turn \
+                 FROM runs WHERE next_run_at_ms <= $1 AND (origin <> 'person' OR state IN ('delivering', 'delivered')) \
+                 AND pipeline NOT IN (SELECT name FROM pipelines WHERE paused_ms IS NOT NULL)) AS due \
+                 WHERE turn = 1 ORDER BY later, next_run_at_ms, slot_ms LIMIT $2",
+                params![now_ms, limit],
+            )?;
+            let due = |row: &Row| {
+                Ok(RunnableRun {
+                    run: row.get("id")?,
+                    pipeline: row.get("pipeline")?,
+                    slot_ms: row.get("slot_ms")?,
+                    state: row.get("state")?,
+                    by_person: row.get::<Origin>("origin")? == Origin::Person,
                 })
-            })
-            .collect()
-    }
-
-    /// When there is next something to do after `now_ms`.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn next_wake(&self, now_ms: i64) -> Result<Option<i64>, LedgerError> {
-        let (next,): (Option<i64>,) =
-            sqlx::query_as("SELECT CAST(MIN(wake_ms) AS BIGINT) FROM runs WHERE wake_ms > $1")
-                .bind(now_ms)
-                .fetch_one(&self.pool)
-                .await
-                .map_err(sql("look for what is due"))?;
-        Ok(next)
-    }
-
-    /// Notes when to go on with a delivered run: when the next of its other deliveries is due, or, if it is `over`, never.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
-    pub async fn rest(&self, run_id: &str, over: bool) -> Result<(), LedgerError> {
-        const OPERATION: &str = "note when to go on";
-        let mut tx = self.begin(OPERATION).await?;
-        sqlx::query(
-            "UPDATE runs SET wake_ms = (SELECT CAST(MIN(COALESCE(due_ms, $1)) AS BIGINT) FROM deliveries \
-             WHERE run_id = runs.id AND $3 = 0 AND state IN ('due', 'publishing', 'waiting')) WHERE id = $2",
-        )
-        .bind(self.clock.now_ms())
-        .bind(run_id)
-        .bind(i64::from(over))
-        .execute(&mut *tx)
+            };
+            rows.iter().map(due).collect()
+        })
         .await
-        .map_err(sql(OPERATION))?;
-        tx.commit().await.map_err(sql(OPERATION))
     }
 
-    /// All pipelines that a worker has seen.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn known_pipelines(&self) -> Result<Vec<Known>, LedgerError> {
-        let rows: Vec<(String, Option<String>, i64, Option<String>)> =
-            sqlx::query_as("SELECT name, schedule, cursor_ms, problem FROM pipelines")
-                .fetch_all(&self.pool)
-                .await
-                .map_err(sql("read the pipelines"))?;
-        let known = |(name, schedule, cursor_ms, problem)| Known { name, schedule, cursor_ms, problem };
-        Ok(rows.into_iter().map(known).collect())
+    /// Returns when the next run becomes runnable after `now_ms`.
+    pub async fn next_runnable_at(&self, now_ms: i64) -> Result<Option<i64>, LedgerError> {
+        self.read("find due runs", move |tx| {
+            const SELECT: &str =
+                "SELECT CAST(MIN(next_run_at_ms) AS BIGINT) AS next FROM runs WHERE next_run_at_ms > $1";
+            tx.query_one(SELECT, params![now_ms])?.get("next")
+        })
+        .await
     }
 
-    /// Keeps what is known of pipelines: schedule, cursor and problem are set as given.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
-    pub async fn keep_pipelines(&self, pipelines: &[Known]) -> Result<(), LedgerError> {
-        const OPERATION: &str = "keep the pipelines";
-        for portion in pipelines.chunks(500) {
-            let mut tx = self.begin(OPERATION).await?;
-            for known in portion {
-                sqlx::query(
-                    "INSERT INTO pipelines (name, schedule, cursor_ms, problem) VALUES ($1, $2, $3, $4) \
-                     ON CONFLICT (name) DO UPDATE SET schedule = excluded.schedule, cursor_ms = excluded.cursor_ms, \
-                     problem = excluded.problem",
-                )
-                .bind(&known.name)
-                .bind(&known.schedule)
-                .bind(known.cursor_ms)
-                .bind(&known.problem)
-                .execute(&mut *tx)
-                .await
-                .map_err(sql(OPERATION))?;
-            }
-            tx.commit().await.map_err(sql(OPERATION))?;
+    /// Sets when to continue a delivered run: when the next of its other deliveries is due, or never if it is `over`.
+    pub async fn reschedule(&self, run_id: &str, over: bool) -> Result<(), LedgerError> {
+        let (run, now) = (run_id.to_owned(), self.clock.now_ms());
+        self.write("ledger.reschedule", "reschedule the run", move |tx| {
+            tx.execute(
+                "UPDATE runs SET next_run_at_ms = (SELECT CAST(MIN(COALESCE(due_ms, $1)) AS BIGINT) FROM deliveries \
+                 WHERE run_id = runs.id AND $3 = 0 AND state IN ('due', 'publishing', 'waiting')) WHERE id = $2",
+                params![now, &run, over],
+            )
+            .map(|_| ())
+        })
+        .await
+    }
+
+    /// Returns all pipelines that a worker has recorded.
+    pub async fn known_pipelines(&self) -> Result<Vec<KnownPipeline>, LedgerError> {
+        self.read("read the pipelines", |tx| {
+            let known = |row: &Row| {
+                Ok(KnownPipeline {
+                    name: row.get("name")?,
+                    schedule: row.get("schedule")?,
+                    cursor_ms: row.get("cursor_ms")?,
+                    problem: row.get("problem")?,
+                })
+            };
+            tx.query("SELECT name, schedule, cursor_ms, problem FROM pipelines", &[])?.iter().map(known).collect()
+        })
+        .await
+    }
+
+    /// Records schedule, cursor and problem of pipelines.
+    pub async fn record_pipelines(&self, pipelines: &[KnownPipeline]) -> Result<(), LedgerError> {
+        for portion in pipelines.chunks(PIPELINES_MAX) {
+            let portion = portion.to_vec();
+            self.write("ledger.pipelines", "record the pipelines", move |tx| {
+                for KnownPipeline { name, schedule, cursor_ms, problem } in &portion {
+                    tx.execute(
+                        "INSERT INTO pipelines (name, schedule, cursor_ms, problem) VALUES ($1, $2, $3, $4) \
+                         ON CONFLICT (name) DO UPDATE SET schedule = excluded.schedule, cursor_ms = excluded.cursor_ms, \
+                         problem = excluded.problem",
+                        params![name, schedule, *cursor_ms, problem],
+                    )?;
+                }
+                Ok(())
+            })
+            .await?;
         }
         Ok(())
     }
 
-    /// Says that this process works, or has stopped.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
+    /// Records that this process works, or has stopped.
     pub async fn note_worker(&self, started_ms: i64, stopped: bool) -> Result<(), LedgerError> {
-        const OPERATION: &str = "note the worker";
         let now = self.clock.now_ms();
-        let mut tx = self.begin(OPERATION).await?;
-        sqlx::query(
-            "INSERT INTO worker (id, version, pid, started_ms, seen_ms, stopped_ms) VALUES (1, $1, $2, $3, $4, $5) \
-             ON CONFLICT (id) DO UPDATE SET version = excluded.version, pid = excluded.pid, \
-             started_ms = excluded.started_ms, seen_ms = excluded.seen_ms, stopped_ms = excluded.stopped_ms",
-        )
-        .bind(env!("CARGO_PKG_VERSION"))
-        .bind(i64::from(std::process::id()))
-        .bind(started_ms)
-        .bind(now)
-        .bind(stopped.then_some(now))
-        .execute(&mut *tx)
+        self.write("ledger.worker", "record the worker", move |tx| {
+            tx.execute(
+                "INSERT INTO worker (id, version, pid, started_ms, seen_ms, stopped_ms) VALUES (1, $1, $2, $3, $4, $5) \
+                 ON CONFLICT (id) DO UPDATE SET version = excluded.version, pid = excluded.pid, \
+                 started_ms = excluded.started_ms, seen_ms = excluded.seen_ms, stopped_ms = excluded.stopped_ms",
+                params![env!("CARGO_PKG_VERSION"), std::process::id(), started_ms, now, stopped.then_some(now)],
+            )
+            .map(|_| ())
+        })
         .await
-        .map_err(sql(OPERATION))?;
-        tx.commit().await.map_err(sql(OPERATION))
     }
 
-    /// The run of a later slot of the same pipeline that lies at `path` of the destination, by its receipt.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub async fn later_at(&self, run_id: &str, destination: &str, path: &str) -> Result<Option<String>, LedgerError> {
-        let later: Vec<(String, String)> = sqlx::query_as(
-            "SELECT later.slot, r.receipt_json FROM runs mine JOIN runs later ON later.pipeline = mine.pipeline \
-             AND later.slot_ms > mine.slot_ms JOIN receipts r ON r.run_id = later.id AND r.destination = $2 \
-             WHERE mine.id = $1 ORDER BY later.slot_ms DESC",
-        )
-        .bind(run_id)
-        .bind(destination)
-        .fetch_all(&self.pool)
+    /// Returns the later slot of the same pipeline whose file is at `path` of the destination, by its receipt.
+    pub async fn later_slot_at(
+        &self,
+        run_id: &str,
+        destination: &str,
+        path: &str,
+    ) -> Result<Option<String>, LedgerError> {
+        let (run, destination, path) = (run_id.to_owned(), destination.to_owned(), path.to_owned());
+        self.read("find later receipts", move |tx| {
+            let later = tx.query(
+                "SELECT later.slot, r.receipt_json FROM runs mine JOIN runs later ON later.pipeline = mine.pipeline \
+                 AND later.slot_ms > mine.slot_ms JOIN receipts r ON r.run_id = later.id AND r.destination = $2 \
+                 WHERE mine.id = $1 ORDER BY later.slot_ms DESC",
+                params![&run, &destination],
+            )?;
+            let is_there = |row: &&Row| {
+                let receipt = row.json::<crate::deliver::Receipt>("receipt_json");
+                receipt.is_ok_and(|receipt| receipt.is_some_and(|receipt| receipt.path == path))
+            };
+            later.iter().find(is_there).map(|row| row.get("slot")).transpose()
+        })
         .await
-        .map_err(sql("look for later receipts"))?;
-        let lies_there = |json: &str| {
-            let receipt: Result<crate::deliver::Receipt, _> = serde_json::from_str(json);
-            receipt.is_ok_and(|receipt| receipt.path == path)
-        };
-        Ok(later.into_iter().find(|(_, json)| lies_there(json)).map(|(slot, _)| slot))
     }
 }
 
-/// Why the pipeline is paused, if it is.
-async fn paused(tx: &mut Tx, pipeline: &str) -> Result<Option<String>, LedgerError> {
-    let row: Option<(Option<i64>, Option<String>, Option<String>)> =
-        sqlx::query_as("SELECT paused_ms, paused_by, paused_why FROM pipelines WHERE name = $1")
-            .bind(pipeline)
-            .fetch_optional(&mut **tx)
-            .await
-            .map_err(sql("look whether it is paused"))?;
-    Ok(row.filter(|(since, ..)| since.is_some()).map(|(_, by, why)| {
-        let by = by.unwrap_or_else(|| "a person".to_owned());
-        match why.filter(|why| !why.is_empty()) {
-            Some(why) => format!("paused by {by}: {why}"),
-            None => format!("paused by {by}"),
+fn enter_portion(tx: &mut Tx, portion: &Portion, now: i64, counts: &mut Counts) -> Result<(), LedgerError> {
+    let paused = paused(tx, &portion.pipeline)?;
+    let active = match portion.overlap {
+        Overlap::Skip => active_slot(tx, &portion.pipeline)?,
+        Overlap::Queue => None,
+    };
+    for (slot, fate, deadline_ms) in &portion.slots {
+        let skipped = match (fate, &paused, &active) {
+            (SlotDecision::Skip { reason }, ..) => Some(reason.clone()),
+            (_, Some(reason), _) => Some(reason.clone()),
+            // What is made up for queues: it was not due beside the other.
+            (SlotDecision::Run { .. }, None, Some(earlier)) => {
+                Some(format!("the run of slot {earlier} was still active"))
+            }
+            (SlotDecision::Run { .. } | SlotDecision::CatchUp { .. }, None, _) => None,
+        };
+        let (open, next_run_at_ms) = match fate {
+            SlotDecision::Run { wake } | SlotDecision::CatchUp { wake } if skipped.is_none() => {
+                (true, Some(wake.as_millisecond()))
+            }
+            _ => (false, None),
+        };
+        let event = match skipped {
+            Some(reason) => RunEvent::Skipped { reason },
+            None => RunEvent::Entered { slot: slot.rfc3339() },
+        };
+        let (origin, plan_digest) = (Origin::Schedule, portion.plan_digest.as_str());
+        let new = NewRun { slot, origin, plan_digest, event, next_run_at_ms, deadline_ms: *deadline_ms };
+        if new.insert(tx, now)? {
+            counts.open += u64::from(open);
+            counts.skipped += u64::from(!open);
         }
+    }
+    Ok(())
+}
+
+/// Returns why the pipeline is paused, if it is.
+fn paused(tx: &mut Tx, pipeline: &str) -> Result<Option<String>, LedgerError> {
+    let paused = super::operate::paused(tx, pipeline)?;
+    Ok(paused.map(|paused| match paused.why.as_str() {
+        "" => format!("paused by {}", paused.by),
+        why => format!("paused by {}: {why}", paused.by),
     }))
 }
 
-/// The slot of a run of the pipeline that has not come to its first attempts yet. One that only waits for a
-/// destination to come back is not at work; backfills make way, and what a person does is beside the schedule.
-async fn at_work(tx: &mut Tx, pipeline: &str) -> Result<Option<String>, LedgerError> {
-    let row: Option<(String,)> = sqlx::query_as(
-        "SELECT slot FROM runs WHERE pipeline = $1 AND origin = 'schedule' AND (state IN ('due', 'extracting', 'shaping') \
+/// Returns the slot of a run of the pipeline that has not reached its first attempts. Runs that only wait for a destination
+/// are not active; backfills make way; runs that a person started are outside the schedule.
+fn active_slot(tx: &mut Tx, pipeline: &str) -> Result<Option<String>, LedgerError> {
+    let row = tx.query_opt(
+        "SELECT slot FROM runs WHERE pipeline = $1 AND origin = 'schedule' \
+         AND (state IN ('due', 'extracting', 'transforming') \
          OR (state = 'delivering' AND EXISTS (SELECT 1 FROM deliveries d WHERE d.run_id = runs.id AND d.failures = 0 \
          AND d.state IN ('due', 'publishing')))) ORDER BY slot_ms LIMIT 1",
-    )
-    .bind(pipeline)
-    .fetch_optional(&mut **tx)
-    .await
-    .map_err(sql("look what is at work"))?;
-    Ok(row.map(|(slot,)| slot))
+        params![pipeline],
+    )?;
+    row.map(|row| row.get("slot")).transpose()
 }

@@ -1,206 +1,265 @@
-//! The states of runs and deliveries, and which may follow which.
+//! The state machines of runs, deliveries, pickups and notifications: each one table `(state, event) → state`.
+//!
+//! Every write of a state uses its table, and has in its `WHERE` the states in which the event is legal.
 
 use serde::Serialize;
 
-/// Where a run stands. The last five are ends; a person or a later attempt may take up some of them again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunState {
-    /// Its slot is in the ledger; nothing was done yet.
-    Due,
-    Extracting,
-    Shaping,
-    Delivering,
-    /// Every required destination has a receipt (or its rule said to leave what lies there).
-    Delivered,
-    /// Nothing was to be sent.
-    Skipped,
-    /// Stopped on purpose; waits for a person.
-    Held,
-    Failed,
-    /// A destination refused it for good, or a person did.
-    Rejected,
+use super::history::RunEvent;
+
+/// Defines an enum whose values have names, as in the ledger and JSON.
+macro_rules! named_states {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $value:ident => $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$doc])* $value,)* }
+
+        impl $name {
+            pub const ALL: &[Self] = &[$(Self::$value,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$value => $text,)* }
+            }
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|state| state.name() == name)
+            }
+        }
+
+        super::store::named_column!($name);
+    };
 }
 
-/// Where one delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeliveryState {
-    Due,
-    /// An attempt is under way, or was when the process died.
-    Publishing,
-    /// An attempt failed; the next is due at a stated time.
-    Waiting,
-    Delivered,
-    /// `existing: keep` found a file.
-    Skipped,
-    /// The server's identity is in doubt.
-    Held,
-    Failed,
-    Rejected,
+named_states! {
+    /// Where a run stands. The last six are ends; a person or a later attempt may take up some of them again.
+    RunState {
+        /// Its slot is in the ledger; nothing was done yet.
+        Due => "due",
+        Extracting => "extracting",
+        Transforming => "transforming",
+        Delivering => "delivering",
+        /// Every required destination has a receipt, or kept the existing file by its rule.
+        Delivered => "delivered",
+        /// There was nothing to send.
+        Skipped => "skipped",
+        /// Stopped on purpose; waits for `release` or `reject`.
+        Held => "held",
+        /// A required delivery is blocked: it waits for a fix by a person, then `retry`.
+        Blocked => "blocked",
+        Failed => "failed",
+        /// A destination refused it for good, or a person rejected it.
+        Rejected => "rejected",
+    }
 }
 
-/// Whether what was delivered was picked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PickupState {
-    /// It is not known to be.
-    Awaited,
-    PickedUp,
-    /// Its time is over and it was not, or could not be looked at. It may be picked up late.
-    Overdue,
-    /// Nobody waits any more: another file took its name, or the settings say so now.
-    LetGo,
+named_states! {
+    /// State of one delivery.
+    DeliveryState {
+        Due => "due",
+        /// An attempt is in progress, or was when the process died.
+        Publishing => "publishing",
+        /// An attempt failed; the next one has a due time.
+        Waiting => "waiting",
+        Delivered => "delivered",
+        /// `existing: keep` found a file.
+        Skipped => "skipped",
+        /// Waits until a person fixes it: the server's host key, or an endpoint that is gone.
+        Blocked => "blocked",
+        Failed => "failed",
+        Rejected => "rejected",
+    }
+}
+
+named_states! {
+    /// State of a pickup.
+    PickupState {
+        /// Not picked up, as far as is known.
+        Pending => "pending",
+        PickedUp => "picked_up",
+        /// Its deadline has passed. It may still be picked up.
+        Overdue => "overdue",
+        /// A later file took its name, or the settings no longer wait for it.
+        Superseded => "superseded",
+    }
+}
+
+named_states! {
+    /// State of an alert at one channel.
+    NotificationState {
+        Due => "due",
+        Sent => "sent",
+        /// No further attempts.
+        Failed => "failed",
+    }
 }
 
 impl RunState {
-    pub const ALL: [Self; 9] = [
-        Self::Due,
-        Self::Extracting,
-        Self::Shaping,
-        Self::Delivering,
-        Self::Delivered,
-        Self::Skipped,
-        Self::Held,
-        Self::Failed,
-        Self::Rejected,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Due => "due",
-            Self::Extracting => "extracting",
-            Self::Shaping => "shaping",
-            Self::Delivering => "delivering",
-            Self::Delivered => "delivered",
-            Self::Skipped => "skipped",
-            Self::Held => "held",
-            Self::Failed => "failed",
-            Self::Rejected => "rejected",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-
-    /// Whether the slot has come to its end: nothing more happens by itself.
+    /// Returns true if nothing more happens automatically.
     pub fn is_end(self) -> bool {
-        matches!(self, Self::Delivered | Self::Skipped | Self::Held | Self::Failed | Self::Rejected)
+        !matches!(self, Self::Due | Self::Extracting | Self::Transforming | Self::Delivering)
     }
 
-    /// Whether `next` may follow. A stage may be entered again after a crash; what was delivered or skipped stays so.
-    pub fn may_become(self, next: Self) -> bool {
+    /// The transition table. A stage may be repeated after a crash. Delivered runs stay delivered; skipped slots can only
+    /// be backfilled. Ends that a person reopens may end differently.
+    pub fn after(self, event: &RunEvent) -> Option<Self> {
+        use RunEvent as E;
         use RunState as S;
-        match self {
-            S::Due => matches!(next, S::Extracting | S::Skipped | S::Failed),
-            S::Extracting => matches!(next, S::Extracting | S::Shaping | S::Failed),
-            S::Shaping => {
-                matches!(next, S::Extracting | S::Shaping | S::Delivering | S::Skipped | S::Held | S::Failed)
-            }
-            S::Delivering => {
-                matches!(
-                    next,
-                    S::Extracting
-                        | S::Shaping
-                        | S::Delivering
-                        | S::Delivered
-                        | S::Skipped
-                        | S::Held
-                        | S::Failed
-                        | S::Rejected
-                )
-            }
-            // A person takes them up again; the line may then end otherwise than before.
-            S::Held | S::Failed | S::Rejected => !matches!(next, S::Due | S::Delivered),
-            S::Delivered | S::Skipped => false,
+        match (self, event) {
+            (S::Due | S::Extracting | S::Transforming | S::Delivering, E::Extracting | E::Failed { .. })
+            | (S::Held | S::Blocked | S::Failed | S::Rejected, E::Extracting | E::Failed { .. })
+            | (S::Extracting | S::Transforming | S::Delivering, E::Transforming)
+            | (S::Held | S::Blocked | S::Failed | S::Rejected, E::Transforming)
+            | (S::Transforming | S::Delivering, E::Delivering { .. } | E::Held { .. })
+            | (S::Held | S::Blocked | S::Failed | S::Rejected, E::Delivering { .. } | E::Held { .. })
+            | (S::Delivering | S::Blocked | S::Failed | S::Rejected, E::Blocked { .. })
+            | (
+                S::Due | S::Transforming | S::Delivering | S::Held | S::Blocked | S::Failed | S::Rejected,
+                E::Skipped { .. },
+            )
+            | (S::Delivering | S::Held | S::Blocked | S::Failed | S::Rejected, E::Rejected { .. })
+            | (S::Delivering, E::Delivered)
+            | (S::Held, E::RejectedBy { .. })
+            | (S::Skipped, E::Backfilled { .. }) => event.target(),
+            _ => None,
         }
     }
 
-    /// Whether a backfill may make the slot due after all: it was skipped (missed, overlapping, paused) before anything
-    /// was `begun` for it. One that was skipped for its rows, or by a destination's rule, was done. No other move leads
-    /// out of `Skipped`, and to what failed, is held or was rejected a person says `retry`, `release` or nothing.
-    pub fn may_be_backfilled(self, begun: bool) -> bool {
-        self == Self::Skipped && !begun
+    /// Returns true if a backfill may make the slot due: it was skipped (missed, overlapping, paused) before any work had
+    /// `started`. Failed, held or rejected runs have `retry` and `release`.
+    pub fn may_be_backfilled(self, started: bool) -> bool {
+        !started && self.after(&RunEvent::Backfilled { by: String::new() }).is_some()
     }
+}
+
+impl RunEvent {
+    /// Returns the event that leads a run to this state; a slot becomes due only when it is entered.
+    pub(super) fn reaching(state: RunState, reason: Option<&str>) -> Option<Self> {
+        let text = reason.unwrap_or_default().to_owned();
+        Some(match state {
+            RunState::Due => return None,
+            RunState::Extracting => Self::Extracting,
+            RunState::Transforming => Self::Transforming,
+            RunState::Delivering => Self::Delivering { reason: reason.map(str::to_owned) },
+            RunState::Delivered => Self::Delivered,
+            RunState::Skipped => Self::Skipped { reason: text },
+            RunState::Held => Self::Held { reason: text },
+            RunState::Blocked => Self::Blocked { reason: text },
+            RunState::Failed => Self::Failed { reason: text },
+            RunState::Rejected => Self::Rejected { reason: text },
+        })
+    }
+
+    /// Returns the state that this event leads to, if any.
+    pub(super) fn target(&self) -> Option<RunState> {
+        Some(match self {
+            Self::Backfilled { .. } => RunState::Due,
+            Self::Extracting => RunState::Extracting,
+            Self::Transforming => RunState::Transforming,
+            Self::Delivering { .. } => RunState::Delivering,
+            Self::Delivered => RunState::Delivered,
+            Self::Skipped { .. } => RunState::Skipped,
+            Self::Held { .. } => RunState::Held,
+            Self::Blocked { .. } => RunState::Blocked,
+            Self::Failed { .. } => RunState::Failed,
+            Self::Rejected { .. } | Self::RejectedBy { .. } => RunState::Rejected,
+            _ => return None,
+        })
+    }
+}
+
+/// Events of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DeliveryEvent {
+    AttemptBegun,
+    /// The verdict of an attempt.
+    AttemptEnded(DeliveryState),
+    /// Deferred: it waits for other destinations.
+    Postponed,
+    /// A person requested a retry.
+    Retried,
 }
 
 impl DeliveryState {
-    pub const ALL: [Self; 8] = [
-        Self::Due,
-        Self::Publishing,
-        Self::Waiting,
-        Self::Delivered,
-        Self::Skipped,
-        Self::Held,
-        Self::Failed,
-        Self::Rejected,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Due => "due",
-            Self::Publishing => "publishing",
-            Self::Waiting => "waiting",
-            Self::Delivered => "delivered",
-            Self::Skipped => "skipped",
-            Self::Held => "held",
-            Self::Failed => "failed",
-            Self::Rejected => "rejected",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-
-    /// Nothing is left to do: a receipt exists, or the destination's rule said to do nothing.
+    /// Returns true if nothing is left to do: a receipt exists, or the destination's rule required nothing.
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Delivered | Self::Skipped)
     }
+
+    /// The transition table. An attempt that its process did not survive starts again; its intent is inspected first, so
+    /// `retry` keeps it.
+    pub(super) fn after(self, event: DeliveryEvent) -> Option<Self> {
+        use DeliveryEvent as E;
+        use DeliveryState as S;
+        match (self, event) {
+            (S::Delivered | S::Skipped, _) => None,
+            (_, E::AttemptBegun) => Some(S::Publishing),
+            (S::Publishing, E::AttemptEnded(S::Due | S::Publishing)) => None,
+            (S::Publishing, E::AttemptEnded(end)) => Some(end),
+            (S::Publishing, _) => None,
+            (S::Due | S::Waiting, E::Postponed) => Some(S::Waiting),
+            (_, E::Retried) => Some(S::Due),
+            _ => None,
+        }
+    }
+}
+
+/// Events of a pickup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PickupEvent {
+    PickedUp,
+    DeadlinePassed,
+    Superseded,
 }
 
 impl PickupState {
-    pub const ALL: [Self; 4] = [Self::Awaited, Self::PickedUp, Self::Overdue, Self::LetGo];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Awaited => "awaited",
-            Self::PickedUp => "picked_up",
-            Self::Overdue => "overdue",
-            Self::LetGo => "let_go",
-        }
-    }
-
-    /// As a run's story says it.
-    pub fn in_words(self) -> &'static str {
-        match self {
-            Self::Awaited => "awaited",
-            Self::PickedUp => "picked up",
-            Self::Overdue => "not picked up",
-            Self::LetGo => "awaited no more",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-
     pub fn is_end(self) -> bool {
-        matches!(self, Self::PickedUp | Self::LetGo)
+        matches!(self, Self::PickedUp | Self::Superseded)
     }
 
-    /// Whether `next` may follow.
-    pub fn may_become(self, next: Self) -> bool {
-        match self {
-            Self::Awaited => matches!(next, Self::PickedUp | Self::Overdue | Self::LetGo),
-            Self::Overdue => matches!(next, Self::PickedUp | Self::LetGo),
-            Self::PickedUp | Self::LetGo => false,
+    /// The transition table.
+    pub(super) fn after(self, event: PickupEvent) -> Option<Self> {
+        use PickupEvent as E;
+        match (self, event) {
+            (Self::PickedUp | Self::Superseded, _) => None,
+            (_, E::PickedUp) => Some(Self::PickedUp),
+            (_, E::DeadlinePassed) => Some(Self::Overdue),
+            (_, E::Superseded) => Some(Self::Superseded),
         }
     }
 }
 
-/// How an attempt ended, as the ledger names it.
+/// Outcome of an attempt to send an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotificationEvent {
+    Sent,
+    RetryScheduled,
+    GivenUp,
+}
+
+impl NotificationState {
+    /// The transition table.
+    pub(super) fn after(self, event: NotificationEvent) -> Option<Self> {
+        use NotificationEvent as E;
+        match (self, event) {
+            (Self::Sent | Self::Failed, _) => None,
+            (Self::Due, E::Sent) => Some(Self::Sent),
+            (Self::Due, E::RetryScheduled) => Some(Self::Due),
+            (Self::Due, E::GivenUp) => Some(Self::Failed),
+        }
+    }
+}
+
+/// Returns the states in which `event` is legal, as SQL: `'due', 'waiting'`.
+pub(super) fn legal_in<S: Copy + 'static>(
+    states: &[S],
+    name: impl Fn(S) -> &'static str,
+    is_legal: impl Fn(S) -> bool,
+) -> String {
+    let names = states.iter().filter(|state| is_legal(**state)).map(|state| format!("'{}'", name(*state)));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// Outcome of an attempt, as named in the ledger.
 pub fn verdict_name(verdict: &crate::deliver::Verdict) -> &'static str {
     use crate::deliver::Verdict;
     match verdict {
@@ -208,9 +267,9 @@ pub fn verdict_name(verdict: &crate::deliver::Verdict) -> &'static str {
         Verdict::Skipped { .. } => "skipped",
         Verdict::Rejected { .. } => "rejected",
         Verdict::Refused { .. } => "refused",
-        Verdict::Distrusted { .. } => "distrusted",
+        Verdict::HostKeyMismatch { .. } => "host_key_mismatch",
         Verdict::Gone { .. } => "gone",
-        Verdict::Unreached { .. } => "unreached",
+        Verdict::Retryable { .. } => "retryable",
         Verdict::Unknown { .. } => "unknown",
     }
 }
@@ -221,38 +280,73 @@ mod tests {
 
     #[test]
     fn names_read_back() {
-        for state in RunState::ALL {
-            assert_eq!(RunState::from_name(state.name()), Some(state));
-        }
-        for state in DeliveryState::ALL {
-            assert_eq!(DeliveryState::from_name(state.name()), Some(state));
-        }
+        assert!(RunState::ALL.iter().all(|state| RunState::from_name(state.name()) == Some(*state)));
+        assert!(DeliveryState::ALL.iter().all(|state| DeliveryState::from_name(state.name()) == Some(*state)));
+        assert!(PickupState::ALL.iter().all(|state| PickupState::from_name(state.name()) == Some(*state)));
         assert_eq!(RunState::from_name("lost"), None);
-        for state in PickupState::ALL {
-            assert_eq!(PickupState::from_name(state.name()), Some(state));
-        }
+    }
+
+    /// Returns the states that may follow.
+    fn next(state: RunState) -> String {
+        let reason = "because";
+        let reached = RunState::ALL.iter().filter_map(|to| RunEvent::reaching(*to, Some(reason)));
+        let by_person = RunEvent::RejectedBy { by: "ann".to_owned(), reason: reason.to_owned() };
+        let events = reached.chain([RunEvent::Backfilled { by: "ann".to_owned() }, by_person]);
+        let names = events.filter_map(|event| state.after(&event).map(RunState::name));
+        names.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn what_was_picked_up_is_never_overdue_and_nothing_is_awaited_twice() {
-        for next in PickupState::ALL {
-            assert!(!PickupState::PickedUp.may_become(next) && !PickupState::LetGo.may_become(next));
-            assert!(!next.may_become(PickupState::Awaited));
-        }
-        assert!(PickupState::Overdue.may_become(PickupState::PickedUp), "late");
-    }
-
-    #[test]
-    fn what_was_delivered_stays_delivered() {
-        for next in RunState::ALL {
-            assert!(!RunState::Delivered.may_become(next));
-            assert!(!RunState::Skipped.may_become(next));
-        }
-        for state in RunState::ALL {
-            assert!(!state.may_be_backfilled(true));
+    fn runs_move_by_their_table() {
+        let retried = "extracting transforming delivering skipped held failed rejected";
+        for (state, expected) in [
+            (RunState::Due, "extracting skipped failed"),
+            (RunState::Extracting, "extracting transforming failed"),
+            (RunState::Transforming, "extracting transforming delivering skipped held failed"),
+            (RunState::Delivering, "extracting transforming delivering delivered skipped held blocked failed rejected"),
+            (RunState::Delivered, ""),
+            (RunState::Skipped, "due"),
+            (RunState::Held, &format!("{retried} rejected")),
+            (RunState::Blocked, &retried.replace("failed", "blocked failed")),
+            (RunState::Failed, &retried.replace("failed", "blocked failed")),
+            (RunState::Rejected, &retried.replace("failed", "blocked failed")),
+        ] {
+            assert_eq!(next(state), expected, "{}", state.name());
             assert_eq!(state.may_be_backfilled(false), state == RunState::Skipped);
+            assert!(!state.may_be_backfilled(true));
         }
-        assert!(!RunState::Held.may_become(RunState::Delivered), "a hold is released before anything is delivered");
-        assert!(!RunState::Due.may_become(RunState::Delivered));
+    }
+
+    #[test]
+    fn deliveries_that_are_settled_stay_so_and_one_under_way_is_only_ended_or_begun_again() {
+        use DeliveryEvent as E;
+        for state in DeliveryState::ALL.iter().copied() {
+            let ended = DeliveryState::ALL.iter().filter(|to| state.after(E::AttemptEnded(**to)).is_some()).count();
+            assert_eq!(ended, if state == DeliveryState::Publishing { 6 } else { 0 }, "{state:?}");
+            let started = state.after(E::AttemptBegun).is_some();
+            assert_eq!(started, !state.is_settled(), "{state:?}");
+            let retried = state.after(E::Retried).is_some();
+            assert_eq!(retried, !state.is_settled() && state != DeliveryState::Publishing, "{state:?}");
+        }
+        assert_eq!(DeliveryEvent::Postponed.legal_in(), "'due', 'waiting'");
+    }
+
+    #[test]
+    fn what_was_picked_up_is_never_overdue_and_nothing_is_pending_twice() {
+        use PickupEvent as E;
+        for event in [E::PickedUp, E::DeadlinePassed, E::Superseded] {
+            assert_eq!((PickupState::PickedUp.after(event), PickupState::Superseded.after(event)), (None, None));
+            assert!(PickupState::ALL.iter().all(|state| state.after(event) != Some(PickupState::Pending)));
+        }
+        assert_eq!(PickupState::Overdue.after(E::PickedUp), Some(PickupState::PickedUp), "late");
+    }
+
+    #[test]
+    fn a_notification_is_sent_or_given_up_once() {
+        use NotificationEvent as E;
+        for event in [E::Sent, E::RetryScheduled, E::GivenUp] {
+            assert_eq!((NotificationState::Sent.after(event), NotificationState::Failed.after(event)), (None, None));
+            assert!(NotificationState::Due.after(event).is_some());
+        }
     }
 }

@@ -1,116 +1,245 @@
-//! Which columns are there, step by step, as far as a file can tell without the data.
+//! The columns between two steps of a transform, as the operators declare them, with or without a header.
 //!
-//! A source's columns are not known until the data comes: every name may be one of them, until a `select` closes the set.
-//! What a step renamed away or dropped is gone in either case.
+//! Before there is data the source's columns are unknown: every name may be one of them, until a `select` closes the
+//! set. Columns that a step renamed or dropped are gone in either case.
 
 use std::collections::BTreeMap;
 
-use super::problem::{Problem, did_you_mean};
-use super::tree::Origin;
+use super::plan::{Assign, Column, Expression, Rename};
+use crate::expr::value::CellRef;
+use crate::yaml::problem::{Place, Problem, did_you_mean};
 
+/// A column of the source before its header is read, or a missing one.
+const UNKNOWN: CellRef = CellRef::Input(u32::MAX);
+
+/// The columns at one point of the chain, in order, and every problem of the steps so far.
 #[derive(Default)]
 pub struct Columns {
-    /// All there are, once a `select` has closed the set.
-    closed: Option<Vec<String>>,
-    /// Made by a step: certainly there.
-    made: Vec<String>,
-    /// Certainly not there, and why.
+    known: Vec<(String, CellRef)>,
+    /// True if there are no other columns.
+    is_closed: bool,
+    /// Columns that do not exist any more, and the reason.
     gone: BTreeMap<String, String>,
+    /// The number of cells created by steps.
+    made: u32,
+    problems: Vec<Problem>,
 }
 
 impl Columns {
-    /// Reports a column that cannot be there.
-    pub fn expect(&self, name: &str, origin: &Origin, problems: &mut Vec<Problem>) {
-        if let Some(why) = self.gone.get(name) {
-            problems.push(origin.error(format!("there is no column {name:?} here any more")).hint(why.clone()));
-            return;
+    /// Returns a source's columns. Names may be duplicated, as long as no step uses them.
+    pub(crate) fn of_header(names: &[String]) -> Self {
+        let known = names.iter().cloned().zip((0..).map(CellRef::Input)).collect();
+        Self { known, is_closed: true, ..Self::default() }
+    }
+
+    /// Returns the names, if all are known.
+    pub fn names(&self) -> Option<Vec<String>> {
+        self.is_closed.then(|| self.known.iter().map(|(name, _)| name.clone()).collect())
+    }
+
+    /// Returns the number of cells that steps have created so far.
+    pub(crate) fn made(&self) -> u32 {
+        self.made
+    }
+
+    /// Returns the source of a column's cells. Only [`Columns::read`] reports problems.
+    pub(crate) fn cell(&self, name: &str) -> CellRef {
+        self.known.iter().find(|(known, _)| known == name).map_or(UNKNOWN, |(_, cell)| *cell)
+    }
+
+    pub(crate) fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Makes every column uncertain, after a step that could not be read.
+    pub(crate) fn forget(&mut self) {
+        *self = Self { problems: std::mem::take(&mut self.problems), ..Self::default() };
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// Returns the output's names and cells.
+    ///
+    /// # Errors
+    /// Every problem of the steps, or else no columns or duplicate names, reported at `last`, the last step.
+    pub(crate) fn finish(mut self, last: Option<&Place>) -> Result<(Vec<String>, Vec<CellRef>), Vec<Problem>> {
+        if self.known.is_empty() {
+            self.report(Problem::error(last.cloned(), "no column is left"));
         }
-        let Some(closed) = &self.closed else { return };
-        if !closed.iter().any(|known| known == name) {
-            let hint = did_you_mean(name, closed.iter().map(String::as_str))
-                .unwrap_or_else(|| format!("the columns here are {}", super::read::list(closed)));
-            problems.push(origin.error(format!("there is no column {name:?} here")).hint(hint));
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        let mut names: Vec<&str> = self.known.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        let mut twice: Vec<&str> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        twice.dedup();
+        if twice.is_empty() {
+            return Ok(self.known.into_iter().unzip());
+        }
+        let problem = |name: &str| match name {
+            "" => Problem::error(last.cloned(), "the output would have more than one column without a name")
+                .hint("a delimiter at the end of the header line makes one: `select` the columns that are wanted"),
+            name => Problem::error(last.cloned(), format!("the output would have more than one column {name:?}"))
+                .hint("`select` the columns that are wanted: each of its names must be in the header once"),
+        };
+        Err(twice.into_iter().map(problem).collect())
+    }
+
+    /// Reports every missing column of an expression.
+    pub(crate) fn read(&mut self, expression: &Expression) {
+        for column in &expression.columns {
+            let quotes = "a text is written in single quotes, a column in double quotes or none";
+            let meant = expression.expr.hint_for_missing(&column.name);
+            self.find(column, Some(meant.as_deref().unwrap_or(quotes)));
         }
     }
 
-    /// All renames of a step at once: new name and old name, each with its place.
-    pub fn rename(&mut self, renames: &[(&str, &Origin, &str, &Origin)], problems: &mut Vec<Problem>) {
-        for (index, (to, to_at, from, from_at)) in renames.iter().enumerate() {
-            self.expect(from, from_at, problems);
-            if renames[..index].iter().any(|(_, _, earlier, _)| earlier == from) {
-                problems.push(
-                    from_at
-                        .error(format!("the column {from:?} is renamed twice"))
-                        .hint("keep one name here; `set` makes a copy of a column"),
-                );
+    /// Applies all renames of a step at once: `{a: b, b: a}` swaps.
+    pub(crate) fn rename(&mut self, renames: &[Rename]) {
+        for (index, Rename { to, from }) in renames.iter().enumerate() {
+            self.find(from, None);
+            if renames[..index].iter().any(|earlier| earlier.from.name == from.name) {
+                let problem = from.error(format!("the column {:?} is renamed twice", from.name));
+                self.report(problem.hint("keep one name here; `set` makes a copy of a column"));
             }
-            let renamed_away = renames.iter().any(|(_, _, other, _)| other == to);
-            if self.is_there(to) && !renamed_away {
-                problems.push(
-                    to_at.error(format!("there is a column {to:?} already")).hint("drop or rename that one first"),
-                );
+            let is_there = self.known.iter().any(|(known, _)| *known == to.name);
+            if is_there && !renames.iter().any(|other| other.from.name == to.name) {
+                let problem = to.error(format!("there is a column {:?} already", to.name));
+                self.report(problem.hint("drop or rename that one first"));
+                self.known.retain(|(known, _)| *known != to.name); // so that no later step reports it again
             }
         }
-        for (to, to_at, from, _) in renames {
-            self.take(from);
-            self.gone.insert((*from).to_string(), format!("it was renamed to {to:?}{}", on_line(to_at)));
+        let mut added = Vec::new();
+        let places: Vec<_> = renames.iter().map(|rename| self.position(&rename.from.name)).collect();
+        for (Rename { to, from }, place) in renames.iter().zip(places) {
+            match place {
+                Some(place) => self.known[place].0.clone_from(&to.name),
+                None => added.push((to.name.clone(), UNKNOWN)),
+            }
+            self.gone.insert(from.name.clone(), format!("it was renamed to {:?}{}", to.name, on_line(&to.at)));
         }
-        for (to, ..) in renames {
-            self.make(to);
-        }
-    }
-
-    pub fn select(&mut self, names: &[(&str, &Origin)], problems: &mut Vec<Problem>) {
-        self.expect_each_once(names, problems);
-        self.closed = Some(names.iter().map(|(name, _)| (*name).to_string()).collect());
-        self.made.clear();
-        for (name, _) in names {
-            self.gone.remove(*name);
+        self.known.extend(added);
+        for Rename { to, .. } in renames {
+            self.gone.remove(&to.name);
         }
     }
 
-    pub fn drop(&mut self, names: &[(&str, &Origin)], problems: &mut Vec<Problem>) {
-        self.expect_each_once(names, problems);
-        for (name, at) in names {
-            self.take(name);
-            self.gone.insert((*name).to_string(), format!("it was dropped{}", on_line(at)));
+    /// Keeps these columns, in this order.
+    pub(crate) fn select(&mut self, columns: &[Column]) {
+        let cells = self.find_each_once(columns);
+        for column in columns {
+            self.gone.remove(&column.name);
+        }
+        self.known = columns.iter().map(|column| column.name.clone()).zip(cells).collect();
+        self.is_closed = true;
+    }
+
+    pub(crate) fn drop(&mut self, columns: &[Column]) {
+        self.find_each_once(columns);
+        for column in columns {
+            self.known.retain(|(name, _)| *name != column.name);
+            self.gone.insert(column.name.clone(), format!("it was dropped{}", on_line(&column.at)));
         }
     }
 
-    fn expect_each_once(&self, names: &[(&str, &Origin)], problems: &mut Vec<Problem>) {
-        for (index, (name, at)) in names.iter().enumerate() {
-            if names[..index].iter().any(|(earlier, _)| earlier == name) {
-                problems.push(at.error(format!("the column {name:?} is named twice")).hint("keep one of them"));
+    /// Adds columns, or replaces them in place. Every expression reads the columns before the step.
+    pub(crate) fn set(&mut self, assigns: &[Assign]) {
+        for assign in assigns {
+            self.read(&assign.value);
+        }
+        for Assign { column: name, at, .. } in assigns {
+            let cell = CellRef::Made(self.made);
+            self.made += 1;
+            self.gone.remove(name);
+            let mut places = self.known.iter_mut().filter(|(known, _)| known == name);
+            match (places.next(), places.next()) {
+                (Some(place), None) => place.1 = cell,
+                (Some(_), Some(_)) => self.report(duplicate_column(name, at)),
+                (None, _) => self.known.push((name.clone(), cell)),
+            }
+        }
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.known.iter().position(|(known, _)| known == name)
+    }
+
+    fn find_each_once(&mut self, columns: &[Column]) -> Vec<CellRef> {
+        let mut cells = Vec::with_capacity(columns.len());
+        for (index, column) in columns.iter().enumerate() {
+            if columns[..index].iter().any(|earlier| earlier.name == column.name) {
+                let problem = column.error(format!("the column {:?} is named twice", column.name));
+                self.report(problem.hint("keep one of them"));
+                cells.push(UNKNOWN);
             } else {
-                self.expect(name, at, problems);
+                cells.push(self.find(column, None));
             }
         }
+        cells
     }
 
-    /// A column that a step makes, or replaces where it stands.
-    pub fn make(&mut self, name: &str) {
-        self.gone.remove(name);
-        let known = self.closed.as_mut().unwrap_or(&mut self.made);
-        if !known.iter().any(|known| known == name) {
-            known.push(name.to_string());
+    /// Returns the source of a column's cells, and reports the column if it cannot exist.
+    fn find(&mut self, column: &Column, hint: Option<&str>) -> CellRef {
+        let name = &column.name;
+        let mut found = self.known.iter().filter(|(known, _)| known == name).map(|(_, cell)| *cell);
+        match (found.next(), found.next()) {
+            (Some(cell), None) => return cell,
+            (Some(_), Some(_)) => self.report(duplicate_column(name, &column.at)),
+            (None, _) => {
+                if let Some(why) = self.gone.get(name) {
+                    let problem = column.error(format!("there is no column {name:?} here any more"));
+                    self.report(problem.hint(why.clone()));
+                } else if self.is_closed {
+                    let known = self.known.iter().map(|(known, _)| known.as_str());
+                    let near = nearest(name, known.clone());
+                    let there = format!("there are {}", list(known));
+                    let hints = [near.as_deref(), hint, Some(there.as_str())].into_iter().flatten();
+                    let hints = hints.collect::<Vec<_>>().join("; ");
+                    self.report(column.error(format!("there is no column {name:?} here")).hint(hints));
+                }
+            }
         }
-    }
-
-    fn take(&mut self, name: &str) {
-        self.made.retain(|made| made != name);
-        if let Some(closed) = &mut self.closed {
-            closed.retain(|known| known != name);
-        }
-    }
-
-    fn is_there(&self, name: &str) -> bool {
-        self.closed.as_ref().unwrap_or(&self.made).iter().any(|known| known == name)
+        UNKNOWN
     }
 }
 
-fn on_line(origin: &Origin) -> String {
-    match origin {
-        Origin::File(place) => format!(" on line {}", place.line),
-        Origin::Named(_) => String::new(),
+impl Column {
+    fn error(&self, what: String) -> Problem {
+        Problem::error(self.at.clone(), what)
     }
+}
+
+fn duplicate_column(name: &str, at: &Place) -> Problem {
+    Problem::error(at.clone(), format!("the header has more than one column {name:?}"))
+        .hint("give the columns of the report different names in the LMS")
+}
+
+fn on_line(place: &Place) -> String {
+    format!(" on line {}", place.line)
+}
+
+/// Returns the most similar column; one that differs by spaces around it or by case comes first.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+    let plain = |name: &str| name.trim().to_lowercase();
+    let same = known.clone().find(|known| plain(known) == plain(name));
+    let Some(same) = same else { return did_you_mean(name, known) };
+    let spaces = if same.trim() == same { "" } else { " with the spaces that the header has" };
+    Some(format!("did you mean {same:?}{spaces}?"))
+}
+
+/// Lists names for a hint, limited to a line or two.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN_MAX: usize = 30;
+    let names: Vec<&str> = names.collect();
+    let described = |name: &&str| match name.is_empty() {
+        true => "one without a name (a delimiter at the end of the header line makes one)".to_owned(),
+        false => format!("{name:?}"),
+    };
+    let mut shown = names.iter().take(SHOWN_MAX).map(described).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN_MAX {
+        shown.push_str(&format!(" and {} more", names.len() - SHOWN_MAX));
+    }
+    shown
 }

@@ -1,38 +1,33 @@
-//! The done file, as a pipeline file writes it: its name, or a table with its name and its content.
+//! The done file in a pipeline file: its name, or a table with its name and its content.
 
-use std::borrow::Cow;
+use schemars::json_schema;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
-use super::problem::Problem;
-use super::read::{At, FromNode, scalar};
-use super::tree::{Kind, Node, Origin};
-use super::written::Name;
-use crate::encode::content::ContentTemplate;
+use crate::name::content::ContentTemplate;
+use crate::name::{NameProblem, NameTemplate};
+use crate::yaml::problem::Problem;
+use crate::yaml::read::{At, FromNode, scalar};
+use crate::yaml::tree::{Node, NodeKind, Origin};
 
 crate::table! {
     pub struct DoneTable {
         /// Its name: `{name}.done`.
         #[schemars(with = "String")]
-        name: At<Name>,
-        /// What it holds, with `{name}`, `{slot:%Y-%m-%d}`, `{pipeline}` and `{run}`; a newline is added at its end.
-        /// Default: nothing.
+        name: At<NameTemplate>,
+        /// Its content, with `{name}`, `{slot:%Y-%m-%d}`, `{pipeline}` and `{run}`; a newline is appended. Default:
+        /// empty.
         #[schemars(with = "Option<String>")]
-        content: Option<Content>,
+        content: Option<ContentTemplate>,
     }
 }
 
 /// `"{name}.done"` or `{name: "{name}.done", content: "{name}"}`.
 pub struct DoneFile(pub DoneTable);
 
-/// What the done file holds.
-pub struct Content(pub ContentTemplate);
-
 impl FromNode for DoneFile {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         match &node.kind {
-            // Braces are part of a name too: a table in a variable is one that has a key.
-            Kind::Scalar(scalar) if matches!(node.origin, Origin::File(_)) || !scalar.text.contains(": ") => {
+            // Names contain braces too: a value from a variable is a table only if it contains a key.
+            NodeKind::Scalar(scalar) if matches!(node.origin, Origin::File(_)) || !scalar.text.contains(": ") => {
                 Some(Self(DoneTable { name: At::from_node(node, problems)?, content: None }))
             }
             _ => DoneTable::from_node(node, problems).map(Self),
@@ -40,21 +35,15 @@ impl FromNode for DoneFile {
     }
 }
 
-impl FromNode for Content {
+impl FromNode for ContentTemplate {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         let (text, _) = scalar(node, "the done file's content", problems)?;
-        match ContentTemplate::parse(text) {
-            Ok(template) => Some(Self(template)),
-            Err(problem) => {
-                let at = node.origin_within(problem.offset, problem.len);
-                problems.push(Problem { hint: problem.hint, ..at.error(problem.what) });
-                None
-            }
-        }
+        let within = |problem: NameProblem| node.error_within(problem.offset, problem.len, problem.what, problem.hint);
+        ContentTemplate::parse(text).map_err(|problem| problems.push(within(problem))).ok()
     }
 }
 
-crate::schema_as!([] DoneFile, "DoneFile", |generator| {
+crate::schema_as!(DoneFile, |generator| {
     let table = generator.subschema_for::<DoneTable>();
     json_schema!({"anyOf": [{"type": "string"}, table]})
 });

@@ -1,52 +1,61 @@
-//! What may be written in a pipeline file. Names and comments here are the editor's schema too.
+//! The contents of a pipeline file. Names and comments here are part of the editor's schema.
 
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+
+use super::csv::Delimiter;
 use super::done::DoneFile;
-use super::plan::{Encoding, Existing, LineEnd, Missed, Overlap, QuoteStyle, Via, WhenEmpty};
-use super::read::{At, Named, Part};
-use super::scalars::{Length, Whole};
-use super::written::{Delimiter, Deliveries, Directory, Expression, Name, ReportFile, SideName, WallTime, Zone};
+use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd, Via, WhenEmpty};
+use super::written::{CompanionName, Directory, Expression};
+use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
-use crate::settings::file::alerts::PipelineAlertsFile;
+use crate::schedule::{Missed, Overlap};
+use crate::settings::PipelineAlertsFile;
+use crate::yaml::problem::Problem;
+use crate::yaml::read::{At, FromNode, Lenient, Named, scalar};
+use crate::yaml::scalars::{Length, Whole};
+use crate::yaml::tree::{Node, NodeKind, Origin};
 
 crate::table! {
-    /// A pipeline: which report is pulled, how its rows are shaped, and where the artifact goes.
+    /// A pipeline: the report that is pulled, the transformation of its rows, and the destinations of the artifact.
     pub struct PipelineFile {
-        /// What this delivers and for whom, in a person's words.
-        description: Option<Part<String>>,
-        /// When it is due. Without one, it runs only when a person says so.
-        schedule: Option<Part<ScheduleFile>>,
-        /// The system that is asked, and what it is asked for.
-        source: Part<SourceFile>,
-        /// Steps that shape the rows, from top to bottom.
-        transform: Option<Vec<Part<StepFile>>>,
-        /// What must be true of the rows before they go out.
-        expect: Option<Part<ExpectFile>>,
-        /// The file that is handed over.
-        artifact: Part<ArtifactFile>,
+        /// A description of the delivery and its recipient.
+        description: Option<Lenient<String>>,
+        /// The schedule. Without one, the pipeline runs on demand only.
+        schedule: Option<Lenient<ScheduleFile>>,
+        /// The system and the report that is pulled from it.
+        source: Lenient<SourceFile>,
+        /// Steps that transform the rows, from top to bottom.
+        transform: Option<Vec<Lenient<StepFile>>>,
+        /// Conditions that the rows must meet before they are delivered.
+        expect: Option<Lenient<ExpectFile>>,
+        /// The file that is delivered.
+        artifact: Lenient<ArtifactFile>,
         /// Destinations, by their name in the settings.
-        deliver: Part<Deliveries>,
-        /// Who is told of what, in the place of what the settings say.
-        alerts: Option<Part<PipelineAlertsFile>>,
+        deliver: Lenient<Deliveries>,
+        /// Alerts of this pipeline, which override the settings'.
+        alerts: Option<Lenient<PipelineAlertsFile>>,
     }
 }
 
 crate::table! {
     pub struct ScheduleFile {
-        /// Minute, hour, day of month, month, day of week, as Debian's cron reads them: `30 5 * * mon-fri`.
+        /// Minute, hour, day of month, month, day of week, as in Debian's cron: `30 5 * * mon-fri`.
         #[schemars(with = "String")]
         cron: At<Cron>,
         /// The IANA time zone of the schedule: `America/New_York`.
-        timezone: Zone,
-        /// What becomes of slots that passed while nobody worked: the latest one is run, all are, or none. Default: latest.
+        #[schemars(with = "String")]
+        timezone: TimeZone,
+        /// The policy for slots missed while no worker was running: run the latest one, all, or none. Default: latest.
         missed: Option<Missed>,
-        /// Slots that passed longer ago than this are skipped, whatever `missed` says. Default: 24h.
-        missed_within: Option<Length>,
-        /// What becomes of a slot that is due while the one before is still running. Default: skip.
+        /// Slots that passed longer ago than this are skipped, regardless of `missed`. Default: 24h.
+        missed_max_age (was missed_within): Option<Length>,
+        /// The policy for a slot that is due while the previous one is still running. Default: skip.
         overlap: Option<Overlap>,
-        /// The wall-clock time by which a slot is to be delivered: later, it is late, and says so. Default: never.
+        /// The local time by which a slot must be delivered; after it, an alert is sent. Default: never.
         #[schemars(with = "Option<String>")]
-        expected_by: Option<WallTime>,
-        /// Each slot starts up to this much later, so that not all begin at once. Default: 0s.
+        expected_by: Option<Time>,
+        /// The largest delay of a slot's start, so that not all start at once. Default: 0s.
         jitter: Option<At<Length>>,
     }
 }
@@ -63,13 +72,13 @@ crate::kinds! {
 crate::table! {
     pub struct DoceboFile {
         /// The tenant's name in the settings.
-        tenant: Part<At<String>>,
+        tenant: Lenient<At<String>>,
         /// The report's UUID, or `{name: …}`.
-        report: Part<ReportFile>,
-        /// How the rows are fetched: one download, or pages of results. Default: download.
-        via: Option<Part<Via>>,
-        /// How the downloaded CSV is written, where it is not comma-separated UTF-8.
-        csv: Option<At<CsvInputFile>>,
+        report: Lenient<ReportFile>,
+        /// The way the rows are fetched: one download, or pages of results. Default: download.
+        via: Option<Lenient<Via>>,
+        /// The format of the downloaded CSV, if it is not comma-separated UTF-8.
+        csv: Option<At<CsvInput>>,
     }
 }
 
@@ -83,21 +92,10 @@ crate::table! {
 
 crate::table! {
     pub struct CsvSourceFile {
-        /// The file; a relative path stands beside the settings file.
+        /// The file; a relative path is resolved against the settings file's folder.
         path: At<String>,
-        /// How the CSV is written, where it is not comma-separated UTF-8.
-        csv: Option<At<CsvInputFile>>,
-    }
-}
-
-crate::table! {
-    pub struct CsvInputFile {
-        /// One ASCII character between the cells; a tab is written `"\t"`. Default: `,`.
-        delimiter: Option<Delimiter>,
-        /// Refuses text after a closing quote, NUL bytes, and a header that another delimiter separates. Default: true.
-        strict: Option<bool>,
-        /// The file's character encoding; bytes that are not valid in it are refused. Default: utf-8.
-        encoding: Option<Encoding>,
+        /// The format of the CSV, if it is not comma-separated UTF-8.
+        csv: Option<CsvInput>,
     }
 }
 
@@ -108,20 +106,20 @@ crate::kinds! {
         Rename = "rename": At<Named<At<String>>>,
         /// Keeps these columns, in this order.
         Select = "select": At<Vec<At<String>>>,
-        /// Leaves these columns out.
+        /// Removes these columns.
         Drop = "drop": At<Vec<At<String>>>,
         /// Keeps the rows for which this expression is true.
         Filter = "filter": At<Expression>,
-        /// Column: the expression that gives its value.
+        /// Column: the expression for its value.
         Set = "set": At<Named<At<Expression>>>,
     }
 }
 
 crate::table! {
     pub struct ExpectFile {
-        /// How many rows are delivered.
+        /// Limits of the number of rows.
         rows: Option<RowsFile>,
-        /// An artifact without rows is sent, skipped, or held until a person decides. Default: hold.
+        /// An artifact without rows is sent, skipped, or held for a decision. Default: hold.
         when_empty: Option<WhenEmpty>,
     }
 }
@@ -139,8 +137,8 @@ crate::table! {
     pub struct ArtifactFile {
         /// The file's name: `completions_{slot:%Y%m%d}.csv`.
         #[schemars(with = "String")]
-        name: At<Name>,
-        /// How the CSV is written.
+        name: At<NameTemplate>,
+        /// The format of the CSV.
         csv: Option<CsvFile>,
         /// Several files, each with its header; their names need `{part}`.
         split: Option<At<SplitFile>>,
@@ -149,7 +147,7 @@ crate::table! {
 
 crate::table! {
     pub struct SplitFile {
-        /// Rows of one file, at most. A run makes 999 files at most.
+        /// The largest number of rows of one file. A run makes 999 files at most.
         rows: Whole<1, { u64::MAX }>,
     }
 }
@@ -160,10 +158,10 @@ crate::table! {
         delimiter: Option<Delimiter>,
         /// Quotes where a cell needs them, or around every cell. Default: necessary.
         quote: Option<QuoteStyle>,
-        /// Default: lf.
-        line_end: Option<LineEnd>,
-        /// The column names in the first line. Default: true.
-        header: Option<bool>,
+        /// The end of each record: `lf`, `crlf`, or a text such as `"~\r\n"`. Default: lf.
+        record_end (was line_end): Option<RecordEnd>,
+        /// The first record: the columns' `names`, these in `upper` case, `none`, or a list of names. Default: names.
+        header: Option<At<Header>>,
         /// A UTF-8 byte order mark at the start. Default: false.
         bom: Option<bool>,
         /// An apostrophe before cells that a spreadsheet would run as a formula. Default: false.
@@ -175,26 +173,26 @@ crate::table! {
     pub struct DeliverFile {
         /// The directory below the destination's base. Default: the base itself.
         path: Option<Directory>,
-        /// What to do when the final name is taken. Default: fail.
+        /// The policy for a final name that is taken. Default: fail.
         existing: Option<At<Existing>>,
-        /// `with_gap` allows to remove the old file first, on servers that cannot rename over one.
+        /// `with_gap` allows removing the old file first, on servers that cannot rename over one.
         replace: Option<At<ReplaceWord>>,
-        /// A file beside the data that `sha256sum -c` reads: `true` (then `{name}.sha256`), or its name.
-        checksum: Option<At<SideName>>,
-        /// A JSON file beside the data, with its rows, columns and digest: `true` (then `{name}.json`), or its name.
-        manifest: Option<At<SideName>>,
-        /// A file written last, for readers that wait for one: `{name}.done`, which is empty, or
-        /// `{name: "{name}.done", content: "{name}"}` for readers and servers that want it to hold something.
+        /// A companion file for `sha256sum -c`: `true` (then `{name}.sha256`), or its name.
+        checksum: Option<At<CompanionName>>,
+        /// A JSON companion file with the data's rows, columns and digest: `true` (then `{name}.json`), or its name.
+        manifest: Option<At<CompanionName>>,
+        /// A file written last, for readers that wait for one: `{name}.done`, which is empty, or `{name: "{name}.done",
+        /// content: "{name}"}` for readers and servers that need it to have content.
         done_file: Option<At<DoneFile>>,
-        /// With a split artifact: all its files are published, and then one checksum, manifest and done file for all of
-        /// them. Default: false, and each file has its own.
-        set: Option<At<bool>>,
-        /// Whether the run waits for this delivery to call itself delivered. Default: true.
+        /// For a split artifact: publish all its files, and then one checksum, manifest and done file for all of them.
+        /// Default: false; each file has its own.
+        publish_together (was set): Option<At<bool>>,
+        /// True if the run is delivered only with this delivery. Default: true.
         required: Option<bool>,
     }
 }
 
-/// How a server without atomic replacement may replace.
+/// Ways of replacing a file on a server without atomic replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplaceWord {
     WithGap,
@@ -205,8 +203,82 @@ crate::words!(Overlap { "skip" => Overlap::Skip, "queue" => Overlap::Queue });
 crate::words!(Via { "download" => Via::Download, "results" => Via::Results });
 crate::words!(WhenEmpty { "send" => WhenEmpty::Send, "skip" => WhenEmpty::Skip, "hold" => WhenEmpty::Hold });
 crate::words!(QuoteStyle { "necessary" => QuoteStyle::Necessary, "always" => QuoteStyle::Always });
-crate::words!(LineEnd { "lf" => LineEnd::Lf, "crlf" => LineEnd::CrLf });
 crate::words!(Existing {
     "fail" => Existing::Fail, "replace" => Existing::Replace, "keep" => Existing::Keep, "number" => Existing::Number,
 });
 crate::words!(ReplaceWord { "with_gap" => ReplaceWord::WithGap });
+
+/// A report's UUID or its name.
+pub enum ReportFile {
+    Id(String),
+    Name(String),
+}
+
+impl FromNode for ReportFile {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        if matches!(node.kind, NodeKind::Table(_)) {
+            let ReportName { name } = ReportName::from_node(node, problems)?;
+            return Some(ReportFile::Name(name.value));
+        }
+        let (text, _) = scalar(node, "a report's UUID or `{name: …}`", problems)?;
+        if is_uuid(text) {
+            return Some(ReportFile::Id(text.to_ascii_lowercase()));
+        }
+        problems.push(
+            node.error(format!("{text:?} is not a report's UUID"))
+                .hint("write the UUID from the report's address, or its name as `{name: …}`"),
+        );
+        None
+    }
+}
+
+/// Returns true for a UUID of RFC 9562: 8-4-4-4-12 hexadecimal digits.
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+crate::schema_as!(ReportFile, |generator| {
+    let name = generator.subschema_for::<ReportName>();
+    let uuid = schemars::json_schema!({
+        "type": "string",
+        "pattern": "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+    });
+    schemars::json_schema!({"anyOf": [uuid, name]})
+});
+
+/// One destination's entry; an empty one uses the defaults.
+pub struct Delivery {
+    pub file: Option<DeliverFile>,
+    pub origin: Origin,
+}
+
+impl FromNode for Delivery {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        Some(Delivery { file: DeliverFile::from_node(node, problems), origin: node.head().clone() })
+    }
+}
+
+/// At least one destination.
+pub struct Deliveries(pub Named<Delivery>);
+
+impl FromNode for Deliveries {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let deliveries = Named::from_node(node, problems)?;
+        if deliveries.0.is_empty() {
+            problems.push(
+                node.error("no destination is written here")
+                    .hint("name at least one: `deliver: {hris: {path: /inbound}}`"),
+            );
+        }
+        Some(Deliveries(deliveries))
+    }
+}
+
+crate::schema_as!(Deliveries, |generator| {
+    let delivery = generator.subschema_for::<DeliverFile>();
+    schemars::json_schema!({
+        "type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [delivery, {"type": "null"}]}
+    })
+});

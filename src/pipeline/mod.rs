@@ -1,42 +1,23 @@
-//! ① A pipeline file → a `plan::Plan`, or every `problem::Problem` in it.
+//! ① A pipeline file → a `plan::Plan`, or every `Problem` in it.
 
-/// The YAML parser's events → a tree, within limits.
-mod build;
-/// Characters that nobody sees, or that look like others.
-mod characters;
-/// Pipeline files and what the settings know → plans.
+/// A pipeline file and the settings → a plan.
 mod check;
-/// Which columns are there, step by step.
-mod columns;
-/// What the coming slots of a plan will meet.
-mod coming;
-/// How the types of a file are declared.
-mod declare;
+/// The columns after each step.
+pub mod columns;
+/// The format of a CSV.
+mod csv;
 /// The done file: its name, or its name and its content.
 pub mod done;
-/// Placeholders of other programs.
-mod expand;
-/// What may be written in a pipeline file.
+/// The contents of a pipeline file.
 pub mod file;
-/// Text → bytes limits and UTF-8: how files that people write are opened.
-pub mod open;
+/// The declaration of each transform operator.
+pub mod operator;
 pub mod plan;
-pub mod problem;
-/// A node → what is expected there.
-pub mod read;
-/// Numbers, times and sizes.
-pub mod scalars;
-/// Problems, drawn for people and as JSON.
-pub mod show;
-/// Slips of YAML, by the text around them.
-mod slips;
-/// The YAML parser's complaints in plain words.
-mod syntax;
-/// What is expected of texts and does not happen.
-pub mod texts;
-/// YAML → nodes that know where they are written.
-pub mod tree;
-/// Texts that have a grammar of their own.
+/// The uses of texts in a pipeline file.
+mod texts;
+/// Warnings about a plan's upcoming slots.
+mod upcoming;
+/// Texts with a grammar of their own.
 pub mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,20 +25,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plan::Plan;
-use problem::{Problem, Severity};
 
 use crate::settings::Settings;
+use crate::yaml::problem::{self, Problem, Severity};
+use crate::yaml::{self, open, parse, tree};
 
-/// All pipelines that could be read, by name, and all problems of those and the others.
+/// All valid pipelines, by name, and all problems of valid and invalid ones.
 #[derive(Default)]
 pub struct Loaded {
     pub plans: Vec<Arc<Plan>>,
-    /// In the order of files and lines; warnings are among them.
+    /// In the order of files and lines, including warnings.
     pub problems: Vec<Problem>,
 }
 
 impl Loaded {
-    /// The names of pipelines whose files cannot be used, each once.
+    /// Returns the names of pipelines whose files are invalid, each once.
     pub fn broken(&self) -> BTreeSet<String> {
         let wrong = self.problems.iter().filter(|problem| problem.severity == Severity::Error);
         let names = wrong.filter_map(|problem| {
@@ -71,13 +53,22 @@ impl Loaded {
         broken
     }
 
-    /// Whether some file cannot be used.
+    /// Returns true if a file is invalid.
     pub fn failed(&self) -> bool {
         problem::any_error(&self.problems)
     }
 }
 
-/// Reads one pipeline file. With a plan come its warnings; without, every problem of the file.
+/// Loads one pipeline file. Returns a plan with its warnings, or every problem of the file.
+///
+/// ```
+/// use std::path::Path;
+/// use reportferry::{pipeline, settings::Settings};
+///
+/// let (settings, _) = Settings::load(Some(Path::new("reportferry.yaml")), &[]).unwrap();
+/// let (plan, warnings) = pipeline::load(&settings, Path::new("pipelines/compliance-completions.yaml")).unwrap();
+/// assert_eq!((plan.name.as_str(), warnings.len()), ("compliance-completions", 0));
+/// ```
 pub fn load(settings: &Settings, path: &Path) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
     load_one(Some(settings), path)
 }
@@ -87,12 +78,12 @@ fn load_one(settings: Option<&Settings>, path: &Path) -> Result<(Plan, Vec<Probl
     let text = open::text(&file).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
     let name = name_of(&file, &text, &mut problems);
-    let (node, found) = tree::parse(&file, &text);
+    let (node, found) = parse::document(&file, &text);
     let syntax_failed = problem::any_error(&found);
     problems.extend(found);
     let plan = node.as_ref().and_then(|node| check::plan(settings, &file, &text, &name, node, &mut problems));
     if let Some(node) = &node {
-        texts::note(texts::File::Pipeline, &text, node, &mut problems);
+        yaml::texts::check(texts::RULES, &text, node, &mut problems);
     }
     problem::sort(&mut problems);
     match plan {
@@ -101,7 +92,7 @@ fn load_one(settings: Option<&Settings>, path: &Path) -> Result<(Plan, Vec<Probl
     }
 }
 
-/// Reads the files named; where none is named, all of the settings' pipelines folder.
+/// Loads the given files; without any, all files of the settings' pipelines folder.
 pub fn load_all(settings: &Settings, paths: &[PathBuf]) -> Loaded {
     let mut loaded = Loaded::default();
     let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
@@ -124,7 +115,7 @@ pub fn load_all(settings: &Settings, paths: &[PathBuf]) -> Loaded {
     loaded
 }
 
-/// As [`load_all`] where the settings cannot be used: the problems that the files have without them.
+/// Returns the problems of files as [`load_all`] does, for settings that cannot be used.
 pub fn problems_of_all(folder: &Path, paths: &[PathBuf]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for path in files(folder, paths, &mut problems) {
@@ -133,14 +124,14 @@ pub fn problems_of_all(folder: &Path, paths: &[PathBuf]) -> Vec<Problem> {
     problems
 }
 
-/// The files named, those of named folders among them; where none is named, those of `folder`.
+/// Returns the given files, and those in given folders; without any, those of `folder`.
 pub fn files(folder: &Path, paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let folder = [folder.to_path_buf()];
     let mut files = Vec::new();
     for path in if paths.is_empty() { &folder } else { paths } {
         match path.is_dir() {
             true => files.extend(in_folder(path, problems)),
-            // An absent default folder holds no pipelines; a named file that is absent is a problem when it is opened.
+            // A missing default folder contains no pipelines; a missing file is a problem when it is opened.
             false if paths.is_empty() && !path.exists() => {}
             false => files.push(path.clone()),
         }
@@ -154,7 +145,7 @@ fn same_name(plan: &Plan, first: &Path) -> Problem {
         .hint("a pipeline's name is its file's name without the ending: rename one of the files")
 }
 
-/// The `.yaml` and `.yml` files of a folder, by name; hidden ones and folders below it are left alone.
+/// Returns the `.yaml` and `.yml` files of a folder, sorted by name, without hidden ones and subfolders.
 fn in_folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut files: Vec<PathBuf> = match entries {
@@ -173,7 +164,7 @@ fn in_folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     files
 }
 
-/// The file's stem, which stands in names of runs, rows and folders.
+/// Returns the file's stem, which names runs, rows and folders.
 fn name_of(file: &Arc<PathBuf>, text: &str, problems: &mut Vec<Problem>) -> String {
     let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -187,5 +178,5 @@ fn name_of(file: &Arc<PathBuf>, text: &str, problems: &mut Vec<Problem>) -> Stri
     name
 }
 
-/// Bytes of a pipeline's name.
+/// The longest name of a pipeline, in bytes.
 pub const NAME_BYTES_MAX: usize = 100;

@@ -1,29 +1,29 @@
-//! A pipeline after checking: complete, immutable, nothing left to default.
+//! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
 
-use super::problem::Place;
-use crate::encode::content::ContentTemplate;
-use crate::encode::name::NameTemplate;
-use crate::schedule::cron::Cron;
+pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
+use crate::expr::Expr;
+use crate::name::content::ContentTemplate;
+use crate::name::{NameError, NameTemplate};
+use crate::schedule::Schedule;
+use crate::schedule::slot::Slot;
 use crate::settings::{AlertKind, Destination, SecretRef, Tenant};
-use crate::transform::expr::Expr;
+use crate::yaml::problem::Place;
 
-/// What one pipeline file says, decided to the last default.
+/// The plan of one pipeline file.
 pub struct Plan {
     /// The file's stem.
     pub name: String,
     pub file: Arc<PathBuf>,
-    /// SHA-256 of the file's text, lower-case hex: tells two versions of a pipeline apart.
+    /// SHA-256 of the file's text, lower-case hex: identifies the version of a pipeline.
     pub digest: String,
     pub description: Option<String>,
     pub schedule: Option<Schedule>,
-    /// The zone that slots are shown and named in: the schedule's, else UTC.
+    /// The zone in which slots are shown and named: the schedule's, else UTC.
     pub zone: TimeZone,
     pub source: Source,
     pub steps: Vec<Step>,
@@ -31,45 +31,16 @@ pub struct Plan {
     pub artifact: ArtifactPlan,
     /// At least one.
     pub deliveries: Vec<DeliveryPlan>,
-    /// What is told of it, where it says something else than the settings.
+    /// Its alerts, if they differ from the settings'.
     pub alerts: Option<AlertPlan>,
-    /// The named secrets that the expressions use.
     pub secrets: std::collections::BTreeMap<String, SecretRef>,
 }
 
-/// What is told of a pipeline, and by which channels of the settings.
+/// The alerts of a pipeline, and the names of their channels in the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertPlan {
     pub on: Vec<AlertKind>,
     pub channels: Vec<String>,
-}
-
-pub struct Schedule {
-    /// Where the cron expression is written.
-    pub at: Place,
-    pub cron: Cron,
-    pub missed: Missed,
-    /// Slots that passed longer ago are skipped.
-    pub missed_within: Duration,
-    pub overlap: Overlap,
-    pub jitter: Duration,
-    /// The wall-clock time by which a slot is to be delivered.
-    pub expected_by: Option<jiff::civil::Time>,
-}
-
-/// What becomes of slots that passed while nobody worked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missed {
-    Latest,
-    All,
-    Skip,
-}
-
-/// What becomes of a slot that is due while the one before is still running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overlap {
-    Skip,
-    Queue,
 }
 
 pub enum Source {
@@ -81,7 +52,7 @@ pub struct DoceboSource {
     pub tenant: Arc<Tenant>,
     pub report: ReportRef,
     pub via: Via,
-    /// Of the download; pages of results are never CSV.
+    /// The format of the download; pages of results are never CSV.
     pub csv: CsvInput,
 }
 
@@ -89,11 +60,11 @@ pub struct DoceboSource {
 pub enum ReportRef {
     /// The report's UUID.
     Id(String),
-    /// Its exact name; looked up among the reports that the account sees.
+    /// The report's exact name, looked up among the reports that the account can see.
     Name(String),
 }
 
-/// How the rows of an export are fetched.
+/// The way the rows of an export are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     /// One download, a ZIP or a CSV.
@@ -103,13 +74,13 @@ pub enum Via {
 }
 
 pub struct FileSource {
-    /// Relative paths stand beside the settings file.
+    /// Relative paths are resolved against the settings file's folder.
     pub path: PathBuf,
     pub csv: CsvInput,
 }
 
 impl Source {
-    /// How the CSV that it gives is written.
+    /// Returns the format of the CSV that it yields.
     pub fn csv(&self) -> CsvInput {
         match self {
             Self::Docebo(docebo) => docebo.csv,
@@ -118,55 +89,7 @@ impl Source {
     }
 }
 
-/// How a CSV that is read is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CsvInput {
-    /// ASCII, and neither a quote nor a line end nor NUL.
-    pub delimiter: u8,
-    /// What RFC 4180 has no reading for is an error.
-    pub strict: bool,
-    pub encoding: Encoding,
-}
-
-impl Default for CsvInput {
-    /// RFC 4180 in UTF-8.
-    fn default() -> Self {
-        Self { delimiter: b',', strict: true, encoding: Encoding::Utf8 }
-    }
-}
-
-/// A character encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    Utf8,
-    Windows1252,
-    Iso8859_1,
-    Iso8859_15,
-    /// In the byte order that the byte order mark says, which must be there.
-    Utf16,
-    Utf16Le,
-    Utf16Be,
-}
-
-impl Encoding {
-    pub const ALL: [Self; 7] =
-        [Self::Utf8, Self::Windows1252, Self::Iso8859_1, Self::Iso8859_15, Self::Utf16, Self::Utf16Le, Self::Utf16Be];
-
-    /// As it is written in a pipeline file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Utf8 => "utf-8",
-            Self::Windows1252 => "windows-1252",
-            Self::Iso8859_1 => "iso-8859-1",
-            Self::Iso8859_15 => "iso-8859-15",
-            Self::Utf16 => "utf-16",
-            Self::Utf16Le => "utf-16le",
-            Self::Utf16Be => "utf-16be",
-        }
-    }
-}
-
-/// One transform step, and where it is written.
+/// One transform step and its place in the file.
 pub struct Step {
     pub at: Place,
     pub kind: StepKind,
@@ -175,17 +98,17 @@ pub struct Step {
 pub enum StepKind {
     /// All renames of one step happen at once.
     Rename(Vec<Rename>),
-    /// Keeps these, in this order.
+    /// Keeps these columns, in this order.
     Select(Vec<Column>),
     Drop(Vec<Column>),
     /// Keeps the rows for which the expression is true; false and null drop the row.
-    Filter(Expr),
-    /// Each assignment sees the values before the step.
+    Filter(Expression),
+    /// Each assignment reads the values before the step.
     Set(Vec<Assign>),
 }
 
 pub struct Rename {
-    pub to: String,
+    pub to: Column,
     pub from: Column,
 }
 
@@ -195,10 +118,25 @@ pub struct Column {
 }
 
 pub struct Assign {
-    /// An existing column is replaced where it stands; a new one is added at the end.
+    /// An existing column is replaced in place; a new one is added at the end.
     pub column: String,
-    pub expr: Expr,
+    pub value: Expression,
     pub at: Place,
+}
+
+/// An expression and the places of its columns.
+pub struct Expression {
+    pub expr: Expr,
+    /// In the order of [`Expr::columns`].
+    pub columns: Vec<Column>,
+}
+
+impl Expression {
+    /// Makes an expression; `place` returns the place of a column's name.
+    pub fn new(expr: Expr, place: impl Fn(&str) -> Place) -> Self {
+        let columns = expr.columns().map(|name| Column { name: name.to_owned(), at: place(name) }).collect();
+        Self { expr, columns }
+    }
 }
 
 pub struct Expect {
@@ -209,7 +147,7 @@ pub struct Expect {
     pub rows_max: Option<u64>,
 }
 
-/// What an artifact without rows means.
+/// The policy for an artifact without rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenEmpty {
     Send,
@@ -218,86 +156,57 @@ pub enum WhenEmpty {
 }
 
 pub struct ArtifactPlan {
-    /// Where its name is written.
+    /// The place of its name.
     pub at: Place,
     pub name: NameTemplate,
     pub csv: CsvDialect,
-    /// A new file begins after so many rows, at least 1.
+    /// A new file begins after this many rows, at least 1.
     pub split: Option<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CsvDialect {
-    pub delimiter: u8,
-    pub quote: QuoteStyle,
-    pub line_end: LineEnd,
-    pub header: bool,
-    /// A UTF-8 byte order mark at the start.
-    pub bom: bool,
-    /// Prefixes cells that a spreadsheet would run as a formula with an apostrophe.
-    pub formula_guard: bool,
-}
-
-impl Default for CsvDialect {
-    /// RFC 4180, with the line end of Unix.
-    fn default() -> Self {
-        Self {
-            delimiter: b',',
-            quote: QuoteStyle::Necessary,
-            line_end: LineEnd::Lf,
-            header: true,
-            bom: false,
-            formula_guard: false,
+impl ArtifactPlan {
+    /// Returns the name of a slot's first data file: the artifact's, or that of the first file of the group.
+    ///
+    /// # Errors
+    /// As [`NameTemplate::render`].
+    pub fn first_name(&self, slot: &Slot) -> Result<String, NameError> {
+        match self.split {
+            None => self.name.render(&slot.name_fields()),
+            Some(_) => self.name.render_file(&slot.name_fields(), 1),
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QuoteStyle {
-    /// Where the cell needs it.
-    Necessary,
-    Always,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LineEnd {
-    Lf,
-    CrLf,
 }
 
 /// One destination of the artifact.
 pub struct DeliveryPlan {
     pub destination: Arc<Destination>,
-    /// Where the destination is named.
+    /// The place of the destination's name.
     pub at: Place,
-    /// The directory below the destination's base; `/` separated, never leaves the base. Where an SFTP destination has no
-    /// base, one that begins with `/` is absolute.
+    /// The directory below the destination's base; separated by `/`, never outside the base. If an SFTP destination has
+    /// no base, one that begins with `/` is absolute.
     pub directory: String,
     pub existing: Existing,
-    /// `replace: with_gap`: where the server cannot rename over a file, remove it first.
+    /// `replace: with_gap`: if the server cannot rename over a file, remove it first.
     pub replace_with_gap: bool,
-    /// The files of a split artifact are published together, with one file of each kind beside them.
-    pub set: bool,
-    /// In the names of the files beside the data, `{name}` is that of the data, or of the set as a whole.
-    /// A file that `sha256sum -c` reads.
+    /// The files of a split artifact are published together, with one companion file of each kind.
+    pub publish_together: bool,
+    /// A file for `sha256sum -c`. `{name}` in companion files' names is the data file's name, or the file group's.
     pub checksum: Option<NameTemplate>,
-    /// A JSON file that says what the data is.
+    /// A JSON file that describes the data.
     pub manifest: Option<NameTemplate>,
     pub done_file: Option<NameTemplate>,
-    /// What the done file holds; nothing where it is not said.
+    /// The content of the done file; empty if unset.
     pub done_content: Option<ContentTemplate>,
-    /// Whether the run waits for this delivery to call itself delivered.
+    /// True if the run is delivered only with this delivery.
     pub required: bool,
 }
 
-/// What to do when the final name is taken.
+/// The policy for a final name that is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     Fail,
     Replace,
-    /// Leave what lies there; this delivery ends as skipped.
+    /// Keep the existing file; this delivery ends as skipped.
     Keep,
     /// Try `name-1.csv`, `name-2.csv`, … up to 999.
     Number,

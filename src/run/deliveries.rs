@@ -1,98 +1,98 @@
-//! artifact → receipts: every destination on its own; then the run's end follows from theirs.
+//! artifact → receipts: delivers to every destination independently and derives the run's final state.
 
 use std::sync::Arc;
 
-use super::delivery::Share;
-use super::{Ask, Stop, Work};
-use crate::deliver::{About, Receipt};
+use super::delivery::DeliveryTask;
+use super::{Requester, RunExecution, Stop};
+use crate::deliver::{DeliveryMeta, Receipt};
 use crate::encode::Artifact;
 use crate::ledger::record::{Delivery, Run};
 use crate::ledger::state::{DeliveryState, RunState};
 use crate::measure::{self, Stage};
 use crate::pipeline::plan::DeliveryPlan;
-use crate::settings::{DestinationKind, WebhookBody};
+use crate::settings::WebhookBody;
 
-impl Work<'_> {
-    /// Every destination on its own, side by side; those that tell where the others have it come after them.
+impl RunExecution<'_> {
+    /// Delivers to all destinations independently and concurrently; notices come after the others.
     pub(super) async fn deliver(&self, run: &mut Run, artifact: Artifact) -> Result<(), Stop> {
-        // The worker takes up what is at this stage because it is awake: there is nothing to write down.
-        let known = self.ask == Ask::Worker && run.state == RunState::Delivering;
-        if !known && run.state != RunState::Delivered {
-            self.line.ledger.advance(run, RunState::Delivering, None).await?;
+        // The worker resumes a run in this state because it is due: there is nothing to record.
+        let recorded = self.requester == Requester::Worker && run.state == RunState::Delivering;
+        if !recorded && run.state != RunState::Delivered {
+            self.context.ledger.advance(run, RunState::Delivering, None).await?;
         }
-        let known = self.line.ledger.deliveries(&run.id).await?;
-        let open = known.iter().filter(|delivery| !delivery.state.is_settled()).count() as u64;
-        self.line.progress.deliver.expect(artifact.bytes * open);
+        let deliveries = self.context.ledger.deliveries(&run.id).await?;
+        let open = deliveries.iter().filter(|delivery| !delivery.state.is_settled()).count() as u64;
+        self.context.progress.deliver.expect(artifact.bytes * open);
         let artifact = Arc::new(artifact);
-        let begun = self.line.clock.now();
-        let mut delivered = self.deliver_to(run, &artifact, known, false).await?;
-        if self.plan.deliveries.iter().any(tells) {
+        let begun = self.context.clock.now();
+        let mut delivered = self.deliver_to(run, &artifact, deliveries, false).await?;
+        if self.plan.deliveries.iter().any(is_notice) {
             match self.others(run).await? {
-                Others::Settled(known) => delivered |= self.deliver_to(run, &artifact, known, true).await?,
+                Others::Settled(deliveries) => delivered |= self.deliver_to(run, &artifact, deliveries, true).await?,
                 Others::Open(due_ms) => {
-                    for delivery in self.plan.deliveries.iter().filter(|delivery| tells(delivery)) {
-                        self.line.ledger.put_off(&run.id, &delivery.destination.name, due_ms).await?;
+                    for delivery in self.plan.deliveries.iter().filter(|delivery| is_notice(delivery)) {
+                        self.context.ledger.defer(&run.id, &delivery.destination.name, due_ms).await?;
                     }
                 }
             }
         }
-        measure::stage(Stage::Deliver, self.line.clock.now().duration_since(begun).unsigned_abs());
+        measure::stage(Stage::Deliver, self.context.clock.now().duration_since(begun).unsigned_abs());
         if delivered && run.state != RunState::Delivered {
             (run.state, run.reason) = (RunState::Delivered, None);
-            // Others than those it waited for may still be to come.
+            // Deliveries to optional destinations may still be open.
             if self.plan.deliveries.len() > 1 {
-                self.line.ledger.rest(&run.id, false).await?;
+                self.context.ledger.reschedule(&run.id, false).await?;
             }
-            self.spool.drop_extract();
+            self.spool.remove_extract();
             return Ok(());
         }
         let Some((end, reason)) = self.end(run).await? else { return Ok(()) };
         if end == RunState::Delivered {
             match run.state {
-                RunState::Delivered => self.line.ledger.rest(&run.id, false).await?,
-                _ => self.line.ledger.advance(run, end, None).await?,
+                RunState::Delivered => self.context.ledger.reschedule(&run.id, false).await?,
+                _ => self.context.ledger.advance(run, end, None).await?,
             }
-            self.spool.drop_extract();
+            self.spool.remove_extract();
             return Ok(());
         }
         Err(Stop::End { state: end, reason })
     }
 
-    /// To all that tell, or all that do not. Says whether that brought the run to its end: it is delivered.
+    /// Delivers to the notices, or to all others. Returns true if that completed the run.
     async fn deliver_to(
         &self,
         run: &Run,
         artifact: &Arc<Artifact>,
-        known: Vec<Delivery>,
-        telling: bool,
+        deliveries: Vec<Delivery>,
+        notices: bool,
     ) -> Result<bool, Stop> {
-        let dropped = if telling { known.iter().flat_map(dropped).collect() } else { Vec::new() };
-        let about = Arc::new(About { pipeline: self.plan.name.clone(), slot: run.slot.clone(), dropped });
-        let share = |known: Delivery| {
-            let planned = |(_, planned): &(usize, &DeliveryPlan)| planned.destination.name == known.destination;
+        let delivered_to = if notices { deliveries.iter().flat_map(delivered_to).collect() } else { Vec::new() };
+        let meta = Arc::new(DeliveryMeta { pipeline: self.plan.name.clone(), slot: run.slot.clone(), delivered_to });
+        let task = |state: Delivery| {
+            let planned = |(_, planned): &(usize, &DeliveryPlan)| planned.destination.name == state.destination;
             let (index, delivery) = self.plan.deliveries.iter().enumerate().find(planned)?;
-            let share = Share {
-                line: self.line.clone(),
+            let task = DeliveryTask {
+                context: self.context.clone(),
                 plan: self.plan.clone(),
                 index,
                 run: run.id.clone(),
                 artifact: artifact.clone(),
-                about: about.clone(),
-                ask: self.ask,
+                meta: meta.clone(),
+                requester: self.requester,
                 until: self.until,
             };
-            (tells(delivery) == telling).then(|| Arc::new(share).deliver(known))
+            (is_notice(delivery) == notices).then(|| Arc::new(task).deliver(state))
         };
         let mut delivered = false;
-        for outcome in futures_util::future::join_all(known.into_iter().filter_map(share)).await {
+        for outcome in futures_util::future::join_all(deliveries.into_iter().filter_map(task)).await {
             delivered |= outcome?;
         }
         Ok(delivered)
     }
 
-    /// Whether the required destinations have it that a notice is to tell of.
+    /// Returns the state of the deliveries that a notice waits for.
     async fn others(&self, run: &Run) -> Result<Others, Stop> {
-        let deliveries = self.line.ledger.deliveries(&run.id).await?;
+        let deliveries = self.context.ledger.deliveries(&run.id).await?;
         let open: Vec<&Delivery> =
             deliveries.iter().filter(|delivery| self.is_awaited(delivery) && !delivery.state.is_settled()).collect();
         Ok(match open.is_empty() {
@@ -101,20 +101,20 @@ impl Work<'_> {
         })
     }
 
-    /// Whether a notice waits for this delivery: the run does, and it is none itself.
+    /// Returns true if a notice waits for this delivery: it is required and not a notice itself.
     fn is_awaited(&self, delivery: &Delivery) -> bool {
         let planned = self.plan.deliveries.iter().find(|planned| planned.destination.name == delivery.destination);
-        delivery.required && !planned.is_some_and(tells)
+        delivery.required && !planned.is_some_and(is_notice)
     }
 
-    /// What the deliveries that the run waits for say of it; `None` while one of them is still to come.
+    /// Derives the run's final state from its required deliveries. Returns `None` while one of them is open.
     async fn end(&self, run: &mut Run) -> Result<Option<(RunState, String)>, Stop> {
         use DeliveryState as D;
-        let deliveries = self.line.ledger.deliveries(&run.id).await?;
-        let over = deliveries
-            .iter()
-            .any(|delivery| self.is_awaited(delivery) && matches!(delivery.state, D::Held | D::Failed | D::Rejected));
-        // A notice of what did not arrive is not waited for.
+        let deliveries = self.context.ledger.deliveries(&run.id).await?;
+        let over = deliveries.iter().any(|delivery| {
+            self.is_awaited(delivery) && matches!(delivery.state, D::Blocked | D::Failed | D::Rejected)
+        });
+        // A failed run does not wait for its notices.
         let counts = |delivery: &&Delivery| {
             delivery.required && (self.is_awaited(delivery) || delivery.state.is_settled() || !over)
         };
@@ -129,11 +129,11 @@ impl Work<'_> {
         let end = if any(D::Due) || any(D::Publishing) || any(D::Waiting) {
             let reason = reasons(D::Waiting);
             if run.state == RunState::Delivering {
-                self.line.ledger.advance(run, RunState::Delivering, Some(&reason)).await?;
+                self.context.ledger.advance(run, RunState::Delivering, Some(&reason)).await?;
             }
             None
-        } else if any(D::Held) {
-            Some((RunState::Held, reasons(D::Held)))
+        } else if any(D::Blocked) {
+            Some((RunState::Blocked, reasons(D::Blocked)))
         } else if any(D::Failed) {
             Some((RunState::Failed, reasons(D::Failed)))
         } else if any(D::Rejected) {
@@ -148,22 +148,19 @@ impl Work<'_> {
 }
 
 enum Others {
-    /// All deliveries as they stand.
+    /// All deliveries in their present state.
     Settled(Vec<Delivery>),
-    /// When the next of them is tried again, if one is.
+    /// The time of the next retry, if any.
     Open(Option<i64>),
 }
 
-/// Whether the delivery tells where the others have the artifact.
-fn tells(delivery: &DeliveryPlan) -> bool {
-    match &delivery.destination.kind {
-        DestinationKind::Webhook(webhook) => webhook.body == WebhookBody::Notice,
-        DestinationKind::Sftp(_) | DestinationKind::Local(_) => false,
-    }
+/// Returns true if the delivery only announces where the others put the artifact.
+fn is_notice(delivery: &DeliveryPlan) -> bool {
+    delivery.destination.webhook().is_some_and(|webhook| webhook.body == WebhookBody::Notice)
 }
 
-/// Where a delivery's files lie: destination, address, path.
-fn dropped(delivery: &Delivery) -> Vec<(String, String, String)> {
+/// Returns destination, address and path of each delivered file.
+fn delivered_to(delivery: &Delivery) -> Vec<(String, String, String)> {
     let Some(Receipt { address, path, files, .. }) = delivery.receipt.as_ref().map(|stored| &stored.receipt) else {
         return Vec::new();
     };

@@ -1,4 +1,4 @@
-//! One delivery of one run: an attempt as the ledger sees it, again until it has an end.
+//! One delivery of one run: attempts, recorded in the ledger, until it is final.
 
 mod attempt;
 
@@ -6,33 +6,33 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use self::attempt::Attempted;
-use super::{Ask, Line};
+use self::attempt::AttemptOutcome;
+use super::{Requester, RunContext};
 use crate::attempt::Next;
-use crate::deliver::{About, Refused, Verdict};
+use crate::deliver::{DeliveryMeta, Refused, Verdict};
 use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
 use crate::ledger::state::{DeliveryState, verdict_name};
-use crate::ledger::{Awaited, Ended, LedgerError};
+use crate::ledger::{Ended, ExpectedPickup, LedgerError};
 use crate::measure;
 use crate::pipeline::plan::{DeliveryPlan, Plan};
 
-/// One destination's share of a run.
-pub(super) struct Share {
-    pub line: Line,
+/// The delivery of a run's artifact to one destination.
+pub(super) struct DeliveryTask {
+    pub context: RunContext,
     pub plan: Arc<Plan>,
-    /// Which of the plan's deliveries this is.
+    /// The index among the plan's deliveries.
     pub index: usize,
     pub run: String,
     pub artifact: Arc<Artifact>,
-    pub about: Arc<About>,
-    /// The worker leaves what is not due yet and what has failed for good; a person's word is stronger.
-    pub ask: Ask,
-    /// No attempt begins after this.
+    pub meta: Arc<DeliveryMeta>,
+    /// The worker skips what is not due yet or failed for good; a person may retry it.
+    pub requester: Requester,
+    /// No attempt starts after this.
     pub until: Timestamp,
 }
 
-impl Share {
+impl DeliveryTask {
     fn delivery(&self) -> &DeliveryPlan {
         &self.plan.deliveries[self.index]
     }
@@ -41,112 +41,112 @@ impl Share {
         &self.delivery().destination.name
     }
 
-    /// Attempts until the delivery has an end, or leaves it waiting when the next attempt would come too late. `known` is
-    /// how it stands now. Says whether it brought the run to its end: it is delivered.
-    pub async fn deliver(self: Arc<Self>, mut known: Delivery) -> Result<bool, LedgerError> {
-        let ledger = &self.line.ledger;
+    /// Attempts the delivery until it is final or the next attempt would start too late. `delivery` is its present
+    /// state. Returns true if this delivery completed the run.
+    pub async fn deliver(self: Arc<Self>, mut delivery: Delivery) -> Result<bool, LedgerError> {
+        let ledger = &self.context.ledger;
         loop {
-            if known.state.is_settled() || (self.ask == Ask::Worker && !self.is_due(&known)) {
+            if delivery.state.is_settled() || (self.requester == Requester::Worker && !self.is_due(&delivery)) {
                 return Ok(false);
             }
-            let leave = self.line.gates.attempt(&self.plan.name, &self.delivery().destination);
-            let mut leave = tokio::select! {
+            let permit = self.context.limits.attempt(&self.plan.name, &self.delivery().destination);
+            let mut permit = tokio::select! {
                 biased;
-                () = self.line.stop.cancelled() => return Ok(false),
-                leave = leave => leave,
+                () = self.context.stop.cancelled() => return Ok(false),
+                permit = permit => permit,
             };
-            let Attempted { number, verdict, kept } = self.attempt(&known, &mut leave).await?;
+            let AttemptOutcome { number, verdict, published } = self.attempt(&delivery, &mut permit).await?;
             if let Verdict::Gone { reason } = &verdict {
                 ledger.note_gone(self.destination(), Some(reason)).await?;
             }
             let next = match &verdict {
-                Verdict::Refused { what, .. } => self.after_refusal(&known, *what).await?,
-                verdict => self.next(&known, verdict, self.failures(&known, verdict).await?),
+                Verdict::Refused { what, .. } => self.after_refusal(&delivery, *what).await?,
+                verdict => self.next(&delivery, verdict, self.failures(&delivery, verdict).await?),
             };
             let ended = Ended {
                 state: next.state(&verdict),
                 reason: reason(&verdict),
                 due_ms: next.due().map(|due| due.as_millisecond()),
-                awaited: Awaited::of(&self.delivery().destination.pickup),
+                expected_pickup: ExpectedPickup::of(&self.delivery().destination.pickup),
                 rows: self.artifact.rows,
             };
             let delivered = ledger.end_attempt(&self.run, self.destination(), number, &verdict, &ended).await?;
             measure::attempt(self.destination(), verdict_name(&verdict));
-            self.tell(number, &verdict, &ended);
-            if let Some((session, intent)) = kept {
+            self.log_outcome(number, &verdict, &ended);
+            if let Some((session, intent)) = published {
                 self.sweep(session, intent, number == 1).await;
             }
-            drop(leave);
+            drop(permit);
             let wait = match next {
-                Next::At(due) if due <= self.until => due.duration_since(self.line.clock.now()),
+                Next::At(due) if due <= self.until => due.duration_since(self.context.clock.now()),
                 _ => return Ok(delivered),
             };
             tokio::select! {
-                () = self.line.stop.cancelled() => return Ok(false),
-                () = self.line.clock.sleep(wait.try_into().unwrap_or_default()) => {}
+                () = self.context.stop.cancelled() => return Ok(false),
+                () = self.context.clock.sleep(wait.try_into().unwrap_or_default()) => {}
             }
-            known = match ledger.delivery(&self.run, self.destination()).await? {
-                Some(known) => known,
+            delivery = match ledger.delivery(&self.run, self.destination()).await? {
+                Some(delivery) => delivery,
                 None => return Ok(false),
             };
         }
     }
 
-    fn is_due(&self, known: &Delivery) -> bool {
-        match known.state {
+    fn is_due(&self, delivery: &Delivery) -> bool {
+        match delivery.state {
             DeliveryState::Due | DeliveryState::Publishing => true,
-            DeliveryState::Waiting => known.due_ms.is_none_or(|due| due <= self.line.clock.now_ms()),
+            DeliveryState::Waiting => delivery.due_ms.is_none_or(|due| due <= self.context.clock.now_ms()),
             _ => false,
         }
     }
 
-    /// Failures in a row, this attempt's among them. An attempt in which a part was acknowledged is the first of a row: the
-    /// ledger lowered the number then.
-    async fn failures(&self, known: &Delivery, verdict: &Verdict) -> Result<u32, LedgerError> {
-        let has_failed = matches!(verdict, Verdict::Unreached { .. } | Verdict::Unknown { .. });
-        let lowered = match known.failures > 1 && has_failed {
-            true => self.line.ledger.delivery(&self.run, self.destination()).await?,
+    /// Returns the consecutive failures, including this attempt. An acknowledged batch restarts the count, in the
+    /// ledger too.
+    async fn failures(&self, delivery: &Delivery, verdict: &Verdict) -> Result<u32, LedgerError> {
+        let has_failed = matches!(verdict, Verdict::Retryable { .. } | Verdict::Unknown { .. });
+        let lowered = match delivery.failures > 1 && has_failed {
+            true => self.context.ledger.delivery(&self.run, self.destination()).await?,
             false => None,
         };
-        let has_moved_on = lowered.is_some_and(|now| now.failures < known.failures);
-        Ok(if has_moved_on { 1 } else { known.failures + 1 })
+        let has_progressed = lowered.is_some_and(|now| now.failures < delivery.failures);
+        Ok(if has_progressed { 1 } else { delivery.failures + 1 })
     }
 
-    /// What was refused may be accepted another time, where deliveries succeeded before.
-    async fn after_refusal(&self, known: &Delivery, what: Refused) -> Result<Next, LedgerError> {
+    /// Returns when to retry: a refusal may be temporary if deliveries succeeded before.
+    async fn after_refusal(&self, delivery: &Delivery, what: Refused) -> Result<Next, LedgerError> {
         let pipeline = match what {
             Refused::SignIn => None,
-            // Another pipeline's directory says nothing about this one.
+            // The directory of another pipeline is not evidence for this one.
             Refused::Directory => Some(self.plan.name.as_str()),
         };
-        let before = self.line.ledger.refusals(&self.run, self.destination(), pipeline).await?;
-        let (now, since) = self.span(known);
+        let before = self.context.ledger.refusals(&self.run, self.destination(), pipeline).await?;
+        let (now, since) = self.span(delivery);
         let backoff = &self.delivery().destination.retry;
         Ok(backoff.after_refusal(now, since, before.refused.saturating_add(1), before.delivered))
     }
 
-    /// Now, and when the delivery's schedule began.
-    fn span(&self, known: &Delivery) -> (Timestamp, Timestamp) {
-        let now = self.line.clock.now();
-        (now, known.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(now))
+    /// Returns the present time and the start of the delivery's retry schedule.
+    fn span(&self, delivery: &Delivery) -> (Timestamp, Timestamp) {
+        let now = self.context.clock.now();
+        (now, delivery.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(now))
     }
 
-    fn next(&self, known: &Delivery, verdict: &Verdict, failed: u32) -> Next {
-        let (now, since) = self.span(known);
+    fn next(&self, delivery: &Delivery, verdict: &Verdict, failed: u32) -> Next {
+        let (now, since) = self.span(delivery);
         match verdict {
-            Verdict::Unreached { wait, .. } => self.delivery().destination.retry.next(now, since, failed, *wait),
+            Verdict::Retryable { wait, .. } => self.delivery().destination.retry.next(now, since, failed, *wait),
             Verdict::Unknown { .. } => self.delivery().destination.retry.next(now, since, failed, None),
             Verdict::Delivered(_)
             | Verdict::Skipped { .. }
             | Verdict::Rejected { .. }
             | Verdict::Refused { .. }
-            | Verdict::Distrusted { .. }
+            | Verdict::HostKeyMismatch { .. }
             | Verdict::Gone { .. } => Next::End,
         }
     }
 
-    /// The one place where an attempt's end is logged.
-    fn tell(&self, attempt: u32, verdict: &Verdict, ended: &Ended) {
+    /// Logs the outcome of an attempt. Nothing else does.
+    fn log_outcome(&self, attempt: u32, verdict: &Verdict, ended: &Ended) {
         let (run, pipeline, destination) = (&self.run, &self.plan.name, self.destination());
         let reason = ended.reason.as_deref().unwrap_or_default();
         match verdict {
@@ -159,7 +159,7 @@ impl Share {
                         pipeline,
                         destination,
                         refused,
-                        "delivered, although the destination refused this"
+                        "delivered, but the destination refused part of it"
                     );
                 }
             }
@@ -167,7 +167,7 @@ impl Share {
             _ if ended.state == DeliveryState::Waiting => {
                 let next = ended.due_ms.and_then(|due_ms| Timestamp::from_millisecond(due_ms).ok());
                 let next = next.map(|due| due.to_string()).unwrap_or_default();
-                tracing::warn!(run, pipeline, destination, attempt, reason, next, "not delivered yet");
+                tracing::warn!(run, pipeline, destination, attempt, reason, next, "not delivered, will retry");
             }
             _ => tracing::error!(
                 run,
@@ -189,9 +189,9 @@ impl Next {
             (Verdict::Skipped { .. }, _) => DeliveryState::Skipped,
             (Verdict::Refused { .. }, Next::At(_)) => DeliveryState::Waiting,
             (Verdict::Rejected { .. } | Verdict::Refused { .. }, _) => DeliveryState::Rejected,
-            (Verdict::Distrusted { .. } | Verdict::Gone { .. }, _) => DeliveryState::Held,
-            (Verdict::Unreached { .. } | Verdict::Unknown { .. }, Next::At(_)) => DeliveryState::Waiting,
-            (Verdict::Unreached { .. } | Verdict::Unknown { .. }, Next::End) => DeliveryState::Failed,
+            (Verdict::HostKeyMismatch { .. } | Verdict::Gone { .. }, _) => DeliveryState::Blocked,
+            (Verdict::Retryable { .. } | Verdict::Unknown { .. }, Next::At(_)) => DeliveryState::Waiting,
+            (Verdict::Retryable { .. } | Verdict::Unknown { .. }, Next::End) => DeliveryState::Failed,
         }
     }
 
@@ -203,19 +203,13 @@ impl Next {
     }
 }
 
+/// Returns why the artifact is not delivered, and how to fix it.
 fn reason(verdict: &Verdict) -> Option<String> {
-    let with_hint = |reason: &str, hint: &Option<String>| match hint {
-        Some(hint) => format!("{reason}; {hint}"),
-        None => reason.to_owned(),
+    let hint = match verdict {
+        Verdict::Delivered(_) => return None,
+        Verdict::Gone { .. } => Some("nothing more is sent there until you `retry`"),
+        verdict => verdict.hint(),
     };
-    match verdict {
-        Verdict::Delivered(_) => None,
-        Verdict::Skipped { reason } | Verdict::Unreached { reason, .. } | Verdict::Unknown { reason } => {
-            Some(reason.clone())
-        }
-        Verdict::Gone { reason } => Some(format!("{reason}; nothing goes there any more until `retry` says so")),
-        Verdict::Rejected { reason, hint }
-        | Verdict::Refused { reason, hint, .. }
-        | Verdict::Distrusted { reason, hint } => Some(with_hint(reason, hint)),
-    }
+    let reason = verdict.reason();
+    Some(hint.map_or(reason.to_owned(), |hint| format!("{reason}; {hint}")))
 }

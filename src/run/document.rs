@@ -1,9 +1,9 @@
-//! What `run` and `show` say of one run, as one JSON document. Other tools rely on these names.
+//! The JSON document of one run, printed by `run` and `show`. Its names are an interface.
 
 use serde::Serialize;
 
 use crate::deliver::ReceivedFile;
-use crate::encode::SetFile;
+use crate::encode::GroupFile;
 use crate::ledger::record::{Delivery, Pickup, Run};
 use crate::ledger::state::{DeliveryState, PickupState, RunState};
 use crate::ledger::{Ledger, LedgerError};
@@ -16,10 +16,10 @@ pub struct Document {
     pub slot: String,
     pub state: RunState,
     pub reason: Option<String>,
-    /// `schedule`, `person` or `backfill`: for people's words, not part of the document.
+    /// `schedule`, `person` or `backfill`; only for text output.
     #[serde(skip)]
     pub origin: &'static str,
-    /// What was extracted is what was delivered plus what each step dropped.
+    /// The row balance of the transform, and the number of delivered rows.
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactDocument>,
     pub deliveries: Vec<DeliveryDocument>,
@@ -30,9 +30,9 @@ pub struct ArtifactDocument {
     pub name: String,
     pub bytes: u64,
     pub sha256: String,
-    /// Its files, where it is split.
+    /// Its files, if it is split.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<SetFile>,
+    pub files: Vec<GroupFile>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -42,7 +42,7 @@ pub struct DeliveryDocument {
     pub attempts: u32,
     pub reason: Option<String>,
     pub receipt: Option<ReceiptDocument>,
-    /// Where its reader picks it up.
+    /// The state of its pickup, if it is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pickup: Option<PickupDocument>,
 }
@@ -50,13 +50,13 @@ pub struct DeliveryDocument {
 /// Times are RFC 3339, UTC.
 #[derive(Clone, Debug, Serialize)]
 pub struct PickupDocument {
-    /// `awaited`, `picked_up`, `overdue` or `let_go`.
+    /// `pending`, `picked_up`, `overdue` or `superseded`.
     pub state: PickupState,
-    /// When the reader's time is over; null where nobody waits.
+    /// The deadline; null if there is none.
     pub due: Option<String>,
-    /// When it was seen to be in that state.
+    /// The time at which this state was observed.
     pub at: Option<String>,
-    /// How that is known, or why it could not be looked at.
+    /// The evidence for the state, or why it could not be checked.
     pub reason: Option<String>,
 }
 
@@ -78,16 +78,23 @@ pub struct ReceiptDocument {
     /// The files of a split artifact.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ReceivedFile>,
-    /// What the destination refused and is no failure.
+    /// Refusals by the destination that are not failures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 impl Document {
+    /// Reads the document of a run.
+    ///
     /// # Errors
     /// The ledger cannot be read.
     pub async fn of(ledger: &Ledger, run: &Run) -> Result<Self, LedgerError> {
-        let deliveries = ledger.deliveries(&run.id).await?.into_iter().map(DeliveryDocument::from).collect();
+        let deliveries = ledger.deliveries(&run.id).await?;
+        let delivered = deliveries.iter().filter_map(|delivery| Some(delivery.receipt.as_ref()?.rows)).max();
+        let mut rows = run.rows.clone();
+        if let Some(serde_json::Value::Object(rows)) = &mut rows {
+            rows.insert("delivered".to_owned(), delivered.unwrap_or(0).into());
+        }
         Ok(Self {
             run: run.id.clone(),
             pipeline: run.pipeline.clone(),
@@ -95,14 +102,14 @@ impl Document {
             state: run.state,
             reason: run.reason.clone(),
             origin: run.origin.name(),
-            rows: run.rows.clone(),
+            rows,
             artifact: run.artifact.as_ref().map(|artifact| ArtifactDocument {
                 name: artifact.name.clone(),
                 bytes: artifact.bytes,
                 sha256: artifact.sha256.clone(),
                 files: artifact.set.as_ref().map_or(Vec::new(), |set| set.files.clone()),
             }),
-            deliveries,
+            deliveries: deliveries.into_iter().map(DeliveryDocument::from).collect(),
         })
     }
 }
@@ -129,7 +136,7 @@ impl From<Delivery> for DeliveryDocument {
     }
 }
 
-/// RFC 3339 in UTC, to the millisecond.
+/// Formats milliseconds since the epoch as RFC 3339 in UTC.
 pub fn utc(at_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(at_ms).map_or_else(|_| at_ms.to_string(), |at| at.to_string())
 }

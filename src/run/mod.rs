@@ -1,20 +1,14 @@
-//! The straight line: slot → extract → transform → check → encode → deliver → receipt.
+//! One run: slot → extract → transform → check → encode → deliver → receipt.
 
-/// Every destination on its own; then the run's end.
 mod deliveries;
 mod delivery;
 pub mod document;
-pub mod gates;
-/// Parts of a delivery, kept in the ledger.
-mod parts;
-/// What is kept for how long.
+pub mod limits;
 pub mod prune;
-/// slot → extract.
 mod pull;
-/// The same bytes again.
 pub mod replay;
-mod shape;
 pub mod spool;
+mod transform;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,46 +23,47 @@ use crate::expect;
 use crate::extract::Tenants;
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, RunEvent};
 use crate::measure::{self, Stage};
 use crate::pipeline::plan::{Plan, Source};
 use crate::progress::Progress;
 use crate::schedule::slot::Slot;
 use crate::settings::Settings;
+use crate::transform::StepRows;
 
 use document::Document;
-use gates::Gates;
-use shape::Shaped;
+use limits::RunLimits;
 use spool::{Spool, SpoolError};
+use transform::Transformed;
 
-/// What every run of a process shares.
+/// The state that all runs of a process share.
 #[derive(Clone)]
-pub struct Line {
+pub struct RunContext {
     pub settings: Arc<Settings>,
     pub ledger: Ledger,
     pub tenants: Tenants,
     pub clock: Clock,
     pub progress: Progress,
-    /// How many runs may be at the same stage at once.
-    pub gates: Gates,
-    /// Sessions that are open for the next delivery.
+    /// Limits of the runs in the same stage at once.
+    pub limits: RunLimits,
+    /// Open sessions for the next deliveries.
     pub sessions: Sessions,
-    /// Asks what waits to stop waiting: the run stays where it is, and goes on another time.
+    /// Interrupts waiting runs: they keep their state and resume later.
     pub stop: CancellationToken,
 }
 
-/// Who asks for the run.
+/// The requester of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// The worker: what waits for its next attempt goes on waiting until that is due.
+pub enum Requester {
+    /// The worker: attempts that are not due yet keep waiting.
     Worker,
-    /// The slot is to be done now: what has ended in a person's hands stays there.
+    /// A command for the slot (`run`): what waits for a person's decision keeps waiting.
     Slot,
-    /// A person says: again, from where it stopped.
+    /// A person who retries the run from where it stopped.
     Retry,
 }
 
-/// The run could not be carried on at all; its state in the ledger is what it was.
+/// The run cannot be executed at all; its state in the ledger is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
@@ -77,20 +72,20 @@ pub enum RunError {
     Ledger(#[from] LedgerError),
 }
 
-/// Why the line ends before its end.
+/// The reason for which a run stops early.
 enum Stop {
     End {
         state: RunState,
         reason: String,
     },
-    /// Asked to stop: the run's state is what it was.
+    /// The process is stopping; the run's state is unchanged.
     Parked,
-    Broken(RunError),
+    Error(RunError),
 }
 
 impl From<LedgerError> for Stop {
     fn from(error: LedgerError) -> Self {
-        Self::Broken(error.into())
+        Self::Error(error.into())
     }
 }
 
@@ -98,10 +93,10 @@ fn failed(reason: impl Into<String>) -> Stop {
     Stop::End { state: RunState::Failed, reason: reason.into() }
 }
 
-/// A damaged extract is fetched again at most this often.
+/// The number of fetches, should the extract be damaged.
 const FETCHES_MAX: u32 = 3;
 
-impl Line {
+impl RunContext {
     pub fn new(settings: Arc<Settings>, ledger: Ledger, clock: Clock) -> Self {
         Self {
             settings,
@@ -109,50 +104,63 @@ impl Line {
             tenants: Tenants::new(clock.clone()),
             clock,
             progress: Progress::default(),
-            gates: Gates::default(),
+            limits: RunLimits::default(),
             sessions: Sessions::default(),
             stop: CancellationToken::new(),
         }
     }
 
-    /// Does the slot's run, from where it stopped, and says how it stands. No attempt begins later than `wait` from now.
+    /// Executes the slot's run from where it stopped. Returns its document. No attempt starts later than `wait` from
+    /// now.
     ///
     /// # Errors
     /// The ledger or the spool cannot be used, or another process works on the run for longer than `wait`.
-    pub async fn run(&self, plan: &Arc<Plan>, slot: &Slot, ask: Ask, wait: Duration) -> Result<Document, RunError> {
-        let run = self.carry_on(plan, slot, ask, wait).await?;
+    pub async fn run(
+        &self,
+        plan: &Arc<Plan>,
+        slot: &Slot,
+        requester: Requester,
+        wait: Duration,
+    ) -> Result<Document, RunError> {
+        let run = self.run_record(plan, slot, requester, wait).await?;
         Ok(Document::of(&self.ledger, &run).await?)
     }
 
-    /// As [`Line::run`], for whoever asks for no more than the run's state.
+    /// Executes the run like [`RunContext::run`], but returns only its record.
     ///
     /// # Errors
-    /// As [`Line::run`].
-    pub async fn carry_on(&self, plan: &Arc<Plan>, slot: &Slot, ask: Ask, wait: Duration) -> Result<Run, RunError> {
+    /// See [`RunContext::run`].
+    pub async fn run_record(
+        &self,
+        plan: &Arc<Plan>,
+        slot: &Slot,
+        requester: Requester,
+        wait: Duration,
+    ) -> Result<Run, RunError> {
         let begun = self.clock.now();
         let spool = Spool::take(&self.settings.data, &slot.run_id(), &self.clock, wait).await?;
         let mut run = self.ledger.enter(slot, &plan.digest).await?;
-        if may_go(&run, ask) {
+        if may_continue(&run, requester) {
             let extract_deadline = later(begun, self.settings.work.deadlines.extract);
-            let work = Work {
-                line: self,
+            let execution = RunExecution {
+                context: self,
                 plan,
                 spool: &spool,
-                ask,
+                requester,
                 until: later(begun, wait),
-                extract_until: if ask == Ask::Worker { extract_deadline } else { later(begun, wait) },
+                extract_until: if requester == Requester::Worker { extract_deadline } else { later(begun, wait) },
                 extract_deadline,
             };
-            match work.straight(&mut run).await {
+            match execution.execute(&mut run).await {
                 Ok(()) | Err(Stop::Parked) => {}
-                Err(Stop::Broken(error)) => return Err(error),
-                // A destination that the run does not wait for takes nothing from what was delivered.
+                Err(Stop::Error(error)) => return Err(error),
+                // The failure of an optional destination does not undo the run's delivery.
                 Err(Stop::End { state, reason }) if run.state == RunState::Delivered => {
-                    tell(&run, state, &reason);
-                    self.ledger.rest(&run.id, true).await?;
+                    log_end(&run, state, &reason);
+                    self.ledger.reschedule(&run.id, true).await?;
                 }
                 Err(Stop::End { state, reason }) => {
-                    tell(&run, state, &reason);
+                    log_end(&run, state, &reason);
                     self.ledger.advance(&mut run, state, Some(&reason)).await?;
                 }
             }
@@ -165,49 +173,51 @@ fn later(than: Timestamp, by: Duration) -> Timestamp {
     than.saturating_add(SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
 }
 
-/// What is delivered stays delivered; what waits for a person waits, unless the person is who asks.
-fn may_go(run: &Run, ask: Ask) -> bool {
+/// Returns true if the requester may continue a run in this state.
+fn may_continue(run: &Run, requester: Requester) -> bool {
     match run.state {
-        RunState::Due | RunState::Extracting | RunState::Shaping | RunState::Delivering => true,
-        RunState::Failed => ask != Ask::Worker,
-        // A delivered run may have destinations left that it did not wait for.
-        RunState::Delivered => ask != Ask::Slot,
-        RunState::Held => ask == Ask::Retry,
-        // What a person rejected is rejected for good.
-        RunState::Rejected => ask == Ask::Retry && run.rejected_by.is_none(),
+        RunState::Due | RunState::Extracting | RunState::Transforming | RunState::Delivering => true,
+        RunState::Failed => requester != Requester::Worker,
+        // A delivered run may have optional destinations left.
+        RunState::Delivered => requester != Requester::Slot,
+        RunState::Held | RunState::Blocked => requester == Requester::Retry,
+        // A person's rejection is final.
+        RunState::Rejected => requester == Requester::Retry && run.rejected_by.is_none(),
         RunState::Skipped => false,
     }
 }
 
-fn tell(run: &Run, state: RunState, reason: &str) {
+fn log_end(run: &Run, state: RunState, reason: &str) {
     let (id, pipeline, slot) = (&run.id, &run.pipeline, &run.slot);
     match state {
         RunState::Failed | RunState::Rejected => tracing::error!(run = id, pipeline, slot, reason, "{}", state.name()),
-        RunState::Held => tracing::warn!(run = id, pipeline, slot, reason, "held"),
+        RunState::Held | RunState::Blocked => {
+            tracing::warn!(run = id, pipeline, slot, reason, "{}", state.name());
+        }
         _ => tracing::info!(run = id, pipeline, slot, reason, "{}", state.name()),
     }
 }
 
-/// One run in this process's hands.
-struct Work<'a> {
-    line: &'a Line,
+/// One run being executed by this process.
+struct RunExecution<'a> {
+    context: &'a RunContext,
     plan: &'a Arc<Plan>,
     spool: &'a Spool,
-    ask: Ask,
-    /// No attempt at a delivery begins after this.
+    requester: Requester,
+    /// No delivery attempt starts after this.
     until: Timestamp,
-    /// No try of the extract begins after this.
+    /// No extract attempt starts after this.
     extract_until: Timestamp,
-    /// No try of the extract goes on after this.
+    /// Running extract attempts are cancelled at this time.
     extract_deadline: Timestamp,
 }
 
-impl Work<'_> {
-    async fn straight(&self, run: &mut Run) -> Result<(), Stop> {
-        if self.ask == Ask::Retry {
-            self.line.ledger.renew_deliveries(&run.id, "by a person").await?;
+impl RunExecution<'_> {
+    async fn execute(&self, run: &mut Run) -> Result<(), Stop> {
+        if self.requester == Requester::Retry {
+            self.context.ledger.retry_deliveries(&run.id, "by a person").await?;
         }
-        let artifact = match self.kept_artifact(run).await? {
+        let artifact = match self.saved_artifact(run).await? {
             Some(artifact) => artifact,
             None => self.make_artifact(run).await?,
         };
@@ -221,8 +231,8 @@ impl Work<'_> {
         self.deliver(run, artifact).await
     }
 
-    /// The artifact that an earlier process made, if the spool still holds its very bytes.
-    async fn kept_artifact(&self, run: &Run) -> Result<Option<Artifact>, Stop> {
+    /// Returns the artifact of an earlier process, if the spool still holds it unchanged.
+    async fn saved_artifact(&self, run: &Run) -> Result<Option<Artifact>, Stop> {
         let Some(facts) = run.artifact.clone() else { return Ok(None) };
         let artifact = Artifact {
             path: self.spool.artifact(&facts.name),
@@ -234,20 +244,20 @@ impl Work<'_> {
             dialect: facts.dialect.unwrap_or_else(|| self.plan.artifact.csv.clone()),
             set: facts.set,
         };
-        let kept = artifact.clone();
-        if blocking(move || kept.is_intact()).await? {
+        let saved = artifact.clone();
+        if blocking(move || saved.is_intact()).await? {
             return Ok(Some(artifact));
         }
-        let delivered = self.line.ledger.deliveries(&run.id).await?;
-        let whole = delivered.into_iter().find(|delivery| delivery.receipt.is_some());
-        let has_some = match whole {
+        let delivered = self.context.ledger.deliveries(&run.id).await?;
+        let complete = delivered.into_iter().find(|delivery| delivery.receipt.is_some());
+        let receiver = match complete {
             Some(delivery) => Some(delivery.destination),
-            None => self.line.ledger.partly_delivered(&run.id).await?,
+            None => self.context.ledger.partly_delivered(&run.id).await?,
         };
-        match has_some {
-            // Another extraction may give other bytes, and some of the receivers have these.
+        match receiver {
+            // A new extract may have different bytes from those that some receivers already have.
             Some(destination) => Err(failed(format!(
-                "the spool no longer holds {}, which {destination} has already; backfill or run a new slot instead",
+                "the spool no longer holds {}, which {destination} already has; backfill or run a new slot instead",
                 artifact.name
             ))),
             None => Ok(None),
@@ -259,51 +269,59 @@ impl Work<'_> {
             Source::Docebo(docebo) => Some(docebo.tenant.name.as_str()),
             Source::File(_) => None,
         };
-        let _leave = self.unless_stopped(self.line.gates.make(tenant)).await?;
+        let _permit = self.unless_stopped(self.context.limits.prepare(tenant)).await?;
         for _ in 0..FETCHES_MAX {
-            let begun = self.line.clock.now();
+            let begun = self.context.clock.now();
             let extract = self.extract(run).await?;
-            let extracted = self.line.clock.now();
+            let extracted = self.context.clock.now();
             measure::stage(Stage::Extract, extracted.duration_since(begun).unsigned_abs());
-            self.line.ledger.advance(run, RunState::Shaping, None).await?;
-            let deadline = self.line.settings.work.deadlines.shape;
-            let shaped = tokio::select! {
-                shaped = shape::shape(self, run, &extract) => shaped?,
-                () = self.line.clock.sleep(deadline) => return Err(failed("shaping took longer than work.deadlines.shape")),
+            self.context.ledger.advance(run, RunState::Transforming, None).await?;
+            let deadline = self.context.settings.work.deadlines.transform;
+            let transformed = tokio::select! {
+                transformed = transform::transform_and_encode(self, run, &extract) => transformed?,
+                () = self.context.clock.sleep(deadline) => {
+                    return Err(failed("the transform took longer than work.deadlines.transform"));
+                }
             };
-            match shaped {
-                Shaped::Done { artifact, rows, dropped } => {
-                    measure::stage(Stage::Shape, self.line.clock.now().duration_since(extracted).unsigned_abs());
-                    measure::rows(rows["extracted"].as_u64().unwrap_or_default(), artifact.rows);
-                    for (step, kind, dropped) in dropped {
-                        let detail = format!("transform[{step}].{kind} dropped {dropped} rows");
-                        self.line.ledger.note(&run.id, "dropped", &detail).await?;
+            match transformed {
+                Transformed::Done { artifact, balance } => {
+                    measure::stage(Stage::Transform, self.context.clock.now().duration_since(extracted).unsigned_abs());
+                    measure::rows(balance.extracted, balance.written);
+                    for StepRows { step, kind, share, rows } in &balance.steps {
+                        let event = RunEvent::RowsChanged {
+                            step: *step,
+                            kind: (*kind).to_owned(),
+                            share: share.name().to_owned(),
+                            rows: *rows,
+                        };
+                        self.context.ledger.note(&run.id, event).await?;
                     }
+                    let rows = serde_json::to_value(&balance).map_err(|error| failed(error.to_string()))?;
                     let destinations: Vec<(&str, bool)> =
                         self.plan.deliveries.iter().map(|d| (d.destination.name.as_str(), d.required)).collect();
-                    self.line.ledger.note_artifact(run, &self.plan.digest, &artifact, rows, &destinations).await?;
+                    self.context.ledger.note_artifact(run, &self.plan.digest, &artifact, rows, &destinations).await?;
                     return Ok(*artifact);
                 }
-                Shaped::Damaged { what } => {
+                Transformed::Damaged { what } => {
                     tracing::warn!(
                         run = run.id,
                         pipeline = run.pipeline,
                         reason = what,
-                        "the extract is damaged; fetching it again"
+                        "extract is damaged, fetching it again"
                     );
-                    self.line.ledger.note(&run.id, "extract damaged", &what).await?;
+                    self.context.ledger.note(&run.id, RunEvent::ExtractDamaged { reason: what }).await?;
                     run.extract = None;
                 }
             }
         }
-        Err(failed(format!("the extract came damaged {FETCHES_MAX} times")))
+        Err(failed(format!("the extract was damaged {FETCHES_MAX} times")))
     }
 
-    /// Leaves off waiting when the line is asked to stop.
+    /// Waits for `work`, unless the process is stopping.
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
         tokio::select! {
             biased;
-            () = self.line.stop.cancelled() => Err(Stop::Parked),
+            () = self.context.stop.cancelled() => Err(Stop::Parked),
             done = work => Ok(done),
         }
     }
@@ -311,18 +329,19 @@ impl Work<'_> {
 
 /// Runs blocking work off the async threads.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Stop> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| failed(format!("a stage broke off: {error}")))
+    tokio::task::spawn_blocking(work).await.map_err(|error| failed(format!("a stage panicked: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The worker will spawn runs: their future must be able to move between threads.
+    /// The worker spawns runs, so their future must be `Send`.
     #[test]
-    fn a_run_may_move_between_threads() {
-        fn moves(_: impl Send) {}
-        let _compiles =
-            |line: &Line, plan: &Arc<Plan>, slot: &Slot| moves(line.run(plan, slot, Ask::Slot, Duration::ZERO));
+    fn the_future_of_a_run_is_send() {
+        fn is_send(_: impl Send) {}
+        let _compiles = |context: &RunContext, plan: &Arc<Plan>, slot: &Slot| {
+            is_send(context.run(plan, slot, Requester::Slot, Duration::ZERO))
+        };
     }
 }

@@ -1,4 +1,4 @@
-//! What is kept for how long: artifacts in the spool, and history in the ledger.
+//! Retention: removes old artifacts from the spool and old history from the ledger.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,24 +12,24 @@ use crate::ledger::state::RunState;
 use crate::ledger::{Ledger, LedgerError, Spooled};
 use crate::settings::Settings;
 
-/// A folder that no run of the ledger owns is left alone for this long: its run may be about to be entered.
+/// The minimum age of a folder without a run in the ledger: its run may be about to be recorded.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// What was removed, or would be.
+/// The amounts that were removed, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Pruned {
-    /// Runs forgotten with all that hung on them.
+    /// Runs removed from the ledger.
     pub runs: u64,
-    /// Folders of the spool.
+    /// Folders removed from the spool.
     pub folders: u64,
-    /// Bytes that lay in them.
+    /// Bytes in these folders.
     pub bytes: u64,
 }
 
-/// Removes what is older than `keep` says; with `dry`, only counts it.
+/// Removes what is older than `keep`; with `dry`, only counts it.
 ///
 /// # Errors
-/// The ledger cannot be used. A folder that cannot be removed is left for another time.
+/// The ledger cannot be used. A folder that cannot be removed is left for the next prune.
 pub async fn prune(settings: &Settings, ledger: &Ledger, clock: &Clock, dry: bool) -> Result<Pruned, LedgerError> {
     let now = clock.now();
     let before = |keep: Duration| now.saturating_sub(signed(keep)).unwrap_or(Timestamp::MIN).as_millisecond();
@@ -37,10 +37,10 @@ pub async fn prune(settings: &Settings, ledger: &Ledger, clock: &Clock, dry: boo
     let spool = settings.data.join("spool");
     let folders = tokio::task::spawn_blocking(move || folders(&spool)).await.unwrap_or_default();
     let mut pruned = Pruned::default();
-    for portion in folders.chunks(PORTION) {
-        let ids: Vec<String> = portion.iter().map(|folder| folder.run.clone()).collect();
+    for chunk in folders.chunks(LOOKUP_CHUNK) {
+        let ids: Vec<String> = chunk.iter().map(|folder| folder.run.clone()).collect();
         let known = ledger.spooled(&ids).await?;
-        for folder in portion.iter().filter(|folder| ages.pass(known.get(&folder.run), folder)) {
+        for folder in chunk.iter().filter(|folder| ages.is_expired(known.get(&folder.run), folder)) {
             if let Some(bytes) = remove(ledger, folder, &ages, dry).await? {
                 pruned.folders += 1;
                 pruned.bytes += bytes;
@@ -48,28 +48,30 @@ pub async fn prune(settings: &Settings, ledger: &Ledger, clock: &Clock, dry: boo
         }
     }
     let horizon = before(settings.keep.runs);
-    pruned.runs = if dry { ledger.forgettable(horizon).await? } else { ledger.forget(horizon).await? };
+    pruned.runs = if dry { ledger.prunable(horizon).await? } else { ledger.prune(horizon).await? };
     Ok(pruned)
 }
 
-/// Folders that the ledger is asked about in one go.
-const PORTION: usize = 500;
+/// Folders looked up in the ledger at once.
+const LOOKUP_CHUNK: usize = 500;
 
-/// Before which moments what ended, and what nobody knows, is removed.
+/// The moments before which ended runs and unknown folders are removed.
 struct Ages {
     ended_ms: i64,
     orphaned_ms: i64,
 }
 
 impl Ages {
-    /// Whether the folder may go. That of a run for which there is still something to do, or that waits for a person,
-    /// stays.
-    fn pass(&self, run: Option<&Spooled>, folder: &Folder) -> bool {
+    /// Returns true if the folder may be removed. Open and held runs keep theirs.
+    fn is_expired(&self, run: Option<&Spooled>, folder: &Folder) -> bool {
         match run {
             Some(run) => {
-                !run.awake && run.state.is_end() && run.state != RunState::Held && run.updated_ms < self.ended_ms
+                !run.has_work
+                    && run.state.is_end()
+                    && !matches!(run.state, RunState::Held | RunState::Blocked)
+                    && run.updated_ms < self.ended_ms
             }
-            None => folder.touched_ms < self.orphaned_ms,
+            None => folder.modified_ms < self.orphaned_ms,
         }
     }
 }
@@ -79,8 +81,8 @@ impl Ages {
 struct Folder {
     run: String,
     path: PathBuf,
-    /// When it was last touched, in milliseconds since the epoch.
-    touched_ms: i64,
+    /// The time of the last change, in milliseconds since the epoch.
+    modified_ms: i64,
 }
 
 fn signed(length: Duration) -> SignedDuration {
@@ -94,15 +96,15 @@ fn folders(spool: &Path) -> Vec<Folder> {
         .filter_map(|entry| {
             let run = entry.file_name().into_string().ok()?;
             let ours = run.len() == 16 && run.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let touched = entry.metadata().ok().filter(fs::Metadata::is_dir)?.modified().ok()?;
-            let touched_ms = Timestamp::try_from(touched).ok()?.as_millisecond();
-            ours.then(|| Folder { run, path: entry.path(), touched_ms })
+            let modified = entry.metadata().ok().filter(fs::Metadata::is_dir)?.modified().ok()?;
+            let modified_ms = Timestamp::try_from(modified).ok()?.as_millisecond();
+            ours.then(|| Folder { run, path: entry.path(), modified_ms })
         })
         .collect()
 }
 
-/// Removes a folder that nobody works in, and answers its bytes. Once it is taken, the ledger is asked again: a person
-/// may have taken the run up since.
+/// Removes a folder that no process uses. Returns its bytes. Checks the ledger again once the folder is locked, as a
+/// person may have continued the run since.
 async fn remove(ledger: &Ledger, folder: &Folder, ages: &Ages, dry: bool) -> Result<Option<u64>, LedgerError> {
     let path = folder.path.clone();
     if dry {
@@ -111,14 +113,14 @@ async fn remove(ledger: &Ledger, folder: &Folder, ages: &Ages, dry: bool) -> Res
     let taken = tokio::task::spawn_blocking(move || Spool::take_idle(&path).map(|spool| (size(spool.path()), spool)));
     let Some((bytes, spool)) = taken.await.ok().flatten() else { return Ok(None) };
     let known = ledger.spooled(std::slice::from_ref(&folder.run)).await?;
-    if !ages.pass(known.get(&folder.run), folder) {
+    if !ages.is_expired(known.get(&folder.run), folder) {
         return Ok(None);
     }
     let removed = tokio::task::spawn_blocking(move || spool.remove()).await;
     Ok(removed.is_ok_and(|removed| removed.is_ok()).then_some(bytes))
 }
 
-/// Bytes of the files in a folder and below it.
+/// Returns the bytes of the files in a folder and below it.
 pub fn size(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     let bytes = |entry: fs::DirEntry| match entry.metadata() {

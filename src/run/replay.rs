@@ -1,33 +1,33 @@
-//! The same bytes again: a kept artifact, delivered as a run of its own.
+//! Delivers a saved artifact again, as a run of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::document::Document;
 use super::spool::Spool;
-use super::{Ask, Line, RunError};
+use super::{Requester, RunContext, RunError};
 use crate::encode::Artifact;
+use crate::ledger::RunEvent;
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
 use crate::pipeline::plan::Plan;
 use crate::schedule::slot::Slot;
 
-/// What is sent again, under which name, and where.
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
     /// Another name for the artifact.
     pub name: Option<String>,
-    /// These destinations of the pipeline only; empty for all.
+    /// The destinations to deliver to; empty for all of the pipeline.
     pub destinations: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    #[error("run {0} made no artifact: there is nothing to send again")]
-    Nothing(String),
-    #[error("the spool no longer holds the artifact of run {0} as it was (settings: keep.artifacts)")]
-    Forgotten(String),
-    #[error("run {0} made {1} files: they cannot take one name, so send them again under their own")]
+    #[error("run {0} has no artifact: there is nothing to send again")]
+    NoArtifact(String),
+    #[error("the spool no longer holds the artifact of run {0} unchanged (settings: keep.artifacts)")]
+    NotSaved(String),
+    #[error("run {0} has {1} files, which cannot share one name: replay without a new name")]
     Several(String, usize),
     #[error("cannot copy the artifact")]
     Copy(#[source] std::io::Error),
@@ -35,24 +35,24 @@ pub enum ReplayError {
     Run(#[from] RunError),
 }
 
-impl Line {
+impl RunContext {
     /// Delivers the artifact of `run` once more, as the run of the slot `now`.
     ///
     /// # Errors
-    /// The artifact is not kept any more, or the line cannot be used.
+    /// The artifact is not saved any more, or the run cannot be executed.
     pub async fn replay(
         &self,
         plan: &Arc<Plan>,
         run: &Run,
-        what: &Replay,
+        options: &Replay,
         now: &Slot,
         wait: Duration,
     ) -> Result<Document, ReplayError> {
-        let facts = run.artifact.clone().ok_or_else(|| ReplayError::Nothing(run.id.clone()))?;
-        if let (Some(_), Some(set)) = (&what.name, &facts.set) {
+        let facts = run.artifact.clone().ok_or_else(|| ReplayError::NoArtifact(run.id.clone()))?;
+        if let (Some(_), Some(set)) = (&options.name, &facts.set) {
             return Err(ReplayError::Several(run.id.clone(), set.files.len()));
         }
-        let name = what.name.clone().unwrap_or_else(|| facts.name.clone());
+        let name = options.name.clone().unwrap_or_else(|| facts.name.clone());
         let from = self.settings.data.join("spool").join(&run.id).join("artifact").join(&facts.name);
         {
             let spool =
@@ -71,28 +71,30 @@ impl Line {
             let copy = tokio::task::spawn_blocking(move || copy(&from, &copied)).await;
             match copy.map_err(std::io::Error::other).and_then(|copied| copied).map_err(ReplayError::Copy)? {
                 true => {}
-                false => return Err(ReplayError::Forgotten(run.id.clone())),
+                false => return Err(ReplayError::NotSaved(run.id.clone())),
             }
-            self.enter(plan, run, what, now, &artifact).await?;
+            self.enter(plan, run, options, now, &artifact).await?;
         }
-        Ok(self.run(plan, now, Ask::Retry, wait).await?)
+        Ok(self.run(plan, now, Requester::Retry, wait).await?)
     }
 
-    /// The ledger as it stands when a run has been shaped.
+    /// Records the new run in the ledger as transformed.
     async fn enter(
         &self,
         plan: &Plan,
         of: &Run,
-        what: &Replay,
+        options: &Replay,
         now: &Slot,
         artifact: &Artifact,
     ) -> Result<(), RunError> {
         let mut run = self.ledger.enter(now, &of.plan_digest).await?;
-        self.ledger.note(&run.id, "replays", &format!("run {}, slot {}", of.id, of.slot)).await?;
-        for state in [RunState::Extracting, RunState::Shaping] {
+        let event = RunEvent::ReplayOf { run: of.id.clone(), slot: of.slot.clone() };
+        self.ledger.note(&run.id, event).await?;
+        for state in [RunState::Extracting, RunState::Transforming] {
             self.ledger.advance(&mut run, state, None).await?;
         }
-        let chosen = |name: &str| what.destinations.is_empty() || what.destinations.iter().any(|chosen| chosen == name);
+        let chosen =
+            |name: &str| options.destinations.is_empty() || options.destinations.iter().any(|chosen| chosen == name);
         let destinations =
             plan.deliveries.iter().map(|delivery| (delivery.destination.name.as_str(), delivery.required));
         let destinations: Vec<(&str, bool)> = destinations.filter(|(name, _)| chosen(name)).collect();
@@ -102,7 +104,7 @@ impl Line {
     }
 }
 
-/// Whether the copy is what it should be.
+/// Copies the artifact. Returns false if the source or the copy is not intact.
 fn copy(from: &std::path::Path, to: &Artifact) -> std::io::Result<bool> {
     if !crate::digest::file_is(from, to.bytes, &to.sha256) {
         return Ok(false);
@@ -110,7 +112,7 @@ fn copy(from: &std::path::Path, to: &Artifact) -> std::io::Result<bool> {
     if let Some(folder) = to.path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    // The same file under two names where the file system can; nobody writes into it any more.
+    // A hard link if the file system supports it: nothing writes to the file any more.
     if std::fs::hard_link(from, &to.path).is_err() {
         std::fs::copy(from, &to.path)?;
     }

@@ -1,4 +1,4 @@
-//! A run's folder on disk, and the lock that keeps a second process out of it.
+//! A run's folder on disk, and its lock against other processes.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -9,8 +9,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::extract::Form;
 
-/// `data/spool/<run id>/`, held by this process until dropped. The system lets go of the lock when the process dies,
-/// however it dies.
+/// The folder `data/spool/<run id>/`, locked until dropped. The system releases the lock if the process dies.
 pub struct Spool {
     directory: PathBuf,
     _lock: File,
@@ -24,14 +23,14 @@ pub enum SpoolError {
     Io { path: PathBuf, source: io::Error },
 }
 
-/// How often a taken lock is asked for again.
+/// The interval between attempts to take the lock.
 const BUSY_POLL: Duration = Duration::from_millis(100);
 
 impl Spool {
-    /// Takes the run's folder, waiting for another process at most `wait`.
+    /// Creates and locks the run's folder, waiting for another process at most `wait`.
     ///
     /// # Errors
-    /// Another process keeps it, or the folder cannot be made.
+    /// Another process still holds it, or the folder cannot be created.
     pub async fn take(data: &Path, run: &str, clock: &Clock, wait: Duration) -> Result<Self, SpoolError> {
         let directory = data.join("spool").join(run);
         let failed = |source| SpoolError::Io { path: directory.clone(), source };
@@ -40,8 +39,8 @@ impl Spool {
             std::fs::create_dir_all(&directory).map_err(failed)?;
             let lock = open_lock(&directory).map_err(failed)?;
             match lock.try_lock() {
-                Ok(()) if lies_in(&lock, &directory) => return Ok(Self { directory, _lock: lock }),
-                // A prune removed the folder since the lock was opened: nobody else would ever see this one.
+                Ok(()) if is_lock_of(&lock, &directory) => return Ok(Self { directory, _lock: lock }),
+                // A prune removed the folder after the lock was opened: no other process would see this lock.
                 Ok(()) => {}
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
                 Err(TryLockError::WouldBlock) if waited >= wait => {
@@ -55,17 +54,17 @@ impl Spool {
         }
     }
 
-    /// Takes a folder that is there, if nobody works in it.
+    /// Locks an existing folder, if no process uses it.
     pub fn take_idle(directory: &Path) -> Option<Self> {
         let lock = open_lock(directory).ok()?;
         lock.try_lock().ok()?;
-        lies_in(&lock, directory).then(|| Self { directory: directory.to_owned(), _lock: lock })
+        is_lock_of(&lock, directory).then(|| Self { directory: directory.to_owned(), _lock: lock })
     }
 
-    /// Removes the folder with all that lies in it.
+    /// Removes the folder and its content.
     ///
     /// # Errors
-    /// Some of it cannot be removed.
+    /// Something cannot be removed.
     pub fn remove(self) -> io::Result<()> {
         std::fs::remove_dir_all(&self.directory)
     }
@@ -74,13 +73,13 @@ impl Spool {
         &self.directory
     }
 
-    /// Where the artifact of this name lies, in a folder of its own: a name may be anything.
+    /// Returns the path of the artifact, in a folder of its own because its name may be any.
     pub fn artifact(&self, name: &str) -> PathBuf {
         self.directory.join("artifact").join(name)
     }
 
-    /// The rows as they came have done their service. A failure costs disk only.
-    pub fn drop_extract(&self) {
+    /// Removes the extract, which is no longer needed. A failure costs only disk space.
+    pub fn remove_extract(&self) {
         for form in [Form::Csv, Form::Zip] {
             let _ = std::fs::remove_file(self.directory.join(form.file_name()));
         }
@@ -91,9 +90,11 @@ fn open_lock(directory: &Path) -> io::Result<File> {
     File::options().create(true).truncate(false).write(true).open(directory.join("lock"))
 }
 
-fn lies_in(lock: &File, directory: &Path) -> bool {
-    let there = std::fs::metadata(directory.join("lock"));
-    lock.metadata().is_ok_and(|mine| there.is_ok_and(|there| (there.dev(), there.ino()) == (mine.dev(), mine.ino())))
+/// Returns true if `lock` is still the lock file in `directory`.
+fn is_lock_of(lock: &File, directory: &Path) -> bool {
+    let current = std::fs::metadata(directory.join("lock"));
+    lock.metadata()
+        .is_ok_and(|mine| current.is_ok_and(|current| (current.dev(), current.ino()) == (mine.dev(), mine.ino())))
 }
 
 #[cfg(test)]
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_folder_is_pruned_only_while_nobody_works_in_it() {
+    async fn a_folder_is_pruned_only_while_unused() {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("spool/0123456789abcdef");
         let take = || Spool::take(data.path(), "0123456789abcdef", &Clock::System, Duration::ZERO);
@@ -114,7 +115,7 @@ mod tests {
         assert!(matches!(take().await, Err(SpoolError::Busy { .. })));
         pruning.remove().unwrap();
         waiting.try_lock().unwrap();
-        assert!(!lies_in(&waiting, &folder), "a lock on a folder that is gone is none");
+        assert!(!is_lock_of(&waiting, &folder), "the folder of this lock was removed");
         assert!(Spool::take_idle(&folder).is_none() && !folder.exists());
         take().await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! A report's rows → the bytes of its CSV, or the cells of one page, with what `--misbehave` changes about them.
+//! The bytes of a report's CSV, or the cells of one page, with the changes of `--misbehave`.
 
 use std::io::{self, Write};
 
@@ -6,10 +6,10 @@ use super::learning::Learning;
 use super::misbehave::Body;
 use super::reports::Report;
 
-/// Bytes of CSV made before they are handed on.
+/// Bytes of CSV produced before they are passed on.
 const BLOCK_BYTES: usize = 64 << 10;
 
-/// One report's data.
+/// Data of one report.
 pub struct Content {
     learning: Learning,
     headers: Vec<String>,
@@ -40,7 +40,7 @@ impl Content {
         &self.headers
     }
 
-    /// Writes the whole CSV, a block at a time.
+    /// Writes the whole CSV, block by block.
     pub fn write_to(&self, to: &mut impl Write) -> io::Result<()> {
         let mut block = Vec::with_capacity(BLOCK_BYTES + 4096);
         if self.bom {
@@ -70,7 +70,7 @@ impl Content {
         }
     }
 
-    /// The cells of `count` rows from `from` on; fewer at the end.
+    /// Returns the cells of `count` rows from `from` on; fewer at the end.
     pub fn page(&self, from: u64, count: u64) -> Vec<Vec<String>> {
         let mut csv = Vec::new();
         for index in from..from.saturating_add(count).min(self.rows) {

@@ -1,4 +1,4 @@
-//! Exports: begun, running, done; their downloads and their pages.
+//! Exports: start, status, downloads and pages.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,18 +18,18 @@ use super::paging;
 use super::reply::{self, Reply};
 use super::reports::Report;
 
-/// Bytes of one piece of a body that was made whole.
+/// Bytes of one piece of a buffered body.
 const PIECE_BYTES: usize = 16 << 10;
-/// Where a stream is cut whose length is not known.
+/// Position at which a stream of unknown length is cut.
 const CUT_BYTES: u64 = 128 << 10;
 
-/// The exports begun.
+/// The started exports.
 #[derive(Default)]
 pub struct Exports {
-    begun: HashMap<String, Execution>,
+    pub(super) started: HashMap<String, Execution>,
 }
 
-struct Execution {
+pub(super) struct Execution {
     report: &'static str,
     polls_left: u32,
     early_left: u32,
@@ -37,24 +37,20 @@ struct Execution {
     hangs_left: u32,
 }
 
-/// How a download ends.
+/// Endings of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     Whole,
-    /// Half way, by a broken connection.
+    /// Half way, with a broken connection.
     Cut,
-    /// Half way, by nothing more.
+    /// Half way, without an error.
     Hung,
 }
 
 impl Exports {
-    pub fn count(&self) -> usize {
-        self.begun.len()
-    }
-
-    /// `GET …/export/csv`: begins another execution, every time.
+    /// `GET …/export/csv`: starts a new execution, every time.
     pub fn start(&mut self, options: &SandboxOptions, wrong: &Misbehaviour, report: &'static Report) -> Reply {
-        let digest = Sha256::digest(format!("execution {} {}", options.seed, self.begun.len()));
+        let digest = Sha256::digest(format!("execution {} {}", options.seed, self.started.len()));
         let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let uuid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
         let id = wrong.export.execution_id.clone().unwrap_or(uuid);
@@ -65,12 +61,12 @@ impl Exports {
             cuts_left: wrong.body.cut,
             hangs_left: wrong.body.hang,
         };
-        self.begun.insert(id.clone(), execution);
+        self.started.insert(id.clone(), execution);
         reply::data(json!({ "executionId": id }))
     }
 
     fn of(&mut self, report: &Report, id: &str) -> Result<&mut Execution, Box<Reply>> {
-        let execution = self.begun.get_mut(id).filter(|execution| execution.report == report.id);
+        let execution = self.started.get_mut(id).filter(|execution| execution.report == report.id);
         execution.ok_or_else(|| Box::new(reply::error(404, "Execution not found")))
     }
 
@@ -87,7 +83,7 @@ impl Exports {
         reply::data(json!({ "status": word }))
     }
 
-    /// How this download is to end; an execution that is not done has none.
+    /// Returns how this download is to end; an execution that is not done has no download.
     pub fn download(&mut self, report: &Report, id: &str) -> Result<Ending, Box<Reply>> {
         let execution = self.of(report, id)?;
         if execution.polls_left > 0 {
@@ -125,7 +121,7 @@ impl Exports {
     }
 }
 
-/// The answer to a download.
+/// Returns the response to a download.
 pub fn body(content: Content, report: &Report, wrong: &Misbehaviour, ending: Ending) -> Reply {
     let (packed, kind) = match packing::pack(content, report.short, wrong.body.packing) {
         Ok(packed) => packed,
@@ -141,8 +137,8 @@ pub fn body(content: Content, report: &Report, wrong: &Misbehaviour, ending: End
         }
         Packed::Stream(mut chunks) => (None, stream::poll_fn(move |context| chunks.poll_recv(context)).boxed()),
     };
-    let most = if ending == Ending::Whole { u64::MAX } else { length.map_or(CUT_BYTES, |length| length / 2) };
-    let mut reply = reply::with(200, kind, Body::from_stream(cut_at(pieces, most, ending, wrong.body.pace)));
+    let max = if ending == Ending::Whole { u64::MAX } else { length.map_or(CUT_BYTES, |length| length / 2) };
+    let mut reply = reply::with(200, kind, Body::from_stream(cut_at(pieces, max, ending, wrong.body.pace)));
     if let Some(length) = length {
         reply.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
@@ -151,9 +147,9 @@ pub fn body(content: Content, report: &Report, wrong: &Misbehaviour, ending: End
 
 type Pieces = stream::BoxStream<'static, io::Result<Bytes>>;
 
-/// The pieces, no faster than `pace` bytes a second; after `most` bytes the ending comes.
-fn cut_at(pieces: Pieces, most: u64, ending: Ending, pace: Option<u64>) -> Pieces {
-    stream::unfold((pieces, most), move |(mut pieces, left)| async move {
+/// Streams the pieces, no faster than `pace` bytes per second; after `max` bytes, `ending` follows.
+fn cut_at(pieces: Pieces, max: u64, ending: Ending, pace: Option<u64>) -> Pieces {
+    stream::unfold((pieces, max), move |(mut pieces, left)| async move {
         if left == 0 {
             if ending == Ending::Hung {
                 return std::future::pending().await;

@@ -1,16 +1,16 @@
-//! A seed and a row's number → that row's CSV: believable learning data of which no row is held.
+//! Generated learning data: a seed and a row's number determine that row's CSV, so that no row is stored.
 //!
-//! Row `i` depends on nothing but the seed and `i`, so that ten million stream, any page can be made alone, and the
-//! same seed gives the same bytes for ever. Fields: UTF-8, comma, quotes where needed, LF.
+//! Row `i` depends only on the seed and `i`, so that ten million can be streamed, any page can be generated alone, and the
+//! same seed always gives the same bytes. Fields: UTF-8, comma, quotes where needed, LF.
 
 use super::reports::{Column, Report};
-use super::words::{BRANCHES, COURSES, PEOPLE};
+use super::samples::{BRANCHES, COURSES, PEOPLE};
 
-/// Courses that one person is enrolled in.
+/// Courses in which one person is enrolled.
 const COURSES_EACH: u64 = 8;
-/// The days that dates fall on: 2025-01-01 and the 690 days after it.
+/// Range of dates: 2025-01-01 and the 690 days after it.
 const DAYS: usize = 691;
-/// One row in so many is there twice.
+/// One row in so many is duplicated.
 const TWICE_IN: u64 = 211;
 
 /// The rows of one report.
@@ -21,7 +21,7 @@ pub struct Learning {
     days: Vec<String>,
 }
 
-/// What one row is about.
+/// Subject of one row.
 struct Facts {
     person: u64,
     /// Random bits of the person.
@@ -45,12 +45,12 @@ impl Learning {
         self.rows
     }
 
-    /// The report's headers, in order.
+    /// Returns the report's headers, in order.
     pub fn headers(&self) -> impl Iterator<Item = &'static str> {
         self.report.columns.iter().map(|(header, _)| *header)
     }
 
-    /// Adds row `index` and a line feed to `out`.
+    /// Appends row `index` and a line feed to `out`.
     pub fn write_row(&self, index: u64, out: &mut Vec<u8>) {
         let facts = self.facts(index);
         for (at, (_, column)) in self.report.columns.iter().enumerate() {
@@ -63,7 +63,7 @@ impl Learning {
     }
 
     fn facts(&self, index: u64) -> Facts {
-        // A row that is there twice repeats the one before it.
+        // A duplicate repeats the row before it.
         let own = if index > 0 && mix(self.seed ^ 0x7719, index).is_multiple_of(TWICE_IN) { index - 1 } else { index };
         let person = own / COURSES_EACH;
         let who = mix(self.seed, person);
@@ -75,7 +75,7 @@ impl Learning {
         let dice = facts.dice;
         let (firsts, lasts) = PEOPLE[alphabet(facts.who)];
         let completed = dice % 100 < 55;
-        let begun = completed || dice % 100 < 85;
+        let started = completed || dice % 100 < 85;
         match column {
             Column::EmployeeNumber => digits(out, facts.person + 1207, 8),
             Column::Username => {
@@ -92,14 +92,14 @@ impl Learning {
             Column::Branch => out.extend_from_slice(pick(BRANCHES, facts.who >> 40)),
             Column::CourseCode => out.extend_from_slice(COURSES[facts.course].0.as_bytes()),
             Column::CourseTitle => out.extend_from_slice(COURSES[facts.course].1.as_bytes()),
-            Column::Status => out.extend_from_slice(match (completed, begun) {
+            Column::Status => out.extend_from_slice(match (completed, started) {
                 (true, _) => b"Completed",
                 (_, true) => b"In Progress",
                 _ => b"Enrolled",
             }),
             Column::EnrollmentDate => self.moment(out, self.enrolled(dice), dice >> 20),
             Column::CompletionDate if completed => self.moment(out, self.completed(dice), dice >> 36),
-            Column::LastAccess if begun => self.moment(out, self.completed(dice), dice >> 30),
+            Column::LastAccess if started => self.moment(out, self.completed(dice), dice >> 30),
             Column::Expires if completed => out.extend_from_slice(self.days[DAYS - 1].as_bytes()),
             Column::Score if completed => {
                 digits(out, 60 + (dice >> 12) % 40, 1);
@@ -107,13 +107,13 @@ impl Learning {
                 digits(out, (dice >> 18) % 10, 1);
             }
             Column::CompletionDate | Column::LastAccess | Column::Expires | Column::Score => {}
-            Column::Minutes => digits(out, if begun { (dice >> 14) % 480 } else { 0 }, 1),
-            Column::Seconds => digits(out, if begun { (dice >> 14) % 28800 } else { 0 }, 1),
+            Column::Minutes => digits(out, if started { (dice >> 14) % 480 } else { 0 }, 1),
+            Column::Seconds => digits(out, if started { (dice >> 14) % 28800 } else { 0 }, 1),
             Column::Progress => digits(
                 out,
                 if completed {
                     100
-                } else if begun {
+                } else if started {
                     1 + (dice >> 9) % 98
                 } else {
                     0
@@ -130,7 +130,7 @@ impl Learning {
         }
     }
 
-    /// The day of the enrollment: at least 60 days before the last day.
+    /// Returns the day of the enrollment: at least 60 days before the last day.
     fn enrolled(&self, dice: u64) -> usize {
         (dice >> 44) as usize % (DAYS - 60)
     }
@@ -139,7 +139,7 @@ impl Learning {
         self.enrolled(dice) + 1 + (dice >> 54) as usize % 59
     }
 
-    /// `YYYY-MM-DD HH:MM:SS`, UTC.
+    /// Formats as `YYYY-MM-DD HH:MM:SS`, UTC.
     fn moment(&self, out: &mut Vec<u8>, day: usize, dice: u64) {
         out.extend_from_slice(self.days[day].as_bytes());
         out.push(b' ');
@@ -151,7 +151,7 @@ impl Learning {
     }
 }
 
-/// Mostly Latin letters, the others now and then, emoji rarely.
+/// Mostly Latin letters, sometimes others, rarely emoji.
 fn alphabet(who: u64) -> usize {
     match (who >> 50) % 1000 {
         0..600 => 0,
@@ -168,7 +168,7 @@ fn pick<'a>(from: &[&'a str], dice: u64) -> &'a [u8] {
     from[(dice % from.len() as u64) as usize].as_bytes()
 }
 
-/// `number` with at least `width` digits.
+/// Appends `number` with at least `width` digits.
 fn digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
     let mut text = [b'0'; 20];
     let mut at = text.len();
@@ -183,7 +183,7 @@ fn digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
     out.extend_from_slice(&text[at.min(text.len() - width)..]);
 }
 
-/// Splitmix64's finish: well-spread bits of two numbers.
+/// Mixes two numbers into well-spread bits, with splitmix64's finalizer.
 fn mix(seed: u64, index: u64) -> u64 {
     let mut bits = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

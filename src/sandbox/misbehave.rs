@@ -1,69 +1,20 @@
-//! `--misbehave` → what the sandbox does wrong, for all reports or for one.
-//!
-//! Rules stand beside one another with commas: `level=super_admin,start=429*2,sessions:zip=two`. A rule that begins
-//! with a report's short name and a colon is for that report alone.
+//! Misbehaviours of the sandbox, for all reports or for one. Only tests request them.
+
+/// `--misbehave`.
+#[cfg(feature = "fault-injection")]
+mod rules;
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
-use super::paging::Paging;
-use super::reports;
+#[cfg(feature = "fault-injection")]
+pub use rules::HELP;
 
-/// For `--help`: every rule there is.
-pub const HELP: &str = "\
-What to do wrong: rules, separated by commas; `REPORT:` before a rule keeps it to one report (compliance, enrollments,
-progress, sessions, certifications, catalog).
-
-Any step fails: STEP=KIND, or STEP=KIND*N for the first N times.
-  STEP  token session reports start status results download records
-  KIND  a status (400 401 403 404 429 500 502 503 504); 429_seconds 429_date 503_seconds 503_date (with Retry-After);
-        html (a sign-in page, 200); redirect (302 to it); unsuccessful (200, \"success\": false); garbage (not JSON);
-        empty; reset (the connection); stall (no answer, ever); lost (done, but the answer is not sent)
-Sign-in
-  grant=off                the password grant is not switched on
-  no_refresh_token         none is given
-  refresh=refused          the refresh token is not taken
-  token_seconds=N          expires_in
-  expire_token_after=N     each token is good for N requests, whatever it says
-  echo_secrets             errors repeat what was sent
-Account
-  level=WORD               user_level, as written
-Reports
-  hidden                   the account does not see them
-  name_twice               another report has the same name
-Export
-  status_word=WORD         said while it runs (default RUNNING)
-  final_word=WORD          said at its end (default SUCCEEDED); never = it never ends
-  execution_id=WORD        the id that the start gives
-  early_results_400=N      the first N reads of the results answer 400
-  paging=token|number|page|stuck|same|clamp|whole   nextToken, as a text or a number; page=N; the same nextToken for
-                           ever; pages ignored; the last page for every page beyond it; all rows, whatever is asked for
-  page_cap=N               no page has more than N rows, whatever is asked for
-  page_gap                 offsets are counted by the size that was asked for, although fewer rows come
-  overlap                  the last page is filled up with rows of the one before
-  empty_between            the second page has no rows
-  counts                   the envelope says total_count, current_page and has_more_data
-  lost_rows=N              the last N rows never come
-  json_types               cells that are whole numbers come as JSON numbers with two zeros behind the point
-  drift                    from the second page on, a column has another name
-Body
-  zip=one|stored|none|two|plain|mac|truncated|corrupt|bomb|xlsx|encrypted|not_csv|empty|html|json|gzip|utf16
-  cut=N                    the first N downloads end half way
-  hang=N                   the first N downloads stop half way and never go on
-  pace=N                   bytes a second
-  bom, crlf, header_only, duplicate_header
-  rename=OLD>NEW           a column's header
-  fewer_rows=N             N percent fewer
-Records
-  ids=number|string        how ids are written (default string)
-  empty_page               a page without items that says has_more_data";
-
-/// What is wrong, for one report.
+/// Misbehaviours of one report.
 #[derive(Clone, Debug, Default)]
 pub struct Misbehaviour {
     pub faults: Vec<Fault>,
     pub sign_in: SignIn,
-    /// As `user_level` is to be written.
+    /// Value of `user_level`.
     pub level: Option<String>,
     pub hidden: bool,
     pub name_twice: bool,
@@ -107,7 +58,7 @@ pub struct Body {
     pub fewer_rows: u64,
 }
 
-/// What the body of a download is.
+/// Kind of the body of a download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Packing {
     #[default]
@@ -141,11 +92,11 @@ pub struct Records {
 pub struct Fault {
     pub step: Step,
     pub kind: Kind,
-    /// The first so many times; none is always.
+    /// Fails only the first so many times; `None` means always.
     pub times: Option<u32>,
 }
 
-/// The kinds of request.
+/// Kinds of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     Token,
@@ -174,7 +125,7 @@ pub enum Kind {
     Lost,
 }
 
-/// The rules for all reports, and those for single ones.
+/// Rules for all reports, and for single ones.
 #[derive(Clone, Debug, Default)]
 pub struct Misbehaviours {
     all: Misbehaviour,
@@ -182,184 +133,39 @@ pub struct Misbehaviours {
 }
 
 impl Misbehaviours {
-    /// What is wrong with the report of this short name; with everything, where there is none.
+    /// Returns the rules of the report with this short name; those for all reports if there is none.
     pub fn of(&self, report: Option<&str>) -> &Misbehaviour {
         report.and_then(|report| self.single.get(report)).unwrap_or(&self.all)
     }
 
-    /// Whether any connection is to be reset.
+    /// Returns true if any connection is to be reset.
     pub fn resets(&self) -> bool {
         let resets = |one: &Misbehaviour| one.faults.iter().any(|fault| matches!(fault.kind, Kind::Reset | Kind::Lost));
         resets(&self.all) || self.single.values().any(resets)
     }
 }
 
-impl FromStr for Misbehaviours {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let rules: Vec<&str> = text.split(',').map(str::trim).filter(|rule| !rule.is_empty()).collect();
-        let mut all = Misbehaviour::default();
-        let mut single = BTreeMap::new();
-        for rule in rules.iter().filter(|rule| report_of(rule).is_none()) {
-            all.obey(rule)?;
-        }
-        for rule in &rules {
-            if let Some((report, rule)) = report_of(rule) {
-                single.entry(report).or_insert_with(|| all.clone()).obey(rule)?;
-            }
-        }
-        Ok(Self { all, single })
-    }
+/// How results are paged.
+#[derive(Clone, Debug, Default)]
+pub struct Paging {
+    pub by: By,
+    pub cap: Option<u64>,
+    pub gap: bool,
+    pub overlap: bool,
+    pub empty_between: bool,
+    pub counts: bool,
+    pub lost: u64,
+    pub json_types: bool,
 }
 
-fn report_of(rule: &str) -> Option<(&'static str, &str)> {
-    let (short, rest) = rule.split_once(':')?;
-    Some((reports::by_short(short)?.short, rest))
-}
-
-impl Misbehaviour {
-    fn obey(&mut self, rule: &str) -> Result<(), String> {
-        let (key, value) = rule.split_once('=').unwrap_or((rule, ""));
-        if let Ok(step) = key.parse() {
-            self.faults.push(Fault::read(step, value)?);
-            return Ok(());
-        }
-        if let Some(obeyed) = self.export.paging.obey(key, value) {
-            return obeyed;
-        }
-        let word = || if value.is_empty() { Err(format!("{key} wants a word")) } else { Ok(value.to_owned()) };
-        match key {
-            "grant" if value == "off" => self.sign_in.grant_off = true,
-            "no_refresh_token" => self.sign_in.no_refresh_token = true,
-            "refresh" if value == "refused" => self.sign_in.refresh_refused = true,
-            "token_seconds" => self.sign_in.token_seconds = Some(number(key, value)?),
-            "expire_token_after" => self.sign_in.expire_token_after = Some(number(key, value)?),
-            "echo_secrets" => self.sign_in.echo_secrets = true,
-            "level" => self.level = Some(value.to_owned()),
-            "hidden" => self.hidden = true,
-            "name_twice" => self.name_twice = true,
-            "status_word" => self.export.status_word = Some(value.to_owned()),
-            "final_word" => self.export.final_word = Some(word()?),
-            "execution_id" => self.export.execution_id = Some(value.to_owned()),
-            "early_results_400" => self.export.early_results_400 = number(key, value)?,
-            "drift" => self.export.drift = true,
-            "zip" => self.body.packing = value.parse()?,
-            "cut" => self.body.cut = number(key, value)?,
-            "hang" => self.body.hang = number(key, value)?,
-            "pace" => self.body.pace = Some(number(key, value)?),
-            "bom" => self.body.bom = true,
-            "crlf" => self.body.crlf = true,
-            "header_only" => self.body.header_only = true,
-            "duplicate_header" => self.body.duplicate_header = true,
-            "rename" => {
-                let (old, new) = value.split_once('>').ok_or("rename wants OLD>NEW")?;
-                self.body.rename = Some((old.to_owned(), new.to_owned()));
-            }
-            "fewer_rows" => self.body.fewer_rows = number::<u64>(key, value)?.min(100),
-            "ids" if value == "number" => self.records.numeric_ids = true,
-            "ids" if value == "string" => self.records.numeric_ids = false,
-            "empty_page" => self.records.empty_page = true,
-            _ => return Err(format!("{rule:?} is no misbehaviour; `sandbox --help` lists them")),
-        }
-        Ok(())
-    }
-}
-
-fn number<T: FromStr>(key: &str, value: &str) -> Result<T, String> {
-    value.parse().map_err(|_| format!("{key} wants a number, not {value:?}"))
-}
-
-impl Fault {
-    fn read(step: Step, text: &str) -> Result<Self, String> {
-        let (kind, times) = match text.split_once('*') {
-            Some((kind, times)) => (kind, Some(number("the times of a fault", times)?)),
-            None => (text, None),
-        };
-        let kind = match kind {
-            "429_seconds" => Kind::RetrySeconds(429),
-            "429_date" => Kind::RetryDate(429),
-            "503_seconds" => Kind::RetrySeconds(503),
-            "503_date" => Kind::RetryDate(503),
-            "html" => Kind::Html,
-            "redirect" => Kind::Redirect,
-            "unsuccessful" => Kind::Unsuccessful,
-            "garbage" => Kind::Garbage,
-            "empty" => Kind::Empty,
-            "reset" => Kind::Reset,
-            "stall" => Kind::Stall,
-            "lost" => Kind::Lost,
-            status => match status.parse() {
-                Ok(status @ 400..=599) => Kind::Status(status),
-                _ => return Err(format!("{status:?} is no way to fail")),
-            },
-        };
-        Ok(Self { step, kind, times })
-    }
-}
-
-impl FromStr for Step {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Ok(match text {
-            "token" => Self::Token,
-            "session" => Self::Session,
-            "reports" => Self::Reports,
-            "start" => Self::Start,
-            "status" => Self::Status,
-            "results" => Self::Results,
-            "download" => Self::Download,
-            "records" => Self::Records,
-            _ => return Err(()),
-        })
-    }
-}
-
-impl FromStr for Packing {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        Ok(match text {
-            "one" => Self::One,
-            "stored" => Self::Stored,
-            "none" => Self::None,
-            "two" | "two_csvs" => Self::Two,
-            "plain" => Self::Plain,
-            "mac" => Self::Mac,
-            "truncated" => Self::Truncated,
-            "corrupt" => Self::Corrupt,
-            "bomb" => Self::Bomb,
-            "xlsx" => Self::Xlsx,
-            "encrypted" => Self::Encrypted,
-            "not_csv" => Self::NotCsv,
-            "empty" => Self::Empty,
-            "html" => Self::Html,
-            "json" => Self::Json,
-            "gzip" => Self::Gzip,
-            "utf16" => Self::Utf16,
-            _ => return Err(format!("{text:?} is no zip")),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules_are_for_all_or_for_one() {
-        let read: Misbehaviours = "start=429*2, sessions:zip=two ,level=/framework/level/admin,bom".parse().unwrap();
-        assert_eq!(read.of(None).body.packing, Packing::One);
-        let sessions = read.of(Some("sessions"));
-        assert_eq!((sessions.body.packing, sessions.body.bom), (Packing::Two, true));
-        assert_eq!(sessions.level.as_deref(), Some("/framework/level/admin"));
-        assert_eq!((sessions.faults[0].kind, sessions.faults[0].times), (Kind::Status(429), Some(2)));
-        assert!(read.of(Some("progress")).body.bom);
-    }
-
-    #[test]
-    fn what_is_no_rule_is_said() {
-        for bad in ["x", "zip=three", "start=200", "start=429*x", "cut=half", "grant=on", "nowhere:bom", "rename=a"] {
-            assert!(bad.parse::<Misbehaviours>().is_err(), "{bad}");
-        }
-    }
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    #[default]
+    Token,
+    Number,
+    Page,
+    Stuck,
+    Same,
+    Clamp,
+    Whole,
 }

@@ -1,5 +1,5 @@
-//! A Docebo to practise on: options and a seed → a platform on loopback that answers as the real one is known to, and
-//! misbehaves as told.
+//! A Docebo to practise on: a platform on loopback, from options and a seed, that responds as the real one is known to, and
+//! misbehaves on request.
 
 mod content;
 mod exports;
@@ -12,7 +12,7 @@ mod platform;
 mod records;
 mod reply;
 mod reports;
-mod words;
+mod samples;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,26 +23,28 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use self::misbehave::{HELP as MISBEHAVE_HELP, Misbehaviours};
+#[cfg(feature = "fault-injection")]
+pub use self::misbehave::HELP as MISBEHAVE_HELP;
+pub use self::misbehave::Misbehaviours;
 pub use self::oauth::{ACCOUNTS, Account};
 use self::platform::Platform;
 pub use self::reports::{REPORTS, Report};
 
-/// What the sandbox is to be.
+/// Options of a sandbox.
 #[derive(Clone)]
 pub struct SandboxOptions {
-    /// Where it listens; loopback unless containers are to reach it.
+    /// Address to listen on; loopback unless containers must reach it.
     pub host: IpAddr,
     /// 0 takes a free one.
     pub port: u16,
     /// Rows of every report.
     pub rows: u64,
     pub seed: u64,
-    /// Times that an export's status says "running" before it is done.
+    /// Number of "running" statuses before an export is done.
     pub polls: u32,
     pub client_id: String,
     pub client_secret: String,
-    /// Every account's.
+    /// Password of every account.
     pub password: String,
     pub misbehave: Misbehaviours,
 }
@@ -61,15 +63,6 @@ impl Default for SandboxOptions {
             misbehave: Misbehaviours::default(),
         }
     }
-}
-
-/// A request that came, as it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    pub method: String,
-    pub path: String,
-    pub query: Option<String>,
-    pub agent: String,
 }
 
 /// A running sandbox; it ends when dropped.
@@ -94,7 +87,7 @@ impl Sandbox {
         let listener = listener.tap_io(move |connection| {
             let _ = connection.set_nodelay(true);
             if accepting.misbehave().resets() {
-                // A connection that the server drops then ends with RST, not FIN.
+                // A connection that the server drops then ends with RST instead of FIN.
                 let _ = connection.set_zero_linger();
             }
         });
@@ -104,24 +97,9 @@ impl Sandbox {
         Ok(Self { url, platform, server })
     }
 
-    /// Every request that came, in order, up to 100,000.
-    pub fn log(&self) -> Vec<Seen> {
-        self.platform.log()
-    }
-
-    /// How many requests came.
+    /// Returns the number of received requests.
     pub fn requests(&self) -> u64 {
         self.platform.requests()
-    }
-
-    /// How many exports were begun.
-    pub fn exports(&self) -> usize {
-        self.platform.exports()
-    }
-
-    /// From now on the platform does this wrong instead of what it did before: yesterday's report and today's.
-    pub fn misbehave(&self, misbehave: Misbehaviours) {
-        self.platform.set_misbehave(misbehave);
     }
 
     pub fn options(&self) -> &SandboxOptions {

@@ -10,7 +10,7 @@ use super::SandboxOptions;
 use super::misbehave::Misbehaviour;
 use super::reply::{self, Reply};
 
-/// Seconds that a token lives unless told.
+/// Default lifetime of a token, in seconds.
 const TOKEN_SECONDS: u64 = 3600;
 
 /// One account; all have the password of the options.
@@ -28,7 +28,7 @@ pub const ACCOUNTS: &[Account] = &[
     Account { id: 13, username: "root", level: "super_admin" },
 ];
 
-/// The tokens given out.
+/// The issued tokens.
 #[derive(Default)]
 pub struct Tokens {
     given: u64,
@@ -46,12 +46,12 @@ impl Tokens {
     /// `POST /oauth2/token`.
     pub fn grant(&mut self, options: &SandboxOptions, wrong: &Misbehaviour, form: &HashMap<String, String>) -> Reply {
         let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-        let said = |text: &str| {
+        let message = |text: &str| {
             let echo = if wrong.sign_in.echo_secrets { format!(" {form:?}") } else { String::new() };
             format!("{text}{echo}")
         };
         if field("client_id") != options.client_id || field("client_secret") != options.client_secret {
-            return reply::oauth_error("invalid_client", &said("The client credentials are invalid"));
+            return reply::oauth_error("invalid_client", &message("The client credentials are invalid"));
         }
         let account = match field("grant_type") {
             "password" if !wrong.sign_in.grant_off => ACCOUNTS
@@ -60,22 +60,22 @@ impl Tokens {
                 .copied()
                 .ok_or("Invalid username and password combination"),
             "refresh_token" if !wrong.sign_in.refresh_refused => {
-                // A refresh token is good once.
+                // A refresh token is valid once.
                 self.refresh.remove(field("refresh_token")).ok_or("Invalid refresh token")
             }
             "refresh_token" => Err("Refresh token has expired"),
             _ => {
-                let text = said("The grant type is not available for this client");
+                let text = message("The grant type is not available for this client");
                 return reply::oauth_error("unsupported_grant_type", &text);
             }
         };
         match account {
-            Ok(account) => self.give(options, wrong, account),
-            Err(text) => reply::oauth_error("invalid_grant", &said(text)),
+            Ok(account) => self.issue(options, wrong, account),
+            Err(text) => reply::oauth_error("invalid_grant", &message(text)),
         }
     }
 
-    fn give(&mut self, options: &SandboxOptions, wrong: &Misbehaviour, account: Account) -> Reply {
+    fn issue(&mut self, options: &SandboxOptions, wrong: &Misbehaviour, account: Account) -> Reply {
         let seconds = wrong.sign_in.token_seconds.unwrap_or(TOKEN_SECONDS);
         let ends = Instant::now() + Duration::from_secs(seconds);
         self.access.retain(|_, access| access.ends > Instant::now());
@@ -92,14 +92,14 @@ impl Tokens {
         reply::json(200, &granted)
     }
 
-    /// 40 hexadecimal digits.
+    /// Returns 40 hexadecimal digits.
     fn opaque(&mut self, seed: u64) -> String {
         self.given += 1;
         let digest = Sha256::digest(format!("token {seed} {}", self.given));
         digest[..20].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The account behind an `Authorization` header, if its token is good for one more request.
+    /// Returns the account of an `Authorization` header, if its token is valid for one more request.
     pub fn account(&mut self, authorization: Option<&str>) -> Option<Account> {
         let access = self.access.get_mut(authorization?.strip_prefix("Bearer ")?)?;
         if access.ends <= Instant::now() {

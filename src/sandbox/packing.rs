@@ -1,4 +1,4 @@
-//! A report's CSV → the body of its download: a ZIP written on the fly, or one of the odd bodies.
+//! The body of a report's download: a ZIP written on the fly, or one of the odd bodies.
 
 use std::io::{self, Write};
 
@@ -10,22 +10,22 @@ use zip::{CompressionMethod, ZipWriter};
 use super::content::Content;
 use super::misbehave::Packing;
 
-/// Up to here a body is made whole, and its length sent; beyond, it streams.
+/// Largest body that is buffered and sent with its length; larger ones are streamed.
 const WHOLE_ROWS_MAX: u64 = 5000;
 /// Bytes of one chunk of a stream.
 const CHUNK_BYTES: usize = 128 << 10;
 /// Chunks that wait for the network.
 const CHUNKS_WAITING: usize = 4;
-/// Bytes that the ZIP bomb claims and has; all zeros.
+/// Declared and real size of the ZIP bomb; all zeros.
 const BOMB_BYTES: usize = 64 << 20;
 
-/// A body, whole or as it comes.
+/// A body, buffered or streamed.
 pub enum Packed {
     Whole(Vec<u8>),
     Stream(mpsc::Receiver<io::Result<Bytes>>),
 }
 
-/// The body, and its content type.
+/// Returns the body and its content type.
 ///
 /// # Errors
 /// Those of the ZIP writer; none is expected in memory.
@@ -42,7 +42,7 @@ pub fn pack(content: Content, name: &str, packing: Packing) -> io::Result<(Packe
         let (chunks, stream) = mpsc::channel(CHUNKS_WAITING);
         tokio::task::spawn_blocking(move || {
             let mut to = Chunks { chunks, block: Vec::with_capacity(CHUNK_BYTES) };
-            // Whoever downloads may have gone: then there is nobody to tell.
+            // The client may have disconnected: then the error reaches no one.
             let _ = write(&content, &name, packing, &mut to);
         });
         return Ok((Packed::Stream(stream), kind));
@@ -87,10 +87,10 @@ fn write(content: &Content, name: &str, packing: Packing, to: &mut impl Write) -
 fn zip(content: &Content, name: &str, packing: Packing, to: &mut impl Write) -> io::Result<()> {
     let mut zip = ZipWriter::new_stream(to);
     let method = if packing == Packing::Stored { CompressionMethod::Stored } else { CompressionMethod::Deflated };
-    // Level 1, for speed; a bomb is packed as tightly as it goes.
+    // Level 1, for speed; a bomb is compressed as much as possible.
     let tight = if packing == Packing::Bomb { 9 } else { 1 };
     let level = (method == CompressionMethod::Deflated).then_some(tight);
-    // The size is not known before the end: ZIP64 where it may pass 4 GiB.
+    // The size is unknown until the end: ZIP64 if it may exceed 4 GiB.
     let large = content.rows() > 10_000_000;
     let options = SimpleFileOptions::default().compression_method(method).compression_level(level).large_file(large);
     let mut add = |name: &str, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| {
@@ -138,7 +138,7 @@ fn encrypt(zip: &mut [u8]) {
     }
 }
 
-/// What is written goes out in chunks.
+/// Sends written data in chunks.
 struct Chunks {
     chunks: mpsc::Sender<io::Result<Bytes>>,
     block: Vec<u8>,
@@ -154,7 +154,7 @@ impl Write for Chunks {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // The ZIP writer flushes at each step: chunks do not go out for that, but at the end.
+        // The ZIP writer flushes at each step: chunks are sent at the end instead.
         Ok(())
     }
 }
@@ -174,7 +174,7 @@ impl Drop for Chunks {
     }
 }
 
-/// The ZIP's own reader, over bytes in memory, for the tests.
+/// Reads ZIPs in memory, for the tests.
 #[cfg(test)]
 fn reread(bytes: Vec<u8>) -> zip::ZipArchive<io::Cursor<Vec<u8>>> {
     zip::ZipArchive::new(io::Cursor::new(bytes)).unwrap()

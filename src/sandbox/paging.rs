@@ -1,76 +1,15 @@
-//! One page of an export's results, with the manners that `--misbehave` gives it.
+//! One page of an export's results, with the misbehaviours of `--misbehave`.
 
 use std::collections::HashMap;
 
 use serde_json::json;
 
 use super::content::Content;
-use super::misbehave::Misbehaviour;
+use super::misbehave::{By, Misbehaviour, Paging};
 use super::reply::{self, Reply};
 
-/// How results are paged.
-#[derive(Clone, Debug, Default)]
-pub struct Paging {
-    pub by: By,
-    cap: Option<u64>,
-    gap: bool,
-    overlap: bool,
-    empty_between: bool,
-    counts: bool,
-    lost: u64,
-    json_types: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum By {
-    #[default]
-    Token,
-    Number,
-    Page,
-    Stuck,
-    Same,
-    Clamp,
-    Whole,
-}
-
-impl Paging {
-    /// Takes a rule; `None` where it is not about paging.
-    pub fn obey(&mut self, key: &str, value: &str) -> Option<Result<(), String>> {
-        let number = || value.parse().map_err(|_| format!("{key} wants a number, not {value:?}"));
-        match (key, value) {
-            ("paging", _) => {
-                self.by = match value {
-                    "token" => By::Token,
-                    "number" => By::Number,
-                    "page" => By::Page,
-                    "stuck" => By::Stuck,
-                    "same" => By::Same,
-                    "clamp" => By::Clamp,
-                    "whole" => By::Whole,
-                    _ => return Some(Err(format!("{value:?} is no paging"))),
-                }
-            }
-            ("page_cap", _) => match number() {
-                Ok(cap) => self.cap = Some(std::cmp::max(cap, 1)),
-                Err(error) => return Some(Err(error)),
-            },
-            ("lost_rows", _) => match number() {
-                Ok(lost) => self.lost = lost,
-                Err(error) => return Some(Err(error)),
-            },
-            ("page_gap", "") => self.gap = true,
-            ("overlap", "") => self.overlap = true,
-            ("empty_between", "") => self.empty_between = true,
-            ("counts", "") => self.counts = true,
-            ("json_types", "") => self.json_types = true,
-            _ => return None,
-        }
-        Some(Ok(()))
-    }
-}
-
-/// Where a page begins.
-struct Place {
+/// Start of a page.
+struct PageStart {
     from: u64,
     is_first: bool,
     is_empty: bool,
@@ -110,13 +49,13 @@ pub fn page(wrong: &Misbehaviour, query: &HashMap<String, String>, content: &Con
     reply::with(200, "application/json; charset=utf-8", body.into())
 }
 
-/// What is asked for; `None` where the token is none of ours.
-fn place(rules: &Paging, query: &HashMap<String, String>, step: u64, held: u64) -> Option<Place> {
+/// Returns what is requested; `None` if the token is invalid.
+fn place(rules: &Paging, query: &HashMap<String, String>, step: u64, held: u64) -> Option<PageStart> {
     let page: u64 = query.get("page").and_then(|page| page.parse().ok()).unwrap_or(1);
     let index = page.saturating_sub(1);
-    let at = |from: u64, is_empty: bool| Place { from, is_first: from == 0, is_empty, number: page };
+    let at = |from: u64, is_empty: bool| PageStart { from, is_first: from == 0, is_empty, number: page };
     Some(match rules.by {
-        By::Same | By::Whole => Place { number: 1, ..at(0, false) },
+        By::Same | By::Whole => PageStart { number: 1, ..at(0, false) },
         By::Page if rules.empty_between && page == 2 => at(step, true),
         By::Page if rules.empty_between => at(index.saturating_sub(u64::from(index > 0)) * step, false),
         By::Page => at(index.saturating_mul(step), false),
@@ -133,12 +72,12 @@ fn place(rules: &Paging, query: &HashMap<String, String>, step: u64, held: u64) 
     })
 }
 
-/// Opaque, and wrong unless it is percent-encoded.
+/// Returns an opaque token, which is wrong unless it is percent-encoded.
 fn token_of(hole: &str, offset: u64) -> String {
     format!("AQ+/={hole}{offset}&==")
 }
 
-/// The rows as JSON, by hand: a header that is there twice stays twice.
+/// Writes the rows as JSON by hand, because a duplicate header must stay duplicate.
 fn written(wrong: &Misbehaviour, content: &Content, from: u64, rows: u64) -> String {
     let row = |cells: Vec<String>| {
         let pairs = content.headers().iter().zip(cells).enumerate().map(|(at, (header, cell))| {

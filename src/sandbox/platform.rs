@@ -1,4 +1,8 @@
-//! One request → its answer: what is asked, whether it is to fail, who asks, and only then what is done.
+//! Handles one request: routing, faults, authorization, and then the operation.
+
+/// Access of tests to a running sandbox.
+#[cfg(feature = "fault-injection")]
+mod observed;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,6 +12,7 @@ use axum::http::{Method, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::SandboxOptions;
 use super::content::Content;
 use super::exports::{self, Exports};
 use super::misbehave::{Kind, Misbehaviour, Misbehaviours, Step};
@@ -15,12 +20,8 @@ use super::oauth::{Account, Tokens};
 use super::records::{self, List};
 use super::reply::{self, Reply};
 use super::reports::{self, REPORTS, Report};
-use super::{SandboxOptions, Seen};
 
-/// Requests kept in the log; later ones are only counted.
-const LOG_MAX: usize = 100_000;
-
-/// A platform and what it remembers.
+/// A platform and its state.
 pub struct Platform {
     pub options: SandboxOptions,
     misbehave: Mutex<Arc<Misbehaviours>>,
@@ -31,14 +32,15 @@ pub struct Platform {
 struct Memory {
     tokens: Tokens,
     exports: Exports,
-    /// How often a fault has struck.
-    struck: HashMap<(Step, Option<&'static str>, usize), u32>,
-    log: Vec<Seen>,
+    /// Number of injections of each fault.
+    injected: HashMap<(Step, Option<&'static str>, usize), u32>,
+    #[cfg(feature = "fault-injection")]
+    log: Vec<observed::ReceivedRequest>,
     requests: u64,
 }
 
-/// What a request asks for.
-enum Asked {
+/// Kinds of request.
+enum Endpoint {
     Token,
     Session,
     Reports,
@@ -57,78 +59,53 @@ impl Platform {
         Self { options, misbehave, memory: Mutex::default() }
     }
 
-    /// What is wrong at this moment.
+    /// Returns the present misbehaviours.
     pub fn misbehave(&self) -> Arc<Misbehaviours> {
         self.misbehave.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
-    }
-
-    /// From now on, this is wrong instead; counted faults begin anew.
-    pub fn set_misbehave(&self, misbehave: Misbehaviours) {
-        *self.misbehave.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(misbehave);
-        self.memory().struck.clear();
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    pub fn log(&self) -> Vec<Seen> {
-        self.memory().log.clone()
-    }
-
     pub fn requests(&self) -> u64 {
         self.memory().requests
     }
 
-    pub fn exports(&self) -> usize {
-        self.memory().exports.count()
-    }
-
-    /// Answers one request, and logs it.
+    /// Responds to one request.
     pub async fn answer(&self, request: Request) -> Reply {
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
-        let seen = Seen {
-            method: method.to_string(),
-            path: uri.path().to_owned(),
-            query: uri.query().map(str::to_owned),
-            agent: agent.unwrap_or_default(),
-        };
-        {
-            let mut memory = self.memory();
-            memory.requests += 1;
-            if memory.log.len() < LOG_MAX {
-                memory.log.push(seen);
-            }
-        }
-        let asked = Asked::read(&method, uri.path());
-        let report = asked.report();
+        self.memory().requests += 1;
+        #[cfg(feature = "fault-injection")]
+        self.log_request(&request);
+        let endpoint = Endpoint::read(&method, uri.path());
+        let report = endpoint.report();
         let misbehave = self.misbehave();
         let wrong = misbehave.of(report.map(|report| report.short));
-        match asked.step().and_then(|step| self.strikes(wrong, step, report)) {
+        match endpoint.step().and_then(|step| self.fault_now(wrong, step, report)) {
             Some(Kind::Lost) => {
-                drop(self.act(asked, wrong, request).await);
+                drop(self.act(endpoint, wrong, request).await);
                 reply::reset()
             }
             Some(kind) => reply::fail(kind).await,
-            None => self.act(asked, wrong, request).await,
+            None => self.act(endpoint, wrong, request).await,
         }
     }
 
-    /// The fault that strikes now, if any.
-    fn strikes(&self, wrong: &Misbehaviour, step: Step, report: Option<&'static Report>) -> Option<Kind> {
+    /// Returns the fault to inject now, if any.
+    fn fault_now(&self, wrong: &Misbehaviour, step: Step, report: Option<&'static Report>) -> Option<Kind> {
         let mut memory = self.memory();
         wrong.faults.iter().enumerate().filter(|(_, fault)| fault.step == step).find_map(|(at, fault)| {
-            let struck = memory.struck.entry((step, report.map(|report| report.short), at)).or_default();
-            let strikes = fault.times.is_none_or(|times| *struck < times);
-            *struck += u32::from(strikes);
-            strikes.then_some(fault.kind)
+            let injected = memory.injected.entry((step, report.map(|report| report.short), at)).or_default();
+            let fault_now = fault.times.is_none_or(|times| *injected < times);
+            *injected += u32::from(fault_now);
+            fault_now.then_some(fault.kind)
         })
     }
 
-    async fn act(&self, asked: Asked, wrong: &Misbehaviour, request: Request) -> Reply {
+    async fn act(&self, endpoint: Endpoint, wrong: &Misbehaviour, request: Request) -> Reply {
         let Query(query) = Query::<HashMap<String, String>>::try_from_uri(request.uri()).unwrap_or_default();
-        if let Asked::Token = asked {
+        if let Endpoint::Token = endpoint {
             let Ok(axum::Form(form)) = axum::Form::<HashMap<String, String>>::from_request(request, &()).await else {
                 return reply::oauth_error("invalid_request", "not a form");
             };
@@ -138,24 +115,24 @@ impl Platform {
         let Some(account) = self.memory().tokens.account(authorization) else {
             return reply::error(401, "The access token provided is invalid or has expired");
         };
-        if let Some(report) = asked.report()
+        if let Some(report) = endpoint.report()
             && wrong.hidden
         {
             return reply::error(404, &format!("Report {} not found", report.id));
         }
-        match asked {
-            Asked::Session => session(account, wrong),
-            Asked::Reports => self.reports(wrong),
-            Asked::Start(report) => self.memory().exports.start(&self.options, wrong, report),
-            Asked::Status(report, id) => self.memory().exports.status(wrong, report, &id),
-            Asked::Download(report, id) => self.download(wrong, report, &id),
-            Asked::Results(report, id) => {
+        match endpoint {
+            Endpoint::Session => session(account, wrong),
+            Endpoint::Reports => self.reports(wrong),
+            Endpoint::Start(report) => self.memory().exports.start(&self.options, wrong, report),
+            Endpoint::Status(report, id) => self.memory().exports.status(wrong, report, &id),
+            Endpoint::Download(report, id) => self.download(wrong, report, &id),
+            Endpoint::Results(report, id) => {
                 let content = self.content(wrong, report);
                 self.memory().exports.results(wrong, report, &id, &query, &content)
             }
-            Asked::List(list) => records::list(list, &self.options, &wrong.records, &query),
-            Asked::PowerUser(id) => power_user(&id),
-            Asked::Token | Asked::Unknown => reply::error(404, "Page not found"),
+            Endpoint::List(list) => records::list(list, &self.options, &wrong.records, &query),
+            Endpoint::PowerUser(id) => power_user(&id),
+            Endpoint::Token | Endpoint::Unknown => reply::error(404, "Page not found"),
         }
     }
 
@@ -204,7 +181,7 @@ fn power_user(id: &str) -> Reply {
     }))
 }
 
-impl Asked {
+impl Endpoint {
     fn read(method: &Method, path: &str) -> Self {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         match (method.as_str(), parts.as_slice()) {
@@ -253,7 +230,7 @@ impl Asked {
     }
 }
 
-/// So that the whole platform is one axum handler.
+/// Makes the whole platform one axum handler.
 pub async fn handle(platform: axum::extract::State<Arc<Platform>>, request: Request) -> Response {
     platform.answer(request).await
 }

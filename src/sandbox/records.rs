@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::SandboxOptions;
 use super::misbehave::Records;
 use super::reply::{self, Reply};
-use super::words::{COURSES, PEOPLE};
+use super::samples::{COURSES, PEOPLE};
 
-/// Rows of one page at most.
+/// Maximum rows of one page.
 const PAGE_ROWS_MAX: u64 = 200;
 
-/// What is listed.
+/// Kinds of list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
     Users,
@@ -20,7 +20,7 @@ pub enum List {
     Enrollments,
 }
 
-/// One page of a list.
+/// Returns one page of a list.
 pub fn list(list: List, options: &SandboxOptions, wrong: &Records, query: &HashMap<String, String>) -> Reply {
     let number = |key: &str| query.get(key).and_then(|text| text.parse::<u64>().ok());
     let size = number("page_size").unwrap_or(PAGE_ROWS_MAX).clamp(1, PAGE_ROWS_MAX);
@@ -31,7 +31,7 @@ pub fn list(list: List, options: &SandboxOptions, wrong: &Records, query: &HashM
         List::Courses => COURSES.len() as u64,
         List::Enrollments => users * 2,
     };
-    // The empty page comes second; the others move up by one.
+    // The empty page is the second; the others move back by one.
     let empty = wrong.empty_page && page == 2;
     let counted = if wrong.empty_page && page > 2 { page - 1 } else { page };
     let from = (counted - 1).saturating_mul(size).min(total);
@@ -75,7 +75,7 @@ fn item(list: List, index: u64, numeric: bool) -> Value {
 mod tests {
     use super::*;
 
-    /// Reads a list to its end, as a client does; answers the ids and the number of pages.
+    /// Reads a list to its end, as a client does; returns the ids and the number of pages.
     async fn read(list: List, wrong: &Records) -> (Vec<Value>, u64) {
         let options = SandboxOptions { rows: 3300, ..SandboxOptions::default() };
         let (mut ids, mut page) = (Vec::new(), 1);

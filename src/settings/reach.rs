@@ -1,38 +1,12 @@
-//! How an SSH server is reached and signed in to: agent, proxy, algorithms.
+//! Connections and sign-in to SSH servers: settings → [`Login`](crate::ssh::Login), with its secrets read.
 
 use std::path::PathBuf;
 
-use super::SecretRef;
+use super::{SecretError, SecretRef, Sftp};
+use crate::secret::Secret;
+use crate::ssh::{self, Endpoint, HostKeys, ProxyKind, Route};
 
-/// An ssh-agent that signs in our place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agent {
-    pub socket: AgentSocket,
-    /// The one key to use, `SHA256:…`; otherwise the first ones that the agent has.
-    pub key: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AgentSocket {
-    /// The one that `SSH_AUTH_SOCK` names when it is needed.
-    Environment,
-    Path(PathBuf),
-}
-
-impl AgentSocket {
-    /// `None` where the environment names none.
-    #[allow(clippy::disallowed_methods)] // `settings` is the one room that may
-    pub fn path(&self) -> Option<PathBuf> {
-        match self {
-            AgentSocket::Path(path) => Some(path.clone()),
-            AgentSocket::Environment => {
-                std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from)
-            }
-        }
-    }
-}
-
-/// What stands between us and the server. It looks up the server's name.
+/// A proxy for the connection to the server. It resolves the server's name.
 pub struct Proxy {
     pub kind: ProxyKind,
     pub host: String,
@@ -41,19 +15,106 @@ pub struct Proxy {
     pub password: Option<SecretRef>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyKind {
-    /// `CONNECT` (RFC 9110, 9.3.6).
-    Http,
-    /// RFC 1928, with the password of RFC 1929.
-    Socks5,
+/// A credential of a connection that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("read {what}: {source}")]
+pub struct CredentialError {
+    /// `the key for sftp.example`.
+    what: String,
+    is_key: bool,
+    source: SecretError,
 }
 
-/// What may be agreed on, best first; an empty list is the usual one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Algorithms {
-    pub kex: Vec<String>,
-    pub host_key: Vec<String>,
-    pub cipher: Vec<String>,
-    pub mac: Vec<String>,
+impl CredentialError {
+    /// Returns true for a private key's file that is not text.
+    pub fn is_key_not_text(&self) -> bool {
+        self.is_key && matches!(self.source, SecretError::FileNotText(_))
+    }
+}
+
+/// Returns the socket named by `SSH_AUTH_SOCK`.
+#[allow(clippy::disallowed_methods)] // `settings` is the one module that may
+pub(super) fn agent_socket() -> Option<PathBuf> {
+    std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+impl Sftp {
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::new(&self.host, self.port)
+    }
+
+    /// Returns the expected host keys.
+    pub fn host_keys(&self) -> HostKeys {
+        HostKeys {
+            pins: self.host_keys.clone(),
+            known_hosts: self.known_hosts.clone(),
+            accepted: self.accepted.clone(),
+        }
+    }
+
+    /// Returns the server's address, route and expected host keys.
+    ///
+    /// # Errors
+    /// A secret of the proxy or the jump host cannot be read.
+    pub fn server(&self) -> Result<ssh::Server, CredentialError> {
+        let route = match (&self.jump, &self.proxy) {
+            (Some(jump), _) => Route::Jump(Box::new(jump.login()?)),
+            (None, Some(proxy)) => Route::Proxy(proxy.read()?),
+            (None, None) => Route::Direct,
+        };
+        Ok(ssh::Server {
+            endpoint: self.endpoint(),
+            route,
+            host_keys: self.host_keys(),
+            algorithms: self.algorithms.clone(),
+            connect_timeout: self.timeouts.connect,
+            idle_timeout: self.timeouts.idle,
+            keepalive: self.keepalive,
+        })
+    }
+
+    /// Returns the server and the account that signs in to it.
+    ///
+    /// # Errors
+    /// A secret cannot be read.
+    pub fn login(&self) -> Result<ssh::Login, CredentialError> {
+        let secret =
+            |what: &str, secret: &SecretRef| read(format!("the {what} for {}", self.host), what == "key", secret);
+        let optional =
+            |what: &str, given: &Option<SecretRef>| given.as_ref().map(|given| secret(what, given)).transpose();
+        let key = self.key.as_ref().map(|key| {
+            Ok(ssh::KeyText {
+                text: secret("key", key)?,
+                place: key.place(),
+                passphrase: optional("passphrase", &self.passphrase)?,
+            })
+        });
+        let responses = self
+            .keyboard_interactive
+            .iter()
+            .map(|(question, answer)| Ok((question.clone(), secret(&format!("answer to {question:?}"), answer)?)));
+        let auth = ssh::Auth {
+            username: self.username.clone(),
+            password: optional("password", &self.password)?,
+            key: key.transpose()?,
+            agent: self.agent.clone(),
+            answers: responses.collect::<Result<_, _>>()?,
+        };
+        Ok(ssh::Login { server: self.server()?, auth })
+    }
+}
+
+impl Proxy {
+    fn read(&self) -> Result<ssh::Proxy, CredentialError> {
+        let endpoint = Endpoint::new(&self.host, self.port);
+        let account = self.username.as_ref().zip(self.password.as_ref()).map(|(username, password)| {
+            let password = read(format!("the password for the proxy {endpoint}"), false, password)?;
+            Ok(ssh::ProxyAccount { username: username.clone(), password })
+        });
+        Ok(ssh::Proxy { kind: self.kind, endpoint: endpoint.clone(), account: account.transpose()? })
+    }
+}
+
+fn read(what: String, is_key: bool, secret: &SecretRef) -> Result<Secret, CredentialError> {
+    secret.read().map_err(|source| CredentialError { what, is_key, source })
 }

@@ -1,38 +1,43 @@
-//! Webhook destinations, as the settings have them.
+//! Webhook destinations, as configured and as used.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::SecretRef;
+use super::secrets::SecretFile;
+use crate::yaml::problem::Problem;
+use crate::yaml::read::{At, FromNode, Named};
+use crate::yaml::scalars::{Length, Size, Whole};
+use crate::yaml::tree::{Node, NodeKind};
 
 pub struct Webhook {
-    /// Scheme, host, path and query. What is secret of it belongs into `auth` or `headers`.
+    /// Scheme, host, path and query. Secrets belong in `auth` or `headers`.
     pub url: String,
     /// `whsec_…` and `whsk_…`: each signs every request (Standard Webhooks); several during a rotation.
     pub secrets: Vec<SecretRef>,
     pub body: WebhookBody,
     pub auth: Option<WebhookAuth>,
     pub headers: Vec<(String, SecretRef)>,
-    /// Certificates (PEM) that are trusted in the place of the system's.
+    /// Certificates (PEM) that replace the system's.
     pub ca: Option<PathBuf>,
     /// The client's certificate (PEM) and its key.
     pub client: Option<(PathBuf, SecretRef)>,
     pub proxy: Option<WebProxy>,
-    /// Answers that mean "busy, try again" at this receiver, besides 408, 425, 429 and 5xx.
+    /// Statuses that mean "busy, try again" at this receiver, besides 408, 425, 429 and 5xx.
     pub retry_statuses: Vec<u16>,
     pub compress: Compress,
-    /// Requests in any minute, over all runs of the process.
+    /// Requests per minute, over all runs of the process.
     pub per_minute: Option<u32>,
-    /// Requests under way at once, over all runs of the process.
+    /// Requests in flight, over all runs of the process.
     pub in_flight: usize,
     pub connect: Duration,
-    /// For a request and its answer; where a file is sent, for which it may stand still.
+    /// The longest request with its response; for a file, the longest time without progress.
     pub total: Duration,
     pub allow: AllowAddresses,
 }
 
 impl Webhook {
-    /// The secrets that requests or connections are made with.
+    /// Returns the secrets of requests and connections.
     pub fn all_secrets(&self) -> impl Iterator<Item = &SecretRef> {
         let auth = match &self.auth {
             Some(WebhookAuth::Bearer(secret) | WebhookAuth::Basic { password: secret, .. }) => Some(secret),
@@ -45,14 +50,14 @@ impl Webhook {
     }
 }
 
-/// What a request carries.
+/// The content of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookBody {
-    /// The rows as JSON, in batches of at most so many rows and about so many bytes.
+    /// The rows as JSON, in batches of at most this many rows and about this many bytes.
     Rows { rows: usize, bytes: usize },
     /// The artifact itself.
     File,
-    /// That there is an artifact, and where it lies.
+    /// A notice that there is an artifact, with its location.
     Notice,
 }
 
@@ -61,7 +66,7 @@ pub enum WebhookAuth {
     Basic { username: String, password: SecretRef },
 }
 
-/// A proxy that is asked to connect (RFC 9110, 9.3.6). It looks up the receiver's name.
+/// A proxy with CONNECT (RFC 9110, 9.3.6). It resolves the receiver's name.
 pub struct WebProxy {
     /// `http://proxy.acme.example:3128`.
     pub url: String,
@@ -76,10 +81,130 @@ pub enum Compress {
     Zstd,
 }
 
-/// Addresses that are refused unless they are asked for.
+/// Addresses that are refused by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AllowAddresses {
     pub private: bool,
     pub loopback: bool,
     pub link_local: bool,
 }
+
+crate::table! {
+    /// A receiver of POST requests, signed by Standard Webhooks.
+    pub struct WebhookFile {
+        /// `https://bi.example/hooks/learning`.
+        url: At<String>,
+        /// `whsec_…`, base64 of 24 to 64 bytes; or `whsk_…` for ed25519. A list during a rotation.
+        secret: Option<Secrets>,
+        /// Rows as JSON in batches, the file itself, or a notice. Default: rows.
+        body: Option<At<BodyWord>>,
+        /// The size of one request, with `body: rows`.
+        batch: Option<Batch>,
+        /// A token for `Authorization: Bearer`.
+        bearer: Option<SecretFile>,
+        /// `Authorization: Basic`.
+        basic: Option<At<BasicFile>>,
+        /// Other headers, with secrets as their values.
+        headers: Option<Named<SecretFile>>,
+        /// Certificates (PEM) that replace the system's.
+        ca: Option<String>,
+        /// The client certificate (PEM) and its key, if the receiver requires one.
+        client: Option<ClientFile>,
+        proxy: Option<WebProxyFile>,
+        /// Default: none.
+        compress: Option<Compress>,
+        /// Requests per minute. Default: unlimited.
+        per_minute: Option<Whole<1, 1_000_000>>,
+        /// Requests of one delivery in flight. Default: 4.
+        in_flight: Option<Whole<1, 64>>,
+        /// Statuses that are retried, besides 408, 425, 429 and 5xx: 400 to 599, but not 410. Default: none.
+        retry_statuses: Option<Vec<At<Whole<0, 999>>>>,
+        timeouts: Option<WebTimeouts>,
+        /// Addresses that are allowed although they are refused by default: private, loopback, link_local.
+        allow: Option<Vec<AddressWord>>,
+        /// Accept plain http beyond loopback. Default: false.
+        insecure: Option<bool>,
+    }
+}
+
+crate::table! {
+    pub struct BasicFile {
+        username: String,
+        password: SecretFile,
+    }
+}
+
+crate::table! {
+    pub struct ClientFile {
+        /// A PEM file with the client certificate first, then the chain to its authority.
+        cert: At<String>,
+        key: SecretFile,
+    }
+}
+
+crate::table! {
+    pub struct WebProxyFile {
+        /// `http://proxy.acme.example:3128`.
+        url: At<String>,
+        username: Option<String>,
+        password: Option<SecretFile>,
+    }
+}
+
+crate::options! {
+    pub struct Batch: Copy {
+        /// Default: 1000.
+        rows: usize as Whole<1, 1_000_000> = 1_000,
+        /// Default: 1MiB.
+        bytes: usize as Size = 1 << 20,
+    }
+}
+
+crate::options! {
+    pub struct WebTimeouts: Copy {
+        /// Default: 10s.
+        connect: Duration as Length = Duration::from_secs(10),
+        /// The longest request with its response; for a file, the longest time without progress. Default: 60s.
+        total: Duration as Length = Duration::from_secs(60),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyWord {
+    Rows,
+    File,
+    Notice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressWord {
+    Private,
+    Loopback,
+    LinkLocal,
+}
+
+crate::words!(BodyWord { "rows" => BodyWord::Rows, "file" => BodyWord::File, "notice" => BodyWord::Notice });
+crate::words!(AddressWord {
+    "private" => AddressWord::Private, "loopback" => AddressWord::Loopback, "link_local" => AddressWord::LinkLocal,
+});
+crate::words!(Compress { "none" => Compress::None, "gzip" => Compress::Gzip, "zstd" => Compress::Zstd });
+
+/// One secret, or several.
+pub struct Secrets(pub Vec<SecretFile>);
+
+impl FromNode for Secrets {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        match &node.kind {
+            NodeKind::List(items) => {
+                let read = items.iter().map(|item| SecretFile::from_node(item, problems)).collect::<Vec<_>>();
+                read.into_iter().collect::<Option<Vec<_>>>().map(Self)
+            }
+            _ => SecretFile::from_node(node, problems).map(|secret| Self(vec![secret])),
+        }
+    }
+}
+
+crate::schema_as!(Secrets, |generator| {
+    let one = generator.subschema_for::<SecretFile>();
+    schemars::json_schema!({"anyOf": [one, {"type": "array", "items": one}]})
+});

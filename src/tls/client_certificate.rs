@@ -1,4 +1,4 @@
-//! A client certificate and its key, examined before a receiver sees them.
+//! Checks a client certificate and its key before a receiver sees them.
 
 use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject;
@@ -6,37 +6,37 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Version;
 
-/// What is wrong with a client certificate or its key, and what to do about it. Neither text is a secret's.
+/// Problem of a client certificate or its key, and the fix. Neither text is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flaw {
+pub struct CertificateProblem {
     pub what: String,
     pub hint: String,
 }
 
-/// Checks a chain of certificates (PEM, ours first) and its key (PEM). Returns what a receiver may refuse although it can
-/// be used.
+/// Checks a certificate chain (PEM, ours first) and its key (PEM). Returns reasons for which a receiver may refuse it
+/// although it is usable.
 ///
 /// # Errors
 /// They cannot be used.
-pub fn examine(chain: &[u8], key: &str, now: Timestamp) -> Result<Vec<Flaw>, Flaw> {
+pub fn check(chain: &[u8], key: &str, now: Timestamp) -> Result<Vec<CertificateProblem>, CertificateProblem> {
     let chain = certificates(chain)?;
     let mut parsed = Vec::new();
     for (index, der) in chain.iter().enumerate() {
         let certificate = X509Certificate::from_der(der).map(|(_, certificate)| certificate);
         parsed.push(certificate.map_err(|_| {
-            flaw(format!("certificate {} of the file cannot be read", index + 1), "export it again, as PEM")
+            problem(format!("certificate {} of the file cannot be read", index + 1), "export it again, as PEM")
         })?);
     }
     let Some(own) = parsed.first() else {
-        return Err(flaw(
+        return Err(problem(
             "the file holds no certificate",
             "write the certificate as PEM: it begins with `-----BEGIN CERTIFICATE-----`",
         ));
     };
-    belongs(&parsed, own, key)?;
+    check_key_match(&parsed, own, key)?;
     if own.version() != X509Version::V3 {
         let version = own.version().0 + 1;
-        return Err(flaw(
+        return Err(problem(
             format!("the client certificate is X.509 v{version}, which TLS does not accept"),
             "have it issued as version 3: with OpenSSL, `openssl x509 -req` needs `-extfile` with an extension such as \
              `extendedKeyUsage=clientAuth`",
@@ -44,61 +44,65 @@ pub fn examine(chain: &[u8], key: &str, now: Timestamp) -> Result<Vec<Flaw>, Fla
     }
     let (from, until) = (own.validity().not_before.timestamp(), own.validity().not_after.timestamp());
     if until < now.as_second() {
-        return Err(flaw(format!("the client certificate expired on {}", day(until)), "renew it"));
+        return Err(problem(format!("the client certificate expired on {}", day(until)), "renew it"));
     }
     if from > now.as_second() {
-        return Err(flaw(
+        return Err(problem(
             format!("the client certificate is not valid before {}", day(from)),
             "check this machine's clock, or use the certificate from then on",
         ));
     }
-    Ok(doubts(&parsed, own))
+    Ok(warnings(&parsed, own))
 }
 
-fn certificates(chain: &[u8]) -> Result<Vec<CertificateDer<'static>>, Flaw> {
+fn certificates(chain: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateProblem> {
     let text = String::from_utf8_lossy(chain);
     if !text.contains("-----BEGIN ") {
         return Err(match chain.first() {
             // A DER SEQUENCE: a certificate, or PKCS #12.
-            Some(0x30) => flaw(
+            Some(0x30) => problem(
                 "the file is binary (DER or PKCS #12), not PEM",
                 "convert it: `openssl x509 -inform der -in FILE -out FILE.pem`, or `openssl pkcs12 -in FILE -nokeys -out FILE.pem`",
             ),
-            _ => flaw(
+            _ => problem(
                 "the file holds no certificate",
                 "write the certificate as PEM: it begins with `-----BEGIN CERTIFICATE-----`",
             ),
         });
     }
     if text.contains("BEGIN CERTIFICATE REQUEST") || text.contains("BEGIN NEW CERTIFICATE REQUEST") {
-        return Err(flaw(
+        return Err(problem(
             "the file holds a request for a certificate, not a certificate",
             "put the certificate there that the authority issued for it",
         ));
     }
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
-    read.map_err(|_| flaw("the file's PEM cannot be read", "export the certificate again, as PEM"))
+    read.map_err(|_| problem("the file's PEM cannot be read", "export the certificate again, as PEM"))
 }
 
-/// Whether the key is that of the first certificate.
-fn belongs(chain: &[X509Certificate<'_>], own: &X509Certificate<'_>, key: &str) -> Result<(), Flaw> {
+/// Returns true if the key check_key_match to the first certificate.
+fn check_key_match(
+    chain: &[X509Certificate<'_>],
+    own: &X509Certificate<'_>,
+    key: &str,
+) -> Result<(), CertificateProblem> {
     if key.contains("ENCRYPTED") {
-        return Err(flaw(
+        return Err(problem(
             "the client certificate's key is encrypted",
             "decrypt it: `openssl pkey -in KEY -out KEY.plain`, readable for this program only",
         ));
     }
     let der = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| match key.contains("BEGIN CERTIFICATE") {
         true => {
-            flaw("the client certificate's key holds a certificate and no key", "write the file of the private key")
+            problem("the client certificate's key holds a certificate and no key", "write the file of the private key")
         }
-        false => flaw(
+        false => problem(
             "the client certificate's key is not a private key in PEM",
             "it begins with `-----BEGIN PRIVATE KEY-----`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`",
         ),
     })?;
     let key = rustls::crypto::ring::sign::any_supported_type(&der).map_err(|_| {
-        flaw(
+        problem(
             "the client certificate's key is of a kind that is not supported",
             "use RSA of 2048 to 8192 bits, ECDSA with P-256 or P-384, or Ed25519",
         )
@@ -107,11 +111,11 @@ fn belongs(chain: &[X509Certificate<'_>], own: &X509Certificate<'_>, key: &str) 
     let of_key = |certificate: &X509Certificate<'_>| certificate.public_key().raw == public.as_ref();
     match (of_key(own), chain.iter().position(of_key)) {
         (true, _) => Ok(()),
-        (false, Some(at)) => Err(flaw(
+        (false, Some(at)) => Err(problem(
             format!("the certificates are in the wrong order: that of the key is number {}", at + 1),
             "put it first, then its issuer's, and so on",
         )),
-        (false, None) => Err(flaw(
+        (false, None) => Err(problem(
             "the client certificate and its key do not belong together",
             "write the key that the certificate was issued for; `openssl x509 -pubkey` and `openssl pkey -pubout` must print \
              the same",
@@ -119,11 +123,11 @@ fn belongs(chain: &[X509Certificate<'_>], own: &X509Certificate<'_>, key: &str) 
     }
 }
 
-/// What receivers may refuse.
-fn doubts(chain: &[X509Certificate<'_>], own: &X509Certificate<'_>) -> Vec<Flaw> {
-    let mut doubts = Vec::new();
+/// Returns reasons for which receivers may refuse it.
+fn warnings(chain: &[X509Certificate<'_>], own: &X509Certificate<'_>) -> Vec<CertificateProblem> {
+    let mut warnings = Vec::new();
     if let Some(at) = chain.windows(2).position(|pair| pair[0].issuer() != pair[1].subject()) {
-        doubts.push(flaw(
+        warnings.push(problem(
             format!(
                 "the client certificates are in the wrong order: number {} did not issue number {}",
                 at + 2,
@@ -135,27 +139,27 @@ fn doubts(chain: &[X509Certificate<'_>], own: &X509Certificate<'_>) -> Vec<Flaw>
     if let Ok(Some(usage)) = own.extended_key_usage()
         && !(usage.value.client_auth || usage.value.any)
     {
-        doubts.push(flaw(
+        warnings.push(problem(
             "the client certificate is not for clients: its extended key usage does not list clientAuth",
             "have it issued with `extendedKeyUsage=clientAuth`: most receivers refuse it",
         ));
     }
-    doubts
+    warnings
 }
 
 fn day(seconds: i64) -> String {
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).strftime("%Y-%m-%d").to_string()
 }
 
-fn flaw(what: impl Into<String>, hint: &str) -> Flaw {
-    Flaw { what: what.into(), hint: hint.to_owned() }
+fn problem(what: impl Into<String>, hint: &str) -> CertificateProblem {
+    CertificateProblem { what: what.into(), hint: hint.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Version 3, for clients, of `KEY`; good from 2026-11-26 to 2126.
+    /// Version 3, for clients, of `KEY`; valid from 2026-11-26 to 2126.
     const OWN: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBfDCCASKgAwIBAgIUfAsIVEyxhiUVQ7H054Xpu3xX/vAwCgYIKoZIzj0EAwIw
@@ -168,7 +172,7 @@ KHKnreiI9gRClDAKBggqhkjOPQQDAgNIADBFAiAdJw7y7LQwufOQ6vFmlXNaG7MR
 06f8sjpfsvE2FAZrKwIhAODTeN6RlOPPJ8lQHdLag54KJRgzLRT/QlVB+9HrE73Q
 -----END CERTIFICATE-----
 ";
-    /// The same of version 1.
+    /// The same in version 1.
     const V1: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBHjCBxAIUfAsIVEyxhiUVQ7H054Xpu3xX/u8wCgYIKoZIzj0EAwIwFDESMBAG
@@ -193,7 +197,7 @@ KHKnreiI9gRClDAKBggqhkjOPQQDAgNIADBFAiEAz+GJRSH3ouzZjA+LwFVDl0jg
 TnsyHmebhamDlbqa7owCIGvqW4SOqmJ27mbD3xnN85u318YJSs/QtfVjDvtvd7+6
 -----END CERTIFICATE-----
 ";
-    /// What issued them.
+    /// The issuer of these.
     const AUTHORITY: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBfjCCASWgAwIBAgIUTlnktWmcUjpri8qu8kQ5+vhRfgAwCgYIKoZIzj0EAwIw
@@ -207,7 +211,7 @@ PucXKxmP9hxnMcPK61AkbwIgOty5m8fR7hQ8zIYPnD7f0aR+hbx89UjhuBKqms+U
 N7E=
 -----END CERTIFICATE-----
 ";
-    /// Made for these tests.
+    /// Created for these tests.
     const KEY: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgKpjJranNxLcq+lyN
@@ -215,7 +219,7 @@ tOlJkjWmsJSV9sSL/3W9fa2oNfyhRANCAARyzaYgKN9ksysg2Ao/Um8jn4oJlUo0
 5TeXZ6jJ+5i5ENm75Lj6qCdLDWQul9nGZGiq02C5AjO2h9sDkcdHiB9e
 -----END PRIVATE KEY-----
 ";
-    /// Of no certificate here.
+    /// A key of none of these certificates.
     const OTHER_KEY: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg9BozkNnniRuSkNCf
@@ -235,9 +239,9 @@ kr31wXTtr6To2SmkZbqgjIAHBImlLuXSM5Q7JvGngS49uFKKP+fP5mBh3Q3aAnY=
 ";
 
     fn examined(chain: &str, key: &str, at: &str) -> Result<Vec<String>, String> {
-        match examine(chain.as_bytes(), key, at.parse().unwrap()) {
-            Ok(doubts) => Ok(doubts.into_iter().map(|doubt| doubt.what).collect()),
-            Err(flaw) => Err(format!("{}; {}", flaw.what, flaw.hint)),
+        match check(chain.as_bytes(), key, at.parse().unwrap()) {
+            Ok(warnings) => Ok(warnings.into_iter().map(|doubt| doubt.what).collect()),
+            Err(problem) => Err(format!("{}; {}", problem.what, problem.hint)),
         }
     }
 
@@ -270,17 +274,17 @@ kr31wXTtr6To2SmkZbqgjIAHBImlLuXSM5Q7JvGngS49uFKKP+fP5mBh3Q3aAnY=
             (OWN.replace("MII", "!!!"), KEY, IN_TIME, "PEM cannot be read"),
             (OWN.replace("MIIB", "MIID"), KEY, IN_TIME, "cannot be read"),
         ] {
-            let told = examined(&certificates, key, at).unwrap_err();
-            assert!(told.contains(words), "{words}: {told}");
-            assert!(!told.contains("secret") && !told.contains("MII"), "{told}");
+            let described = examined(&certificates, key, at).unwrap_err();
+            assert!(described.contains(words), "{words}: {described}");
+            assert!(!described.contains("secret") && !described.contains("MII"), "{described}");
         }
     }
 
     #[test]
     fn d16_what_receivers_may_refuse_is_doubted() {
-        let told = examined(FOR_SERVERS, KEY, IN_TIME).unwrap();
-        assert!(told.len() == 1 && told[0].contains("does not list clientAuth"), "{told:?}");
-        let told = examined(&format!("{OWN}{V1}"), KEY, IN_TIME).unwrap();
-        assert!(told.len() == 1 && told[0].contains("number 2 did not issue number 1"), "{told:?}");
+        let described = examined(FOR_SERVERS, KEY, IN_TIME).unwrap();
+        assert!(described.len() == 1 && described[0].contains("does not list clientAuth"), "{described:?}");
+        let described = examined(&format!("{OWN}{V1}"), KEY, IN_TIME).unwrap();
+        assert!(described.len() == 1 && described[0].contains("number 2 did not issue number 1"), "{described:?}");
     }
 }

@@ -1,27 +1,26 @@
-//! Reading ahead: bytes → blocks with every byte marked that can end a cell or a record, on a thread of its own.
+//! Reading ahead: bytes → blocks with the positions of all bytes that can end a cell or a record, on a separate thread.
 //!
-//! Reading, inflating and marking need no knowledge of where a record begins, so they cost the row program nothing.
+//! Reading, inflating and marking do not depend on record boundaries, so they run in parallel to the row program.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-/// Bytes that one block reads.
+/// Bytes read into one block.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
-/// Room in front of them for the record that the block before left unfinished.
+/// Space before them for the unfinished record of the previous block.
 pub(super) const HEADROOM: usize = 16 << 10;
-/// Blocks in all, whoever holds them.
 const BLOCKS_MAX: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Block {
-    /// [`HEADROOM`] bytes that belong to the receiver, then what was read.
+    /// [`HEADROOM`] bytes for the receiver, then the bytes read.
     pub(super) bytes: Vec<u8>,
-    /// Where the delimiter, `"`, CR and LF stand.
+    /// Positions of the delimiter, `"`, CR and LF.
     pub(super) marks: Vec<u32>,
     pub(super) is_ascii: bool,
     pub(super) has_nul: bool,
-    /// Nothing follows.
+    /// True for the last block of the input.
     pub(super) is_last: bool,
 }
 
@@ -47,7 +46,7 @@ pub(super) fn mark(bytes: &[u8], from: usize, delimiter: u8, marks: &mut Vec<u32
     marks.extend(rest.iter().zip(base..).filter(|(byte, _)| special(**byte) == 1).map(|(_, at)| at));
 }
 
-/// Whether all bytes are ASCII, and whether one of them is NUL: in one pass.
+/// Returns, in one pass, if all bytes are ASCII and if any of them is NUL.
 pub(super) fn scan(bytes: &[u8]) -> (bool, bool) {
     let (chunks, rest) = bytes.as_chunks::<64>();
     let (mut high, mut least) = ([0; 64], [u8::MAX; 64]);
@@ -77,13 +76,13 @@ impl ReadAhead {
         Ok(Self { blocks: Some(blocks), used, thread: Some(thread) })
     }
 
-    /// The next block; `None` after the last one or a failure.
+    /// Returns the next block; `None` after the last one or an error.
     pub(super) fn next(&mut self) -> Option<io::Result<Block>> {
         self.blocks.as_ref()?.recv().ok()
     }
 
     pub(super) fn give_back(&self, block: Block) {
-        let _ = self.used.send(block); // the thread may have read its last
+        let _ = self.used.send(block); // fails if the thread has ended
     }
 }
 

@@ -1,5 +1,5 @@
-//! Bytes in the encoding of the source → UTF-8, in constant memory. What is no character is an error, never a
-//! replacement character, and a byte order mark that says otherwise than the source is one, too.
+//! Bytes in the encoding of the source → UTF-8, in constant memory. Malformed bytes are an error, never a replacement
+//! character, and so is a byte order mark that contradicts the source.
 
 use std::io::{self, Read};
 
@@ -7,10 +7,9 @@ use encoding_rs::{Decoder, DecoderResult};
 
 use crate::pipeline::plan::Encoding;
 
-/// Bytes decoded at once.
 const RAW_BYTES: usize = 64 << 10;
 
-/// The file is in another encoding than the source says.
+/// An encoding that differs from the one that the source declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UndeclaredEncoding {
     #[error("the file is UTF-16: add `csv: {{encoding: utf-16}}` to the source")]
@@ -19,11 +18,11 @@ pub enum UndeclaredEncoding {
     Utf16Le,
     #[error("the file looks like UTF-16 without a byte order mark: add `csv: {{encoding: utf-16be}}` to the source")]
     Utf16Be,
-    #[error("the file is UTF-32, which is not read: export it as UTF-8")]
+    #[error("the file is UTF-32, which is not supported: export it as UTF-8")]
     Utf32,
 }
 
-/// What the beginning of a file that should be UTF-8 shows it to be instead.
+/// Detects another encoding by the start of a file that should be UTF-8.
 pub(crate) fn undeclared_encoding(head: &[u8]) -> Option<UndeclaredEncoding> {
     if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
         return Some(UndeclaredEncoding::Utf32);
@@ -31,7 +30,7 @@ pub(crate) fn undeclared_encoding(head: &[u8]) -> Option<UndeclaredEncoding> {
     if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
         return Some(UndeclaredEncoding::Utf16);
     }
-    // Four characters of which each has one zero byte, all on the same side.
+    // Four characters, each with one zero byte in the same position.
     let pairs = head.as_chunks::<2>().0.get(..4)?;
     if pairs.iter().all(|[first, second]| *first != 0 && *second == 0) {
         return Some(UndeclaredEncoding::Utf16Le);
@@ -39,16 +38,14 @@ pub(crate) fn undeclared_encoding(head: &[u8]) -> Option<UndeclaredEncoding> {
     pairs.iter().all(|[first, second]| *first == 0 && *second != 0).then_some(UndeclaredEncoding::Utf16Be)
 }
 
-/// Bytes that are no text in the encoding that the source says.
+/// Malformed text in the encoding that the source declares.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("byte {offset} of the file (line {line}) is not {}: {found}; {hint}", .encoding.name())]
     Malformed { offset: u64, line: u64, found: String, encoding: Encoding, hint: &'static str },
-    #[error("the file begins with the byte order mark of {found}, and the source says `encoding: {}`; {hint}", .encoding.name())]
+    #[error("the file has the byte order mark of {found}, but the source declares `encoding: {}`; {hint}", .encoding.name())]
     OtherMark { found: &'static str, encoding: Encoding, hint: &'static str },
-    #[error(
-        "the file has no byte order mark, so its byte order is not known; write `encoding: utf-16le` or `utf-16be`"
-    )]
+    #[error("the file has no byte order mark, so its byte order is unknown; write `encoding: utf-16le` or `utf-16be`")]
     NoMark,
 }
 
@@ -58,7 +55,7 @@ impl From<DecodeError> for io::Error {
     }
 }
 
-/// The input as UTF-8. What is UTF-8 already is not looked at here.
+/// Decodes the input to UTF-8. An input declared as UTF-8 is passed through unchecked.
 pub(super) fn reader(input: Box<dyn Read + Send>, encoding: Encoding) -> Box<dyn Read + Send> {
     match encoding {
         Encoding::Utf8 => input,
@@ -79,12 +76,12 @@ struct Decoded {
     encoding: Encoding,
     table: Table,
     raw: Vec<u8>,
-    /// Bytes of `raw` that are to be decoded.
+    /// Bytes in `raw` to decode.
     filled: usize,
     text: Vec<u8>,
-    /// Bytes of `text` that were handed on.
-    given: usize,
-    /// Of the first byte of `raw` in the file.
+    /// Bytes of `text` already returned.
+    consumed: usize,
+    /// The position of the first byte of `raw` in the file.
     offset: u64,
     line: u64,
     begun: bool,
@@ -106,7 +103,7 @@ impl Decoded {
             raw: vec![0; RAW_BYTES],
             filled: 0,
             text: Vec::new(),
-            given: 0,
+            consumed: 0,
             offset: 0,
             line: 1,
             begun: false,
@@ -114,7 +111,7 @@ impl Decoded {
         }
     }
 
-    /// Reads the bytes among which a byte order mark is.
+    /// Reads enough bytes for a byte order mark, and removes it.
     fn begin(&mut self) -> io::Result<()> {
         while self.filled < 4 {
             match self.input.read(&mut self.raw[self.filled..])? {
@@ -156,7 +153,7 @@ impl Decoded {
         Ok(())
     }
 
-    /// Decodes the next bytes into `text`, which was handed on.
+    /// Decodes the next bytes into `text`, whose content was consumed.
     fn advance(&mut self) -> io::Result<()> {
         if !self.begun {
             self.begin()?;
@@ -166,7 +163,7 @@ impl Decoded {
             self.ended = self.filled == 0;
         }
         self.text.clear();
-        self.given = 0;
+        self.consumed = 0;
         let raw = &self.raw[..self.filled];
         let malformed = match &mut self.table {
             Table::Single(upper) => decode_single(raw, upper, &mut self.text),
@@ -182,7 +179,8 @@ impl Decoded {
         Ok(())
     }
 
-    /// `length` bytes that end at `end` of `raw` are no character; `text` is what stands before them.
+    /// Returns the error for the `length` malformed bytes that end at `end` in `raw`; `text` is the decoded text
+    /// before.
     fn malformed(&self, end: isize, length: usize) -> DecodeError {
         let begin = usize::try_from(end).unwrap_or(0).saturating_sub(length);
         let found = match (&self.table, self.ended) {
@@ -207,15 +205,15 @@ impl Decoded {
 
 impl Read for Decoded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.text.len() {
+        while self.consumed == self.text.len() {
             if self.ended || buffer.is_empty() {
                 return Ok(0);
             }
             self.advance()?;
         }
-        let read = buffer.len().min(self.text.len() - self.given);
-        buffer[..read].copy_from_slice(&self.text[self.given..self.given + read]);
-        self.given += read;
+        let read = buffer.len().min(self.text.len() - self.consumed);
+        buffer[..read].copy_from_slice(&self.text[self.consumed..self.consumed + read]);
+        self.consumed += read;
         Ok(read)
     }
 }
@@ -224,8 +222,8 @@ fn utf16(encoding: &'static encoding_rs::Encoding) -> Table {
     Table::Utf16(Box::new(encoding.new_decoder_without_bom_handling()))
 }
 
-/// The characters of the bytes 0x80 to 0xFF. Browsers read the C1 controls out of bytes that these encodings leave
-/// open, and take ISO 8859-1 for windows-1252; here a byte without a character of its own has none.
+/// Returns the characters of the bytes 0x80 to 0xFF. Unlike browsers, does not decode unassigned bytes to C1 controls,
+/// nor treat ISO 8859-1 as windows-1252.
 fn upper_half(encoding: Encoding) -> Vec<Option<char>> {
     let table = match encoding {
         Encoding::Iso8859_15 => encoding_rs::ISO_8859_15,
@@ -238,7 +236,7 @@ fn upper_half(encoding: Encoding) -> Vec<Option<char>> {
     (0x80..=0xff).map(|byte| of(byte).filter(|char| !char.is_control())).collect()
 }
 
-/// Decodes a single-byte encoding. Returns where the first byte without a character ends, and its length.
+/// Decodes a single-byte encoding. Returns the end and length of the first malformed byte.
 fn decode_single(raw: &[u8], upper: &[Option<char>], text: &mut Vec<u8>) -> Option<(isize, usize)> {
     let mut utf8 = [0; 4];
     for (at, &byte) in raw.iter().enumerate() {
@@ -253,7 +251,7 @@ fn decode_single(raw: &[u8], upper: &[Option<char>], text: &mut Vec<u8>) -> Opti
     None
 }
 
-/// As [`decode_single`]; a malformed sequence may also end before `raw`.
+/// Decodes UTF-16 like [`decode_single`]; a malformed sequence may also end before `raw`.
 fn decode_utf16(raw: &[u8], decoder: &mut Decoder, is_last: bool, text: &mut Vec<u8>) -> Option<(isize, usize)> {
     let (mut read, mut written) = (0, 0);
     loop {

@@ -1,26 +1,23 @@
-//! Why a transform ends without a result.
+//! Errors that end a transform.
 
 use std::io;
 
 use super::decode::{DecodeError, UndeclaredEncoding};
-use crate::pipeline::problem::Problem;
+use crate::yaml::problem::Problem;
 
-/// Characters of a value that an error shows.
-pub const SHOWN_CHARS_MAX: usize = 40;
-
-/// Why a transform ends without a result. Nothing of a half-written artifact is of use then.
+/// An error that ends a transform. The unfinished artifact is discarded.
 #[derive(Debug, thiserror::Error)]
 pub enum TransformError {
     #[error("reading the extract")]
     Read { source: io::Error },
     #[error("writing the artifact")]
     Write { source: io::Error },
-    #[error("the extract is empty: it has not even a header")]
+    #[error("the extract is empty, without even a header")]
     Empty,
-    /// The steps do not go with the header.
+    /// The steps do not fit the header.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Problems(Vec<Problem>),
-    /// The CSV itself is wrong.
+    /// The CSV is malformed.
     #[error(transparent)]
     Csv(#[from] CsvFault),
     #[error("the file is separated by {}, not {}: {why}; add `csv: {{delimiter: {}}}` to the source", shown(*.found), shown(*.expected), yaml(*.found))]
@@ -38,7 +35,7 @@ pub enum TransformError {
 }
 
 impl TransformError {
-    /// Reading failed: because the bytes are no text, or because they could not be had.
+    /// Converts a read error: malformed text, or a failure of the input.
     pub(super) fn reading(source: io::Error) -> Self {
         match source.get_ref().and_then(|inner| inner.downcast_ref::<DecodeError>()) {
             Some(error) => Self::Decode(error.clone()),
@@ -47,7 +44,7 @@ impl TransformError {
     }
 }
 
-/// A delimiter in a message.
+/// Formats a delimiter for a message.
 fn shown(delimiter: char) -> String {
     match delimiter {
         '\t' => "tabs".to_owned(),
@@ -55,19 +52,19 @@ fn shown(delimiter: char) -> String {
     }
 }
 
-/// A delimiter as it is written in YAML.
+/// Formats a delimiter as YAML.
 fn yaml(delimiter: char) -> String {
     format!("\"{}\"", delimiter.escape_debug())
 }
 
-/// A record that the CSV does not give whole or in one reading.
+/// A record that is incomplete or ambiguous.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{what}; {hint}", place(*.number, *.line))]
 pub struct CsvFault {
-    /// From 1; 0 is the header.
+    /// The record number, from 1; 0 is the header.
     pub number: u64,
     pub line: u64,
-    /// With the column, and what stands there: what follows "record 1 (line 2)".
+    /// The text after "record 1 (line 2)", with column and content.
     pub what: String,
     pub hint: String,
 }
@@ -83,22 +80,14 @@ fn place(number: u64, line: u64) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("record {number} (line {line}), column {column:?}: {value:?} {what} (step {step})")]
 pub struct RowError {
-    /// From 1, the header not counted.
+    /// The record number, from 1, without the header.
     pub number: u64,
     pub line: u64,
-    /// The column that the value came from, or else the one that was being set; `filter` where there is neither.
+    /// The column of the value, or else the one being set; `filter` if there is neither.
     pub column: String,
-    /// At most [`SHOWN_CHARS_MAX`] characters.
+    /// At most [`SHOWN_CHARS_MAX`](crate::expr::SHOWN_CHARS_MAX) characters.
     pub value: String,
     pub what: String,
     /// The key of the step in the pipeline file, as `transform[2].filter`.
     pub step: String,
-}
-
-/// The beginning of a value, with `…` where it goes on.
-pub(crate) fn shorten(value: &str) -> String {
-    match value.char_indices().nth(SHOWN_CHARS_MAX) {
-        None => value.to_owned(),
-        Some(_) => value.chars().take(SHOWN_CHARS_MAX - 1).chain(['…']).collect(),
-    }
 }

@@ -1,20 +1,19 @@
 //! ④ Rows → rows: pure, streaming, in constant memory.
 //!
-//! [`Transform::open`] reads the header and compiles the steps against it; [`Transform::run`] hands over the rows.
-//! Three threads share the work: one reads and inflates ahead, the caller's runs the row program, and the encoder's
-//! hashes and writes.
+//! [`Transform::open`] reads the header and compiles the steps against it; [`Transform::run`] passes on the rows. Three
+//! threads share the work: one reads and inflates ahead, the caller's runs the row program, the encoder's hashes and
+//! writes.
 
+mod balance;
 mod block;
-mod bound;
+mod chain;
 pub(crate) mod decode;
-mod drive;
 mod error;
-pub mod expr;
+mod program;
 mod record;
-mod step;
-pub(crate) mod time;
 
-pub use drive::{Balance, Input, StepBalance, Transform};
-pub use error::{CsvFault, RowError, SHOWN_CHARS_MAX, TransformError};
+pub use balance::{Balance, StepRows};
+pub use chain::{Input, Transform};
+pub use error::{CsvFault, RowError, TransformError};
+pub use program::{Cell, Program, Row};
 pub use record::Record;
-pub use step::{Cell, Program, Row};

@@ -1,10 +1,10 @@
 //! Blocks → records: the CSV of RFC 4180, without copying a cell.
 //!
-//! What RFC 4180 has no reading for is an error that says where: text behind a closing quote, a quote that is never
-//! closed (a truncated download), a NUL byte, a byte order mark at the beginning of a later record, a record of another
-//! width. `strict: false` reads text behind a closing quote as the `csv` crate does, and keeps NUL and the mark. A quote
-//! inside of a bare cell is a character like any other. In a file of one column an empty line is a row, because that is
-//! how a null is written there; elsewhere empty lines are skipped. CRLF, LF and CR end a record.
+//! Violations of RFC 4180 are errors with a position: text after a closing quote, an unclosed quote (a truncated
+//! download), a NUL byte, a byte order mark at the start of a later record, a record of another width. `strict: false`
+//! reads text after a closing quote like the `csv` crate, and keeps NUL and the mark. A quote inside an unquoted cell
+//! is an ordinary character. In a file of one column an empty line is a row, because a null is written so; elsewhere
+//! empty lines are skipped. CRLF, LF and CR end a record.
 
 mod fault;
 mod header;
@@ -19,6 +19,7 @@ use self::lenient::{Lenient, Read};
 use self::walk::{Found, Walk, unescape_quotes, walk};
 use super::block::{Block, HEADROOM, ReadAhead, mark, scan};
 use super::error::TransformError;
+use crate::expr::value::{Bounds, Cells};
 use crate::pipeline::plan::CsvInput;
 use crate::progress::Meter;
 use crate::settings::Limits;
@@ -26,19 +27,15 @@ use crate::settings::Limits;
 /// U+FEFF in UTF-8.
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// A cell's first byte and the byte behind its last, within its record's bytes.
-pub(crate) type Bounds = (u32, u32);
-
 /// One record.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
-    pub(crate) bytes: &'a [u8],
-    pub(crate) bounds: &'a [Bounds],
-    /// Read without a quote in it: no cell holds a comma, a quote or a line end.
+    pub(crate) cells: Cells<'a>,
+    /// True if no cell contains a comma, a quote or a line end.
     pub(crate) is_plain: bool,
-    /// From 1, the header not counted.
+    /// The record number, from 1, without the header.
     pub number: u64,
-    /// The line that it begins on, from 1.
+    /// The line on which it starts, from 1.
     pub line: u64,
 }
 
@@ -46,13 +43,13 @@ pub(crate) struct Records<'a> {
     ahead: ReadAhead,
     csv: CsvInput,
     block: Block,
-    /// Where the next record begins, and the first mark at or behind it.
+    /// The start of the next record, and the first mark at or after it.
     at: usize,
     mark: usize,
     tail: Vec<u8>,
     bounds: Vec<Bounds>,
     lenient: Lenient,
-    /// The columns' names, once they are read.
+    /// The column names, once read.
     header: Vec<String>,
     width: Option<usize>,
     /// Records read, the header included.
@@ -92,7 +89,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// The next record; the first one is the header and sets the width.
+    /// Returns the next record; the first one is the header and sets the width.
     pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, TransformError> {
         if !self.started {
             self.started = true;
@@ -137,12 +134,12 @@ impl<'a> Records<'a> {
             unescape_quotes(&mut self.block.bytes, raw.start, &mut self.bounds);
         }
         let bytes = if is_irregular { &self.lenient.unquoted } else { &self.block.bytes };
-        // What is written looks for commas only where a cell may hold one: with another delimiter any cell may.
+        // With another delimiter any cell may contain a comma, for which the writer must check.
         let is_plain = found.is_plain && self.csv.delimiter == b',';
-        Ok(Some(Record { bytes, bounds: &self.bounds, is_plain, number, line }))
+        Ok(Some(Record { cells: Cells { bytes, bounds: &self.bounds }, is_plain, number, line }))
     }
 
-    /// Looks at the record that begins at `self.at`, whose cells are known.
+    /// Checks the record that starts at `self.at`, whose cells are known.
     fn check(&mut self, raw: Range<usize>, is_irregular: bool) -> Result<(), TransformError> {
         if raw.len() > self.limits.record_bytes {
             return Err(self.too_long(None));
@@ -181,7 +178,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Puts the unfinished record in front of the next block; `opened` is where its quote stands that is still open.
+    /// Moves the unfinished record in front of the next block; `opened` is the position of its unclosed quote.
     fn refill(&mut self, opened: Option<usize>) -> Result<(), TransformError> {
         self.tail.clear();
         self.tail.extend_from_slice(self.block.bytes.get(self.at..).unwrap_or_default());
@@ -206,7 +203,7 @@ impl<'a> Records<'a> {
             self.block.has_nul |= has_nul;
             return Ok(());
         }
-        // A record longer than the headroom: gather at least as much again, so that rescanning stays linear.
+        // A record longer than the headroom: read at least as much again, so that rescanning stays linear.
         let wanted = self.tail.len() * 2;
         self.tail.extend_from_slice(&self.block.bytes[HEADROOM..]);
         while self.tail.len() < wanted && !self.block.is_last {
@@ -234,11 +231,11 @@ impl<'a> Records<'a> {
                 Ok(block)
             }
             Some(Err(source)) => Err(TransformError::reading(source)),
-            None => Err(TransformError::Read { source: std::io::Error::other("the reading thread is gone") }),
+            None => Err(TransformError::Read { source: std::io::Error::other("the reading thread panicked") }),
         }
     }
 
-    /// Reads the record at `self.at` as `csv-core` does; `None` if it goes on in the next block.
+    /// Reads the record at `self.at` with `csv-core`; `None` if it continues in the next block.
     fn read_leniently(&mut self) -> Result<Option<Found>, TransformError> {
         let input = &self.block.bytes[self.at..];
         match self.lenient.read(input, self.block.is_last, &mut self.bounds) {

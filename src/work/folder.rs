@@ -1,4 +1,4 @@
-//! The pipelines folder, looked at again and again: which files are new, changed or gone.
+//! The pipelines folder: which files are new, changed or removed since the last poll.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::pipeline;
 
-/// What tells a file's versions apart without reading it. Links are followed: a mounted ConfigMap swaps them.
+/// Distinguishes versions of a file without reading it. Links are followed, because a mounted ConfigMap swaps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,
@@ -28,13 +28,13 @@ impl Stamp {
     }
 }
 
-/// The files of a folder as they were when last looked at.
+/// The files of a folder at the last poll.
 #[derive(Clone, Debug, Default)]
 pub struct Folder {
     seen: BTreeMap<PathBuf, Stamp>,
 }
 
-/// What is different since the last look.
+/// Changes since the last poll.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     pub changed: Vec<PathBuf>,
@@ -42,11 +42,11 @@ pub struct Changes {
 }
 
 impl Folder {
-    /// Looks at the folder. A folder that cannot be listed has not lost its files: it cannot be listed.
+    /// Lists the folder. A folder that cannot be listed is an error, not an empty one.
     ///
     /// # Errors
     /// It is absent or cannot be listed.
-    pub fn look(&mut self, folder: &Path) -> io::Result<Changes> {
+    pub fn poll(&mut self, folder: &Path) -> io::Result<Changes> {
         std::fs::read_dir(folder)?;
         let mut problems = Vec::new();
         let files = pipeline::files(folder, &[], &mut problems);
@@ -64,11 +64,11 @@ impl Folder {
         Ok(changes)
     }
 
-    /// The file counts as changed at the next look; without a path, all do.
+    /// Makes the file count as changed at the next poll; without a path, all files.
     pub fn forget(&mut self, path: Option<&Path>) {
         match path {
             Some(path) => drop(self.seen.remove(path)),
-            // Kept as keys, so that those that are gone are noticed still.
+            // The keys stay, so that removed files are still noticed.
             None => self.seen.values_mut().for_each(|stamp| stamp.inode = u64::MAX),
         }
     }
@@ -93,20 +93,20 @@ mod tests {
         std::fs::write(store.join("1"), "one").unwrap();
         std::fs::write(store.join("2"), "two").unwrap();
         std::os::unix::fs::symlink(store.join("1"), folder.join("b.yaml")).unwrap();
-        assert_eq!(names(&watched.look(&folder).unwrap().changed), ["a.yaml", "b.yaml"]);
-        assert_eq!(watched.look(&folder).unwrap(), Changes::default());
+        assert_eq!(names(&watched.poll(&folder).unwrap().changed), ["a.yaml", "b.yaml"]);
+        assert_eq!(watched.poll(&folder).unwrap(), Changes::default());
         std::fs::write(folder.join("a.yaml"), "two").unwrap();
-        assert_eq!(names(&watched.look(&folder).unwrap().changed), ["a.yaml"], "same length, other text");
+        assert_eq!(names(&watched.poll(&folder).unwrap().changed), ["a.yaml"], "same length, other text");
         std::os::unix::fs::symlink(store.join("2"), base.path().join("swap")).unwrap();
         std::fs::rename(base.path().join("swap"), folder.join("b.yaml")).unwrap();
-        assert_eq!(names(&watched.look(&folder).unwrap().changed), ["b.yaml"]);
+        assert_eq!(names(&watched.poll(&folder).unwrap().changed), ["b.yaml"]);
         std::fs::remove_file(folder.join("a.yaml")).unwrap();
-        assert_eq!(names(&watched.look(&folder).unwrap().gone), ["a.yaml"]);
+        assert_eq!(names(&watched.poll(&folder).unwrap().gone), ["a.yaml"]);
         watched.forget(None);
-        assert_eq!(names(&watched.look(&folder).unwrap().changed), ["b.yaml"]);
+        assert_eq!(names(&watched.poll(&folder).unwrap().changed), ["b.yaml"]);
         std::fs::remove_dir_all(&folder).unwrap();
-        assert!(watched.look(&folder).is_err(), "a folder that is away has lost no file");
+        assert!(watched.poll(&folder).is_err(), "a folder that is away has lost no file");
         std::fs::create_dir(&folder).unwrap();
-        assert_eq!(names(&watched.look(&folder).unwrap().gone), ["b.yaml"]);
+        assert_eq!(names(&watched.poll(&folder).unwrap().gone), ["b.yaml"]);
     }
 }

@@ -1,19 +1,19 @@
-//! The worker: slots that have come go into the ledger, and what is awake there is carried on, within limits.
+//! The worker: enters due slots into the ledger and executes its runnable runs, within limits.
 //!
-//! The ledger is the only queue. A worker that dies leaves rows that are awake, and the next one goes on with them.
+//! The ledger is the only queue. A worker that dies leaves runnable rows, and the next one continues with them.
 
-/// The plans in use and when each is next due.
-mod fleet;
-/// The pipelines folder, looked at again and again.
-mod folder;
 /// The runs that this process is working on.
-mod hands;
-/// Whether what was delivered is picked up.
+mod active_runs;
+/// The event loop: signals, ticks, reloads, stop.
+pub mod event_loop;
+/// The pipelines folder, polled for changes.
+mod folder;
+/// Checks for pickups.
 pub mod pickups;
-/// What people changed, taken up while the work goes on.
+/// Reload of changed files while runs are active.
 mod reload;
-/// The loop around it all: signals, reloads, the end.
-pub mod shift;
+/// The plans in use and when each is next due.
+mod schedule_table;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,151 +22,150 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
-use crate::ledger::record::Awake;
+use crate::ledger::record::RunnableRun;
 use crate::ledger::state::RunState;
 use crate::ledger::{Counts, Ledger, LedgerError};
 use crate::measure;
 use crate::pipeline::plan::Plan;
 use crate::run::spool::SpoolError;
-use crate::run::{Ask, Line, RunError};
+use crate::run::{Requester, RunContext, RunError};
 use crate::schedule::slot::Slot;
-use crate::settings::Work;
+use crate::settings::WorkLimits;
 
-use fleet::Fleet;
-use hands::{Hand, Hands, Outcome};
+use active_runs::{ActiveRun, ActiveRuns, Outcome};
 use reload::Files;
+use schedule_table::ScheduleTable;
 
-/// Who carries a run on: the line, or a test's stand-in for it.
-pub trait Carry: Send + Sync + 'static {
-    /// Does what is to be done now for the slot's run, and says where it stands.
-    fn carry(&self, plan: &Arc<Plan>, slot: &Slot) -> impl Future<Output = Result<RunState, RunError>> + Send;
+/// Executes runs: the run context, or a stand-in in tests that simulate a year.
+pub trait ExecuteRun: Send + Sync + 'static {
+    /// Executes the slot's run as far as it goes now and returns its state.
+    fn execute(&self, plan: &Arc<Plan>, slot: &Slot) -> impl Future<Output = Result<RunState, RunError>> + Send;
 }
 
-impl Carry for Line {
-    async fn carry(&self, plan: &Arc<Plan>, slot: &Slot) -> Result<RunState, RunError> {
-        Ok(self.carry_on(plan, slot, Ask::Worker, Duration::ZERO).await?.state)
+impl ExecuteRun for RunContext {
+    async fn execute(&self, plan: &Arc<Plan>, slot: &Slot) -> Result<RunState, RunError> {
+        Ok(self.run_record(plan, slot, Requester::Worker, Duration::ZERO).await?.state)
     }
 }
 
-/// Slots that are entered in one transaction, about.
+/// Slots entered in one transaction, approximately.
 const SLOTS_MAX: usize = 2_000;
-/// Awake runs that are looked at in one go.
-const AWAKE_MAX: u32 = 2_000;
-/// How many of them are looked at for the one that takes a free place; all are, at each look into the ledger.
-const LOOK_MAX: usize = 64;
-/// A run that another process works on is asked for again after this time.
+/// Runnable runs read from the ledger at once.
+const RUNNABLE_MAX: u32 = 2_000;
+/// Queue positions that a free place searches for a run that may start; each tick searches all of it.
+const SEARCH_MAX: usize = 64;
+/// Wait before a run that another process is executing is tried again.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
-/// A run that could not be carried on is tried again after this time.
+/// Wait before a run that could not continue is tried again.
 const BROKEN_WAIT: Duration = Duration::from_secs(30);
 
-/// All that a worker does, without its loop: time comes from the clock, and nothing happens but by its methods.
+/// The worker without its event loop: time comes from the clock, and nothing happens but by its methods.
 pub struct Worker<C> {
     ledger: Ledger,
     clock: Clock,
-    carrier: Arc<C>,
-    fleet: Fleet,
+    executor: Arc<C>,
+    schedule: ScheduleTable,
     files: Files,
-    hands: Hands,
-    /// What was awake at the last look and is not in hand yet.
-    queue: VecDeque<Awake>,
-    /// Runs that cannot be carried on before this moment.
-    snoozed: HashMap<String, Timestamp>,
+    active_runs: ActiveRuns,
+    /// Runs that were runnable at the last tick and are not active yet.
+    queue: VecDeque<RunnableRun>,
+    /// Runs that could not continue, with the time until which they wait.
+    backoff_until: HashMap<String, Timestamp>,
 }
 
-impl<C: Carry> Worker<C> {
-    pub fn new(ledger: Ledger, clock: Clock, carrier: C, work: &Work) -> Self {
+impl<C: ExecuteRun> Worker<C> {
+    pub fn new(ledger: Ledger, clock: Clock, executor: C, work: &WorkLimits) -> Self {
         Self {
             ledger,
             clock,
-            carrier: Arc::new(carrier),
-            fleet: Fleet::default(),
+            executor: Arc::new(executor),
+            schedule: ScheduleTable::default(),
             files: Files::default(),
-            hands: Hands::new(work),
+            active_runs: ActiveRuns::new(work),
             queue: VecDeque::new(),
-            snoozed: HashMap::new(),
+            backoff_until: HashMap::new(),
         }
     }
 
-    /// Runs that begin from now on are carried by another.
-    pub fn set_carrier(&mut self, carrier: C) {
-        self.carrier = Arc::new(carrier);
+    /// Replaces the executor for runs that start from now on.
+    pub fn set_executor(&mut self, executor: C) {
+        self.executor = Arc::new(executor);
     }
 
-    /// Enters what has come, and takes up what is awake as far as there is room.
+    /// Enters due slots and starts runnable runs as far as there are free places.
     ///
     /// # Errors
-    /// The ledger cannot be used; what was not done is done at the next call.
+    /// The ledger is unavailable; the next call does what is left.
     pub async fn tick(&mut self) -> Result<(), LedgerError> {
         self.enter_due().await?;
-        self.queue = self.ledger.awake(self.clock.now_ms(), AWAKE_MAX).await?.into();
-        self.hands.without_held(&mut self.queue);
-        self.take_awake(usize::MAX).await
+        self.queue = self.ledger.runnable(self.clock.now_ms(), RUNNABLE_MAX).await?.into();
+        self.active_runs.remove_active(&mut self.queue);
+        self.start_runnable(usize::MAX).await
     }
 
-    /// Enters the slots that have come.
+    /// Enters the slots that are due.
     async fn enter_due(&mut self) -> Result<(), LedgerError> {
         loop {
-            let portions = self.fleet.due(self.clock.now(), SLOTS_MAX);
+            let portions = self.schedule.due(self.clock.now(), SLOTS_MAX);
             if portions.is_empty() {
                 return Ok(());
             }
             let Counts { open, skipped } = self.ledger.enter_slots(&portions).await?;
             measure::slot_ended(RunState::Skipped.name(), skipped);
             tracing::debug!(pipelines = portions.len(), open, skipped, "slots entered");
-            self.fleet.passed(&portions);
+            self.schedule.passed(&portions);
         }
     }
 
-    /// Takes up what may be, of the first `look` in the queue. What may not be keeps its place: the next that is put down
-    /// may make room for it.
-    async fn take_awake(&mut self, look: usize) -> Result<(), LedgerError> {
+    /// Starts the runs that may start, of the first `search` in the queue. The others keep their places in it.
+    async fn start_runnable(&mut self, search: usize) -> Result<(), LedgerError> {
         let now = self.clock.now();
-        self.snoozed.retain(|_, until| *until > now);
+        self.backoff_until.retain(|_, until| *until > now);
         let mut at = 0;
-        while at < look && !self.hands.is_full() {
-            let Some(awake) = self.queue.get(at) else { break };
-            let plan = self.fleet.plan(&awake.pipeline).cloned();
-            let snoozed = self.snoozed.contains_key(&awake.run);
-            if !snoozed && plan.as_ref().is_some_and(|plan| !self.hands.may_take(awake, plan)) {
+        while at < search && !self.active_runs.is_full() {
+            let Some(runnable) = self.queue.get(at) else { break };
+            let plan = self.schedule.plan(&runnable.pipeline).cloned();
+            let backoff_until = self.backoff_until.contains_key(&runnable.run);
+            if !backoff_until && plan.as_ref().is_some_and(|plan| !self.active_runs.can_start(runnable, plan)) {
                 at += 1;
                 continue;
             }
-            let Some(awake) = self.queue.remove(at).filter(|_| !snoozed) else { continue };
+            let Some(runnable) = self.queue.remove(at).filter(|_| !backoff_until) else { continue };
             let Some(plan) = plan else {
-                self.take_orphan(&awake).await?;
+                self.handle_orphan(&runnable).await?;
                 continue;
             };
-            let due = Timestamp::from_millisecond(awake.slot_ms).unwrap_or(now);
-            let slot = Slot::new(&awake.pipeline, due, plan.zone.clone());
-            if awake.state == RunState::Due {
+            let due = Timestamp::from_millisecond(runnable.slot_ms).unwrap_or(now);
+            let slot = Slot::new(&runnable.pipeline, due, plan.zone.clone());
+            if runnable.state == RunState::Due {
                 measure::lateness(now.duration_since(due).unsigned_abs());
             }
-            self.hands.take(&self.carrier, &awake, &plan, slot);
+            self.active_runs.take(&self.executor, &runnable, &plan, slot);
         }
         Ok(())
     }
 
-    /// A run without a plan: its file cannot be read, or is gone, or lies elsewhere.
-    async fn take_orphan(&mut self, awake: &Awake) -> Result<(), LedgerError> {
-        let unreadable = self.files.problems.contains_key(&awake.pipeline) || self.files.away.is_some();
-        if unreadable || awake.by_person {
-            self.snooze(&awake.run, BROKEN_WAIT);
+    /// Handles a run without a plan: its file is invalid, removed, or outside the pipelines folder.
+    async fn handle_orphan(&mut self, runnable: &RunnableRun) -> Result<(), LedgerError> {
+        let unreadable = self.files.problems.contains_key(&runnable.pipeline) || self.files.away.is_some();
+        if unreadable || runnable.by_person {
+            self.back_off(&runnable.run, BROKEN_WAIT);
             return Ok(());
         }
-        self.fail(&awake.run, "its pipeline file is gone: put it back and `retry`").await
+        self.fail(&runnable.run, "its pipeline file is gone: put it back and `retry`").await
     }
 
-    fn snooze(&mut self, run: &str, wait: Duration) {
+    fn back_off(&mut self, run: &str, wait: Duration) {
         let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
         let until = self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
-        self.snoozed.insert(run.to_owned(), until);
+        self.backoff_until.insert(run.to_owned(), until);
     }
 
-    /// Ends a run that cannot end itself.
+    /// Ends a run as failed.
     async fn fail(&mut self, run: &str, reason: &str) -> Result<(), LedgerError> {
         let Some(mut run) = self.ledger.run(run).await? else { return Ok(()) };
         match run.state {
-            RunState::Delivered => self.ledger.rest(&run.id, true).await,
+            RunState::Delivered => self.ledger.reschedule(&run.id, true).await,
             state if state.is_end() => Ok(()),
             _ => {
                 measure::slot_ended(RunState::Failed.name(), 1);
@@ -176,79 +175,77 @@ impl<C: Carry> Worker<C> {
         }
     }
 
-    /// What becomes of a run that left the hands; then the next in the queue take its place.
-    async fn put_down(&mut self, hand: Hand, outcome: Outcome) -> Result<(), LedgerError> {
-        let (run, pipeline) = (&hand.run, &hand.pipeline);
+    /// Records how a task ended, then starts the next runs in the queue.
+    async fn finish(&mut self, active_run: ActiveRun, outcome: Outcome) -> Result<(), LedgerError> {
+        let (run, pipeline) = (&active_run.run, &active_run.pipeline);
         match outcome {
-            Outcome::Rests(state) => {
+            Outcome::Settled(state) => {
                 if state.is_end() {
                     measure::slot_ended(state.name(), 1);
                 }
-                tracing::debug!(run, pipeline, state = state.name(), "put down");
+                tracing::debug!(run, pipeline, state = state.name(), "run paused");
             }
-            Outcome::Broken(RunError::Spool(SpoolError::Busy { .. })) => self.snooze(run, BUSY_WAIT),
+            Outcome::Broken(RunError::Spool(SpoolError::Busy { .. })) => self.back_off(run, BUSY_WAIT),
             Outcome::Broken(error) => {
                 let reason = chain(&error);
-                tracing::error!(run, pipeline, reason, "cannot be carried on now");
-                self.snooze(run, BROKEN_WAIT);
+                tracing::error!(run, pipeline, reason, "run cannot continue now");
+                self.back_off(run, BROKEN_WAIT);
             }
             Outcome::Panicked => {
-                let failed =
-                    self.fail(run, "the run broke off by a fault of reportferry itself: please report it").await;
+                let failed = self.fail(run, "the run panicked: this is a bug in reportferry, please report it").await;
                 if failed.is_err() {
-                    self.snooze(run, BROKEN_WAIT);
+                    self.back_off(run, BROKEN_WAIT);
                 }
                 failed?;
             }
         }
-        self.take_awake(LOOK_MAX).await
+        self.start_runnable(SEARCH_MAX).await
     }
 
-    /// Waits for one run to leave the hands and puts it down, with those that left them meanwhile. Returns at once where
-    /// there is none in them.
+    /// Waits for one task to end and finishes it, with those that ended meanwhile. Returns at once if there is none.
     ///
     /// # Errors
-    /// The ledger cannot be used.
+    /// The ledger is unavailable.
     pub async fn settle_one(&mut self) -> Result<(), LedgerError> {
-        let mut done = self.hands.done().await;
-        while let Some((hand, outcome)) = done {
-            self.put_down(hand, outcome).await?;
-            done = self.hands.done_already();
+        let mut done = self.active_runs.done().await;
+        while let Some((active_run, outcome)) = done {
+            self.finish(active_run, outcome).await?;
+            done = self.active_runs.try_finished();
         }
         Ok(())
     }
 
-    /// When there is next something to do, as far as is known now.
+    /// Returns when the next slot or run is due, as far as is known now.
     ///
     /// # Errors
     /// The ledger cannot be read.
     pub async fn next(&mut self) -> Result<Option<Timestamp>, LedgerError> {
-        let wake = self.ledger.next_wake(self.clock.now_ms()).await?;
-        let wake = wake.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        let snoozed = self.snoozed.values().min().copied();
-        Ok([self.fleet.next(), wake, snoozed].into_iter().flatten().min())
+        let next_run_at = self.ledger.next_runnable_at(self.clock.now_ms()).await?;
+        let next_run_at = next_run_at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let backoff_until = self.backoff_until.values().min().copied();
+        Ok([self.schedule.next(), next_run_at, backoff_until].into_iter().flatten().min())
     }
 
-    /// Runs in hand.
-    pub fn in_hand(&self) -> usize {
-        self.hands.len()
+    /// Returns the number of active runs.
+    pub fn active(&self) -> usize {
+        self.active_runs.len()
     }
 
     pub fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
-        self.fleet.plans()
+        self.schedule.plans()
     }
 
-    /// Pipelines whose file cannot be used.
+    /// Returns the number of pipelines whose file is invalid.
     pub fn problems(&self) -> usize {
         self.files.problems.len()
     }
 
     pub fn pipelines(&self) -> usize {
-        self.fleet.count()
+        self.schedule.count()
     }
 }
 
-/// An error and its causes, in one line.
+/// Formats an error and its causes on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -19,7 +19,7 @@ struct Case(tempfile::TempDir);
 
 impl Case {
     fn new(pipeline: &str, input: impl AsRef<[u8]>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::stage::folder();
         std::fs::create_dir(folder.path().join("pipelines")).unwrap();
         std::fs::write(folder.path().join("reportferry.yaml"), SETTINGS).unwrap();
         std::fs::write(folder.path().join("pipelines/p.yaml"), pipeline).unwrap();
@@ -42,10 +42,7 @@ impl Case {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_reportferry"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REPORTFERRY_")) {
-            command.env_remove(name);
-        }
+        let mut command = crate::stage::reportferry();
         command.current_dir(self.0.path()).args(arguments);
         command
     }
@@ -147,7 +144,8 @@ fn f03_a_date_without_a_time_does_not_move() {
 fn f04_a_value_that_its_format_cannot_mean_is_refused() {
     for value in ["07/16/68", "7/16/19680", "07/16/1968x", "02/30/2026", "2026-07-16"] {
         let set = "  - set: {dob: \"parse_time(dob, '%m/%d/%Y')\"}";
-        Case::transforming(set, format!("emp,dob\n1,{value}\n")).fails(&[value, "record 1 (line 2)"]);
+        let parts = [value, "record 1 (line 2)", "(step transform[0].set.dob)"];
+        Case::transforming(set, format!("emp,dob\n1,{value}\n")).fails(&parts);
     }
 }
 
@@ -158,7 +156,8 @@ fn f05_far_dates_are_dates() {
         .delivers("emp,until\n1,9999-12-31\n2,9999-12-31\n3,0001-01-01\n");
     for zone in ["America/New_York", "Asia/Tokyo"] {
         let set = format!("  - set: {{until: \"format_time(until, '%Y-%m-%d', '{zone}')\"}}");
-        Case::transforming(&set, "emp,until\n1,9999-12-31\n").delivers("emp,until\n1,9999-12-31\n");
+        let rows = "emp,until\n1,9999-12-31\n2,9999-12-31 23:59:59\n";
+        Case::transforming(&set, rows).delivers("emp,until\n1,9999-12-31\n2,9999-12-31\n");
     }
 }
 
@@ -172,7 +171,8 @@ fn f06_concatenation_binds_as_in_duckdb_and_postgresql() {
 fn f07_a_format_without_a_directive_is_a_problem() {
     for (format, suggestion) in [("MM/dd/yyyy", "%m/%d/%Y"), ("yyyy-MM-dd", "%Y-%m-%d"), ("DD.MM.YYYY", "%d.%m.%Y")] {
         let set = |format: &str| format!("  - set: {{a: \"format_time(a, '{format}', 'UTC')\"}}");
-        Case::transforming(&set(format), "a\n2026-01-05 10:00:00\n").is_a_problem(&["p.yaml:3", suggestion]);
+        Case::transforming(&set(format), "a\n2026-01-05 10:00:00\n")
+            .is_a_problem(&["p.yaml:3", &format!("write `{suggestion}`")]);
         let check = Case::transforming(&set(suggestion), "a\n2026-01-05 10:00:00\n").reportferry(&["check"]);
         assert_eq!(check.status.code(), Some(0), "{}", both(&check));
     }
@@ -248,8 +248,33 @@ fn f12_a_comparison_with_null_is_a_problem() {
         let step = format!("  - filter: \"{filter}\"");
         Case::transforming(&step, "a,b\n,1\nx,2\n").is_a_problem(&["p.yaml:3", "null"]);
     }
+    Case::transforming("  - filter: a = null", "a\nx\n").is_a_problem(&["write `a is null`"]);
+    Case::transforming("  - filter: \"null\"", "a\nx\n").is_a_problem(&["every row would be dropped"]);
     Case::transforming("  - filter: a is null", "a,b\n,1\nx,2\n").delivers("a,b\n,1\n");
-    Case::transforming("  - filter: b > '60'", "a,b\n,100\nx,9\n").warns(&["p.yaml:3", "text"]);
+    let parts = ["p.yaml:3", "text", "cast(b as decimal) > 60"];
+    Case::transforming("  - filter: b > '60'", "a,b\n,100\nx,9\n").warns(&parts);
+}
+
+#[test]
+fn a_long_expression_is_shown_around_the_fault() {
+    let many = vec!["a = 'x'"; 200].join(" or ");
+    let case = Case::transforming(&format!("  - filter: {many} or a = null or {many}"), "a\nx\n");
+    case.is_a_problem(&["a = null"]);
+    let shown = both(&case.reportferry(&["check"]));
+    assert!(shown.len() < 1_500, "{} bytes: {shown}", shown.len());
+}
+
+#[test]
+fn an_empty_key_never_hashes() {
+    for (salt, why) in [("", "CASE_SALT is empty"), (" ", "white space only"), ("\n", "white space only")] {
+        let case = Case::transforming("  - set: {a: \"hmac_sha256(a, email_salt)\"}", "a\nx\n");
+        let settings = format!("{SETTINGS}secrets: {{email_salt: {{env: CASE_SALT}}}}\n");
+        std::fs::write(case.0.path().join("reportferry.yaml"), settings).unwrap();
+        let run = case.command(&["run", "p"]).env("CASE_SALT", salt).output().unwrap();
+        assert_eq!(run.status.code(), Some(3), "{}", both(&run));
+        assert!(both(&run).contains(why), "{}", both(&run));
+        assert!(!case.out("out.csv").exists());
+    }
 }
 
 #[test]

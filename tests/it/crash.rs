@@ -4,9 +4,10 @@
 //! it again without, and looks for what must hold: one whole file, its done file, one receipt, nothing else.
 
 mod kills;
+mod steps;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::stage::account::Account;
@@ -43,24 +44,11 @@ fn look(rig: &Rig) {
 
 /// Looks all the time while `work` goes on.
 fn watched<T>(rig: &Rig, work: impl FnOnce() -> T) -> T {
-    /// Ends the watch, also when the work panics.
-    struct Over<'a>(&'a AtomicBool);
-    impl Drop for Over<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Release);
-        }
-    }
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Acquire) {
-                look(rig);
-                std::thread::sleep(WATCH_PAUSE);
-            }
-        });
-        let _over = Over(&over);
-        work()
-    })
+    let look = || {
+        look(rig);
+        std::thread::sleep(WATCH_PAUSE);
+    };
+    crate::stage::alongside(look, work)
 }
 
 /// The end that every story must have.
@@ -108,8 +96,8 @@ fn openssh() -> Account {
 }
 
 /// A fault at one step, then recovery.
-fn check(server: &Account, pipeline: &str, step: &str, kind: &str) {
-    struck(&Rig::delivering_to(pipeline, server), pipeline, &format!("{step}={kind}"));
+fn check(server: &Account, pipeline: &str, step: &str, kind: &str, prepare: fn(Rig) -> Rig) {
+    struck(&prepare(Rig::delivering_to(pipeline, server)), pipeline, &format!("{step}={kind}"));
 }
 
 fn struck(rig: &Rig, pipeline: &str, fault: &str) {
@@ -129,13 +117,17 @@ fn struck(rig: &Rig, pipeline: &str, fault: &str) {
 
 /// Cells of one row group, side by side on the machine's cores.
 fn check_all(server: &Account, pipeline: &str, steps: &[&str]) {
+    check_all_in(server, pipeline, steps, |rig| rig);
+}
+
+fn check_all_in(server: &Account, pipeline: &str, steps: &[&str], prepare: fn(Rig) -> Rig) {
     let cells: Vec<(&str, &str)> = steps.iter().flat_map(|step| KINDS.iter().map(move |kind| (*step, *kind))).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some((step, kind)) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    check(server, pipeline, step, kind);
+                    check(server, pipeline, step, kind, prepare);
                 }
             });
         }
@@ -146,23 +138,28 @@ fn check_all(server: &Account, pipeline: &str, steps: &[&str]) {
 fn every_step_of_an_extract_can_break() {
     // By name: the list of reports is a step too.
     let pipeline = PIPELINE.replace("619bf79c-970a-4a8e-be8a-dde48a05c652", "{name: Compliance completions}");
-    check_all(&openssh(), &pipeline, reportferry::extract::FAULT_STEPS);
+    check_all(&openssh(), &pipeline, steps::EXTRACT);
 }
 
 #[test]
 fn every_step_of_the_ledger_can_break() {
-    check_all(&openssh(), PIPELINE, reportferry::ledger::FAULT_STEPS);
+    check_all(&openssh(), PIPELINE, steps::LEDGER);
+}
+
+#[test]
+fn every_step_of_a_ledger_in_postgresql_can_break() {
+    check_all_in(&openssh(), PIPELINE, steps::LEDGER, Rig::in_postgres);
 }
 
 #[test]
 fn every_step_of_an_sftp_delivery_can_break() {
-    check_all(&openssh(), PIPELINE, reportferry::deliver::FAULT_STEPS);
+    check_all(&openssh(), PIPELINE, steps::SFTP);
 }
 
 #[test]
 fn every_step_of_a_delivery_to_proftpd_can_break() {
     let server = Proftpd::start(&[]);
-    check_all(&server.account(), PIPELINE, reportferry::deliver::FAULT_STEPS);
+    check_all(&server.account(), PIPELINE, steps::SFTP);
     // Where a delivery's course is read back from.
     check_all(&server.account(), PIPELINE, &["ledger.intent", "ledger.verdict"]);
 }
@@ -176,18 +173,16 @@ fn every_step_of_a_delivery_that_replaces_at_proftpd_can_break() {
 #[test]
 fn every_step_of_the_files_beside_at_proftpd_can_break() {
     let server = Proftpd::start(&[]);
-    check_all(&server.account(), &with_files_beside(), reportferry::deliver::SIDE_FAULT_STEPS);
+    check_all(&server.account(), &with_files_beside(), steps::COMPANIONS);
 }
 
 #[test]
 fn every_step_of_a_delivery_over_several_sessions_can_break() {
     let server = Proftpd::start(&[]);
     for account in [openssh(), server.account()] {
-        let steps =
-            reportferry::deliver::SPLIT_FAULT_STEPS.iter().chain(&["sftp.connect", "sftp.write", "sftp.rename"]);
-        for fault in steps.flat_map(|step| KINDS.map(|kind| format!("{step}={kind}"))) {
+        for fault in steps::SEVERAL.iter().flat_map(|step| KINDS.map(|kind| format!("{step}={kind}"))) {
             let rig = Rig::delivering_to(PIPELINE, &account);
-            rig.settings(|text| text.replace("mode: \"0640\"", "mode: \"0640\", sessions: 3, split: 1KiB"));
+            rig.settings(|text| text.replace("mode: \"0640\"", "mode: \"0640\", sessions: 3, parallel: 1KiB"));
             struck(&rig, PIPELINE, &fault);
         }
     }
@@ -197,8 +192,8 @@ fn every_step_of_a_delivery_over_several_sessions_can_break() {
 fn bytes_that_a_server_acknowledged_and_lost_are_never_published() {
     let server = Proftpd::start(&[]);
     for account in [openssh(), server.account()] {
-        check(&account, PIPELINE, "sftp.write", "drop");
-        check(&account, &replacing(PIPELINE), "sftp.write", "drop");
+        check(&account, PIPELINE, "sftp.write", "drop", |rig| rig);
+        check(&account, &replacing(PIPELINE), "sftp.write", "drop", |rig| rig);
     }
 }
 
@@ -208,7 +203,7 @@ fn replacing(pipeline: &str) -> String {
 
 /// posix-rename needs no look at what is there.
 fn steps_of_replacing() -> Vec<&'static str> {
-    reportferry::deliver::FAULT_STEPS.iter().copied().filter(|step| *step != "sftp.lstat").collect()
+    steps::SFTP.iter().copied().filter(|step| *step != "sftp.lstat").collect()
 }
 
 #[test]
@@ -223,15 +218,14 @@ fn with_files_beside() -> String {
 
 #[test]
 fn every_step_of_the_files_beside_can_break() {
-    check_all(&openssh(), &with_files_beside(), reportferry::deliver::SIDE_FAULT_STEPS);
+    check_all(&openssh(), &with_files_beside(), steps::COMPANIONS);
     let replacing = replacing(&with_files_beside());
     check_all(&openssh(), &replacing, &["checksum.rename", "manifest.write", "manifest.rename", "done.rename"]);
-    let steps: Vec<&str> =
-        reportferry::deliver::SIDE_FAULT_STEPS.iter().copied().filter(|step| !step.ends_with(".close")).collect();
+    let steps: Vec<&str> = steps::COMPANIONS.iter().copied().filter(|step| !step.ends_with(".close")).collect();
     check_all(&openssh(), &with_files_beside().replace("hris:", "local:"), &steps);
 }
 
 #[test]
 fn every_step_of_a_local_delivery_can_break() {
-    check_all(&openssh(), &PIPELINE.replace("hris:", "local:"), reportferry::deliver::LOCAL_FAULT_STEPS);
+    check_all(&openssh(), &PIPELINE.replace("hris:", "local:"), steps::LOCAL);
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reportferry::clock::Clock;
-use reportferry::extract::{ExtractError, Form, Source, Tenants, Ticket};
+use reportferry::extract::{ExecutionId, ExtractError, Form, Source, Tenants};
 use reportferry::pipeline::plan::{self, CsvInput, Encoding, FileSource, ReportRef};
 use reportferry::progress::{Meter, Progress};
 use reportferry::sandbox::REPORTS;
@@ -165,20 +165,21 @@ fn a_ticket_goes_on_elsewhere() {
     on_threads(async {
         for report in [ReportRef::Id(REPORTS[0].id.into()), ReportRef::Name(REPORTS[0].name.into())] {
             let mut stage = Case::new("").with(|case| case.report = report).stage().await;
-            let ticket = stage.source().start().await.expect("a ticket");
-            assert!(ticket.0.starts_with(REPORTS[0].id) && ticket.0.len() > REPORTS[0].id.len() + 1);
+            let execution_id = stage.source().start().await.expect("a execution_id");
+            assert!(execution_id.0.starts_with(REPORTS[0].id) && execution_id.0.len() > REPORTS[0].id.len() + 1);
             stage.tenants = Tenants::new(Clock::System);
             let source = stage.source();
             for _ in 0..2 {
-                let extract = source.collect(&ticket, stage.spool(), &Progress::default()).await.expect("an extract");
+                let extract =
+                    source.collect(&execution_id, stage.spool(), &Progress::default()).await.expect("an extract");
                 assert_eq!((extract.form, rows_of(&csv_of(&extract, &stage.limits).unwrap())), (Form::Zip, 2500));
             }
             assert_eq!(stage.sandbox.exports(), 1);
-            assert!(source.requests().iter().any(|note| note.path == "/manage/v1/user/session"), "who it is, first");
+            assert!(source.sent().iter().any(|note| note.path == "/manage/v1/user/session"), "who it is, first");
             for lost in ["", "x", "a/b/c", "619bf79c-970a-4a8e-be8a-dde48a05c652/../../x"] {
                 let error =
-                    source.collect(&Ticket(lost.into()), stage.spool(), &Progress::default()).await.unwrap_err();
-                assert!(matches!(error, ExtractError::Lapsed { .. }), "{lost}: {error}");
+                    source.collect(&ExecutionId(lost.into()), stage.spool(), &Progress::default()).await.unwrap_err();
+                assert!(matches!(error, ExtractError::Expired { .. }), "{lost}: {error}");
             }
             stage.nothing_undeclared();
         }
@@ -227,25 +228,24 @@ fn notes_say_what_was_sent_and_nothing_secret() {
         let source = stage.source();
         let progress = Progress::default();
         let extract = source
-            .collect(&source.start().await.expect("a ticket"), stage.spool(), &progress)
+            .collect(&source.start().await.expect("a execution_id"), stage.spool(), &progress)
             .await
             .expect("an extract");
         assert_eq!((progress.extract.done(), progress.extract.total()), (extract.bytes, extract.bytes));
-        let execution = source.requests()[4].path.rsplit('/').next().expect("an id").to_owned();
+        let execution = source.sent()[4].path.rsplit('/').next().expect("an id").to_owned();
         let notes: Vec<String> = source
-            .requests()
+            .sent()
             .iter()
-            .map(|note| format!("{} {} {:?}", note.method, note.path.replace(&execution, "EXECUTION"), note.status))
+            .map(|sent| (sent.method.as_str(), sent.path.replace(&execution, "EXECUTION"), sent.status, sent.count))
+            .map(|(method, path, status, count)| format!("{count} {method} {path} {status:?}"))
             .collect();
         insta::assert_snapshot!(notes.join("\n"), @"
-        POST /oauth2/token Some(200)
-        GET /manage/v1/user/session Some(200)
-        GET /analytics/v1/reports Some(200)
-        GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/export/csv Some(200)
-        GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/exports/EXECUTION Some(200)
-        GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/exports/EXECUTION Some(200)
-        GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/exports/EXECUTION Some(200)
-        GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/exports/EXECUTION/download Some(200)
+        1 POST /oauth2/token Some(200)
+        1 GET /manage/v1/user/session Some(200)
+        1 GET /analytics/v1/reports Some(200)
+        1 GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/export/csv Some(200)
+        3 GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/exports/EXECUTION Some(200)
+        1 GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/exports/EXECUTION/download Some(200)
         ");
         let all: Vec<String> = stage.sandbox.log().iter().map(|seen| format!("{seen:?}")).collect();
         assert!(all.iter().all(|seen| !seen.contains(PASSWORD) && !seen.contains(CLIENT_SECRET)), "no secret in a URL");
@@ -301,7 +301,7 @@ fn the_budget_holds_requests_back() {
         let patient = |case: &mut Case| {
             case.tenant.budget = tight;
             // The hand turns much faster than the network answers.
-            case.tenant.poll.within = Duration::from_secs(1 << 30);
+            case.tenant.poll.give_up_after = Duration::from_secs(1 << 30);
         };
         let mut stage = Case::new("").with(patient).stage().await;
         let (clock, hand) = Clock::manual("2026-11-23T05:30:00Z".parse().unwrap());
@@ -309,12 +309,13 @@ fn the_budget_holds_requests_back() {
         let source = stage.source();
         let spool = stage.spool().to_owned();
         let pull = tokio::spawn(async move {
-            let ticket = source.start().await?;
-            source.collect(&ticket, &spool, &Progress::default()).await
+            let execution_id = source.start().await?;
+            source.collect(&execution_id, &spool, &Progress::default()).await
         });
         // Four at once (a tenth of a minute's), the others one by one as time goes by.
-        let mut turned_ms = 0;
+        let (mut turned_ms, begun) = (0, std::time::Instant::now());
         while !pull.is_finished() {
+            assert!(begun.elapsed() < crate::stage::PATIENCE, "the extract does not end");
             let refilled = turned_ms * (40 - 4) / 60_000;
             let came = stage.sandbox.requests();
             assert!(came <= 4 + refilled, "{came} requests in {turned_ms} ms");
@@ -367,8 +368,8 @@ fn what_changed_on_disk_is_not_intact() {
 #[test]
 fn a_local_file_is_copied() {
     on_threads(async {
-        let from = tempfile::tempdir().unwrap();
-        let spool = tempfile::tempdir().unwrap();
+        let from = crate::stage::folder();
+        let spool = crate::stage::folder();
         let path = from.path().join("rows.csv");
         let tenants = Tenants::new(Clock::System);
         let source = |path: &Path| {
@@ -377,8 +378,8 @@ fn a_local_file_is_copied() {
         };
         let collect = async |path: &Path| {
             let source = source(path);
-            let ticket = source.start().await.expect("a ticket");
-            source.collect(&ticket, spool.path(), &Progress::default()).await
+            let execution_id = source.start().await.expect("a execution_id");
+            source.collect(&execution_id, spool.path(), &Progress::default()).await
         };
         let missing = collect(&path).await.unwrap_err();
         assert!(missing.to_string().contains("cannot read") && missing.hint().is_some());

@@ -24,8 +24,8 @@ use std::path::PathBuf;
 
 use reportferry::pipeline::load;
 use reportferry::pipeline::plan::Plan;
-use reportferry::pipeline::problem::{Problem, Severity};
 use reportferry::settings::Settings;
+use reportferry::yaml::problem::{Problem, Severity};
 
 const SETTINGS: &str = "\
 tenants:
@@ -72,7 +72,7 @@ expect:
   when_empty: hold
 artifact:
   name: \"completions_{slot:%Y%m%d}.csv\"
-  csv: {delimiter: \"|\", quote: necessary, line_end: crlf, header: true, bom: false}
+  csv: {delimiter: \"|\", quote: necessary, record_end: crlf, header: names, bom: false}
 deliver:
   hris: {path: /inbound/learning, existing: replace, done_file: \"{name}.done\", required: true}
   bi:
@@ -83,7 +83,7 @@ struct Folder(tempfile::TempDir);
 
 impl Folder {
     fn new(settings: &str, pipeline: &str) -> Self {
-        let folder = Folder(tempfile::tempdir().unwrap());
+        let folder = Folder(crate::stage::folder());
         std::fs::create_dir(folder.path("pipelines")).unwrap();
         folder.write("reportferry.yaml", settings);
         folder.write("pipelines/completions.yaml", pipeline);

@@ -7,20 +7,25 @@ use reportferry::clock::Clock;
 use reportferry::deliver::{IntendedFile, Intent, Receipt, Role, Verdict};
 use reportferry::encode::Artifact;
 use reportferry::ledger::state::{DeliveryState, RunState};
-use reportferry::ledger::{Ended, Ledger, LedgerError, RunFilter};
+use reportferry::ledger::{Ended, Ledger, LedgerError, RunEvent, RunFilter};
 use reportferry::schedule::slot::Slot;
 use serde_json::json;
 
+/// Operations side by side.
+mod pairs;
 /// Readers that are waited for.
 mod pickups;
+/// What only PostgreSQL does.
+mod postgres;
+
+use crate::stage::{Place, on_both};
 
 fn slot(pipeline: &str) -> Slot {
     Slot::new(pipeline, "2026-11-23T10:30:00Z".parse().unwrap(), TimeZone::get("America/New_York").unwrap())
 }
 
-async fn open(folder: &tempfile::TempDir) -> Ledger {
-    // A name that a URL would not bear as it is.
-    Ledger::open(&folder.path().join("the ledger #1?.db"), Clock::System).await.unwrap()
+async fn open(place: &Place) -> Ledger {
+    Ledger::open(&place.settings, Clock::System).await.unwrap()
 }
 
 fn artifact() -> Artifact {
@@ -54,14 +59,12 @@ fn receipt() -> Receipt {
 fn delivered() -> (Verdict, Ended) {
     (
         Verdict::Delivered(receipt()),
-        Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, awaited: None, rows: 3 },
+        Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, expected_pickup: None, rows: 3 },
     )
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slot_is_entered_once_whoever_comes() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledgers = [open(&folder).await, open(&folder).await];
+async fn a_slot_is_entered_once_whoever_comes(place: Place) {
+    let ledgers = [open(&place).await, open(&place).await];
     let tasks = (0..16).map(|index| {
         let ledger = ledgers[index % 2].clone();
         tokio::spawn(async move { ledger.enter(&slot("p"), "digest").await.unwrap().id })
@@ -74,15 +77,13 @@ async fn a_slot_is_entered_once_whoever_comes() {
     assert_eq!(ledgers[1].events(id).await.unwrap().len(), 1, "one entry, one event");
 }
 
-#[tokio::test]
-async fn what_is_written_is_there_after_a_new_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = open(&folder).await;
+async fn what_is_written_is_there_after_a_new_start(place: Place) {
+    let ledger = open(&place).await;
     let mut run = ledger.enter(&slot("p"), "d1").await.unwrap();
     ledger.advance(&mut run, RunState::Extracting, None).await.unwrap();
-    ledger.note_ticket(&mut run, Some("execution")).await.unwrap();
-    ledger.advance(&mut run, RunState::Shaping, None).await.unwrap();
-    let rows = json!({"extracted": 9, "filtered": 6, "delivered": 3});
+    ledger.note_execution_id(&mut run, Some("execution")).await.unwrap();
+    ledger.advance(&mut run, RunState::Transforming, None).await.unwrap();
+    let rows = json!({"extracted": 9, "steps": [{"step": 1, "kind": "filter", "dropped": 6}], "written": 3});
     ledger.note_artifact(&mut run, "d2", &artifact(), rows.clone(), &[("hris", true)]).await.unwrap();
     assert_eq!(ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number, 1);
     let intent = Intent {
@@ -94,17 +95,17 @@ async fn what_is_written_is_there_after_a_new_start() {
             bytes: 5,
             sha256: "ab".into(),
         }],
-        cutting: None,
+        batching: None,
         acks: Vec::new(),
     };
     ledger.note_intent(&run.id, "hris", &intent).await.unwrap();
     ledger.close().await;
 
-    let ledger = open(&folder).await;
+    let ledger = open(&place).await;
     let found = ledger.run(&run.id).await.unwrap().unwrap();
     assert_eq!(
-        (found.state, found.ticket.as_deref(), found.plan_digest.as_str()),
-        (RunState::Shaping, Some("execution"), "d2")
+        (found.state, found.execution_id.as_deref(), found.plan_digest.as_str()),
+        (RunState::Transforming, Some("execution"), "d2")
     );
     assert_eq!(found.rows, Some(rows));
     assert_eq!(found.artifact.unwrap().rows, 3);
@@ -113,10 +114,8 @@ async fn what_is_written_is_there_after_a_new_start() {
     assert_eq!(found.slot, "2026-11-23T05:30:00-05:00");
 }
 
-#[tokio::test]
-async fn one_delivery_has_one_receipt_and_then_no_attempt() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = open(&folder).await;
+async fn one_delivery_has_one_receipt_and_then_no_attempt(place: Place) {
+    let ledger = open(&place).await;
     let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
     ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]).await.unwrap();
     let number = ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number;
@@ -128,17 +127,15 @@ async fn one_delivery_has_one_receipt_and_then_no_attempt() {
     assert_eq!((stored.receipt, stored.attempt, stored.rows), (receipt(), 1, 3));
     let refused = ledger.begin_attempt(&run.id, "hris", None).await;
     assert!(matches!(refused, Err(LedgerError::IllegalMove { .. })), "{refused:?}");
-    ledger.renew_deliveries(&run.id, "test").await.unwrap();
+    ledger.retry_deliveries(&run.id, "test").await.unwrap();
     assert_eq!(ledger.delivery(&run.id, "hris").await.unwrap().unwrap().state, DeliveryState::Delivered);
 }
 
-#[tokio::test]
-async fn a_run_ends_with_the_last_delivery_that_it_waits_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = open(&folder).await;
+async fn a_run_ends_with_the_last_delivery_that_it_waits_for(place: Place) {
+    let ledger = open(&place).await;
     let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
     ledger.advance(&mut run, RunState::Extracting, None).await.unwrap();
-    ledger.advance(&mut run, RunState::Shaping, None).await.unwrap();
+    ledger.advance(&mut run, RunState::Transforming, None).await.unwrap();
     let destinations = [("archive", false), ("bi", true), ("hris", true)];
     ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &destinations).await.unwrap();
     ledger.advance(&mut run, RunState::Delivering, None).await.unwrap();
@@ -150,40 +147,37 @@ async fn a_run_ends_with_the_last_delivery_that_it_waits_for() {
         first
     };
     let (delivery, ended) = delivered();
-    let skipped = Ended { state: DeliveryState::Skipped, awaited: None, ..ended.clone() };
+    let skipped = Ended { state: DeliveryState::Skipped, expected_pickup: None, ..ended.clone() };
     assert!(!end("hris", &delivery, &ended).await, "another one is waited for");
     assert_eq!(ledger.run(&run.id).await.unwrap().unwrap().state, RunState::Delivering);
     assert!(end("bi", &Verdict::Skipped { reason: "taken".into() }, &skipped).await);
     let found = ledger.run(&run.id).await.unwrap().unwrap();
     // The other one is still to come, and wakes the worker.
-    assert_eq!((found.state, found.reason, found.wake_ms.is_some()), (RunState::Delivered, None, true));
+    assert_eq!((found.state, found.reason, found.next_run_at_ms.is_some()), (RunState::Delivered, None, true));
     assert!(end("archive", &delivery, &ended).await);
     let told = ledger.events(&run.id).await.unwrap();
-    let ends = |text: &str| told.iter().filter(|event| event.what == "delivered" && event.detail == text).count();
-    assert_eq!(ends(""), 1, "{told:?}");
+    assert_eq!(told.iter().filter(|event| event.event == RunEvent::Delivered).count(), 1, "{told:?}");
 }
 
-#[tokio::test]
-async fn failures_in_a_row_are_counted_and_forgotten_on_retry() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = open(&folder).await;
+async fn failures_in_a_row_are_counted_and_forgotten_on_retry(place: Place) {
+    let ledger = open(&place).await;
     let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
     ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]).await.unwrap();
-    let unreached = Verdict::Unreached { reason: "refused".into(), wait: None };
+    let unreached = Verdict::Retryable { reason: "refused".into(), wait: None };
     for failed in 1..=3 {
         let number = ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number;
         let ended = Ended {
             state: DeliveryState::Waiting,
             reason: Some("refused".into()),
             due_ms: Some(7),
-            awaited: None,
+            expected_pickup: None,
             rows: 1,
         };
         ledger.end_attempt(&run.id, "hris", number, &unreached, &ended).await.unwrap();
         let delivery = ledger.delivery(&run.id, "hris").await.unwrap().unwrap();
         assert_eq!((delivery.failures, delivery.attempts, delivery.due_ms), (failed, failed, Some(7)));
     }
-    ledger.renew_deliveries(&run.id, "test").await.unwrap();
+    ledger.retry_deliveries(&run.id, "test").await.unwrap();
     let delivery = ledger.delivery(&run.id, "hris").await.unwrap().unwrap();
     assert_eq!(
         (delivery.state, delivery.failures, delivery.since_ms, delivery.attempts),
@@ -191,10 +185,8 @@ async fn failures_in_a_row_are_counted_and_forgotten_on_retry() {
     );
 }
 
-#[tokio::test]
-async fn an_illegal_move_is_an_error_and_changes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = open(&folder).await;
+async fn an_illegal_move_is_an_error_and_changes_nothing(place: Place) {
+    let ledger = open(&place).await;
     let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
     let refused = ledger.advance(&mut run, RunState::Delivered, None).await;
     assert!(matches!(refused, Err(LedgerError::IllegalMove { .. })), "{refused:?}");
@@ -208,13 +200,11 @@ async fn an_illegal_move_is_an_error_and_changes_nothing() {
     assert_eq!((found.state, found.reason.as_deref()), (RunState::Failed, Some("gone")));
 }
 
-#[tokio::test]
-async fn a_person_rejects_only_what_is_held() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = open(&folder).await;
+async fn a_person_rejects_only_what_is_held(place: Place) {
+    let ledger = open(&place).await;
     let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
     assert!(ledger.reject(&mut run, "ann", "wrong").await.is_err());
-    for state in [RunState::Extracting, RunState::Shaping, RunState::Held] {
+    for state in [RunState::Extracting, RunState::Transforming, RunState::Held] {
         ledger.advance(&mut run, state, Some("empty")).await.unwrap();
     }
     ledger.reject(&mut run, "ann", "wrong").await.unwrap();
@@ -222,12 +212,10 @@ async fn a_person_rejects_only_what_is_held() {
     assert_eq!((found.state, found.rejected_by.as_deref()), (RunState::Rejected, Some("ann")));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn eight_writers_do_not_fail_each_other() {
-    let folder = tempfile::tempdir().unwrap();
+async fn eight_writers_do_not_fail_each_other(place: Place) {
     let mut ledgers = Vec::new();
     for _ in 0..2 {
-        ledgers.push(open(&folder).await);
+        ledgers.push(open(&place).await);
     }
     let ledgers = Arc::new(ledgers);
     let tasks = (0..8).map(|writer| {
@@ -251,27 +239,26 @@ async fn eight_writers_do_not_fail_each_other() {
 
 #[tokio::test]
 async fn a_ledger_that_is_no_ledger_is_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let path = folder.path().join("ledger.db");
     std::fs::write(&path, "this is no database, and long enough to be read as one by its first hundred bytes").unwrap();
-    let Err(refused) = Ledger::open(&path, Clock::System).await else { panic!("opened a text file") };
+    let Err(refused) = Ledger::open(&crate::stage::sqlite(&path), Clock::System).await else {
+        panic!("opened a text file")
+    };
     assert!(refused.to_string().contains("ledger.db"), "{refused}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_newest_visits_to_each_destination_are_kept() {
-    use reportferry::deliver::doctor::{Outcome, Probe, Step};
-    let folder = tempfile::tempdir().unwrap();
+async fn the_newest_visits_to_each_destination_are_kept(place: Place) {
+    use reportferry::deliver::doctor::{DoctorStep, Outcome, Probe};
     let (clock, hand) = Clock::manual("2026-11-24T08:00:00Z".parse().unwrap());
-    let path = folder.path().join("ledger.db");
-    let ledger = Ledger::open(&path, clock).await.unwrap();
+    let ledger = Ledger::open(&place.settings, clock).await.unwrap();
     let second = std::time::Duration::from_secs(1);
     let visit = |destination: &str, said: String| Probe {
         destination: destination.to_owned(),
         kind: "sftp".to_owned(),
         address: "h:22".to_owned(),
         ok: true,
-        steps: vec![Step::new("open", Outcome::Refused, second, said).with("a", 1).hint("b")],
+        steps: vec![DoctorStep::new("open", Outcome::Refused, second, said).with("a", 1).hint("b")],
         plan: vec!["c".to_owned()],
         advice: Vec::new(),
         left_behind: Vec::new(),
@@ -290,8 +277,18 @@ async fn the_newest_visits_to_each_destination_are_kept() {
     assert!(ledger.last_probe("other").await.unwrap().is_some());
     ledger.close().await;
     let count = "SELECT COUNT(*) FROM probes WHERE destination = 'hris'";
-    let url = format!("sqlite://{}", path.display());
-    let mut connection = <sqlx::AnyConnection as sqlx::Connection>::connect(&url).await.unwrap();
-    let (kept,): (i64,) = sqlx::query_as(count).fetch_one(&mut connection).await.unwrap();
+    let kept = place.count(count);
     assert_eq!(kept, 20);
+}
+
+on_both! {
+    a_slot_is_entered_once_whoever_comes,
+    what_is_written_is_there_after_a_new_start,
+    one_delivery_has_one_receipt_and_then_no_attempt,
+    a_run_ends_with_the_last_delivery_that_it_waits_for,
+    failures_in_a_row_are_counted_and_forgotten_on_retry,
+    an_illegal_move_is_an_error_and_changes_nothing,
+    a_person_rejects_only_what_is_held,
+    eight_writers_do_not_fail_each_other,
+    the_newest_visits_to_each_destination_are_kept,
 }

@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 use reportferry::sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
+use super::stage::eventually;
 use super::stage::rig::{ARTIFACT, PIPELINE, Rig, SLOT, both, document, sandbox, servers};
 
 /// A sandbox of one's own, misbehaving as told.
@@ -33,9 +34,9 @@ fn a_run_says_what_other_tools_rely_on() {
     assert_eq!((&told["pipeline"], &told["slot"], &told["state"]), (&json!("line"), &json!(SLOT), &json!("delivered")));
     assert_eq!(told["reason"], Value::Null);
     let rows = &told["rows"];
-    assert_eq!(keys(rows), ["extracted", "filtered", "delivered"]);
+    assert_eq!(keys(rows), ["extracted", "steps", "written", "delivered"]);
     let count = |name: &str| rows[name].as_u64().unwrap();
-    assert_eq!(count("extracted"), count("filtered") + count("delivered"));
+    assert_eq!(count("extracted"), rows["steps"][0]["dropped"].as_u64().unwrap() + count("written"));
     assert_eq!(keys(&told["artifact"]), ["name", "bytes", "sha256"]);
     assert_eq!(told["artifact"]["name"], ARTIFACT);
     let delivery = &told["deliveries"][0];
@@ -49,7 +50,7 @@ fn a_run_says_what_other_tools_rely_on() {
     let show = rig.reportferry(&["show", told["run"].as_str().unwrap(), "--json"]);
     assert_eq!(document(&show), told);
     let story = String::from_utf8(rig.reportferry(&["show", told["run"].as_str().unwrap()]).stdout).unwrap();
-    for part in ["entered", "export started", "extracted", "shaped", "delivering", "delivered", "attempts"] {
+    for part in ["entered", "export started", "extracted", "transformed", "delivering", "delivered", "attempts"] {
         assert!(story.contains(part), "{part} is missing in\n{story}");
     }
 }
@@ -101,7 +102,9 @@ fn an_empty_report_is_held_until_a_person_decides() {
     assert!(rig.arrived().is_empty());
     let id = told["run"].as_str().unwrap();
     assert_code(&rig.run(), 4);
-    assert_code(&rig.reportferry(&["retry", id]), 4);
+    let retried = rig.reportferry(&["retry", id]);
+    assert_code(&retried, 2);
+    assert!(both(&retried).contains(&format!("reportferry release {id}")), "{}", both(&retried));
 
     let released = rig.reportferry(&["release", id, "--by", "ann", "--json"]);
     assert_code(&released, 0);
@@ -114,7 +117,7 @@ fn a_rejected_run_stays_rejected() {
     let (_runtime, docebo) = docebo("header_only");
     let rig = Rig::with(PIPELINE, &docebo.url, &servers().sshd);
     let id = document(&rig.run())["run"].as_str().unwrap().to_owned();
-    assert_code(&rig.reportferry(&["reject", &id, "--by", "ann", "--why", "wrong month"]), 0);
+    assert_code(&rig.reportferry(&["reject", &id, "--by", "ann", "--because", "wrong month"]), 0);
     assert_code(&rig.run(), 3);
     assert_code(&rig.reportferry(&["retry", &id]), 2);
     assert_code(&rig.reportferry(&["release", &id]), 2);
@@ -159,7 +162,7 @@ fn one_destination_that_is_down_holds_up_no_other() {
     let rig = Rig::new(&format!("{PIPELINE}  local: {{path: inbound, existing: replace}}\n"));
     let down = ["--set", "destinations.hris.sftp.port=1"];
     let output = rig.reportferry(&[&down[..], &["run", "line", "--slot", SLOT, "--json", "--wait", "1s"]].concat());
-    assert_code(&output, 3);
+    assert_code(&output, 6);
     let told = document(&output);
     let delivery =
         |name: &str| told["deliveries"].as_array().unwrap().iter().find(|d| d["destination"] == name).unwrap().clone();
@@ -177,14 +180,14 @@ fn one_destination_that_is_down_holds_up_no_other() {
 }
 
 #[test]
-fn a_changed_host_key_holds_the_run_and_shows_both() {
+fn a_changed_host_key_blocks_the_run_and_shows_both() {
     let rig = Rig::new(PIPELINE);
     let pin = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let wrong = format!("destinations.hris.sftp.host_keys=[\"{pin}\"]");
-    let held = rig.reportferry(&["--set", &wrong, "run", "line", "--slot", SLOT, "--json"]);
-    assert_code(&held, 4);
-    let told = document(&held);
-    assert_eq!(told["state"], "held");
+    let blocked = rig.reportferry(&["--set", &wrong, "run", "line", "--slot", SLOT, "--json"]);
+    assert_code(&blocked, 4);
+    let told = document(&blocked);
+    assert_eq!(told["state"], "blocked");
     let reason = told["reason"].as_str().unwrap();
     assert!(reason.contains(pin) && reason.contains(&servers().sshd.fingerprints[0]), "{reason}");
     assert!(rig.arrived().is_empty());
@@ -253,15 +256,15 @@ fn an_interrupted_run_exits_cleanly_and_goes_on_later() {
     let rig = Rig::with(PIPELINE, &docebo.url, &servers().sshd);
     let mut child =
         rig.command(&["run", "line", "--slot", SLOT]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    while docebo.exports() == 0 {
+    eventually("an export is started", || {
         assert!(child.try_wait().unwrap().is_none(), "the run ended before it was interrupted");
-        std::thread::yield_now();
-    }
+        docebo.exports() > 0
+    });
     std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     assert_code(&output, 5);
     let runs: Value = document(&rig.reportferry(&["runs", "--json"]));
-    assert_eq!(runs[0]["state"], "extracting");
+    assert_eq!(runs["runs"][0]["state"], "extracting");
 }
 
 #[test]
@@ -273,7 +276,10 @@ fn rows_may_come_from_a_file() {
     std::fs::write(&from, text).unwrap();
     let output = rig.reportferry(&["run", "line", "--slot", SLOT, "--from", from.to_str().unwrap(), "--json"]);
     assert_code(&output, 0);
-    assert_eq!(document(&output)["rows"], json!({"extracted": 2, "filtered": 1, "delivered": 1}));
+    assert_eq!(
+        document(&output)["rows"],
+        json!({"extracted": 2, "steps": [{"step": 1, "kind": "filter", "dropped": 1}], "written": 1, "delivered": 1})
+    );
     let arrived = String::from_utf8(rig.read(ARTIFACT)).unwrap();
     assert!(arrived.starts_with("employee_id,course,done,email\n007,C-1,01/01/2026,"), "{arrived}");
 }
@@ -281,10 +287,19 @@ fn rows_may_come_from_a_file() {
 #[test]
 fn problems_are_shown_before_anything_is_done() {
     let rig = Rig::new(&PIPELINE.replace("hris:", "hirs:"));
-    let output = rig.run();
+    let output = rig.reportferry(&["run", "line", "--slot", SLOT]);
     assert_code(&output, 2);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("line.yaml:13:3") && said.contains("did you mean"), "{said}");
+    let output = rig.run();
+    assert_code(&output, 2);
+    let error = &document(&output)["error"];
+    let problem = &error["problems"][0];
+    assert_eq!((&error["code"], &problem["line"], &problem["column"]), (&json!(2), &json!(13), &json!(3)), "{error}");
+    assert!(problem["file"].as_str().unwrap().ends_with("line.yaml") && output.stderr.is_empty(), "{error}");
+    let arguments = rig.reportferry(&["run", "--jsn", "--json"]);
+    assert_code(&arguments, 2);
+    assert!(document(&arguments)["error"]["message"].as_str().unwrap().contains("--jsn"), "{}", both(&arguments));
     let unknown = rig.reportferry(&["run", "lime"]);
     assert_code(&unknown, 2);
     assert!(both(&unknown).contains("did you mean \"line\"?"), "{}", both(&unknown));

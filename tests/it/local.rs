@@ -12,7 +12,7 @@ use crate::sftp::contract;
 use crate::sftp::stand::{RUN, Stand, Wish, check_tree, deliver, delivered, destination, plan, rejected, spool};
 
 fn stand() -> Stand {
-    let home = tempfile::tempdir().unwrap();
+    let home = crate::stage::folder();
     let root = home.path().join("drop");
     fs::create_dir(&root).unwrap();
     let path = root.clone();
@@ -32,7 +32,7 @@ contract::contract!(stand);
 
 #[test]
 fn the_base_itself_is_made_only_when_told() {
-    let home = tempfile::tempdir().unwrap();
+    let home = crate::stage::folder();
     let local = |mkdir| Local { path: home.path().join("new/drop"), mkdir, mode: None, dir_mode: None, mtime: None };
     let unmade = plan(&destination(DestinationKind::Local(local(false))), "", Existing::Fail);
     let (_, hint) = rejected(deliver(&spool("a.csv", b"x"), &unmade));
@@ -46,7 +46,7 @@ fn the_base_itself_is_made_only_when_told() {
 #[test]
 fn a_link_in_the_way_counts_as_taken_and_is_not_followed() {
     let stand = stand();
-    let outside = tempfile::tempdir().unwrap();
+    let outside = crate::stage::folder();
     std::os::unix::fs::symlink(outside.path().join("target"), stand.root.join("a.csv")).unwrap();
     let destination = stand.destination(Wish::default());
     rejected(deliver(&spool("a.csv", b"x"), &plan(&destination, "", Existing::Fail)));
@@ -63,6 +63,6 @@ fn a_full_disk_leaves_nothing_and_is_tried_again() {
     let temporary = stand.root.join(format!(".a.csv.{}.part", RUN));
     std::os::unix::fs::symlink("/dev/full", &temporary).unwrap();
     let verdict = deliver(&spool("a.csv", b"x"), &plan);
-    assert!(matches!(&verdict, Verdict::Unreached { reason, .. } if reason.contains("No space left")), "{verdict:?}");
+    assert!(matches!(&verdict, Verdict::Retryable { reason, .. } if reason.contains("No space left")), "{verdict:?}");
     check_tree(&stand.root, &[]);
 }

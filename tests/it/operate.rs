@@ -3,14 +3,15 @@
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use reportferry::clock::Clock;
 use reportferry::ledger::state::RunState;
-use reportferry::ledger::{Known, Ledger, RunFilter};
-use reportferry::schedule::missed::Fate;
+use reportferry::ledger::{KnownPipeline, Ledger, RunFilter};
+use reportferry::schedule::missed::SlotDecision;
 use reportferry::schedule::slot::Slot;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::stage::rig::{PIPELINE, Rig, SLOT, both, document};
-use super::work::stand::{Stand, every_minute, until};
+use super::stage::{PATIENCE, eventually};
+use super::work::stand::{Stand, every_minute};
 
 fn json(rig: &Rig, arguments: &[&str]) -> Value {
     let output = rig.reportferry(&[arguments, &["--json"]].concat());
@@ -31,10 +32,10 @@ fn write(rig: &Rig, name: &str, text: &str) {
 #[test]
 fn a_plan_says_when_what_and_where() {
     let rig = Rig::new(&PIPELINE.replace("New_York}", "New_York, expected_by: \"06:30\", jitter: 2m}"));
-    let plan = json(&rig, &["plan", "line", "--fires", "300"]);
-    let fires = plan["fires"].as_array().unwrap();
-    assert_eq!(fires.len(), 300);
-    for fire in fires {
+    let plan = json(&rig, &["plan", "line", "--next", "300"]);
+    let slots = plan["slots"].as_array().unwrap();
+    assert_eq!(slots.len(), 300);
+    for fire in slots {
         let slot: jiff::Timestamp = fire["slot"].as_str().unwrap().parse().unwrap();
         let (begins, late): (Timestamp, Timestamp) =
             (fire["begins"].as_str().unwrap().parse().unwrap(), fire["expected_by"].as_str().unwrap().parse().unwrap());
@@ -56,10 +57,10 @@ fn a_plan_marks_the_days_on_which_clocks_change() {
     let rig = Rig::new(&PIPELINE.replace("30 5 * * mon-fri", "30 2 * * *"));
     write(&rig, "twice", &PIPELINE.replace("30 5 * * mon-fri", "30 1 * * *"));
     write(&rig, "hourly", &PIPELINE.replace("30 5 * * mon-fri", "0 * * * *"));
-    let remarks = |pipeline: &str, fires: &str| -> Vec<String> {
-        let plan = json(&rig, &["plan", pipeline, "--fires", fires]);
-        let fires = plan["fires"].as_array().unwrap().clone();
-        fires.iter().filter_map(|fire| fire["remark"].as_str().map(str::to_owned)).collect()
+    let remarks = |pipeline: &str, count: &str| -> Vec<String> {
+        let plan = json(&rig, &["plan", pipeline, "--next", count]);
+        let slots = plan["slots"].as_array().unwrap().clone();
+        slots.iter().filter_map(|fire| fire["remark"].as_str().map(str::to_owned)).collect()
     };
     let skipped = remarks("line", "400");
     assert!(skipped.iter().any(|remark| remark == "clocks skip 02:30: it runs right after"), "{skipped:?}");
@@ -72,7 +73,7 @@ fn a_plan_marks_the_days_on_which_clocks_change() {
 fn status_runs_and_show_tell_what_happened() {
     let rig = Rig::new(PIPELINE);
     write(&rig, "broken", "schedule: {corn: x}\n");
-    assert!(said(&rig, &["status"], 2).contains("none has worked here yet"));
+    assert!(said(&rig, &["status"], 2).contains("never started"));
     std::fs::remove_file(rig.folder.path().join("pipelines/broken.yaml")).unwrap();
     assert!(rig.run().status.success());
     let status = json(&rig, &["status"]);
@@ -80,18 +81,18 @@ fn status_runs_and_show_tell_what_happened() {
     assert_eq!((line["pipeline"].as_str(), line["state"].as_str()), (Some("line"), Some("delivered")));
     assert_eq!(line["slot"], SLOT);
     assert!(line["next"].is_string() && line["delivered"].is_string());
-    let run = json(&rig, &["runs", "--state", "delivered,failed", "--since", "2020-01-01"]);
+    let run = json(&rig, &["runs", "--state", "delivered,failed", "--since", "2020-01-01"])["runs"].clone();
     assert_eq!(run.as_array().unwrap().len(), 1);
     assert_eq!(run[0]["origin"], "person");
-    assert_eq!(json(&rig, &["runs", "--until", "2020-01-01"]).as_array().unwrap().len(), 0);
+    assert_eq!(json(&rig, &["runs", "--until", "2020-01-01"])["runs"].as_array().unwrap().len(), 0);
     assert!(said(&rig, &["runs", "lime"], 2).contains("did you mean \"line\"?"));
     let story = said(&rig, &["show", run[0]["run"].as_str().unwrap()], 0);
     for part in [
-        "asked for by person",
+        "origin person",
         "requests",
         "to tenant acme: 1 x POST /oauth2/token 200",
         "took      waited ",
-        "shaped",
+        "transformed",
         "attempts",
         "host key",
     ] {
@@ -103,15 +104,19 @@ fn status_runs_and_show_tell_what_happened() {
 fn a_paused_pipeline_skips_its_slots_and_a_backfill_does_them() {
     let stand = Stand::new(Rig::new(&every_minute()));
     stand.behind("line", 3);
-    said(&stand.rig, &["pause", "line", "--why", "the HRIS is moved", "--by", "ada"], 0);
+    said(&stand.rig, &["pause", "line", "--because", "the HRIS is moved", "--by", "ada"], 0);
     assert!(said(&stand.rig, &["pause", "line"], 0).contains("already"));
     let worker = stand.worker();
-    until("three slots are skipped", || stand.runs().iter().filter(|run| run.state == RunState::Skipped).count() >= 3);
+    eventually("three slots are skipped", || {
+        stand.runs().iter().filter(|run| run.state == RunState::Skipped).count() >= 3
+    });
     assert!(stand.runs().iter().all(|run| run.reason.as_deref() == Some("paused by ada: the HRIS is moved")));
     let status = json(&stand.rig, &["status"]);
     assert_eq!(status["pipelines"][0]["paused"]["by"], "ada");
     assert_eq!(status["worker"]["working"], true);
-    assert_eq!(json(&stand.rig, &["status", "--attention"])["pipelines"].as_array().unwrap().len(), 1);
+    let attention = stand.rig.reportferry(&["status", "--attention", "--json"]);
+    assert_eq!(attention.status.code(), Some(8), "{}", both(&attention));
+    assert_eq!(document(&attention)["pipelines"].as_array().unwrap().len(), 1);
     said(&stand.rig, &["resume", "line"], 0);
 
     let dry = json(&stand.rig, &["backfill", "line", "--since", "10m"]);
@@ -120,7 +125,7 @@ fn a_paused_pipeline_skips_its_slots_and_a_backfill_does_them() {
     assert!(open >= 9, "those that were skipped, and those before: {dry:#}");
     let done = json(&stand.rig, &["backfill", "line", "--since", "10m", "--rate", "50/s", "--yes"]);
     assert!(done["entered"].as_u64().unwrap() >= 9, "{done:#}");
-    until("all are delivered", || {
+    eventually("all are delivered", || {
         let runs = stand.runs();
         runs.len() >= 10 && runs.iter().all(|run| run.state == RunState::Delivered)
     });
@@ -129,7 +134,7 @@ fn a_paused_pipeline_skips_its_slots_and_a_backfill_does_them() {
     assert_eq!(worker.stop().code(), Some(0));
     assert!(
         said(&stand.rig, &["backfill", "line", "--since", "2020-01-01", "--until", "2020-01-02"], 2)
-            .contains("--beyond")
+            .contains("--include-pruned")
     );
     assert!(said(&stand.rig, &["backfill", "line", "--since", "80d"], 2).contains("more than 10000"));
 }
@@ -138,7 +143,9 @@ fn a_paused_pipeline_skips_its_slots_and_a_backfill_does_them() {
 fn a_slot_that_is_not_delivered_in_time_is_late() {
     let rig = Rig::new(PIPELINE);
     let runtime = Runtime::new().unwrap();
-    let ledger = runtime.block_on(Ledger::open(&rig.folder.path().join("data/ledger.db"), Clock::System)).unwrap();
+    let ledger = runtime
+        .block_on(Ledger::open(&crate::stage::sqlite(&rig.folder.path().join("data/ledger.db")), Clock::System))
+        .unwrap();
     let enter = |hours: i64, deadline_hours: i64| {
         let at = Timestamp::now() - SignedDuration::from_hours(hours);
         let slot = Slot::new("line", at, jiff::tz::TimeZone::UTC);
@@ -146,16 +153,16 @@ fn a_slot_that_is_not_delivered_in_time_is_late() {
         let portion = reportferry::ledger::Portion {
             pipeline: "line".to_owned(),
             plan_digest: String::new(),
-            overlap: reportferry::pipeline::plan::Overlap::Queue,
-            slots: vec![(slot, Fate::Do { wake: at }, Some(deadline.as_millisecond()))],
+            overlap: reportferry::schedule::Overlap::Queue,
+            slots: vec![(slot, SlotDecision::Run { wake: at }, Some(deadline.as_millisecond()))],
             cursor_ms: at.as_millisecond(),
         };
         runtime.block_on(ledger.enter_slots(&[portion])).unwrap();
     };
     let kept = |schedule: Option<&str>| {
         let schedule = schedule.map(str::to_owned);
-        let known = Known { name: "line".to_owned(), schedule, cursor_ms: 0, problem: None };
-        runtime.block_on(ledger.keep_pipelines(&[known])).unwrap();
+        let known = KnownPipeline { name: "line".to_owned(), schedule, cursor_ms: 0, problem: None };
+        runtime.block_on(ledger.record_pipelines(&[known])).unwrap();
     };
     kept(Some("America/New_York 30 5 * * mon-fri"));
     enter(5, -1);
@@ -178,7 +185,7 @@ fn prune_removes_what_is_old_and_nothing_else() {
     let (clock, _) = Clock::manual(old);
     let runtime = Runtime::new().unwrap();
     let (path, plan) = (data.join("ledger.db"), "digest");
-    let ledger = runtime.block_on(Ledger::open(&path, clock)).unwrap();
+    let ledger = runtime.block_on(Ledger::open(&crate::stage::sqlite(&path), clock)).unwrap();
     let folder = |id: &str| data.join("spool").join(id);
     let enter = |pipeline: &str, minutes: i64, state: Option<RunState>| {
         let slot = Slot::new(pipeline, old + SignedDuration::from_mins(minutes), jiff::tz::TimeZone::UTC);
@@ -186,7 +193,7 @@ fn prune_removes_what_is_old_and_nothing_else() {
             let mut run = ledger.enter(&slot, plan).await.unwrap();
             if let Some(state) = state {
                 ledger.advance(&mut run, RunState::Extracting, None).await.unwrap();
-                ledger.advance(&mut run, RunState::Shaping, None).await.unwrap();
+                ledger.advance(&mut run, RunState::Transforming, None).await.unwrap();
                 ledger.advance(&mut run, state, Some("so")).await.unwrap();
             }
         });
@@ -219,7 +226,12 @@ fn prune_removes_what_is_old_and_nothing_else() {
 fn ledger_of_old(rig: &Rig, runtime: &Runtime, days: i64) -> (Ledger, Timestamp) {
     let old = Timestamp::now() - SignedDuration::from_hours(days * 24);
     let (clock, _) = Clock::manual(old);
-    (runtime.block_on(Ledger::open(&rig.folder.path().join("data/ledger.db"), clock)).unwrap(), old)
+    (
+        runtime
+            .block_on(Ledger::open(&crate::stage::sqlite(&rig.folder.path().join("data/ledger.db")), clock))
+            .unwrap(),
+        old,
+    )
 }
 
 async fn fail(ledger: &Ledger, slot: &Slot) {
@@ -251,7 +263,7 @@ fn what_was_pruned_is_not_done_again_unless_a_person_says_so() {
     });
     // It ended 100 days ago by its own clock; the slots to come were done early, and stay known.
     assert_eq!(json(&rig, &["--set", "keep.runs=30d", "prune", "--yes"])["runs"], 2);
-    assert_eq!(json(&rig, &["runs"]).as_array().unwrap().len(), 2);
+    assert_eq!(json(&rig, &["runs"])["runs"].as_array().unwrap().len(), 2);
 
     let (slot, after) = (days_ago(60).rfc3339(), days_ago(58).rfc3339());
     // Whatever `keep.runs` says by now: what was forgotten stays forgotten.
@@ -259,15 +271,15 @@ fn what_was_pruned_is_not_done_again_unless_a_person_says_so() {
         (["run", "daily", "--slot", &slot].as_slice(), true),
         (&["backfill", "daily", "--since", "62d", "--until", "50d"], true),
         (&["backfill", "daily", "--since", &after, "--until", "50d"], false),
-        (&["backfill", "daily", "--since", "62d", "--until", "50d", "--beyond"], false),
+        (&["backfill", "daily", "--since", "62d", "--until", "50d", "--include-pruned"], false),
         (&["--set", "keep.runs=30d", "backfill", "daily", "--since", &after, "--until", "50d"], true),
         (&["backfill", "line", "--since", "62d", "--until", "50d"], false),
     ] {
         let words = said(&rig, arguments, if refused { 2 } else { 0 });
-        assert_eq!(words.contains("say `--beyond` if it does no harm"), refused, "{arguments:?}: {words}");
+        assert_eq!(words.contains("add `--include-pruned` if delivering"), refused, "{arguments:?}: {words}");
     }
     assert!(rig.arrived().is_empty());
-    said(&rig, &["run", "daily", "--slot", &slot, "--beyond"], 0);
+    said(&rig, &["run", "daily", "--slot", &slot, "--include-pruned"], 0);
     assert_eq!(rig.arrived().len(), 2, "the file and its done file");
 }
 
@@ -276,7 +288,9 @@ fn a_skipped_slot_is_taken_up_and_what_was_done_stays() {
     let rig = Rig::new(PIPELINE);
     daily(&rig);
     let runtime = Runtime::new().unwrap();
-    let ledger = runtime.block_on(Ledger::open(&rig.folder.path().join("data/ledger.db"), Clock::System)).unwrap();
+    let ledger = runtime
+        .block_on(Ledger::open(&crate::stage::sqlite(&rig.folder.path().join("data/ledger.db")), Clock::System))
+        .unwrap();
     let dry = json(&rig, &["backfill", "daily", "--since", "5d"]);
     let slots: Vec<Slot> = dry["slots"]
         .as_array()
@@ -288,11 +302,12 @@ fn a_skipped_slot_is_taken_up_and_what_was_done_stays() {
         })
         .collect();
     assert!(slots.len() >= 4 && dry["slots"][0]["state"].is_null() && dry["dry"] == true, "{dry:#}");
-    let skip = |slot: &Slot| (slot.clone(), Fate::Skip { reason: "missed: no worker".into() }, Some(slot.at_ms()));
+    let skip =
+        |slot: &Slot| (slot.clone(), SlotDecision::Skip { reason: "missed: no worker".into() }, Some(slot.at_ms()));
     let portion = reportferry::ledger::Portion {
         pipeline: "daily".to_owned(),
         plan_digest: String::new(),
-        overlap: reportferry::pipeline::plan::Overlap::Queue,
+        overlap: reportferry::schedule::Overlap::Queue,
         slots: vec![skip(&slots[0]), skip(&slots[1])],
         cursor_ms: slots[1].at_ms(),
     };
@@ -301,17 +316,17 @@ fn a_skipped_slot_is_taken_up_and_what_was_done_stays() {
     // Skipped for a reason of its own: something was fetched for it.
     runtime.block_on(async {
         let mut run = ledger.run(&slots[1].run_id()).await.unwrap().unwrap();
-        ledger.note_ticket(&mut run, Some("report/execution")).await.unwrap();
+        ledger.note_execution_id(&mut run, Some("report/execution")).await.unwrap();
     });
     let skipped = slots[0].run_id();
     assert!(said(&rig, &["retry", &skipped], 2).contains("backfill daily --since"));
     let slot = slots[0].rfc3339();
-    assert!(said(&rig, &["run", "daily", "--slot", &slot], 0).contains("skipped already\n  nothing was done for it"));
+    assert!(said(&rig, &["run", "daily", "--slot", &slot], 0).contains("skipped already\n  it never started"));
 
     said(&rig, &["pause", "daily", "--by", "ada"], 0);
     let words = said(&rig, &["backfill", "daily", "--since", "5d", "--rate", "10/h", "--yes"], 0);
     for part in
-        ["skipped, to be done  missed: no worker", "skipped, stays", "failed, stays", "no worker works here", "by ada"]
+        ["skipped, to backfill  missed: no worker", "skipped, kept", "failed, kept", "no worker is running", "by ada"]
     {
         assert!(words.contains(part), "{part}: {words}");
     }
@@ -323,12 +338,12 @@ fn a_skipped_slot_is_taken_up_and_what_was_done_stays() {
     // The ledger itself refuses what a command should not even ask for.
     let all: Vec<(Slot, i64)> = slots.iter().map(|slot| (slot.clone(), 1)).collect();
     assert_eq!(runtime.block_on(ledger.backfill(&all, "digest", "ada")).unwrap(), 0);
-    let spread = last.wake_ms.unwrap() - taken.wake_ms.unwrap();
+    let spread = last.next_run_at_ms.unwrap() - taken.next_run_at_ms.unwrap();
     assert_eq!(spread, 360_000 * (slots.len() as i64 - 3), "ten an hour, oldest first");
     assert_eq!(json(&rig, &["status"])["pipelines"][0]["late"], Value::Null, "what is made up for is not late");
     // Without a worker, a person does one.
     said(&rig, &["run", "daily", "--slot", &slot], 0);
-    assert_eq!(json(&rig, &["runs", "daily", "--state", "delivered"])[0]["origin"], "backfill");
+    assert_eq!(json(&rig, &["runs", "daily", "--state", "delivered"])["runs"][0]["origin"], "backfill");
 }
 
 #[test]
@@ -337,24 +352,27 @@ fn pruning_much_keeps_nobody_waiting() {
     let runtime = Runtime::new().unwrap();
     let (ledger, old) = ledger_of_old(&rig, &runtime, 200);
     let at = |second: i64| Slot::new("line", old + SignedDuration::from_secs(second), jiff::tz::TimeZone::UTC);
-    let reason = || Fate::Skip { reason: "so".to_owned() };
+    let reason = || SlotDecision::Skip { reason: "so".to_owned() };
     let portion = reportferry::ledger::Portion {
         pipeline: "line".to_owned(),
         plan_digest: String::new(),
-        overlap: reportferry::pipeline::plan::Overlap::Queue,
+        overlap: reportferry::schedule::Overlap::Queue,
         slots: (0..2_601).map(|second| (at(-second), reason(), None)).collect(),
         cursor_ms: old.as_millisecond(),
     };
     runtime.block_on(ledger.enter_slots(&[portion])).unwrap();
-    let now = runtime.block_on(Ledger::open(&rig.folder.path().join("data/ledger.db"), Clock::System)).unwrap();
+    let now = runtime
+        .block_on(Ledger::open(&crate::stage::sqlite(&rig.folder.path().join("data/ledger.db")), Clock::System))
+        .unwrap();
     let before_ms = Timestamp::now().as_millisecond();
     let (forgotten, waits) = runtime.block_on(async {
         let pruning = tokio::spawn({
             let now = now.clone();
-            async move { now.forget(before_ms).await.unwrap() }
+            async move { now.prune(before_ms).await.unwrap() }
         });
-        let mut waits = 0;
+        let (mut waits, begun) = (0, std::time::Instant::now());
         while !pruning.is_finished() {
+            assert!(begun.elapsed() < PATIENCE, "the pruning does not end");
             ledger.note_worker(0, false).await.unwrap();
             waits += 1;
         }
@@ -362,7 +380,7 @@ fn pruning_much_keeps_nobody_waiting() {
     });
     assert_eq!(forgotten, 2_600, "all but the newest");
     assert!(waits > 6, "written {waits} times beside six portions");
-    assert_eq!(runtime.block_on(now.forgotten("line")).unwrap(), Some(at(-1).at_ms()));
+    assert_eq!(runtime.block_on(now.pruned_up_to("line")).unwrap(), Some(at(-1).at_ms()));
     assert_eq!(runtime.block_on(now.events(&at(-9).run_id())).unwrap(), [], "nothing hangs about");
 }
 
@@ -370,10 +388,10 @@ fn pruning_much_keeps_nobody_waiting() {
 fn a_pipeline_whose_file_is_gone_is_shown_while_something_of_it_waits() {
     let rig = Rig::new(PIPELINE);
     daily(&rig);
-    said(&rig, &["pause", "daily", "--why", "moved"], 0);
+    said(&rig, &["pause", "daily", "--because", "moved"], 0);
     std::fs::remove_file(rig.folder.path().join("pipelines/daily.yaml")).unwrap();
     let status = json(&rig, &["status"]);
-    assert_eq!(status["pipelines"][0]["problem"], "its file is gone");
+    assert_eq!(status["pipelines"][0]["problem"], "its file was removed");
     assert_eq!(status["pipelines"][1]["pipeline"], "line");
     said(&rig, &["resume", "daily"], 0);
     assert_eq!(json(&rig, &["status"])["pipelines"].as_array().unwrap().len(), 1);

@@ -2,19 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reportferry::clock::{Clock, ManualClock};
 use reportferry::ledger::Ledger;
-use reportferry::run::Line;
+use reportferry::run::RunContext;
 use reportferry::settings::Settings;
 use reportferry::work::pickups::Pickups;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use super::stage::eventually;
 use super::stage::rig::{ARTIFACT, PIPELINE, Rig, both, document, servers};
-use super::work::stand::until;
 
 mod many;
 mod told;
@@ -23,7 +23,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Says in the settings what becomes of files at `hris`, the first of the destinations.
 pub fn says(rig: &Rig, pickup: &str) {
-    edit(rig, "within: 1h}\n", &format!("within: 1h}}\n    pickup: {pickup}\n"));
+    edit(rig, "give_up_after: 1h}\n", &format!("give_up_after: 1h}}\n    pickup: {pickup}\n"));
 }
 
 fn edit(rig: &Rig, from: &str, to: &str) {
@@ -43,7 +43,7 @@ struct Looks {
     runtime: Runtime,
     clock: Arc<ManualClock>,
     ledger: Ledger,
-    line: Line,
+    line: RunContext,
     pickups: Pickups,
 }
 
@@ -52,8 +52,8 @@ impl Looks {
         let runtime = Runtime::new().unwrap();
         let (clock, hand) = Clock::manual(Timestamp::now());
         let path = rig.folder.path().join("data/ledger.db");
-        let ledger = runtime.block_on(Ledger::open(&path, clock.clone())).unwrap();
-        let line = Line::new(settings(&rig), ledger.clone(), clock);
+        let ledger = runtime.block_on(Ledger::open(&crate::stage::sqlite(&path), clock.clone())).unwrap();
+        let line = RunContext::new(settings(&rig), ledger.clone(), clock);
         Self { pickups: Pickups::new(&line), line, ledger, clock: hand, runtime, rig }
     }
 
@@ -109,27 +109,32 @@ fn verified(rig: &Rig, run: &str, code: i32) -> Vec<String> {
     assert_eq!(output.status.code(), Some(code), "{}", both(&output));
     let word = |file: &Value, key: &str| file[key].as_str().unwrap().to_owned();
     let files = document(&output);
-    files.as_array().unwrap().iter().map(|file| format!("{} {}", word(file, "role"), word(file, "found"))).collect()
+    files["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| format!("{} {}", word(file, "role"), word(file, "found")))
+        .collect()
 }
 
 #[test]
 fn a_file_that_is_moved_is_picked_up_whatever_lies_beside_it() {
     for pipeline in [PIPELINE.to_owned(), PIPELINE.replace("hris:", "local:")] {
         let rig = Rig::new(&pipeline);
-        says(&rig, "{moved: {within: 4h}}");
-        edit(&rig, "  local:\n", "  local:\n    pickup: {moved: {within: 4h}}\n");
+        says(&rig, "{moved: {deadline: 4h}}");
+        edit(&rig, "  local:\n", "  local:\n    pickup: {moved: {deadline: 4h}}\n");
         let run = delivered(&rig);
         let mut looks = Looks::new(rig);
         looks.after(Duration::ZERO);
         let shown = looks.shown(&run);
-        assert_eq!((&shown["state"], &shown["at"], &shown["reason"]), (&"awaited".into(), &Value::Null, &Value::Null));
+        assert_eq!((&shown["state"], &shown["at"], &shown["reason"]), (&"pending".into(), &Value::Null, &Value::Null));
         assert!(shown["due"].as_str().unwrap() > Timestamp::now().to_string().as_str());
         looks.after(HOUR);
-        assert_eq!(looks.state(&run), "awaited", "it was looked at, and it lies there");
+        assert_eq!(looks.state(&run), "pending", "it was looked at, and it lies there");
         assert_eq!(verified(&looks.rig, &run, 0), ["data present", "done present"]);
         std::fs::remove_file(inbound(&looks.rig, ARTIFACT)).unwrap();
         looks.after(Duration::from_secs(299));
-        assert_eq!(looks.state(&run), "awaited", "it is not time to look");
+        assert_eq!(looks.state(&run), "pending", "it is not time to look");
         looks.after(Duration::from_secs(1));
         assert_eq!((looks.state(&run).as_str(), looks.reason(&run).as_str()), ("picked_up", "its reader took it away"));
         assert_eq!(looks.rig.arrived(), [format!("{ARTIFACT}.done")], "nothing of the reader's is touched");
@@ -146,17 +151,17 @@ fn a_file_that_is_moved_is_picked_up_whatever_lies_beside_it() {
 fn an_acknowledgement_beside_the_file_counts_and_nothing_else() {
     for pipeline in [PIPELINE.to_owned(), PIPELINE.replace("hris:", "local:")] {
         let rig = Rig::new(&pipeline);
-        says(&rig, "{ack_file: {name: \"{name}.ack\", within: 4h, every: 1h}}");
-        edit(&rig, "  local:\n", "  local:\n    pickup: {ack_file: {name: \"{name}.ack\", within: 4h, every: 1h}}\n");
+        says(&rig, "{ack_file: {name: \"{name}.ack\", deadline: 4h, every: 1h}}");
+        edit(&rig, "  local:\n", "  local:\n    pickup: {ack_file: {name: \"{name}.ack\", deadline: 4h, every: 1h}}\n");
         let run = delivered(&rig);
         let mut looks = Looks::new(rig);
         std::fs::write(inbound(&looks.rig, "other.csv.ack"), "").unwrap();
         looks.after(HOUR);
-        assert_eq!(looks.state(&run), "awaited");
+        assert_eq!(looks.state(&run), "pending");
         let data = std::fs::read(inbound(&looks.rig, ARTIFACT)).unwrap();
         std::fs::remove_file(inbound(&looks.rig, ARTIFACT)).unwrap();
         looks.after(HOUR);
-        assert_eq!(looks.state(&run), "awaited", "who takes it away has not said that it is well");
+        assert_eq!(looks.state(&run), "pending", "who takes it away has not said that it is well");
         assert_eq!(verified(&looks.rig, &run, 3), ["data lost", "done present"]);
         std::fs::write(inbound(&looks.rig, ARTIFACT), data).unwrap();
         let ack = inbound(&looks.rig, &format!("{ARTIFACT}.ack"));
@@ -172,19 +177,19 @@ fn an_acknowledgement_beside_the_file_counts_and_nothing_else() {
 #[test]
 fn a_reader_that_is_late_is_looked_for_still() {
     let rig = Rig::new(PIPELINE);
-    says(&rig, "{moved: {within: 2h, every: 1h}}");
+    says(&rig, "{moved: {deadline: 2h, every: 1h}}");
     let run = delivered(&rig);
     let mut looks = Looks::new(rig);
     let attention = |looks: &Looks| {
         let status = document(&looks.rig.reportferry(&["status", "--attention", "--json"]));
         let lines = status["pipelines"].as_array().unwrap().clone();
-        lines.first().map(|line| line["uncollected"].clone()).unwrap_or_default()
+        lines.first().map(|line| line["pickup_overdue"].clone()).unwrap_or_default()
     };
     looks.after(2 * HOUR - Duration::from_secs(10));
-    assert_eq!((looks.state(&run).as_str(), attention(&looks)), ("awaited", Value::Null));
+    assert_eq!((looks.state(&run).as_str(), attention(&looks)), ("pending", Value::Null));
     looks.after(Duration::from_secs(10));
     let shown = looks.shown(&run);
-    assert_eq!((&shown["state"], &shown["reason"]), (&"overdue".into(), &"nobody has picked it up".into()));
+    assert_eq!((&shown["state"], &shown["reason"]), (&"overdue".into(), &"not picked up in time".into()));
     let listed = attention(&looks);
     assert_eq!((&listed[0]["run"], &listed[0]["destination"]), (&run.as_str().into(), &"hris".into()));
     assert_eq!(listed[0]["due"], shown["due"]);
@@ -201,7 +206,7 @@ fn a_reader_that_is_late_is_looked_for_still() {
     looks.after(6 * HOUR);
     assert_eq!((looks.state(&run).as_str(), attention(&looks)), ("picked_up", Value::Null));
     let story = looks.story(&run);
-    assert!(story.find("not picked up  ").unwrap() < story.rfind("picked up  ").unwrap(), "{story}");
+    assert!(story.find("pickup overdue  ").unwrap() < story.rfind("picked up  ").unwrap(), "{story}");
     let evidence = document(&looks.rig.reportferry(&["evidence", &run]));
     assert_eq!(evidence["evidence"]["run"]["deliveries"][0]["pickup"]["state"], "picked_up");
 }
@@ -209,7 +214,7 @@ fn a_reader_that_is_late_is_looked_for_still() {
 #[test]
 fn after_a_week_nobody_looks_any_more_but_verify_does() {
     let rig = Rig::new(PIPELINE);
-    says(&rig, "{moved: {within: 2h}}");
+    says(&rig, "{moved: {deadline: 2h}}");
     let run = delivered(&rig);
     let mut looks = Looks::new(rig);
     looks.after(2 * HOUR);
@@ -233,8 +238,8 @@ fn without_a_deadline_nobody_waits_and_verify_tells() {
     std::fs::remove_file(inbound(&looks.rig, ARTIFACT)).unwrap();
     looks.after(24 * HOUR);
     let shown = looks.shown(&run);
-    assert_eq!((&shown["state"], &shown["due"]), (&"awaited".into(), &Value::Null));
-    assert!(looks.story(&run).contains("not known to be picked up"), "{}", looks.story(&run));
+    assert_eq!((&shown["state"], &shown["due"]), (&"pending".into(), &Value::Null));
+    assert!(looks.story(&run).contains("pending, without a deadline"), "{}", looks.story(&run));
     assert_eq!(verified(&looks.rig, &run, 0), ["data picked_up", "done present"]);
     assert_eq!(looks.state(&run), "picked_up");
 }
@@ -252,7 +257,7 @@ fn a_destination_that_cannot_be_looked_at_says_nothing_and_its_deadline_does_not
     let directory = ("inbound", "inbound.away");
     let rig = || {
         let rig = Rig::new(PIPELINE);
-        says(&rig, "{moved: {within: 2h, every: 1h}}");
+        says(&rig, "{moved: {deadline: 2h, every: 1h}}");
         rig
     };
     type Break = fn(&Rig, &str, &str);
@@ -261,7 +266,7 @@ fn a_destination_that_cannot_be_looked_at_says_nothing_and_its_deadline_does_not
     for (from, to, breaks, why) in [
         (well.as_str(), dead.as_str(), settings, "connect to"),
         (is_there.0, is_there.1, settings, "it was delivered to 127.0.0.1:"),
-        ("  hris:\n", "  hrix:\n", settings, "the settings have no such destination any more"),
+        ("  hris:\n", "  hrix:\n", settings, "the destination is no longer in the settings"),
         (directory.0, directory.1, folder, "is not there"),
     ] {
         let rig = rig();
@@ -270,12 +275,12 @@ fn a_destination_that_cannot_be_looked_at_says_nothing_and_its_deadline_does_not
         std::fs::remove_file(inbound(&looks.rig, ARTIFACT)).unwrap();
         breaks(&looks.rig, from, to);
         looks.after(HOUR);
-        assert_eq!(looks.state(&run), "awaited", "{why}");
+        assert_eq!(looks.state(&run), "pending", "{why}");
         assert!(looks.reason(&run).contains(why), "{}", looks.reason(&run));
         looks.after(HOUR);
         assert_eq!(looks.state(&run), "overdue", "{why}");
         let reason = looks.reason(&run);
-        assert!(reason.starts_with("could not be looked at: ") && reason.contains(why), "{reason}");
+        assert!(reason.starts_with("could not be checked: ") && reason.contains(why), "{reason}");
         breaks(&looks.rig, to, from);
         looks.after(HOUR);
         assert_eq!(looks.state(&run), "picked_up", "{why}");
@@ -285,20 +290,20 @@ fn a_destination_that_cannot_be_looked_at_says_nothing_and_its_deadline_does_not
 #[test]
 fn what_nobody_waits_for_any_more_is_let_go() {
     let rig = Rig::new(PIPELINE);
-    says(&rig, "{moved: {within: 2h}}");
+    says(&rig, "{moved: {deadline: 2h}}");
     let run = delivered(&rig);
     let mut looks = Looks::new(rig);
     // Another deadline is for what is delivered from now on.
-    edit(&looks.rig, "within: 2h", "within: 9h");
+    edit(&looks.rig, "deadline: 2h", "deadline: 9h");
     looks.after(2 * HOUR);
     assert_eq!(looks.state(&run), "overdue");
-    edit(&looks.rig, "pickup: {moved: {within: 9h}}", "pickup: moved");
+    edit(&looks.rig, "pickup: {moved: {deadline: 9h}}", "pickup: moved");
     looks.after(Duration::from_secs(1));
-    assert_eq!(looks.state(&run), "let_go");
-    assert!(looks.reason(&run).contains("the settings say now that nobody waits"), "{}", looks.reason(&run));
+    assert_eq!(looks.state(&run), "superseded");
+    assert!(looks.reason(&run).contains("the settings no longer wait"), "{}", looks.reason(&run));
     std::fs::remove_file(inbound(&looks.rig, ARTIFACT)).unwrap();
     looks.after(HOUR);
-    assert_eq!(looks.state(&run), "let_go");
+    assert_eq!(looks.state(&run), "superseded");
 }
 
 #[test]
@@ -307,8 +312,8 @@ fn a_destination_that_does_not_answer_keeps_no_other_waiting() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let rig = Rig::new(&PIPELINE.replace("deliver:\n", "deliver:\n  local: {path: beside}\n"));
     std::fs::create_dir(rig.drop.join("beside")).unwrap();
-    says(&rig, "{moved: {within: 2h}}");
-    edit(&rig, "  local:\n", "  local:\n    pickup: {moved: {within: 2h}}\n");
+    says(&rig, "{moved: {deadline: 2h}}");
+    edit(&rig, "  local:\n", "  local:\n    pickup: {moved: {deadline: 2h}}\n");
     let run = delivered(&rig);
     let mut looks = Looks::new(rig);
     std::fs::remove_file(looks.rig.drop.join("beside").join(ARTIFACT)).unwrap();
@@ -321,31 +326,31 @@ fn a_destination_that_does_not_answer_keeps_no_other_waiting() {
         let pickup = |delivery: &Value| (delivery["destination"].clone(), delivery["pickup"]["state"].clone());
         deliveries.iter().map(pickup).collect::<Vec<_>>()
     };
-    let expected = [("hris".into(), "awaited".into()), ("local".into(), "picked_up".into())];
-    until("the other one is looked at", || states(&looks) == expected);
+    let expected = [("hris".into(), "pending".into()), ("local".into(), "picked_up".into())];
+    eventually("the other one is looked at", || states(&looks) == expected);
     // Nor is one that is being looked at looked at once more.
     looks.begin_after(HOUR);
     assert_eq!(looks.pickups.under_way(), 1);
     looks.runtime.block_on(looks.pickups.settle());
     let shown = document(&looks.rig.reportferry(&["show", &run, "--json"]));
     let hris = &shown["deliveries"][0]["pickup"];
-    assert!(hris["reason"].as_str().unwrap().starts_with("could not be looked at: "), "{hris}");
+    assert!(hris["reason"].as_str().unwrap().starts_with("could not be checked: "), "{hris}");
 }
 
 #[test]
 fn a_look_waits_for_a_session_that_its_destination_allows() {
     let rig = Rig::new(PIPELINE);
-    says(&rig, "{moved: {within: 4h}}");
+    says(&rig, "{moved: {deadline: 4h}}");
     let run = delivered(&rig);
     let mut looks = Looks::new(rig);
     std::fs::remove_file(inbound(&looks.rig, ARTIFACT)).unwrap();
     let hris = settings(&looks.rig).destinations["hris"].clone();
-    let gates = looks.line.gates.clone();
-    let all: Vec<_> = (0..hris.sessions().unwrap()).map(|_| looks.runtime.block_on(gates.look(&hris))).collect();
+    let limits = looks.line.limits.clone();
+    let all: Vec<_> = (0..hris.sessions().unwrap()).map(|_| looks.runtime.block_on(limits.session(&hris))).collect();
     looks.begin_after(HOUR);
     let waited = async { tokio::time::timeout(Duration::from_millis(500), looks.pickups.settle()).await };
     assert!(looks.runtime.block_on(waited).is_err(), "it does not wait");
-    assert_eq!(looks.state(&run), "awaited");
+    assert_eq!(looks.state(&run), "pending");
     drop(all);
     looks.runtime.block_on(looks.pickups.settle());
     assert_eq!(looks.state(&run), "picked_up");
@@ -360,7 +365,7 @@ fn touch(path: &Path, at: &str) {
 fn an_acknowledgement_of_an_older_file_of_the_same_name_does_not_count() {
     let pipeline = PIPELINE.replace("_{slot:%Y%m%d}", "").replace("existing: fail", "existing: replace");
     let rig = Rig::new(&pipeline);
-    says(&rig, "{ack_file: {name: \"{name}.ack\", within: 4h, every: 1h}}");
+    says(&rig, "{ack_file: {name: \"{name}.ack\", deadline: 4h, every: 1h}}");
     let ack = inbound(&rig, "completions.csv.ack");
     // Of a clock that is years ahead: the time of day proves nothing.
     std::fs::write(&ack, "").unwrap();
@@ -368,15 +373,15 @@ fn an_acknowledgement_of_an_older_file_of_the_same_name_does_not_count() {
     let first = delivered(&rig);
     let mut looks = Looks::new(rig);
     looks.after(HOUR);
-    assert_eq!(looks.state(&first), "awaited", "it lay there before");
+    assert_eq!(looks.state(&first), "pending", "it lay there before");
     assert_eq!(verified(&looks.rig, &first, 0), ["data present", "done present"]);
     // The next slot's file takes the name: whether the first was ever read, nobody can tell from now on.
     let second = looks.rig.reportferry(&["run", "line", "--slot", "2026-11-24T05:30:00-05:00", "--json"]);
     let second = document(&second)["run"].as_str().unwrap().to_owned();
-    assert_eq!(looks.state(&first), "let_go");
+    assert_eq!(looks.state(&first), "superseded");
     assert!(looks.reason(&first).contains(&second), "{}", looks.reason(&first));
     looks.after(HOUR);
-    assert_eq!((looks.state(&first).as_str(), looks.state(&second).as_str()), ("let_go", "awaited"));
+    assert_eq!((looks.state(&first).as_str(), looks.state(&second).as_str()), ("superseded", "pending"));
     touch(&ack, "2030-01-01T00:00:00Z");
     looks.after(HOUR);
     assert_eq!(looks.state(&second), "picked_up", "another one lies there");
@@ -386,7 +391,7 @@ fn an_acknowledgement_of_an_older_file_of_the_same_name_does_not_count() {
 fn what_lay_there_before_is_known_after_a_crash() {
     for step in ["sftp.rename=kill_after", "done.rename=kill_after", "ledger.verdict=kill_before"] {
         let rig = Rig::new(PIPELINE);
-        says(&rig, "{ack_file: {name: \"{name}.ack\", within: 4h}}");
+        says(&rig, "{ack_file: {name: \"{name}.ack\", deadline: 4h}}");
         let died = rig.run_with_fault(step);
         assert!(died.status.code().is_none(), "{step}: {}", both(&died));
         // The reader is faster than the next start.

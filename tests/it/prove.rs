@@ -13,7 +13,7 @@ fn json_of(rig: &Rig, arguments: &[&str], code: i32) -> Value {
 
 fn found(rig: &Rig, arguments: &[&str], code: i32) -> Vec<String> {
     let found = json_of(rig, &[&["verify"], arguments].concat(), code);
-    found
+    found["files"]
         .as_array()
         .unwrap()
         .iter()
@@ -28,21 +28,21 @@ fn what_lies_there_is_compared_with_the_receipts() {
         assert!(rig.run().status.success());
         let well = ["data present", "checksum present", "done present"];
         assert_eq!(found(&rig, &[], 0), well);
-        assert_eq!(found(&rig, &["--read"], 0), well);
+        assert_eq!(found(&rig, &["--checksum"], 0), well);
         let path = rig.drop.join("inbound").join(ARTIFACT);
         let bytes = std::fs::read(&path).unwrap();
         let mut altered = bytes.clone();
         altered[100] ^= 1;
         std::fs::write(&path, &altered).unwrap();
         assert_eq!(found(&rig, &[], 0), well, "of the same size: only reading tells");
-        assert_eq!(found(&rig, &["--read"], 3), ["data changed", "checksum present", "done present"]);
+        assert_eq!(found(&rig, &["--checksum"], 3), ["data changed", "checksum present", "done present"]);
         std::fs::write(&path, &bytes[1..]).unwrap();
         assert_eq!(found(&rig, &[], 3), ["data changed", "checksum present", "done present"]);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(found(&rig, &[], 3), ["data lost", "checksum present", "done present"]);
         let settings = rig.folder.path().join("reportferry.yaml");
         let text = std::fs::read_to_string(&settings).unwrap();
-        std::fs::write(&settings, text.replace("within: 1h}", "within: 1h}\n    pickup: moved")).unwrap();
+        std::fs::write(&settings, text.replace("give_up_after: 1h}", "give_up_after: 1h}\n    pickup: moved")).unwrap();
         assert_eq!(found(&rig, &[], 0), ["data picked_up", "checksum present", "done present"]);
         std::fs::write(&settings, text.replace("  hris:\n", "  hrix:\n").replace("  local:\n", "  locax:\n")).unwrap();
         assert!(found(&rig, &[], 3).iter().all(|file| file.ends_with("unknown")));

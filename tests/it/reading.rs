@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use reportferry::extract::{Extract, Form};
 use reportferry::pipeline::plan::{CsvInput, Encoding};
@@ -18,7 +18,7 @@ use super::stage::rig::{both, document};
 
 /// The cells of a ZIP's one CSV, or why there are none.
 fn read_zipped(content: &[u8], csv: CsvInput) -> Result<Vec<String>, String> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let path = folder.path().join("extract.zip");
     let mut zip = ZipWriter::new(std::fs::File::create(&path).unwrap());
     zip.start_file("r.csv", SimpleFileOptions::default()).unwrap();
@@ -72,7 +72,7 @@ struct Case(tempfile::TempDir);
 
 impl Case {
     fn new(source: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::stage::folder();
         std::fs::create_dir(folder.path().join("pipelines")).unwrap();
         let settings = "pipelines: pipelines\ndata: data\ndestinations: {out: {local: {path: out, mkdir: true}}}\n";
         std::fs::write(folder.path().join("reportferry.yaml"), settings).unwrap();
@@ -92,7 +92,7 @@ impl Case {
     }
 
     fn reportferry(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_reportferry")).current_dir(self.path()).args(arguments).output().unwrap()
+        crate::stage::reportferry().current_dir(self.path()).args(arguments).output().unwrap()
     }
 
     #[track_caller]

@@ -1,11 +1,76 @@
-//! No secret in anything that is written: logs at their loudest, messages, documents, the ledger, the spool.
+//! No secret in anything that is written: logs at their loudest, messages, documents, the ledger, the spool, the page, metrics.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Output;
 
-use reportferry::sandbox::SandboxOptions;
+use reportferry::ledger::state::RunState;
+use reportferry::sandbox::{ACCOUNTS, Sandbox, SandboxOptions};
+use sha2::{Digest, Sha256};
+use tokio::runtime::Runtime;
 
-use super::stage::rig::{CLIENT_SECRET, PASSWORD, PIPELINE, Rig, SALT, SLOT, both, sandbox, servers};
+use super::stage::eventually;
+use super::stage::rig::{CLIENT_SECRET, PASSWORD, PIPELINE, Rig, SALT, SLOT, both, document, sandbox, servers};
+use super::watch::metrics::{get, listening};
+use super::work::stand::{Stand, every_minute};
+
+/// A sandbox of the test's own, and every token that it issues.
+struct Platform {
+    _runtime: Runtime,
+    sandbox: Sandbox,
+    seed: u64,
+}
+
+impl Platform {
+    fn start(misbehave: &str) -> Self {
+        let options = SandboxOptions { misbehave: misbehave.parse().unwrap(), ..SandboxOptions::default() };
+        let (runtime, seed) = (Runtime::new().unwrap(), options.seed);
+        let sandbox = runtime.block_on(sandbox(options));
+        Platform { _runtime: runtime, sandbox, seed }
+    }
+
+    fn rig(&self, pipeline: &str) -> Rig {
+        Rig::with(pipeline, &self.sandbox.url, &servers().sshd)
+    }
+
+    /// Every token issued so far. The sandbox derives them from its seed and a count, so that one more sign-in, the test's
+    /// own, tells how many there are.
+    fn issued(&self) -> Vec<String> {
+        let latest = sign_in(&self.sandbox.url);
+        let mut tokens = Vec::new();
+        for number in 1..10_000 {
+            let digest = Sha256::digest(format!("token {} {number}", self.seed));
+            tokens.push(digest[..20].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+            if tokens.last() == Some(&latest) {
+                return tokens;
+            }
+        }
+        panic!("the sandbox makes tokens in another way: {latest} is not known");
+    }
+}
+
+/// Returns an access token.
+fn sign_in(url: &str) -> String {
+    let form = format!(
+        "grant_type=password&client_id={}&client_secret={CLIENT_SECRET}&username={}&password={PASSWORD}",
+        SandboxOptions::default().client_id,
+        ACCOUNTS[0].username,
+    );
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "POST /oauth2/token HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let token = answer.split("\"access_token\":\"").nth(1).unwrap_or_else(|| panic!("no token: {answer}"));
+    token.split('"').next().unwrap().to_owned()
+}
 
 /// All bytes below a folder, the given secrets' own files left out.
 fn everything(folder: &Path, into: &mut Vec<(String, Vec<u8>)>) {
@@ -19,7 +84,8 @@ fn everything(folder: &Path, into: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
-fn assert_no_secret(rig: &Rig, outputs: &[Output]) {
+/// `tokens` are those that the platform issued, `said` is what was written to other places than files.
+fn assert_no_secret(rig: &Rig, tokens: &[String], outputs: &[Output], said: &[String]) {
     let mut written = Vec::new();
     everything(&rig.folder.path().join("data"), &mut written);
     assert!(written.len() > 1, "the ledger and the spool must have been written");
@@ -28,16 +94,17 @@ fn assert_no_secret(rig: &Rig, outputs: &[Output]) {
         written.push(("standard output".to_owned(), output.stdout.clone()));
         written.push(("standard error".to_owned(), output.stderr.clone()));
     }
+    written.extend(said.iter().map(|said| ("what was said".to_owned(), said.clone().into_bytes())));
     let key = std::fs::read_to_string(servers().sshd.user_key()).unwrap();
-    let key_line = key.lines().nth(1).unwrap().to_owned();
+    let key_lines = key.lines().filter(|line| !line.starts_with("-----") && line.len() > 20);
+    let secrets: Vec<&str> =
+        [CLIENT_SECRET, PASSWORD, SALT].into_iter().chain(key_lines).chain(tokens.iter().map(String::as_str)).collect();
     for (place, bytes) in written {
-        for secret in [CLIENT_SECRET, PASSWORD, SALT, &key_line] {
-            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-            assert!(!found, "a secret stands in {place}");
+        for secret in &secrets {
+            assert!(memchr::memmem::find(&bytes, secret.as_bytes()).is_none(), "a secret stands in {place}");
         }
-        // Tokens are 40 hexadecimal digits after this word.
         let text = String::from_utf8_lossy(&bytes);
-        assert!(!text.to_lowercase().contains("bearer "), "a token stands in {place}");
+        assert!(!text.to_lowercase().contains("bearer "), "an authorization header stands in {place}");
     }
 }
 
@@ -45,38 +112,82 @@ const LOUD: &[&str] = &["--set", "log.filter=trace"];
 
 #[test]
 fn a_run_at_its_loudest_shows_no_secret() {
-    let rig = Rig::new(PIPELINE);
-    let run = [LOUD, &["run", "line", "--slot", SLOT]].concat();
-    let outputs = [rig.reportferry(&run), rig.reportferry(&["runs", "--json"]), rig.reportferry(&["status"])];
+    // Tokens are used up, refreshed and asked for anew within the run.
+    let platform = Platform::start("expire_token_after=2");
+    let rig = platform.rig(PIPELINE);
+    let run = [LOUD, &["run", "line", "--slot", SLOT, "--json"]].concat();
+    let mut outputs = vec![rig.reportferry(&run)];
     assert!(outputs[0].status.success(), "{}", both(&outputs[0]));
-    assert_no_secret(&rig, &outputs);
+    let id = document(&outputs[0])["run"].as_str().unwrap().to_owned();
+    for arguments in [&["runs", "--json"][..], &["status", "--json"], &["show", &id, "--json"], &["evidence", &id]] {
+        outputs.push(rig.reportferry(&[LOUD, arguments].concat()));
+    }
+    outputs.extend([rig.reportferry(&["status"]), rig.reportferry(&["show", &id])]);
+    let tokens = platform.issued();
+    assert!(tokens.len() > 4, "one sign-in and one refresh at least, each with two tokens: {}", tokens.len());
+    assert_no_secret(&rig, &tokens, &outputs, &[]);
+}
+
+#[test]
+fn a_worker_at_its_loudest_shows_no_secret_on_its_page_and_in_its_metrics() {
+    let platform = Platform::start("expire_token_after=2");
+    let stand = Stand::new(platform.rig(&every_minute()));
+    stand.rig.settings(|text| format!("log: {{filter: trace, format: json}}\n{text}"));
+    stand.behind("line", 2);
+    let (worker, address) = listening(&stand);
+    eventually("two slots are delivered", || {
+        stand.runs().iter().filter(|run| run.state == RunState::Delivered).count() >= 2
+    });
+    let mut said: Vec<String> =
+        ["/", "/healthz", "/readyz", "/metrics"].map(|path| get(address, path).unwrap().1).into();
+    assert!(said[3].contains("reportferry_"), "{}", said[3]);
+    said.push(worker.log());
+    assert_eq!(worker.stop().code(), Some(0));
+    let tokens = platform.issued();
+    assert!(tokens.len() > 4, "{}", tokens.len());
+    assert_no_secret(&stand.rig, &tokens, &[], &said);
 }
 
 #[test]
 fn a_platform_that_repeats_what_it_was_sent_is_not_quoted() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let misbehave = "echo_secrets,token=400".parse().unwrap();
-    let docebo = runtime.block_on(sandbox(SandboxOptions { misbehave, ..SandboxOptions::default() }));
-    let rig = Rig::with(PIPELINE, &docebo.url, &servers().sshd);
+    let platform = Platform::start("echo_secrets,token=400");
+    let rig = platform.rig(PIPELINE);
     let run = [LOUD, &["run", "line", "--slot", SLOT, "--wait", "1s"]].concat();
     let outputs = [rig.reportferry(&run), rig.reportferry(&["runs"])];
     assert_eq!(outputs[0].status.code(), Some(3), "{}", both(&outputs[0]));
-    assert_no_secret(&rig, &outputs);
+    assert_no_secret(&rig, &[], &outputs, &[]);
 }
 
 #[test]
 fn a_wrong_key_and_a_missing_secret_are_named_not_shown() {
-    let rig = Rig::new(PIPELINE);
+    let platform = Platform::start("");
+    let rig = platform.rig(PIPELINE);
     let run = [LOUD, &["run", "line", "--slot", SLOT, "--wait", "1s"]].concat();
     let outputs = [
         rig.reportferry(&[&["--set", "destinations.hris.sftp.key.file=salt"], run.as_slice()].concat()),
         rig.reportferry(&["check"]),
     ];
     assert_eq!(outputs[0].status.code(), Some(3), "{}", both(&outputs[0]));
-    assert_no_secret(&rig, &outputs);
+    assert_no_secret(&rig, &platform.issued(), &outputs, &[]);
 
     let rig = Rig::new(PIPELINE);
     let output = rig.reportferry(&[&["--set", "tenants.acme.password.file=absent"], run.as_slice()].concat());
     let said = both(&output);
     assert!(said.contains("absent"), "the file must be named: {said}");
+}
+
+/// The search itself: a token is found wherever it is.
+#[test]
+fn a_token_would_be_found() {
+    let platform = Platform::start("");
+    let rig = platform.rig(PIPELINE);
+    assert!(rig.run().status.success());
+    let tokens = platform.issued();
+    assert_no_secret(&rig, &tokens, &[], &[]);
+    let finds = |said: &[String]| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| assert_no_secret(&rig, &tokens, &[], said))).is_err()
+    };
+    assert!(finds(&[format!("{{\"query\":\"access_token={}&x=1\"}}", tokens[0])]));
+    std::fs::write(rig.folder.path().join("data/left"), format!("\0\u{1}{}\0", tokens[1])).unwrap();
+    assert!(finds(&[]));
 }

@@ -22,7 +22,7 @@ impl Desk {
     }
 
     pub fn with(settings: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::stage::folder();
         std::fs::write(folder.path().join("reportferry.yaml"), settings).unwrap();
         Desk { folder }
     }
@@ -37,10 +37,7 @@ impl Desk {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_reportferry"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REPORTFERRY_")) {
-            command.env_remove(name);
-        }
+        let mut command = crate::stage::reportferry();
         command.arg("--config").arg(self.folder.path().join("reportferry.yaml")).args(arguments);
         command
     }

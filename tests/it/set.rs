@@ -13,7 +13,7 @@ use super::stage::rig::{ARTIFACT, PIPELINE, Rig, both, document};
 fn pipeline() -> String {
     PIPELINE
         .replace("%Y%m%d}.csv\"}", "%Y%m%d}_{part:2}.csv\", split: {rows: 40}}")
-        .replace("existing: fail,", "existing: fail, set: true, checksum: true, manifest: true,")
+        .replace("existing: fail,", "existing: fail, publish_together: true, checksum: true, manifest: true,")
 }
 
 fn arrived(rig: &Rig) -> BTreeMap<String, Vec<u8>> {
@@ -118,7 +118,7 @@ fn a_set_is_proven_and_sent_again() {
         assert_eq!((&received["bytes"], &received["sha256"]), (&file["bytes"], &file["sha256"]));
     }
     let run = told["run"].as_str().unwrap();
-    let verified = rig.reportferry(&["verify", run, "--read"]);
+    let verified = rig.reportferry(&["verify", run, "--checksum"]);
     assert!(verified.status.success(), "{}", both(&verified));
     std::fs::write(rig.drop.join("inbound").join(data_name(2)), "x").unwrap();
     assert_eq!(rig.reportferry(&["verify", run]).status.code(), Some(3));
@@ -128,7 +128,7 @@ fn a_set_is_proven_and_sent_again() {
     assert!(String::from_utf8_lossy(&plan.stdout).contains("_01.csv, …"), "{}", both(&plan));
 
     let named = rig.reportferry(&["replay", run, "--as", "other.csv"]);
-    assert!(String::from_utf8_lossy(&named.stderr).contains("cannot take one name"), "{}", both(&named));
+    assert!(String::from_utf8_lossy(&named.stderr).contains("cannot share one name"), "{}", both(&named));
     for name in rig.arrived() {
         std::fs::remove_file(rig.drop.join("inbound").join(name)).unwrap();
     }
@@ -156,6 +156,6 @@ fn a_webhook_gets_the_rows_of_a_set_and_a_notice_names_its_files() {
     assert_eq!(got as u64, told["rows"]["delivered"].as_u64().unwrap());
     let notice = &notices.got()[0]["body"]["data"];
     assert_eq!(notice["artifact"]["files"], told["artifact"]["files"]);
-    let dropped = notice["dropped"].as_array().unwrap();
-    assert_eq!(dropped.iter().filter(|place| place["destination"] == "hris").count(), whole().len() - 3);
+    let delivered_to = notice["delivered_to"].as_array().unwrap();
+    assert_eq!(delivered_to.iter().filter(|place| place["destination"] == "hris").count(), whole().len() - 3);
 }

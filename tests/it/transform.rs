@@ -9,16 +9,17 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use reportferry::encode::csv::CsvFile;
-use reportferry::pipeline::plan::{Assign, Column, CsvDialect, CsvInput, LineEnd, QuoteStyle, Rename, Step, StepKind};
-use reportferry::pipeline::problem::Place;
+use reportferry::expr::Expr;
+use reportferry::pipeline::plan::{
+    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, Step, StepKind,
+};
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;
-use reportferry::transform::expr::Expr;
 use reportferry::transform::{Input, Transform};
+use reportferry::yaml::problem::Place;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-mod cases;
 mod mixed;
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
@@ -47,7 +48,7 @@ fn step(kind: StepKind) -> Step {
 
 fn set(column: &str, expr: &str) -> Assign {
     let expr = Expr::parse(expr).unwrap_or_else(|problem| panic!("{expr}: {problem}"));
-    Assign { column: column.to_owned(), expr, at: place() }
+    Assign { column: column.to_owned(), value: Expression::new(expr, |_| place()), at: place() }
 }
 
 fn input(read: impl std::io::Read + Send + 'static, meter: &Meter) -> Input<'_> {
@@ -501,8 +502,8 @@ fn the_differences_from_duckdb_are_these() {
 const DIALECT: CsvDialect = CsvDialect {
     delimiter: b',',
     quote: QuoteStyle::Necessary,
-    line_end: LineEnd::Lf,
-    header: true,
+    record_end: RecordEnd::Lf,
+    header: Header::Names,
     bom: false,
     formula_guard: false,
 };
@@ -531,17 +532,20 @@ json.dump(db.execute(f"select count(*) from read_csv('{folder}/theirs.csv', all_
 
 #[test]
 fn a_whole_file_is_duckdbs_byte_for_byte() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let delivered = ask_python(WHOLE_FILE, &json!(folder.path())).as_u64().unwrap();
     let column = |name: &str| Column { name: name.to_owned(), at: place() };
-    let rename = |to: &str, from: &str| Rename { to: to.to_owned(), from: column(from) };
+    let rename = |to: &str, from: &str| Rename { to: column(to), from: column(from) };
     let steps = [
         step(StepKind::Rename(vec![
             rename("name", "Name"),
             rename("id", "Employee Number"),
             rename("state", "Status"),
         ])),
-        step(StepKind::Filter(Expr::parse("state is null or state <> 'In Progress'").unwrap())),
+        step(StepKind::Filter(Expression::new(
+            Expr::parse("state is null or state <> 'In Progress'").unwrap(),
+            |_| place(),
+        ))),
         step(StepKind::Set(vec![
             set("done", "format_time(\"Completion Date\", '%m/%d/%Y %H:%M:%S', 'America/New_York')"),
             set("digest", "sha256(name)"),
@@ -557,8 +561,8 @@ fn a_whole_file_is_duckdbs_byte_for_byte() {
     let mut file = CsvFile::create(&path, "ours.csv", &DIALECT, transform.columns(), None).unwrap();
     let balance = transform.run(|row| file.row(row)).unwrap();
     let artifact = file.finish(|_| Ok(String::new())).unwrap();
-    assert_eq!((balance.extracted, balance.delivered, artifact.rows), (100_000, delivered, delivered));
-    assert_eq!(balance.filtered, Some(100_000 - delivered));
+    assert_eq!((balance.extracted, balance.written, artifact.rows), (100_000, delivered, delivered));
+    assert_eq!(balance.steps[0].rows, 100_000 - delivered);
     assert_eq!(meter.done(), std::fs::metadata(folder.path().join("in.csv")).unwrap().len());
     assert_same(&path, &folder.path().join("theirs.csv"));
 }
@@ -578,13 +582,13 @@ fn what_is_written_is_what_python_reads() {
     writer.write_record(["a", "b"]).unwrap();
     rows.iter().for_each(|row| writer.write_record(row).unwrap());
     let bytes = writer.into_inner().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    for (quote, line_end, delimiter) in [
-        (QuoteStyle::Necessary, LineEnd::Lf, b','),
-        (QuoteStyle::Always, LineEnd::CrLf, b'|'),
-        (QuoteStyle::Necessary, LineEnd::CrLf, b'\t'),
+    let folder = crate::stage::folder();
+    for (quote, record_end, delimiter) in [
+        (QuoteStyle::Necessary, RecordEnd::Lf, b','),
+        (QuoteStyle::Always, RecordEnd::CrLf, b'|'),
+        (QuoteStyle::Necessary, RecordEnd::CrLf, b'\t'),
     ] {
-        let dialect = CsvDialect { delimiter, quote, line_end, ..DIALECT };
+        let dialect = CsvDialect { delimiter, quote, record_end, ..DIALECT };
         let path = folder.path().join("out.csv");
         let meter = Meter::default();
         let transform = Transform::open(input(Cursor::new(bytes.clone()), &meter), &[], &BTreeMap::new()).unwrap();

@@ -2,5 +2,5 @@
 
 pub mod alerts;
 mod mail;
-mod metrics;
+pub mod metrics;
 mod outbox;

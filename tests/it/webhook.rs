@@ -24,7 +24,7 @@ fn pipeline() -> String {
 
 /// A rig whose destination `bi` is this receiver; `more` are further keys of the webhook.
 fn rig(pipeline: &str, url: &str, more: &str) -> Rig {
-    rig_with(pipeline, url, more, "    retry: {first: 20ms, max: 2s, within: 1h}\n")
+    rig_with(pipeline, url, more, "    retry: {initial: 20ms, max: 2s, give_up_after: 1h}\n")
 }
 
 /// The same, with these further lines of the destination.
@@ -132,7 +132,7 @@ fn answers_that_go_wrong_are_made_good_under_the_same_ids() {
 /// ed25519 gives the same signature for the same message: Python's `cryptography` says which.
 #[test]
 fn ed25519_signatures_are_those_of_another_library() {
-    use reportferry::deliver::webhook::sign::{Key, sign};
+    use reportferry::deliver::webhook::signature::{Key, sign};
     const SCRIPT: &str = "
 import base64, sys
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -186,7 +186,7 @@ fn a_destination_that_is_gone_gets_nothing_until_a_person_says_so() {
 #[test]
 fn every_step_of_a_webhook_can_break() {
     let expected = expected();
-    for step in reportferry::deliver::webhook::WEBHOOK_FAULT_STEPS {
+    for step in ["webhook.send", "ledger.parts"] {
         for kind in ["fail", "lost_before", "lost_after", "kill_before", "kill_after", "repeat"] {
             for nth in ["@1", "@3"] {
                 let receiver = Receiver::start();
@@ -201,9 +201,9 @@ fn every_step_of_a_webhook_can_break() {
                 let sent = |id: &Value| got.iter().filter(|request| request["id"] == *id).count();
                 let again = got.iter().filter(|request| sent(&request["id"]) > 1).count();
                 // What the ledger has is not sent again; what was under way goes again under its id.
-                let most = if *step == "ledger.parts" && kind == "repeat" { 0 } else { 4 };
+                let most = if step == "ledger.parts" && kind == "repeat" { 0 } else { 4 };
                 assert!(again <= most, "{fault}: {again} requests share an id");
-                if *step == "ledger.parts" && matches!(kind, "kill_after" | "repeat") {
+                if step == "ledger.parts" && matches!(kind, "kill_after" | "repeat") {
                     let first = got.iter().filter(|request| request["body"]["data"]["batch"]["number"] == 1).count();
                     assert_eq!(first, 1, "{fault}: an acknowledged batch was sent again");
                 }
@@ -258,8 +258,8 @@ fn files_and_notices_come_whole_and_packed() {
     let notice = receiver.got()[0]["body"].clone();
     assert_eq!(notice["type"], "reportferry.notice");
     assert_eq!(notice["data"]["artifact"]["sha256"], document(&output)["artifact"]["sha256"]);
-    assert_eq!(notice["data"]["dropped"][0]["destination"], "hris", "{notice:#}");
-    assert!(notice["data"]["dropped"][0]["path"].as_str().unwrap().ends_with("inbound/completions_20261123.csv"));
+    assert_eq!(notice["data"]["delivered_to"][0]["destination"], "hris", "{notice:#}");
+    assert!(notice["data"]["delivered_to"][0]["path"].as_str().unwrap().ends_with("inbound/completions_20261123.csv"));
 }
 
 /// P14: what a receiver keeps is its own.
@@ -269,25 +269,25 @@ fn p14_verify_says_what_it_cannot_know_of_a_webhook() {
     for (more, said) in [
         (BATCHES, "10 of 10 batches acknowledged, last status 200 at 20"),
         ("body: rows", "1 of 1 batches acknowledged, last status 200 at 20"),
-        ("body: notice", "what it got; acknowledged, last status 200 at 20"),
-        ("body: file", "what it got; acknowledged, last status 200 at 20"),
+        ("body: notice", "the data; acknowledged, last status 200 at 20"),
+        ("body: file", "the data; acknowledged, last status 200 at 20"),
     ] {
         let rig = to(&receiver, more);
         let run = document(&rig.run())["run"].as_str().unwrap().to_owned();
         let batches = expected().len().div_ceil(20);
         let said = said.replace("10 of 10", &format!("{batches} of {batches}"));
-        for arguments in [vec!["verify"], vec!["verify", &run], vec!["verify", &run, "--read"]] {
+        for arguments in [vec!["verify"], vec!["verify", &run], vec!["verify", &run, "--checksum"]] {
             let verified = rig.reportferry(&arguments);
             assert!(verified.status.success(), "{more}: {}", both(&verified));
             let told = both(&verified);
-            assert!(told.contains("cannot be verified: the receiver keeps") && told.contains(&said), "{said}: {told}");
+            assert!(told.contains("cannot be verified: the receiver stores") && told.contains(&said), "{said}: {told}");
             assert!(
-                told.contains("1 deliveries by webhook are acknowledged") && !told.contains(" files are as"),
+                told.contains("1 webhook deliveries were acknowledged") && !told.contains(" files match"),
                 "{told}"
             );
         }
         let verified = rig.reportferry(&["verify", "--json"]);
-        assert_eq!(document(&verified)[0]["found"], "acknowledged");
+        assert_eq!(document(&verified)["files"][0]["found"], "acknowledged");
         // Also when the settings have no such destination any more.
         rig.settings(|text| text.replace("  bi:\n", "  bx:\n"));
         assert!(rig.reportferry(&["verify"]).status.success());
@@ -322,7 +322,7 @@ fn a_notice_waits_for_what_it_tells_of() {
     let sshd = format!("port: {}", super::stage::rig::servers().sshd.port);
     std::fs::write(&settings, good.replace(&sshd, "port: 1")).unwrap();
     let output = rig.reportferry(&["run", "line", "--slot", SLOT, "--json", "--wait", "0s"]);
-    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+    assert_eq!(output.status.code(), Some(6), "{}", both(&output));
     assert!(receiver.got().is_empty(), "nothing was dropped yet");
     assert!(both(&output).contains("waits for the other destinations"), "{}", both(&output));
     std::fs::write(&settings, good).unwrap();
@@ -354,7 +354,7 @@ fn certificate(folder: &Path, name: &str) {
 
 #[test]
 fn certificates_are_checked_on_both_sides() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let at = |name: &str| folder.path().join(name);
     certificate(folder.path(), "server");
     certificate(folder.path(), "client");
@@ -378,7 +378,7 @@ fn certificates_are_checked_on_both_sides() {
 
 #[test]
 fn a_doctor_says_how_far_it_comes() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let at = |name: &str| folder.path().join(name);
     certificate(folder.path(), "server");
     let receiver = Receiver::with(SECRET, &[&at("server.pem"), &at("server.key")]);
@@ -397,7 +397,7 @@ fn a_doctor_says_how_far_it_comes() {
     let well = doctor(&url, format!("allow: [loopback], ca: {:?}", at("ca.pem")));
     assert!(well.status.success(), "{}", both(&well));
     assert_eq!(steps(&well), ["name done", "addresses done", "tcp done", "tls done", "test event done"]);
-    assert!(both(&well).contains("and good for ") && both(&well).contains("tell its people"), "{}", both(&well));
+    assert!(both(&well).contains("and good for ") && both(&well).contains("inform its operator"), "{}", both(&well));
     let event = receiver.got()[0].clone();
     assert_eq!((&event["body"]["type"], &event["verified"]), (&json!("reportferry.test"), &json!(true)));
     let stranger = doctor(&url, "allow: [loopback]".to_owned());
@@ -414,13 +414,13 @@ fn a_doctor_says_how_far_it_comes() {
 fn what_means_nothing_for_a_webhook_is_told() {
     let wrong = pipeline().replace("bi: {}", "bi: {path: inbound}");
     let named = self::rig(&wrong, "https://bi.example/", "");
-    assert!(both(&named.reportferry(&["check"])).contains("it has no names"));
+    assert!(both(&named.reportferry(&["check"])).contains("it has no files"));
     let rig = rig(&wrong, "https://bi.example/", "batch: {rows: 1}, body: file, headers: {Host: {file: token}}");
     let output = rig.reportferry(&["check"]);
     assert_eq!(output.status.code(), Some(2));
-    for words in ["`batch` means nothing without `body: rows`", "`Host` is set by the delivery itself"] {
+    for words in ["`batch` has no effect without `body: rows`", "`Host` is set by the delivery itself"] {
         assert!(both(&output).contains(words), "{words}: {}", both(&output));
     }
     let plain = self::rig(&pipeline(), "http://bi.example/", "");
-    assert!(both(&plain.reportferry(&["check"])).contains("plain http would send the rows in the clear"));
+    assert!(both(&plain.reportferry(&["check"])).contains("plain http would send the rows unencrypted"));
 }

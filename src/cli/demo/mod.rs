@@ -1,6 +1,6 @@
-//! `demo`: the one-command tour. A sandbox, a private SFTP server, the example pipelines, and what arrived.
+//! `demo`: runs the example pipelines against a sandbox and a private SFTP server, and shows the delivered files.
 
-mod drop;
+mod sshd;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,30 +9,30 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use self::drop::PrivateSshd;
+use self::sshd::PrivateSshd;
 use super::bars::Bars;
 use super::opened::Opened;
 use super::{Common, exit, print_json, text};
 use crate::pipeline;
-use crate::run::Ask;
+use crate::run::Requester;
 use crate::run::document::Document;
 use crate::sandbox::{ACCOUNTS, Sandbox, SandboxOptions};
 use crate::schedule::slot::Slot;
 
 #[derive(clap::Args)]
 pub struct DemoArgs {
-    /// Where to put the tour's files; a new temporary folder unless told
+    /// The folder for the demo's files [default: a new temporary folder]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Rows of each practice report
+    /// Rows of each sandbox report
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
     rows: u64,
-    /// Leave the sandbox and the SFTP server running until interrupted
+    /// Keep the sandbox and the SFTP server running until interrupted
     #[arg(long)]
     stay: bool,
 }
 
-/// The worked examples, as they stand in `pipelines/`.
+/// The example pipelines from `pipelines/`.
 const EXAMPLES: &[(&str, &str)] = &[
     ("compliance-completions.yaml", include_str!("../../../pipelines/compliance-completions.yaml")),
     ("course-enrollments.yaml", include_str!("../../../pipelines/course-enrollments.yaml")),
@@ -40,9 +40,9 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("user-progress.yaml", include_str!("../../../pipelines/user-progress.yaml")),
 ];
 
-/// Lines of each delivered file that are shown.
+/// Lines shown of each delivered file.
 const LINES_SHOWN: usize = 4;
-/// The tour's servers are on this machine: what does not work at once will not.
+/// Short, as the demo's servers are on this machine: a delivery that fails now would fail later too.
 const WAIT: Duration = Duration::from_secs(60);
 
 pub async fn run(args: DemoArgs, common: &Common) -> anyhow::Result<u8> {
@@ -53,15 +53,15 @@ pub async fn run(args: DemoArgs, common: &Common) -> anyhow::Result<u8> {
     fs::create_dir_all(folder.join("pipelines")).with_context(|| format!("cannot use {}", folder.display()))?;
     let folder = folder.canonicalize()?;
     let sandbox = Sandbox::start(SandboxOptions { rows: args.rows, ..SandboxOptions::default() }).await?;
-    eprintln!("practice Docebo  {}", sandbox.url);
+    eprintln!("sandbox          {}", sandbox.url);
     let sshd = match PrivateSshd::start(&folder).await {
         Ok(sshd) => {
             eprintln!("private sshd     127.0.0.1:{}  {}", sshd.port, sshd.fingerprint);
             Some(sshd)
         }
-        Err(why) => {
-            eprintln!("no private SFTP server: {why:#}");
-            eprintln!("  (on Debian: apt-get install openssh-server) — using a local drop instead");
+        Err(error) => {
+            eprintln!("no private SFTP server: {error:#}");
+            eprintln!("  (on Debian: apt-get install openssh-server) — using a local folder instead");
             None
         }
     };
@@ -76,15 +76,15 @@ pub async fn run(args: DemoArgs, common: &Common) -> anyhow::Result<u8> {
             print!("{}", text::run(document));
             show_file(&folder, document)?;
         }
-        println!("requests the practice Docebo saw: {}", sandbox.requests());
-        println!("all of it lies in {}", folder.display());
-        println!("look on:  reportferry --config {}/reportferry.yaml runs", folder.display());
+        println!("requests received by the sandbox: {}", sandbox.requests());
+        println!("files are in {}", folder.display());
+        println!("continue: reportferry --config {}/reportferry.yaml runs", folder.display());
     }
     if args.stay {
-        eprintln!("the servers stay until Ctrl-C");
+        eprintln!("the servers run until Ctrl-C");
         std::future::pending::<()>().await;
     }
-    let worst = documents.iter().map(|document| exit::of(document.state)).max();
+    let worst = documents.iter().map(exit::of).max();
     Ok(worst.unwrap_or(exit::UNEXPECTED))
 }
 
@@ -98,11 +98,11 @@ async fn run_examples(settings: &Common) -> anyhow::Result<Vec<Document>> {
     let mut documents = Vec::new();
     for plan in loaded.plans {
         let slot = Slot::new(&plan.name, now, plan.zone.clone());
-        let line = opened.line();
-        let bars = Bars::draw(&plan.name, &line.progress);
-        let document = line.run(&plan, &slot, Ask::Slot, WAIT).await;
+        let context = opened.context();
+        let bars = Bars::draw(&plan.name, &context.progress);
+        let document = context.run(&plan, &slot, Requester::Slot, WAIT).await;
         drop(bars);
-        line.sessions.say_goodbye().await;
+        context.sessions.close_all().await;
         documents.push(document?);
     }
     opened.ledger.close().await;
@@ -120,38 +120,38 @@ fn write_files(folder: &Path, docebo: &str, sshd: Option<&PrivateSshd>) -> anyho
     for (name, text) in [
         ("client_secret", client_secret.as_str()),
         ("password", password.as_str()),
-        ("email_salt", "a salt for the tour"),
+        ("email_salt", "a salt for the demo"),
     ] {
         fs::write(secrets.join(name), text)?;
     }
-    for drop in ["inbound", "warehouse"] {
-        fs::create_dir_all(folder.join("drop").join(drop))?;
+    let target = folder.join("drop");
+    for name in ["inbound", "warehouse"] {
+        fs::create_dir_all(target.join(name))?;
     }
-    let drop = folder.join("drop");
     let hris = match sshd {
         Some(sshd) => format!(
             "sftp: {{host: 127.0.0.1, port: {}, username: {}, key: {{file: sshd/client}}, host_keys: [{:?}], base: {:?}, mkdir: true}}",
-            sshd.port, sshd.user, sshd.fingerprint, drop
+            sshd.port, sshd.user, sshd.fingerprint, target
         ),
-        None => format!("local: {{path: {drop:?}, mkdir: true}}"),
+        None => format!("local: {{path: {target:?}, mkdir: true}}"),
     };
     let settings = format!(
-        "# The tour's settings: a practice Docebo and a private drop.\n\
+        "# The demo's settings: a sandbox and a private SFTP server.\n\
          tenants:\n  acme:\n    docebo: {docebo}\n    client_id: {client_id}\n    \
          client_secret: {{file: secrets/client_secret}}\n    username: {username}\n    \
          password: {{file: secrets/password}}\n    budget: {{per_minute: 6000, per_hour: 60000}}\n    \
-         poll: {{first: 200ms, max: 1s, within: 2m}}\n\
+         poll: {{initial: 200ms, max: 1s, give_up_after: 2m}}\n\
          destinations:\n  hris:\n    {hris}\n  warehouse:\n    local: {{path: {warehouse:?}, mkdir: true}}\n\
          secrets:\n  email_salt: {{file: secrets/email_salt}}\n\
          log: {{filter: warn}}\n",
         client_id = defaults.client_id,
         username = ACCOUNTS[0].username,
-        warehouse = drop.join("warehouse"),
+        warehouse = target.join("warehouse"),
     );
     Ok(fs::write(folder.join("reportferry.yaml"), settings)?)
 }
 
-/// The first lines of what arrived, read where it arrived.
+/// Prints the first lines of each delivered file.
 fn show_file(folder: &Path, document: &Document) -> anyhow::Result<()> {
     for receipt in document.deliveries.iter().filter_map(|delivery| delivery.receipt.as_ref()) {
         let path = Path::new(&receipt.path);

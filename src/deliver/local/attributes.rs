@@ -1,4 +1,5 @@
-//! Permissions and times of files, and of directories that are made. What the system refuses (a network mount) is no failure.
+//! Permissions and times of files and new directories. If the system refuses one (network mounts do), that is not a
+//! failure.
 
 use std::fs::{self, File, FileTimes};
 use std::io;
@@ -7,10 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use super::before_publishing;
+use super::error::before_publishing;
 use crate::deliver::Verdict;
 
-/// Sets the mode and the times of a file; returns what was refused, in words.
+/// Sets the mode and times of a file. Returns what the system refused, as text.
 pub(super) fn set(file: &File, mode: Option<u32>, modified: Option<Timestamp>) -> Vec<String> {
     let mut refused = Vec::new();
     if let Some(mode) = mode
@@ -28,10 +29,10 @@ pub(super) fn set(file: &File, mode: Option<u32>, modified: Option<Timestamp>) -
     refused
 }
 
-/// Makes a directory and its parents; those that are made get `mode`. Returns what was refused, in words.
+/// Creates a directory and its parents; new ones get `mode`. Returns what the system refused, as text.
 ///
 /// # Errors
-/// The directory that cannot be made.
+/// A directory cannot be created.
 pub(super) fn make_directories(directory: &Path, mode: Option<u32>) -> Result<Option<String>, Verdict> {
     let mut refused = None;
     let missing: Vec<&Path> =
@@ -40,7 +41,7 @@ pub(super) fn make_directories(directory: &Path, mode: Option<u32>) -> Result<Op
         match fs::create_dir(path) {
             Ok(()) => {}
             Err(_) if path.is_dir() => continue, // another delivery made it
-            Err(error) => return Err(before_publishing("make the directory", path, &error.into())),
+            Err(error) => return Err(before_publishing("make the directory", path, &error)),
         }
         if let Some(mode) = mode
             && let Err(error) = set_mode(mode, |permissions| fs::set_permissions(path, permissions))
@@ -51,13 +52,8 @@ pub(super) fn make_directories(directory: &Path, mode: Option<u32>) -> Result<Op
     Ok(refused)
 }
 
-#[cfg(unix)]
-fn set_mode(mode: u32, set: impl FnOnce(fs::Permissions) -> io::Result<()>) -> io::Result<()> {
+/// Changes permission bits by `set`.
+pub(super) fn set_mode(mode: u32, set: impl FnOnce(fs::Permissions) -> io::Result<()>) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     set(fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn set_mode(_mode: u32, _set: impl FnOnce(fs::Permissions) -> io::Result<()>) -> io::Result<()> {
-    Ok(())
 }

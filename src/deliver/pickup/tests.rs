@@ -1,27 +1,27 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::deliver::IntendedFile;
+use crate::deliver::{IntendedFile, Role};
 
-/// A destination as a list of what lies there.
-struct Folder(BTreeMap<&'static str, Lies>);
+/// A destination as a list of its files.
+struct Folder(BTreeMap<&'static str, PathState>);
 
 impl Folder {
-    fn with(files: &[(&'static str, Lies)]) -> Self {
+    fn with(files: &[(&'static str, PathState)]) -> Self {
         Self(files.iter().cloned().collect())
     }
 
-    fn lies_at(&self, path: &str) -> Result<Lies, Verdict> {
-        Ok(self.0.get(path).cloned().unwrap_or(Lies::Absent))
+    fn path_state(&self, path: &str) -> Result<PathState, Verdict> {
+        Ok(self.0.get(path).cloned().unwrap_or(PathState::Absent))
     }
 }
 
-fn there(bytes: u64, modified: i64) -> Lies {
-    Lies::There(Stamp { bytes: Some(bytes), modified: Some(modified) })
+fn there(bytes: u64, modified: i64) -> PathState {
+    PathState::There(Stamp { bytes: Some(bytes), modified: Some(modified) })
 }
 
-fn hidden() -> Lies {
-    Lies::Hidden { why: "permission denied".to_owned() }
+fn hidden() -> PathState {
+    PathState::Hidden { why: "permission denied".to_owned() }
 }
 
 fn intent(files: &[(Role, &str)]) -> Intent {
@@ -33,15 +33,15 @@ fn intent(files: &[(Role, &str)]) -> Intent {
         bytes: 1,
         sha256: String::new(),
     };
-    Intent { files: files.iter().map(file).collect(), cutting: None, acks: Vec::new() }
+    Intent { files: files.iter().map(file).collect(), batching: None, acks: Vec::new() }
 }
 
 fn template(text: &str) -> NameTemplate {
     NameTemplate::parse(text).unwrap()
 }
 
-/// `picked up`, `not yet`, or why it could not be seen.
-fn told(collected: Result<Collected, Verdict>) -> String {
+/// Returns `picked up`, `not yet`, or why it could not be checked.
+fn outcome(collected: Result<Collected, Verdict>) -> String {
     match collected.unwrap() {
         Collected::PickedUp { .. } => "picked up".to_owned(),
         Collected::NotYet => "not yet".to_owned(),
@@ -69,7 +69,11 @@ fn a_file_was_moved_when_all_data_is_gone_and_its_directory_is_not() {
         (&[][..], &[], "it is not known which file it was"),
     ] {
         let folder = Folder::with(lying);
-        assert_eq!(told(collected(Sign::Moved, &intent(files), |path| folder.lies_at(path))), expected, "{lying:?}");
+        assert_eq!(
+            outcome(collected(Sign::Moved, &intent(files), |path| folder.path_state(path))),
+            expected,
+            "{lying:?}"
+        );
     }
 }
 
@@ -77,40 +81,40 @@ fn a_file_was_moved_when_all_data_is_gone_and_its_directory_is_not() {
 fn an_acknowledgement_counts_when_it_was_not_there_before() {
     let files = &[(Role::Data, "in/a.csv"), (Role::Done, "in/a.csv.done")];
     for (before, after, expected) in [
-        (Lies::Absent, Lies::Absent, "not yet"),
-        (Lies::Absent, there(0, 5), "picked up"),
+        (PathState::Absent, PathState::Absent, "not yet"),
+        (PathState::Absent, there(0, 5), "picked up"),
         (there(0, 5), there(0, 5), "not yet"),
         (there(0, 5), there(0, 6), "picked up"),
-        // A clock that was set back, or another machine's: it is another file all the same.
+        // A clock that was set back, or another machine's: still a different file.
         (there(0, 5), there(0, 4), "picked up"),
         (there(0, 5), there(1, 5), "picked up"),
-        (there(0, 5), Lies::Absent, "not yet"),
+        (there(0, 5), PathState::Absent, "not yet"),
         (hidden(), there(0, 5), "picked up"),
         (there(0, 5), hidden(), "permission denied"),
     ] {
         let mut intent = intent(files);
         let folder = Folder::with(&[("in/a.csv.ack", before.clone())]);
-        intent.acks = acks(&template("{name}.ack"), &intent, |path| folder.lies_at(path)).unwrap();
+        intent.acks = acks(&template("{name}.ack"), &intent, |path| folder.path_state(path)).unwrap();
         assert_eq!(intent.acks[0].path, "in/a.csv.ack");
         let folder = Folder::with(&[("in/a.csv.ack", after.clone()), ("in/a.csv", there(1, 1))]);
-        let found = told(collected(Sign::AckFile, &intent, |path| folder.lies_at(path)));
+        let found = outcome(collected(Sign::AckFile, &intent, |path| folder.path_state(path)));
         assert_eq!(found, expected, "{before:?} then {after:?}");
-        // Every file of a set has its own.
+        // Every file of a group has its own.
         intent.acks.push(Ack { path: "in/b.csv.ack".to_owned(), before: None });
-        assert_ne!(told(collected(Sign::AckFile, &intent, |path| folder.lies_at(path))), "picked up");
+        assert_ne!(outcome(collected(Sign::AckFile, &intent, |path| folder.path_state(path))), "picked up");
     }
-    let without = told(collected(Sign::AckFile, &intent(files), |_| Ok(there(0, 0))));
-    assert!(without.contains("nothing was said of an acknowledgement"), "{without}");
+    let without = outcome(collected(Sign::AckFile, &intent(files), |_| Ok(there(0, 0))));
+    assert!(without.contains("no acknowledgement was expected"), "{without}");
 }
 
 #[test]
 fn an_acknowledgement_has_a_name_of_its_own() {
     let files = intent(&[(Role::Data, "a.csv"), (Role::Done, "a.csv.done")]);
-    let refused = acks(&template("{name}.done"), &files, |_| Ok(Lies::Absent)).unwrap_err();
+    let refused = acks(&template("{name}.done"), &files, |_| Ok(PathState::Absent)).unwrap_err();
     let Verdict::Rejected { reason, hint } = refused else { panic!("{refused:?}") };
     assert!(reason.contains("the done file's name, a.csv.done") && hint.unwrap().contains("ack_file"), "{reason}");
     let long = intent(&[(Role::Data, &"x".repeat(255))]);
-    assert!(matches!(acks(&template("{name}.ack"), &long, |_| Ok(Lies::Absent)), Err(Verdict::Rejected { .. })));
-    let lost = || Verdict::Unreached { reason: "reset".to_owned(), wait: None };
+    assert!(matches!(acks(&template("{name}.ack"), &long, |_| Ok(PathState::Absent)), Err(Verdict::Rejected { .. })));
+    let lost = || Verdict::Retryable { reason: "reset".to_owned(), wait: None };
     assert_eq!(acks(&template("{name}.ack"), &files, |_| Err(lost())), Err(lost()));
 }

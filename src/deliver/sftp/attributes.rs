@@ -1,26 +1,30 @@
-//! Permissions and times of a file that was written: asked for by the settings, and no failure where the server refuses.
+//! Permissions and times of a written file, as the settings request; if the server refuses, the delivery does not fail.
 
-use super::SftpDrop;
-use super::client::{Failure, Wire};
-use super::requests::SetAttributes;
-use super::trouble::Trouble;
-use crate::deliver::session::Put;
+use super::SftpTarget;
+use super::error::SftpError;
+use crate::deliver::request::DeliveryRequest;
 use crate::deliver::{IntendedFile, Role, Verdict};
 use crate::fault;
 use crate::settings::Sftp;
+use crate::sftp::{self, SetAttributes, Transport};
 
-impl<W: Wire> SftpDrop<W> {
-    /// Sets the mode and the times that the settings ask for; what the server refuses goes into the receipt.
-    pub(super) fn set_attributes(&mut self, put: &Put<'_>, sftp: &Sftp, file: &IntendedFile) -> Result<(), Verdict> {
+impl<T: Transport> SftpTarget<T> {
+    /// Sets the mode and times that the settings request. Refusals become part of the receipt.
+    pub(super) fn set_attributes(
+        &mut self,
+        delivery: &DeliveryRequest<'_>,
+        sftp: &Sftp,
+        file: &IntendedFile,
+    ) -> Result<(), Verdict> {
         let path = &file.temporary;
-        // Mode and times are two requests: a server that takes the one may refuse the other.
-        let times = put.modified(sftp.mtime).and_then(|at| u32::try_from(at.as_second()).ok());
-        let posted = match times {
+        // Mode and times are two requests: a server may accept one and refuse the other.
+        let times = delivery.modified(sftp.mtime).and_then(|at| u32::try_from(at.as_second()).ok());
+        let submitted = match times {
             Some(seconds) => {
-                let post = self.client.doing("set the times of", path, |client| {
-                    client.post_attributes(path, SetAttributes::Times(seconds))
+                let submit = self.client.doing("set the times of", path, |client| {
+                    client.submit_attributes(path, SetAttributes::Times(seconds))
                 });
-                Some(post.map_err(Trouble::before_publishing)?)
+                Some(submit.map_err(SftpError::before_publishing)?)
             }
             None => None,
         };
@@ -31,17 +35,17 @@ impl<W: Wire> SftpDrop<W> {
             });
             self.note_refused(&format!("the mode {mode:04o}"), set)?;
         }
-        if let Some(ticket) = posted {
-            let set = self.client.doing("set the times of", path, |client| client.attributes_set(ticket));
+        if let Some(id) = submitted {
+            let set = self.client.doing("set the times of", path, |client| client.finish(id));
             self.note_refused("the modification time", set)?;
         }
         Ok(())
     }
 
-    fn note_refused(&mut self, what: &str, set: Result<(), Trouble>) -> Result<(), Verdict> {
+    fn note_refused(&mut self, what: &str, set: Result<(), SftpError>) -> Result<(), Verdict> {
         match set {
             Ok(()) => Ok(()),
-            Err(Trouble { failure: Failure::Refused(status), .. }) => {
+            Err(SftpError { source: sftp::Error::Refused(status), .. }) => {
                 self.note(format!("the server refused {what}: {status}"));
                 Ok(())
             }

@@ -1,65 +1,67 @@
-//! `publish: direct`: what an attempt that was cut short, or failed, left at the final name.
+//! `publish: direct`: cleans up after interrupted or failed attempts at the final name.
 //!
-//! Without a temporary name, half a file at the final name looks like anybody's. Only a beginning of what we deliver is
-//! removed there, and only where it is certain to be ours: what was closed cleanly is the reader's, and so is a file that
+//! Without a temporary name, an incomplete file at the final name could be anyone's. Only a partial upload of our own data
+//! is removed there, and only if it is certainly ours: a cleanly closed file belongs to the reader, and so does one that
 //! was there before.
 
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-use super::SftpDrop;
-use super::client::Wire;
+use super::SftpTarget;
+use super::error::SftpError;
 use super::paths::AtPath;
-use super::trouble::Trouble;
-use crate::deliver::names::hex;
-use crate::deliver::session::Put;
-use crate::deliver::{FinalName, IntendedFile, Intent, Role, Seen, SeenFile, Verdict, side};
+use crate::deliver::request::DeliveryRequest;
+use crate::deliver::{FinalName, IntendedFile, Intent, RemoteFile, RemoteState, Role, Verdict, companions};
+use crate::digest::hex;
+use crate::sftp::Transport;
 
-impl<W: Wire> SftpDrop<W> {
-    /// Removes what an earlier attempt at `intent` left and nobody needs, so that names can be chosen afresh.
-    ///
-    /// # Errors
-    /// `Unreached` when contact is lost.
-    pub fn clear(&mut self, put: &Put<'_>, intent: &Intent, seen: &Seen) -> Result<(), Verdict> {
+impl<T: Transport> SftpTarget<T> {
+    /// Removes obsolete files of an earlier attempt at `intent`, so that names can be chosen again.
+    pub fn clear(
+        &mut self,
+        delivery: &DeliveryRequest<'_>,
+        intent: &Intent,
+        seen: &RemoteState,
+    ) -> Result<(), Verdict> {
         for (file, seen) in intent.files.iter().zip(&seen.files) {
             match file.is_direct() {
-                true => self.clear_own_beginning(put, intent, file, Some(seen))?,
-                false if seen.temporary => self.remove_quietly(&file.temporary),
+                true => self.remove_partial(delivery, intent, file, Some(seen))?,
+                false if seen.temporary => self.try_remove(&file.temporary),
                 false => {}
             }
         }
         Ok(())
     }
 
-    /// Removes the beginning of `file` that an earlier attempt left at its final name.
-    pub(super) fn clear_own_beginning(
+    /// Removes the partial upload of `file` that an earlier attempt left at its final name.
+    pub(super) fn remove_partial(
         &mut self,
-        put: &Put<'_>,
+        delivery: &DeliveryRequest<'_>,
         intent: &Intent,
         file: &IntendedFile,
-        seen: Option<&SeenFile>,
+        seen: Option<&RemoteFile>,
     ) -> Result<(), Verdict> {
-        let Some(SeenFile { final_name: FinalName::Other { bytes: Some(bytes) }, .. }) = seen else { return Ok(()) };
-        // Where it may be replaced, opening it truncates it.
-        if !file.is_direct() || put.replacing() {
+        let Some(RemoteFile { final_name: FinalName::Other { bytes: Some(bytes) }, .. }) = seen else { return Ok(()) };
+        // If it may be replaced, opening it truncates it.
+        if !file.is_direct() || delivery.replacing() {
             return Ok(());
         }
         let path = &file.final_path;
-        match self.is_own_beginning(put, intent, file, *bytes) {
+        match self.is_partial_upload(delivery, intent, file, *bytes) {
             Ok(true) => {
-                self.client.doing("remove", path, |client| client.remove(path)).map_err(Trouble::before_publishing)
+                self.client.doing("remove", path, |client| client.remove(path)).map_err(SftpError::before_publishing)
             }
-            Ok(false) => Ok(()), // the exclusive open will say that the name is taken
+            Ok(false) => Ok(()), // the exclusive open reports that the name is taken
             Err(lost) => Err(lost.before_publishing()),
         }
     }
 
-    /// Removes what a failed attempt wrote. `is_partial` says that not all of it was written; `before` is the size of the
-    /// file that was at the final name when a direct put began.
-    pub(super) fn abandon(
+    /// Removes what a failed attempt wrote. `is_partial`: not all of it was written. `before`: size of the file at the
+    /// final name when a direct delivery began.
+    pub(super) fn discard(
         &mut self,
-        put: &Put<'_>,
+        delivery: &DeliveryRequest<'_>,
         intent: &Intent,
         file: &IntendedFile,
         is_partial: bool,
@@ -67,75 +69,82 @@ impl<W: Wire> SftpDrop<W> {
     ) {
         let path = &file.temporary;
         if !file.is_direct() {
-            return self.remove_quietly(path);
+            return self.try_remove(path);
         }
-        if self.client.is_over() {
+        if self.client.is_closed() {
             return;
         }
-        let there = self.client.doing("stat", path, |client| client.behind(path));
+        let there = self.at_target(path);
         let bytes = match there {
             Ok(AtPath::There(there)) => there.size,
             Ok(AtPath::Hidden) => None,
             Ok(AtPath::Absent) | Err(_) => return,
         };
-        let ours = match (put.replacing(), bytes) {
-            // It was opened as a file that had not been there.
+        let ours = match (delivery.replacing(), bytes) {
+            // It was opened exclusively, so it is ours.
             (false, None) => is_partial,
             (false, Some(bytes)) => is_partial || bytes < file.bytes,
-            // The old file may be there still, or again.
+            // The old file may still be there, or again.
             (true, None) => false,
             (true, Some(bytes)) if before == Some(bytes) => false,
-            (true, Some(bytes)) => self.is_own_beginning(put, intent, file, bytes).unwrap_or(false),
+            (true, Some(bytes)) => self.is_partial_upload(delivery, intent, file, bytes).unwrap_or(false),
         };
         if ours {
-            self.remove_quietly(path);
+            self.try_remove(path);
         }
     }
 
-    /// The size of the file that a direct put is about to replace, where there is one.
-    pub(super) fn size_before(&mut self, put: &Put<'_>, file: &IntendedFile) -> Result<Option<u64>, Verdict> {
-        if !file.is_direct() || !put.replacing() {
+    /// Returns the size of the file that a direct delivery is about to replace, if it exists.
+    pub(super) fn size_before(
+        &mut self,
+        delivery: &DeliveryRequest<'_>,
+        file: &IntendedFile,
+    ) -> Result<Option<u64>, Verdict> {
+        if !file.is_direct() || !delivery.replacing() {
             return Ok(None);
         }
         let path = &file.final_path;
-        match self.client.doing("stat", path, |client| client.behind(path)).map_err(Trouble::before_publishing)? {
+        match self.at_target(path).map_err(SftpError::before_publishing)? {
             AtPath::There(there) => Ok(there.size),
             AtPath::Absent | AtPath::Hidden => Ok(None),
         }
     }
 
-    /// Whether what is at the final name, of `bytes` bytes, is a beginning of `file` and not the whole of it.
-    fn is_own_beginning(
+    /// Returns true if the `bytes` bytes at the final name are a partial upload of `file`.
+    fn is_partial_upload(
         &mut self,
-        put: &Put<'_>,
+        delivery: &DeliveryRequest<'_>,
         intent: &Intent,
         file: &IntendedFile,
         bytes: u64,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, SftpError> {
         if bytes >= file.bytes {
             return Ok(false);
         }
         match self.digest_of(&file.final_path, bytes) {
-            Ok(found) => {
-                Ok(found.bytes == bytes
-                    && beginning(put, intent, file, bytes).is_ok_and(|sha256| sha256 == found.sha256))
-            }
+            Ok(found) => Ok(found.bytes == bytes
+                && prefix_digest(delivery, intent, file, bytes).is_ok_and(|sha256| sha256 == found.sha256)),
             Err(lost) if lost.is_lost() => Err(lost),
             Err(_) => Ok(false), // not to be recognised
         }
     }
 }
 
-/// The digest of a file's first `bytes`.
-fn beginning(put: &Put<'_>, intent: &Intent, file: &IntendedFile, bytes: u64) -> io::Result<String> {
+/// Returns the digest of a file's first `bytes`.
+fn prefix_digest(
+    delivery: &DeliveryRequest<'_>,
+    intent: &Intent,
+    file: &IntendedFile,
+    bytes: u64,
+) -> io::Result<String> {
     let mut hash = Sha256::new();
     if file.role != Role::Data {
-        let made = side::content_of(put, file, intent);
-        let most = usize::try_from(bytes).unwrap_or(usize::MAX).min(made.len());
-        return Ok(hex(&Sha256::digest(&made[..most])));
+        let made = companions::content_of(delivery, file, intent);
+        let max = usize::try_from(bytes).unwrap_or(usize::MAX).min(made.len());
+        return Ok(hex(&Sha256::digest(&made[..max])));
     }
-    let (source, _, most) = put.artifact.open_data(file.of.unwrap_or(0))?;
-    let mut source = source.take(bytes.min(most));
+    let (source, _, max) = delivery.artifact.open_data(file.of.unwrap_or(0))?;
+    let mut source = source.take(bytes.min(max));
     let mut block = vec![0; 64 * 1024];
     loop {
         let read = source.read(&mut block)?;

@@ -1,20 +1,18 @@
-//! What is at a path, directories made, and why a path cannot be used: in the server's terms, not by its ambiguous status.
+//! State of paths, creation of directories, and why a path cannot be used: determined by inspection, because a status is
+//! ambiguous.
 
-use super::SftpDrop;
-use super::answer::Attributes;
-use super::client::{Client, Failure, Wire};
-use super::publish::rejected;
-use super::requests::SetAttributes;
-use super::trouble::{Trouble, is_absent};
+use super::SftpTarget;
+use super::error::{MAKE_DIRECTORY, SftpError, rejected};
 use crate::deliver::{IntendedFile, Verdict, names};
 use crate::settings::Sftp;
+use crate::sftp::{self, Attributes, Client, SetAttributes, Transport, or_refusal};
 
-/// What a look at a path found.
+/// State of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AtPath {
     Absent,
     There(Attributes),
-    /// The server does not say.
+    /// The server does not report it.
     Hidden,
 }
 
@@ -22,16 +20,25 @@ impl AtPath {
     pub(super) fn is_directory(self) -> bool {
         matches!(self, AtPath::There(there) if there.is_directory() == Some(true))
     }
+
+    fn is_file(self) -> bool {
+        matches!(self, AtPath::There(there) if there.is_directory() == Some(false))
+    }
+
+    /// Returns true if files may be written into it.
+    fn may_be_directory(self) -> bool {
+        matches!(self, AtPath::There(there) if there.is_directory() != Some(false))
+    }
 }
 
-/// The directory and its parents, the topmost first.
+/// Returns the directory and its parents, the topmost first.
 pub(super) fn prefixes(directory: &str) -> impl Iterator<Item = &str> {
     let ends = directory.char_indices().filter(|&(at, c)| c == '/' && at > 0).map(|(at, _)| at);
     ends.chain((!directory.is_empty() && directory != "/").then_some(directory.len())).map(|end| &directory[..end])
 }
 
-/// As requests write it: the empty path is where sign-in leads.
-pub(super) fn or_here(directory: &str) -> &str {
+/// Returns the path for a request: `.` if empty, the directory after sign-in.
+pub(super) fn or_current(directory: &str) -> &str {
     if directory.is_empty() { "." } else { directory }
 }
 
@@ -49,114 +56,111 @@ fn not_a_directory(path: &str) -> Verdict {
     )
 }
 
-impl<W: Wire> Client<W> {
-    /// What is at `path`, a symbolic link itself.
-    pub(super) fn at(&mut self, path: &str) -> Result<AtPath, Failure> {
+impl<T: Transport> Client<T> {
+    /// Returns the state of `path`, without following a symbolic link.
+    pub(super) fn at(&mut self, path: &str) -> Result<AtPath, sftp::Error> {
         at_path(self.lstat(path))
     }
 
-    /// What is at `path`, symbolic links followed.
-    pub(super) fn behind(&mut self, path: &str) -> Result<AtPath, Failure> {
+    /// Returns the state of `path`, following symbolic links.
+    pub(super) fn at_target(&mut self, path: &str) -> Result<AtPath, sftp::Error> {
         at_path(self.stat(path))
     }
 
-    /// Makes a directory and its parents, and calls `made` for each that it made. What a server says about one that exists
-    /// differs, so its word counts only where the directory is not there in the end; then the first failure is returned,
-    /// not one that follows from it.
+    /// Creates a directory and its parents, and calls `made` for each new one. Servers report an existing one differently,
+    /// so an error counts only if the directory is absent in the end; the first error is returned, because later ones
+    /// follow from it.
     ///
     /// # Errors
-    /// A file in the way, or what the server refused.
+    /// A file is in the way, or the server refused.
     pub(super) fn make_directories(
         &mut self,
         directory: &str,
-        mut made: impl FnMut(&mut Self, &str) -> Result<(), Failure>,
+        mut made: impl FnMut(&mut Self, &str) -> Result<(), sftp::Error>,
     ) -> Result<(), Verdict> {
         let stat = |client: &mut Self, path: &str| {
-            client.doing("stat", path, |client| client.behind(path)).map_err(Trouble::before_publishing)
+            client.doing("stat", path, |client| client.at_target(path)).map_err(SftpError::before_publishing)
         };
-        if directory.is_empty()
-            || matches!(stat(self, directory)?, AtPath::There(there) if there.is_directory() != Some(false))
-        {
+        if directory.is_empty() || stat(self, directory)?.may_be_directory() {
             return Ok(());
         }
         let (mut first, mut last) = (None, None);
         for path in prefixes(directory) {
-            let trouble = match self.doing("make the directory", path, |client| client.mkdir(path)) {
+            let error = match self.doing("make the directory", path, |client| client.mkdir(path)) {
                 Ok(()) => {
-                    let told = self.doing("set the mode of", path, |client| made(client, path));
-                    told.map_err(Trouble::before_publishing)?;
+                    let set = self.doing("set the mode of", path, |client| made(client, path));
+                    set.map_err(SftpError::before_publishing)?;
                     continue;
                 }
-                Err(trouble) if trouble.is_lost() => return Err(trouble.before_publishing()),
-                Err(trouble) => trouble,
+                Err(error) if error.is_lost() => return Err(error.before_publishing()),
+                Err(error) => error,
             };
             match stat(self, path)? {
-                AtPath::There(there) if there.is_directory() == Some(false) => return Err(not_a_directory(path)),
+                found if found.is_file() => return Err(not_a_directory(path)),
                 AtPath::There(_) => {}
-                AtPath::Absent => _ = first.get_or_insert(trouble),
-                AtPath::Hidden => last = Some(trouble),
+                AtPath::Absent => _ = first.get_or_insert(error),
+                AtPath::Hidden => last = Some(error),
             }
         }
         match (stat(self, directory)?, first.or(last)) {
             (AtPath::There(_), _) | (_, None) => Ok(()),
-            (_, Some(trouble)) => Err(trouble.before_publishing()),
+            (_, Some(error)) => Err(error.before_publishing()),
         }
     }
 
-    /// Whether both directories are on one file system, as `statvfs@openssh.com` says; `None` where that is not said.
-    pub(super) fn on_one_file_system(&mut self, one: &str, other: &str) -> Result<Option<bool>, Failure> {
+    /// Returns whether both directories are on one file system, by `statvfs@openssh.com`; `None` if it does not show that.
+    pub(super) fn on_one_file_system(&mut self, one: &str, other: &str) -> Result<Option<bool>, sftp::Error> {
         if !self.extensions.statvfs {
             return Ok(None);
         }
         let mut ids = [0; 2];
         for (id, directory) in ids.iter_mut().zip([one, other]) {
-            match self.space(or_here(directory)) {
-                Ok(space) => *id = space.file_system,
-                Err(Failure::Refused(_)) => return Ok(None),
-                Err(lost) => return Err(lost),
-            }
+            let Ok(space) = or_refusal(self.space(or_current(directory)))? else { return Ok(None) };
+            *id = space.file_system;
         }
         Ok((ids[0] != 0 && ids[1] != 0).then_some(ids[0] == ids[1]))
     }
 
-    /// Whether the server renames the file at `path` within its directory; it is renamed back.
-    pub(super) fn renames_within(&mut self, path: &str) -> Result<bool, Failure> {
+    /// Returns true if the server renames the file at `path` within its directory; it is renamed back.
+    pub(super) fn renames_within(&mut self, path: &str) -> Result<bool, sftp::Error> {
         let aside = format!("{path}.r");
-        match self.rename(path, &aside) {
-            Ok(()) => {}
-            Err(Failure::Refused(_)) => return Ok(false),
-            Err(lost) => return Err(lost),
+        if or_refusal(self.rename(path, &aside))?.is_err() {
+            return Ok(false);
         }
-        match self.rename(&aside, path) {
-            Err(Failure::Refused(_)) => self.remove(&aside).map(|()| true).or(Ok(true)),
-            renamed => renamed.map(|()| true),
+        if or_refusal(self.rename(&aside, path))?.is_err() {
+            let _ = self.remove(&aside); // a loss shows at the next request
         }
+        Ok(true)
     }
 }
 
-fn at_path(looked: Result<Attributes, Failure>) -> Result<AtPath, Failure> {
-    match looked {
-        Ok(attributes) => Ok(AtPath::There(attributes)),
-        Err(failure) if is_absent(&failure) => Ok(AtPath::Absent),
-        Err(Failure::Refused(_)) => Ok(AtPath::Hidden),
-        Err(lost) => Err(lost),
-    }
+fn at_path(found: Result<Attributes, sftp::Error>) -> Result<AtPath, sftp::Error> {
+    Ok(match or_refusal(found)? {
+        Ok(attributes) => AtPath::There(attributes),
+        Err(status) if status.is_not_found() => AtPath::Absent,
+        Err(_) => AtPath::Hidden,
+    })
 }
 
-impl<W: Wire> SftpDrop<W> {
-    /// What is at `path`, a symbolic link itself.
-    pub(super) fn at(&mut self, path: &str) -> Result<AtPath, Trouble> {
+impl<T: Transport> SftpTarget<T> {
+    /// Returns the state of `path`, without following a symbolic link.
+    pub(super) fn at(&mut self, path: &str) -> Result<AtPath, SftpError> {
         self.client.doing("stat", path, |client| client.at(path))
     }
 
-    /// Makes a directory and its parents; those that are made get the mode that the settings ask for.
+    /// Returns the state of `path`, following symbolic links.
+    pub(super) fn at_target(&mut self, path: &str) -> Result<AtPath, SftpError> {
+        self.client.doing("stat", path, |client| client.at_target(path))
+    }
+
+    /// Creates a directory and its parents; new ones get the mode from the settings.
     pub(super) fn make_directory(&mut self, sftp: &Sftp, directory: &str) -> Result<(), Verdict> {
         let mut refused = None;
         let mode = sftp.directory_mode();
         let made = self.client.make_directories(directory, |client, path| {
             let Some(mode) = mode else { return Ok(()) };
             match client.set_attributes(path, SetAttributes::Mode(mode)) {
-                Err(Failure::Refused(status)) => {
+                Err(sftp::Error::Refused(status)) => {
                     refused.get_or_insert(format!("the server refused the mode {mode:04o} for {path}: {status}"));
                     Ok(())
                 }
@@ -169,25 +173,20 @@ impl<W: Wire> SftpDrop<W> {
         made
     }
 
-    /// Why a file in `directory` could not be opened, where the path is the reason.
+    /// Returns why a file in `directory` could not be opened, if the path is the reason.
     ///
     /// # Errors
     /// Contact is lost.
-    pub(super) fn path_problem(&mut self, directory: &str, trouble: &Trouble) -> Result<Option<Verdict>, Verdict> {
-        let mut behind = |path: &str| {
-            self.client.doing("stat", path, |client| client.behind(path)).map_err(Trouble::before_publishing)
-        };
-        if directory.is_empty()
-            || matches!(behind(directory)?, AtPath::There(there) if there.is_directory() != Some(false))
-        {
+    pub(super) fn path_problem(&mut self, directory: &str, error: &SftpError) -> Result<Option<Verdict>, Verdict> {
+        let mut at = |path: &str| self.at_target(path).map_err(SftpError::before_publishing);
+        if directory.is_empty() || at(directory)?.may_be_directory() {
             return Ok(None);
         }
         for path in prefixes(directory) {
-            match behind(path)? {
-                AtPath::There(there) if there.is_directory() == Some(false) => return Ok(Some(not_a_directory(path))),
-                AtPath::Absent if !is_absent(&trouble.failure) => {
-                    let hint = "make the directory there, or set `mkdir: true` for the destination";
-                    return Ok(Some(rejected(format!("{trouble}: there is no directory {path}"), hint)));
+            match at(path)? {
+                found if found.is_file() => return Ok(Some(not_a_directory(path))),
+                AtPath::Absent if !error.source.is_not_found() => {
+                    return Ok(Some(rejected(format!("{error}: there is no directory {path}"), MAKE_DIRECTORY)));
                 }
                 AtPath::There(_) | AtPath::Absent | AtPath::Hidden => {}
             }
@@ -195,13 +194,13 @@ impl<W: Wire> SftpDrop<W> {
         Ok(None)
     }
 
-    /// Why the account may not replace the file at `file`'s final name: another one owns it, and the directory lets owners
-    /// alone do so. `None` where that is not so, or not to be seen.
+    /// Returns why the account must not replace the file at `file`'s final name: another account owns it, and in this
+    /// directory only owners may. `None` if that is not so, or cannot be determined.
     pub(super) fn owned_by_another(
         &mut self,
         file: &IntendedFile,
         there: Attributes,
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<String>, SftpError> {
         let directory = names::remote_parent(&file.final_path);
         let ours = match self.at(&file.temporary)? {
             AtPath::There(ours) => ours.owner,
@@ -211,8 +210,8 @@ impl<W: Wire> SftpDrop<W> {
         if owner == ours {
             return Ok(None);
         }
-        let looked = self.client.doing("stat", directory, |client| client.behind(or_here(directory)))?;
-        let AtPath::There(parent) = looked else { return Ok(None) };
+        let found = self.at_target(or_current(directory))?;
+        let AtPath::There(parent) = found else { return Ok(None) };
         Ok((parent.is_sticky() && parent.owner != Some(ours)).then(|| {
             format!(
                 "the account (user {ours}) may not replace the existing file {}: user {owner} owns it, and only owners may \

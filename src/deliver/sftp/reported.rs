@@ -1,21 +1,21 @@
-//! What servers did in public reports, each as a case: what is delivered, what is said, and what is never removed.
+//! Server behaviour from public reports, one case each: the verdict, the receipt, and what is never removed.
 
-use super::oddities::{Case, OLD, always, content, odd};
-use super::packet::{code, kind};
-use super::scripted::Oddities;
+use super::quirks::{Case, OLD, always, content, quirks};
 use crate::deliver::Verdict;
 use crate::pipeline::plan::Existing;
 use crate::settings::{Pickup, Verify};
+use crate::sftp::scripted::Quirks;
+use crate::sftp::{code, kind};
 
-fn gateway() -> Oddities {
-    odd(|o| o.content_at_close = true)
+fn gateway() -> Quirks {
+    quirks(|o| o.content_at_close = true)
 }
 
 #[test]
 fn d11_a_gateway_whose_content_appears_at_close_is_replaced_once_and_nothing_is_removed() {
     for before in [Some(&[b'x'; 87][..]), Some(&[b'x'; 200]), Some(&[b'x'; 95]), Some(b""), None] {
         for existing in [Existing::Replace, Existing::Fail] {
-            let case = Case { odd: gateway(), direct: true, existing, before, ..Case::default() };
+            let case = Case { quirks: gateway(), direct: true, existing, before, ..Case::default() };
             let (verdict, server) = case.deliver();
             assert!(server.removed.is_empty(), "{:?}", server.removed);
             if existing == Existing::Fail && before.is_some() {
@@ -30,14 +30,14 @@ fn d11_a_gateway_whose_content_appears_at_close_is_replaced_once_and_nothing_is_
             assert_eq!(server.times_asked(kind::OPEN), 1, "sent once");
         }
     }
-    // By a temporary name, the size of the open file is that of no file.
-    Case { odd: gateway(), ..Case::default() }.check(&["Delivered"], "ours");
+    // A temporary name: the reported size of the open file matches no file.
+    Case { quirks: gateway(), ..Case::default() }.check(&["Delivered"], "ours");
 }
 
 #[test]
 fn d11_a_file_that_closed_cleanly_is_the_readers() {
-    let lies = |change: fn(&mut Oddities)| Case {
-        odd: odd(|o| {
+    let lies = |change: fn(&mut Quirks)| Case {
+        quirks: quirks(|o| {
             o.adds_to_sizes = 7;
             change(o);
         }),
@@ -46,7 +46,8 @@ fn d11_a_file_that_closed_cleanly_is_the_readers() {
     };
     for case in [lies(|_| {}), lies(|o| o.refuse = always(kind::STAT, 3))] {
         for existing in [Existing::Fail, Existing::Replace] {
-            let (verdict, server) = Case { existing, odd: case.odd.clone(), direct: true, ..Case::default() }.deliver();
+            let (verdict, server) =
+                Case { existing, quirks: case.quirks.clone(), direct: true, ..Case::default() }.deliver();
             let shown = format!("{verdict:?}");
             assert!(shown.starts_with("Unknown") && shown.contains("verify: none"), "{shown}");
             assert_eq!(server.files["/in/a.csv"], content());
@@ -55,12 +56,12 @@ fn d11_a_file_that_closed_cleanly_is_the_readers() {
     }
     let unmeasured = Case { change: |sftp| sftp.verify = Verify::None, ..lies(|_| {}) };
     unmeasured.check(&["Delivered", "verify: none"], "ours");
-    // Under a temporary name nobody has it: it is removed, and sent again.
-    Case { direct: false, ..lies(|_| {}) }.check(&["Unreached", "has 102 bytes", "verify: none"], "");
-    // Read back as other bytes, or refused: not ours to remove either.
+    // Nobody else uses a temporary name: the file is removed, and sent again.
+    Case { direct: false, ..lies(|_| {}) }.check(&["Retryable", "has 102 bytes", "verify: none"], "");
+    // Reads back as other bytes, or is refused: not ours to remove either.
     for refused in [always(kind::READ, 3), always(kind::CLOSE, 4)] {
         let (_, server) =
-            Case { odd: odd(|o| o.refuse = refused), direct: true, read_back: true, ..Case::default() }.deliver();
+            Case { quirks: quirks(|o| o.refuse = refused), direct: true, read_back: true, ..Case::default() }.deliver();
         assert_eq!(server.files["/in/a.csv"], content());
         assert!(server.removed.is_empty(), "{:?}", server.removed);
     }
@@ -68,21 +69,21 @@ fn d11_a_file_that_closed_cleanly_is_the_readers() {
 
 #[test]
 fn d11_a_part_of_ours_is_removed_and_an_old_file_is_not() {
-    let full = |room, change: fn(&mut Oddities)| {
-        odd(|o| {
+    let full = |room, change: fn(&mut Quirks)| {
+        quirks(|o| {
             o.room = Some((room, code::QUOTA));
             change(o);
         })
     };
     let replace = Case { direct: true, existing: Existing::Replace, before: OLD, ..Case::default() };
-    Case { odd: full(50, |_| {}), existing: Existing::Replace, before: OLD, direct: true, ..Case::default() }
+    Case { quirks: full(50, |_| {}), existing: Existing::Replace, before: OLD, direct: true, ..Case::default() }
         .check(&["Rejected", "quota"], "");
-    // What cannot be recognised stays.
+    // An unrecognised file stays.
     let unread = full(50, |o| o.refuse = always(kind::READ, 3));
-    Case { odd: unread, ..replace }.check(&["Rejected", "quota"], "part");
-    // The gateway keeps a part of ours, or the old file; the old one, when it is not touched.
+    Case { quirks: unread, ..replace }.check(&["Rejected", "quota"], "part");
+    // The gateway keeps a part of ours or the old file; the old one if it is untouched.
     let (_, server) = Case {
-        odd: full(0, |o| o.refuse = always(kind::CLOSE, 4)),
+        quirks: full(0, |o| o.refuse = always(kind::CLOSE, 4)),
         direct: true,
         existing: Existing::Replace,
         before: Some(b""),
@@ -96,14 +97,14 @@ fn d11_a_part_of_ours_is_removed_and_an_old_file_is_not() {
 fn d03_a_rename_that_is_refused_right_after_close_is_repeated_and_the_file_is_sent_once() {
     for status in [2, 3, 4, 5, 9, 11, 4711] {
         for (existing, request) in [(Existing::Fail, kind::RENAME), (Existing::Replace, kind::EXTENDED)] {
-            let odd = odd(|o| {
+            let quirks = quirks(|o| {
                 o.posix_rename = true;
                 o.refuse = [kind::RENAME, kind::EXTENDED]
                     .into_iter()
                     .flat_map(|request| [(request, 1, status), (request, 2, status)])
                     .collect();
             });
-            let (verdict, server) = Case { odd, existing, ..Case::default() }.deliver();
+            let (verdict, server) = Case { quirks, existing, ..Case::default() }.deliver();
             assert!(matches!(verdict, Verdict::Delivered(_)), "{status}: {verdict:?}");
             assert_eq!((server.times_asked(kind::OPEN), server.times_asked(request)), (1, 3), "{status}");
             assert!(server.removed.is_empty() && server.files["/in/a.csv"] == content());
@@ -113,12 +114,12 @@ fn d03_a_rename_that_is_refused_right_after_close_is_repeated_and_the_file_is_se
 
 #[test]
 fn d03_what_waiting_does_not_change_is_judged_at_once() {
-    let names_taken = odd(|o| o.refuse = vec![(kind::LSTAT, 1, 3), (kind::LSTAT, 2, 3)]);
-    let (verdict, server) = Case { odd: names_taken, before: OLD, ..Case::default() }.deliver();
+    let names_taken = quirks(|o| o.refuse = vec![(kind::LSTAT, 1, 3), (kind::LSTAT, 2, 3)]);
+    let (verdict, server) = Case { quirks: names_taken, before: OLD, ..Case::default() }.deliver();
     assert!(format!("{verdict:?}").contains("there already"), "{verdict:?}");
     assert_eq!(server.times_asked(kind::RENAME), 1);
-    let unsupported = odd(|o| o.refuse = always(kind::RENAME, code::UNSUPPORTED));
-    let (verdict, server) = Case { odd: unsupported, ..Case::default() }.deliver();
+    let unsupported = quirks(|o| o.refuse = always(kind::RENAME, code::UNSUPPORTED));
+    let (verdict, server) = Case { quirks: unsupported, ..Case::default() }.deliver();
     assert!(format!("{verdict:?}").contains("publish: direct"), "{verdict:?}");
     assert_eq!(server.times_asked(kind::RENAME), 1);
 }
@@ -127,24 +128,24 @@ fn d03_what_waiting_does_not_change_is_judged_at_once() {
 fn d04_a_server_that_offers_fsync_and_refuses_it_gets_the_file_and_the_receipt_says_so() {
     for status in [2, 3, 4, 5, 8, 4711] {
         for direct in [false, true] {
-            let odd = odd(|o| {
+            let quirks = quirks(|o| {
                 o.fsync = true;
                 o.refuse = always(kind::EXTENDED, status);
             });
-            let (verdict, server) = Case { odd, direct, ..Case::default() }.deliver();
+            let (verdict, server) = Case { quirks, direct, ..Case::default() }.deliver();
             let Verdict::Delivered(receipt) = verdict else { panic!("{status}: {verdict:?}") };
             assert_eq!(receipt.notes.len(), 1, "{:?}", receipt.notes);
             assert!(receipt.notes[0].contains("fsync") && receipt.notes[0].contains(&status.to_string()));
             assert_eq!(server.files["/in/a.csv"], content());
         }
     }
-    // A server that syncs, and failed once, has a disk that is full or broken.
+    // A server that syncs, and failed once, has a full or broken disk.
     for status in [4, 14] {
-        let odd = odd(|o| {
+        let quirks = quirks(|o| {
             o.fsync = true;
             o.refuse = vec![(kind::EXTENDED, 1, status)];
         });
-        Case { odd, ..Case::default() }.check(&["Unreached", "fsync /in/"], "");
+        Case { quirks, ..Case::default() }.check(&["Retryable", "fsync /in/"], "");
     }
 }
 
@@ -154,7 +155,7 @@ fn d06_refused_modes_and_times_are_in_the_receipt() {
         sftp.mode = Some(0o664);
         sftp.mtime = Some(crate::settings::ModifiedTime::Artifact);
     };
-    let case = Case { odd: odd(|o| o.refuse = always(kind::SETSTAT, 3)), change, done: true, ..Case::default() };
+    let case = Case { quirks: quirks(|o| o.refuse = always(kind::SETSTAT, 3)), change, done: true, ..Case::default() };
     let Verdict::Delivered(receipt) = case.deliver().0 else { panic!() };
     let refused = [
         "the server refused the mode 0664: permission denied (status 3)",
@@ -167,12 +168,12 @@ fn d06_refused_modes_and_times_are_in_the_receipt() {
 
 #[test]
 fn d22_a_server_that_drops_empty_files_is_reported() {
-    let drops = odd(|o| o.drops_empty = true);
+    let drops = quirks(|o| o.drops_empty = true);
     for direct in [false, true] {
-        let case = Case { odd: drops.clone(), done: true, direct, ..Case::default() };
+        let case = Case { quirks: drops.clone(), done: true, direct, ..Case::default() };
         case.check(&["Rejected", "dropped the empty done file", "content"], "ours");
-        // Where files are taken at once, that one is gone says nothing.
-        Case { odd: drops.clone(), done: true, direct, pickup: Pickup::Immediate, ..Case::default() }
+        // Where readers take files immediately, a missing one proves nothing.
+        Case { quirks: drops.clone(), done: true, direct, pickup: Pickup::Immediate, ..Case::default() }
             .check(&["Delivered"], "ours");
     }
 }

@@ -1,32 +1,9 @@
-//! What a server's answers mean for a file, in one place: `doctor` and deliveries decide by the same rules.
+//! Meaning of a server's responses for a file: shared by `doctor` and deliveries.
 
-use super::answer::Status;
-use super::packet::code;
 use crate::attempt::RenameRefusal;
+use crate::sftp::{Status, code};
 
-/// What a refused `fsync@openssh.com` means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedSync {
-    /// The server offers it and does not do it: the file is as safe as this server makes it.
-    Unable,
-    /// The disk or the quota is full: the file is not safe.
-    Failed,
-    /// "Failure" is the answer of a broken disk, and of servers that never sync: [`Client::fsync_works`] tells.
-    ///
-    /// [`Client::fsync_works`]: super::client::Client::fsync_works
-    Unclear,
-}
-
-/// Returns what a refused fsync means.
-pub fn refused_fsync(status: &Status) -> RefusedSync {
-    match status.code {
-        code::NO_SPACE | code::QUOTA => RefusedSync::Failed,
-        code::FAILURE => RefusedSync::Unclear,
-        _ => RefusedSync::Unable,
-    }
-}
-
-/// What a size that the server reports says about a file.
+/// Comparison of a reported size with the expected one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Measured {
     Whole,
@@ -36,7 +13,7 @@ pub enum Measured {
     Other(u64),
 }
 
-/// Returns what a reported size says about a file of `expected` bytes.
+/// Compares a reported size with `expected` bytes.
 pub fn measured(reported: Option<u64>, expected: u64) -> Measured {
     match reported {
         None => Measured::Unknown,
@@ -45,32 +22,32 @@ pub fn measured(reported: Option<u64>, expected: u64) -> Measured {
     }
 }
 
-/// Returns whether a delivery with `verify: size` takes a file by its size: the one of the open file counts where it
-/// agrees or is not reported, else that of the closed one.
+/// Returns true if a delivery with `verify: size` accepts a file by its size: that of the open file if it matches or is not
+/// reported, else that of the closed one.
 pub fn passes_by_size(open: Measured, closed: Measured) -> bool {
     !matches!(open, Measured::Other(_)) || closed == Measured::Whole
 }
 
-/// Returns what a refused rename says of another try, where what is at the names does not decide.
+/// Returns true if a refused rename may be repeated, where the state of the paths does not decide.
 pub fn refused_rename(status: &Status) -> RenameRefusal {
     match status.code {
         code::UNSUPPORTED | code::NO_SPACE | code::QUOTA => RenameRefusal::Final,
-        _ if says_crossing(status) => RenameRefusal::Final,
-        _ if says_held(status) => RenameRefusal::Held,
+        _ if says_cross_device(status) => RenameRefusal::Final,
+        _ if says_in_use(status) => RenameRefusal::Held,
         _ => RenameRefusal::PerhapsHeld,
     }
 }
 
-/// Returns whether the server's text says that a rename cannot go to another file system.
-pub fn says_crossing(status: &Status) -> bool {
+/// Returns true if the server's text means that a rename cannot cross file systems.
+pub fn says_cross_device(status: &Status) -> bool {
     let text = status.text.to_lowercase();
     ["cross-device", "cross device", "different disk", "another file system", "different file system"]
         .iter()
         .any(|crossing| text.contains(crossing))
 }
 
-/// Texts of servers whose file another process has open: Windows, ProFTPD, gateways and virus scanners.
-const HELD_TEXTS: &[&str] = &[
+/// Messages of servers for a file that another process has open: Windows, ProFTPD, gateways and virus scanners.
+const IN_USE_TEXTS: &[&str] = &[
     "another process",
     "in use",
     "being used",
@@ -83,10 +60,10 @@ const HELD_TEXTS: &[&str] = &[
     "scan",
 ];
 
-/// Returns whether the server's text says that another process holds the file.
-fn says_held(status: &Status) -> bool {
+/// Returns true if the server's text means that another process holds the file.
+fn says_in_use(status: &Status) -> bool {
     let text = status.text.to_lowercase();
-    HELD_TEXTS.iter().any(|held| text.contains(held))
+    IN_USE_TEXTS.iter().any(|held| text.contains(held))
 }
 
 #[cfg(test)]
@@ -95,16 +72,6 @@ mod tests {
 
     fn status(code: u32, text: &str) -> Status {
         Status { code, text: text.to_owned() }
-    }
-
-    #[test]
-    fn d04_a_refused_fsync_is_a_failure_only_where_the_disk_is_full() {
-        for code in [2, 3, 5, 8, 9, 11, 4711] {
-            assert_eq!(refused_fsync(&status(code, "")), RefusedSync::Unable, "{code}");
-        }
-        assert_eq!(refused_fsync(&status(4, "")), RefusedSync::Unclear);
-        assert_eq!(refused_fsync(&status(14, "")), RefusedSync::Failed);
-        assert_eq!(refused_fsync(&status(15, "")), RefusedSync::Failed);
     }
 
     #[test]

@@ -1,47 +1,60 @@
-//! The artifact's rows as JSON, in batches: the same ones each time, so that one that was acknowledged stays so.
+//! The artifact's rows as JSON, in batches: always the same ones, so that acknowledgements stay valid.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::iter::Chain;
+use std::option::IntoIter;
 
-use crate::deliver::{Cutting, Put};
+use serde_json::{Value, json};
+
+use super::body::Body;
+use crate::deliver::Batching;
+use crate::deliver::request::DeliveryRequest;
 use crate::encode::Artifact;
+use crate::pipeline::plan::Header;
+use crate::settings::Compress;
 
-/// One request's worth of rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
+/// Bytes of small batches that are prepared together.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+
+/// Overhead of a body in that count, which bounds the number of empty ones.
+const BODY_OVERHEAD_BYTES: usize = 1024;
+
+/// The rows of one request.
+struct Batch {
     /// From 1.
-    pub number: u64,
-    pub rows: usize,
+    number: u64,
+    rows: usize,
     /// The rows as JSON objects, separated by commas.
-    pub json: Vec<u8>,
+    json: Vec<u8>,
 }
 
-/// The batches of an artifact, read as they are asked for.
-pub struct Batches {
+/// The batches of an artifact, read on demand.
+struct Batches {
     reader: csv::Reader<Box<dyn Read + Send>>,
-    /// `"column":` for each, as JSON.
+    /// `"column":` for each column, as JSON.
     keys: Vec<Vec<u8>>,
     record: csv::StringRecord,
-    /// A row that did not fit into the last batch.
-    kept: Vec<u8>,
-    rows_most: usize,
-    bytes_most: usize,
+    /// A row that did not fit into the previous batch.
+    carried: Vec<u8>,
+    rows_max: usize,
+    bytes_max: usize,
     number: u64,
     over: bool,
 }
 
 impl Batches {
-    /// Batches of at most `cutting.rows` rows, and of about `cutting.bytes` bytes: a batch is closed before the row that would
-    /// make it longer, and holds one row at least. An artifact without rows is one batch without rows.
+    /// Batches of at most `batching.rows` rows and about `batching.bytes` bytes: a row that would exceed them starts the
+    /// next batch, and each batch has at least one row. An artifact without rows is one empty batch.
     ///
     /// # Errors
-    /// What opening the file answers.
-    pub fn open(artifact: &Artifact, cutting: Cutting) -> io::Result<Self> {
+    /// The file cannot be opened.
+    fn open(artifact: &Artifact, batching: Batching) -> io::Result<Self> {
         let file = skip_bom(rows_of(artifact)?)?;
         let reader = csv::ReaderBuilder::new()
             .delimiter(artifact.dialect.delimiter)
-            .has_headers(artifact.dialect.header)
+            .has_headers(artifact.dialect.header != Header::None)
             .from_reader(file);
         let keys = artifact.columns.iter().map(|column| {
             let mut key = serde_json::to_vec(column)?;
@@ -52,36 +65,36 @@ impl Batches {
             reader,
             keys: keys.collect::<Result<_, serde_json::Error>>()?,
             record: csv::StringRecord::new(),
-            kept: Vec::new(),
-            rows_most: cutting.rows,
-            bytes_most: cutting.bytes,
+            carried: Vec::new(),
+            rows_max: batching.rows,
+            bytes_max: batching.bytes,
             number: 0,
             over: false,
         })
     }
 
-    /// How many batches there are. Reads all of the artifact.
+    /// Counts the batches. Reads the whole artifact.
     ///
     /// # Errors
-    /// What reading answers.
-    pub fn count(artifact: &Artifact, cutting: Cutting) -> io::Result<u64> {
+    /// The file cannot be read.
+    fn count(artifact: &Artifact, batching: Batching) -> io::Result<u64> {
         let mut count = 0;
-        for batch in Self::open(artifact, cutting)? {
+        for batch in Self::open(artifact, batching)? {
             batch?;
             count += 1;
         }
         Ok(count)
     }
 
-    /// Whether nothing is left, as far as that is known without reading on.
-    pub fn is_over(&self) -> bool {
-        self.over && self.kept.is_empty()
+    /// Returns true if nothing is left, as far as is known without reading on.
+    fn is_over(&self) -> bool {
+        self.over && self.carried.is_empty()
     }
 
     fn batch(&mut self) -> io::Result<Option<Batch>> {
-        let mut json = std::mem::take(&mut self.kept);
+        let mut json = std::mem::take(&mut self.carried);
         let mut rows = usize::from(!json.is_empty());
-        while !self.over && rows < self.rows_most {
+        while !self.over && rows < self.rows_max {
             if !self.reader.read_record(&mut self.record)? {
                 self.over = true;
                 break;
@@ -91,9 +104,9 @@ impl Batches {
                 json.push(b',');
             }
             write_row(&mut json, &self.keys, &self.record)?;
-            if json.len() > self.bytes_most && rows > 0 {
-                self.kept = json.split_off(start);
-                self.kept.remove(0);
+            if json.len() > self.bytes_max && rows > 0 {
+                self.carried = json.split_off(start);
+                self.carried.remove(0);
                 break;
             }
             rows += 1;
@@ -117,7 +130,7 @@ impl Iterator for Batches {
     }
 }
 
-/// All cells are text, and an empty cell is null, as in expressions.
+/// All cells are text; an empty cell is null, as in expressions.
 fn write_row(json: &mut Vec<u8>, keys: &[Vec<u8>], record: &csv::StringRecord) -> io::Result<()> {
     json.push(b'{');
     for (index, (key, cell)) in keys.iter().zip(record).enumerate() {
@@ -144,7 +157,7 @@ fn skip_bom(file: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     Ok(Box::new(io::Cursor::new(head).chain(file)))
 }
 
-/// The artifact's file; that of a set without the heads of all files but the first.
+/// Opens the artifact's file, or all files of a file group as one, with one header.
 fn rows_of(artifact: &Artifact) -> io::Result<Box<dyn Read + Send>> {
     let file = File::open(&artifact.path)?;
     let Some(set) = &artifact.set else { return Ok(Box::new(file)) };
@@ -152,14 +165,14 @@ fn rows_of(artifact: &Artifact) -> io::Result<Box<dyn Read + Send>> {
     Ok(Box::new(Joined { file, left, here: 0, skip: 0, head_bytes: set.head_bytes }))
 }
 
-/// The files of a set as one: each one's head is left out, but for the first.
+/// The files of a group as one: only the first one's header is read.
 struct Joined {
     file: File,
-    /// Bytes of the files that are still to come.
+    /// Remaining files.
     left: VecDeque<u64>,
-    /// Bytes left of the one that is read.
+    /// Bytes left in the current file.
     here: u64,
-    /// Bytes to leave out at the beginning of the next one.
+    /// Bytes to skip at the beginning of the next file.
     skip: u64,
     head_bytes: u64,
 }
@@ -172,8 +185,8 @@ impl Read for Joined {
             self.file.seek(SeekFrom::Current(i64::try_from(skip).map_err(io::Error::other)?))?;
             self.here = bytes - skip;
         }
-        let most = buffer.len().min(usize::try_from(self.here).unwrap_or(usize::MAX));
-        let read = self.file.read(&mut buffer[..most])?;
+        let max = buffer.len().min(usize::try_from(self.here).unwrap_or(usize::MAX));
+        let read = self.file.read(&mut buffer[..max])?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -182,61 +195,96 @@ impl Read for Joined {
     }
 }
 
-/// The body of one batch's request.
-pub fn body(put: &Put<'_>, batch: &Batch, of: u64) -> Result<Vec<u8>, serde_json::Error> {
-    let mut data = data(put);
-    data["batch"] = serde_json::json!({"number": batch.number, "of": of, "rows": batch.rows});
-    let head = serde_json::json!({"type": "reportferry.rows", "timestamp": put.about.slot, "data": data});
-    let mut body = serde_json::to_vec(&head)?;
-    // The rows go where the data ends: they are JSON already, and may be many.
-    body.truncate(body.len() - 2);
-    body.reserve(batch.json.len() + 16);
-    body.extend_from_slice(b",\"rows\":[");
-    body.extend_from_slice(&batch.json);
-    body.extend_from_slice(b"]}}");
-    Ok(body)
+/// Request bodies of batches, prepared ahead of sending.
+pub struct BatchReader {
+    batches: Chain<IntoIter<io::Result<Batch>>, Batches>,
+    envelope: Value,
+    compress: Compress,
+    /// Batches that are not sent again, because they are acknowledged.
+    acked: BTreeSet<u64>,
+    pub total: u64,
 }
 
-/// The body that says that there is an artifact, and where it lies.
-pub fn notice(put: &Put<'_>) -> Result<Vec<u8>, serde_json::Error> {
-    let mut data = data(put);
-    let dropped = put.about.dropped.iter().map(|(destination, address, path)| {
-        serde_json::json!({"destination": destination, "address": address, "path": path})
-    });
-    data["dropped"] = dropped.collect();
-    serde_json::to_vec(&serde_json::json!({"type": "reportferry.notice", "timestamp": put.about.slot, "data": data}))
+impl BatchReader {
+    /// Opens the artifact and counts its batches. Most artifacts are one batch and are read once. Blocks.
+    ///
+    /// # Errors
+    /// The artifact cannot be read.
+    pub fn open(
+        artifact: &Artifact,
+        batching: Batching,
+        envelope: Value,
+        compress: Compress,
+        acked: BTreeSet<u64>,
+    ) -> io::Result<Self> {
+        let mut batches = Batches::open(artifact, batching)?;
+        let first = batches.next();
+        let total = if batches.is_over() { 1 } else { Batches::count(artifact, batching)? };
+        Ok(Self { batches: first.into_iter().chain(batches), envelope, compress, acked, total })
+    }
+
+    /// Returns the bodies of the next batches to send (several if they are small), and whether more may follow. Blocks.
+    ///
+    /// # Errors
+    /// The artifact cannot be read.
+    pub fn read_ahead(&mut self) -> io::Result<(Vec<(u64, Body)>, bool)> {
+        let (mut bodies, mut bytes) = (Vec::new(), 0);
+        while bytes < READ_AHEAD_BYTES {
+            let Some(batch) = self.batches.next().transpose()? else { return Ok((bodies, false)) };
+            if self.acked.contains(&batch.number) {
+                continue;
+            }
+            let body = self.body(&batch)?;
+            bytes += body.len() + BODY_OVERHEAD_BYTES;
+            bodies.push((batch.number, Body::in_memory(body, self.compress)?));
+        }
+        Ok((bodies, true))
+    }
+
+    fn body(&mut self, batch: &Batch) -> io::Result<Vec<u8>> {
+        self.envelope["data"]["batch"] = json!({"number": batch.number, "of": self.total, "rows": batch.rows});
+        let mut body = serde_json::to_vec(&self.envelope)?;
+        // Appends the rows as text: they are JSON already, and may be large.
+        body.truncate(body.len() - 2);
+        body.reserve(batch.json.len() + 16);
+        body.extend_from_slice(b",\"rows\":[");
+        body.extend_from_slice(&batch.json);
+        body.extend_from_slice(b"]}}");
+        Ok(body)
+    }
 }
 
-fn data(put: &Put<'_>) -> serde_json::Value {
-    let artifact = put.artifact;
-    let mut data = serde_json::json!({
-        "pipeline": put.about.pipeline, "run": put.run, "slot": put.about.slot,
+/// A JSON document about the artifact: a notice, or the envelope of each batch's rows.
+pub fn envelope(delivery: &DeliveryRequest<'_>, kind: &str) -> Value {
+    let artifact = delivery.artifact;
+    let mut data = json!({
+        "pipeline": delivery.about.pipeline, "run": delivery.run, "slot": delivery.about.slot,
         "artifact": {"name": artifact.name, "bytes": artifact.bytes, "sha256": artifact.sha256, "rows": artifact.rows},
     });
     if let Some(set) = &artifact.set {
-        data["artifact"]["files"] = serde_json::json!(set.files);
+        data["artifact"]["files"] = json!(set.files);
     }
-    data
+    json!({"type": kind, "timestamp": delivery.about.slot, "data": data})
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encode::{FileSet, SetFile};
-    use crate::pipeline::plan::{CsvDialect, LineEnd, QuoteStyle};
+    use crate::encode::{FileGroup, GroupFile};
+    use crate::pipeline::plan::{CsvDialect, QuoteStyle, RecordEnd};
 
     fn batches(text: &str, header: bool, rows: usize, bytes: usize) -> Vec<String> {
-        cut_up(text, header, rows, bytes, None)
+        batched(text, header, rows, bytes, None)
     }
 
-    fn cut_up(text: &str, header: bool, rows: usize, bytes: usize, set: Option<FileSet>) -> Vec<String> {
+    fn batched(text: &str, header: bool, rows: usize, bytes: usize, set: Option<FileGroup>) -> Vec<String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         let dialect = CsvDialect {
             delimiter: b';',
             quote: QuoteStyle::Necessary,
-            line_end: LineEnd::CrLf,
-            header,
+            record_end: RecordEnd::CrLf,
+            header: if header { Header::Names } else { Header::None },
             bom: false,
             formula_guard: false,
         };
@@ -250,9 +298,9 @@ mod tests {
             dialect,
             set,
         };
-        let cutting = Cutting { rows, bytes, edition: 1 };
-        let count = Batches::count(&artifact, cutting).unwrap();
-        let found: Vec<Batch> = Batches::open(&artifact, cutting).unwrap().collect::<io::Result<_>>().unwrap();
+        let batching = Batching { rows, bytes, generation: 1 };
+        let count = Batches::count(&artifact, batching).unwrap();
+        let found: Vec<Batch> = Batches::open(&artifact, batching).unwrap().collect::<io::Result<_>>().unwrap();
         assert_eq!(count, found.len() as u64);
         for (index, batch) in found.iter().enumerate() {
             assert_eq!(batch.number, index as u64 + 1);
@@ -275,9 +323,9 @@ mod tests {
 
     fn batches_of(files: &[String], header: bool, head_bytes: u64) -> Vec<String> {
         let set_file =
-            |text: &String| SetFile { name: String::new(), bytes: text.len() as u64, sha256: String::new(), rows: 0 };
-        let set = FileSet { head_bytes, files: files.iter().map(set_file).collect() };
-        cut_up(&files.concat(), header, 100, 1 << 20, Some(set))
+            |text: &String| GroupFile { name: String::new(), bytes: text.len() as u64, sha256: String::new(), rows: 0 };
+        let set = FileGroup { head_bytes, files: files.iter().map(set_file).collect() };
+        batched(&files.concat(), header, 100, 1 << 20, Some(set))
     }
 
     #[test]

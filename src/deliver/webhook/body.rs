@@ -1,46 +1,121 @@
+//! Request bodies: in memory or a file, compressed and signed.
+
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio_util::io::ReaderStream;
 
+use super::signature::{self, Key};
 use crate::settings::Compress;
 
-/// When a body last moved.
-#[derive(Clone, Default)]
-pub(super) struct Moved(Arc<Mutex<Option<Instant>>>);
+/// Bytes of a file read at once.
+const FILE_BLOCK: usize = 256 * 1024;
 
-impl Moved {
-    pub(super) fn note(&self) {
-        *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Instant::now());
+/// Largest body that is signed on an async thread: larger ones would delay other tasks.
+const INLINE_BYTES_MAX: usize = 32 * 1024;
+
+/// A request body, as sent and as before compression. Clones share the bytes.
+///
+/// Both are signed: servers and frameworks decode the content encoding before they pass the body on, and some libraries
+/// verify only text. Whichever form a receiver has, one signature matches.
+#[derive(Clone)]
+pub enum Body {
+    Memory { sent: Bytes, plain: Option<Bytes> },
+    File { sent: Arc<File>, plain: Option<Arc<File>>, bytes: u64 },
+}
+
+impl Body {
+    /// # Errors
+    /// It cannot be compressed.
+    pub fn in_memory(plain: Vec<u8>, compress: Compress) -> io::Result<Self> {
+        if compress == Compress::None {
+            return Ok(Self::Memory { sent: plain.into(), plain: None });
+        }
+        let mut sent = Vec::new();
+        pack(&plain[..], &mut sent, compress)?;
+        Ok(Self::Memory { sent: sent.into(), plain: Some(plain.into()) })
     }
 
-    /// Comes back once it has not moved for so long.
-    pub(super) async fn has_stood_still(&self, patience: Duration) {
-        let begun = Instant::now();
-        loop {
-            let last = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).unwrap_or(begun);
-            match patience.checked_sub(last.elapsed()) {
-                None | Some(Duration::ZERO) => return,
-                Some(left) => tokio::time::sleep(left).await,
+    /// Compresses a file into a temporary one first, because the signature needs the sent bytes. Blocks.
+    ///
+    /// # Errors
+    /// The file cannot be read or compressed.
+    pub fn from_file(plain: File, bytes: u64, compress: Compress) -> io::Result<Self> {
+        if compress == Compress::None {
+            return Ok(Self::File { sent: Arc::new(plain), plain: None, bytes });
+        }
+        let packed = tempfile::tempfile()?;
+        let mut out = io::BufWriter::new(&packed);
+        pack(io::BufReader::new(&plain), &mut out, compress)?;
+        out.flush()?;
+        drop(out);
+        let bytes = packed.metadata()?.len();
+        Ok(Self::File { sent: Arc::new(packed), plain: Some(Arc::new(plain)), bytes })
+    }
+
+    /// Returns the bytes to send.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Memory { sent, .. } => sent.len() as u64,
+            Self::File { bytes, .. } => *bytes,
+        }
+    }
+
+    /// Returns true if it is small enough to sign on an async thread.
+    pub fn is_small(&self) -> bool {
+        match self {
+            Self::Memory { sent, plain } => sent.len().max(plain.as_ref().map_or(0, Bytes::len)) <= INLINE_BYTES_MAX,
+            Self::File { .. } => false,
+        }
+    }
+
+    /// Returns the signatures by each key: of the sent bytes, then of the uncompressed ones. Blocks while a file is read.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn sign(&self, keys: &[Key], id: &str, timestamp: i64) -> io::Result<String> {
+        let (sent, plain) = match self {
+            Self::Memory { sent, plain } => {
+                let sign = |bytes: &Bytes| signature::sign(keys, id, timestamp, bytes);
+                (sign(sent), plain.as_ref().map(sign))
+            }
+            Self::File { sent, plain, .. } => {
+                let sign = |file: &Arc<File>| signature::sign_stream(keys, id, timestamp, rewound(file)?);
+                (sign(sent)?, plain.as_ref().map(sign).transpose()?)
+            }
+        };
+        Ok([sent, plain.unwrap_or_default()].join(" ").trim().to_owned())
+    }
+
+    /// Returns the body for one request. Each block of a file counts as `progress`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn payload(&self, progress: &Progress) -> io::Result<reqwest::Body> {
+        match self {
+            Self::Memory { sent, .. } => Ok(sent.clone().into()),
+            Self::File { sent, .. } => {
+                let (file, progress) = (tokio::fs::File::from_std(rewound(sent)?), progress.clone());
+                let blocks = ReaderStream::with_capacity(file, FILE_BLOCK).inspect(move |_| progress.note());
+                Ok(reqwest::Body::wrap_stream(blocks))
             }
         }
     }
 }
 
-/// Sets headers; an empty value sets none.
-pub(super) fn header_values(headers: &mut HeaderMap, values: &[(&'static str, &str)]) {
-    for (name, value) in values {
-        if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_str(value)) {
-            headers.insert(*name, value);
-        }
-    }
+fn rewound(file: &File) -> io::Result<File> {
+    let mut file = file.try_clone()?;
+    io::Seek::rewind(&mut file)?;
+    Ok(file)
 }
 
-pub(super) fn pack(mut from: impl io::Read, to: impl io::Write, compress: Compress) -> io::Result<()> {
+fn pack(mut from: impl io::Read, to: impl Write, compress: Compress) -> io::Result<()> {
     match compress {
-        Compress::None => Err(io::Error::other("nothing to pack")),
+        Compress::None => Err(io::Error::other("no compression is set")),
         Compress::Gzip => {
             let mut packer = flate2::write::GzEncoder::new(to, flate2::Compression::default());
             io::copy(&mut from, &mut packer)?;
@@ -50,44 +125,24 @@ pub(super) fn pack(mut from: impl io::Read, to: impl io::Write, compress: Compre
     }
 }
 
-pub(super) fn pack_file(from: File, compress: Compress) -> io::Result<(File, u64)> {
-    let packed = tempfile::tempfile()?;
-    let mut out = io::BufWriter::new(&packed);
-    pack(io::BufReader::new(from), &mut out, compress)?;
-    io::Write::flush(&mut out)?;
-    drop(out);
-    let bytes = packed.metadata()?.len();
-    Ok((packed, bytes))
-}
+/// Time of a body's last progress.
+#[derive(Clone, Default)]
+pub struct Progress(Arc<Mutex<Option<Instant>>>);
 
-pub(super) fn content_type(name: &str) -> &'static str {
-    match name.rsplit_once('.') {
-        Some((_, "csv" | "txt")) => "text/csv; charset=utf-8",
-        _ => "application/octet-stream",
+impl Progress {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Instant::now());
     }
-}
 
-pub(super) fn base64_of_hex(hex: &str) -> String {
-    let bytes: Vec<u8> =
-        (0..hex.len() / 2).filter_map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).ok()).collect();
-    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
-}
-
-/// A name as a header carries it: what is not plain ASCII is percent-encoded (RFC 3986).
-pub(super) fn header_text(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
-    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_digests_fit_into_headers() {
-        assert_eq!(header_text("a b%ü.csv"), "a%20b%25%C3%BC.csv");
-        assert_eq!(base64_of_hex("00ff10"), "AP8Q");
-        assert_eq!(content_type("a.csv"), "text/csv; charset=utf-8");
-        assert_eq!(content_type("a.bin"), "application/octet-stream");
+    /// Waits until there was no progress for `timeout`.
+    pub async fn stalled(&self, timeout: Duration) {
+        let started = Instant::now();
+        loop {
+            let last = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).unwrap_or(started);
+            match timeout.checked_sub(last.elapsed()) {
+                None | Some(Duration::ZERO) => return,
+                Some(left) => tokio::time::sleep(left).await,
+            }
+        }
     }
 }

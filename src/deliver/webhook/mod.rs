@@ -1,152 +1,179 @@
-//! Delivery by webhook: signed POST requests (Standard Webhooks) that carry the rows, the file, or a notice of it.
+//! Delivery by webhook: signed POST requests (Standard Webhooks) with the rows, the file, or a notice of it.
 //!
-//! A delivery has one id, and each of its batches another, the same in every attempt: a receiver that has seen an id
-//! answers 2xx and does nothing. That is how a lost answer is made good: the same id goes again.
+//! A delivery has one id and each batch its own, the same in every attempt. A receiver that has seen an id responds with
+//! 2xx and does nothing, so after a lost response the same id is sent again.
 
-/// What an answer means.
-pub mod answer;
-/// The rows as JSON, in batches.
-pub mod batch;
-/// What a body is made of, and whether it moves.
+mod address_guard;
+mod batch;
 mod body;
 mod client;
-/// A receiver, tried step by step.
+mod connections;
 pub mod doctor;
-/// Which addresses may be reached.
-pub mod guard;
-mod send;
-/// Signatures.
-pub mod sign;
+mod error;
+mod prepare;
+mod publish;
+mod request;
+mod response;
+pub mod signature;
 
+pub use publish::AckedBatches;
+
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Url};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::paced::TOO_LONG;
-use super::{Cutting, FinalName, IntendedFile, Intent, Put, Receipt, Role, Seen, SeenFile, Verdict};
-use crate::clock::Clock;
-use crate::progress::Meter;
-use crate::settings::{Destination, DestinationKind, Webhook, WebhookBody};
-use answer::Taken;
-use client::Receiver;
-use guard::admit;
-use send::Send;
+use super::Verdict;
+use crate::secret::Secret;
+use crate::settings::{SecretRef, Webhook, WebhookAuth};
+use connections::Connections;
+use signature::Key;
 
-/// Steps at which the fault tests strike.
-pub const WEBHOOK_FAULT_STEPS: &[&str] = &["webhook.send", "ledger.parts"];
-
-/// A receiver that requests can be sent to.
-pub struct WebhookDrop {
-    destination: Arc<Destination>,
-    receiver: Arc<Receiver>,
+/// One receiver, kept between deliveries so that its connections are reused and its limits hold for all of them. Holds
+/// secrets, and so has no `Debug`.
+pub struct WebhookTarget {
+    /// The destination's name.
+    name: String,
+    webhook: Arc<Webhook>,
+    client: Client,
+    url: Url,
+    /// `host:port`.
+    address: String,
+    headers: HeaderMap,
+    keys: Vec<Key>,
+    /// Texts to redact if the receiver repeats them.
+    secrets: Vec<String>,
+    rate: Option<DefaultDirectRateLimiter>,
+    /// Requests in flight at once, over all deliveries.
+    in_flight: Semaphore,
+    connections: Connections,
+    /// Secrets and certificates, read from outside the settings.
+    material: Vec<Vec<u8>>,
 }
 
-impl WebhookDrop {
-    /// Reads secrets and certificates. Nothing is sent.
+impl WebhookTarget {
+    /// Reads secrets and certificates, and creates the client. Sends nothing. Blocks while files are read.
     ///
     /// # Errors
-    /// `Rejected`: settings that cannot work, or an address that may not be reached.
-    pub fn open(destination: &Arc<Destination>, webhook: &Webhook) -> Result<Self, Verdict> {
-        let receiver = Receiver::of(destination, webhook)?;
-        // Addresses that stand in the URL itself are never looked up, so no resolver sees them.
-        let host = receiver.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        if let (Ok(address), None) = (host.parse(), &webhook.proxy) {
-            admit(host, address, webhook.allow)
-                .map_err(|refused| Verdict::Rejected { reason: refused.to_string(), hint: None })?;
+    /// `Rejected`: a secret or certificate is missing or invalid, or an address must not be reached.
+    pub fn open(name: &str, webhook: &Arc<Webhook>) -> Result<Self, Verdict> {
+        let url = Url::parse(&webhook.url).map_err(|error| rejected(format!("the address: {error}")))?;
+        let host = url.host_str().unwrap_or_default();
+        // Addresses in the URL itself bypass the resolver.
+        if let (Ok(address), None) = (host.trim_matches(['[', ']']).parse(), &webhook.proxy) {
+            address_guard::admit(host.trim_matches(['[', ']']), address, webhook.allow)
+                .map_err(|refused| rejected(refused.to_string()))?;
         }
-        Ok(Self { destination: destination.clone(), receiver })
-    }
-
-    /// The id of the delivery.
-    pub fn prepare(&self, put: &Put<'_>) -> Result<Intent, Verdict> {
-        let id = format!("{}-{}", put.run, self.destination.name);
-        let artifact = put.artifact;
-        let file = IntendedFile {
-            role: Role::Data,
-            of: None,
-            temporary: String::new(),
-            final_path: id,
-            bytes: artifact.bytes,
-            sha256: artifact.sha256.clone(),
+        let material = material(webhook)?;
+        let mut secrets = Vec::new();
+        let mut read = |secret: &SecretRef| {
+            let secret = secret.read().map_err(|error| rejected(error.to_string()))?;
+            secrets.push(secret.expose().to_owned());
+            Ok::<Secret, Verdict>(secret)
         };
-        let cutting = match &self.destination.kind {
-            DestinationKind::Webhook(webhook) => match webhook.body {
-                WebhookBody::Rows { rows, bytes } => Some(cut(rows, bytes, put.cutting, put.may_cut)),
-                WebhookBody::File | WebhookBody::Notice => None,
-            },
-            _ => None,
-        };
-        Ok(Intent { files: vec![file], cutting, acks: Vec::new() })
-    }
-
-    /// There is nothing to look at: the id is what tells a second attempt from a second delivery.
-    pub fn look(&self, intent: &Intent) -> Seen {
-        let seen = |_: &IntendedFile| SeenFile { final_name: FinalName::Absent, temporary: false };
-        Seen { files: intent.files.iter().map(seen).collect() }
-    }
-
-    /// What a receiver keeps is its own.
-    pub fn hidden(&self, intent: &Intent) -> Seen {
-        let why = "a webhook's receiver does not say what it has".to_owned();
-        let seen = |_: &IntendedFile| SeenFile { final_name: FinalName::Hidden { why: why.clone() }, temporary: false };
-        Seen { files: intent.files.iter().map(seen).collect() }
-    }
-
-    /// Sends what is to be sent. Blocks; the runtime that it stands beside does the waiting.
-    pub fn publish(&self, put: &Put<'_>, intent: &Intent, meter: &Meter) -> Verdict {
-        let id = intent.files.first().map(|file| file.final_path.clone());
-        let (DestinationKind::Webhook(webhook), Some(id)) = (&self.destination.kind, id) else {
-            return Verdict::Rejected { reason: "this is no webhook's intent".to_owned(), hint: None };
-        };
-        let send = Send { webhook, receiver: &self.receiver, put, id: &id, clock: Clock::System };
-        let sending = async {
-            match webhook.body {
-                WebhookBody::Rows { rows, bytes } => {
-                    send.batches(intent.cutting.unwrap_or(Cutting { rows, bytes, edition: 1 }), meter).await
-                }
-                WebhookBody::File => send.file(meter).await.map(Some),
-                WebhookBody::Notice => send.notice(meter).await.map(Some),
+        let mut keys = Vec::new();
+        for secret in &webhook.secrets {
+            keys.push(Key::parse(&read(secret)?).map_err(|error| rejected(error.to_string()))?);
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in &webhook.headers {
+            let name: HeaderName =
+                name.parse().map_err(|_| rejected(format!("{name:?} is not a valid header name")))?;
+            headers.insert(name, confidential(&read(value)?)?);
+        }
+        // Redact it if the receiver repeats its headers.
+        let mut encoded = None;
+        match &webhook.auth {
+            Some(WebhookAuth::Bearer(token)) => {
+                let value = Secret::new(format!("Bearer {}", read(token)?.expose()));
+                headers.insert(AUTHORIZATION, confidential(&value)?);
             }
-        };
-        let sent = Handle::current().block_on(async {
-            match put.until {
-                None => sending.await,
-                Some(until) => tokio::time::timeout_at(until.into(), sending)
-                    .await
-                    .unwrap_or_else(|_| Err(Verdict::Unknown { reason: TOO_LONG.to_owned() })),
+            Some(WebhookAuth::Basic { username, password }) => {
+                let pair = format!("{username}:{}", read(password)?.expose());
+                let value = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair);
+                headers.insert(AUTHORIZATION, confidential(&Secret::new(format!("Basic {value}")))?);
+                encoded = Some(value);
             }
-        });
-        match sent {
-            Ok(taken) => Verdict::Delivered(self.receipt(put, &id, taken)),
-            Err(verdict) => verdict,
+            None => {}
         }
+        let client_key = webhook.client.as_ref().map(|(_, key)| read(key)).transpose()?;
+        let proxy_password =
+            webhook.proxy.as_ref().and_then(|proxy| proxy.password.as_ref()).map(&mut read).transpose()?;
+        secrets.extend(encoded);
+        Ok(Self {
+            name: name.to_owned(),
+            client: client::build(webhook, client_key, proxy_password)?,
+            address: format!("{host}:{}", url.port_or_known_default().unwrap_or_default()),
+            url,
+            headers,
+            keys,
+            secrets,
+            rate: webhook.per_minute.and_then(NonZeroU32::new).map(rate_limiter),
+            in_flight: Semaphore::new(webhook.in_flight),
+            connections: Connections::new(webhook.in_flight),
+            material,
+            webhook: webhook.clone(),
+        })
     }
 
-    fn receipt(&self, put: &Put<'_>, id: &str, taken: Option<Taken>) -> Receipt {
-        Receipt {
-            address: self.receiver.address.clone(),
-            path: self.receiver.url.path().to_owned(),
-            bytes: put.artifact.bytes,
-            sha256: put.artifact.sha256.clone(),
-            files: Vec::new(),
-            host_key: None,
-            // A crash after the last acknowledgement leaves nothing to send.
-            verified: match &taken {
-                Some(taken) => format!("status {}", taken.status),
-                None => "all batches were acknowledged in earlier attempts".to_owned(),
-            },
-            published: format!("webhook-id {id}"),
-            answer: taken.map(|taken| taken.said).filter(|said| !said.is_empty()),
-            notes: Vec::new(),
+    /// Returns true if the webhook was opened for these settings, and its secrets and certificates are unchanged. Blocks
+    /// while files are read.
+    ///
+    /// # Errors
+    /// `Rejected`: a secret or certificate can no longer be read.
+    pub fn is_current(&self, webhook: &Arc<Webhook>) -> Result<bool, Verdict> {
+        Ok(Arc::ptr_eq(&self.webhook, webhook) && self.material == material(webhook)?)
+    }
+
+    /// Returns true if `other` was opened for the same settings and secrets.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.webhook, &other.webhook) && self.material == other.material
+    }
+
+    /// Returns true while the settings or a run still refer to this webhook.
+    pub fn is_configured(&self) -> bool {
+        Arc::strong_count(&self.webhook) > 1
+    }
+
+    /// Waits until another request may be sent. It counts as in flight until the permit is dropped.
+    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        if let Some(rate) = &self.rate {
+            rate.until_ready().await;
         }
+        self.in_flight.acquire().await.ok() // never closed
     }
 }
 
-/// The cutting that an earlier attempt began with, unless there was none or it may be given up.
-fn cut(rows: usize, bytes: usize, earlier: Option<Cutting>, may_cut: bool) -> Cutting {
-    match earlier {
-        None => Cutting { rows, bytes, edition: 1 },
-        Some(kept) if !may_cut || (kept.rows, kept.bytes) == (rows, bytes) => kept,
-        Some(kept) => Cutting { rows, bytes, edition: kept.edition + 1 },
+/// A bucket that refills while it is emptied lets twice as many through in the first minute; so its burst is a tenth.
+fn rate_limiter(per_minute: NonZeroU32) -> DefaultDirectRateLimiter {
+    let burst = NonZeroU32::new(per_minute.get().div_ceil(10)).unwrap_or(NonZeroU32::MIN);
+    let refill = NonZeroU32::new(per_minute.get() - burst.get()).unwrap_or(NonZeroU32::MIN);
+    RateLimiter::direct(Quota::per_minute(refill).allow_burst(burst))
+}
+
+/// Reads everything that the settings refer to, to detect changes.
+fn material(webhook: &Webhook) -> Result<Vec<Vec<u8>>, Verdict> {
+    let mut all = Vec::new();
+    for secret in webhook.all_secrets() {
+        let secret = secret.read().map_err(|error| rejected(error.to_string()))?;
+        all.push(secret.expose().as_bytes().to_vec());
     }
+    for path in webhook.ca.iter().chain(webhook.client.as_ref().map(|(cert, _)| cert)) {
+        all.push(client::read(path)?);
+    }
+    Ok(all)
+}
+
+fn confidential(value: &Secret) -> Result<HeaderValue, Verdict> {
+    let mut value: HeaderValue =
+        value.expose().parse().map_err(|_| rejected("a secret has characters that a header must not have"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn rejected(reason: impl Into<String>) -> Verdict {
+    Verdict::Rejected { reason: reason.into(), hint: None }
 }

@@ -7,8 +7,8 @@ use super::*;
 const PLAIN: CsvDialect = CsvDialect {
     delimiter: b',',
     quote: QuoteStyle::Necessary,
-    line_end: LineEnd::Lf,
-    header: true,
+    record_end: RecordEnd::Lf,
+    header: Header::Names,
     bom: false,
     formula_guard: false,
 };
@@ -45,13 +45,13 @@ fn dialects() {
     check(&PLAIN, &[""], "a\n\"\"\n");
     check(&CsvDialect { delimiter: b'|', ..PLAIN }, &["x,y", "x|y"], "a|b\nx,y|\"x|y\"\n");
     check(&CsvDialect { quote: QuoteStyle::Always, ..PLAIN }, &["", "1"], "\"a\",\"b\"\n\"\",\"1\"\n");
-    check(&CsvDialect { line_end: LineEnd::CrLf, bom: true, ..PLAIN }, &["1"], "\u{feff}a\r\n1\r\n");
-    check(&CsvDialect { header: false, ..PLAIN }, &["1"], "1\n");
+    check(&CsvDialect { record_end: RecordEnd::CrLf, bom: true, ..PLAIN }, &["1"], "\u{feff}a\r\n1\r\n");
+    check(&CsvDialect { header: Header::None, ..PLAIN }, &["1"], "1\n");
 }
 
 #[test]
 fn formulas_are_guarded_and_numbers_are_not() {
-    let guarded = CsvDialect { formula_guard: true, header: false, ..PLAIN };
+    let guarded = CsvDialect { formula_guard: true, header: Header::None, ..PLAIN };
     for (cell, shown) in [
         ("=1+1", "'=1+1"),
         ("@x", "'@x"),
@@ -104,12 +104,12 @@ fn formulas_are_guarded_and_numbers_are_not() {
     check(&guarded, &["\n=1+1", "\r\n \t@x"], "\"'\n=1+1\",\"'\r\n \t@x\"\n");
     check(&guarded, &[" ", "\nx"], " ,\"'\nx\"\n");
     // The header is guarded as the rows are.
-    let header = CsvDialect { header: true, ..guarded };
+    let header = CsvDialect { header: Header::Names, ..guarded };
     check_columns(&header, &["=1"], "'=1\n");
 }
 
 #[test]
-fn the_artifact_says_what_lies_there() {
+fn the_artifact_describes_the_file() {
     let rows = vec![vec!["1".to_owned(), "x".repeat(600_000)]; 3];
     let (bytes, artifact) = encode(&PLAIN, &["a", "b"], &rows);
     let digest = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -130,7 +130,7 @@ fn an_unfinished_file_leaves_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_told() {
+fn a_full_disk_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("artifact");
     std::os::unix::fs::symlink("/dev/full", folder.path().join("artifact.part")).unwrap();
@@ -147,7 +147,7 @@ fn a_full_disk_is_told() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
-    /// What is written reads back, by a reader that is not ours.
+    /// The `csv` crate reads back what is written.
     #[test]
     fn cells_read_back(
         rows in prop::collection::vec(prop::collection::vec("[ -~é\r\n\t\"|;]{0,12}", 3), 0..12),
@@ -156,8 +156,8 @@ proptest! {
         crlf in any::<bool>(),
     ) {
         let quote = if always { QuoteStyle::Always } else { QuoteStyle::Necessary };
-        let line_end = if crlf { LineEnd::CrLf } else { LineEnd::Lf };
-        let dialect = CsvDialect { delimiter, quote, line_end, ..PLAIN };
+        let record_end = if crlf { RecordEnd::CrLf } else { RecordEnd::Lf };
+        let dialect = CsvDialect { delimiter, quote, record_end, ..PLAIN };
         let (bytes, artifact) = encode(&dialect, &["a", "b", "c"], &rows);
         let mut reader = ::csv::ReaderBuilder::new().delimiter(delimiter).from_reader(bytes.as_slice());
         let read: Vec<Vec<String>> = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
@@ -166,8 +166,8 @@ proptest! {
     }
 }
 
-/// The files of a set of `rows` rows, cut after `split`: what lies in the artifact's file, and what is told of it.
-fn cut(dialect: &CsvDialect, rows: u64, split: u64) -> io::Result<(Vec<u8>, Artifact)> {
+/// Writes `rows` rows, split after `split` each. Returns the content of the artifact's file, and the artifact.
+fn write_split(dialect: &CsvDialect, rows: u64, split: u64) -> io::Result<(Vec<u8>, Artifact)> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("artifact");
     let mut file = CsvFile::create(&path, "a.csv", dialect, &["n".to_owned()], Some(split)).unwrap();
@@ -189,9 +189,9 @@ fn cut(dialect: &CsvDialect, rows: u64, split: u64) -> io::Result<(Vec<u8>, Arti
 }
 
 #[test]
-fn a_set_is_cut_after_so_many_rows_and_each_file_stands_alone() {
+fn a_file_group_is_split_by_rows_and_each_file_is_complete() {
     let bom = CsvDialect { bom: true, ..PLAIN };
-    let bare = CsvDialect { header: false, ..PLAIN };
+    let bare = CsvDialect { header: Header::None, ..PLAIN };
     for (dialect, rows, split, expected) in [
         (&PLAIN, 0, 2, &["n\n"][..]),
         (&PLAIN, 2, 2, &["n\n1\n2\n"]),
@@ -199,7 +199,7 @@ fn a_set_is_cut_after_so_many_rows_and_each_file_stands_alone() {
         (&bom, 2, 1, &["\u{feff}n\n1\n", "\u{feff}n\n2\n"]),
         (&bare, 3, 2, &["1\n2\n", "3\n"]),
     ] {
-        let (bytes, artifact) = cut(dialect, rows, split).unwrap();
+        let (bytes, artifact) = write_split(dialect, rows, split).unwrap();
         let set = artifact.set.as_ref().unwrap();
         assert_eq!(set.files.len(), expected.len());
         assert_eq!(set.head_bytes as usize, expected[0].find('1').unwrap_or(expected[0].len()));
@@ -213,9 +213,9 @@ fn a_set_is_cut_after_so_many_rows_and_each_file_stands_alone() {
 }
 
 #[test]
-fn a_set_has_no_more_files_than_it_may() {
-    let most = SET_FILES_MAX as u64;
-    assert_eq!(cut(&PLAIN, most * 2, 2).unwrap().1.set.unwrap().files.len(), SET_FILES_MAX);
-    let refused = cut(&PLAIN, most * 2 + 1, 2).unwrap_err().to_string();
+fn a_file_group_has_a_maximum_of_files() {
+    let most = GROUP_FILES_MAX as u64;
+    assert_eq!(write_split(&PLAIN, most * 2, 2).unwrap().1.set.unwrap().files.len(), GROUP_FILES_MAX);
+    let refused = write_split(&PLAIN, most * 2 + 1, 2).unwrap_err().to_string();
     assert!(refused.contains("more than 999 files of 2 rows: raise `artifact.split.rows`"), "{refused}");
 }

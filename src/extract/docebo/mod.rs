@@ -1,100 +1,93 @@
 //! Docebo reports: token, identity, export, download.
 //!
-//! What is known of the API, and how surely, decides the shape: every step is a GET, even the one that starts an
-//! export; a missing right shows as a web page with 200 or as fewer rows; the running words were never named.
+//! The API is only partly documented: every step is a GET, even the one that starts an export; a missing permission
+//! shows as a web page with 200 or as fewer rows; the statuses of a running export are unknown.
 
-pub(super) mod budget;
+mod call;
 mod download;
-pub(super) mod guard;
-mod line;
-pub(super) mod note;
-pub(super) mod refusal;
+pub(super) mod paths;
+mod refusal;
 mod report;
 mod results;
-pub(super) mod session;
-pub(super) mod tenancy;
+mod session;
 mod token;
 
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
-use self::guard::Guard;
-use self::line::Line;
-use self::note::{Notes, RequestNote, Sent};
 use self::report::Export;
-use self::session::Identity;
-use self::tenancy::Tenants;
-use super::{Extract, ExtractError, Ticket};
+use super::client::ApiClient;
+use super::identity::Identity;
+use super::message::one_line;
+use super::request_log::{RequestLog, Sent};
+use super::tenants::Tenants;
+use super::{ExecutionId, Extract, ExtractError};
 use crate::pipeline::plan::{DoceboSource, ReportRef, Via};
 use crate::progress::Progress;
 use crate::settings::Limits;
 
 /// One report of one tenant.
 pub struct Docebo {
-    line: Line,
+    client: ApiClient,
     report: ReportRef,
     via: Via,
-    /// Begins every message: "tenant acme, report …".
+    /// The start of every message: "tenant acme, report …".
     subject: String,
 }
 
 impl Docebo {
     pub(super) fn new(source: &DoceboSource, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
-        let tenancy = tenants.of(&source.tenant)?;
-        let guard = Guard::new(tenancy.base.clone(), &source.report, source.via);
+        let tenant = tenants.of(&source.tenant)?;
+        let guard = paths::guard(tenant.base.clone(), &source.report, source.via);
         let subject = match &source.report {
             ReportRef::Id(id) => format!("tenant {}, report {id}", source.tenant.name),
             ReportRef::Name(name) => format!("tenant {}, report {name:?}", source.tenant.name),
         };
-        let line = Line { tenancy, guard, notes: Notes::default(), limits: *limits };
-        Ok(Self { line, report: source.report.clone(), via: source.via, subject })
+        let client = ApiClient { tenant, guard, log: RequestLog::default(), limits: *limits };
+        Ok(Self { client, report: source.report.clone(), via: source.via, subject })
     }
 
     pub(super) async fn identify(&self) -> Result<Identity, ExtractError> {
-        session::identify(&self.line).await
+        session::identify(&self.client).await
     }
 
-    pub(super) async fn start(&self) -> Result<Ticket, ExtractError> {
+    pub(super) async fn start(&self) -> Result<ExecutionId, ExtractError> {
         self.identify().await?;
-        let report = report::resolve(&self.line, &self.report, &self.subject).await?;
-        let export = report::start(&self.line, &report, &self.subject).await?;
-        Ok(Ticket(export.ticket()))
+        let report = report::resolve(&self.client, &self.report, &self.subject).await?;
+        let export = report::start(&self.client, &report, &self.subject).await?;
+        Ok(ExecutionId(export.execution_id()))
     }
 
     pub(super) async fn collect(
         &self,
-        ticket: &Ticket,
+        execution_id: &ExecutionId,
         into: &Path,
         progress: &Progress,
     ) -> Result<Extract, ExtractError> {
-        let export = self.export_of(ticket)?;
-        // A newer token reads an older execution; but it is a new account's until it says who it is.
-        if !self.line.tenancy.identified.load(Relaxed) {
+        let export = self.export_of(execution_id)?;
+        // A new token may be another account's, so it is identified first; any token reads an older execution.
+        if !self.client.tenant.identified.load(Relaxed) {
             self.identify().await?;
         }
-        report::finished(&self.line, &export, &self.subject).await?;
+        report::finished(&self.client, &export, &self.subject).await?;
         match self.via {
-            Via::Download => download::download(&self.line, &export, into, progress, &self.subject).await,
-            Via::Results => results::results(&self.line, &export, into, progress, &self.subject).await,
+            Via::Download => download::download(&self.client, &export, into, progress, &self.subject).await,
+            Via::Results => results::results(&self.client, &export, into, progress, &self.subject).await,
         }
     }
 
-    pub(super) fn requests(&self) -> Vec<RequestNote> {
-        self.line.notes.all()
-    }
-
-    /// How often each request was sent, and how it was answered.
+    /// Returns the counts of requests sent, by status.
     pub(super) fn sent(&self) -> Vec<Sent> {
-        self.line.notes.counts()
+        self.client.log.counts()
     }
 
-    fn export_of(&self, ticket: &Ticket) -> Result<Export, ExtractError> {
-        let export = Export::from_ticket(&ticket.0).filter(|export| match &self.report {
+    fn export_of(&self, execution_id: &ExecutionId) -> Result<Export, ExtractError> {
+        let export = Export::from_execution_id(&execution_id.0).filter(|export| match &self.report {
             ReportRef::Id(id) => export.report == *id,
             ReportRef::Name(_) => true,
         });
-        export.ok_or_else(|| ExtractError::Lapsed {
-            what: format!("{}: the ticket {:?} is of another report", self.subject, refusal::quiet(&ticket.0)),
+        export.ok_or_else(|| ExtractError::Expired {
+            what: format!("{}: the export {:?} is of another report", self.subject, one_line(&execution_id.0)),
         })
     }
 }

@@ -1,21 +1,23 @@
-//! A report's name → its id; its id → an export, begun once; the export → done.
+//! A report: its name → its ID → an export, started once → the finished export.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::guard;
-use super::line::{Call, Line, Trouble};
-use super::refusal::{self, Step};
+use super::call::{Call, data};
+use super::paths;
+use super::refusal::ApiStep;
 use crate::attempt::Failure;
-use crate::extract::ExtractError;
-use crate::fault;
+use crate::extract::client::{ApiClient, CallError};
+use crate::extract::message::{one_line, server_message};
+use crate::extract::{ExtractError, guard};
+use crate::fault::{self, FaultStep};
 use crate::pipeline::plan::ReportRef;
 
-/// Names shown beside one that was not found.
+/// The number of names suggested for one that was not found.
 const NEAR_MAX: usize = 3;
 
-/// One execution of one report's export: what a ticket says.
+/// One execution of a report's export, as identified by an execution ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Export {
     pub report: String,
@@ -23,52 +25,33 @@ pub(super) struct Export {
 }
 
 impl Export {
-    pub fn ticket(&self) -> String {
+    pub fn execution_id(&self) -> String {
         format!("{}/{}", self.report, self.execution)
     }
 
-    pub fn from_ticket(ticket: &str) -> Option<Self> {
-        let (report, execution) = ticket.split_once('/')?;
+    pub fn from_execution_id(execution_id: &str) -> Option<Self> {
+        let (report, execution) = execution_id.split_once('/')?;
         (guard::is_id(report) && guard::is_id(execution))
             .then(|| Self { report: report.to_owned(), execution: execution.to_owned() })
     }
 
-    /// The path of the export's status; what lies below it is `tail`.
+    /// Returns the path of the export's status, followed by `tail`.
     pub fn path(&self, tail: &str) -> String {
-        format!("/analytics/v1/reports/{}/exports/{}{tail}", self.report, self.execution)
+        paths::execution(&self.report, &self.execution, tail)
     }
 }
 
-/// The `data` of an answer, or why it has none: `"success": false` comes with 200, too.
-pub(super) fn data(body: &[u8], step: Step, subject: &str) -> Result<Value, ExtractError> {
-    let refused =
-        |how: String| ExtractError::Refused { what: format!("{subject}: cannot {}: {how}", step.doing()), hint: None };
-    let mut answer: Value = serde_json::from_slice(body).map_err(|error| {
-        let begin = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
-        refused(format!("the answer is not JSON ({error}): {:?}", refusal::quiet(&begin)))
-    })?;
-    if answer.get("success").and_then(Value::as_bool) == Some(false) {
-        let said = refusal::words(&answer.to_string()).unwrap_or_else(|| "it does not say why".into());
-        return Err(refused(format!("the platform refuses: {said}")));
-    }
-    match answer.get_mut("data") {
-        Some(data) => Ok(data.take()),
-        None => Err(refused("the answer has no data".into())),
-    }
-}
-
-/// The id of the report that the plan means.
-pub(super) async fn resolve(line: &Line, report: &ReportRef, subject: &str) -> Result<String, ExtractError> {
+/// Returns the ID of the plan's report.
+pub(super) async fn resolve(client: &ApiClient, report: &ReportRef, subject: &str) -> Result<String, ExtractError> {
     let name = match report {
         ReportRef::Id(id) => return Ok(id.clone()),
         ReportRef::Name(name) => name,
     };
-    let call = Call { step: Step::Reports, path: "/analytics/v1/reports".into(), query: vec![], subject };
-    let body = line.body("extract.reports", &call).await.map_err(Trouble::into_error)?;
-    let data = data(&body, Step::Reports, subject)?;
+    let call = Call { step: ApiStep::Reports, path: paths::REPORTS.into(), query: vec![], subject };
+    let data = client.data(FaultStep::new("extract.reports"), &call).await?;
     let Some(listed) = data.as_array().or_else(|| data.get("items")?.as_array()) else {
         return Err(ExtractError::Refused {
-            what: format!("{subject}: cannot list the reports: the answer is not a list"),
+            what: format!("{subject}: cannot list the reports: the response is not a list"),
             hint: None,
         });
     };
@@ -77,11 +60,11 @@ pub(super) async fn resolve(line: &Line, report: &ReportRef, subject: &str) -> R
     let found: Vec<&str> = reports.iter().filter(|(known, _)| known == name).map(|(_, id)| *id).collect();
     match found.as_slice() {
         [id] if guard::is_id(id) => Ok((*id).to_owned()),
-        [id] => Err(ExtractError::Refused { what: format!("{subject}: its id {id:?} is no id"), hint: None }),
+        [id] => Err(ExtractError::Refused { what: format!("{subject}: its ID {id:?} is not valid"), hint: None }),
         [] => Err(not_found(subject, name, &reports)),
         [..] => Err(ExtractError::refused(
             format!("{subject}: {} reports have this name: {}", found.len(), found.join(", ")),
-            "write the id of the one that is meant",
+            "write the ID of the right one",
         )),
     }
 }
@@ -96,39 +79,37 @@ fn not_found(subject: &str, name: &str, reports: &[(&str, &str)]) -> ExtractErro
     let near: Vec<String> = near.into_iter().take(NEAR_MAX).map(|(_, known)| format!("{known:?}")).collect();
     let hint = match (near.is_empty(), reports.len()) {
         (false, _) => format!("did you mean {}?", near.join(" or ")),
-        (true, 0) => "the account sees no report at all: share one with it".to_owned(),
-        (true, seen) => format!("none of the {seen} reports that the account sees has a name like it"),
+        (true, 0) => "the account sees no reports: share one with it".to_owned(),
+        (true, seen) => format!("none of the {seen} reports that the account sees has a similar name"),
     };
     ExtractError::refused(format!("{subject}: the account sees no report of this name"), hint)
 }
 
-/// Starts the export. This GET has a side effect: it is sent again only where the platform certainly did nothing.
-pub(super) async fn start(line: &Line, report: &str, subject: &str) -> Result<Export, ExtractError> {
-    let call =
-        Call { step: Step::Start, path: format!("/analytics/v1/reports/{report}/export/csv"), query: vec![], subject };
-    let mut tries = line.tries();
+/// Starts the export. This GET has a side effect: it is repeated only if the platform certainly did nothing.
+pub(super) async fn start(client: &ApiClient, report: &str, subject: &str) -> Result<Export, ExtractError> {
+    let call = Call { step: ApiStep::Start, path: paths::export(report), query: vec![], subject };
+    let mut tries = client.tries();
     let body = loop {
-        let trouble = match fault::step_async("extract.start", || line.body_once(&call)).await {
+        let failure = match fault::step_async("extract.start", || client.body_once(&call)).await {
             Ok(body) => break body,
-            Err(trouble @ Trouble::NotBegun { .. }) => trouble.repeatable(),
+            Err(error @ CallError::NotStarted { .. }) => error.repeatable(),
             Err(other) => Failure::Stop(other),
         };
-        tries.again(trouble).await.map_err(|trouble| match trouble {
-            Trouble::Broken { what } => {
-                ExtractError::Unanswered { what: format!("{what}; an export may have been started") }
+        tries.again(failure).await.map_err(|error| match error {
+            CallError::Interrupted { what } => {
+                ExtractError::StartUnconfirmed { what: format!("{what}; an export may have been started") }
             }
             other => other.into_error(),
         })?;
     };
-    let data = data(&body, Step::Start, subject)?;
+    let data = data(&body, ApiStep::Start, subject)?;
     let execution = match data.get("executionId") {
         Some(Value::String(id)) => id.clone(),
         Some(Value::Number(id)) => id.to_string(),
         _ => String::new(),
     };
     if !guard::is_id(&execution) {
-        let what =
-            format!("{subject}: the export was started, but {:?} is no execution id", refusal::quiet(&execution));
+        let what = format!("{subject}: the export was started, but {:?} is not an execution ID", one_line(&execution));
         return Err(ExtractError::Refused { what, hint: None });
     }
     Ok(Export { report: report.to_owned(), execution })
@@ -136,33 +117,34 @@ pub(super) async fn start(line: &Line, report: &str, subject: &str) -> Result<Ex
 
 /// Waits until the export is done.
 ///
-/// Only `SUCCEEDED`, `FAILED` and `ERROR` are known to be final; the words for "still running" were never seen, so
-/// every other word is one.
-pub(super) async fn finished(line: &Line, export: &Export, subject: &str) -> Result<(), ExtractError> {
-    let poll = line.tenancy.settings.poll;
-    let call = Call { step: Step::Status, path: export.path(""), query: vec![], subject };
-    let begun = line.clock().now();
-    let mut wait = poll.first;
+/// Only `SUCCEEDED`, `FAILED` and `ERROR` are known to be final; every other status is taken for "still running".
+pub(super) async fn finished(client: &ApiClient, export: &Export, subject: &str) -> Result<(), ExtractError> {
+    let poll = client.tenant.settings.poll;
+    let call = Call { step: ApiStep::Status, path: export.path(""), query: vec![], subject };
+    let begun = client.clock().now();
+    let mut wait = poll.initial;
     loop {
-        line.clock().sleep(wait).await;
-        let body = line.body("extract.poll", &call).await.map_err(Trouble::into_error)?;
-        let data = data(&body, Step::Status, subject)?;
-        let word = data.get("status").and_then(Value::as_str).unwrap_or_default().trim().to_ascii_uppercase();
-        match word.as_str() {
+        client.clock().sleep(wait).await;
+        let data = client.data(FaultStep::new("extract.poll"), &call).await?;
+        let status = data.get("status").and_then(Value::as_str).unwrap_or_default().trim().to_ascii_uppercase();
+        match status.as_str() {
             "SUCCEEDED" => return Ok(()),
             "FAILED" | "ERROR" => {
-                let said = refusal::words(&data.to_string()).map(|said| format!(": {said}")).unwrap_or_default();
-                return Err(ExtractError::Lapsed { what: format!("{subject}: the export ended as {word}{said}") });
+                let message =
+                    server_message(&data.to_string()).map(|message| format!(": {message}")).unwrap_or_default();
+                return Err(ExtractError::Expired {
+                    what: format!("{subject}: the export ended as {status}{message}"),
+                });
             }
-            _ => tracing::debug!(status = refusal::quiet(&word), "the export is still running"),
+            _ => tracing::debug!(status = one_line(&status), "export still running"),
         }
         wait = next_wait(wait, poll.max);
-        let spent = line.clock().now().duration_since(begun).unsigned_abs();
-        if spent.saturating_add(wait) > poll.within {
+        let spent = client.clock().now().duration_since(begun).unsigned_abs();
+        if spent.saturating_add(wait) > poll.give_up_after {
             let what = format!(
-                "{subject}: the export {} is still {:?} after {} s (poll.within)",
+                "{subject}: the export {} is still {:?} after {} s (poll.give_up_after)",
                 export.execution,
-                refusal::quiet(&word),
+                one_line(&status),
                 spent.as_secs()
             );
             return Err(ExtractError::Later { what, wait: None });
@@ -170,7 +152,7 @@ pub(super) async fn finished(line: &Line, export: &Export, subject: &str) -> Res
     }
 }
 
-/// Half as long again, up to `max`.
+/// Returns the next wait: half as long again, up to `max`.
 pub(super) fn next_wait(wait: Duration, max: Duration) -> Duration {
     wait.saturating_add(wait / 2).min(max)
 }
@@ -180,16 +162,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tickets_are_read_back_or_not_at_all() {
+    fn execution_ids_are_parsed_or_refused() {
         let export = Export { report: "619bf79c-970a".into(), execution: "e_1-A".into() };
-        assert_eq!(Export::from_ticket(&export.ticket()), Some(export));
+        assert_eq!(Export::from_execution_id(&export.execution_id()), Some(export));
         for bad in ["", "a", "/", "a/", "/b", "a/b/c", "../b", "a/..", "a/b?c"] {
-            assert_eq!(Export::from_ticket(bad), None, "{bad}");
+            assert_eq!(Export::from_execution_id(bad), None, "{bad}");
         }
     }
 
     #[test]
-    fn waits_grow_by_half_up_to_the_most() {
+    fn waits_grow_by_half_up_to_the_maximum() {
         let (mut wait, max) = (Duration::from_secs(10), Duration::from_secs(60));
         let waits: Vec<u64> = std::iter::from_fn(|| {
             let now = wait;

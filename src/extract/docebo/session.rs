@@ -1,80 +1,43 @@
-//! The token → who it is, and whether that account may be used.
+//! The token → the account behind it.
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::line::{Call, Line, Trouble};
-use super::refusal::{self, Step};
+use super::call::Call;
+use super::paths;
+use super::refusal::ApiStep;
 use crate::extract::ExtractError;
+use crate::extract::client::ApiClient;
+use crate::extract::identity::{Identity, Level};
+use crate::extract::message::one_line;
+use crate::fault::FaultStep;
 
-const PATH: &str = "/manage/v1/user/session";
-
-/// The account behind the token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    pub id: String,
-    pub username: String,
-    pub level: Level,
-}
-
-/// What an account is, whatever the platform's spelling.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    Superadmin,
-    PowerUser,
-    User,
-    /// A spelling that nobody has seen: it may be anything.
-    Unknown(String),
-}
-
-impl Level {
-    /// Reads `user_level`. `admin` means Power User there.
-    pub fn read(text: &str) -> Self {
-        let word = text.trim().to_ascii_lowercase();
-        match word.strip_prefix("/framework/level/").unwrap_or(&word) {
-            "super_admin" | "superadmin" | "godadmin" => Self::Superadmin,
-            "power_user" | "poweruser" | "pu" | "admin" => Self::PowerUser,
-            "user" => Self::User,
-            _ => Self::Unknown(refusal::quiet(text)),
-        }
+/// Parses `user_level`, in which `admin` means Power User.
+fn level(text: &str) -> Level {
+    let word = text.trim().to_ascii_lowercase();
+    match word.strip_prefix("/framework/level/").unwrap_or(&word) {
+        "super_admin" | "superadmin" | "godadmin" => Level::Superadmin,
+        "power_user" | "poweruser" | "pu" | "admin" => Level::PowerUser,
+        "user" => Level::User,
+        _ => Level::Unknown(one_line(text)),
     }
 }
 
-/// Asks who the account is, and refuses one that can, or may be able to, do anything.
-pub(super) async fn identify(line: &Line) -> Result<Identity, ExtractError> {
-    let tenant = &line.tenancy.settings;
+/// Returns the token's account; refuses one that the settings do not allow.
+pub(super) async fn identify(client: &ApiClient) -> Result<Identity, ExtractError> {
+    let tenant = &client.tenant.settings;
     let subject = format!("tenant {}", tenant.name);
-    let call = Call { step: Step::Identity, path: PATH.into(), query: vec![], subject: &subject };
-    let body = line.body("extract.identity", &call).await.map_err(Trouble::into_error)?;
-    let data = super::report::data(&body, Step::Identity, &subject)?;
+    let call = Call { step: ApiStep::Identity, path: paths::SESSION.into(), query: vec![], subject: &subject };
+    let data = client.data(FaultStep::new("extract.identity"), &call).await?;
     let text = |key: &str| match data.get(key) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
     };
-    let identity = Identity { id: text("id"), username: text("username"), level: Level::read(&text("user_level")) };
-    if !tenant.allow_superadmin {
-        let hint = "make a Power User with report permissions only and use it; to use this account all the same, set \
-                    allow_superadmin: true for the tenant";
-        match &identity.level {
-            Level::Superadmin => {
-                let what = format!("{subject}: account {:?} is a Superadmin", identity.username);
-                return Err(ExtractError::refused(what, hint));
-            }
-            Level::Unknown(level) => {
-                let what = format!(
-                    "{subject}: account {:?} is of the unknown level {level:?}, which may be a Superadmin's",
-                    identity.username
-                );
-                return Err(ExtractError::refused(what, hint));
-            }
-            Level::PowerUser | Level::User => {}
-        }
-    }
-    line.tenancy.identified.store(true, Relaxed);
+    let identity = Identity { id: text("id"), username: text("username"), level: level(&text("user_level")) };
+    identity.check(tenant, &subject)?;
+    client.tenant.identified.store(true, Relaxed);
     Ok(identity)
 }
 
@@ -84,7 +47,7 @@ mod tests {
 
     #[test]
     fn reads_every_spelling_seen() {
-        for (level, spellings) in [
+        for (expected, spellings) in [
             (
                 Level::Superadmin,
                 ["super_admin", "superadmin", "godadmin", "/framework/level/godadmin", "SUPER_ADMIN"].as_slice(),
@@ -93,11 +56,11 @@ mod tests {
             (Level::User, &["user", "/framework/level/user"]),
         ] {
             for spelling in spellings {
-                assert_eq!(Level::read(spelling), level, "{spelling}");
+                assert_eq!(level(spelling), expected, "{spelling}");
             }
         }
         for unknown in ["", "root", "/framework/level/", "super admin", "администратор"] {
-            assert_eq!(Level::read(unknown), Level::Unknown(unknown.into()));
+            assert_eq!(level(unknown), Level::Unknown(unknown.into()));
         }
     }
 }

@@ -1,18 +1,19 @@
-//! Artifacts and deliveries as written → as planned.
+//! Artifacts and deliveries of a pipeline file → the plan's.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Check, unknown_name};
-use crate::encode::name::NameTemplate;
-use crate::pipeline::file::{ArtifactFile, CsvFile, DeliverFile};
+use crate::name::NameTemplate;
+use crate::pipeline::file::{ArtifactFile, CsvFile, DeliverFile, Deliveries, Delivery};
 use crate::pipeline::plan::*;
-use crate::pipeline::problem::{Place, Problem};
-use crate::pipeline::read::At;
-use crate::pipeline::tree::{self, Key, Origin};
-use crate::pipeline::written::{Deliveries, Delivery, Name, SideName};
+use crate::pipeline::written::CompanionName;
 use crate::schedule::slot::Slot;
-use crate::settings::{Destination, DestinationKind, Pickup, WebhookBody};
+use crate::settings::{Destination, Pickup, WebhookBody};
+use crate::yaml::problem::{Place, Problem};
+use crate::yaml::read::At;
+use crate::yaml::tree;
+use crate::yaml::tree::{Key, Origin};
 
 impl Check<'_> {
     pub(super) fn deliveries(&mut self, written: Deliveries) -> Vec<DeliveryPlan> {
@@ -29,7 +30,7 @@ impl Check<'_> {
     }
 
     pub(super) fn artifact(&mut self, written: ArtifactFile) -> ArtifactPlan {
-        let At { value: Name(name), origin } = written.name;
+        let At { value: name, origin } = written.name;
         let split = written.split;
         match (&split, name.uses_number()) {
             (Some(split), false) => {
@@ -39,21 +40,21 @@ impl Check<'_> {
             }
             (None, true) => {
                 let problem = origin.error("`{part}` numbers the files of a split artifact, and this one is one file");
-                self.problems.push(problem.hint("write `split: {rows: 50000}` beside it, or leave `{part}` out"));
+                self.problems.push(problem.hint("add `split: {rows: 50000}`, or remove `{part}`"));
             }
             _ => {}
         }
         if name.uses_name() {
             let problem = origin.error("`{name}` is the artifact's own name, which is being made here");
             self.problems.push(
-                problem.hint("it stands in `done_file`; a name is made of `{slot:%Y%m%d}`, `{pipeline}` and `{run}`"),
+                problem.hint("it belongs in `done_file`; a name is made of `{slot:%Y%m%d}`, `{pipeline}` and `{run}`"),
             );
         }
         let csv = written.csv;
-        let CsvFile { delimiter, quote, line_end, header, bom, formula_guard } = csv.unwrap_or(CsvFile {
+        let CsvFile { delimiter, quote, record_end, header, bom, formula_guard } = csv.unwrap_or(CsvFile {
             delimiter: None,
             quote: None,
-            line_end: None,
+            record_end: None,
             header: None,
             bom: None,
             formula_guard: None,
@@ -64,8 +65,8 @@ impl Check<'_> {
             csv: CsvDialect {
                 delimiter: delimiter.map_or(b',', |delimiter| delimiter.0),
                 quote: quote.unwrap_or(QuoteStyle::Necessary),
-                line_end: line_end.unwrap_or(LineEnd::Lf),
-                header: header.unwrap_or(true),
+                record_end: record_end.unwrap_or(RecordEnd::Lf),
+                header: header.map_or(Header::Names, |header| header.value),
                 bom: bom.unwrap_or(false),
                 formula_guard: formula_guard.unwrap_or(false),
             },
@@ -73,58 +74,59 @@ impl Check<'_> {
         }
     }
 
-    /// No two files of a delivery may have one name: the later one would take the earlier one's place.
-    pub(super) fn companions_apart(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
+    /// Checks that no two files of a delivery have the same name: the later one would replace the earlier one.
+    pub(super) fn check_companion_names(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
         let slot = Slot::new("pipeline", jiff::Timestamp::UNIX_EPOCH, jiff::tz::TimeZone::UTC);
-        let data = match artifact.split {
-            None => artifact.name.render(&slot),
-            Some(_) => artifact.name.render_file(&slot, 1),
-        };
-        let data = data.unwrap_or_else(|_| "artifact.csv".to_owned());
+        let data = artifact.first_name(&slot).unwrap_or_else(|_| "artifact.csv".to_owned());
         for delivery in deliveries {
-            let of = match (artifact.split, delivery.set) {
-                (Some(_), true) => artifact.name.render(&slot).unwrap_or_else(|_| data.clone()),
+            let of = match (artifact.split, delivery.publish_together) {
+                (Some(_), true) => artifact.name.render(&slot.name_fields()).unwrap_or_else(|_| data.clone()),
                 _ => data.clone(),
             };
             let mut taken = vec![("data file", data.clone())];
-            for (what, template) in delivery.companions() {
+            for (kind, template) in delivery.companions() {
                 let Ok(name) = template.render_done(&of) else { continue };
                 if let Some((other, _)) = taken.iter().find(|(_, other)| *other == name) {
-                    let words = format!(
-                        "the {what} of `{}` is called {:?}, which is the {other}'s name too",
+                    let what = format!(
+                        "the {kind} of `{}` is called {:?}, which is the {other}'s name too",
                         delivery.destination.name,
                         template.to_string()
                     );
-                    let hint = format!("write a name of its own: `{}`", usual(what));
-                    self.problems.push(Problem::error(delivery.at.clone(), words).hint(hint));
+                    let hint = format!("write a name of its own: `{}`", usual(kind));
+                    self.problems.push(Problem::error(delivery.at.clone(), what).hint(hint));
                 }
-                taken.push((what, name));
+                taken.push((kind, name));
             }
         }
     }
 
-    /// What an artifact of several files, or of one, means for its deliveries.
-    pub(super) fn sets(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
+    /// Checks the deliveries of an artifact of one file or several.
+    pub(super) fn check_file_groups(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
         for delivery in deliveries {
-            let takes_one_file = match &delivery.destination.kind {
-                DestinationKind::Webhook(webhook) => webhook.body == WebhookBody::File,
-                DestinationKind::Sftp(_) | DestinationKind::Local(_) => false,
-            };
-            if artifact.split.is_some() && takes_one_file {
+            let webhook = delivery.destination.webhook();
+            if artifact.split.is_some() && webhook.is_some_and(|webhook| webhook.body == WebhookBody::File) {
                 let what = "the webhook takes one file, and the artifact is split into several";
                 let problem = Problem::error(delivery.at.clone(), what);
                 self.problems.push(problem.hint("let its destination say `body: rows` or `body: notice`"));
             }
-            if artifact.split.is_none() && delivery.set {
-                let problem =
-                    Problem::error(delivery.at.clone(), "`set: true` is for several files, and the artifact is one");
+            let sends_rows = webhook.is_some_and(|webhook| matches!(webhook.body, WebhookBody::Rows { .. }));
+            if sends_rows && matches!(artifact.csv.record_end, RecordEnd::Text(_)) {
+                let what = "the webhook sends the rows as JSON, and the artifact has a `record_end` of its own";
+                let problem = Problem::error(delivery.at.clone(), what);
+                self.problems.push(problem.hint("write `record_end: lf`, or deliver this artifact as a file"));
+            }
+            if artifact.split.is_none() && delivery.publish_together {
+                let problem = Problem::error(
+                    delivery.at.clone(),
+                    "`publish_together: true` is for several files, and the artifact is one",
+                );
                 self.problems.push(problem.hint("write `split: {rows: 50000}` for the artifact, or remove this"));
             }
         }
     }
 
-    fn done_file(&mut self, written: At<Name>) -> NameTemplate {
-        let At { value: Name(template), origin } = written;
+    fn done_file(&mut self, written: At<NameTemplate>) -> NameTemplate {
+        let At { value: template, origin } = written;
         if let Err(error) = template.render_done("artifact.csv") {
             let problem = origin.error(error.to_string());
             self.problems.push(problem.hint("`{name}` is the artifact's name: `{name}.done`"));
@@ -132,19 +134,19 @@ impl Check<'_> {
         template
     }
 
-    fn side(&mut self, At { value, origin }: At<SideName>, usual: &str) -> Option<NameTemplate> {
+    fn companion(&mut self, At { value, origin }: At<CompanionName>, usual: &str) -> Option<NameTemplate> {
         match value {
-            SideName::No => None,
-            SideName::Usual => NameTemplate::parse(usual).ok(),
-            SideName::Named(template) => Some(self.done_file(At { value: Name(template), origin })),
+            CompanionName::No => None,
+            CompanionName::Usual => NameTemplate::parse(usual).ok(),
+            CompanionName::Named(template) => Some(self.done_file(At { value: template, origin })),
         }
     }
 
-    /// A file that we write cannot be what the reader acknowledges with.
-    fn ack_apart(&mut self, key: &Key, destination: &Destination, beside: [(&str, &Option<NameTemplate>); 3]) {
+    /// Checks that no file of the delivery has the name of the reader's acknowledgement.
+    fn check_ack_name(&mut self, key: &Key, destination: &Destination, companions: [(&str, &Option<NameTemplate>); 3]) {
         let Pickup::AckFile { name, .. } = &destination.pickup else { return };
         let rendered = |template: &NameTemplate| template.render_done("artifact.csv").ok();
-        for (what, template) in beside {
+        for (what, template) in companions {
             if template.as_ref().and_then(rendered).is_some_and(|taken| rendered(name) == Some(taken)) {
                 let what = format!("the {what} has the name that the reader of `{}` acknowledges with", key.text);
                 let hint = format!("name it otherwise: `{name}` is the `ack_file` of the destination's `pickup`");
@@ -159,32 +161,34 @@ impl Check<'_> {
         if let (None, Some(destinations)) = (&destination, destinations) {
             self.problems.push(unknown_name("destination", &key.text, &key.origin, destinations.keys()));
         }
-        let DeliverFile { path, existing, replace, checksum, manifest, done_file, set, required } = delivery.file?;
+        let DeliverFile { path, existing, replace, checksum, manifest, done_file, publish_together, required } =
+            delivery.file?;
         if let (Some(replace), Some(existing)) = (&replace, &existing)
             && existing.value != Existing::Replace
         {
             self.problems.push(
                 replace
                     .origin
-                    .error("`replace: with_gap` says how to replace, and `existing` says not to")
+                    .error("`replace: with_gap` has no effect without `existing: replace`")
                     .hint("write `existing: replace`, or remove this"),
             );
         }
-        let is_webhook = destination.as_ref().is_some_and(|to| matches!(to.kind, DestinationKind::Webhook(_)));
-        let beside = checksum.is_some() || manifest.is_some() || done_file.is_some();
-        let of_files = existing.is_some() || replace.is_some() || beside || path.is_some() || set.is_some();
+        let is_webhook = destination.as_ref().is_some_and(|to| to.webhook().is_some());
+        let has_companions = checksum.is_some() || manifest.is_some() || done_file.is_some();
+        let of_files =
+            existing.is_some() || replace.is_some() || has_companions || path.is_some() || publish_together.is_some();
         if is_webhook && of_files {
-            let what = format!("`{}` is a webhook: it has no names, so what is said of files means nothing", key.text);
+            let what = format!("`{}` is a webhook: it has no files, so options for files have no effect", key.text);
             self.problems.push(key.origin.error(what).hint(format!("write `{}: {{}}`", key.text)));
         }
-        let checksum = checksum.and_then(|side| self.side(side, "{name}.sha256"));
-        let manifest = manifest.and_then(|side| self.side(side, "{name}.json"));
+        let checksum = checksum.and_then(|companion| self.companion(companion, "{name}.sha256"));
+        let manifest = manifest.and_then(|companion| self.companion(companion, "{name}.json"));
         let (done_file, done_content) = match done_file.map(|done| done.value.0) {
-            Some(done) => (Some(self.done_file(done.name)), done.content.map(|content| content.0)),
+            Some(done) => (Some(self.done_file(done.name)), done.content),
             None => (None, None),
         };
         if let Some(destination) = &destination {
-            self.ack_apart(
+            self.check_ack_name(
                 key,
                 destination,
                 [("checksum", &checksum), ("manifest", &manifest), ("done file", &done_file)],
@@ -197,7 +201,7 @@ impl Check<'_> {
             directory: path.map_or(String::new(), |path| path.0),
             existing: existing.map_or(replaces, |existing| existing.value),
             replace_with_gap: replace.is_some(),
-            set: set.is_some_and(|set| set.value),
+            publish_together: publish_together.is_some_and(|together| together.value),
             checksum,
             manifest,
             done_file,
@@ -207,7 +211,7 @@ impl Check<'_> {
     }
 }
 
-/// What a file beside the data is called usually.
+/// Returns the usual name of a companion file.
 fn usual(what: &str) -> &'static str {
     match what {
         "checksum" => "{name}.sha256",

@@ -1,6 +1,6 @@
-//! A pipeline file and what the settings know → a [`Plan`] with nothing left to default, and every problem on the way.
+//! A pipeline file and the settings → a [`Plan`] without defaults left to fill in, and every problem found.
 
-/// What goes where, under which names.
+/// Artifacts, deliveries and their names.
 mod deliver;
 
 use std::collections::BTreeMap;
@@ -9,21 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use sha2::{Digest, Sha256};
 
 use super::columns::Columns;
-use super::file::{CsvInputFile, DoceboFile, ExpectFile, PipelineFile};
-use super::file::{ScheduleFile, SourceFile, StepFile};
+use super::file::{DoceboFile, ExpectFile, PipelineFile};
+use super::file::{ReportFile, ScheduleFile, SourceFile, StepFile};
 use super::plan::*;
-use super::problem::{Place, Problem, did_you_mean};
-use super::read::{At, FromNode, Named, Part, list};
-use super::tree::{Key, Node, Origin};
-use super::written::{Expression, ReportFile};
-use crate::settings::file::alerts::PipelineAlertsFile;
+use super::written::Expression as Written;
+use crate::digest;
+use crate::schedule::{Missed, Overlap, Schedule};
+use crate::settings::PipelineAlertsFile;
 use crate::settings::{SecretRef, Settings};
+use crate::yaml::problem::{Place, Problem, did_you_mean};
+use crate::yaml::read::{At, FromNode, Lenient, Named, list};
+use crate::yaml::tree::{Key, Node, Origin};
 
-/// `None` where a part could not be read; a plan may still stand beside problems. Without settings no plan comes about,
-/// but all problems that do not hang on them are found.
+/// Returns the plan, or `None` if a part could not be read. A plan may come with problems. Without settings there is no
+/// plan, but all problems that do not depend on them are found.
 pub fn plan(
     settings: Option<&Settings>,
     file: &Arc<PathBuf>,
@@ -42,8 +43,8 @@ pub fn plan(
     let deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
     let alerts = written.alerts.and_then(|part| part.0).map(|alerts| check.alerts(alerts));
     if let (Some(artifact), Some(deliveries)) = (&artifact, &deliveries) {
-        check.sets(artifact, deliveries);
-        check.companions_apart(artifact, deliveries);
+        check.check_file_groups(artifact, deliveries);
+        check.check_companion_names(artifact, deliveries);
     }
     let (schedule, zone) = match scheduled {
         None => (None, TimeZone::UTC),
@@ -52,7 +53,7 @@ pub fn plan(
     Some(Plan {
         name: name.to_string(),
         file: file.clone(),
-        digest: Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
+        digest: digest::of(text.as_bytes()),
         description: written.description.and_then(|description| description.0),
         schedule,
         zone,
@@ -76,7 +77,7 @@ impl Check<'_> {
     fn place(&self, origin: &Origin) -> Place {
         match origin {
             Origin::File(place) => place.clone(),
-            Origin::Named(_) => super::tree::place(self.file, "", 0..0, origin.key()),
+            Origin::Named(_) => crate::yaml::tree::place(self.file, "", 0..0, origin.key()),
         }
     }
 
@@ -88,27 +89,25 @@ impl Check<'_> {
             jitter.value.0
         });
         let cron = written.cron.value;
-        if cron.days_are_disputed() {
+        if cron.has_ambiguous_days() {
             self.problems.push(
                 written
                     .cron
                     .origin
-                    .warning("a day field with `*/…` beside another restricted one: only days that match both are due")
-                    .hint(
-                        "this is how Debian's cron reads it, other programs take either; two pipelines make it plain",
-                    ),
+                    .warning("a day field with `*/…` and another restricted one: only days that match both are due")
+                    .hint("Debian's cron requires both, other programs either; two pipelines make it unambiguous"),
             );
         }
         let schedule = Schedule {
             at: self.place(&written.cron.origin),
             cron,
             missed: written.missed.unwrap_or(Missed::Latest),
-            missed_within: written.missed_within.map_or(MISSED_WITHIN, |within| within.0),
+            missed_max_age: written.missed_max_age.map_or(MISSED_MAX_AGE, |within| within.0),
             overlap: written.overlap.unwrap_or(Overlap::Skip),
             jitter,
-            expected_by: written.expected_by.map(|time| time.0),
+            expected_by: written.expected_by,
         };
-        (schedule, written.timezone.0)
+        (schedule, written.timezone)
     }
 
     fn alerts(&mut self, written: PipelineAlertsFile) -> AlertPlan {
@@ -136,7 +135,7 @@ impl Check<'_> {
                 None
             }
             SourceFile::File(file) => {
-                let csv = csv_input(file.csv.map(|csv| csv.value));
+                let csv = file.csv.unwrap_or_default();
                 Some(Source::File(FileSource { path: self.settings?.folder().join(file.path.value), csv }))
             }
         }
@@ -153,10 +152,11 @@ impl Check<'_> {
             found
         });
         let via = written.via.and_then(|via| via.0).unwrap_or(Via::Download);
+        let strict = written.csv.as_ref().is_none_or(|csv| csv.value.strict);
         if let (Via::Results, Some(csv)) = (via, &written.csv)
-            && (csv.value.delimiter.is_some() || csv.value.encoding.is_some())
+            && csv.value != (CsvInput { strict, ..CsvInput::default() })
         {
-            let what = "`delimiter` and `encoding` say how a download is written, and `via: results` brings JSON";
+            let what = "`delimiter` and `encoding` describe a downloaded CSV, and `via: results` fetches JSON";
             self.problems.push(csv.origin.error(what).hint("remove them, or write `via: download`"));
         }
         Some(Source::Docebo(DoceboSource {
@@ -166,104 +166,84 @@ impl Check<'_> {
                 ReportFile::Name(name) => ReportRef::Name(name),
             },
             via,
-            csv: csv_input(written.csv.map(|csv| csv.value)),
+            csv: written.csv.map(|csv| csv.value).unwrap_or_default(),
         }))
     }
 
-    fn steps(&mut self, written: Vec<Part<StepFile>>) -> (Vec<Step>, BTreeMap<String, SecretRef>) {
+    fn steps(&mut self, written: Vec<Lenient<StepFile>>) -> (Vec<Step>, BTreeMap<String, SecretRef>) {
         let mut columns = Columns::default();
         let mut secrets = BTreeMap::new();
         let mut steps = Vec::new();
         for part in written {
-            match part.0 {
-                Some(step) => steps.push(self.step(step, &mut columns, &mut secrets)),
-                // What the step would have done to the columns is not known, so nothing is known from here on.
-                None => columns = Columns::default(),
-            }
+            let Some(step) = part.0 else {
+                columns.forget(); // the step's effect on them is unknown
+                continue;
+            };
+            let step = self.step(step, &mut secrets);
+            (step.kind.declaration().columns)(&mut columns);
+            steps.push(step);
         }
+        self.problems.extend(columns.into_problems());
         (steps, secrets)
     }
 
-    fn step(&mut self, step: StepFile, columns: &mut Columns, secrets: &mut BTreeMap<String, SecretRef>) -> Step {
+    fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> Step {
         let (origin, kind) = match step {
-            StepFile::Rename(renames) => (renames.origin, self.rename(renames.value, columns)),
+            StepFile::Rename(renames) => (renames.origin, self.rename(renames.value)),
             StepFile::Select(names) => {
                 if names.value.is_empty() {
                     self.problems.push(names.origin.error("no column is selected here"));
                 }
-                columns.select(&named(&names.value), self.problems);
                 (names.origin, StepKind::Select(self.columns(names.value)))
             }
-            StepFile::Drop(names) => {
-                columns.drop(&named(&names.value), self.problems);
-                (names.origin, StepKind::Drop(self.columns(names.value)))
-            }
+            StepFile::Drop(names) => (names.origin, StepKind::Drop(self.columns(names.value))),
             StepFile::Filter(filter) => {
-                self.expression(&filter.value, columns, secrets);
                 if let Some((what, hint)) = filter.value.expr.not_a_condition() {
                     self.problems.push(filter.origin.error(what).hint(hint));
                 }
-                (filter.origin, StepKind::Filter(filter.value.expr))
+                (filter.origin, StepKind::Filter(self.expression(filter.value, secrets)))
             }
             StepFile::Set(assigns) => {
-                for (_, assign) in &assigns.value.0 {
-                    self.expression(&assign.value, columns, secrets);
-                }
-                assigns.value.0.iter().for_each(|(key, _)| columns.make(&key.text));
-                let assigns_at = assigns.origin;
-                let assign = |(key, written): (Key, At<Expression>)| Assign {
+                let assign = |(key, written): (Key, At<Written>)| Assign {
                     at: self.place(&written.origin),
                     column: key.text,
-                    expr: written.value.expr,
+                    value: self.expression(written.value, secrets),
                 };
-                (assigns_at, StepKind::Set(assigns.value.0.into_iter().map(assign).collect()))
+                (assigns.origin, StepKind::Set(assigns.value.0.into_iter().map(assign).collect()))
             }
         };
         Step { at: self.place(&origin), kind }
     }
 
-    fn rename(&mut self, renames: Named<At<String>>, columns: &mut Columns) -> StepKind {
-        let pairs: Vec<_> = renames
-            .0
-            .iter()
-            .map(|(to, from)| (to.text.as_str(), &to.origin, from.value.as_str(), &from.origin))
-            .collect();
-        columns.rename(&pairs, self.problems);
+    fn rename(&mut self, renames: Named<At<String>>) -> StepKind {
         let rename = |(to, from): (Key, At<String>)| Rename {
-            to: to.text,
-            from: Column { at: self.place(&from.origin), name: from.value },
+            to: Column { at: self.place(&to.origin), name: to.text },
+            from: self.column(from),
         };
         StepKind::Rename(renames.0.into_iter().map(rename).collect())
     }
 
     fn columns(&self, names: Vec<At<String>>) -> Vec<Column> {
-        names.into_iter().map(|name| Column { at: self.place(&name.origin), name: name.value }).collect()
+        names.into_iter().map(|name| self.column(name)).collect()
     }
 
-    fn expression(&mut self, written: &Expression, columns: &Columns, secrets: &mut BTreeMap<String, SecretRef>) {
-        for column in written.expr.columns() {
-            let before = self.problems.len();
-            columns.expect(column, &written.origin_of(column), self.problems);
-            // A column that was there before is not a text in the wrong quotes.
-            let unknown = self.problems.get_mut(before).filter(|problem| !problem.what.ends_with("any more"));
-            if let (Some(problem), Some(meant)) = (unknown, written.expr.hint_for_missing(column)) {
-                problem.hint = Some(problem.hint.take().map_or(meant.clone(), |hint| format!("{hint}; {meant}")));
-            }
-        }
-        let Some(settings) = self.settings else { return };
+    fn column(&self, name: At<String>) -> Column {
+        Column { at: self.place(&name.origin), name: name.value }
+    }
+
+    fn expression(&mut self, written: Written, secrets: &mut BTreeMap<String, SecretRef>) -> Expression {
         for secret in written.expr.secrets() {
-            match settings.secrets.get(secret) {
+            let Some(known) = self.settings.map(|settings| &settings.secrets) else { break };
+            match known.get(secret) {
                 Some(found) => {
                     secrets.insert(secret.to_string(), found.clone());
                 }
-                None => self.problems.push(unknown_name(
-                    "secret",
-                    secret,
-                    &written.origin_of(secret),
-                    settings.secrets.keys(),
-                )),
+                None => {
+                    self.problems.push(unknown_name("secret", secret, &written.origin_of(secret), known.keys()));
+                }
             }
         }
+        Expression::new(written.expr.clone(), |column| self.place(&written.origin_of(column)))
     }
 
     fn expect(&mut self, written: Option<ExpectFile>) -> Expect {
@@ -280,7 +260,7 @@ impl Check<'_> {
         {
             self.problems.push(
                 min.origin
-                    .warning("an empty artifact is held for having too few rows, although `when_empty` says `send`")
+                    .warning("an empty artifact is held for having too few rows, although `when_empty` is `send`")
                     .hint("remove one of the two"),
             );
         }
@@ -292,25 +272,10 @@ impl Check<'_> {
     }
 }
 
-fn csv_input(written: Option<CsvInputFile>) -> CsvInput {
-    let plain = CsvInput::default();
-    let Some(CsvInputFile { delimiter, strict, encoding }) = written else { return plain };
-    CsvInput {
-        delimiter: delimiter.map_or(plain.delimiter, |delimiter| delimiter.0),
-        strict: strict.unwrap_or(plain.strict),
-        encoding: encoding.unwrap_or(plain.encoding),
-    }
-}
+/// The default of `missed_max_age`.
+const MISSED_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// Slots that passed longer ago are not made up for, where nothing is said.
-const MISSED_WITHIN: Duration = Duration::from_secs(24 * 3600);
-
-/// The longest jitter.
 const JITTER_MAX: Duration = Duration::from_secs(86_400);
-
-fn named(names: &[At<String>]) -> Vec<(&str, &Origin)> {
-    names.iter().map(|name| (name.value.as_str(), &name.origin)).collect()
-}
 
 fn unknown_name<'a>(what: &str, given: &str, origin: &Origin, known: impl Iterator<Item = &'a String>) -> Problem {
     let known: Vec<&str> = known.map(String::as_str).collect();

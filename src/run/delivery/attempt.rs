@@ -1,137 +1,162 @@
-//! One attempt at a delivery: a session, the names, the intent on the disk, the files published, and the sweep after.
+//! One delivery attempt: records the intent in the ledger, publishes the artifact, then sweeps temporary files.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Share, reason};
+use futures_util::future::BoxFuture;
+
+use super::{DeliveryTask, reason};
 use crate::attempt::Repeats;
-use crate::deliver::{Cutting, Intent, Parts, Put, Seen, Session, Verdict};
+use crate::deliver::webhook::{AckedBatches, WebhookTarget};
+use crate::deliver::{DeliveryRequest, Intent, RemoteState, Session, Verdict};
 use crate::ledger::LedgerError;
 use crate::ledger::record::Delivery;
 use crate::pipeline::plan::Existing;
-use crate::run::Ask;
-use crate::run::gates::Leave;
-use crate::run::parts::KeptParts;
-use crate::settings::DestinationKind;
+use crate::run::Requester;
+use crate::run::limits::Permit;
+use crate::settings::Webhook;
 
-/// A session, the names to publish under, and what an earlier attempt left there.
-type Ready = (Session, Intent, Option<Seen>);
+/// A session, the names to publish under, and what an earlier attempt left on the server.
+type Prepared = (Session, Intent, Option<RemoteState>);
 
-/// How an attempt ended, and the session that served well, with what it published.
-pub(super) struct Attempted {
+/// The outcome of an attempt, and its session and intent if it succeeded.
+pub(super) struct AttemptOutcome {
     pub number: u32,
     pub verdict: Verdict,
-    pub kept: Option<(Session, Intent)>,
+    pub published: Option<(Session, Intent)>,
 }
 
-impl Share {
-    /// One attempt: connect, look where an earlier one may have got to, write the intent down, publish. Its number, and
-    /// how it ended.
+impl AttemptOutcome {
+    fn failed(number: u32, verdict: Verdict) -> Self {
+        Self { number, verdict, published: None }
+    }
+}
+
+impl DeliveryTask {
+    /// Connects, checks the progress of an earlier attempt, records the intent, and publishes.
     pub(super) async fn attempt(
         self: &Arc<Self>,
-        known: &Delivery,
-        leave: &mut Leave,
-    ) -> Result<Attempted, LedgerError> {
-        let (ledger, destination) = (&self.line.ledger, self.destination());
-        // Nothing was acknowledged before there was an intent.
-        let parts = match known.intent.is_some() {
-            true => ledger.parts(&self.run, destination).await?,
+        delivery: &Delivery,
+        permit: &mut Permit,
+    ) -> Result<AttemptOutcome, LedgerError> {
+        match self.delivery().destination.webhook() {
+            Some(webhook) => self.attempt_webhook(webhook, delivery).await,
+            None => self.attempt_files(delivery, permit).await,
+        }
+    }
+
+    /// Records the start of an attempt. The attempt ends here if the destination is gone (410), unless a person
+    /// retries.
+    async fn begin(&self, intent: Option<&Intent>) -> Result<(u32, Option<AttemptOutcome>), LedgerError> {
+        let (ledger, destination) = (&self.context.ledger, self.destination());
+        let begun = ledger.begin_attempt(&self.run, destination, intent).await?;
+        let Some(reason) = begun.gone else { return Ok((begun.number, None)) };
+        if self.requester == Requester::Retry {
+            ledger.note_gone(destination, None).await?;
+            return Ok((begun.number, None));
+        }
+        Ok((begun.number, Some(AttemptOutcome::failed(begun.number, Verdict::Gone { reason }))))
+    }
+
+    /// Attempts a webhook delivery. Its intent needs no connection, so it is recorded with the attempt's start.
+    async fn attempt_webhook(
+        self: &Arc<Self>,
+        webhook: &Arc<Webhook>,
+        delivery: &Delivery,
+    ) -> Result<AttemptOutcome, LedgerError> {
+        // Without an intent nothing was acknowledged.
+        let acked = match delivery.intent.is_some() {
+            true => self.context.ledger.parts(&self.run, self.destination()).await?,
             false => Default::default(),
         };
-        let parts = self.keep(parts);
-        // Where nobody has to be asked, what will be published is known at once, and goes down with the attempt.
-        let known_at_once = matches!(self.delivery().destination.kind, DestinationKind::Webhook(_));
-        let mut ready = if known_at_once { Some(self.ready(known, &parts).await) } else { None };
-        let intent = ready.as_ref().and_then(|ready| ready.as_ref().ok()).map(|(_, intent, _)| intent);
-        let begun = ledger.begin_attempt(&self.run, destination, intent).await?;
-        if let Some(reason) = begun.gone {
-            // A destination that said that it is gone gets nothing, until a person says so.
-            if self.ask != Ask::Retry {
-                return Ok(Attempted { number: begun.number, verdict: Verdict::Gone { reason }, kept: None });
-            }
-            ledger.note_gone(destination, None).await?;
-        }
-        let is_noted = ready.is_some();
-        let ready = match ready.take() {
-            Some(ready) => ready,
-            None => self.ready(known, &parts).await,
-        };
-        let (verdict, kept) = match ready {
-            Ok(ready) => self.go(ready, is_noted, parts, leave).await?,
-            Err(verdict) => (verdict, None),
-        };
-        Ok(Attempted { number: begun.number, verdict, kept })
-    }
-
-    /// Opens a session, chooses the names, and looks at what is there.
-    async fn ready(self: &Arc<Self>, known: &Delivery, parts: &KeptParts) -> Result<Ready, Verdict> {
-        let earlier = known.intent.clone();
-        let cutting = earlier.as_ref().and_then(|intent| intent.cutting);
-        // Batches that are on their way are known by their numbers: only a person says that they be cut anew, and only
-        // while nobody has any.
-        let may_cut = self.ask == Ask::Retry && parts.acknowledged().is_empty();
-        let share = self.clone();
-        blocking(move || share.get_ready(earlier, cutting, may_cut)).await
-    }
-
-    /// Publishes, once the intent is on the disk. The session is returned where it served well.
-    async fn go(
-        self: &Arc<Self>,
-        (session, intent, seen): Ready,
-        is_noted: bool,
-        parts: KeptParts,
-        leave: &mut Leave,
-    ) -> Result<(Verdict, Option<(Session, Intent)>), LedgerError> {
-        let share = self.clone();
-        if let Some(reason) = self.superseded(&intent).await? {
-            let given_back = blocking(move || {
-                share.give_back(session);
-                Ok(())
-            });
-            given_back.await.ok();
-            return Ok((Verdict::Skipped { reason }, None));
-        }
-        if !is_noted {
-            self.line.ledger.note_intent(&self.run, self.destination(), &intent).await?;
-        }
-        let beside = leave.widen(self.delivery().destination.sessions_beside(self.artifact.bytes));
-        let published = blocking(move || {
-            let (verdict, session) = share.publish(session, &intent, seen.as_ref(), &parts, beside);
-            Ok((verdict, session.map(|session| (session, intent))))
+        let (task, settings) = (self.clone(), webhook.clone());
+        let target = blocking(move || task.context.sessions.webhook(task.destination(), &settings)).await;
+        let prepared = target.map(|target| {
+            // Batches are identified by number, so only a person may change their size, and only before any is
+            // acknowledged.
+            let allow_rebatch = self.requester == Requester::Retry && acked.is_empty();
+            let earlier = delivery.intent.as_ref().and_then(|intent| intent.batching);
+            (target.prepare(&self.request(), earlier, allow_rebatch), target)
         });
-        Ok(published.await.unwrap_or_else(|verdict| (verdict, None)))
+        let (number, gone) = self.begin(prepared.as_ref().ok().map(|(intent, _)| intent)).await?;
+        if let Some(gone) = gone {
+            return Ok(gone);
+        }
+        let (intent, target) = match prepared {
+            Ok(prepared) => prepared,
+            Err(verdict) => return Ok(AttemptOutcome::failed(number, verdict)),
+        };
+        let publishing = tokio::spawn(self.clone().publish_webhook(target, intent, acked));
+        Ok(AttemptOutcome::failed(number, publishing.await.unwrap_or_else(|_| panicked())))
+    }
+
+    async fn publish_webhook(
+        self: Arc<Self>,
+        target: Arc<WebhookTarget>,
+        intent: Intent,
+        acked: BTreeSet<u64>,
+    ) -> Verdict {
+        let delivery = DeliveryRequest { until: self.attempt_deadline(), ..self.request() };
+        let record = |batches: Vec<u64>| -> BoxFuture<'_, Result<(), String>> {
+            let task = &self;
+            Box::pin(async move {
+                let (ledger, sha256) = (&task.context.ledger, &task.artifact.sha256);
+                let recorded = ledger.acknowledge(&task.run, task.destination(), sha256, &batches).await;
+                recorded.map_err(|error| error.to_string())
+            })
+        };
+        let repeats = Repeats::new(self.context.clock.clone());
+        let acked = AckedBatches { numbers: acked, record: &record, repeats };
+        target.publish(&delivery, &intent, acked, &self.context.progress.deliver).await
+    }
+
+    async fn attempt_files(
+        self: &Arc<Self>,
+        delivery: &Delivery,
+        permit: &mut Permit,
+    ) -> Result<AttemptOutcome, LedgerError> {
+        let (number, gone) = self.begin(None).await?;
+        if let Some(gone) = gone {
+            return Ok(gone);
+        }
+        let (task, earlier) = (self.clone(), delivery.intent.clone());
+        let (session, intent, seen) = match blocking(move || task.prepare(earlier)).await {
+            Ok(prepared) => prepared,
+            Err(verdict) => return Ok(AttemptOutcome::failed(number, verdict)),
+        };
+        let task = self.clone();
+        if let Some(reason) = self.superseded(&intent).await? {
+            let given_back = tokio::task::spawn_blocking(move || task.give_back(session));
+            given_back.await.ok();
+            return Ok(AttemptOutcome::failed(number, Verdict::Skipped { reason }));
+        }
+        self.context.ledger.note_intent(&self.run, self.destination(), &intent).await?;
+        let extra = permit.try_acquire_extra(self.delivery().destination.extra_sessions(self.artifact.bytes));
+        let published = tokio::task::spawn_blocking(move || {
+            let (verdict, session) = task.publish(session, &intent, seen.as_ref(), extra);
+            AttemptOutcome { number, verdict, published: session.map(|session| (session, intent)) }
+        });
+        Ok(published.await.unwrap_or_else(|_| AttemptOutcome::failed(number, panicked())))
     }
 
     fn give_back(&self, session: Session) {
-        self.line.sessions.give_back(&self.delivery().destination, session);
+        self.context.sessions.give_back(&self.delivery().destination, session);
     }
 
-    fn keep(&self, acknowledged: BTreeSet<u64>) -> KeptParts {
-        KeptParts {
-            ledger: self.line.ledger.clone(),
-            run: self.run.clone(),
-            destination: self.destination().to_owned(),
-            sha256: self.artifact.sha256.clone(),
-            acknowledged,
-            repeats: Repeats::new(self.line.clock.clone()),
-        }
-    }
-
-    /// Returns why a later slot's file is at the name already: an older file must never replace a newer one.
+    /// Returns the reason to skip if a later slot's file has this name: an older file must never replace a newer one.
     async fn superseded(&self, intent: &Intent) -> Result<Option<String>, LedgerError> {
         let Some(data) = intent.files.first().filter(|_| self.delivery().existing == Existing::Replace) else {
             return Ok(None);
         };
-        let later = self.line.ledger.later_at(&self.run, self.destination(), &data.final_path).await?;
-        Ok(later.map(|slot| format!("{} holds the file of the later slot {slot} already", data.final_path)))
+        let later = self.context.ledger.later_slot_at(&self.run, self.destination(), &data.final_path).await?;
+        Ok(later.map(|slot| format!("{} already holds the file of the later slot {slot}", data.final_path)))
     }
 
-    /// A session, and the names to publish under.
-    fn get_ready(&self, earlier: Option<Intent>, cutting: Option<Cutting>, may_cut: bool) -> Result<Ready, Verdict> {
-        let put = Put { cutting, may_cut, ..self.put() };
-        let mut session = self.line.sessions.take(&self.delivery().destination)?;
-        match self.names(&mut session, &put, earlier) {
+    /// Opens a session, chooses the names, and checks what is on the server.
+    fn prepare(&self, earlier: Option<Intent>) -> Result<Prepared, Verdict> {
+        let mut session = self.context.sessions.take(&self.delivery().destination)?;
+        match self.choose_names(&mut session, earlier) {
             Ok((intent, seen)) => Ok((session, intent, seen)),
             Err(verdict) => {
                 session.close();
@@ -140,48 +165,47 @@ impl Share {
         }
     }
 
-    /// An intent of an earlier attempt is looked for first; where nothing of it is at its final name, names are
-    /// chosen afresh.
-    fn names(
+    /// Reuses the intent of an earlier attempt if any of its files has its final name; otherwise chooses new names.
+    fn choose_names(
         &self,
         session: &mut Session,
-        put: &Put<'_>,
         earlier: Option<Intent>,
-    ) -> Result<(Intent, Option<Seen>), Verdict> {
+    ) -> Result<(Intent, Option<RemoteState>), Verdict> {
+        let delivery = self.request();
         if let Some(intent) = earlier {
-            let seen = session.look(&intent)?;
+            let seen = session.inspect(&intent)?;
             if seen.data_may_be_final(&intent) {
                 return Ok((intent, Some(seen)));
             }
-            session.clear(put, &intent, &seen)?;
+            session.clear(&delivery, &intent, &seen)?;
         }
-        let mut intent = session.prepare(put)?;
+        let mut intent = session.prepare(&delivery)?;
         intent.acks = session.acks(&self.delivery().destination.pickup, &intent)?;
         Ok((intent, None))
     }
 
-    /// Once the receipt is written: removes temporary files that earlier attempts, and others, left in the directory.
-    /// Nothing depends on it, so it is bounded in time, and what stays is swept another time.
+    /// Removes temporary files that earlier attempts left in the directory, once the receipt is written. Nothing
+    /// depends on it, so it is bounded in time; remaining files are swept later.
     pub(super) async fn sweep(self: &Arc<Self>, mut session: Session, intent: Intent, is_first: bool) {
         let data = intent.files.first().map_or("", |data| &data.temporary);
         let directory = data.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let is_due = self.line.sessions.may_sweep(self.destination(), directory) || !is_first;
-        let share = self.clone();
+        let is_due = self.context.sessions.may_sweep(self.destination(), directory) || !is_first;
+        let task = self.clone();
         let swept = tokio::task::spawn_blocking(move || {
-            let (run, destination) = (&share.run, share.destination());
-            let swept = if is_due { session.sweep(&share.put(), &intent, share.line.clock.now()) } else { Ok(0) };
+            let (run, destination) = (&task.run, task.destination());
+            let swept = if is_due { session.sweep(&task.request(), &intent, task.context.clock.now()) } else { Ok(0) };
             match swept {
                 Ok(removed) => {
                     if removed > 0 {
                         tracing::info!(run, destination, removed, "swept temporary files");
                     }
-                    share.give_back(session);
+                    task.give_back(session);
                 }
-                // Who knows what is left in the session: it is dropped.
+                // The state of the session is unknown: it is dropped.
                 Err(reason) => tracing::warn!(run, destination, reason, "sweep of temporary files abandoned"),
             }
         });
-        // A panic there changes nothing about what is delivered.
+        // A panic there does not affect the delivery.
         let _ = swept.await;
     }
 
@@ -189,40 +213,51 @@ impl Share {
         &self,
         mut session: Session,
         intent: &Intent,
-        seen: Option<&Seen>,
-        parts: &dyn Parts,
-        beside: usize,
+        seen: Option<&RemoteState>,
+        extra_sessions: usize,
     ) -> (Verdict, Option<Session>) {
-        let until = Instant::now().checked_add(self.line.settings.work.deadlines.attempt);
-        let put = Put { parts, until, ..self.put() };
-        session.join(self.line.sessions.send_for(&self.delivery().destination, beside));
-        let verdict = session.publish(&put, intent, seen, &self.line.progress.deliver);
-        let (parted, absent): (Vec<_>, Vec<_>) = session.part().into_iter().partition(Result::is_ok);
-        for reason in absent.into_iter().filter_map(Result::err).filter_map(|verdict| reason(&verdict)) {
-            tracing::warn!(run = self.run, destination = self.destination(), reason, "one session less to split over");
+        let delivery = DeliveryRequest { until: self.attempt_deadline(), ..self.request() };
+        session.attach(self.context.sessions.prefetch(&self.delivery().destination, extra_sessions));
+        let verdict = session.publish(&delivery, intent, seen, &self.context.progress.deliver);
+        let mut sessions = Vec::new();
+        for detached in session.detach() {
+            match detached {
+                Ok(session) => sessions.push(session),
+                Err(verdict) => {
+                    let (run, destination, reason) = (&self.run, self.destination(), reason(&verdict));
+                    tracing::warn!(run, destination, reason, "parallel session unavailable");
+                }
+            }
         }
-        let parted = parted.into_iter().filter_map(Result::ok);
         match verdict {
             Verdict::Delivered(_) | Verdict::Skipped { .. } => {
-                parted.for_each(|session| self.give_back(session));
+                sessions.into_iter().for_each(|session| self.give_back(session));
                 (verdict, Some(session))
             }
-            // Who knows what is left in one that failed.
+            // The state of a session that failed is unknown.
             _ => {
-                parted.chain([session]).for_each(Session::close);
+                sessions.into_iter().chain([session]).for_each(Session::close);
                 (verdict, None)
             }
         }
     }
 
-    fn put(&self) -> Put<'_> {
-        Put { about: &self.about, ..Put::new(&self.run, &self.artifact, self.delivery()) }
+    fn request(&self) -> DeliveryRequest<'_> {
+        DeliveryRequest { about: &self.meta, ..DeliveryRequest::new(&self.run, &self.artifact, self.delivery()) }
+    }
+
+    /// Returns the deadline of an attempt that starts publishing now.
+    fn attempt_deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.context.settings.work.deadlines.attempt)
     }
 }
 
-/// Runs blocking work off the async threads. A panic there is a lost attempt, not a lost worker.
+/// Returns the verdict of an attempt that panicked. The panic message may hold secrets and is dropped.
+fn panicked() -> Verdict {
+    Verdict::Unknown { reason: "the attempt panicked: this is a bug in reportferry".to_owned() }
+}
+
+/// Runs blocking work off the async threads.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Verdict> + Send + 'static) -> Result<T, Verdict> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(Verdict::Unknown { reason: format!("the attempt broke off: {error}") }))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(panicked()))
 }

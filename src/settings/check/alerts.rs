@@ -1,10 +1,10 @@
-//! Alerts as written → alerts as used.
+//! Alerts as configured → alerts as used.
 
 use super::Check;
-use crate::pipeline::read::At;
-use crate::pipeline::tree::Origin;
-use crate::settings::file::alerts::{AlertsFile, ChannelFile, EmailFile};
+use crate::settings::alerts::{AlertsFile, ChannelFile, EmailFile};
 use crate::settings::{Alerts, Channel, Email, MailTls};
+use crate::yaml::read::At;
+use crate::yaml::tree::Origin;
 
 impl Check<'_> {
     pub(super) fn alerts(&mut self, written: Option<AlertsFile>) -> Alerts {
@@ -12,7 +12,7 @@ impl Check<'_> {
         let Some(written) = written else { return defaults };
         Alerts {
             on: written.on.unwrap_or(defaults.on),
-            most: written.most.and_then(|most| usize::try_from(most.0).ok()).unwrap_or(defaults.most),
+            max_per_message: written.max_per_message.map_or(defaults.max_per_message, Into::into),
             channels: self.named("channel", written.channels, |check, _, channel| check.channel(channel)),
         }
     }
@@ -31,7 +31,7 @@ impl Check<'_> {
         let loopback =
             host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         if tls == MailTls::None && !loopback {
-            let problem = origin.error("mail would cross the network in the clear");
+            let problem = origin.error("mail would cross the network unencrypted");
             self.problems.push(problem.hint("write `tls: starttls` or `tls: tls`; `none` is for loopback addresses"));
         }
         if written.username.is_some() != written.password.is_some() {
@@ -39,7 +39,7 @@ impl Check<'_> {
                 .push(origin.error("`username` and `password` belong together").hint("write both, or neither"));
         }
         if written.to.value.is_empty() {
-            self.problems.push(written.to.origin.error("nobody gets the mail").hint("write one address at least"));
+            self.problems.push(written.to.origin.error("no recipient is set").hint("write at least one address"));
         }
         for address in written.to.value.iter().chain([&written.from]) {
             let parts = address.value.split_once('@');
@@ -51,10 +51,7 @@ impl Check<'_> {
             }
         }
         Some(Email {
-            port: written.port.and_then(|port| u16::try_from(port.0).ok()).unwrap_or(match tls {
-                MailTls::Tls => 465,
-                MailTls::StartTls | MailTls::None => 587,
-            }),
+            port: written.port.map_or(if tls == MailTls::Tls { 465 } else { 587 }, Into::into),
             host,
             tls,
             username: written.username,

@@ -1,22 +1,24 @@
-//! Destinations as written → destinations as used.
+//! Destinations as configured → destinations as used.
 
-use super::reach::Proof;
+use std::sync::Arc;
+
+use super::reach::Credentials;
 use super::{Check, length, secs};
 use crate::attempt::Backoff;
-use crate::pipeline::tree::Key;
 use crate::settings::file::destination::{DestinationFile, LocalFile, SftpFile};
 use crate::settings::{Destination, DestinationKind, Local, Sftp, SftpTimeouts};
+use crate::yaml::tree::Key;
 
 impl Check<'_> {
     pub(super) fn destination(&mut self, key: &Key, written: DestinationFile) -> Option<Destination> {
-        let retry = Backoff { first: secs(1), max: secs(900), within: secs(86_400) };
+        let retry = Backoff { initial: secs(1), max: secs(900), give_up_after: secs(86_400) };
         let retry = self.backoff(written.retry, retry);
         let pickup = self.pickup(written.pickup, written.webhook.is_none());
         let kind = match (written.sftp, written.local, written.webhook) {
             (Some(sftp), None, None) => self.sftp(key, sftp.0?).map(|sftp| DestinationKind::Sftp(Box::new(sftp))),
             (None, Some(local), None) => self.local(local.0?).map(DestinationKind::Local),
             (None, None, Some(webhook)) => {
-                self.webhook(key, *webhook.0?).map(|webhook| DestinationKind::Webhook(Box::new(webhook)))
+                self.webhook(key, *webhook.0?).map(|webhook| DestinationKind::Webhook(Arc::new(webhook)))
             }
             (None, None, None) => {
                 let problem = key.origin.error("one of `sftp`, `webhook` and `local` is expected here");
@@ -24,7 +26,7 @@ impl Check<'_> {
                 None
             }
             _ => {
-                let problem = key.origin.error("`sftp`, `webhook` and `local` cannot stand in one destination");
+                let problem = key.origin.error("`sftp`, `webhook` and `local` are mutually exclusive");
                 self.problems.push(problem.hint("make a destination of each; a pipeline may deliver to all of them"));
                 None
             }
@@ -33,22 +35,22 @@ impl Check<'_> {
     }
 
     fn sftp(&mut self, key: &Key, written: SftpFile) -> Option<Sftp> {
-        let proof = Proof {
+        let credentials = Credentials {
             password: written.password,
             key: written.key,
             passphrase: written.passphrase,
             agent: written.agent,
             agent_key: written.agent_key,
-            answers: written.answers,
+            keyboard_interactive: written.keyboard_interactive,
         };
         let port = written.port.and_then(|port| u16::try_from(port.0).ok()).unwrap_or(22);
         let mut sftp = Sftp::new(&key.text, &written.host.0, port, &written.username);
-        self.proof(&key.origin, proof, &mut sftp);
-        self.known_by(&key.origin, written.host_keys, written.known_hosts, &mut sftp);
+        self.credentials(&key.origin, credentials, &mut sftp);
+        self.host_keys(&key.origin, written.host_keys, written.known_hosts, &mut sftp);
         sftp.proxy = written.proxy.and_then(|proxy| self.proxy(proxy));
         sftp.jump = written.jump.map(|jump| Box::new(self.jump(&key.text, jump)));
         if let Some(jump) = &mut sftp.jump {
-            // The proxy stands before the first server that is met.
+            // The proxy connects to the first server.
             jump.proxy = sftp.proxy.take();
         }
         sftp.algorithms = written.algorithms.map(|lists| self.algorithms(lists)).unwrap_or_default();
@@ -78,11 +80,11 @@ impl Check<'_> {
         sftp.bandwidth = written.bandwidth.map(|bytes| bytes.0);
         sftp.sessions = written.sessions.map_or(sftp.sessions, |sessions| sessions.0 as usize);
         sftp.keep_open = length(written.keep_open, sftp.keep_open);
-        if let Some(split) = written.split {
-            sftp.split = split.value.0;
-            if sftp.split.is_some() && sftp.sessions == 1 {
-                let problem = split.origin.error("a file is split over several sessions, and `sessions` is 1");
-                self.problems.push(problem.hint("write `sessions: 2` or more, or leave `split` out"));
+        if let Some(split) = written.parallel {
+            sftp.parallel = split.value.0;
+            if sftp.parallel.is_some() && sftp.sessions == 1 {
+                let problem = split.origin.error("`parallel` needs several sessions, and `sessions` is 1");
+                self.problems.push(problem.hint("write `sessions: 2` or more, or remove `parallel`"));
             }
         }
         Some(sftp)

@@ -1,30 +1,31 @@
-//! How an SSH server is reached and signed in to, as written → as used.
+//! Connections and sign-in to SSH servers, as configured → as used.
 
 use super::Check;
-use crate::deliver::sftp::{Offer, is_on_file, supported};
-use crate::pipeline::problem::did_you_mean;
-use crate::pipeline::read::{At, Named, OneOrMore, Part};
-use crate::pipeline::tree::Origin;
+use crate::settings::address::{Endpoint, Fingerprint};
 use crate::settings::file::reach::{AgentFile, AlgorithmsFile, JumpFile, PathsFile, ProxyFile};
-use crate::settings::file::secret::SecretFile;
-use crate::settings::file::{Endpoint, Fingerprint};
-use crate::settings::{Agent, AgentSocket, Algorithms, Proxy, ProxyKind, Sftp};
+use crate::settings::reach::agent_socket;
+use crate::settings::secrets::SecretFile;
+use crate::settings::{Proxy, Sftp};
+use crate::ssh::{Agent, AgentSocket, AlgorithmKind, Algorithms, ProxyKind, has_accepted, supported};
+use crate::yaml::problem::did_you_mean;
+use crate::yaml::read::{At, Lenient, Named, OneOrMore};
+use crate::yaml::tree::Origin;
 
-/// All that a person may have written to sign in with.
-pub(super) struct Proof {
+/// All credentials that can be configured.
+pub(super) struct Credentials {
     pub password: Option<SecretFile>,
     pub key: Option<SecretFile>,
     pub passphrase: Option<SecretFile>,
     pub agent: Option<AgentFile>,
-    pub agent_key: Option<Part<Fingerprint>>,
-    pub answers: Option<Named<SecretFile>>,
+    pub agent_key: Option<Lenient<Fingerprint>>,
+    pub keyboard_interactive: Option<Named<SecretFile>>,
 }
 
 impl Check<'_> {
-    pub(super) fn proof(&mut self, at: &Origin, written: Proof, sftp: &mut Sftp) {
+    pub(super) fn credentials(&mut self, at: &Origin, written: Credentials, sftp: &mut Sftp) {
         let has_agent = written.agent.as_ref().is_some_and(|agent| !matches!(agent, AgentFile::No));
-        let answers = written.answers.map(|answers| answers.0).unwrap_or_default();
-        if written.password.is_none() && written.key.is_none() && !has_agent && answers.is_empty() {
+        let responses = written.keyboard_interactive.map(|responses| responses.0).unwrap_or_default();
+        if written.password.is_none() && written.key.is_none() && !has_agent && responses.is_empty() {
             let problem = at.error("there is neither a `password` nor a `key` to sign in with");
             self.problems
                 .push(problem.hint("write `key: {file: PATH}`, `password: {env: NAME}` or `agent: true` below `sftp`"));
@@ -38,7 +39,7 @@ impl Check<'_> {
         let key = written.agent_key.and_then(|key| key.0).map(|key| key.0);
         sftp.agent = match written.agent {
             None | Some(AgentFile::No) => None,
-            Some(AgentFile::Environment) => Some(Agent { socket: AgentSocket::Environment, key }),
+            Some(AgentFile::Environment) => Some(Agent { socket: AgentSocket::Environment(agent_socket()), key }),
             Some(AgentFile::Socket(path)) => Some(Agent { socket: AgentSocket::Path(self.folder.join(path)), key }),
         };
         sftp.password = written.password.map(|secret| self.secret(secret));
@@ -48,15 +49,15 @@ impl Check<'_> {
         }
         sftp.key = written.key.map(|secret| self.secret(secret));
         sftp.passphrase = written.passphrase.map(|secret| self.secret(secret));
-        sftp.answers =
-            answers.into_iter().map(|(key, secret)| (key.text.to_lowercase(), self.secret(secret))).collect();
+        sftp.keyboard_interactive =
+            responses.into_iter().map(|(key, secret)| (key.text.to_lowercase(), self.secret(secret))).collect();
     }
 
-    /// What the server is known by. Where it is known by nothing yet, `trust` has not been asked.
-    pub(super) fn known_by(
+    /// Collects the host keys of a server. Warns if there are none yet.
+    pub(super) fn host_keys(
         &mut self,
         at: &Origin,
-        pins: Option<OneOrMore<Part<Fingerprint>>>,
+        pins: Option<OneOrMore<Lenient<Fingerprint>>>,
         files: Option<PathsFile>,
         sftp: &mut Sftp,
     ) {
@@ -66,11 +67,11 @@ impl Check<'_> {
         sftp.known_hosts =
             files.map(|files| files.0).unwrap_or_default().iter().map(|path| self.folder.join(path)).collect();
         sftp.accepted = self.accepted.clone();
-        let known = sftp.accepted.as_ref().is_some_and(|file| is_on_file(file, &sftp.host, sftp.port));
+        let known = sftp.accepted.as_ref().is_some_and(|file| has_accepted(file, &sftp.endpoint()));
         if !given && !known {
-            let problem = at.warning("nothing is known to recognise the server by: its deliveries will be held");
+            let problem = at.warning("no host key accepted for this server yet: its deliveries will be blocked");
             self.problems.push(problem.hint(format!(
-                "`reportferry trust {}` shows the server's keys: compare a fingerprint with what its people say, then `--accept` it",
+                "`reportferry trust {}` shows the server's keys: compare a fingerprint with the one that its administrator gives you, then `--accept` it",
                 sftp.name
             )));
         }
@@ -82,22 +83,22 @@ impl Check<'_> {
             (Some(http), None) => (ProxyKind::Http, http.value),
             (None, Some(socks5)) => (ProxyKind::Socks5, socks5.value),
             (Some(_), Some(socks5)) => {
-                let problem = socks5.origin.error("`http` and `socks5` cannot stand in one proxy");
+                let problem = socks5.origin.error("`http` and `socks5` are mutually exclusive");
                 self.problems.push(problem.hint("keep one of them"));
                 return None;
             }
             (None, None) => {
-                let problem = origin.error("it is not said which proxy this is");
+                let problem = origin.error("missing: the kind of proxy");
                 self.problems.push(problem.hint("write `http: HOST:PORT` or `socks5: HOST:PORT`"));
                 return None;
             }
         };
         if username.is_some() != password.is_some() {
-            let problem = origin.error("a proxy's `username` and `password` stand together");
+            let problem = origin.error("a proxy's `username` and `password` belong together");
             self.problems.push(problem.hint("write both, or neither"));
         }
         if username.as_ref().is_some_and(|name| name.len() > 255 || name.contains(':') && kind == ProxyKind::Http) {
-            let what = "this user's name cannot be told to the proxy";
+            let what = "this user name cannot be sent to the proxy";
             self.problems.push(origin.error(what).hint("it has up to 255 bytes, and no `:` for an HTTP proxy"));
         }
         Some(Proxy { kind, host, port, username, password: password.map(|secret| self.secret(secret)) })
@@ -107,29 +108,29 @@ impl Check<'_> {
         let At { value: written, origin } = written;
         let port = written.port.and_then(|port| u16::try_from(port.0).ok()).unwrap_or(22);
         let mut jump = Sftp::new(&format!("{name} --jump"), &written.host.0, port, &written.username);
-        let proof = Proof {
+        let credentials = Credentials {
             password: written.password,
             key: written.key,
             passphrase: written.passphrase,
             agent: written.agent,
             agent_key: written.agent_key,
-            answers: written.answers,
+            keyboard_interactive: written.keyboard_interactive,
         };
-        self.proof(&origin, proof, &mut jump);
-        self.known_by(&origin, written.host_keys, written.known_hosts, &mut jump);
+        self.credentials(&origin, credentials, &mut jump);
+        self.host_keys(&origin, written.host_keys, written.known_hosts, &mut jump);
         jump
     }
 
     pub(super) fn algorithms(&mut self, written: AlgorithmsFile) -> Algorithms {
         Algorithms {
-            kex: self.names(written.kex, Offer::Kex),
-            host_key: self.names(written.host_key, Offer::HostKey),
-            cipher: self.names(written.cipher, Offer::Cipher),
-            mac: self.names(written.mac, Offer::Mac),
+            kex: self.names(written.kex, AlgorithmKind::Kex),
+            host_key: self.names(written.host_key, AlgorithmKind::HostKey),
+            cipher: self.names(written.cipher, AlgorithmKind::Cipher),
+            mac: self.names(written.mac, AlgorithmKind::Mac),
         }
     }
 
-    fn names(&mut self, written: Option<Vec<At<String>>>, of: Offer) -> Vec<String> {
+    fn names(&mut self, written: Option<Vec<At<String>>>, of: AlgorithmKind) -> Vec<String> {
         let known = supported(of);
         let mut names = Vec::new();
         for At { value, origin } in written.unwrap_or_default() {

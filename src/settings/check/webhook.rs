@@ -1,25 +1,25 @@
-//! Webhook destinations as written → as used.
+//! Webhook destinations as configured → as used.
 
 use std::path::PathBuf;
 
 use reqwest::Url;
 
-use super::{Check, length, secs};
+use super::Check;
 use crate::clock::Clock;
-use crate::pipeline::read::At;
-use crate::pipeline::scalars::Whole;
-use crate::pipeline::tree::{Key, Origin};
-use crate::settings::file::webhook::{AddressWord, BodyWord, ClientFile, WebProxyFile, WebhookFile};
+use crate::settings::webhook::{AddressWord, Batch, BodyWord, ClientFile, WebProxyFile, WebTimeouts, WebhookFile};
 use crate::settings::{AllowAddresses, Compress, SecretRef, WebProxy, Webhook, WebhookAuth, WebhookBody};
 use crate::tls::client_certificate;
+use crate::yaml::read::At;
+use crate::yaml::scalars::Whole;
+use crate::yaml::tree::{Key, Origin};
 
 impl Check<'_> {
     pub(super) fn webhook(&mut self, key: &Key, written: WebhookFile) -> Option<Webhook> {
-        let words = written.allow.unwrap_or_default();
+        let allowed = written.allow.unwrap_or_default();
         let allow = AllowAddresses {
-            private: words.contains(&AddressWord::Private),
-            loopback: words.contains(&AddressWord::Loopback),
-            link_local: words.contains(&AddressWord::LinkLocal),
+            private: allowed.contains(&AddressWord::Private),
+            loopback: allowed.contains(&AddressWord::Loopback),
+            link_local: allowed.contains(&AddressWord::LinkLocal),
         };
         let url = self.web_address(&written.url, written.insecure.unwrap_or(false));
         let secrets: Vec<_> = written
@@ -30,18 +30,17 @@ impl Check<'_> {
             .map(|one| self.secret(one))
             .collect();
         if secrets.is_empty() {
-            let problem = key.origin.warning("what is sent is not signed: the receiver cannot tell it from anybody's");
+            let problem = key.origin.warning("requests are not signed: the receiver cannot verify their sender");
             self.problems.push(problem.hint("write `secret: {env: NAME}`, with `whsec_` and base64 as its value"));
         }
         let word = written.body.as_ref().map_or(BodyWord::Rows, |body| body.value);
-        if let (Some(batch), false) = (&written.batch, word == BodyWord::Rows) {
-            let _ = batch;
-            self.problems.push(key.origin.error("`batch` means nothing without `body: rows`").hint("remove it"));
+        if written.batch.is_some() && word != BodyWord::Rows {
+            self.problems.push(key.origin.error("`batch` has no effect without `body: rows`").hint("remove it"));
         }
         let auth = match (written.bearer, written.basic) {
             (Some(_), Some(basic)) => {
                 self.problems
-                    .push(basic.origin.error("`bearer` and `basic` cannot stand together").hint("keep one of them"));
+                    .push(basic.origin.error("`bearer` and `basic` are mutually exclusive").hint("keep one of them"));
                 None
             }
             (Some(token), None) => Some(WebhookAuth::Bearer(self.secret(token))),
@@ -55,15 +54,13 @@ impl Check<'_> {
             self.header_name(&name.text, &name.origin);
             headers.push((name.text, self.secret(value)));
         }
-        let rows = written.batch.as_ref().and_then(|batch| batch.rows).map_or(1_000, |rows| rows.0);
-        let bytes = written.batch.as_ref().and_then(|batch| batch.bytes).map_or(1 << 20, |bytes| bytes.0);
-        let small = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let (connect, total) = written.timeouts.map_or((None, None), |timeouts| (timeouts.connect, timeouts.total));
+        let Batch { rows, bytes } = written.batch.unwrap_or_default();
+        let WebTimeouts { connect, total } = written.timeouts.unwrap_or_default();
         Some(Webhook {
             url: url?,
             secrets,
             body: match word {
-                BodyWord::Rows => WebhookBody::Rows { rows: small(rows), bytes: small(bytes) },
+                BodyWord::Rows => WebhookBody::Rows { rows, bytes },
                 BodyWord::File => WebhookBody::File,
                 BodyWord::Notice => WebhookBody::Notice,
             },
@@ -74,24 +71,24 @@ impl Check<'_> {
             proxy: written.proxy.and_then(|proxy| self.web_proxy(proxy)),
             retry_statuses: self.retry_statuses(written.retry_statuses.unwrap_or_default()),
             compress: written.compress.unwrap_or(Compress::None),
-            per_minute: written.per_minute.and_then(|number| u32::try_from(number.0).ok()),
-            in_flight: written.in_flight.map_or(4, |number| small(number.0)),
-            connect: length(connect, secs(10)),
-            total: length(total, secs(60)),
+            per_minute: written.per_minute.map(Into::into),
+            in_flight: written.in_flight.map_or(4, Into::into),
+            connect,
+            total,
             allow,
         })
     }
 
-    /// Looks into the files where they can be read already; a delivery does so again.
+    /// Checks the files if they can be read now; each delivery reads them again.
     fn client_certificate(&mut self, written: ClientFile) -> (PathBuf, SecretRef) {
         let path = self.folder.join(written.cert.value);
         let key = self.secret(written.key);
         if let (Ok(chain), Ok(text)) = (std::fs::read(&path), key.read()) {
-            let flaws = match client_certificate::examine(&chain, text.expose(), Clock::System.now()) {
-                Ok(doubts) => doubts,
+            let flaws = match client_certificate::check(&chain, text.expose(), Clock::System.now()) {
+                Ok(warnings) => warnings,
                 Err(flaw) => vec![flaw],
             };
-            // Warnings: the files change while the settings stand, and other destinations go on.
+            // Warnings only: the files change while the settings are in use, and other destinations continue.
             for flaw in flaws {
                 let problem = written.cert.origin.warning(format!("{}: {}", path.display(), flaw.what));
                 self.problems.push(problem.hint(flaw.hint));
@@ -105,12 +102,12 @@ impl Check<'_> {
         for At { value, origin } in written {
             match u16::try_from(value.0) {
                 Ok(410) => {
-                    let problem = origin.error("410 says that the receiver is gone for good: it is never tried again");
+                    let problem = origin.error("410 means that the receiver is gone for good: it is never retried");
                     self.problems.push(problem.hint("remove it; `retry` starts deliveries to it again"));
                 }
                 Ok(status @ 400..=599) => statuses.push(status),
                 _ => {
-                    let problem = origin.error(format!("{} is not the status of a refusal", value.0));
+                    let problem = origin.error(format!("{} is not an error status", value.0));
                     self.problems.push(problem.hint("write statuses from 400 to 599"));
                 }
             }
@@ -124,10 +121,13 @@ impl Check<'_> {
             None
         };
         let usual = "write it like `https://bi.example/hooks/learning`";
-        // The text is not shown: it may hold a password before an `@`.
+        // The text is not shown: it may contain a password before an `@`.
         let Ok(url) = Url::parse(&written.value) else { return wrong("this is not a web address", usual) };
         if !url.username().is_empty() || url.password().is_some() {
-            return wrong("an address holds no user or password", "write `basic: {username: …, password: {env: …}}`");
+            return wrong(
+                "an address contains no user or password",
+                "write `basic: {username: …, password: {env: …}}`",
+            );
         }
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
@@ -136,7 +136,7 @@ impl Check<'_> {
             "http" if loopback || insecure => {}
             "http" => {
                 return wrong(
-                    "plain http would send the rows in the clear",
+                    "plain http would send the rows unencrypted",
                     "write `https://`; if it must be, add `insecure: true`",
                 );
             }
@@ -153,14 +153,14 @@ impl Check<'_> {
         if !url.is_some_and(|url| url.username().is_empty() && url.password().is_none()) {
             let problem = written.url.origin.error("this is not a proxy's address");
             self.problems
-                .push(problem.hint("write `http://`, host and port; `username` and `password` stand beside it"));
+                .push(problem.hint("write `http://`, host and port; `username` and `password` are keys of their own"));
             return None;
         }
         let password = written.password.map(|secret| self.secret(secret));
         Some(WebProxy { url: written.url.value, username: written.username, password })
     }
 
-    /// Headers that the delivery itself needs are not a person's to set.
+    /// Refuses headers that the delivery itself sets.
     fn header_name(&mut self, name: &str, origin: &Origin) {
         const OURS: [&str; 6] =
             ["host", "content-length", "content-type", "content-encoding", "transfer-encoding", "authorization"];

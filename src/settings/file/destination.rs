@@ -1,35 +1,32 @@
-//! Destinations, as they are written in the settings file.
+//! Destinations in the settings file.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
+use super::BackoffFile;
 use super::pickup::PickupFile;
 use super::reach::{AgentFile, AlgorithmsFile, JumpFile, PathsFile, ProxyFile};
-use super::secret::SecretFile;
-use super::webhook::WebhookFile;
-use super::{BackoffFile, Fingerprint, Host, Remote};
-use crate::pipeline::problem::Problem;
-use crate::pipeline::read::{At, FromNode, Named, OneOrMore, Part, scalar};
-use crate::pipeline::scalars::{Length, Size, Whole};
-use crate::pipeline::tree::Node;
+use crate::settings::address::{Fingerprint, Host, Remote};
+use crate::settings::secrets::SecretFile;
+use crate::settings::webhook::WebhookFile;
 use crate::settings::{ModifiedTime, Publish, Verify};
+use crate::yaml::problem::Problem;
+use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, scalar};
+use crate::yaml::scalars::{Length, Size, Whole};
+use crate::yaml::tree::Node;
 
 crate::table! {
-    /// One place that artifacts go to: `sftp`, `webhook` or `local`.
+    /// One destination of artifacts: `sftp`, `webhook` or `local`.
     pub struct DestinationFile {
-        /// A server's SFTP drop.
-        sftp: Option<Part<SftpFile>>,
+        /// A directory on an SFTP server.
+        sftp: Option<Lenient<SftpFile>>,
         /// A receiver of POST requests.
-        webhook: Option<Part<Box<WebhookFile>>>,
-        /// A folder of this machine.
-        local: Option<Part<LocalFile>>,
-        /// When failed deliveries are tried again. Default: 1s doubling to 15m, for 24h.
+        webhook: Option<Lenient<Box<WebhookFile>>>,
+        /// A folder on this machine.
+        local: Option<Lenient<LocalFile>>,
+        /// The backoff of failed deliveries. Default: 1s doubling to 15m, for 24h.
         retry: Option<At<BackoffFile>>,
-        /// Files stay where they were delivered (none), their reader takes them away (moved), or writes a file beside them
-        /// (ack_file), or the server takes them at once (immediate): then a file that is not there right after it was
-        /// published is success. `{moved: {within: 4h}}` and `{ack_file: {name: "{name}.ack", within: 4h}}` say how long
-        /// the reader has. Default: none.
+        /// The pickup of delivered files: they stay (none), their reader moves them away (moved) or writes an
+        /// acknowledgement file (ack_file), or the server moves them away at once (immediate): then a file that is
+        /// missing right after it was published is a success. `{moved: {deadline: 4h}}` and `{ack_file: {name:
+        /// "{name}.ack", deadline: 4h}}` set a deadline for the reader. Default: none.
         pickup: Option<At<PickupFile>>,
     }
 }
@@ -45,58 +42,57 @@ crate::table! {
         /// The private key's text, OpenSSH or PEM.
         key: Option<SecretFile>,
         passphrase: Option<SecretFile>,
-        /// An ssh-agent: `true` for the one that SSH_AUTH_SOCK names, or its socket.
+        /// An ssh-agent: `true` for the one of SSH_AUTH_SOCK, or its socket.
         agent: Option<AgentFile>,
         /// The agent's key to use, `SHA256:…`. Default: its first ones.
         #[schemars(with = "Option<String>")]
-        agent_key: Option<Part<Fingerprint>>,
-        /// Answers of an interactive sign-in, by a part of the question; the password answers one hidden question.
-        answers: Option<Named<SecretFile>>,
+        agent_key: Option<Lenient<Fingerprint>>,
+        /// Responses to a keyboard-interactive sign-in, by a part of the prompt; the password answers a hidden one.
+        keyboard_interactive (was answers): Option<Named<SecretFile>>,
         /// `SHA256:…` fingerprints, one or a list, as `reportferry trust DESTINATION` shows them.
         #[schemars(with = "Option<OneOrMore<String>>")]
-        host_keys: Option<OneOrMore<Part<Fingerprint>>>,
+        host_keys: Option<OneOrMore<Lenient<Fingerprint>>>,
         /// A known_hosts file, or several.
         known_hosts: Option<PathsFile>,
         proxy: Option<At<ProxyFile>>,
         jump: Option<At<JumpFile>>,
         algorithms: Option<AlgorithmsFile>,
-        /// A sign of life after this long without one. Default: none.
+        /// A keepalive is sent after this long without data. Default: none.
         keepalive: Option<Length>,
-        /// Deliveries stay below this directory. Default: where sign-in leads, and absolute paths are taken as they are.
+        /// Deliveries stay below this directory. Default: the directory after sign-in, with absolute paths unchanged.
         #[schemars(with = "Option<String>")]
         base: Option<Remote>,
-        /// Where the temporary file is written, below the base. Default: beside the final name.
+        /// The directory of temporary files, below the base. Default: that of the final name.
         #[schemars(with = "Option<String>")]
         staging: Option<Remote>,
-        /// By a temporary name and rename, or straight to the final name. Default: rename.
+        /// By a temporary name and rename, or directly to the final name. Default: rename.
         publish: Option<Publish>,
         /// By the size, by reading the file back, or not at all (none), for servers that change files or report other
         /// sizes. Default: size.
         verify: Option<Verify>,
-        /// Have data written through to the server's disk before it takes its name, where the server offers it.
-        /// Default: true.
+        /// Sync data to the server's disk before publishing, if the server offers it. Default: true.
         fsync: Option<bool>,
-        /// Make directories that are not there. Default: false.
+        /// Create missing directories. Default: false.
         mkdir: Option<bool>,
         /// Permissions to set: "0640".
         mode: Option<Mode>,
-        /// Permissions of directories that are made: "0750". Default: those of `mode`, and who may read may enter.
+        /// Permissions of created directories: "0750". Default: those of `mode`, enterable by everyone who may read.
         dir_mode: Option<DirectoryMode>,
-        /// Set the modification time to that of the slot, or of the artifact's making. Default: the server's.
+        /// Set the modification time to that of the slot, or of the artifact's creation. Default: the server's.
         mtime: Option<ModifiedTime>,
         /// Bytes of one write request. Default: 32000.
         write_bytes: Option<Whole<32_000, 255_000>>,
-        /// Write requests under way. Default: 128.
+        /// Write requests in flight. Default: 128.
         in_flight: Option<Whole<1, 1_024>>,
-        /// Bytes in a second that one delivery may send. Default: as many as the line takes.
+        /// Bytes per second that one delivery may send. Default: unlimited.
         bandwidth: Option<Size>,
-        /// Connections that are signed in at once. Default: 2.
+        /// Connections signed in at once. Default: 2.
         sessions: Option<Whole<1, 16>>,
-        /// How long a session is kept for the next delivery; 0s closes it after each. Default: 30s.
+        /// The time that an idle session is kept for the next delivery; 0s closes it after each. Default: 30s.
         keep_open: Option<Length>,
-        /// Write a large file over several sessions at once: true for one of 16MiB or more, or from which size on. Some
+        /// Write a large file over several sessions at once: true for one of 16MiB or more, or the smallest size. Some
         /// servers forbid it. Default: false.
-        split: Option<At<SplitFile>>,
+        parallel (was split): Option<At<ParallelFile>>,
         timeouts: Option<SftpTimeoutsFile>,
     }
 }
@@ -105,11 +101,11 @@ crate::table! {
     pub struct SftpTimeoutsFile {
         /// Default: 20s.
         connect: Option<Length>,
-        /// No acknowledgement for this long. Default: 60s.
+        /// The longest time without an acknowledgement. Default: 60s.
         idle: Option<Length>,
-        /// A rename, a CLOSE or a fsync may take so long: an object store copies. A rename that is refused because the file
-        /// is held is repeated for so long. Default: 10m.
-        rename: Option<Length>,
+        /// The longest rename, CLOSE or fsync: an object store copies. A rename refused because the file is open is retried
+    /// this long. Default: 10m.
+    rename: Option<Length>,
     }
 }
 
@@ -117,13 +113,13 @@ crate::table! {
     pub struct LocalFile {
         /// Deliveries stay below this directory.
         path: At<String>,
-        /// Make directories that are not there. Default: false.
+        /// Create missing directories. Default: false.
         mkdir: Option<bool>,
         /// Permissions to set: "0640".
         mode: Option<Mode>,
-        /// Permissions of directories that are made: "0750". Default: those of `mode`, and who may read may enter.
+        /// Permissions of created directories: "0750". Default: those of `mode`, enterable by everyone who may read.
         dir_mode: Option<DirectoryMode>,
-        /// Set the modification time to that of the slot, or of the artifact's making. Default: when it is written.
+        /// Set the modification time to that of the slot, or of the artifact's creation. Default: the time of writing.
         mtime: Option<ModifiedTime>,
     }
 }
@@ -132,30 +128,30 @@ crate::words!(ModifiedTime { "slot" => ModifiedTime::Slot, "artifact" => Modifie
 crate::words!(Publish { "rename" => Publish::Rename, "direct" => Publish::Direct });
 crate::words!(Verify { "size" => Verify::Size, "read_back" => Verify::ReadBack, "none" => Verify::None });
 
-/// From which size on a file is split.
-pub struct SplitFile(pub Option<u64>);
+/// The smallest size of a file that is sent over several sessions.
+pub struct ParallelFile(pub Option<u64>);
 
-/// What `split: true` means.
+/// The meaning of `parallel: true`.
 const SPLIT_BYTES: u64 = 16 << 20;
 
-impl FromNode for SplitFile {
+impl FromNode for ParallelFile {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         match scalar(node, "`true`, `false` or a size", problems)?.0 {
-            "true" => Some(SplitFile(Some(SPLIT_BYTES))),
-            "false" => Some(SplitFile(None)),
-            _ => Size::from_node(node, problems).map(|size| SplitFile(Some(size.0))),
+            "true" => Some(ParallelFile(Some(SPLIT_BYTES))),
+            "false" => Some(ParallelFile(None)),
+            _ => Size::from_node(node, problems).map(|size| ParallelFile(Some(size.0))),
         }
     }
 }
 
-crate::schema_as!([] SplitFile, "Split", |_generator| json_schema!({
+crate::schema_as!(ParallelFile, {
     "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]+([KMG]iB)?$"}]
-}));
+});
 
 /// Permission bits in octal.
 pub struct Mode(pub u32);
 
-/// Reads permission bits up to `most`.
+/// Parses permission bits up to `most`.
 fn permissions(node: &Node, most: u32, example: &str, problems: &mut Vec<Problem>) -> Option<u32> {
     let (text, _) = scalar(node, "permissions", problems)?;
     let digits = text.strip_prefix("0o").unwrap_or(text);
@@ -176,10 +172,10 @@ impl FromNode for Mode {
     }
 }
 
-/// Permission bits of a directory in octal: `"2775"` hands its group on.
+/// Permission bits of a directory in octal: `"2775"` passes its group on.
 pub struct DirectoryMode(pub u32);
 
-/// What the account itself needs in a directory that it makes: to read, write and enter it.
+/// The owner's permissions that the account itself needs: to read, write and enter the directory.
 const OWNER_BITS: u32 = 0o700;
 
 impl FromNode for DirectoryMode {
@@ -195,26 +191,6 @@ impl FromNode for DirectoryMode {
     }
 }
 
-impl JsonSchema for DirectoryMode {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "DirectoryMode".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Mode::json_schema(generator)
-    }
-}
+crate::schema_as!(DirectoryMode, |generator| generator.subschema_for::<Mode>());
 
-impl JsonSchema for Mode {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "Mode".into()
-    }
-    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({"anyOf": [{"type": "string", "pattern": "^(0o)?[0-7]{3,4}$"}, {"type": "integer"}]})
-    }
-}
+crate::schema_as!(Mode, {"anyOf": [{"type": "string", "pattern": "^(0o)?[0-7]{3,4}$"}, {"type": "integer"}]});

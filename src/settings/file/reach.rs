@@ -1,20 +1,16 @@
-//! How an SSH server is reached, as it is written in the settings file.
+//! Connections to SSH servers in the settings file.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
-use super::secret::SecretFile;
-use super::{Endpoint, Fingerprint, Host};
-use crate::pipeline::problem::Problem;
-use crate::pipeline::read::{At, FromNode, Named, OneOrMore, Part, scalar};
-use crate::pipeline::scalars::Whole;
-use crate::pipeline::tree::{Kind, Node};
+use crate::settings::address::{Endpoint, Fingerprint, Host};
+use crate::settings::secrets::SecretFile;
+use crate::yaml::problem::Problem;
+use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, scalar};
+use crate::yaml::scalars::Whole;
+use crate::yaml::tree::{Node, NodeKind};
 
 crate::table! {
-    /// `http` or `socks5`. The proxy looks up the server's name.
+    /// `http` or `socks5`. The proxy resolves the server's name.
     pub struct ProxyFile {
-        /// Host and port of an HTTP proxy that takes CONNECT.
+        /// Host and port of an HTTP proxy with CONNECT.
         #[schemars(with = "Option<String>")]
         http: Option<At<Endpoint>>,
         /// Host and port of a SOCKS5 proxy.
@@ -26,7 +22,7 @@ crate::table! {
 }
 
 crate::table! {
-    /// A server that is signed in to first, and that makes the connection.
+    /// A server to sign in to first, which makes the connection.
     pub struct JumpFile {
         #[schemars(with = "String")]
         host: Host,
@@ -38,16 +34,16 @@ crate::table! {
         passphrase: Option<SecretFile>,
         agent: Option<AgentFile>,
         #[schemars(with = "Option<String>")]
-        agent_key: Option<Part<Fingerprint>>,
-        answers: Option<Named<SecretFile>>,
+        agent_key: Option<Lenient<Fingerprint>>,
+        keyboard_interactive (was answers): Option<Named<SecretFile>>,
         #[schemars(with = "Option<OneOrMore<String>>")]
-        host_keys: Option<OneOrMore<Part<Fingerprint>>>,
+        host_keys: Option<OneOrMore<Lenient<Fingerprint>>>,
         known_hosts: Option<PathsFile>,
     }
 }
 
 crate::table! {
-    /// What may be agreed on, best first.
+    /// Algorithms to negotiate, best first.
     pub struct AlgorithmsFile {
         kex: Option<Vec<At<String>>>,
         host_key: Option<Vec<At<String>>>,
@@ -85,8 +81,8 @@ pub struct PathsFile(pub Vec<String>);
 impl FromNode for PathsFile {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         let listed = match &node.kind {
-            Kind::List(_) => true,
-            Kind::Scalar(scalar) => scalar.text.trim_start().starts_with('['),
+            NodeKind::List(_) => true,
+            NodeKind::Scalar(scalar) => scalar.text.trim_start().starts_with('['),
             _ => false,
         };
         match listed {
@@ -96,26 +92,6 @@ impl FromNode for PathsFile {
     }
 }
 
-impl JsonSchema for AgentFile {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "Agent".into()
-    }
-    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["boolean", "string"]})
-    }
-}
+crate::schema_as!(AgentFile, {"type": ["boolean", "string"]});
 
-impl JsonSchema for PathsFile {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "Paths".into()
-    }
-    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
-    }
-}
+crate::schema_as!(PathsFile, {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]});

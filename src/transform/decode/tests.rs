@@ -2,7 +2,7 @@ use std::io::{Cursor, Read};
 
 use super::*;
 
-/// What comes out in reads of `step` bytes, from an input that gives as few.
+/// Decodes in reads of `step` bytes, from an input that returns as few.
 fn decoded(bytes: &[u8], encoding: Encoding, step: usize) -> Result<String, String> {
     struct Dribble(Cursor<Vec<u8>>, usize);
     impl Read for Dribble {
@@ -59,10 +59,10 @@ fn long_files_are_decoded_whole() {
 }
 
 #[test]
-fn what_is_no_character_is_an_error_with_its_offset() {
+fn malformed_bytes_are_an_error_with_their_offset() {
     let surrogate = |bytes: &[u8]| [utf16("ab\n", u16::to_le_bytes), bytes.to_vec()].concat();
     let far = [vec![b'x'; 200_000], vec![b'\n', 0x81]].concat();
-    for (bytes, encoding, told) in [
+    for (bytes, encoding, expected) in [
         (b"a\nb\x81c".to_vec(), Encoding::Windows1252, "byte 3 of the file (line 2) is not windows-1252: 0x81"),
         (far, Encoding::Windows1252, "byte 200001 of the file (line 2) is not windows-1252: 0x81"),
         (b"\x80".to_vec(), Encoding::Iso8859_1, "byte 0 of the file (line 1) is not iso-8859-1: 0x80"),
@@ -83,7 +83,7 @@ fn what_is_no_character_is_an_error_with_its_offset() {
         ),
         (surrogate(b"\x00\xd8"), Encoding::Utf16Le, "byte 6 of the file (line 2) is not utf-16le: the file ends"),
         (surrogate(b"c"), Encoding::Utf16Le, "byte 6 of the file (line 2) is not utf-16le: the file ends"),
-        (utf16("a", u16::to_le_bytes), Encoding::Utf16, "no byte order mark, so its byte order is not known"),
+        (utf16("a", u16::to_le_bytes), Encoding::Utf16, "no byte order mark, so its byte order is unknown"),
         (b"\xef\xbb\xbfa".to_vec(), Encoding::Windows1252, "byte order mark of UTF-8"),
         (b"\xef\xbb\xbfa".to_vec(), Encoding::Utf16, "byte order mark of UTF-8"),
         (b"\xff\xfea\0".to_vec(), Encoding::Windows1252, "write `encoding: utf-16`"),
@@ -92,8 +92,8 @@ fn what_is_no_character_is_an_error_with_its_offset() {
         (b"\xff\xfe\0\0".to_vec(), Encoding::Utf16, "byte order mark of UTF-32"),
     ] {
         for step in [1, 2, 4096] {
-            let error = decoded(&bytes, encoding, step).expect_err(told);
-            assert!(error.contains(told), "{encoding:?} {step} {told:?}: {error}");
+            let error = decoded(&bytes, encoding, step).expect_err(expected);
+            assert!(error.contains(expected), "{encoding:?} {step} {expected:?}: {error}");
         }
     }
 }

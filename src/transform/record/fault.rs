@@ -1,31 +1,32 @@
-//! Where a record is wrong → words for a person. Nothing here is on the way of a record that is right.
+//! Error messages for malformed records. Valid records never come here.
 
 use std::ops::Range;
 
 use super::Records;
-use crate::transform::error::{CsvFault, TransformError, shorten};
+use crate::expr::shorten;
+use crate::transform::error::{CsvFault, TransformError};
 
-/// How a source reads what RFC 4180 has no reading for.
+/// The setting for files that violate RFC 4180.
 const LENIENT: &str = "`csv: {strict: false}` in the source";
 
 impl Records<'_> {
-    /// A fault of the record that begins at `self.at`.
+    /// Returns a fault of the record that starts at `self.at`.
     fn fault(&self, what: impl Into<String>, hint: impl Into<String>) -> TransformError {
         CsvFault { number: self.read, line: self.line, what: what.into(), hint: hint.into() }.into()
     }
 
-    /// The line that the byte at `position` of the block stands on.
+    /// Returns the line of the byte at `position` of the block.
     fn line_of(&self, position: usize) -> u64 {
         self.line + memchr::memchr_iter(b'\n', &self.block.bytes[self.at..position]).count() as u64
     }
 
-    /// From 1: the byte's place in its line.
+    /// Returns the byte's offset in its line, from 1.
     fn offset_of(&self, position: usize) -> usize {
         let before = &self.block.bytes[self.at..position];
         position - memchr::memrchr(b'\n', before).map_or(self.at, |newline| self.at + newline + 1) + 1
     }
 
-    /// The column by its name where that is known, else by its number.
+    /// Returns the column's name if known, otherwise its number.
     fn column(&self, index: usize) -> String {
         match self.header.get(index) {
             Some(name) if !name.is_empty() => format!("column {:?}", shorten(name)),
@@ -34,7 +35,7 @@ impl Records<'_> {
         }
     }
 
-    /// The column of a byte of the record whose cells are known.
+    /// Returns the column of a byte of the record, whose cells are known.
     fn column_at(&self, position: usize) -> String {
         let cells = self.bounds.partition_point(|(_, end)| (*end as usize) < position);
         self.column(cells.min(self.bounds.len().saturating_sub(1)))
@@ -49,7 +50,7 @@ impl Records<'_> {
         self.fault(
             format!(": text follows a closing quote (line {line}), {column}: {text:?}"),
             format!(
-                "the cell's quote opened on line {}: correct the file (a quote inside of a quoted cell is written \
+                "the cell's quote opened on line {}: correct the file (a quote inside a quoted cell is written \
                  twice), or read it leniently with {LENIENT}",
                 self.line_of(opened)
             ),
@@ -61,7 +62,7 @@ impl Records<'_> {
         let (line, column) = (self.line_of(opened), self.column(self.bounds.len()));
         self.fault(
             format!(": the quote opened on line {line}, {column}, is never closed"),
-            "the file is cut off, or this quote is a stray one",
+            "the file is cut off, or the quote is stray",
         )
     }
 
@@ -73,12 +74,12 @@ impl Records<'_> {
                 let (line, column) = (self.line_of(opened), self.column(self.bounds.len()));
                 self.fault(
                     format!(": the quote opened on line {line}, {column}, is not closed within {limit} bytes"),
-                    "it is a stray one, or the cell is longer than limits.record_bytes",
+                    "it is stray, or the cell is longer than limits.record_bytes",
                 )
             }
             None => self.fault(
                 format!(" is longer than {limit} bytes (limits.record_bytes)"),
-                "raise the limit, or look whether the file is a CSV",
+                "raise the limit, or check that the file is a CSV",
             ),
         }
     }
@@ -101,7 +102,7 @@ impl Records<'_> {
         } else if found > expected {
             "a cell that holds the delimiter must be quoted".to_owned()
         } else {
-            "a cell is missing, or a line end stands inside of a cell without quotes".to_owned()
+            "a cell is missing, or an unquoted cell contains a line end".to_owned()
         };
         let cells = |count: usize| if count == 1 { "1 cell".to_owned() } else { format!("{count} cells") };
         self.fault(format!(" has {}, the header has {expected}", cells(found)), hint)
@@ -135,7 +136,7 @@ impl Records<'_> {
     #[cold]
     pub(super) fn byte_order_mark(&self) -> TransformError {
         self.fault(
-            format!(": a byte order mark (U+FEFF) begins it, {}", self.column(0)),
+            format!(": it starts with a byte order mark (U+FEFF), {}", self.column(0)),
             format!("two files were joined here: join them without it, or keep the character with {LENIENT}"),
         )
     }

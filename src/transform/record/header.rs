@@ -1,26 +1,26 @@
-//! The first record → the names of the columns, or why it is no header of a file with this delimiter.
+//! The first record → the column names, or an error if the file has another delimiter.
 
 use super::{BOM, Records};
 use crate::transform::decode;
 use crate::transform::error::TransformError;
 
-/// What files are separated by, besides what the source says.
+/// The usual delimiters, to detect another than the source declares.
 const DELIMITERS: [char; 4] = [';', '\t', '|', ','];
 
 impl Records<'_> {
-    /// Reads the header. `None` where the file holds no record at all.
+    /// Reads the header. Returns `None` if the file has no records.
     pub(crate) fn header(&mut self) -> Result<Option<Vec<String>>, TransformError> {
         let Some(mut names) = self.names()? else { return Ok(None) };
         if let Some(declared) = declared_separator(&names, self.csv.delimiter) {
             if declared == char::from(self.csv.delimiter) {
-                // A line for spreadsheets, and no record of the data.
+                // A line for spreadsheets, not part of the data.
                 (self.width, self.read) = (None, 0);
                 match self.names()? {
                     Some(next) => names = next,
                     None => return Ok(None),
                 }
             } else if self.csv.strict {
-                return Err(self.separated_by(declared, "its first line says so"));
+                return Err(self.separated_by(declared, "its first line declares it"));
             }
         }
         if let (true, Some((other, why))) = (self.csv.strict, other_delimiter(&names, self.csv.delimiter)) {
@@ -32,9 +32,9 @@ impl Records<'_> {
 
     fn names(&mut self) -> Result<Option<Vec<String>>, TransformError> {
         let Some(record) = self.next()? else { return Ok(None) };
-        let cells = record.bounds.iter().map(|&(start, end)| &record.bytes[start as usize..end as usize]);
+        let cells = record.cells.bounds.iter().map(|&(start, end)| &record.cells.bytes[start as usize..end as usize]);
         let mut names: Vec<String> = cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
-        // Also one that stands behind the first cell's quote.
+        // Removes a byte order mark inside the first cell's quotes too.
         if let Some(first) = names.first_mut() {
             *first = first.trim_start_matches('\u{feff}').to_owned();
         }
@@ -45,7 +45,7 @@ impl Records<'_> {
         TransformError::Delimiter { found, expected: char::from(self.csv.delimiter), why }
     }
 
-    /// Takes byte order marks off the beginning of the file, and refuses what is not in the encoding of the source.
+    /// Skips byte order marks at the start of the file; refuses another encoding than the source declares.
     pub(super) fn begin(&mut self) -> Result<(), TransformError> {
         let head = &self.block.bytes[self.at..];
         if let Some(found) = decode::undeclared_encoding(head) {
@@ -58,8 +58,8 @@ impl Records<'_> {
     }
 }
 
-/// The delimiter that the header shows to be the right one, and how. A comma or semicolon may be part of a name, but not
-/// of each of several; a tab is part of none.
+/// Detects another delimiter by the header, with the evidence. A comma or semicolon may be part of a name, but hardly
+/// of every name; a tab of none.
 fn other_delimiter(names: &[String], delimiter: u8) -> Option<(char, &'static str)> {
     let mut others = DELIMITERS.into_iter().filter(|other| *other != char::from(delimiter));
     let why = match names.len() {
@@ -73,7 +73,7 @@ fn other_delimiter(names: &[String], delimiter: u8) -> Option<(char, &'static st
     })
 }
 
-/// What a line `sep=;` says.
+/// Returns the delimiter that a line `sep=;` declares.
 fn declared_separator(names: &[String], delimiter: u8) -> Option<char> {
     let declares = |text: &str| text.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case("sep="));
     match names {

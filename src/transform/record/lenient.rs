@@ -1,10 +1,10 @@
-//! One record read by `csv-core`, which has a reading for everything.
+//! One record read by `csv-core`, which accepts everything.
 
 use csv_core::ReadRecordResult;
 
 use super::Bounds;
 
-/// A reader for records that are not as RFC 4180 has them.
+/// A reader for records that violate RFC 4180.
 pub(super) struct Lenient {
     core: csv_core::Reader,
     delimiter: u8,
@@ -14,11 +14,11 @@ pub(super) struct Lenient {
 }
 
 pub(super) enum Read {
-    /// So many bytes of the input.
+    /// The record has this many bytes of the input.
     Record { bytes: usize },
-    /// It goes on in the next block.
+    /// It continues in the next block.
     Incomplete,
-    /// The input ends inside of the quoted cell that begins here.
+    /// The input ends inside the quoted cell that starts here.
     Unclosed { opened: usize },
 }
 
@@ -28,9 +28,9 @@ impl Lenient {
         Self { core, delimiter, unquoted: Vec::new(), ends: Vec::new() }
     }
 
-    /// Reads the record that begins `input`; `is_last` where nothing follows it.
+    /// Reads the record at the start of `input`; `is_last` if the input ends there.
     pub fn read(&mut self, input: &[u8], is_last: bool, bounds: &mut Vec<Bounds>) -> Read {
-        // One reader for all: making one builds its table. A fresh one would take a byte order mark off this record.
+        // One reader for all records, as creating one builds its table. A fresh one would skip a byte order mark.
         let core = &mut self.core;
         core.reset();
         core.read_record(b"\n", &mut [], &mut [0]);
@@ -43,7 +43,7 @@ impl Lenient {
                 ReadRecordResult::OutputFull => self.unquoted.resize(self.unquoted.len() * 2 + 4_096, 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2 + 64, 0),
                 ReadRecordResult::Record | ReadRecordResult::End => break,
-                // An empty input tells csv-core that this is the end.
+                // An empty input signals the end to csv-core.
                 ReadRecordResult::InputEmpty if is_last => {}
                 ReadRecordResult::InputEmpty => return Read::Incomplete,
             }
@@ -68,7 +68,7 @@ impl Lenient {
     }
 }
 
-/// Where the quote stands that is still open at the end of the text, by the rules of `csv-core`.
+/// Returns the position of the quote that is unclosed at the end of the text, by the rules of `csv-core`.
 fn open_quote(input: &[u8], delimiter: u8) -> Option<usize> {
     #[derive(Clone, Copy, PartialEq)]
     enum State {

@@ -1,4 +1,4 @@
-/// What could lose data is refused.
+/// Tests of strict mode.
 mod strict;
 
 use std::io::Cursor;
@@ -30,7 +30,9 @@ fn read_as(csv: CsvInput, input: &[u8], limits: Limits) -> Result<Rows, Transfor
     let mut records = Records::new(ahead, csv, limits, &meter, CancellationToken::new());
     let mut rows = Vec::new();
     while let Some(record) = records.next()? {
-        rows.push(record.bounds.iter().map(|&(a, b)| record.bytes[a as usize..b as usize].to_vec()).collect());
+        rows.push(
+            record.cells.bounds.iter().map(|&(a, b)| record.cells.bytes[a as usize..b as usize].to_vec()).collect(),
+        );
     }
     assert_eq!(meter.done(), input.len() as u64);
     Ok(rows)
@@ -53,7 +55,7 @@ fn read_with_csv(input: &[u8]) -> Rows {
     reader.byte_records().map(|row| row.unwrap().iter().map(<[u8]>::to_vec).collect()).collect()
 }
 
-/// The records behind the header, and the header, as a run reads them.
+/// Returns the header and the records after it, as a run reads them.
 fn read_whole(csv: CsvInput, input: &[u8]) -> Result<(Vec<String>, Vec<Vec<String>>), TransformError> {
     let meter = Meter::default();
     let input = decode::reader(Box::new(Dribble(Cursor::new(input.to_vec()), 5)), csv.encoding);
@@ -62,8 +64,8 @@ fn read_whole(csv: CsvInput, input: &[u8]) -> Result<(Vec<String>, Vec<Vec<Strin
     let header = records.header()?.unwrap_or_default();
     let mut rows = Vec::new();
     while let Some(record) = records.next()? {
-        let text = |&(a, b): &Bounds| String::from_utf8(record.bytes[a as usize..b as usize].to_vec()).unwrap();
-        rows.push(record.bounds.iter().map(text).collect());
+        let text = |&(a, b): &Bounds| String::from_utf8(record.cells.bytes[a as usize..b as usize].to_vec()).unwrap();
+        rows.push(record.cells.bounds.iter().map(text).collect());
     }
     Ok((header, rows))
 }
@@ -82,7 +84,7 @@ fn cells(csv: CsvInput, input: &[u8]) -> String {
 }
 
 #[test]
-fn what_the_csv_crate_reads() {
+fn records_match_the_csv_crate() {
     for input in [
         "a,b\n1,2\n",
         "a,b\n1,2",
@@ -112,7 +114,7 @@ fn what_the_csv_crate_reads() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_record_and_line() {
+fn errors_have_record_and_line() {
     let shown = |input: &[u8]| error(input).split("; ").next().unwrap().to_owned();
     assert_eq!(shown(b"a,b\n1,2\n\n1\n"), "record 2 (line 4) has 1 cell, the header has 2");
     assert_eq!(shown(b"a,b\n\"x\n\ny\",2\n1,2,3\n"), "record 2 (line 5) has 3 cells, the header has 2");
@@ -136,26 +138,26 @@ fn what_is_wrong_is_named_with_record_and_line() {
 }
 
 #[test]
-fn limits_hold_at_their_edge() {
+fn limits_are_exact() {
     let limits = |rows, record_bytes| Limits { rows, record_bytes, ..Limits::default() };
     let input = b"a,b\n1,2\n3,4\n";
     assert_eq!(read_with(input, limits(2, 4)).unwrap().len(), 3);
     let many = read_with(input, limits(1, 4)).unwrap_err();
     assert_eq!(many.to_string(), "the extract has more than 1 rows (limits.rows), the first too many on line 3");
     let long = read_with(input, limits(2, 3)).unwrap_err();
-    let told = long.to_string();
-    assert!(told.starts_with("the header (line 1) is longer than 3 bytes (limits.record_bytes)"), "{told}");
+    let message = long.to_string();
+    assert!(message.starts_with("the header (line 1) is longer than 3 bytes (limits.record_bytes)"), "{message}");
     // A record that never ends is refused after the limit, not after the memory.
     let endless = [b"a,b\n\"".to_vec(), vec![b'x'; 8 << 20]].concat();
-    let told = error(&endless);
+    let message = error(&endless);
     assert!(
-        told.starts_with("record 1 (line 2): the quote opened on line 2, column \"a\", is not closed within"),
-        "{told}"
+        message.starts_with("record 1 (line 2): the quote opened on line 2, column \"a\", is not closed within"),
+        "{message}"
     );
 }
 
 #[test]
-fn records_may_lie_across_blocks() {
+fn records_may_span_blocks() {
     for length in [HEADROOM - 3, HEADROOM + 1, BLOCK_BYTES - 9, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES + 7] {
         for cell in [
             "x".repeat(length),
@@ -167,7 +169,7 @@ fn records_may_lie_across_blocks() {
             assert_eq!(read_with(input.as_bytes(), limits).unwrap(), read_with_csv(input.as_bytes()), "{length}");
         }
     }
-    // Every position of a CRLF against a block's end.
+    // A CRLF at every position relative to the end of a block.
     for shift in 0..4 {
         let rows = "1234567,\"abcdef\"\r\n".repeat(2 * BLOCK_BYTES / 17);
         let input = format!("a,b{}\r\n{rows}", "b".repeat(shift));
@@ -186,7 +188,7 @@ fn a_stop_ends_it() {
 }
 
 #[test]
-fn a_failing_read_is_told() {
+fn a_read_error_is_reported() {
     struct Broken;
     impl std::io::Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
@@ -199,8 +201,8 @@ fn a_failing_read_is_told() {
     assert!(matches!(records.next(), Err(TransformError::Read { .. })));
 }
 
-/// RFC 4180 with a quote inside of a bare cell as a character, one byte at a time: written again, not shared.
-fn by_the_book(input: &[u8]) -> Option<Rows> {
+/// An independent reader of RFC 4180, byte by byte, with quotes inside unquoted cells as ordinary characters.
+fn read_by_rfc4180(input: &[u8]) -> Option<Rows> {
     let (mut rows, mut row, mut cell, mut at) = (Rows::new(), Vec::new(), Vec::new(), 0);
     while at < input.len() {
         if input[at] == b'"' {
@@ -243,23 +245,23 @@ fn by_the_book(input: &[u8]) -> Option<Rows> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
-    /// Whatever the bytes: in strict mode no byte is lost, which the `csv` crate does not promise.
+    /// For any bytes, strict mode loses none, which the `csv` crate does not guarantee.
     #[test]
-    fn f01_any_bytes_are_read_by_the_book_or_refused(tail in "[ab,\"\r\n\u{feff}é]{0,40}") {
+    fn f01_any_bytes_are_read_by_rfc4180_or_refused(tail in "[ab,\"\r\n\u{feff}é]{0,40}") {
         let input = format!("a,b\n{tail}");
-        let book = by_the_book(input.as_bytes());
+        let book = read_by_rfc4180(input.as_bytes());
         match read(input.as_bytes()) {
             Ok(ours) => prop_assert_eq!(Some(ours), book),
             Err(error) => {
-                let told = error.to_string();
+                let message = error.to_string();
                 let is_ragged = book.as_ref().is_some_and(|rows| rows.iter().any(|row| row.len() != 2));
-                let is_cut = told.contains("never closed") || told.contains("text follows a closing quote");
-                prop_assert!(is_ragged || (is_cut && book.is_none()) || told.contains("byte order mark") || told.contains(" cell"), "{}", told);
+                let is_cut = message.contains("never closed") || message.contains("text follows a closing quote");
+                prop_assert!(is_ragged || (is_cut && book.is_none()) || message.contains("byte order mark") || message.contains(" cell"), "{}", message);
             }
         }
     }
 
-    /// Whatever the bytes: what the `csv` crate reads, or an error.
+    /// For any bytes, lenient mode reads like the `csv` crate, or fails.
     #[test]
     fn any_bytes_are_read_leniently(tail in "[ab,\"\r\n\u{feff}é]{0,40}") {
         let input = format!("a,b\n{tail}");
@@ -267,9 +269,9 @@ proptest! {
         match read_leniently(input.as_bytes()) {
             Ok(ours) => prop_assert_eq!(ours, theirs),
             Err(error) => {
-                let told = error.to_string();
-                let is_ragged = told.contains("the header has") && theirs.iter().any(|row| row.len() != 2);
-                prop_assert!(is_ragged || told.contains("is never closed"), "{}", told);
+                let message = error.to_string();
+                let is_ragged = message.contains("the header has") && theirs.iter().any(|row| row.len() != 2);
+                prop_assert!(is_ragged || message.contains("is never closed"), "{}", message);
             }
         }
     }

@@ -1,39 +1,39 @@
-//! Along a block's marks, from a record's first byte to its end.
+//! Finds the end and the cells of a record by a block's marks.
 
 use super::super::block::Block;
 use super::Bounds;
 
-/// What the walk along the marks found.
+/// The outcome of a walk along the marks.
 pub(super) enum Walk {
     Record(Found),
-    /// The record goes on in the next block.
+    /// The record continues in the next block.
     Incomplete {
-        /// Where the quote stands that is still open.
+        /// The position of the unclosed quote.
         opened: Option<usize>,
         cell: usize,
         closed: Option<Bounds>,
         found: Found,
     },
-    /// Text follows the quote that closes the one at `opened`: RFC 4180 has no reading for it.
+    /// Text follows the quote that closes the one at `opened`, which RFC 4180 does not allow.
     Irregular {
         opened: usize,
         quote: usize,
     },
 }
 
-/// A record's end and its kind.
+/// The end and the kind of a record.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Found {
     pub next: usize,
-    /// The first mark at or behind `next`.
+    /// The first mark at or after `next`.
     pub mark: usize,
-    /// No quote in it.
+    /// True if it has no quotes.
     pub is_plain: bool,
-    /// A quoted cell holds doubled quotes: [`unescape_quotes`] is still to be done.
+    /// True if a quoted cell contains doubled quotes, which needs [`unescape_quotes`].
     pub has_escaped_quotes: bool,
 }
 
-/// Follows the marks from the record's beginning to its end.
+/// Follows the marks from the start of the record to its end.
 pub(super) fn walk(block: &Block, at: usize, first_mark: usize, delimiter: u8, bounds: &mut Vec<Bounds>) -> Walk {
     let bytes = &block.bytes;
     let (mut cell, mut mark, mut is_plain, mut has_escaped_quotes) = (at, first_mark, true, false);
@@ -69,7 +69,7 @@ pub(super) fn walk(block: &Block, at: usize, first_mark: usize, delimiter: u8, b
                 });
             }
             _ if position_at != cell => {
-                // A quote inside of a bare cell is a character like any other.
+                // A quote inside an unquoted cell is an ordinary character.
                 is_plain = false;
                 mark += 1;
             }
@@ -97,7 +97,7 @@ pub(super) fn walk(block: &Block, at: usize, first_mark: usize, delimiter: u8, b
 }
 
 enum Closing {
-    /// The quote, and the first mark behind it.
+    /// The quote, and the first mark after it.
     At {
         quote: u32,
         mark: usize,
@@ -109,7 +109,7 @@ enum Closing {
     Nowhere,
 }
 
-/// The quote that closes the one at `opening`, an index into the marks.
+/// Finds the quote that closes the one at `opening`, an index into the marks.
 fn closing_quote(block: &Block, opening: usize, delimiter: u8) -> Closing {
     let bytes = &block.bytes;
     let mut mark = opening + 1;
@@ -131,12 +131,12 @@ fn closing_quote(block: &Block, opening: usize, delimiter: u8) -> Closing {
     }
 }
 
-/// Writes each doubled quote of the quoted cells once, where they stand; the cells become shorter.
+/// Unescapes the doubled quotes of the quoted cells in place, which shortens the cells.
 pub(super) fn unescape_quotes(bytes: &mut [u8], at: usize, bounds: &mut [Bounds]) {
     for (start, end) in bounds {
         let (first, last) = (*start as usize, *end as usize);
         if first == at || bytes[first - 1] != b'"' {
-            continue; // a bare cell's quotes are all its own
+            continue; // an unquoted cell has no escapes
         }
         let Some(mut read) = memchr::memchr(b'"', &bytes[first..last]).map(|quote| first + quote) else { continue };
         let mut write = read;

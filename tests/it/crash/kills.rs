@@ -93,6 +93,7 @@ fn random_kills_lose_and_double_nothing() {
             scope.spawn(move || {
                 let (mut runs, mut kills) = (0, 0);
                 while kills < kills_wanted.div_ceil(3) {
+                    assert!(runs < 100 + 2 * kills_wanted as usize, "{ground}: {kills} kills in {runs} runs");
                     let lives: Vec<Duration> =
                         (0..random.u32(1..=4)).map(|_| Duration::from_micros(random.u64(0..life_us_max))).collect();
                     let story = format!("seed {seed}, {ground}, killed after {lives:?}");

@@ -20,8 +20,8 @@ fn d01_retry_after_zero_does_not_cause_a_storm_at_the_platform() {
     ] {
         let platform = RawReceiver::start(move |_| Reply::Answer(status(code, headers)));
         let case = at(&platform, |case| {
-            (case.tenant.retry.first, case.tenant.retry.max) = (ms(200), ms(200));
-            case.tenant.retry.within = ms(60_000);
+            (case.tenant.retry.initial, case.tenant.retry.max) = (ms(200), ms(200));
+            case.tenant.retry.give_up_after = ms(60_000);
         });
         let error = on_threads(async { case.stage().await.source().identify().await }).err().map(|e| e.to_string());
         assert!(error.is_some_and(|error| error.contains(&code.to_string())));

@@ -11,7 +11,7 @@ fn sign_in_that_fails() {
     on_threads(async {
         let wrong = |secret: &str| SecretRef::Literal(Secret::new(secret));
         let bad_client = |case: &mut Case| case.tenant.client_secret = wrong("another");
-        check(Case::new("").with(bad_client), &["refused", "invalid_client", "client_secret is not that"]).await;
+        check(Case::new("").with(bad_client), &["refused", "invalid_client", "client_secret is wrong"]).await;
         let bad_password = |case: &mut Case| case.tenant.password = wrong("another");
         let stage = check(Case::new("").with(bad_password), &["refused", "invalid_grant", "Docebo may lock"]).await;
         assert_eq!(stage.sandbox.requests(), 1, "a wrong password is sent once");
@@ -57,8 +57,8 @@ fn accounts_that_must_not_be_used() {
             ("session=unsuccessful", ["refused", "Operation not permitted"]),
             ("session=garbage", ["refused", "not JSON"]),
             ("session=redirect", ["refused", "redirects are not followed"]),
-            ("session=401", ["refused", "has just given out"]),
-            ("token_seconds=0", ["refused", "has just given out"]),
+            ("session=401", ["refused", "has just issued"]),
+            ("token_seconds=0", ["refused", "has just issued"]),
         ] {
             check(Case::new(misbehave), &words).await;
         }
@@ -77,20 +77,20 @@ fn exports_that_fail() {
             (Case::new("start=html"), ["refused", "web page", "sign-in page"]),
             (Case::new("start=unsuccessful"), ["refused", "start the export", "not permitted"]),
             (Case::new("start=429"), ["later", "429", "start the export"]),
-            (Case::new("start=400"), ["refused", "400", "told to fail"]),
-            (Case::new("execution_id=../../x"), ["refused", "is no execution id", "export was started"]),
-            (Case::new("execution_id="), ["refused", "is no execution id", "export was started"]),
-            (Case::new("final_word=FAILED"), ["lapsed", "ended as FAILED", "report"]),
-            (Case::new("final_word=error"), ["lapsed", "ended as ERROR", "report"]),
-            (Case::new("final_word=never").impatient(), ["later", "still \"RUNNING\"", "poll.within"]),
-            (Case::new("status=404"), ["lapsed", "404", "the export is gone"]),
+            (Case::new("start=400"), ["refused", "400", "fails here on request"]),
+            (Case::new("execution_id=../../x"), ["refused", "is not an execution ID", "export was started"]),
+            (Case::new("execution_id="), ["refused", "is not an execution ID", "export was started"]),
+            (Case::new("final_word=FAILED"), ["expired", "ended as FAILED", "report"]),
+            (Case::new("final_word=error"), ["expired", "ended as ERROR", "report"]),
+            (Case::new("final_word=never").impatient(), ["later", "still \"RUNNING\"", "poll.give_up_after"]),
+            (Case::new("status=404"), ["expired", "404", "the export is gone"]),
             (Case::new("status=html"), ["refused", "web page", "status"]),
             (Case::new("status=garbage"), ["refused", "not JSON", "status"]),
             (Case::new("status=500"), ["later", "500", "status"]),
-            (Case::new("status=401"), ["refused", "401", "just given out"]),
+            (Case::new("status=401"), ["refused", "401", "just issued"]),
             (Case::named("", "Complianse completion"), ["refused", "no report of this name", "Compliance completions"]),
             (Case::named("", "zzz"), ["refused", "no report of this name", "none of the 6"]),
-            (Case::named("name_twice", "Compliance completions"), ["refused", "2 reports have this name", "the id"]),
+            (Case::named("name_twice", "Compliance completions"), ["refused", "2 reports have this name", "the ID"]),
             (Case::named("reports=403", "x"), ["refused", "list the reports", "Power User profile"]),
         ] {
             check(case, &words).await;
@@ -103,12 +103,12 @@ fn exports_that_fail() {
 fn a_start_without_an_answer_is_not_repeated() {
     on_threads(async {
         for (misbehave, exports) in [("start=lost", 1), ("start=reset", 0), ("start=500", 0), ("start=504", 0)] {
-            let stage = check(Case::new(misbehave), &["unanswered", "may have been started", "new export"]).await;
+            let stage = check(Case::new(misbehave), &["unconfirmed", "may have been started", "new export"]).await;
             let starts = stage.sandbox.log().iter().filter(|seen| seen.path.ends_with("/export/csv")).count();
             assert_eq!((starts, stage.sandbox.exports()), (1, exports), "{misbehave}");
         }
         let stalled = Case::new("start=stall").with(|case| case.tenant.timeouts.idle = ms(100));
-        check(stalled, &["unanswered", "no byte came in time"]).await;
+        check(stalled, &["unconfirmed", "response timed out"]).await;
         let stage = check(Case::new("start=429*3"), &["2500 rows"]).await;
         assert_eq!(stage.sandbox.exports(), 1);
     });
@@ -132,7 +132,7 @@ fn downloads_that_are_no_report() {
             ("zip=gzip", ["refused", "gzip", "not CSV"]),
             ("cut=99", ["later", "download the export", "report"]),
             ("download=400", ["refused", "400", "download the export"]),
-            ("download=404", ["lapsed", "404", "gone"]),
+            ("download=404", ["expired", "404", "gone"]),
             ("download=redirect", ["refused", "302", "not followed"]),
             ("download=403", ["refused", "403", "permission to view and export"]),
         ] {
@@ -142,9 +142,9 @@ fn downloads_that_are_no_report() {
         check(hung, &["2500 rows"]).await;
         let stalled = Case::new("download=stall").with(|case| {
             case.tenant.timeouts.idle = ms(700);
-            case.tenant.retry.within = ms(200);
+            case.tenant.retry.give_up_after = ms(200);
         });
-        check(stalled, &["later", "no byte came in time"]).await;
+        check(stalled, &["later", "response timed out"]).await;
     });
 }
 
@@ -152,29 +152,26 @@ fn downloads_that_are_no_report() {
 fn results_that_are_no_report() {
     on_threads(async {
         for (misbehave, words) in [
-            ("drift", ["refused", "header drifts", "\"Username\""]),
+            ("drift", ["refused", "columns change", "\"Username\""]),
             ("duplicate_header", ["refused", "two columns are called \"Employee Number\"", "download"]),
-            ("paging=stuck", ["refused", "the same nextToken came twice", "download"]),
-            ("paging=same", ["refused", "the same page came twice", "download"]),
-            ("paging=same,counts", ["refused", "page 2 was asked for and page 1 came", "download"]),
-            (
-                "paging=page,overlap",
-                ["refused", "begins with the 500 rows that the one before it ends with", "download"],
-            ),
-            ("overlap", ["refused", "begins with the 500 rows", "download"]),
-            ("lost_rows=7,counts", ["refused", "says that there are 2500 rows, and 2493 came", "download"]),
-            ("paging=page,lost_rows=7,counts", ["refused", "there are 2500 rows, and 2493 came", "download"]),
-            ("page_cap=250,paging=same", ["refused", "the same page came twice", "download"]),
+            ("paging=stuck", ["refused", "the same nextToken was received twice", "download"]),
+            ("paging=same", ["refused", "the same page was received twice", "download"]),
+            ("paging=same,counts", ["refused", "page 2 was requested and page 1 received", "download"]),
+            ("paging=page,overlap", ["refused", "starts with the last 500 rows of the page before", "download"]),
+            ("overlap", ["refused", "starts with the last 500 rows", "download"]),
+            ("lost_rows=7,counts", ["refused", "states 2500 rows, and 2493 were received", "download"]),
+            ("paging=page,lost_rows=7,counts", ["refused", "states 2500 rows, and 2493 were received", "download"]),
+            ("page_cap=250,paging=same", ["refused", "the same page was received twice", "download"]),
             ("header_only", ["refused", "no rows, and so no header", "download"]),
             ("results=html", ["refused", "web page", "results"]),
             ("results=unsuccessful", ["refused", "Operation not permitted", "results"]),
             ("results=garbage", ["refused", "not JSON", "results"]),
-            ("results=404", ["lapsed", "gone", "results"]),
+            ("results=404", ["expired", "gone", "results"]),
         ] {
             check(Case::results(misbehave), &words).await;
         }
         let early = Case::results("early_results_400=999999").impatient();
-        check(early, &["later", "not be ready", "poll.within"]).await;
+        check(early, &["later", "not ready", "poll.give_up_after"]).await;
     });
 }
 
@@ -198,6 +195,6 @@ fn limits_hold_at_their_edges() {
         }
         check(Case::results("").with(|case| case.limits.rows = ROWS), &[fits]).await;
         check(Case::results("").with(|case| case.limits.rows = ROWS - 1), &["limits.rows"]).await;
-        check(Case::results("").with(|case| case.limits.answer_bytes = 2000), &["limits.answer_bytes"]).await;
+        check(Case::results("").with(|case| case.limits.response_bytes = 2000), &["limits.response_bytes"]).await;
     });
 }

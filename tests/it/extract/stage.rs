@@ -13,7 +13,7 @@ use reportferry::pipeline::plan::{self, CsvInput, DoceboSource, ReportRef, Via};
 use reportferry::progress::Progress;
 use reportferry::sandbox::{REPORTS, Sandbox, SandboxOptions};
 use reportferry::secret::Secret;
-use reportferry::settings::{Budget, HttpTimeouts, Limits, Poll, SecretRef, Tenant};
+use reportferry::settings::{Budget, HttpTimeouts, Limits, SecretRef, Tenant};
 
 pub const CLIENT_SECRET: &str = "s3cret-of-the-client";
 pub const PASSWORD: &str = "pass-w0rd of the account";
@@ -43,11 +43,10 @@ impl Case {
             username: "svc-reporting".into(),
             password: SecretRef::Literal(Secret::new(PASSWORD)),
             budget: Budget { per_minute: 60_000, per_hour: 600_000, in_flight: 2 },
-            poll: Poll { first: ms(1), max: ms(4), within: ms(30_000) },
+            poll: Backoff { initial: ms(1), max: ms(4), give_up_after: ms(30_000) },
             allow_superadmin: false,
-            insecure: false,
             timeouts: HttpTimeouts { connect: ms(10_000), idle: ms(10_000) },
-            retry: Backoff { first: ms(1), max: ms(4), within: ms(30_000) },
+            retry: Backoff { initial: ms(1), max: ms(4), give_up_after: ms(30_000) },
         };
         let report = ReportRef::Id(REPORTS[0].id.into());
         Self { misbehave, report, via: Via::Download, rows: ROWS, tenant, limits: Limits::default() }
@@ -63,7 +62,7 @@ impl Case {
 
     /// Waits for the export only this long.
     pub fn impatient(self) -> Self {
-        self.with(|case| case.tenant.poll.within = ms(300))
+        self.with(|case| case.tenant.poll.give_up_after = ms(300))
     }
 
     pub fn with(mut self, change: impl FnOnce(&mut Case)) -> Self {
@@ -85,7 +84,7 @@ impl Case {
         let csv = CsvInput::default();
         let source =
             plan::Source::Docebo(DoceboSource { tenant: Arc::new(tenant), report: self.report, via: self.via, csv });
-        let spool = tempfile::tempdir().expect("a spool");
+        let spool = crate::stage::folder();
         Stage { sandbox, source, limits: self.limits, tenants: Tenants::new(Clock::System), spool }
     }
 }
@@ -111,8 +110,8 @@ impl Stage {
     /// Start and collect, as a run does.
     pub async fn pull(&self) -> Result<Extract, ExtractError> {
         let source = self.source();
-        let ticket = source.start().await?;
-        source.collect(&ticket, self.spool(), &Progress::default()).await
+        let execution_id = source.start().await?;
+        source.collect(&execution_id, self.spool(), &Progress::default()).await
     }
 
     /// Nothing but what the plan declares came to the platform.
@@ -161,8 +160,8 @@ pub async fn outcome(stage: &Stage) -> String {
             let verdict = match &error {
                 ExtractError::Refused { .. } => "refused",
                 ExtractError::Later { .. } => "later",
-                ExtractError::Lapsed { .. } => "lapsed",
-                ExtractError::Unanswered { .. } => "unanswered",
+                ExtractError::Expired { .. } => "expired",
+                ExtractError::StartUnconfirmed { .. } => "unconfirmed",
             };
             assert!(!stage.spool().join("extract.csv").exists() && !stage.spool().join("extract.zip").exists());
             format!("{verdict}: {error} | {}", error.hint().unwrap_or_default())

@@ -1,11 +1,11 @@
 //! `run --slot` with a date or a length of time, by the real binary.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use super::{Folder, SETTINGS};
+use crate::stage::rig::document;
 
 fn pipeline(schedule: &str) -> String {
     format!(
@@ -20,20 +20,19 @@ fn folder(schedule: &str) -> Folder {
     folder
 }
 
-fn run(folder: &Folder, slot: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reportferry"));
-    command.args(["run", "completions", "--json", "--slot", slot]).current_dir(folder.path("")).output().unwrap()
+fn run(folder: &Folder, slot: &str, flags: &[&str]) -> Output {
+    let mut command = crate::stage::reportferry();
+    command.args(["run", "completions", "--slot", slot]).args(flags).current_dir(folder.path("")).output().unwrap()
 }
 
 fn slot(folder: &Folder, given: &str) -> String {
-    let output = run(folder, given);
+    let output = run(folder, given, &["--json"]);
     assert!(output.status.success(), "{given}: {}", String::from_utf8_lossy(&output.stderr));
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    document["slot"].as_str().unwrap().to_owned()
+    document(&output)["slot"].as_str().unwrap().to_owned()
 }
 
 fn refused(folder: &Folder, given: &str) -> String {
-    let output = run(folder, given);
+    let output = run(folder, given, &[]);
     assert_eq!(output.status.code(), Some(2), "{given}");
     String::from_utf8_lossy(&output.stderr).replace("\n        ", " ")
 }
@@ -64,7 +63,7 @@ fn a_slot_is_named_by_its_day_or_by_how_long_ago_it_was() {
     assert!(slot(&any, "2026-11-23T05:30:00Z").starts_with("2026-11-23T05:30:00"));
     let ago = Timestamp::now().duration_since(slot(&any, "2d").parse().unwrap());
     assert!((ago - hours(48)).abs() < SignedDuration::from_mins(1), "{ago:?}");
-    let wrong = run(&any, "yesterday");
+    let wrong = run(&any, "yesterday", &[]);
     assert_eq!(wrong.status.code(), Some(2));
 }
 
@@ -73,10 +72,10 @@ fn a_rejected_run_names_the_command_that_takes_it_up() {
     let folder = folder("");
     std::fs::create_dir(folder.path("drop")).unwrap();
     folder.write("drop/o_20261123T000000.csv", "another's");
-    let first = run(&folder, "2026-11-23");
+    let first = run(&folder, "2026-11-23", &["--json"]);
     assert_eq!(first.status.code(), Some(3));
-    let document: Value = serde_json::from_slice(&first.stdout).unwrap();
-    let again = String::from_utf8(run(&folder, "2026-11-23").stderr).unwrap();
+    let document = document(&first);
+    let again = String::from_utf8(run(&folder, "2026-11-23", &[]).stderr).unwrap();
     assert!(again.contains("is rejected already"), "{again}");
     assert!(again.contains(&format!("`reportferry retry {}`", document["run"].as_str().unwrap())), "{again}");
 }

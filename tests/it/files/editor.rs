@@ -21,7 +21,7 @@ for document in given['documents']:
     print(next((error.message.replace('\\n', ' ') for error in validator.iter_errors(document)), 'fine'))
 ";
     let given = serde_json::json!({"schema": serde_json::from_str::<serde_json::Value>(schema).unwrap(), "documents": documents});
-    let path = tempfile::NamedTempFile::new().unwrap();
+    let path = crate::stage::file();
     std::fs::write(path.path(), given.to_string()).unwrap();
     let output = std::process::Command::new(PYTHON)
         .args(["-c", SCRIPT])
@@ -83,7 +83,7 @@ fn the_schema_accepts_what_check_accepts() {
 #[test]
 fn what_init_writes_passes_check_and_stays() {
     use reportferry::cli::{Common, check, init};
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let dir = folder.path().join("new");
     assert_eq!(init::run(&init::Args { dir: dir.clone() }).unwrap(), 0);
     let config = dir.join("reportferry.yaml");

@@ -1,6 +1,6 @@
 //! Each mistake, where it is told and in which words. The snapshots are the words; review them as one would a manual.
 
-use reportferry::pipeline::show;
+use reportferry::yaml::render;
 
 use super::{Folder, PIPELINE, SETTINGS};
 
@@ -76,9 +76,10 @@ fn mistakes_in_a_pipeline_are_told_where_they_stand() {
         // types and words
         ("schedule:\n", "schedule: daily\nx:\n"),
         ("[id, course, done]", "id"),
-        ("header: true", "header: yes"),
-        ("header: true", "header: \"true\""),
-        ("header: true", "header: maybe"),
+        ("header: names", "header: yes"),
+        ("header: names", "header: true"),
+        ("header: names", "header: []"),
+        ("header: names", "header: maybe"),
         ("missed: latest", "missed: lastest"),
         ("missed: latest", "missed: [latest]"),
         ("missed: latest", "missed:"),
@@ -86,7 +87,9 @@ fn mistakes_in_a_pipeline_are_told_where_they_stand() {
         ("existing: replace", "existing: overwrite"),
         ("via: download", "via: downlaod"),
         ("when_empty: hold", "when_empty: no"),
-        ("line_end: crlf", "line_end: CRLF"),
+        ("record_end: crlf", "record_end: CRLF"),
+        ("record_end: crlf", "record_end: eol"),
+        ("record_end: crlf", "record_end: \"~~~~~~~~~\""),
         ("min: 1,", "min: -1,"),
         ("min: 1,", "min: 1.5,"),
         ("min: 1,", "min: \"1\","),
@@ -146,7 +149,7 @@ fn mistakes_in_a_pipeline_are_told_where_they_stand() {
         ("artifact:\n", "artifact:\n  split: {rows: 0}\n"),
         ("artifact:\n", "artifact:\n  split: {rows: 10}\n"),
         ("completions_{slot:%Y%m%d}.csv", "completions_{slot:%Y%m%d}_{part}.csv"),
-        ("existing: replace", "existing: replace, set: true"),
+        ("existing: replace", "existing: replace, publish_together: true"),
         ("completions_{slot:%Y%m%d}.csv", "completions/{slot:%Y%m%d}.csv"),
         ("completions_{slot:%Y%m%d}.csv", "completions_{slot:%Y%m%d.csv"),
         ("/inbound/learning", "/inbound/../learning"),
@@ -186,20 +189,20 @@ fn mistakes_in_the_settings_are_told_where_they_stand() {
         ("https://acme.docebosaas.com", "http://127.0.0.1.example:80"),
         ("https://acme.docebosaas.com", "https://user:hunter2@acme.docebosaas.com"),
         ("https://acme.docebosaas.com", "ftp://acme.docebosaas.com"),
-        ("    username: svc-reporting", "    username: svc-reporting\n    poll: {first: 2m, max: 1m}"),
-        ("    username: svc-reporting", "    username: svc-reporting\n    poll: {first: 10 s}"),
+        ("    username: svc-reporting", "    username: svc-reporting\n    poll: {initial: 2m, max: 1m}"),
+        ("    username: svc-reporting", "    username: svc-reporting\n    poll: {initial: 10 s}"),
         ("    username: svc-reporting", "    username: svc-reporting\n    budget: {per_minute: 0, in_flight: 65}"),
         ("    username: svc-reporting", "    username: svc-reporting\n    insecure: on"),
         ("  acme:\n    docebo", "  ac me:\n    docebo"),
         ("    sftp:\n", "    local: {path: x}\n    sftp:\n"),
         ("    sftp:\n", "    ftp:\n"),
-        ("    local: {path: drop}", "    retry: {first: 0s}"),
+        ("    local: {path: drop}", "    retry: {initial: 0s}"),
         ("      host: sftp.hris.example", "      host: sftp://sftp.hris.example:22"),
         ("      host: sftp.hris.example", "      host: sftp.hris.example\n      port: 65536"),
         ("      host: sftp.hris.example", "      host: sftp.hris.example\n      write_bytes: 31999"),
         ("      host: sftp.hris.example", "      host: sftp.hris.example\n      sessions: 17"),
-        ("      host: sftp.hris.example", "      host: sftp.hris.example\n      sessions: 1\n      split: true"),
-        ("      host: sftp.hris.example", "      host: sftp.hris.example\n      split: 16MB"),
+        ("      host: sftp.hris.example", "      host: sftp.hris.example\n      sessions: 1\n      parallel: true"),
+        ("      host: sftp.hris.example", "      host: sftp.hris.example\n      parallel: 16MB"),
         ("      host: sftp.hris.example", "      host: sftp.hris.example\n      mode: rw-r--r--"),
         ("      host: sftp.hris.example", "      host: sftp.hris.example\n      base: /in/../.."),
         ("      host: sftp.hris.example", "      host: sftp.hris.example\n      verify: hash"),
@@ -234,11 +237,11 @@ fn mistakes_in_the_settings_are_told_where_they_stand() {
         ("    local: {path: drop}", "    local: {path: drop}\n    pickup: movd"),
         ("    local: {path: drop}", "    local: {path: drop}\n    pickup: ack_file"),
         ("    local: {path: drop}", "    local: {path: drop}\n    pickup: [moved]"),
-        ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {moved: {within: 0s}}"),
-        ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {moved: {within: 4, every: 9s}}"),
-        ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {moved: {within: 4h, every: 9s}}"),
+        ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {moved: {deadline: 0s}}"),
+        ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {moved: {deadline: 4, every: 9s}}"),
+        ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {moved: {deadline: 4h, every: 9s}}"),
         ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {moved: {every: 1m}}"),
-        ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {moved: {}, within: 4h}"),
+        ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {moved: {}, deadline: 4h}"),
         ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {immediate: {}}"),
         ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {}"),
         ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {moved: {}, ack_file: \"{name}.ack\"}"),
@@ -247,13 +250,17 @@ fn mistakes_in_the_settings_are_told_where_they_stand() {
         ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {ack_file: \"acks/{name}.ack\"}"),
         ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {ack_file: \"{nam}.ack\"}"),
         ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {ack_file: {name: \"{slot:%d}{name}\"}}"),
-        ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {ack_file: {within: 4h}}"),
+        ("    local: {path: drop}", "    local: {path: drop}\n    pickup: {ack_file: {deadline: 4h}}"),
         (
             "    local: {path: drop}",
             "    webhook: {url: \"https://bi.example/hook\", secret: {env: S}}\n    pickup: {ack_file: \"{name}.ack\"}",
         ),
         ("tenants:\n", "ledger: postgres://u:hunter2@db/x\ntenants:\n"),
         ("tenants:\n", "ledger: ledger.db\ntenants:\n"),
+        ("tenants:\n", "ledger: {}\ntenants:\n"),
+        ("tenants:\n", "ledger: {sqlite: \"\", postgre: {}}\ntenants:\n"),
+        ("tenants:\n", "ledger: {sqlite: a.db, postgres: {host: h, username: u}}\ntenants:\n"),
+        ("tenants:\n", "ledger: {postgres: {host: h, port: 0, tls: maybe, password: hunter2}}\ntenants:\n"),
         ("tenants:\n", "http: localhost\ntenants:\n"),
         ("tenants:\n", "limits: {rows: 0, record_bytes: 1MB}\ntenants:\n"),
         ("tenants:\n", "log: {format: text, filter: \"reportferry=loud\"}\ntenants:\n"),
@@ -301,10 +308,10 @@ fn a_problem_is_drawn_with_its_line_and_a_caret() {
     wrong = wrong.replace("email: Email}", "email: Émail, X: Émail}");
     let folder = Folder::new(SETTINGS, &wrong);
     let problems = folder.load().map(|_| ()).unwrap_err();
-    let drawn = show::render(&problems, false, 120).replace(&format!("{}/", folder.0.path().display()), "");
+    let drawn = render::render(&problems, false, 120).replace(&format!("{}/", folder.0.path().display()), "");
     insta::assert_snapshot!("drawn", drawn);
-    assert!(show::render(&problems, true, 120).contains("\u{1b}["), "colour where it is asked for");
-    let json = show::json(&problems[0]);
+    assert!(render::render(&problems, true, 120).contains("\u{1b}["), "colour where it is asked for");
+    let json = render::json(&problems[0]);
     assert_eq!((json["line"].as_u64(), json["column"].as_u64()), (Some(3), Some(23)), "{json}");
     assert_eq!((json["key"].as_str(), json["severity"].as_str()), (Some("schedule.cron"), Some("error")), "{json}");
 }
@@ -347,7 +354,7 @@ fn secrets_are_blanked_in_the_lines_that_are_shown() {
             Ok((_, problems)) | Err(problems) => problems,
         };
         assert!(!problems.is_empty(), "{text}");
-        let told = format!("{}{}", show::render(&problems, false, 120), folder.told(&problems));
+        let told = format!("{}{}", render::render(&problems, false, 120), folder.told(&problems));
         assert!(!told.contains("hunter2"), "{told}");
     }
 }
@@ -378,7 +385,7 @@ fn no_mistake_ends_the_program() {
                 folder.write("pipelines/completions.yaml", &text);
                 folder.load().map_or_else(|problems| problems, |(_, problems)| problems)
             };
-            show::render(&problems, false, 80);
+            render::render(&problems, false, 80);
             for place in problems.iter().filter_map(|problem| problem.place.as_ref()) {
                 let line = text.split('\n').nth(place.line as usize - 1);
                 prop_assert!(line.is_some_and(|line| place.column as usize <= line.chars().count() + 1), "{place:?}");

@@ -1,7 +1,8 @@
 //! What right pipeline files become, and the limits of files.
 
-use reportferry::pipeline::plan::{DeliveryPlan, Existing, LineEnd, Missed, Source, StepKind};
+use reportferry::pipeline::plan::{DeliveryPlan, Existing, RecordEnd, Source, StepKind};
 use reportferry::pipeline::{load, load_all, problems_of_all};
+use reportferry::schedule::Missed;
 
 use super::{Folder, PIPELINE, SETTINGS};
 
@@ -40,7 +41,7 @@ fn a_pipeline_is_read_to_its_last_default() {
         })
         .collect();
     assert_eq!(steps, [(14, 4), (15, 1), (16, 1), (18, 3)]);
-    assert_eq!((plan.artifact.csv.delimiter, plan.artifact.csv.line_end), (b'|', LineEnd::CrLf));
+    assert_eq!((plan.artifact.csv.delimiter, plan.artifact.csv.record_end), (b'|', RecordEnd::CrLf));
     let [hris, bi]: &[DeliveryPlan; 2] = plan.deliveries.as_slice().try_into().unwrap();
     assert_eq!(
         (hris.directory.as_str(), hris.existing, hris.done_file.is_some()),
@@ -95,7 +96,7 @@ fn files_have_limits() {
         told("a.yaml", laughs.into_bytes()).contains("the file holds more than 100000 values, repeated ones included")
     );
     let nested = |depth: usize| format!("x: {}{}\n", "[".repeat(depth), "]".repeat(depth)).into_bytes();
-    let deep = "lists and tables lie more than 64 deep in each other";
+    let deep = "lists and tables are nested more than 64 deep";
     assert!(told("a.yaml", nested(65)).contains(deep));
     assert!(!told("a.yaml", nested(64)).contains(deep));
     assert!(told("a.yaml", nested(100_000)).lines().count() < 10, "refused, not crashed");
@@ -159,7 +160,7 @@ fn check_prints_one_document() {
     assert_eq!(pipeline["report"], "acme: report 619bf79c-970a-4a8e-be8a-dde48a05c652");
     let problem = &document["problems"][0];
     let keys: Vec<&String> = problem.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["file", "line", "column", "key", "what", "hint", "severity"]);
+    assert_eq!(keys, ["file", "line", "column", "key", "message", "hint", "severity"]);
     assert_eq!(
         (&problem["line"], &problem["key"]),
         (&serde_json::json!(10), &serde_json::json!("source.docebo.tenant"))

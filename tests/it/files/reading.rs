@@ -53,7 +53,7 @@ fn what_it_cannot_say_is_a_problem_with_the_right_word() {
         ("    csv: {delimiter: \"; \"}\n", "cannot separate cells"),
         ("    csv: {delimiter: \"\\\"\"}\n", "cannot separate cells"),
         ("    csv: {strict: no}\n", "strict"),
-        ("    via: results\n    csv: {delimiter: \";\"}\n", "`via: results` brings JSON"),
+        ("    via: results\n    csv: {delimiter: \";\"}\n", "`via: results` fetches JSON"),
         ("    via: results\n    csv: {encoding: utf-16}\n", "remove them, or write `via: download`"),
     ] {
         let folder = with(source);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reportferry::encode::name::NameTemplate;
+use reportferry::name::NameTemplate;
 use reportferry::settings::{DestinationKind, Patience, Pickup, SecretRef, Settings};
 
 use super::{Folder, PIPELINE, SETTINGS};
@@ -20,7 +20,7 @@ fn layers_win_in_their_order_and_keep_texts_as_they_are() {
     let base = folder.path("");
     let settings = said(&[], &[]);
     assert_eq!((settings.data.clone(), settings.pipelines.clone()), (base.join("data"), base.join("pipelines")));
-    assert_eq!(settings.ledger, base.join("data/ledger.db"));
+    assert!(settings.ledger == crate::stage::sqlite(&base.join("data/ledger.db")));
     assert_eq!((settings.limits.rows, settings.limits.record_bytes), (100_000_000, 1 << 20));
     let tenant = &settings.tenants["acme.eu-1"];
     assert!(matches!(&tenant.password, SecretRef::File(path) if *path == base.join("secrets/acme")));
@@ -43,7 +43,7 @@ fn layers_win_in_their_order_and_keep_texts_as_they_are() {
     let tenant = &settings.tenants["acme.eu-1"];
     assert_eq!(tenant.username, "007");
     assert!(matches!(&tenant.password, SecretRef::File(path) if path == Path::new("/run/p")));
-    assert_eq!(settings.ledger, Path::new("/var/lib/ferry/ledger.db"));
+    assert!(settings.ledger == crate::stage::sqlite(Path::new("/var/lib/ferry/ledger.db")));
     assert_eq!(settings.limits.rows, 6, "flags win over the environment");
     let DestinationKind::Local(local) = &settings.destinations["new"].kind else { panic!("new is local") };
     assert_eq!((local.path.clone(), local.mkdir), (base.join("there"), true));
@@ -56,18 +56,14 @@ fn a_settings_file_may_be_absent_only_where_none_is_named() {
     let problems = absent.map(|_| ()).unwrap_err();
     assert_eq!(problems[0].what, "there is no file no/such.yaml");
     // Where none is named, the file is looked for in the folder that the process stands in.
-    let folder = tempfile::tempdir().unwrap();
-    let check = std::process::Command::new(env!("CARGO_BIN_EXE_reportferry"))
-        .arg("check")
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
+    let folder = crate::stage::folder();
+    let check = crate::stage::reportferry().arg("check").current_dir(folder.path()).output().unwrap();
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
 }
 
 #[test]
 fn secrets_are_read_from_their_places() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let path = folder.path().join("secret");
     let read = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
@@ -84,17 +80,17 @@ fn secrets_are_read_from_their_places() {
     let shown = path.display();
     assert_eq!(read(b""), Err(format!("the secret's file {shown} is empty")));
     for blank in ["\n", " ", " \t\r\n"] {
-        assert_eq!(read(blank.as_bytes()), Err(format!("the secret's file {shown} holds white space only")));
+        assert_eq!(read(blank.as_bytes()), Err(format!("the secret's file {shown} contains white space only")));
     }
-    assert_eq!(read(b"hunter2\xff"), Err(format!("the secret's file {shown} does not hold text")));
+    assert_eq!(read(b"hunter2\xff"), Err(format!("the secret's file {shown} is not text")));
     assert_eq!(read(&vec![b'x'; 1 << 20]).map(|text| text.len()), Ok(1 << 20));
     let too_large = format!("the secret's file {shown} is larger than 1 MiB; is it the right one?");
     assert_eq!(read(&vec![b'x'; (1 << 20) + 1]), Err(too_large));
     let told = |place: SecretRef| place.read().map(|_| ()).unwrap_err().to_string();
-    assert_eq!(told(SecretRef::File("/no/such".into())), "cannot read the secret's file /no/such: it is not there");
+    assert_eq!(told(SecretRef::File("/no/such".into())), "cannot read the secret's file /no/such: it does not exist");
     let directory = told(SecretRef::File(folder.path().into()));
     assert!(directory.ends_with(": it is a directory"), "{directory}");
-    let unset = "the environment variable REPORTFERRY_TEST_UNSET is not set; it should hold a secret";
+    let unset = "the environment variable REPORTFERRY_TEST_UNSET is not set; it should contain a secret";
     assert_eq!(told(SecretRef::Env("REPORTFERRY_TEST_UNSET".into())), unset);
 }
 
@@ -124,7 +120,10 @@ fn the_manual_may_be_taken_at_its_word() {
     );
     assert_eq!((settings.limits, &settings.log), (plain.limits, &plain.log));
     assert_eq!((settings.work, settings.keep), (plain.work, plain.keep));
-    assert_eq!((&settings.alerts.on, settings.alerts.most), (&plain.alerts.on, plain.alerts.most));
+    assert_eq!(
+        (&settings.alerts.on, settings.alerts.max_per_message),
+        (&plain.alerts.on, plain.alerts.max_per_message)
+    );
     assert_eq!(settings.destinations["hris"].retry, plain.destinations["hris"].retry);
     let (DestinationKind::Sftp(said), DestinationKind::Sftp(default)) =
         (&settings.destinations["hris"].kind, &plain.destinations["hris"].kind)
@@ -150,9 +149,9 @@ fn a_pick_up_is_a_word_or_a_table_of_one_kind() {
             folder.settings_with(variables, &[]).unwrap_or_else(|told| panic!("{}", folder.told(&told)));
         settings.destinations["bi"].pickup.clone()
     };
-    let patience = |within, every| {
+    let patience = |deadline, every| {
         let length = Duration::from_secs;
-        Some(Patience { within: length(within), every: length(every) })
+        Some(Patience { deadline: length(deadline), every: length(every) })
     };
     let ack = |patience| Pickup::AckFile { name: NameTemplate::parse("{name}.ack").unwrap(), patience };
     let moved = |patience| Pickup::Moved { patience };
@@ -162,19 +161,19 @@ fn a_pick_up_is_a_word_or_a_table_of_one_kind() {
         ("    pickup: immediate\n", Pickup::Immediate),
         ("    pickup: moved\n", moved(None)),
         ("    pickup: {moved: {}}\n", moved(None)),
-        ("    pickup: {moved: {within: 1s, every: 10s}}\n", moved(patience(1, 10))),
-        ("    pickup:\n      moved:\n        within: 4h\n", moved(patience(4 * 3_600, 300))),
+        ("    pickup: {moved: {deadline: 1s, every: 10s}}\n", moved(patience(1, 10))),
+        ("    pickup:\n      moved:\n        deadline: 4h\n", moved(patience(4 * 3_600, 300))),
         ("    pickup: {ack_file: \"{name}.ack\"}\n", ack(None)),
-        ("    pickup: {ack_file: {name: \"{name}.ack\", within: 2d}}\n", ack(patience(2 * 86_400, 300))),
+        ("    pickup: {ack_file: {name: \"{name}.ack\", deadline: 2d}}\n", ack(patience(2 * 86_400, 300))),
     ] {
         assert_eq!(pickup(text, &[]), expected, "{text}");
     }
     const VARIABLE: &str = "REPORTFERRY_DESTINATIONS__BI__PICKUP";
-    let deeper = [(&*format!("{VARIABLE}__MOVED__WITHIN"), "4h")];
+    let deeper = [(&*format!("{VARIABLE}__MOVED__DEADLINE"), "4h")];
     assert_eq!(pickup("", &[(VARIABLE, "moved")]), moved(None));
     assert_eq!(pickup("", &[(VARIABLE, "{ack_file: \"{name}.ack\"}")]), ack(None));
     assert_eq!(pickup("", &deeper), moved(patience(4 * 3_600, 300)));
-    let named = [(&*format!("{VARIABLE}__ACK_FILE"), "{name: \"{name}.ack\", within: 4h}")];
+    let named = [(&*format!("{VARIABLE}__ACK_FILE"), "{name: \"{name}.ack\", deadline: 4h}")];
     assert_eq!(pickup("", &named), ack(patience(4 * 3_600, 300)));
     assert_eq!(pickup("", &[(&*format!("{VARIABLE}__ACK_FILE"), "{name}.ack")]), ack(None));
 }
@@ -189,7 +188,7 @@ fn a_variable_that_fits_two_names_is_refused() {
         let problems = folder.settings_with(&[(variable, "/elsewhere")], &[]).map(|_| ()).unwrap_err();
         folder.told(&problems)
     };
-    let expected = "    -: environment variable REPORTFERRY_DESTINATIONS__A_B__LOCAL__PATH: `A_B` fits `a-b` and `a.b`\n      \
+    let expected = "    -: environment variable REPORTFERRY_DESTINATIONS__A_B__LOCAL__PATH: `A_B` matches `a-b` and `a.b`\n      \
                     → set this key in the settings file\n";
     assert_eq!(told("REPORTFERRY_DESTINATIONS__A_B__LOCAL__PATH"), expected);
     assert!(folder.settings_with(&[("REPORTFERRY_DESTINATIONS__A_B_C__LOCAL__PATH", "/elsewhere")], &[]).is_ok());
@@ -197,7 +196,7 @@ fn a_variable_that_fits_two_names_is_refused() {
 
 /// The binary in an environment of its own.
 fn check_with(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_reportferry"));
+    let mut command = crate::stage::reportferry();
     command.args(arguments).current_dir(folder.path("")).env_clear();
     let output = command.envs(variables.iter().copied()).output().unwrap();
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -1,12 +1,12 @@
 //! Slips that a person makes in YAML, and texts that are not what they look like: the messages, and that the replacement
 //! which a hint gives is right.
 
-use reportferry::pipeline::problem::Problem;
+use reportferry::yaml::problem::Problem;
 
 use super::{Folder, PIPELINE, SETTINGS};
 
 const HRIS: &str = "  hris: {path: /inbound/learning, existing: replace, done_file: \"{name}.done\", required: true}\n";
-const CSV: &str = "  csv: {delimiter: \"|\", quote: necessary, line_end: crlf, header: true, bom: false}\n";
+const CSV: &str = "  csv: {delimiter: \"|\", quote: necessary, record_end: crlf, header: names, bom: false}\n";
 const SET: &str = "  - set:\n      done: upper(done)\n";
 const RENAME: &str = "  - rename: {id: Employee Number, course: Course Code, done: Completion Date, email: Email}\n";
 const FILTER: &str = "filter: id is not null and done > '2026-01-01'";
@@ -263,7 +263,7 @@ fn an_unclosed_bracket_is_told_where_it_is_opened() {
 fn a_secret_that_a_comment_cuts_off_is_not_shown() {
     let settings = SETTINGS.replace("password: {file: secrets/acme}", "password: hunter #2hunter");
     let (folder, problems) = found(PIPELINE, &settings);
-    let drawn = reportferry::pipeline::show::render(&problems, false, 120);
+    let drawn = reportferry::yaml::render::render(&problems, false, 120);
     let told = format!("{drawn}{}", folder.told(&problems));
     assert!(told.contains("cuts this text off") && !told.contains("hunter"), "{told}");
 }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use reportferry::deliver::{IntendedFile, Intent, Receipt, Role, Sign, Verdict};
 use reportferry::encode::Artifact;
 use reportferry::ledger::state::DeliveryState;
-use reportferry::ledger::{Awaited, Ended};
+use reportferry::ledger::{Ended, ExpectedPickup};
 use reportferry::schedule::slot::Slot;
 use reportferry::settings::Patience;
 
@@ -37,7 +37,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
         sha256: String::new(),
     };
     let number = ledger.begin_attempt(&run.id, "local", None).await.unwrap().number;
-    let intent = Intent { files: vec![file], cutting: None, acks: Vec::new() };
+    let intent = Intent { files: vec![file], batching: None, acks: Vec::new() };
     ledger.note_intent(&run.id, "local", &intent).await.unwrap();
     let receipt = Receipt {
         files: Vec::new(),
@@ -51,15 +51,22 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
         answer: None,
         notes: Vec::new(),
     };
-    let awaited = Awaited { sign: Sign::Moved, patience: Some(Patience { within: 4 * HOUR, every: HOUR }) };
-    let ended = Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, awaited: Some(awaited), rows: 1 };
+    let expected_pickup =
+        ExpectedPickup { sign: Sign::Moved, patience: Some(Patience { deadline: 4 * HOUR, every: HOUR }) };
+    let ended = Ended {
+        state: DeliveryState::Delivered,
+        reason: None,
+        due_ms: None,
+        expected_pickup: Some(expected_pickup),
+        rows: 1,
+    };
     ledger.end_attempt(&run.id, "local", number, &Verdict::Delivered(receipt), &ended).await.unwrap();
 }
 
 #[test]
 fn one_session_looks_at_two_hundred_and_the_next_goes_on() {
     let rig = Rig::new(PIPELINE);
-    edit(&rig, "  local:\n", "  local:\n    pickup: {moved: {within: 4h, every: 1h}}\n");
+    edit(&rig, "  local:\n", "  local:\n    pickup: {moved: {deadline: 4h, every: 1h}}\n");
     let mut looks = Looks::new(rig);
     let at = Timestamp::now();
     looks.runtime.block_on(async {
@@ -67,12 +74,12 @@ fn one_session_looks_at_two_hundred_and_the_next_goes_on() {
             deliver(&looks.ledger, &looks.rig.drop, number, at).await;
         }
     });
-    let awaited = |looks: &Looks| {
+    let pending = |looks: &Looks| {
         let counts = looks.runtime.block_on(looks.ledger.pickup_counts()).unwrap();
-        counts.iter().map(|counts| counts.awaited).sum::<u64>()
+        counts.iter().map(|counts| counts.pending).sum::<u64>()
     };
     for left in [201, 1, 0] {
-        assert_eq!(awaited(&looks), left);
+        assert_eq!(pending(&looks), left);
         looks.after(HOUR);
     }
 }

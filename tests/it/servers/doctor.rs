@@ -62,7 +62,7 @@ fn an_openssh_server_is_known_through_and_through() {
     for part in ["OpenSSH", "aes128-gcm@openssh.com", "the server offers", "reportferry offers", "ssh-ed25519"] {
         assert!(exchange.contains(part), "{part} is not in {exchange}");
     }
-    let key = step(&found, "host key")["said"].as_str().unwrap();
+    let key = step(&found, "host key")["message"].as_str().unwrap();
     assert!(key.contains(&sshd.fingerprints[0]) && key.contains("pinned in `host_keys`"), "{key}");
     let sign_in = step(&found, "sign in").to_string();
     assert!(sign_in.contains("by publickey") && sign_in.contains("offered"), "{sign_in}");
@@ -189,14 +189,14 @@ fn each_step_on_the_way_is_where_it_ends() {
         both(&unknown)
     );
     let never = Desk::new(&sftp).reportferry(&["doctor", "hris", "--last"]);
-    assert!(both(&never).contains("nobody has looked") && never.status.code() == Some(2), "{}", both(&never));
+    assert!(both(&never).contains("has not been probed yet") && never.status.code() == Some(2), "{}", both(&never));
 }
 
 #[test]
 fn another_server_is_looked_at_as_well() {
     let server = Asyncssh::start(Methods::Password);
     let settings = server.settings();
-    let secret = tempfile::NamedTempFile::new().unwrap();
+    let secret = crate::stage::file();
     fs::write(secret.path(), "correct horse").unwrap();
     let desk = Desk::new(&format!(
         "host: 127.0.0.1, port: {}, username: acme, password: {{file: {:?}}}, host_keys: [\"{}\"]",
@@ -232,7 +232,7 @@ fn proftpd_is_known_through_and_through() {
 
 #[test]
 fn a_folder_of_this_machine_is_tried_too() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let settings = |path: &Path, more: &str| {
         Desk::with(&format!("destinations:\n  archive:\n    local: {{path: {path:?}, mode: \"0640\"{more}}}\n"))
     };

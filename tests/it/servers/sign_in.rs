@@ -28,7 +28,7 @@ fn check(desk: &Desk, exit: i32, parts: &[&str]) {
 #[test]
 fn an_agents_keys_of_every_kind_sign_in() {
     let sshd = sshd("", &[]);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     for (index, kind) in [&["-t", "ed25519"][..], &["-t", "ecdsa"], &["-t", "rsa", "-b", "2048"]].iter().enumerate() {
         let (agent, key, stranger) =
             (Agent::start(), folder.path().join(format!("{index}")), folder.path().join(format!("s{index}")));
@@ -75,7 +75,7 @@ fn the_environments_agent_is_used_where_the_settings_say_so() {
 #[test]
 fn a_key_and_an_agents_key_are_shown_where_two_are_asked_for() {
     let sshd = sshd("", &["AuthenticationMethods publickey,publickey"]);
-    let (agent, folder) = (Agent::start(), tempfile::tempdir().unwrap());
+    let (agent, folder) = (Agent::start(), crate::stage::folder());
     let second = folder.path().join("second");
     keygen(&["-t", "ed25519", "-N", ""], &second);
     sshd.authorize(&second);
@@ -98,14 +98,18 @@ fn several_questions_get_their_answers() {
         fs::write(desk.folder.path().join("code"), "246810").unwrap();
         desk
     };
-    let answered = desk(", answers: {verification code: {file: code}}");
+    let answered = desk(", keyboard_interactive: {verification code: {file: code}}");
     check(&answered, 0, &["by keyboard-interactive"]);
     check(
         &desk(""),
         3,
         &["keyboard-interactive (refused; it asked \"Verification code:\", to which there is no answer"],
     );
-    check(&desk(", answers: {verification code: {file: password}}"), 3, &["keyboard-interactive (refused)"]);
+    check(
+        &desk(", keyboard_interactive: {verification code: {file: password}}"),
+        3,
+        &["keyboard-interactive (refused)"],
+    );
     let loud = answered.reportferry(&["doctor", "hris", "--json", "--set", "log.filter=trace"]);
     assert!(!both(&loud).contains("correct horse") && !both(&loud).contains("246810"), "{}", both(&loud));
 }
@@ -116,7 +120,7 @@ fn d15_check_names_a_key_that_cannot_be_used() {
         let settings = format!("host: h.example, username: acme, host_keys: [\"SHA256:{}\"], {key}", "A".repeat(43));
         Desk::new(&settings)
     };
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let (plain, encrypted) = (folder.path().join("plain"), folder.path().join("encrypted"));
     keygen(&["-t", "ed25519", "-N", ""], &plain);
     keygen(&["-t", "ed25519", "-N", "secret"], &encrypted);

@@ -40,7 +40,7 @@ fn a_key_is_accepted_forgotten_and_never_for_another_server() {
     let file = desk.data().join("known_hosts");
     let wrong = desk.reportferry(&["trust", "hris", "--accept", "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]);
     assert_eq!(wrong.status.code(), Some(2), "{}", both(&wrong));
-    assert!(both(&wrong).contains("shows no key") && !file.exists(), "{}", both(&wrong));
+    assert!(both(&wrong).contains("offers no key") && !file.exists(), "{}", both(&wrong));
 
     let pin = &sshd.fingerprints[1];
     let one = desk.reportferry(&["trust", "hris", "--accept", pin, "--json"]);
@@ -113,7 +113,7 @@ fn a_changed_key_holds_deliveries_until_it_is_accepted() {
     assert!(rig.arrived().is_empty());
 
     let shown = both(&rig.reportferry(&["trust", "hris"]));
-    assert!(shown.contains("on file, and not shown by the server") && shown.contains(old), "{shown}");
+    assert!(shown.contains("accepted before, but not offered by the server") && shown.contains(old), "{shown}");
     let accepted = rig.reportferry(&["trust", "hris", "--accept", pin]);
     let said = both(&accepted);
     assert_eq!(accepted.status.code(), Some(0), "{said}");
@@ -129,10 +129,10 @@ fn a_destination_that_nothing_is_known_of_is_warned_about_until_its_key_is_accep
     let desk = Desk::at(&sshd, "");
     fs::create_dir(desk.folder.path().join("pipelines")).unwrap();
     let before = both(&desk.reportferry(&["check"]));
-    assert!(before.contains("its deliveries will be held") && before.contains("reportferry trust hris"), "{before}");
+    assert!(before.contains("its deliveries will be blocked") && before.contains("reportferry trust hris"), "{before}");
     assert!(desk.reportferry(&["trust", "hris", "--accept"]).status.success());
     let after = both(&desk.reportferry(&["check"]));
-    assert!(!after.contains("will be held"), "{after}");
+    assert!(!after.contains("will be blocked"), "{after}");
     let local = Desk::with("destinations:\n  here:\n    local: {path: .}\n").reportferry(&["trust", "here"]);
-    assert!(both(&local).contains("no SFTP server") && local.status.code() == Some(2), "{}", both(&local));
+    assert!(both(&local).contains("not an SFTP server") && local.status.code() == Some(2), "{}", both(&local));
 }

@@ -3,12 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::{SignedDuration, Timestamp};
-use reportferry::deliver::{FinalName, Intent, Seen, Verdict};
-use reportferry::encode::name::NameTemplate;
+use reportferry::deliver::{FinalName, Intent, RemoteState, Verdict};
+use reportferry::name::NameTemplate;
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
 use reportferry::progress::Meter;
 
@@ -16,6 +15,7 @@ use super::stand::{
     RUN, Spooled, Stand, Wish, check_tree, connect, deliver, delivered, noise, plan, put, rejected, spool, spool_set,
     tree, with_done,
 };
+use crate::stage::alongside;
 
 pub fn sizes_from_none_to_many(stand: &Stand) {
     let plan = plan(&stand.destination(Wish::default()), "/", Existing::Fail);
@@ -73,7 +73,7 @@ pub fn a_name_taken_while_writing(stand: &Stand) {
         match existing {
             Existing::Fail => assert!(matches!(verdict, Verdict::Rejected { .. }), "{verdict:?}"),
             Existing::Keep => assert!(matches!(verdict, Verdict::Skipped { .. }), "{verdict:?}"),
-            _ => assert!(matches!(verdict, Verdict::Unreached { .. }), "{verdict:?}"),
+            _ => assert!(matches!(verdict, Verdict::Retryable { .. }), "{verdict:?}"),
         }
         check_tree(&stand.root, &[("a.csv", b"theirs")]);
         fs::remove_file(stand.root.join("a.csv")).unwrap();
@@ -99,11 +99,11 @@ pub fn the_done_file_comes_last_or_not_at_all(stand: &Stand) {
     let intent = session.prepare(&put).unwrap();
     fs::write(stand.root.join("b.csv.done"), "theirs").unwrap();
     let (reason, _) = rejected(session.publish(&put, &intent, None, &Meter::default()));
-    assert!(reason.contains("the data file is published, a file beside it is not"), "{reason}");
+    assert!(reason.contains("the data file is published, a companion file is not"), "{reason}");
     // With it out of the way, a look finds the data and only the done file is written.
     fs::remove_file(stand.root.join("b.csv.done")).unwrap();
     let before = fs::metadata(stand.root.join("b.csv")).unwrap().modified().unwrap();
-    let seen = session.look(&intent).unwrap();
+    let seen = session.inspect(&intent).unwrap();
     let receipt = delivered(session.publish(&put, &intent, Some(&seen), &Meter::default()));
     assert_eq!((receipt.published.as_str(), receipt.verified.as_str()), ("found", "read_back"));
     assert_eq!(fs::metadata(stand.root.join("b.csv")).unwrap().modified().unwrap(), before);
@@ -153,7 +153,7 @@ pub fn a_look_tells_each_stage(stand: &Stand) {
         let mut session = connect(&plan);
         let intent = session.prepare(&put).unwrap();
         prepare(&intent);
-        let seen: Seen = session.look(&intent).unwrap();
+        let seen: RemoteState = session.inspect(&intent).unwrap();
         assert_eq!((&seen.files[0].final_name, seen.files[0].temporary), (&expected, temporary));
         match (session.publish(&put, &intent, Some(&seen), &Meter::default()), published) {
             (Verdict::Delivered(receipt), Some(how)) => assert_eq!(receipt.published == "found", how == "found"),
@@ -257,31 +257,22 @@ pub fn a_reader_never_sees_a_gap_or_a_mixture(stand: &Stand) {
         delivered(session.publish(&put, &intent, None, &Meter::default()));
     };
     publish(0);
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let mut reads = 0u64;
-            while !over.load(SeqCst) {
-                let content = fs::read(&path).expect("no file for a moment");
-                let round = content[0];
-                assert_eq!(content.len(), BYTES + usize::from(round));
-                assert!(content.iter().all(|byte| *byte == round), "a mixed file");
-                reads += 1;
-            }
-            reads
-        });
-        for round in 1..=ROUNDS {
-            publish(round);
-        }
-        over.store(true, SeqCst);
-        assert!(reader.join().unwrap() > 100);
-    });
+    let mut reads = 0u64;
+    let read = || {
+        let content = fs::read(&path).expect("no file for a moment");
+        let round = content[0];
+        assert_eq!(content.len(), BYTES + usize::from(round));
+        assert!(content.iter().all(|byte| *byte == round), "a mixed file");
+        reads += 1;
+    };
+    alongside(read, || (1..=ROUNDS).for_each(&mut publish));
+    assert!(reads > 100, "{reads}");
 }
 
 /// A set of three files, with every kind of file beside them.
 fn set_of_three(stand: &Stand, existing: Existing, together: bool) -> (Spooled, DeliveryPlan) {
     let mut plan = with_done(plan(&stand.destination(Wish::default()), "", existing));
-    plan.set = together;
+    plan.publish_together = together;
     plan.checksum = NameTemplate::parse("{name}.sha256").ok();
     plan.manifest = NameTemplate::parse("{name}.json").ok();
     (spool_set("a.csv", &[("a_1.csv", b"one"), ("a_2.csv", b"two2"), ("a_3.csv", b"")]), plan)
@@ -354,7 +345,7 @@ pub fn a_set_is_taken_up_where_it_stopped(stand: &Stand) {
         }
         let third = intent.data().nth(2).unwrap().temporary.rsplit('/').next().unwrap().to_owned();
         fs::write(stand.root.join(third), "x").unwrap();
-        let seen = session.look(&intent).unwrap();
+        let seen = session.inspect(&intent).unwrap();
         assert!(seen.data_may_be_final(&intent));
         let receipt = delivered(session.publish(&put, &intent, Some(&seen), &Meter::default()));
         assert_eq!(receipt.published, "found");

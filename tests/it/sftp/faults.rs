@@ -78,7 +78,7 @@ const OLD: Option<&[u8]> = Some(b"old");
 fn a_server_that_cannot_rename_takes_direct_puts() {
     let server = Asyncssh::faulty();
     for (rename, verdict) in
-        [(8, "Rejected|publish: direct"), (3, "Rejected|publish: direct"), (4, "Unreached|rename to")]
+        [(8, "Rejected|publish: direct"), (3, "Rejected|publish: direct"), (4, "Retryable|rename to")]
     {
         let faults = json!({"refuse": {"rename": rename, "posix_rename": rename}});
         for existing in [Existing::Fail, Existing::Replace] {
@@ -106,7 +106,7 @@ fn a_server_that_cannot_rename_over_needs_a_persons_word() {
     // Offered, and then refused.
     let faults = json!({"refuse": {"posix_rename": 4}});
     let refused = |before| Case { faults: faults.clone(), ..replace(before) };
-    refused(OLD).check(&server, &["Unreached|rename to", "Unreached|rename to"], Some("old"));
+    refused(OLD).check(&server, &["Retryable|rename to", "Retryable|rename to"], Some("old"));
     refused(None).check(&server, &["Delivered|\"rename\""], Some("ours"));
     let with_gap: fn(&mut DeliveryPlan) = |plan| plan.replace_with_gap = true;
     Case { change_plan: with_gap, ..refused(OLD) }.check(&server, &["Delivered|remove+rename"], Some("ours"));
@@ -134,7 +134,7 @@ fn a_write_only_drop_is_delivered_to_and_not_overwritten() {
     let to = |existing, before| Case { faults: faults.clone(), existing, before, ..Case::default() };
     to(Existing::Fail, None).check(&server, &["Delivered|\"size\""], Some("ours"));
     to(Existing::Replace, OLD).check(&server, &["Delivered|posix-rename"], Some("ours"));
-    to(Existing::Fail, OLD).check(&server, &["Unreached|rename to"], Some("old"));
+    to(Existing::Fail, OLD).check(&server, &["Retryable|rename to"], Some("old"));
     let read_back: fn(&mut Sftp) = |sftp| sftp.verify = Verify::ReadBack;
     Case { change: read_back, ..to(Existing::Fail, None) }.check(&server, &["Rejected|verify: size"], None);
     // Nothing at all is told.
@@ -175,7 +175,7 @@ fn files_that_are_taken_at_once_are_delivered() {
 #[test]
 fn a_quota_is_told_from_a_disk_that_is_full() {
     let server = Asyncssh::faulty();
-    for (status, verdict) in [(14, "Unreached|write "), (4, "Unreached|write "), (15, "Rejected|write |quota")] {
+    for (status, verdict) in [(14, "Retryable|write "), (4, "Retryable|write "), (15, "Rejected|write |quota")] {
         for room in [0, 100_000, BYTES - 1] {
             for publish in [Publish::Rename, Publish::Direct] {
                 let change: fn(&mut Sftp) = match publish {
@@ -193,12 +193,12 @@ fn a_quota_is_told_from_a_disk_that_is_full() {
 fn an_answer_that_is_never_sent_is_looked_after() {
     let server = Asyncssh::faulty();
     for (cut_after, first) in [
-        ("open", "Unreached|open "),
-        ("write", "Unreached|write "),
+        ("open", "Retryable|open "),
+        ("write", "Retryable|write "),
         // These three go together, and a connection that is reset takes answers with it that had come and were not read.
-        ("fsync", "Unreached|.part: "),
-        ("fstat", "Unreached|.part: "),
-        ("close", "Unreached|.part: "),
+        ("fsync", "Retryable|.part: "),
+        ("fstat", "Retryable|.part: "),
+        ("close", "Retryable|.part: "),
     ] {
         Case { faults: json!({"cut_after": cut_after}), ..Case::default() }.check(
             &server,
@@ -232,7 +232,7 @@ fn a_slow_server_is_waited_for_as_long_as_the_settings_say() {
         Some("ours"),
     );
     let late = Case { change: impatient, faults: json!({"late_s": 2}), ..Case::default() };
-    late.check(&server, &["Unreached|no acknowledgement for 0.3 s"], None);
+    late.check(&server, &["Retryable|no acknowledgement for 0.3 s"], None);
 }
 
 /// `run` of the real binary at a faulty server.
@@ -259,7 +259,7 @@ fn a_run_whose_renames_answer_is_lost_has_one_receipt_and_one_file() {
 fn a_run_to_a_full_server_waits_and_the_next_one_delivers() {
     let (server, rig) = rig(&json!({"room": [5000, 14]}));
     let output = rig.reportferry(&["run", "line", "--slot", SLOT, "--json", "--wait", "300ms"]);
-    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+    assert_eq!(output.status.code(), Some(6), "{}", both(&output));
     let delivery = document(&output)["deliveries"][0].clone();
     assert_eq!((&delivery["state"], &delivery["receipt"]), (&json!("waiting"), &Value::Null), "{delivery:#}");
     assert!(delivery["reason"].to_string().contains("write "), "{delivery:#}");

@@ -29,7 +29,7 @@ fn check_full(plan: &DeliveryPlan, root: &Path, said: &str) {
     let verdict =
         session.publish(&put(&spooled, plan), intent.as_ref().unwrap(), None, &reportferry::progress::Meter::default());
     match &verdict {
-        Verdict::Unreached { reason, .. } => assert!(reason.starts_with("write ") && reason.contains(said), "{reason}"),
+        Verdict::Retryable { reason, .. } => assert!(reason.starts_with("write ") && reason.contains(said), "{reason}"),
         other => panic!("{other:?}"),
     }
     // Before anybody reads what lies there: it has no end.
@@ -68,7 +68,7 @@ fn a_disk_that_is_full_in_the_middle_of_a_file_publishes_nothing_and_is_tried_ag
     for _ in 0..2 {
         let verdict = attempt(&spooled, &plan, &mut intent);
         match &verdict {
-            Verdict::Unreached { reason, .. } => assert!(reason.starts_with("write "), "{reason}"),
+            Verdict::Retryable { reason, .. } => assert!(reason.starts_with("write "), "{reason}"),
             other => panic!("{other:?}"),
         }
         check_tree(&server.root(), &[("a.csv", b"old")]);

@@ -126,7 +126,7 @@ fn set_mode(path: &Path, mode: u32) {
 fn what_its_limits_refuse_is_told_and_leaves_nothing() {
     for (limit, verdict) in [
         // Said as a disk that is full: it may have room later.
-        ("MaxStoreFileSize 100 Kb", "Unreached { reason: \"write "),
+        ("MaxStoreFileSize 100 Kb", "Retryable { reason: \"write "),
         ("<Limit STOR>\nDenyAll\n</Limit>", "Rejected { reason: \"open "),
         ("<Limit RNTO>\nDenyAll\n</Limit>", "Rejected { reason: \"rename "),
         ("<Limit RNFR>\nDenyAll\n</Limit>", "Rejected { reason: \"rename "),

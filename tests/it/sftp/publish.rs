@@ -13,6 +13,7 @@ use reportferry::settings::{Publish, Sftp, Verify};
 
 use super::stand::{RUN, check_tree, connect, deliver, delivered, noise, put, rejected, spool, tree, with_done};
 use super::{plan_with, sshd};
+use crate::stage::eventually;
 
 #[test]
 fn replacing_without_posix_rename_needs_a_persons_word() {
@@ -53,12 +54,12 @@ fn a_server_that_hides_its_files_still_refuses_to_overwrite() {
     fs::write(sshd.root().join("a.csv"), "theirs").unwrap();
     let plan = plan_with(&sshd, Existing::Fail, |sftp| sftp.timeouts.rename = Duration::from_millis(500));
     let verdict = deliver(&spool("a.csv", b"x"), &plan);
-    assert!(matches!(verdict, Verdict::Unreached { .. }), "{verdict:?}");
+    assert!(matches!(verdict, Verdict::Retryable { .. }), "{verdict:?}");
     check_tree(&sshd.root(), &[("a.csv", b"theirs")]);
     let mut session = connect(&plan);
     let spooled = spool("a.csv", b"x");
     let intent = session.prepare(&put(&spooled, &plan)).unwrap();
-    let seen = session.look(&intent).unwrap();
+    let seen = session.inspect(&intent).unwrap();
     assert!(matches!(seen.files[0].final_name, FinalName::Hidden { .. }), "{seen:?}");
 }
 
@@ -101,7 +102,7 @@ fn a_direct_put_that_was_cut_short_is_recognised_and_begun_again() {
         let mut session = connect(&plan);
         let intent = session.prepare(&put(&spooled, &plan)).unwrap();
         fs::write(&path, left).unwrap();
-        let seen = session.look(&intent).unwrap();
+        let seen = session.inspect(&intent).unwrap();
         let verdict = session.publish(&put(&spooled, &plan), &intent, Some(&seen), &Meter::default());
         assert_eq!(matches!(verdict, Verdict::Delivered(_)), ours, "{left:?}: {verdict:?}");
         check_tree(&sshd.root(), &[("a.csv", if ours { b"0123456789" } else { left })]);
@@ -142,7 +143,7 @@ fn a_final_file_that_cannot_be_read_counts_by_its_size_unless_it_may_be_replaced
         let mut session = connect(&plan);
         let intent = session.prepare(&put(&spooled, &plan)).unwrap();
         fs::write(sshd.root().join("a.csv"), "ours").unwrap();
-        let seen = session.look(&intent).unwrap();
+        let seen = session.inspect(&intent).unwrap();
         assert!(matches!(seen.files[0].final_name, FinalName::SameSize { .. }), "{seen:?}");
         let receipt = delivered(session.publish(&put(&spooled, &plan), &intent, Some(&seen), &Meter::default()));
         assert_eq!(receipt.published, how);
@@ -210,23 +211,21 @@ fn a_connection_cut_while_writing_publishes_nothing_and_can_be_tried_again() {
     let (meter, over) = (Meter::default(), AtomicBool::new(false));
     let verdict = std::thread::scope(|scope| {
         scope.spawn(|| {
-            while meter.done() < 1_000_000 && !over.load(SeqCst) {
-                std::thread::yield_now();
-            }
+            eventually("a megabyte is sent", || meter.done() >= 1_000_000 || over.load(SeqCst));
             sshd.cut_connections();
         });
         let verdict = session.publish(&put, &intent, None, &meter);
         over.store(true, SeqCst);
         verdict
     });
-    assert!(matches!(&verdict, Verdict::Unreached { reason, .. } if reason.starts_with("write ")), "{verdict:?}");
+    assert!(matches!(&verdict, Verdict::Retryable { reason, .. } if reason.starts_with("write ")), "{verdict:?}");
     let left = tree(&sshd.root());
     assert_eq!(left.len(), 1, "only a temporary file: {:?}", left.keys());
     assert!(left.values().all(|written| written.len() < content.len()));
     // Everything on the old session fails at once.
-    assert!(matches!(session.look(&intent), Err(Verdict::Unreached { .. })));
+    assert!(matches!(session.inspect(&intent), Err(Verdict::Retryable { .. })));
     let mut session = connect(&plan);
-    let seen = session.look(&intent).unwrap();
+    let seen = session.inspect(&intent).unwrap();
     assert_eq!((&seen.files[0].final_name, seen.files[0].temporary), (&FinalName::Absent, true));
     delivered(session.publish(&put, &intent, Some(&seen), &meter));
     check_tree(&sshd.root(), &[("a.csv", &content), ("a.csv.done", b"")]);
@@ -273,9 +272,7 @@ fn a_server_that_falls_silent_is_given_up_after_the_idle_time() {
     let started = Instant::now();
     let verdict = std::thread::scope(|scope| {
         scope.spawn(|| {
-            while meter.done() < 1_000_000 && !over.load(SeqCst) {
-                std::thread::yield_now();
-            }
+            eventually("a megabyte is sent", || meter.done() >= 1_000_000 || over.load(SeqCst));
             STILL.store(true, SeqCst);
         });
         let verdict = session.publish(&put, &intent, None, &meter);
@@ -285,7 +282,7 @@ fn a_server_that_falls_silent_is_given_up_after_the_idle_time() {
     drop(session); // must not wait either
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     match verdict {
-        Verdict::Unreached { reason, .. } => assert!(reason.contains("no acknowledgement for 0.5 s"), "{reason}"),
+        Verdict::Retryable { reason, .. } => assert!(reason.contains("no acknowledgement for 0.5 s"), "{reason}"),
         other => panic!("{other:?}"),
     }
 }

@@ -145,12 +145,13 @@ fn d07_directories_that_are_made_can_be_entered_by_who_may_read() {
 fn the_modification_time_is_the_slots_or_the_artifacts() {
     let server = sshd("", &[]);
     let spooled = spool("a.csv", b"x");
-    let about = reportferry::deliver::About { slot: "2026-11-23T05:30:00-05:00".to_owned(), ..Default::default() };
+    let about =
+        reportferry::deliver::DeliveryMeta { slot: "2026-11-23T05:30:00-05:00".to_owned(), ..Default::default() };
     for (mtime, expected_s) in [(ModifiedTime::Slot, 1_795_429_800), (ModifiedTime::Artifact, 1_000_000_000)] {
         let made = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         fs::File::options().write(true).open(&spooled.artifact.path).unwrap().set_modified(made).unwrap();
         let plan = with_done(plan_with(&server, Existing::Replace, |sftp| sftp.mtime = Some(mtime)));
-        let put = reportferry::deliver::Put { about: &about, ..super::stand::put(&spooled, &plan) };
+        let put = reportferry::deliver::DeliveryRequest { about: &about, ..super::stand::put(&spooled, &plan) };
         let mut session = super::stand::connect(&plan);
         let intent = session.prepare(&put).unwrap();
         delivered(session.publish(&put, &intent, None, &Default::default()));
@@ -178,7 +179,7 @@ fn d08_a_close_or_a_fsync_may_take_longer_than_the_idle_timeout() {
 
 #[test]
 fn d09_a_staging_directory_on_another_file_system_is_named() {
-    let shared = tempfile::tempdir_in("/dev/shm").unwrap();
+    let shared = crate::stage::memory_folder().expect("/dev/shm is another file system");
     let staging = shared.path().display().to_string();
     let (openssh, other) = (sshd("", &[]), faulty(&json!({"without": ["statvfs@openssh.com"]})));
     for existing in [Existing::Fail, Existing::Replace] {
@@ -322,7 +323,7 @@ fn d22_a_pipeline_says_what_its_done_file_holds() {
 
 #[test]
 fn local_folders_honour_the_same_keys() {
-    let home = tempfile::tempdir().unwrap();
+    let home = crate::stage::folder();
     let local = reportferry::settings::Local {
         path: home.path().join("drop"),
         mkdir: true,

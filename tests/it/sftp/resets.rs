@@ -52,7 +52,7 @@ impl Line<'_> {
         assert!(is_whole || untouched, "part of a file at its final name: {story}");
         match &verdict {
             Verdict::Delivered(_) => assert!(is_whole, "{story}"),
-            Verdict::Unreached { .. } => assert!(untouched, "published, and said not to be: {story}"),
+            Verdict::Retryable { .. } => assert!(untouched, "published, and said not to be: {story}"),
             Verdict::Unknown { .. } => {}
             // A line that ends is no refusal, whatever was being asked.
             _ => panic!("{story}"),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use reportferry::deliver::{Session, Verdict};
 use reportferry::pipeline::plan::Existing;
 use reportferry::secret::Secret;
-use reportferry::settings::{Agent, AgentSocket, SecretRef, Sftp};
+use reportferry::settings::{SecretRef, Sftp};
+use reportferry::ssh::{Agent, AgentSocket};
 
 use super::stand::{check_tree, deliver, delivered, destination, noise, spool, with_done};
 use super::{plan, plan_with, settings, sshd};
@@ -65,8 +66,12 @@ fn a_server_that_shows_another_key_is_distrusted() {
         sftp
     };
     let shown = sshd.fingerprints[0].clone();
-    check_refused(with(vec![wrong.clone()]), "Distrusted", &[&shown, &wrong, "not the one on file", "`host_keys`"]);
-    check_refused(with(vec![]), "Distrusted", &[&shown, "is not known"]);
+    check_refused(
+        with(vec![wrong.clone()]),
+        "HostKeyMismatch",
+        &[&shown, &wrong, "not the one on file", "`host_keys`"],
+    );
+    check_refused(with(vec![]), "HostKeyMismatch", &[&shown, "is not known"]);
     // Several pins for a rotation; padding is let be.
     check_connected(with(vec![wrong, format!("{shown}=")]));
     assert!(!sshd.log().contains("Accepted publickey for nobody"));
@@ -83,14 +88,14 @@ fn a_pin_of_any_of_the_servers_keys_will_do() {
     let mut sftp = settings(&sshd);
     sftp.host_keys = vec!["SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()];
     let all: Vec<&str> = sshd.fingerprints.iter().map(String::as_str).collect();
-    check_refused(sftp, "Distrusted", &all);
+    check_refused(sftp, "HostKeyMismatch", &all);
 }
 
 #[test]
 fn known_hosts_are_read_as_openssh_reads_them() {
     let options = SshdOptions { host_keys: &["ed25519", "ecdsa", "rsa"], ..SshdOptions::default() };
     let sshd = Sshd::start(&options);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let file = folder.path().join("known_hosts");
     let with = |text: String| {
         fs::write(&file, text).unwrap();
@@ -108,11 +113,15 @@ fn known_hosts_are_read_as_openssh_reads_them() {
     }
     let key = &sshd.host_keys[0];
     let stranger = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    check_refused(with(format!("{name} {stranger}\n")), "Distrusted", &["not the one on file", &sshd.fingerprints[0]]);
-    check_refused(with(format!("elsewhere {key}\n")), "Distrusted", &["is not known"]);
-    check_refused(with(format!("*,!127.0.0.1,!{name} {key}\n")), "Distrusted", &["is not known"]);
-    check_refused(with(format!("@revoked * {key}\n{name} {key}\n")), "Distrusted", &["is revoked"]);
-    check_refused(with(format!("@cert-authority * {key}\n")), "Distrusted", &["is not known"]);
+    check_refused(
+        with(format!("{name} {stranger}\n")),
+        "HostKeyMismatch",
+        &["not the one on file", &sshd.fingerprints[0]],
+    );
+    check_refused(with(format!("elsewhere {key}\n")), "HostKeyMismatch", &["is not known"]);
+    check_refused(with(format!("*,!127.0.0.1,!{name} {key}\n")), "HostKeyMismatch", &["is not known"]);
+    check_refused(with(format!("@revoked * {key}\n{name} {key}\n")), "HostKeyMismatch", &["is revoked"]);
+    check_refused(with(format!("@cert-authority * {key}\n")), "HostKeyMismatch", &["is not known"]);
     // Hashed by ssh-keygen itself.
     let hashed = with(format!("{name} {key}\n"));
     let made = std::process::Command::new("ssh-keygen").arg("-Hf").arg(&file).output().unwrap();
@@ -126,7 +135,7 @@ fn known_hosts_are_read_as_openssh_reads_them() {
 #[test]
 fn every_kind_of_key_signs_in() {
     let sshd = sshd("", &[]);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let kinds: [&[&str]; 5] = [
         &["-t", "ed25519"],
         &["-t", "ecdsa", "-b", "256"],
@@ -163,7 +172,7 @@ fn every_kind_of_key_signs_in() {
 fn an_ed25519_key_as_openssl_writes_it_signs_in() {
     use base64::Engine;
     let sshd = sshd("", &[]);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     for passphrase in [None, Some("open sesame")] {
         let file = folder.path().join(format!("key{}", passphrase.is_some()));
         let openssl = |arguments: &[&str]| {
@@ -192,7 +201,7 @@ fn an_ed25519_key_as_openssl_writes_it_signs_in() {
 #[test]
 fn a_sign_in_that_is_refused_says_what_the_server_offers() {
     let sshd = sshd("", &[]);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let stranger = folder.path().join("stranger");
     keygen(&["-t", "ed25519", "-N", ""], &stranger);
     let with_key = |key: Option<SecretRef>| {
@@ -234,11 +243,7 @@ fn passwords_are_answered_however_they_are_asked_for() {
     let server = Asyncssh::start(Methods::KeyAndPassword);
     let mut key_alone = server.settings();
     key_alone.password = None;
-    check_refused(
-        key_alone,
-        "Rejected",
-        &["tried publickey (accepted, more is asked for)", "the server offers password"],
-    );
+    check_refused(key_alone, "Rejected", &["tried publickey (accepted, more required)", "the server offers password"]);
 }
 
 #[test]
@@ -271,7 +276,7 @@ fn each_step_on_the_way_tells_its_own_truth() {
     let sshd = sshd("", &["ForceCommand echo Welcome to this server"]);
     check_refused(
         settings(&sshd),
-        "Unreached",
+        "Retryable",
         &["start SFTP", "printed text before SFTP: \\\"Welcome to this server", "login script"],
     );
     let at = |host: &str, port: u16| {
@@ -281,12 +286,12 @@ fn each_step_on_the_way_tells_its_own_truth() {
         sftp.timeouts.connect = Duration::from_millis(300);
         sftp
     };
-    check_refused(at("no-such-host.invalid", 22), "Unreached", &["look up no-such-host.invalid"]);
-    check_refused(at("127.0.0.1", free_port()), "Unreached", &["connect to 127.0.0.1", "refused"]);
+    check_refused(at("no-such-host.invalid", 22), "Retryable", &["look up no-such-host.invalid"]);
+    check_refused(at("127.0.0.1", free_port()), "Retryable", &["connect to 127.0.0.1", "refused"]);
     // Accepts, and says nothing.
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = silent.local_addr().unwrap().port();
-    check_refused(at("127.0.0.1", port), "Unreached", &["exchange keys with"]);
+    check_refused(at("127.0.0.1", port), "Retryable", &["exchange keys with"]);
 }
 
 #[test]
@@ -307,7 +312,7 @@ fn a_server_without_a_common_cipher_is_told_with_both_lists() {
 #[test]
 fn an_agent_that_is_silent_is_waited_for_as_long_as_a_connection_is() {
     const SIGN: u8 = 13;
-    let (sshd, folder) = (sshd("", &[]), tempfile::tempdir().unwrap());
+    let (sshd, folder) = (sshd("", &[]), crate::stage::folder());
     let agent = agent::Agent::start();
     agent.add(&sshd.user_key());
     let with = |socket| {
@@ -319,8 +324,8 @@ fn an_agent_that_is_silent_is_waited_for_as_long_as_a_connection_is() {
     };
     check_connected(with(agent.socket()));
     let late = "the agent did not answer within 1.0 s";
-    check_refused(with(silent_at(folder.path(), None, 0)), "Unreached", &["ask the ssh-agent at", late]);
-    let folder = tempfile::tempdir().unwrap();
+    check_refused(with(silent_at(folder.path(), None, 0)), "Retryable", &["ask the ssh-agent at", late]);
+    let folder = crate::stage::folder();
     let unsigned = with(silent_at(folder.path(), Some(agent.socket()), SIGN));
-    check_refused(unsigned, "Unreached", &["publickey by agent", late, "waits for a person", "SHA256:"]);
+    check_refused(unsigned, "Retryable", &["publickey by agent", late, "waits for a person", "SHA256:"]);
 }

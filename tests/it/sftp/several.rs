@@ -3,28 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reportferry::deliver::{Put, Session, Sessions, Verdict};
+use reportferry::deliver::{DeliveryRequest, Session, Sessions, Verdict};
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
 use reportferry::progress::Meter;
 use reportferry::settings::Destination;
 
 use super::stand::{RUN, Spooled, check_tree, delivered, noise, rejected, spool};
 use super::{plan_with, sshd};
+use crate::stage::eventually;
 use crate::stage::sshd::Sshd;
 
 /// The server's log is behind its answers.
 #[track_caller]
 fn assert_sign_ins(sshd: &Sshd, expected: usize) {
     let count = || sshd.log().matches("Accepted publickey").count();
-    let until = std::time::Instant::now() + Duration::from_secs(5);
-    while count() < expected && std::time::Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually(&format!("{expected} sign-ins"), || count() >= expected);
     assert_eq!(count(), expected);
 }
 
 fn send(session: &mut Session, plan: &DeliveryPlan, spooled: &Spooled) -> Verdict {
-    let put = Put::new(RUN, &spooled.artifact, plan);
+    let put = DeliveryRequest::new(RUN, &spooled.artifact, plan);
     match session.prepare(&put) {
         Ok(intent) => session.publish(&put, &intent, None, &Meter::default()),
         Err(verdict) => verdict,
@@ -41,11 +39,11 @@ fn deliver(sessions: &Sessions, plan: &DeliveryPlan, name: &str) {
 /// A file over as many sessions as the settings say; how many took part, and the verdict.
 fn split(sessions: &Sessions, plan: &DeliveryPlan, spooled: &Spooled) -> (usize, Verdict) {
     let destination: &Arc<Destination> = &plan.destination;
-    let beside = destination.sessions_beside(spooled.artifact.bytes);
+    let beside = destination.extra_sessions(spooled.artifact.bytes);
     let mut session = sessions.take(destination).unwrap();
-    session.join(sessions.send_for(destination, beside));
+    session.attach(sessions.prefetch(destination, beside));
     let verdict = send(&mut session, plan, spooled);
-    let parted: Vec<Session> = session.part().into_iter().filter_map(Result::ok).collect();
+    let parted: Vec<Session> = session.detach().into_iter().filter_map(Result::ok).collect();
     let count = parted.len() + 1;
     parted.into_iter().chain([session]).for_each(|session| sessions.give_back(destination, session));
     (count, verdict)
@@ -69,7 +67,7 @@ fn one_sign_in_carries_many_files() {
 #[test]
 fn a_session_is_used_again_only_while_it_is_good() {
     let sshd = sshd("", &[]);
-    let known_hosts = tempfile::NamedTempFile::new().unwrap();
+    let known_hosts = crate::stage::file();
     let line = format!("[127.0.0.1]:{} {}\n", sshd.port, sshd.host_keys[0]);
     std::fs::write(&known_hosts, &line).unwrap();
     let plan = plan_with(&sshd, Existing::Replace, |sftp| {
@@ -94,7 +92,7 @@ fn a_session_is_used_again_only_while_it_is_good() {
     deliver(&sessions, &revoking, "a");
     std::fs::write(&known_hosts, format!("{line}@revoked * {}\n", sshd.host_keys[0])).unwrap();
     let refused = sessions.take(&revoking.destination).err();
-    assert!(matches!(refused, Some(Verdict::Distrusted { .. })), "{refused:?}");
+    assert!(matches!(refused, Some(Verdict::HostKeyMismatch { .. })), "{refused:?}");
 }
 
 #[test]
@@ -105,25 +103,22 @@ fn a_session_is_kept_as_long_as_the_settings_say() {
     deliver(&sessions, &at_once, "a");
     deliver(&sessions, &at_once, "a");
     assert_sign_ins(&sshd, 2);
-    let gone = |count: usize| {
-        while sshd.log().matches("Disconnected from user").count() < count {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    };
-    gone(2);
+    let is_gone = |count: usize| sshd.log().matches("Disconnected from user").count() >= count;
+    eventually("two sessions are closed", || is_gone(2));
     let briefly = plan_with(&sshd, Existing::Replace, |sftp| sftp.keep_open = Duration::from_millis(100));
     deliver(&sessions, &briefly, "a");
-    std::thread::sleep(Duration::from_millis(150));
-    block_on(sessions.close_idle());
-    gone(3);
+    eventually("the third is closed after its time", || {
+        block_on(sessions.close_idle());
+        is_gone(3)
+    });
     let long = plan_with(&sshd, Existing::Replace, |_| {});
     deliver(&sessions, &long, "a");
     block_on(sessions.close_idle());
     deliver(&sessions, &long, "a");
     // It was not closed before its time.
     assert_sign_ins(&sshd, 4);
-    block_on(sessions.say_goodbye());
-    gone(4);
+    block_on(sessions.close_all());
+    eventually("the fourth is closed", || is_gone(4));
 }
 
 #[test]
@@ -138,7 +133,7 @@ fn a_file_goes_over_several_sessions_and_arrives_whole() {
     let sshd = sshd("", &[]);
     for (bytes, sessions_wanted) in [(40 << 20, 4), ((4 << 20) + 1, 3), (1, 2), (0, 1)] {
         let plan = plan_with(&sshd, Existing::Replace, |sftp| {
-            (sftp.sessions, sftp.split) = (sessions_wanted, Some(1));
+            (sftp.sessions, sftp.parallel) = (sessions_wanted, Some(1));
         });
         let spooled = spool("a.csv", &noise(bytes));
         let (count, verdict) = split(&Sessions::default(), &plan, &spooled);
@@ -151,7 +146,7 @@ fn a_file_goes_over_several_sessions_and_arrives_whole() {
 #[test]
 fn a_file_below_the_size_goes_over_one_session() {
     let sshd = sshd("", &[]);
-    let plan = plan_with(&sshd, Existing::Replace, |sftp| (sftp.sessions, sftp.split) = (4, Some(1_000)));
+    let plan = plan_with(&sshd, Existing::Replace, |sftp| (sftp.sessions, sftp.parallel) = (4, Some(1_000)));
     for (bytes, sessions) in [(999, 1), (1_000, 4)] {
         let (count, verdict) = split(&Sessions::default(), &plan, &spool("a.csv", &noise(bytes)));
         delivered(verdict);
@@ -162,7 +157,7 @@ fn a_file_below_the_size_goes_over_one_session() {
 #[test]
 fn an_altered_spool_is_not_published_by_several_either() {
     let sshd = sshd("", &[]);
-    let plan = plan_with(&sshd, Existing::Fail, |sftp| (sftp.sessions, sftp.split) = (2, Some(1)));
+    let plan = plan_with(&sshd, Existing::Fail, |sftp| (sftp.sessions, sftp.parallel) = (2, Some(1)));
     for change in [&b"other bytes of the same number"[..], b"fewer"] {
         let spooled = spool("a.csv", b"these bytes are what was made.");
         std::fs::write(&spooled.artifact.path, change).unwrap();
@@ -176,7 +171,7 @@ fn an_altered_spool_is_not_published_by_several_either() {
 fn a_cut_in_the_middle_of_a_split_publishes_nothing() {
     let sshd = sshd("", &[]);
     let plan = plan_with(&sshd, Existing::Fail, |sftp| {
-        (sftp.sessions, sftp.split) = (3, Some(1));
+        (sftp.sessions, sftp.parallel) = (3, Some(1));
         sftp.bandwidth = Some(20 << 20);
     });
     let (sessions, content) = (Sessions::default(), noise(60 << 20));
@@ -184,15 +179,13 @@ fn a_cut_in_the_middle_of_a_split_publishes_nothing() {
     let part = sshd.root().join(format!(".a.csv.{RUN}.part"));
     let cut = std::thread::scope(|scope| {
         let cut = scope.spawn(|| split(&sessions, &plan, &spooled).1);
-        while part.metadata().map_or(0, |facts| facts.len()) < 4 << 20 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        eventually("some MiB are written", || part.metadata().is_ok_and(|facts| facts.len() >= 4 << 20));
         sshd.cut_connections();
         cut.join().unwrap()
     });
-    assert!(matches!(cut, Verdict::Unreached { .. }), "{cut:?}");
+    assert!(matches!(cut, Verdict::Retryable { .. }), "{cut:?}");
     assert!(!sshd.root().join("a.csv").exists());
-    let plan = plan_with(&sshd, Existing::Fail, |sftp| (sftp.sessions, sftp.split) = (3, Some(1)));
+    let plan = plan_with(&sshd, Existing::Fail, |sftp| (sftp.sessions, sftp.parallel) = (3, Some(1)));
     delivered(split(&sessions, &plan, &spooled).1);
     check_tree(&sshd.root(), &[("a.csv", &content)]);
 }
@@ -200,13 +193,13 @@ fn a_cut_in_the_middle_of_a_split_publishes_nothing() {
 #[test]
 fn a_session_that_does_not_come_is_done_without() {
     let sshd = sshd("", &[]);
-    let plan = plan_with(&sshd, Existing::Fail, |sftp| (sftp.sessions, sftp.split) = (3, Some(1)));
+    let plan = plan_with(&sshd, Existing::Fail, |sftp| (sftp.sessions, sftp.parallel) = (3, Some(1)));
     let stranger = plan_with(&sshd, Existing::Fail, |sftp| sftp.host_keys = vec![format!("SHA256:{}", "A".repeat(43))]);
     let (sessions, spooled) = (Sessions::default(), spool("a.csv", &noise(9 << 20)));
     let mut session = sessions.take(&plan.destination).unwrap();
-    session.join(sessions.send_for(&stranger.destination, 2));
+    session.attach(sessions.prefetch(&stranger.destination, 2));
     delivered(send(&mut session, &plan, &spooled));
     check_tree(&sshd.root(), &[("a.csv", &noise(9 << 20))]);
-    let absent = session.part();
-    assert!(absent.len() == 2 && absent.iter().all(|absent| matches!(absent, Err(Verdict::Distrusted { .. }))));
+    let absent = session.detach();
+    assert!(absent.len() == 2 && absent.iter().all(|absent| matches!(absent, Err(Verdict::HostKeyMismatch { .. }))));
 }

@@ -17,7 +17,7 @@ use crate::stage::sshd::keygen;
 #[test]
 fn d15_keys_as_people_paste_them_sign_in() {
     let sshd = sshd("", &[]);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let kinds: [&[&str]; 4] = [
         &["-t", "ed25519"],
         &["-t", "rsa", "-b", "2048", "-m", "PEM"],
@@ -50,7 +50,7 @@ fn d15_keys_as_people_paste_them_sign_in() {
 
 #[test]
 fn d15_keys_that_cannot_be_used_are_named_with_the_fix_before_anybody_is_asked() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let file = folder.path().join("key");
     keygen(&["-t", "ed25519", "-N", "secret"], &file);
     let with = |key: Option<SecretRef>| {
@@ -83,7 +83,7 @@ fn d19_a_server_that_takes_sha1_signatures_only_is_named_with_the_fix() {
     let parts = ["SHA-1 signatures (ssh-rsa) only", "ssh-keygen -t ed25519", "rsa-sha2-256"];
     check_refused(server.settings(), "Rejected", &parts);
     let sshd = sshd("", &["PubkeyAcceptedAlgorithms ssh-rsa"]);
-    let (folder, mut sftp) = (tempfile::tempdir().unwrap(), settings(&sshd));
+    let (folder, mut sftp) = (crate::stage::folder(), settings(&sshd));
     let key = folder.path().join("key");
     keygen(&["-t", "rsa", "-N", ""], &key);
     sshd.authorize(&key);
@@ -99,15 +99,15 @@ fn d20_a_disconnection_is_told_in_the_servers_words_and_tried_again() {
     let steps = ["sign in to 127.0.0.1", "sign in to 127.0.0.1", "open a channel at 127.0.0.1"];
     for (at, step) in ["begin", "key", "done"].into_iter().zip(steps) {
         server.misbehave(&json!({"disconnect": [at, why]}));
-        check_refused(server.settings(), "Unreached", &[step, why]);
+        check_refused(server.settings(), "Retryable", &[step, why]);
         // An account that is known by other means than an ed25519 key is not asked any further than its name.
         let mut sftp = server.settings();
-        let key = tempfile::NamedTempFile::new().unwrap();
+        let key = crate::stage::file();
         fs::copy(server.account().key, key.path()).unwrap();
         locked(key.path());
         (sftp.key, sftp.passphrase) = (Some(SecretRef::File(key.path().to_owned())), literal("secret"));
         let said = if at == "begin" { why } else { "the server closed the connection" };
-        check_refused(sftp, "Unreached", &[step, said]);
+        check_refused(sftp, "Retryable", &[step, said]);
     }
 }
 
@@ -142,10 +142,10 @@ fn d21_text_before_sftp_is_skipped_or_shown() {
     check_connected(server.settings());
     server.misbehave(&json!({"prints": banner, "prints_only": true}));
     let words = "the server printed text before SFTP: \\\"Zugriff nur f\u{fc}r Befugte";
-    check_refused(server.settings(), "Unreached", &["start SFTP with 127.0.0.1", words, "login script"]);
+    check_refused(server.settings(), "Retryable", &["start SFTP with 127.0.0.1", words, "login script"]);
     // A program that is not there says so by its status alone.
     let sshd = sshd("", &["Subsystem sftp /nowhere/sftp-server"]);
-    check_refused(settings(&sshd), "Unreached", &["start SFTP with 127.0.0.1", "ended with status 127"]);
+    check_refused(settings(&sshd), "Retryable", &["start SFTP with 127.0.0.1", "ended with status 127"]);
 }
 
 const SLOTS: [&str; 3] = ["2026-11-23T05:30:00-05:00", "2026-11-24T05:30:00-05:00", "2026-11-25T05:30:00-05:00"];

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reportferry::attempt::Backoff;
-use reportferry::deliver::{Intent, Put, Receipt, Session, Verdict};
-use reportferry::encode::content::ContentTemplate;
-use reportferry::encode::name::NameTemplate;
-use reportferry::encode::{Artifact, FileSet, SetFile};
+use reportferry::deliver::{DeliveryRequest, Intent, Receipt, Session, Verdict};
+use reportferry::encode::{Artifact, FileGroup, GroupFile};
+use reportferry::name::NameTemplate;
+use reportferry::name::content::ContentTemplate;
 use reportferry::pipeline::plan::{DeliveryPlan, Existing};
-use reportferry::pipeline::problem::Place;
 use reportferry::progress::Meter;
 use reportferry::settings::{Destination, DestinationKind};
+use reportferry::yaml::problem::Place;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -43,7 +43,7 @@ impl Stand {
 
 pub fn destination(kind: DestinationKind) -> Arc<Destination> {
     let second = Duration::from_secs(1);
-    let retry = Backoff { first: second, max: second, within: second };
+    let retry = Backoff { initial: second, max: second, give_up_after: second };
     Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: Default::default() })
 }
 
@@ -54,7 +54,7 @@ pub fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing)
         directory: directory.to_owned(),
         existing,
         replace_with_gap: false,
-        set: false,
+        publish_together: false,
         checksum: None,
         manifest: None,
         done_file: None,
@@ -84,7 +84,7 @@ pub struct Spooled {
 }
 
 pub fn spool(name: &str, content: &[u8]) -> Spooled {
-    let spool = tempfile::tempdir().unwrap();
+    let spool = crate::stage::folder();
     let path = spool.path().join("artifact");
     fs::write(&path, content).unwrap();
     let sha256 = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -105,14 +105,14 @@ pub fn spool(name: &str, content: &[u8]) -> Spooled {
 pub fn spool_set(name: &str, files: &[(&str, &[u8])]) -> Spooled {
     let content: Vec<u8> = files.iter().flat_map(|(_, content)| content.to_vec()).collect();
     let mut spooled = spool(name, &content);
-    let file = |(name, content): &(&str, &[u8])| SetFile {
+    let file = |(name, content): &(&str, &[u8])| GroupFile {
         name: (*name).to_owned(),
         bytes: content.len() as u64,
         sha256: reportferry::digest::of(content),
         rows: 1,
     };
     spooled.artifact.rows = files.len() as u64;
-    spooled.artifact.set = Some(FileSet { head_bytes: 0, files: files.iter().map(file).collect() });
+    spooled.artifact.set = Some(FileGroup { head_bytes: 0, files: files.iter().map(file).collect() });
     spooled
 }
 
@@ -128,8 +128,8 @@ pub fn connect(plan: &DeliveryPlan) -> Session {
     Session::connect(&plan.destination).unwrap_or_else(|verdict| panic!("{verdict:?}"))
 }
 
-pub fn put<'a>(spooled: &'a Spooled, plan: &'a DeliveryPlan) -> Put<'a> {
-    Put::new(RUN, &spooled.artifact, plan)
+pub fn put<'a>(spooled: &'a Spooled, plan: &'a DeliveryPlan) -> DeliveryRequest<'a> {
+    DeliveryRequest::new(RUN, &spooled.artifact, plan)
 }
 
 /// One whole delivery.
@@ -155,7 +155,7 @@ pub fn attempt(spooled: &Spooled, plan: &DeliveryPlan, earlier: &mut Option<Inte
     let mut go = || {
         let mut session = Session::connect(&plan.destination)?;
         if let Some(intent) = earlier.as_ref() {
-            let seen = session.look(intent)?;
+            let seen = session.inspect(intent)?;
             if seen.data_may_be_final(intent) {
                 return Ok(session.publish(&put, intent, Some(&seen), &Meter::default()));
             }

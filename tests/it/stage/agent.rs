@@ -4,7 +4,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -15,15 +14,11 @@ pub struct Agent {
 
 impl Agent {
     pub fn start() -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = super::folder();
         let socket = home.path().join("agent");
         let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn();
         let child = child.expect("there is no ssh-agent: run tests/tools");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !socket.exists() {
-            assert!(Instant::now() < deadline, "ssh-agent does not start");
-            std::thread::yield_now();
-        }
+        super::eventually("ssh-agent has started", || socket.exists());
         Agent { child, home }
     }
 

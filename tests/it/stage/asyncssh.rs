@@ -46,7 +46,7 @@ impl Asyncssh {
         Self::launch(methods, None)
     }
 
-    /// Signs in by key, serves the whole machine by its own paths, and misbehaves when told to.
+    /// Signs in by key, serves the whole machine by its own paths, and misbehaves no schedule.
     pub fn faulty() -> Self {
         Self::launch(Methods::Key, Some(Path::new("/")))
     }
@@ -57,7 +57,7 @@ impl Asyncssh {
     }
 
     fn launch(methods: Methods, served: Option<&Path>) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = super::folder();
         let at = |name: &str| home.path().join(name);
         let root = at("drop");
         fs::create_dir(&root).unwrap();

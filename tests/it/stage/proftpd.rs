@@ -68,7 +68,7 @@ impl Proftpd {
     }
 
     fn launch(config: &[&str], uid: &str, gid: &str) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = super::folder();
         let at = |name: &str| home.path().join(name);
         fs::create_dir(at("drop")).unwrap();
         for name in ["host", "user"] {

@@ -25,6 +25,8 @@ pub struct Came {
     pub at: Duration,
     /// Whether it was answered 2xx.
     pub is_taken: bool,
+    /// Whether it asked for its connection to be closed.
+    pub closes: bool,
 }
 
 /// The receiver; its threads end with the process.
@@ -70,7 +72,7 @@ impl RawReceiver {
 
 fn serve(mut stream: TcpStream, log: &Mutex<Vec<Came>>, reply: &dyn Fn(usize) -> Reply, begun: Instant) {
     stream.set_nodelay(true).ok();
-    while let Some(id) = request(&mut stream) {
+    while let Some((id, closes)) = request(&mut stream) {
         let reply = {
             let mut log = log.lock().unwrap();
             let reply = reply(log.len() + 1);
@@ -80,7 +82,7 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Came>>, reply: &dyn Fn(usize) ->
                 }
                 Reply::Reset => false,
             };
-            log.push(Came { id, at: begun.elapsed(), is_taken });
+            log.push(Came { id, at: begun.elapsed(), is_taken, closes });
             reply
         };
         match reply {
@@ -102,8 +104,8 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Came>>, reply: &dyn Fn(usize) ->
     }
 }
 
-/// Reads one request; its id, unless the connection ended.
-fn request(stream: &mut TcpStream) -> Option<String> {
+/// Reads one request; its id, and whether it asks for the connection to be closed, unless the connection ended.
+fn request(stream: &mut TcpStream) -> Option<(String, bool)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -117,5 +119,5 @@ fn request(stream: &mut TcpStream) -> Option<String> {
     };
     let mut body = vec![0; value("content-length:").map_or(Some(0), |length| length.parse().ok())?];
     stream.read_exact(&mut body).ok()?;
-    Some(value("webhook-id:").unwrap_or_default())
+    Some((value("webhook-id:").unwrap_or_default(), value("connection:").is_some_and(|value| value == "close")))
 }

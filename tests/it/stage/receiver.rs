@@ -1,12 +1,14 @@
 //! A webhook's receiver, in Python: signatures are verified by a library that is not ours.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use super::eventually;
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stage/webhook_receiver.py");
@@ -16,6 +18,7 @@ pub const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 pub struct Receiver {
     child: Child,
+    asked: Mutex<ChildStdin>,
     pub port: u16,
     home: TempDir,
     got: Arc<Mutex<Vec<Value>>>,
@@ -28,12 +31,13 @@ impl Receiver {
 
     /// `tls` holds certificate and key, and perhaps the authority of clients.
     pub fn with(secret: &str, tls: &[&Path]) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = super::folder();
         let mut child = Command::new(PYTHON)
             .arg(SCRIPT)
             .arg(secret)
             .arg(home.path().join("answers"))
             .args(tls)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -47,7 +51,8 @@ impl Receiver {
                 sink.lock().unwrap().push(serde_json::from_str(&line).unwrap());
             }
         });
-        Self { child, port: port.trim().parse().unwrap(), home, got }
+        let asked = Mutex::new(child.stdin.take().unwrap());
+        Self { child, asked, port: port.trim().parse().unwrap(), home, got }
     }
 
     /// What the next requests are answered.
@@ -55,10 +60,15 @@ impl Receiver {
         std::fs::write(self.home.path().join("answers"), answers.to_string()).unwrap();
     }
 
-    /// The requests that came, all of them verified. What was sent last may still be on its way to us.
+    /// The requests that came, all of them verified: at least those that were answered.
     pub fn got(&self) -> Vec<Value> {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        let got = self.got.lock().unwrap().clone();
+        let mut asked = self.asked.lock().unwrap();
+        // A line comes back behind all requests that were answered before.
+        asked.write_all(b"\n").unwrap();
+        eventually("the receiver has written all", || self.got.lock().unwrap().iter().any(Value::is_null));
+        let mut got = self.got.lock().unwrap();
+        got.retain(|request| !request.is_null());
+        let got = got.clone();
         for request in &got {
             assert!(request["verified"] == true || request["verified"].is_null(), "{request:#}");
         }

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use reportferry::sandbox::{ACCOUNTS, Sandbox, SandboxOptions};
+use reportferry::settings::LedgerSettings;
 use tokio::runtime::Runtime;
 
 use super::account::Account;
@@ -47,6 +48,7 @@ pub async fn sandbox(options: SandboxOptions) -> Sandbox {
 pub struct Rig {
     pub folder: tempfile::TempDir,
     pub drop: PathBuf,
+    pub ledger: LedgerSettings,
 }
 
 /// A pipeline that uses every kind of step, with a done file.
@@ -81,7 +83,7 @@ impl Rig {
     }
 
     fn at(pipeline: &str, docebo: &str, account: &Account) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = super::folder();
         let drop = folder.path().join("drop");
         std::fs::create_dir_all(drop.join("inbound")).unwrap();
         std::fs::create_dir_all(folder.path().join("pipelines")).unwrap();
@@ -98,15 +100,15 @@ tenants:
     username: {username}
     password: {{file: password}}
     budget: {{per_minute: 60000, per_hour: 600000, in_flight: 4}}
-    poll: {{first: 10ms, max: 50ms, within: 10s}}
-    retry: {{first: 10ms, max: 50ms, within: 10s}}
+    poll: {{initial: 10ms, max: 50ms, give_up_after: 10s}}
+    retry: {{initial: 10ms, max: 50ms, give_up_after: 10s}}
 destinations:
   hris:
     sftp: {{{sftp}, mode: "0640"}}
-    retry: {{first: 20ms, max: 100ms, within: 1h}}
+    retry: {{initial: 20ms, max: 100ms, give_up_after: 1h}}
   local:
     local: {{path: {drop:?}}}
-    retry: {{first: 20ms, max: 100ms, within: 1h}}
+    retry: {{initial: 20ms, max: 100ms, give_up_after: 1h}}
 secrets:
   email_salt: {{file: salt}}
 "#,
@@ -116,7 +118,16 @@ secrets:
         );
         std::fs::write(folder.path().join("reportferry.yaml"), settings).unwrap();
         std::fs::write(folder.path().join("pipelines/line.yaml"), pipeline).unwrap();
-        Self { folder, drop }
+        let ledger = super::sqlite(&folder.path().join("data/ledger.db"));
+        Self { folder, drop, ledger }
+    }
+
+    /// Keeps the ledger in a new database of PostgreSQL.
+    pub fn in_postgres(mut self) -> Self {
+        let server = super::postgres::database();
+        self.settings(|text| format!("{}{text}", super::postgres::written(&server)));
+        self.ledger = LedgerSettings::Postgres(server);
+        self
     }
 
     /// Edits the settings file.
@@ -130,10 +141,7 @@ secrets:
 
     /// The binary, told where its files are. Nothing of the caller's environment that begins with `REPORTFERRY_` reaches it.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_reportferry"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REPORTFERRY_")) {
-            command.env_remove(name);
-        }
+        let mut command = super::reportferry();
         command.arg("--config").arg(self.folder.path().join("reportferry.yaml")).args(arguments);
         command
     }
@@ -174,9 +182,15 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The document that a command printed.
+/// The JSON document that a command printed; where it is of one run with its deliveries, that run.
 pub fn document(output: &Output) -> serde_json::Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{}", both(output)))
+    let mut document: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{}", both(output)));
+    assert_eq!(document["version"], 1, "{document}");
+    match document["runs"].as_array_mut() {
+        Some(runs) if runs.len() == 1 && runs[0].get("deliveries").is_some() => runs.remove(0),
+        _ => document,
+    }
 }
 
 /// All that a command said, for messages.

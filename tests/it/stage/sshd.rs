@@ -49,7 +49,7 @@ const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
 impl Sshd {
     pub fn start(options: &SshdOptions) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = super::folder();
         let at = |name: &str| home.path().join(name);
         fs::create_dir(at("drop")).unwrap();
         keygen(&["-t", "ed25519", "-N", ""], &at("user"));

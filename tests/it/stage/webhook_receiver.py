@@ -4,11 +4,12 @@ answers as it is told. One JSON line for each request goes to standard output.
     webhook_receiver.py SECRET ANSWERS [CERT KEY [CLIENT_CA]]
 
 ANSWERS is a file with a JSON list; each request takes one away: a status, [status, {header: value}], "drop" (the
-request is read and the connection closed), or "slow" (200 after a fifth of a second), else 200. `together` tells how many
-requests were under way as one came.
+request is read and the connection closed), or "slow" (200 after a fifth of a second), else 200. `together` is how many
+requests were under way as one came. A line of standard input is answered with `null` after all requests before it; the
+server ends with standard input.
 """
 
-import base64, gzip, hashlib, http.server, json, ssl, sys, threading, time
+import base64, gzip, hashlib, http.server, json, os, ssl, sys, threading, time
 
 import zstandard
 from standardwebhooks.webhooks import Webhook, hmac_data
@@ -123,5 +124,14 @@ if len(sys.argv) > 3:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(sys.argv[5])
     server.socket = context.wrap_socket(server.socket, server_side=True)
+def mark():
+    """A line of `null` for each line that comes in; the end of what comes in is ours too."""
+    for _ in sys.stdin:
+        with lock:
+            print("null", flush=True)
+    os._exit(0)
+
+
+threading.Thread(target=mark, daemon=True).start()
 print(server.server_address[1], flush=True)
 server.serve_forever()

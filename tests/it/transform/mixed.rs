@@ -1,6 +1,6 @@
 //! F06: operators without parentheses bind as they do in DuckDB.
 
-use reportferry::transform::expr::Expr;
+use reportferry::expr::Expr;
 use serde_json::json;
 
 use super::{COLUMNS, ask_python, ours};
@@ -104,7 +104,7 @@ fn f06_operators_without_parentheses_bind_as_in_duckdb() {
         if let Err(problem) = parsed {
             // Our types are stricter, and what can never be true is refused; syntax that DuckDB reads is read here too.
             let what =
-                ["be compared", "is compared with", "not a condition", "never true", "is no ", "pattern of `like`"];
+                ["be compared", "is compared with", "not a condition", "never true", "is not a ", "pattern of `like`"];
             if !what.iter().any(|known| problem.what.contains(known)) {
                 wrong.push(format!("{expr}\n  {problem}"));
             }

@@ -13,8 +13,9 @@ use reportferry::ledger::state::RunState;
 use reportferry::settings::Settings;
 use serde_json::Value;
 
+use crate::stage::eventually;
 use crate::stage::rig::{Rig, both};
-use crate::work::stand::{Stand, every_minute, until};
+use crate::work::stand::{Stand, every_minute};
 
 pub(super) const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
 
@@ -105,7 +106,9 @@ async def main():
     await asyncio.sleep(3600)
 asyncio.run(main())
 ";
-        let mut child = Command::new(PYTHON).args(["-c", SCRIPT]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut python = Command::new(PYTHON);
+        let mut child =
+            python.args(["-c", SCRIPT]).current_dir(crate::stage::root()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut port = String::new();
         lines.read_line(&mut port).unwrap();
@@ -161,13 +164,13 @@ fn a_test_message_goes_by_each_channel() {
     assert!(sent.status.success(), "{}", both(&sent));
     assert!(receiver.got(&format!("/slack/{TOKEN}"))[0]["text"].as_str().unwrap().contains("this is a test"));
     assert_eq!(receiver.got(&format!("/desk/{TOKEN}"))[0]["event"], "test");
-    until("the mail is there", || mail.got().contains("Subject: [reportferry] this is a test"));
+    eventually("the mail is there", || mail.got().contains("Subject: [reportferry] this is a test"));
     assert!(mail.got().contains("rf@acme.example ['ops@acme.example']"), "{}", mail.got());
     receiver.answers("500 Broken");
     let refused = rig.reportferry(&["alert", "--test", "--json"]);
     assert_eq!(refused.status.code(), Some(3), "{}", both(&refused));
     assert!(
-        both(&refused).contains("the channel answers 500") && !both(&refused).contains(TOKEN),
+        both(&refused).contains("the channel responded 500") && !both(&refused).contains(TOKEN),
         "{}",
         both(&refused)
     );
@@ -186,7 +189,7 @@ fn each_event_is_told_once() {
     let desk = format!("/desk/{TOKEN}");
     receiver.answers("500 Broken");
     let mut worker = stand.worker();
-    worker.says("not told yet");
+    worker.says("alert not sent, will retry");
     worker.child.kill().unwrap();
     worker.child.wait().unwrap();
     receiver.answers("200 OK");
@@ -195,8 +198,8 @@ fn each_event_is_told_once() {
     assert!(stand.rig.reportferry(&["pause", "silent"]).status.success());
     let before = stand.runs().iter().filter(|run| run.pipeline == "line" && run.state == RunState::Held).count();
     let worker = stand.worker();
-    until("each is told", || receiver.got(&desk).len() >= before);
-    until("the mail is there", || mail.got().matches("is held and waits").count() >= before);
+    eventually("each is told", || receiver.got(&desk).len() >= before);
+    eventually("the mail is there", || mail.got().matches("is held, slot").count() >= before);
     let events = receiver.got(&desk);
     assert_eq!(events.len(), before, "{events:?}");
     assert_eq!((&events[0]["event"], &events[0]["pipeline"]), (&"held".into(), &"line".into()));
@@ -210,11 +213,13 @@ fn each_event_is_told_once() {
     }
     let run = stand.rig.reportferry(&["run", "line"]);
     assert!(run.status.success(), "{}", both(&run));
-    until("that is told", || receiver.got(&desk).iter().any(|event| event["event"] == "recovered"));
-    std::thread::sleep(std::time::Duration::from_secs(6));
+    eventually("that is told", || receiver.got(&desk).iter().any(|event| event["event"] == "recovered"));
+    // Another event goes out in a later round: by then, what would be sent twice was.
+    stand.late("other");
+    eventually("a later event is sent", || receiver.got(&desk).iter().any(|event| event["event"] == "late"));
     let events = receiver.got(&desk);
     assert_eq!(events.iter().filter(|event| event["event"] == "recovered").count(), 1, "{events:?}");
-    assert_eq!(events.len(), before + 1, "{events:?}");
+    assert_eq!(events.len(), before + 2, "{events:?}");
     let log = worker.log();
     assert!(!log.contains(TOKEN), "{log}");
     assert_eq!(worker.stop().code(), Some(0));
@@ -233,7 +238,7 @@ fn late_slots_are_told_and_many_come_as_one() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let path = stand.rig.folder.path().join("data/ledger.db");
-        let ledger = Ledger::open(&path, Clock::System).await.unwrap();
+        let ledger = Ledger::open(&crate::stage::sqlite(&path), Clock::System).await.unwrap();
         let rules = Rules::default();
         rules.take(&Arc::new(settings), [].iter());
         let alerts = Alerts::new(ledger, Clock::System, rules);
@@ -256,16 +261,16 @@ fn what_the_files_say_now_decides() {
     // Late already when the worker starts: what its file says must be known before anything is told.
     stand.late("quiet");
     let worker = stand.worker();
-    worker.says("at work");
+    worker.says("worker started");
     let settings = stand.rig.folder.path().join("reportferry.yaml");
     let text = std::fs::read_to_string(&settings).unwrap();
     std::fs::write(stand.rig.folder.path().join("more"), format!("http://{}/more/{TOKEN}", receiver.address)).unwrap();
     std::fs::write(&settings, text.replace("  channels:\n", "  channels:\n    more: {webhook: {file: more}}\n"))
         .unwrap();
-    worker.says("the settings were read anew");
+    worker.says("settings reloaded");
     stand.late("loud");
-    until("the new channel is used", || !receiver.got(&format!("/more/{TOKEN}")).is_empty());
-    until("so is the old one", || !receiver.got(&format!("/desk/{TOKEN}")).is_empty());
+    eventually("the new channel is used", || !receiver.got(&format!("/more/{TOKEN}")).is_empty());
+    eventually("so is the old one", || !receiver.got(&format!("/desk/{TOKEN}")).is_empty());
     let told = receiver.got(&format!("/desk/{TOKEN}"));
     assert_eq!((told.len(), &told[0]["pipeline"], &told[0]["event"]), (1, &"loud".into(), &"late".into()), "{told:?}");
     assert_eq!(worker.stop().code(), Some(0));

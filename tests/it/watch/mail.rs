@@ -5,8 +5,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use super::alerts::PYTHON;
+use crate::stage::eventually;
 use crate::stage::rig::{Rig, both};
-use crate::work::stand::{every_minute, until};
+use crate::work::stand::every_minute;
 
 const PASSWORD: &str = "pa55w0rd-of-the-mailbox";
 
@@ -71,7 +72,7 @@ struct Server {
 impl Server {
     /// `plain` offers no TLS.
     fn start(mode: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::stage::folder();
         let mut child = Command::new(PYTHON)
             .args(["-c", SCRIPT, mode])
             .arg(folder.path())
@@ -131,7 +132,7 @@ fn mail_goes_over_tls_to_a_server_that_is_proven() {
         let server = Server::start(tls);
         let sent = server.test(tls, PASSWORD, true);
         assert!(sent.status.success(), "{tls}: {}", both(&sent));
-        until("the mail is there", || server.said().len() == 2);
+        eventually("the mail is there", || server.said().len() == 2);
         assert_eq!(server.said(), ["sign-in right", "mail for ['ops@acme.example']"]);
     }
 }
@@ -157,5 +158,5 @@ fn a_wrong_password_is_told_and_not_shown() {
     let refused = server.test("starttls", "another-pa55w0rd", true);
     assert_eq!(refused.status.code(), Some(3), "{}", both(&refused));
     assert!(both(&refused).contains("the mail server says") && both(&refused).contains("535"), "{}", both(&refused));
-    until("it was asked", || server.said() == ["sign-in wrong"]);
+    eventually("it was asked", || server.said() == ["sign-in wrong"]);
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use reportferry::ledger::state::RunState;
 
+use crate::stage::eventually;
 use crate::stage::rig::Rig;
-use crate::work::stand::{Stand, Working, every_minute, until};
+use crate::work::stand::{Stand, Working, every_minute};
 
 /// Installed by `tests/tools`.
 const PROMTOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/promtool");
@@ -18,7 +19,7 @@ fn free_address() -> SocketAddr {
 }
 
 /// Status and body.
-fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
@@ -28,13 +29,13 @@ fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((status, text.split_once("\r\n\r\n")?.1.to_owned()))
 }
 
-fn listening(stand: &Stand) -> (Working, SocketAddr) {
+pub fn listening(stand: &Stand) -> (Working, SocketAddr) {
     let address = free_address();
     let settings = stand.rig.folder.path().join("reportferry.yaml");
     let text = std::fs::read_to_string(&settings).unwrap();
     std::fs::write(&settings, format!("http: {address}\n{text}")).unwrap();
     let worker = stand.worker();
-    until("it is ready", || get(address, "/readyz").is_some_and(|(status, _)| status == 200));
+    eventually("it is ready", || get(address, "/readyz").is_some_and(|(status, _)| status == 200));
     (worker, address)
 }
 
@@ -45,17 +46,17 @@ fn value(metrics: &str, name: &str) -> Option<f64> {
 #[test]
 fn metrics_tell_what_happened_and_promtool_takes_them() {
     let stand = Stand::new(Rig::new(&every_minute()));
-    crate::pickup::says(&stand.rig, "{moved: {within: 4s}}");
+    crate::pickup::says(&stand.rig, "{moved: {deadline: 4s}}");
     std::fs::write(stand.pipeline("broken"), "schedule: {corn: x}\n").unwrap();
     stand.behind("line", 3);
     let (worker, address) = listening(&stand);
     assert_eq!(get(address, "/healthz").unwrap().0, 200);
     assert_eq!(get(address, "/nothing").unwrap().0, 404);
-    until("three slots are delivered", || {
+    eventually("three slots are delivered", || {
         stand.runs().iter().filter(|run| run.state == RunState::Delivered).count() >= 3
     });
     let mut metrics = String::new();
-    until("the metrics say so", || {
+    eventually("the metrics say so", || {
         metrics = get(address, "/metrics").unwrap().1;
         value(&metrics, "reportferry_slots_total{state=\"delivered\"}").is_some_and(|count| count >= 3.0)
             && value(&metrics, "reportferry_pickups_overdue{destination=\"hris\"}").is_some_and(|count| count >= 3.0)
@@ -70,7 +71,7 @@ fn metrics_tell_what_happened_and_promtool_takes_them() {
     assert!(number("reportferry_delivered_bytes_total{destination=\"hris\"}") > 3000.0);
     assert!(number("reportferry_budget_requests{tenant=\"acme\"}") > 0.0);
     assert!(number("reportferry_pickups_total{destination=\"hris\",state=\"overdue\"}") >= 3.0);
-    assert!(number("reportferry_pickups_awaited{destination=\"hris\"}") >= 0.0);
+    assert!(number("reportferry_pickups_pending{destination=\"hris\"}") >= 0.0);
     assert!(number("reportferry_ledger_bytes") > 0.0 && number("reportferry_spool_bytes") > 0.0);
     for histogram in
         ["reportferry_stage_duration_seconds_count{stage=\"extract\"}", "reportferry_lateness_seconds_count"]
@@ -93,7 +94,7 @@ fn metrics_tell_what_happened_and_promtool_takes_them() {
     }
     // Who is gone is not said to be without deliveries for ever.
     std::fs::remove_file(stand.pipeline("line")).unwrap();
-    until("its gauge is gone", || !get(address, "/metrics").unwrap().1.contains("age_seconds{pipeline=\"line\""));
+    eventually("its gauge is gone", || !get(address, "/metrics").unwrap().1.contains("age_seconds{pipeline=\"line\""));
     let metrics = get(address, "/metrics").unwrap().1;
     assert!(value(&metrics, "reportferry_pipelines") == Some(0.0) && metrics.contains("reportferry_spool_bytes "));
     assert_eq!(worker.stop().code(), Some(0));
@@ -118,7 +119,7 @@ fn a_late_pipeline_is_seen() {
     let metrics = get(address, "/metrics").unwrap().1;
     assert_eq!(value(&metrics, "reportferry_pipelines_late"), Some(0.0));
     stand.late("line");
-    until("it is late", || {
+    eventually("it is late", || {
         let metrics = get(address, "/metrics").unwrap().1;
         value(&metrics, "reportferry_late_seconds{pipeline=\"line\"}").is_some_and(|seconds| seconds >= 60.0)
             && value(&metrics, "reportferry_pipelines_late") == Some(1.0)

@@ -11,14 +11,14 @@ use reportferry::alert::{Alerts, Rules};
 use reportferry::clock::{Clock, ManualClock};
 use reportferry::ledger::state::RunState as S;
 use reportferry::ledger::{Ledger, Portion};
-use reportferry::pipeline::plan::Overlap;
-use reportferry::schedule::missed::Fate;
+use reportferry::schedule::Overlap;
+use reportferry::schedule::missed::SlotDecision;
 use reportferry::schedule::slot::Slot;
 use reportferry::settings::Settings;
 use serde_json::Value;
-use sqlx::{AnyConnection, Connection};
 
 use super::alerts::{Receiver, TOKEN};
+use crate::stage::eventually;
 
 struct Outbox {
     folder: tempfile::TempDir,
@@ -33,10 +33,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 impl Outbox {
     async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::stage::folder();
         let begun: Timestamp = "2026-11-23T05:30:00Z".parse().unwrap();
         let (clock, hand) = Clock::manual(begun);
-        let ledger = Ledger::open(&folder.path().join("ledger.db"), clock.clone()).await.unwrap();
+        let ledger =
+            Ledger::open(&crate::stage::sqlite(&folder.path().join("ledger.db")), clock.clone()).await.unwrap();
         Self { folder, ledger, hand, clock, receiver: Receiver::start(), begun }
     }
 
@@ -67,7 +68,7 @@ impl Outbox {
             pipeline: pipeline.to_owned(),
             plan_digest: String::new(),
             overlap: Overlap::Queue,
-            slots: vec![(slot.clone(), Fate::Do { wake: slot.at.timestamp() }, Some(slot.at_ms() + 60_000))],
+            slots: vec![(slot.clone(), SlotDecision::Run { wake: slot.at.timestamp() }, Some(slot.at_ms() + 60_000))],
             cursor_ms: slot.at_ms(),
         };
         self.ledger.enter_slots(&[portion]).await.unwrap();
@@ -88,17 +89,13 @@ impl Outbox {
     }
 
     /// Rows of a table.
-    async fn count(&self, table: &str) -> i64 {
-        let path = self.folder.path().join("ledger.db");
-        let mut connection = AnyConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
-        let query = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
-        let (count,): (i64,) = sqlx::query_as(query).fetch_one(&mut connection).await.unwrap();
-        count
+    fn count(&self, table: &str) -> i64 {
+        crate::stage::count(self.folder.path().join("ledger.db"), &format!("SELECT COUNT(*) FROM {table}"))
     }
 }
 
 const FAILED: [S; 2] = [S::Extracting, S::Failed];
-const DELIVERED: [S; 4] = [S::Extracting, S::Shaping, S::Delivering, S::Delivered];
+const DELIVERED: [S; 4] = [S::Extracting, S::Transforming, S::Delivering, S::Delivered];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_is_told_once_to_those_who_were_told_of_the_trouble() {
@@ -170,9 +167,9 @@ async fn a_channel_that_hangs_keeps_no_other_waiting_and_a_crash_doubles_nothing
     .await
     .expect("the desk waits for the channel that hangs");
     // The last answer must be in the ledger before the process dies; the other channel's is on its way for 20 s.
-    while outbox.count("alert_sends WHERE channel = 'desk' AND state = 'sent'").await < 12 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually("what was sent is written down", || {
+        outbox.count("notifications WHERE channel = 'desk' AND state = 'sent'") == 12
+    });
     assert!(!round.is_finished());
     round.abort();
     assert!(round.await.unwrap_err().is_cancelled());
@@ -218,7 +215,7 @@ async fn a_channel_that_never_answers_is_given_up() {
     }
     let asked = outbox.receiver.asked() / 2;
     assert!((90..=200).contains(&asked), "{asked}");
-    assert_eq!(outbox.count("alert_sends WHERE state = 'failed' AND reason = 'the channel answers 503'").await, 2);
+    assert_eq!(outbox.count("notifications WHERE state = 'failed' AND reason = 'the channel responded 503'"), 2);
     outbox.receiver.answers("200 OK");
     outbox.hand.advance(60 * MINUTE);
     alerts.round().await.unwrap();
@@ -244,8 +241,8 @@ async fn alerts_go_with_the_runs_that_they_tell_of() {
     alerts.round().await.unwrap();
     outbox.run("a", 1, &DELIVERED, "").await;
     alerts.round().await.unwrap();
-    assert_eq!((outbox.count("alerts").await, outbox.count("alert_sends").await), (2, 4));
+    assert_eq!((outbox.count("alerts"), outbox.count("notifications")), (2, 4));
     outbox.hand.advance(MINUTE);
-    assert_eq!(outbox.ledger.forget(outbox.clock.now_ms()).await.unwrap(), 1);
-    assert_eq!((outbox.count("alerts").await, outbox.count("alert_sends").await), (1, 2), "the newest run stays");
+    assert_eq!(outbox.ledger.prune(outbox.clock.now_ms()).await.unwrap(), 1);
+    assert_eq!((outbox.count("alerts"), outbox.count("notifications")), (1, 2), "the newest run stays");
 }

@@ -112,7 +112,7 @@ fn a_secret_that_was_rotated_is_read_again() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    while receiver.got().is_empty() {}
+    crate::stage::eventually("the first request", || !receiver.got().is_empty());
     std::fs::write(rig.folder.path().join("token"), "rotated-t0ken").unwrap();
     let output = running.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
@@ -142,7 +142,7 @@ fn a_receiver_is_asked_for_no_more_at_once_than_it_may_be() {
     }
     let worker = stand.worker();
     let batches = expected().len().div_ceil(20);
-    crate::work::stand::until("four deliveries", || receiver.got().len() >= 4 * batches);
+    crate::stage::eventually("four deliveries", || receiver.got().len() >= 4 * batches);
     assert!(worker.stop().success());
     let together = receiver.got().iter().map(|request| request["together"].as_u64().unwrap()).max();
     assert_eq!(together, Some(2));

@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::{certificate, expected, pipeline, rig, rows};
+use crate::stage::eventually;
 use crate::stage::proxy::{Manner, PASSWORD, Proxy};
 use crate::stage::receiver::{Receiver, SECRET};
 use crate::stage::rig::{self, Rig, SLOT, both};
@@ -87,7 +88,7 @@ fn a_file_that_stands_still_is_given_up() {
     let (port, slow) = slow_receiver(usize::MAX, 256 * 1024);
     let (rig, _sandbox, _runtime) = large(36_000, port, "body: file, timeouts: {total: 1s}");
     let output = rig.reportferry(&["run", "line", "--slot", SLOT, "--json", "--wait", "0s"]);
-    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+    assert_eq!(output.status.code(), Some(6), "{}", both(&output));
     assert!(both(&output).contains("1 s"), "{}", both(&output));
     drop(slow);
 }
@@ -95,7 +96,7 @@ fn a_file_that_stands_still_is_given_up() {
 /// The receiver's name is the proxy's to look up.
 #[test]
 fn a_proxy_is_asked_to_connect() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     certificate(folder.path(), "server");
     let at = |name: &str| folder.path().join(name);
     let receiver = Receiver::with(SECRET, &[&at("server.pem"), &at("server.key")]);
@@ -108,7 +109,7 @@ fn a_proxy_is_asked_to_connect() {
     };
     let proxy = Proxy::start(Manner { asks_password: true, ..Manner::default() });
     let stranger = run(&proxy, "");
-    assert_eq!(stranger.status.code(), Some(3), "{}", both(&stranger));
+    assert_eq!(stranger.status.code(), Some(6), "{}", both(&stranger));
     assert!(both(&stranger).contains("proxy"), "{}", both(&stranger));
     assert!(receiver.got().is_empty());
     let known = run(&proxy, ", username: me, password: {file: proxy_password}");
@@ -119,7 +120,7 @@ fn a_proxy_is_asked_to_connect() {
     assert!(asked.iter().all(|name| *name == format!("localhost:{}", receiver.port)), "{asked:?}");
     let refusing = Proxy::start(Manner { refuses: true, ..Manner::default() });
     let refused = run(&refusing, "");
-    assert_eq!(refused.status.code(), Some(3), "{}", both(&refused));
+    assert_eq!(refused.status.code(), Some(6), "{}", both(&refused));
     assert!(both(&refused).contains("proxy"), "{}", both(&refused));
 }
 
@@ -146,14 +147,13 @@ fn most_memory(child: &Child) -> Option<u64> {
 fn run_to_the_end(rig: &Rig) -> u64 {
     let mut child = rig.command(&["run", "line", "--slot", SLOT]).spawn().unwrap();
     let mut most = 0;
-    let status = loop {
+    let mut status = None;
+    eventually("the run ends", || {
         most = most.max(most_memory(&child).unwrap_or_default());
-        match child.try_wait().unwrap() {
-            Some(status) => break status,
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    };
-    assert!(status.success(), "{status}");
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert!(status.is_some_and(|status| status.success()), "{status:?}");
     most
 }
 
@@ -168,14 +168,17 @@ fn many_rows_take_no_more_memory_than_few_and_go_on_where_they_were() {
     let receiver = Receiver::start();
     let rig = numbered(MANY, &receiver);
     let mut killed = rig.command(&["run", "line", "--slot", SLOT]).spawn().unwrap();
-    while (receiver.got().len() as u64) < MANY / 2000 {
+    eventually("half of the rows are sent", || {
         assert!(killed.try_wait().unwrap().is_none(), "it ended before it was killed");
-    }
+        receiver.got().len() as u64 >= MANY / 2000
+    });
     killed.kill().unwrap();
     killed.wait().unwrap();
     let runtime = Runtime::new().unwrap();
     let kept = runtime.block_on(async {
-        let ledger = Ledger::open(&rig.folder.path().join("data/ledger.db"), Clock::System).await.unwrap();
+        let ledger = Ledger::open(&crate::stage::sqlite(&rig.folder.path().join("data/ledger.db")), Clock::System)
+            .await
+            .unwrap();
         let filter = reportferry::ledger::RunFilter { limit: 1, ..Default::default() };
         let run = ledger.runs(&filter).await.unwrap().remove(0);
         ledger.parts(&run.id, "bi").await.unwrap()

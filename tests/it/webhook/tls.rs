@@ -4,8 +4,6 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
-
 use super::delivery;
 use super::storms::{feed_to, run};
 use crate::stage::receiver::{Receiver, SECRET};
@@ -35,7 +33,7 @@ tOlJkjWmsJSV9sSL/3W9fa2oNfyhRANCAARyzaYgKN9ksysg2Ao/Um8jn4oJlUo0
 ";
 
 fn certificates() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::stage::folder();
     let output = Command::new(PYTHON).arg(SCRIPT).arg(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     std::fs::write(folder.path().join("v1.pem"), V1).unwrap();
@@ -52,12 +50,14 @@ fn client(folder: &Path, certificate: &str, key: &str) -> String {
     format!("client: {{cert: {certificate:?}, key: {{file: {key:?}}}}}")
 }
 
-/// It is rejected at the first attempt, in these words, and nothing of Rust's is among them.
+/// It is rejected, in these words, and nothing of Rust's is among them. In TLS 1.3 a refusal of our certificate follows the
+/// handshake, and a connection that breaks before it came is tried again.
 fn rejected(output: &std::process::Output, words: &[&str]) {
     let told = both(output);
     assert_eq!(output.status.code(), Some(3), "{told}");
     let delivery = delivery(output);
-    assert_eq!((&delivery["state"], &delivery["attempts"]), (&json!("rejected"), &json!(1)), "{told}");
+    assert_eq!(delivery["state"], "rejected", "{told}");
+    assert!((1..=2).contains(&delivery["attempts"].as_u64().unwrap()), "{told}");
     let reason = delivery["reason"].as_str().unwrap();
     for word in words {
         assert!(reason.contains(word), "{word}: {reason}");
@@ -109,7 +109,9 @@ fn d16_a_client_certificate_that_cannot_be_used_is_rejected_and_checked() {
     ] {
         let rig = rig(&client(folder.path(), certificate, key));
         let checked = rig.reportferry(&["check"]);
-        assert!(both(&checked).contains(words), "{words}: {}", both(&checked));
+        // Lines are wrapped by the length of the folder's path.
+        let told = both(&checked).replace("\n  │ ", " ");
+        assert!(told.contains(words), "{words}: {told}");
         rejected(&run(&rig, "2s"), &[words, &format!("{certificate}.pem")]);
     }
     assert!(receiver.got().is_empty());

@@ -7,7 +7,8 @@ use reportferry::ledger::state::{DeliveryState, RunState};
 use reportferry::sandbox::SandboxOptions;
 use tokio::runtime::Runtime;
 
-use super::stand::{Stand, every_minute, until};
+use super::stand::{Stand, every_minute};
+use crate::stage::eventually;
 use crate::stage::rig::{Rig, both, names, sandbox, servers};
 
 #[test]
@@ -15,12 +16,12 @@ fn what_was_missed_is_made_up_for_and_the_worker_stops_when_asked() {
     let stand = Stand::new(Rig::new(&every_minute()));
     let since = stand.behind("line", 4);
     let worker = stand.worker();
-    until("four slots are delivered", || {
+    eventually("four slots are delivered", || {
         stand.runs().iter().filter(|run| run.state == RunState::Delivered).count() >= 4
     });
     let second = stand.rig.reportferry(&["work"]);
-    assert_eq!(second.status.code(), Some(2), "{}", both(&second));
-    assert!(both(&second).contains("another worker works on"), "{}", both(&second));
+    assert_eq!(second.status.code(), Some(7), "{}", both(&second));
+    assert!(both(&second).contains("another worker uses"), "{}", both(&second));
     assert_eq!(worker.stop().code(), Some(0));
     let runs = stand.runs();
     for minute in 1..=4 {
@@ -37,33 +38,33 @@ fn edited_added_and_removed_files_take_effect() {
     let file = stand.pipeline("line");
     let text = std::fs::read_to_string(&file).unwrap();
     let worker = stand.worker();
-    worker.says("at work");
+    worker.says("worker started");
     let schedule = |name: &str| stand.known(name).and_then(|known| known.schedule);
     assert_eq!(schedule("line").as_deref(), Some("UTC 0 3 1 1 *"));
 
     std::fs::write(&file, text.replace("0 3 1 1 *", "0 4 1 1 *")).unwrap();
-    until("the new schedule is kept", || schedule("line").as_deref() == Some("UTC 0 4 1 1 *"));
+    eventually("the new schedule is kept", || schedule("line").as_deref() == Some("UTC 0 4 1 1 *"));
     std::fs::write(&file, text.replace("cron:", "corn:")).unwrap();
-    until("the problem is kept", || {
+    eventually("the problem is kept", || {
         stand.known("line").is_some_and(|known| known.problem.is_some_and(|problem| problem.contains("corn")))
     });
     assert_eq!(schedule("line").as_deref(), Some("UTC 0 4 1 1 *"), "the last good one stays at work");
-    worker.says("the last good version stays at work");
+    worker.says("the last valid version stays in use");
     std::fs::write(&file, text.replace("0 3 1 1 *", "0 5 1 1 *")).unwrap();
-    until("it is well again", || {
+    eventually("it is well again", || {
         stand.known("line").is_some_and(|known| known.problem.is_none() && known.schedule.unwrap() == "UTC 0 5 1 1 *")
     });
     std::fs::write(stand.pipeline("second"), &text).unwrap();
-    until("the second is taken up", || schedule("second").is_some());
+    eventually("the second is taken up", || schedule("second").is_some());
     std::fs::remove_file(&file).unwrap();
-    until("the first is let go", || schedule("line").is_none());
+    eventually("the first is let go", || schedule("line").is_none());
 
     let away = stand.rig.folder.path().join("away");
     std::fs::rename(stand.rig.folder.path().join("pipelines"), &away).unwrap();
     worker.says("cannot list the pipelines folder");
     assert!(schedule("second").is_some(), "a folder that is away has lost no file");
     std::fs::rename(&away, stand.rig.folder.path().join("pipelines")).unwrap();
-    worker.says("the pipelines folder is back");
+    worker.says("the pipelines folder is readable again");
     assert_eq!(worker.stop().code(), Some(0));
 }
 
@@ -84,16 +85,16 @@ fn a_dead_destination_is_waited_for_and_settings_are_reread() {
     let attempts = || -> u32 {
         stand.runs().iter().flat_map(|run| stand.deliveries(&run.id)).map(|delivery| delivery.attempts).sum()
     };
-    until("several attempts were made", || attempts() >= 3);
+    eventually("several attempts were made", || attempts() >= 3);
     assert!(stand.runs().iter().any(|run| run.state == RunState::Delivering));
     std::fs::write(&settings, good.replace("secrets:", "data: elsewhere\nsecrets:")).unwrap();
     worker.signal("HUP");
     worker.says("keys=\"data, ledger\"");
-    until("all is delivered", || {
+    eventually("all is delivered", || {
         stand.runs().iter().all(|run| matches!(run.state, RunState::Delivered | RunState::Skipped))
     });
     std::fs::write(&settings, "tenants: [").unwrap();
-    worker.says("the settings cannot be used: the last good ones stay");
+    worker.says("settings are invalid, the last valid ones stay in use");
     assert_eq!(worker.stop().code(), Some(0));
 }
 
@@ -109,13 +110,13 @@ fn an_export_goes_on_with_the_next_worker() {
         Stand::new(Rig::with(&every_minute().replace("missed: all", "missed: latest"), &docebo.url, &servers().sshd));
     stand.behind("line", 2);
     let worker = stand.worker();
-    until("an export was started", || stand.runs().iter().any(|run| run.ticket.is_some()));
+    eventually("an export was started", || stand.runs().iter().any(|run| run.execution_id.is_some()));
     assert_eq!(worker.stop().code(), Some(0));
-    let run = stand.runs().into_iter().find(|run| run.ticket.is_some()).unwrap();
+    let run = stand.runs().into_iter().find(|run| run.execution_id.is_some()).unwrap();
     assert_eq!(run.state, RunState::Extracting, "parked, not failed");
     docebo.misbehave(Default::default());
     let worker = stand.worker();
-    until("it is delivered", || {
+    eventually("it is delivered", || {
         stand.runs().iter().any(|known| known.id == run.id && known.state == RunState::Delivered)
     });
     assert_eq!(docebo.exports(), 1, "the same export");
@@ -133,7 +134,7 @@ fn a_second_order_to_stop_does_not_wait() {
     std::fs::write(&settings, good.replace(&format!("port: {}", servers().sshd.port), &port)).unwrap();
     stand.behind("line", 2);
     let mut worker = stand.worker();
-    until("an attempt is under way", || {
+    eventually("an attempt is under way", || {
         let deliveries = stand.runs().into_iter().flat_map(|run| stand.deliveries(&run.id)).collect::<Vec<_>>();
         deliveries.iter().any(|delivery| delivery.state == DeliveryState::Publishing)
     });
@@ -149,7 +150,7 @@ fn a_run_that_panics_fails_and_nothing_else() {
     let stand = Stand::new(Rig::new(&every_minute()));
     let since = stand.behind("line", 3);
     let worker = stand.worker_with_fault("ledger.extract=panic");
-    until("three slots have an end", || {
+    eventually("three slots have an end", || {
         let ended = |run: &reportferry::ledger::record::Run| {
             run.state.is_end() && run.slot_ms <= since.as_millisecond() + 180_000
         };
@@ -170,7 +171,7 @@ fn an_older_file_is_not_put_over_a_later_one() {
     let port = format!("port: {}", servers().sshd.port);
     std::fs::write(&settings, good.replace(&port, &format!("port: {}", closed_port()))).unwrap();
     let older = rig.reportferry(&["run", "line", "--slot", "2026-11-22T05:30:00Z", "--wait", "0s"]);
-    assert_eq!(older.status.code(), Some(3), "{}", both(&older));
+    assert_eq!(older.status.code(), Some(6), "{}", both(&older));
     std::fs::write(&settings, good).unwrap();
     let later = rig.reportferry(&["run", "line", "--slot", "2026-11-23T05:30:00Z"]);
     assert!(later.status.success(), "{}", both(&later));
@@ -206,12 +207,12 @@ fn a_stage_that_takes_too_long_is_broken_off() {
         };
         runs.flat_map(of).collect::<Vec<_>>().join("\n")
     };
-    until("the extract is broken off", || reasons().contains("work.deadlines.extract"));
+    eventually("the extract is broken off", || reasons().contains("work.deadlines.extract"));
     docebo.misbehave(Default::default());
     assert_eq!(worker.stop().code(), Some(0));
     // Too slow for its time by the limit of its bandwidth: nothing is published, and it is tried again.
     let output = stand.rig.reportferry(&["run", "line", "--slot", "2026-11-23T05:30:00Z", "--wait", "0s"]);
-    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+    assert_eq!(output.status.code(), Some(6), "{}", both(&output));
     assert!(reasons().contains("work.deadlines.attempt"), "{}", reasons());
     assert!(stand.rig.arrived().is_empty(), "{:?}", stand.rig.arrived());
 }
@@ -226,7 +227,9 @@ fn what_a_person_began_is_left_to_them_and_stands_in_nobodys_way() {
     runtime.block_on(stand.ledger.enter(&slot, "digest")).unwrap();
     stand.behind("line", 1);
     let worker = stand.worker();
-    until("a slot of the schedule is delivered", || stand.runs().iter().any(|run| run.state == RunState::Delivered));
+    eventually("a slot of the schedule is delivered", || {
+        stand.runs().iter().any(|run| run.state == RunState::Delivered)
+    });
     let theirs = stand.runs().into_iter().find(|run| run.id == slot.run_id()).unwrap();
     assert_eq!(theirs.state, RunState::Due);
     assert_eq!(worker.stop().code(), Some(0));

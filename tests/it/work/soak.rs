@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reportferry::ledger::state::{DeliveryState, RunState};
 
-use super::stand::{Stand, every_minute, until};
+use super::stand::{Stand, every_minute};
+use crate::stage::eventually;
 use crate::stage::rig::{Rig, names};
 
 fn sha256(bytes: &[u8]) -> String {
@@ -20,13 +21,22 @@ const PIPELINES: usize = 4;
 /// `REPORTFERRY_SOAK_KILLS` asks for more than the usual number.
 #[test]
 fn a_worker_that_is_killed_loses_and_doubles_nothing() {
-    let kills: i64 = std::env::var("REPORTFERRY_SOAK_KILLS").map_or(20, |text| text.parse().unwrap());
+    let kills = std::env::var("REPORTFERRY_SOAK_KILLS").map_or(20, |text| text.parse().unwrap());
+    soak(Rig::new(&every_minute()), kills);
+}
+
+#[test]
+fn a_worker_that_is_killed_loses_and_doubles_nothing_in_postgresql() {
+    soak(Rig::new(&every_minute()).in_postgres(), 6);
+}
+
+fn soak(rig: Rig, kills: i64) {
     let seed = std::env::var("REPORTFERRY_SOAK_SEED").map_or_else(|_| fastrand::u64(..), |text| text.parse().unwrap());
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     // Enough to be done that no worker comes to the end before it is killed.
-    let minutes = 30.max(kills * 3 / 2).min(23 * 60);
-    let stand = Stand::new(Rig::new(&every_minute()));
+    let minutes = 10.max(kills * 3 / 2).min(23 * 60);
+    let stand = Stand::new(rig);
     let mut since = Timestamp::MAX;
     for number in 0..PIPELINES {
         let name = format!("p{number}");
@@ -48,7 +58,7 @@ fn a_worker_that_is_killed_loses_and_doubles_nothing() {
     let mut before = 0;
     loop {
         // As long as it goes on, it may take its time.
-        until(&format!("seed {seed}: more runs come to an end"), || {
+        eventually(&format!("seed {seed}: more runs come to an end"), || {
             let ended = begun().iter().filter(|run| run.state.is_end()).count();
             ended > before || ended == wanted
         });
@@ -57,7 +67,7 @@ fn a_worker_that_is_killed_loses_and_doubles_nothing() {
             break;
         }
     }
-    until("nothing is under way", || stand.runs().iter().all(|run| run.state.is_end()));
+    eventually("nothing is under way", || stand.runs().iter().all(|run| run.state.is_end()));
     assert_eq!(worker.stop().code(), Some(0));
 
     let runs = stand.runs();

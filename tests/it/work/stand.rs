@@ -2,22 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use reportferry::clock::Clock;
 use reportferry::ledger::record::{Delivery, Run};
-use reportferry::ledger::{Known, Ledger, Portion, RunFilter};
-use reportferry::pipeline::plan::Overlap;
-use reportferry::schedule::missed::Fate;
+use reportferry::ledger::{KnownPipeline, Ledger, Portion, RunFilter};
+use reportferry::schedule::Overlap;
+use reportferry::schedule::missed::SlotDecision;
 use reportferry::schedule::slot::Slot;
 use tokio::runtime::Runtime;
 
+use crate::stage::eventually;
 use crate::stage::rig::{PIPELINE, Rig};
-
-/// Nothing here takes longer, however busy the machine is.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every minute, all that was missed is made up for, each slot under a name of its own.
 pub fn every_minute() -> String {
@@ -38,8 +35,7 @@ pub struct Stand {
 impl Stand {
     pub fn new(rig: Rig) -> Self {
         let runtime = Runtime::new().unwrap();
-        let path = rig.folder.path().join("data/ledger.db");
-        let ledger = runtime.block_on(Ledger::open(&path, Clock::System)).unwrap();
+        let ledger = runtime.block_on(Ledger::open(&rig.ledger, Clock::System)).unwrap();
         Self { rig, runtime, ledger }
     }
 
@@ -47,13 +43,13 @@ impl Stand {
     pub fn behind(&self, pipeline: &str, minutes: i64) -> Timestamp {
         let now = Timestamp::now().as_second();
         let cursor = Timestamp::from_second(now - now % 60 - minutes * 60).unwrap();
-        let known = Known {
+        let known = KnownPipeline {
             name: pipeline.to_owned(),
             schedule: Some("UTC * * * * *".to_owned()),
             cursor_ms: cursor.as_millisecond(),
             problem: None,
         };
-        self.runtime.block_on(self.ledger.keep_pipelines(&[known])).unwrap();
+        self.runtime.block_on(self.ledger.record_pipelines(&[known])).unwrap();
         cursor
     }
 
@@ -67,7 +63,7 @@ impl Stand {
             overlap: Overlap::Queue,
             slots: vec![(
                 Slot::new(pipeline, at, TimeZone::UTC),
-                Fate::Do { wake: at },
+                SlotDecision::Run { wake: at },
                 Some(deadline.as_millisecond()),
             )],
             cursor_ms: at.as_millisecond(),
@@ -87,7 +83,7 @@ impl Stand {
     }
 
     pub fn worker_with_fault(&self, fault: &str) -> Working {
-        let log = tempfile::NamedTempFile::new().unwrap();
+        let log = crate::stage::file();
         let child = self
             .rig
             .command(&["work"])
@@ -107,7 +103,7 @@ impl Stand {
         self.runtime.block_on(self.ledger.deliveries(run)).unwrap()
     }
 
-    pub fn known(&self, pipeline: &str) -> Option<Known> {
+    pub fn known(&self, pipeline: &str) -> Option<KnownPipeline> {
         let known = self.runtime.block_on(self.ledger.known_pipelines()).unwrap();
         known.into_iter().find(|known| known.name == pipeline)
     }
@@ -127,7 +123,7 @@ impl Working {
 
     pub fn ended(&mut self) -> ExitStatus {
         let mut status = None;
-        until(&format!("the worker ends\n{}", self.log()), || {
+        eventually(&format!("the worker ends\n{}", self.log()), || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
@@ -145,7 +141,7 @@ impl Working {
     }
 
     pub fn says(&self, words: &str) {
-        until(&format!("the log says {words:?}"), || self.log().contains(words));
+        eventually(&format!("the log says {words:?}"), || self.log().contains(words));
     }
 }
 
@@ -153,13 +149,5 @@ impl Drop for Working {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
-    }
-}
-
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

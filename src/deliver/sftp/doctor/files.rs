@@ -1,125 +1,116 @@
-//! What a probe file meets on its way: open, write, fsync, stat, close, read, set, rename, rename over, remove.
+//! The steps of a probe file: open, write, fsync, stat, close, read, set, rename, rename over, remove.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::prober::{Prober, Room, Tried};
-use crate::deliver::doctor::{Outcome, is_stale, probe_name};
+use super::prober::{ProbePaths, ProbeResult, Prober};
 use crate::deliver::names::{remote_parent, remote_path};
-use crate::deliver::sftp::answer::Status;
-use crate::deliver::sftp::client::{Failure, Handle, Wire};
-use crate::deliver::sftp::listing::Bounds;
-use crate::deliver::sftp::packet::open;
+use crate::deliver::probe::{Outcome, is_stale, probe_name};
+use crate::deliver::sftp::error::SftpError;
 use crate::deliver::sftp::paths::AtPath;
-use crate::deliver::sftp::requests::SetAttributes;
-use crate::deliver::sftp::rules::{self, RefusedSync};
-use crate::deliver::sftp::trouble::{Trouble, is_absent};
+use crate::deliver::sftp::rules;
+use crate::sftp::{self, Bounds, Handle, RefusedSync, SetAttributes, Status, Transport, open};
 
 /// The largest write request that the settings allow.
 pub const LARGE_BYTES: usize = 255_000;
 const NAMES_MAX: usize = 10_000;
+/// Creates a file, or truncates an existing one.
+pub(super) const NEW_FILE: u32 = open::WRITE | open::CREATE | open::TRUNCATE;
 
-impl<W: Wire> Prober<'_, W> {
-    /// Every step, as far as they go.
-    pub fn all(&mut self, room: &Room) {
-        if self.steps(room).is_ok() {
-            self.list(room);
+impl<T: Transport> Prober<'_, T> {
+    /// Runs every step, up to the first one that ends the test.
+    pub fn all(&mut self, paths: &ProbePaths) {
+        if self.steps(paths).is_ok() {
+            self.list(paths);
         }
     }
 
-    fn steps(&mut self, room: &Room) -> Tried<()> {
-        self.directory(room)?;
-        let first = remote_path(&room.staging, &probe_name());
-        let second = remote_path(&room.directory, &probe_name());
+    fn steps(&mut self, paths: &ProbePaths) -> ProbeResult<()> {
+        self.directory(paths)?;
+        let first = remote_path(&paths.staging, &probe_name());
+        let second = remote_path(&paths.directory, &probe_name());
         self.write(&first)?;
         if self.found.taken_on_close {
-            return self.space(room);
+            return self.space(paths);
         }
         self.read_back(&first)?;
-        self.set(&first, room.now)?;
-        let lies_at = self.rename(room, &first, &second)?;
-        if let Some(lies_at) = &lies_at {
-            self.exclusive(lies_at)?;
+        self.set(&first, paths.now)?;
+        let location = self.rename(paths, &first, &second)?;
+        if let Some(location) = &location {
+            self.exclusive(location)?;
             if self.found.renames == Some(true) {
                 self.rename_over(&first, &second)?;
             }
-            self.remove(lies_at)?;
+            self.remove(location)?;
         }
         self.empty(&first)?;
-        self.directories(room)?;
-        self.space(room)?;
-        self.large(&remote_path(&room.staging, &probe_name()))
+        self.directories(paths)?;
+        self.space(paths)?;
+        self.large(&remote_path(&paths.staging, &probe_name()))
     }
 
-    /// Is it there? Where `mkdir` is set, what is missing is made, and removed in the end.
-    fn directory(&mut self, room: &Room) -> Tried<()> {
-        let wanted = [room.directory.clone(), room.staging.clone()];
-        for directory in wanted.iter().take(if room.staging == room.directory { 1 } else { 2 }) {
+    /// Checks the directories. With `mkdir`, missing ones are created, and removed in the end.
+    fn directory(&mut self, paths: &ProbePaths) -> ProbeResult<()> {
+        let wanted = [paths.directory.clone(), paths.staging.clone()];
+        for directory in wanted.iter().take(if paths.staging == paths.directory { 1 } else { 2 }) {
             if self.sftp.mkdir {
                 self.make_missing(directory)?;
             }
             let asked = if directory.is_empty() { "." } else { directory.as_str() };
             let began = Instant::now();
-            // The full path is for people: a delivery does not ask for it.
-            let path = match self.client.realpath(asked) {
-                Ok(path) => path,
-                Err(Failure::Refused(_)) => asked.to_owned(),
-                Err(lost) => return self.over("directory", began, Trouble::new("open", asked, lost)),
-            };
-            match self.client.stat(asked) {
+            // Only the report needs the full path.
+            let path = self.ask("directory", "open", asked, |client| client.realpath(asked))?;
+            let path = path.unwrap_or_else(|_| asked.to_owned());
+            match self.ask("directory", "open", asked, |client| client.stat(asked))? {
                 Ok(found) => {
                     let mode = found.permissions.map(|mode| format!(", permissions {:04o}", mode & 0o7777));
-                    let said = format!("{path}{}", mode.unwrap_or_default());
-                    self.tell("directory", Outcome::Done, began.elapsed(), said);
+                    let summary = format!("{path}{}", mode.unwrap_or_default());
+                    self.record("directory", Outcome::Done, began.elapsed(), summary);
                 }
-                Err(failure @ Failure::Refused(_)) => {
-                    let trouble = Trouble::new("open", asked, failure);
-                    if is_absent(&trouble.failure) && !self.takes_files(directory)? {
-                        return self.over("directory", began, trouble);
+                Err(status) => {
+                    let error = SftpError::new("open", asked, sftp::Error::Refused(status));
+                    if error.source.is_not_found() && !self.accepts_files(directory)? {
+                        return self.end("directory", began, error);
                     }
-                    self.tell("directory", Outcome::Refused, began.elapsed(), trouble.to_string());
+                    self.record("directory", Outcome::Refused, began.elapsed(), error.to_string());
                 }
-                Err(lost) => return self.over("directory", began, Trouble::new("open", asked, lost)),
             }
         }
         Ok(())
     }
 
-    /// Whether a file can be opened there all the same: in an object store a directory is there once a file is.
-    fn takes_files(&mut self, directory: &str) -> Tried<bool> {
+    /// Returns true if a file can be opened there anyway: in an object store, a directory exists once a file does.
+    fn accepts_files(&mut self, directory: &str) -> ProbeResult<bool> {
         let path = remote_path(directory, &probe_name());
-        match self.client.open(&path, open::WRITE | open::CREATE | open::TRUNCATE) {
-            Ok(handle) => {
-                self.made.files.insert(path.clone());
-                let _ = self.client.close(&handle);
-                let _ = self.client.remove(&path); // what stays is removed in the end, or told
-                Ok(true)
-            }
-            Err(Failure::Refused(_)) => Ok(false),
-            Err(lost) => self.over("directory", Instant::now(), Trouble::new("open", &path, lost)),
+        let opened = self.ask("directory", "open", &path, |client| client.open(&path, NEW_FILE))?;
+        if let Ok(handle) = &opened {
+            self.made.files.insert(path.clone());
+            let _ = self.client.close(handle);
+            let _ = self.client.remove(&path); // what stays is removed in the end, or reported
         }
+        Ok(opened.is_ok())
     }
 
-    /// As a delivery makes them; what is made is removed in the end.
-    fn make_missing(&mut self, directory: &str) -> Tried<()> {
+    /// Creates directories as a delivery does; they are removed in the end.
+    fn make_missing(&mut self, directory: &str) -> ProbeResult<()> {
         let began = Instant::now();
         let (mode, mut made, mut refused) = (self.sftp.directory_mode(), Vec::new(), None);
         let ended = self.client.make_directories(directory, |client, path| {
             made.push(path.to_owned());
             match mode.map(|mode| client.set_attributes(path, SetAttributes::Mode(mode))) {
-                Some(Err(Failure::Refused(status))) => refused = Some(status),
+                Some(Err(sftp::Error::Refused(status))) => refused = Some(status),
                 Some(Err(lost)) => return Err(lost),
                 Some(Ok(())) | None => {}
             }
             Ok(())
         });
         for path in made {
-            self.tell("make the directory", Outcome::Done, began.elapsed(), path.clone());
+            self.record("make the directory", Outcome::Done, began.elapsed(), path.clone());
             self.made.directories.push(path);
         }
         if let Some(status) = refused {
-            self.tell("set the directory's permissions", Outcome::Refused, began.elapsed(), status.to_string());
+            self.record("set the directory's permissions", Outcome::Refused, began.elapsed(), status.to_string());
         }
         match ended {
             Ok(()) => Ok(()),
@@ -127,152 +118,140 @@ impl<W: Wire> Prober<'_, W> {
         }
     }
 
-    /// Last: nothing of a delivery depends on it, and some servers are slow at it.
-    fn list(&mut self, room: &Room) {
-        if self.client.is_over() {
+    /// Lists the directory, as the last step: no delivery depends on it, and some servers are slow at it.
+    fn list(&mut self, paths: &ProbePaths) {
+        if self.client.is_closed() {
             return;
         }
-        let asked = if room.staging.is_empty() { ".".to_owned() } else { room.staging.clone() };
+        let asked = if paths.staging.is_empty() { ".".to_owned() } else { paths.staging.clone() };
         let bounds = Bounds { names: NAMES_MAX, until: Instant::now() + self.sftp.timeouts.idle };
         let (mut names, mut stale) = (0, Vec::new());
         let began = Instant::now();
         let listed = self.client.list(&asked, bounds, |entry| {
             let Ok(name) = String::from_utf8(entry.name) else { return };
             names += usize::from(name != "." && name != "..");
-            if is_stale(&name, entry.attributes.modified_s.map(i64::from), room.now) {
+            if is_stale(&name, entry.attributes.modified_s.map(i64::from), paths.now) {
                 stale.push(name);
             }
         });
         self.found.lists = Some(matches!(listed, Ok(true)));
         match listed {
             Ok(whole) => {
-                let said = if whole { format!("{names} names") } else { format!("more than {names} names") };
-                self.tell("list", Outcome::Done, began.elapsed(), said);
-                self.sweep(room, stale);
+                let summary = if whole { format!("{names} names") } else { format!("more than {names} names") };
+                self.record("list", Outcome::Done, began.elapsed(), summary);
+                self.sweep(paths, stale);
             }
-            Err(failure) => self.tell("list", Outcome::Refused, began.elapsed(), failure.to_string()),
+            Err(error) => self.record("list", Outcome::Refused, began.elapsed(), error.to_string()),
         }
     }
 
-    /// Probe files that earlier visits could not remove.
-    fn sweep(&mut self, room: &Room, stale: Vec<String>) {
+    /// Removes probe files that earlier tests left.
+    fn sweep(&mut self, paths: &ProbePaths, stale: Vec<String>) {
         let began = Instant::now();
         let mut swept = 0;
         for name in stale {
-            let path = remote_path(&room.staging, &name);
-            let removed = self.client.remove(&path).or_else(|_| self.client.remove_directory(&path));
+            let path = remote_path(&paths.staging, &name);
+            let removed = self.client.remove(&path).or_else(|_| self.client.rmdir(&path));
             swept += usize::from(removed.is_ok());
         }
         if swept > 0 {
-            self.tell("sweep", Outcome::Done, began.elapsed(), format!("removed {swept} left by an earlier visit"));
+            self.record("sweep", Outcome::Done, began.elapsed(), format!("removed {swept} left by an earlier visit"));
         }
     }
 
-    fn open(&mut self, path: &str) -> Tried<Handle> {
-        let handle = self.must(
-            "open",
-            path,
-            |client| client.open(path, open::WRITE | open::CREATE | open::TRUNCATE),
-            |_| path.to_owned(),
-        )?;
+    fn open(&mut self, path: &str) -> ProbeResult<Handle> {
+        let handle = self.require("open", path, |client| client.open(path, NEW_FILE), |_| path.to_owned())?;
         self.made.files.insert(path.to_owned());
         Ok(handle)
     }
 
-    fn write(&mut self, path: &str) -> Tried<()> {
+    fn write(&mut self, path: &str) -> ProbeResult<()> {
         let handle = self.open(path)?;
         let bytes = content(self.sftp.write_bytes as usize);
         let count = bytes.len();
-        self.must("write", path, |client| client.write_once(&handle, 0, &bytes), |()| format!("{count} bytes"))?;
+        self.require("write", path, |client| client.write_at(&handle, 0, &bytes), |()| format!("{count} bytes"))?;
         if self.client.extensions.fsync {
             self.fsync(path, &handle)?;
         } else {
-            self.tell(
-                "fsync",
-                Outcome::NotOffered,
-                Duration::ZERO,
-                "no fsync@openssh.com: the server syncs when it likes",
-            );
+            let summary = "no fsync@openssh.com: the server syncs when it likes";
+            self.record("fsync", Outcome::NotOffered, Duration::ZERO, summary);
         }
-        let sized = |size: Option<u64>| size.map_or("the size is not told".to_owned(), |size| format!("{size} bytes"));
+        let sized =
+            |size: Option<u64>| size.map_or("the size is not reported".to_owned(), |size| format!("{size} bytes"));
         let measured = self.attempt("fstat", |client| client.fstat(&handle), |found| sized(found.size))?;
         self.found.measures = rules::measured(measured.and_then(|found| found.size), count as u64);
-        self.must("close", path, |client| client.slowly(|client| client.close(&handle)), |()| String::new())?;
+        self.require(
+            "close",
+            path,
+            |client| client.with_slow_timeout(|client| client.close(&handle)),
+            |()| String::new(),
+        )?;
         self.found.written = true;
         let began = Instant::now();
-        match self.client.lstat(path) {
+        match self.ask("lstat", "stat", path, |client| client.lstat(path))? {
             Ok(found) => {
                 self.found.sees = Some(true);
                 self.found.measures_closed = rules::measured(found.size, count as u64);
-                self.tell("lstat", Outcome::Done, began.elapsed(), sized(found.size));
+                self.record("lstat", Outcome::Done, began.elapsed(), sized(found.size));
             }
-            Err(Failure::Refused(status)) if is_absent(&Failure::Refused(status.clone())) => {
-                self.missing(path, began, &status)?;
-            }
-            Err(Failure::Refused(status)) => {
+            Err(status) if status.is_not_found() => self.missing(path, began, &status)?,
+            Err(status) => {
                 self.found.sees = Some(false);
-                self.tell("lstat", Outcome::Refused, began.elapsed(), status.to_string());
+                self.record("lstat", Outcome::Refused, began.elapsed(), status.to_string());
             }
-            Err(lost) => return self.over("lstat", began, Trouble::new("stat", path, lost)),
         }
         Ok(())
     }
 
-    /// By the rules of a delivery: what is refused is no failure, but for a disk that is full or broken.
-    fn fsync(&mut self, path: &str, handle: &Handle) -> Tried<()> {
+    /// Syncs by the rules of a delivery: a refusal is not a failure, unless the disk is full or broken.
+    fn fsync(&mut self, path: &str, handle: &Handle) -> ProbeResult<()> {
         let began = Instant::now();
-        match self.client.slowly(|client| client.fsync(handle)) {
-            Ok(()) => {
-                self.found.syncs = Some(true);
-                self.tell("fsync", Outcome::Done, began.elapsed(), "on the server's disk");
-                Ok(())
+        let synced =
+            self.ask("fsync", "fsync", path, |client| client.with_slow_timeout(|client| client.fsync(handle)))?;
+        let Err(status) = synced else {
+            self.found.syncs = Some(true);
+            self.record("fsync", Outcome::Done, began.elapsed(), "on the server's disk");
+            return Ok(());
+        };
+        let other = remote_path(remote_parent(path), &probe_name());
+        let is_broken = match status.as_refused_sync() {
+            RefusedSync::Failed => true,
+            RefusedSync::Unsupported => false,
+            RefusedSync::Unclear => {
+                self.ask("fsync", "fsync", path, |client| client.fsync_works(&other))?.unwrap_or_default()
             }
-            Err(Failure::Refused(status)) => {
-                let is_broken = match rules::refused_fsync(&status) {
-                    RefusedSync::Failed => true,
-                    RefusedSync::Unable => false,
-                    RefusedSync::Unclear => {
-                        match self.client.fsync_works(&remote_path(remote_parent(path), &probe_name())) {
-                            Ok(works) => works,
-                            Err(lost) => return self.over("fsync", began, Trouble::new("fsync", path, lost)),
-                        }
-                    }
-                };
-                if is_broken {
-                    return self.over("fsync", began, Trouble::new("fsync", path, Failure::Refused(status)));
-                }
-                self.found.syncs = Some(false);
-                self.tell("fsync", Outcome::Refused, began.elapsed(), status.to_string());
-                Ok(())
-            }
-            Err(lost) => self.over("fsync", began, Trouble::new("fsync", path, lost)),
+        };
+        if is_broken {
+            return self.end("fsync", began, SftpError::new("fsync", path, sftp::Error::Refused(status)));
         }
+        self.found.syncs = Some(false);
+        self.record("fsync", Outcome::Refused, began.elapsed(), status.to_string());
+        Ok(())
     }
 
-    /// It is not there after a good close: taken away, or hidden. A second look at it by opening tells which.
-    fn missing(&mut self, path: &str, began: Instant, status: &Status) -> Tried<()> {
+    /// Examines a file that is missing after a successful close: opening it shows whether it was taken away or is hidden.
+    fn missing(&mut self, path: &str, began: Instant, status: &Status) -> ProbeResult<()> {
         self.found.sees = Some(false);
-        match self.client.open(path, open::WRITE) {
+        match self.ask("lstat", "open", path, |client| client.open(path, open::WRITE))? {
             Ok(handle) => {
                 let _ = self.client.close(&handle);
-                self.tell("lstat", Outcome::Refused, began.elapsed(), format!("hidden: {status}"));
+                self.record("lstat", Outcome::Refused, began.elapsed(), format!("hidden: {status}"));
             }
-            Err(Failure::Refused(_)) => {
+            Err(_) => {
                 self.found.taken_on_close = true;
-                self.tell("lstat", Outcome::Refused, began.elapsed(), "the file is taken away when it is closed");
+                self.record("lstat", Outcome::Refused, began.elapsed(), "the file is taken away when it is closed");
             }
-            Err(lost) => return self.over("lstat", began, Trouble::new("open", path, lost)),
         }
         Ok(())
     }
 
-    fn read_back(&mut self, path: &str) -> Tried<()> {
+    fn read_back(&mut self, path: &str) -> ProbeResult<()> {
         let expected = content(self.sftp.write_bytes as usize);
         let read = self.attempt(
             "read back",
             |client| {
                 let handle = client.open(path, open::READ)?;
-                let read = client.read_once(&handle, 4096);
+                let read = client.read_at(&handle, 0, 4096);
                 client.close(&handle)?;
                 read
             },
@@ -285,7 +264,7 @@ impl<W: Wire> Prober<'_, W> {
         Ok(())
     }
 
-    fn set(&mut self, path: &str, now: Timestamp) -> Tried<()> {
+    fn set(&mut self, path: &str, now: Timestamp) -> ProbeResult<()> {
         let mode = self.sftp.mode.unwrap_or(0o640);
         let set = self.attempt(
             "set permissions",
@@ -299,58 +278,52 @@ impl<W: Wire> Prober<'_, W> {
         Ok(())
     }
 
-    fn remove(&mut self, path: &str) -> Tried<()> {
+    fn remove(&mut self, path: &str) -> ProbeResult<()> {
         let removed = self.attempt("remove", |client| client.remove(path), |()| String::new())?;
         self.found.removes = Some(removed.is_some());
         Ok(())
     }
 
-    /// Some servers drop files of 0 bytes, as done files are; that is worth a word only where it is so.
-    fn empty(&mut self, path: &str) -> Tried<()> {
+    /// Tests whether the server drops files of 0 bytes, such as done files; reported only if so.
+    fn empty(&mut self, path: &str) -> ProbeResult<()> {
         if self.found.sees != Some(true) || self.found.taken_on_rename {
             return Ok(());
         }
         let began = Instant::now();
         self.made.files.insert(path.to_owned());
-        let kept = self.client.open(path, open::WRITE | open::CREATE | open::TRUNCATE).and_then(|handle| {
-            self.client.slowly(|client| client.close(&handle))?;
-            self.client.at(path)
-        });
-        match kept {
-            Ok(AtPath::Absent) => {
-                self.found.drops_empty = true;
-                self.tell(
-                    "empty file",
-                    Outcome::Refused,
-                    began.elapsed(),
-                    "a file of 0 bytes is dropped when it is closed",
-                );
-            }
-            Ok(_) => _ = self.client.remove(path), // what stays is removed in the end, or told
-            Err(Failure::Refused(_)) => {}
-            Err(lost) => return self.over("empty file", began, Trouble::new("write", path, lost)),
+        let kept = self.ask("empty file", "write", path, |client| {
+            let handle = client.open(path, NEW_FILE)?;
+            client.with_slow_timeout(|client| client.close(&handle))?;
+            client.at(path)
+        })?;
+        if kept == Ok(AtPath::Absent) {
+            self.found.drops_empty = true;
+            let summary = "a file of 0 bytes is dropped when it is closed";
+            self.record("empty file", Outcome::Refused, began.elapsed(), summary);
+        } else if kept.is_ok() {
+            let _ = self.client.remove(path); // what stays is removed in the end, or reported
         }
         Ok(())
     }
 
-    fn directories(&mut self, room: &Room) -> Tried<()> {
-        let path = remote_path(&room.directory, &probe_name());
-        debug_assert_eq!(remote_parent(&path), room.directory);
+    fn directories(&mut self, paths: &ProbePaths) -> ProbeResult<()> {
+        let path = remote_path(&paths.directory, &probe_name());
+        debug_assert_eq!(remote_parent(&path), paths.directory);
         let made = self.attempt("mkdir", |client| client.mkdir(&path), |()| String::new())?;
         self.found.makes_directories = Some(made.is_some());
         if made.is_some() {
             self.made.directories.push(path.clone());
-            self.attempt("rmdir", |client| client.remove_directory(&path), |()| String::new())?;
+            self.attempt("rmdir", |client| client.rmdir(&path), |()| String::new())?;
         }
         Ok(())
     }
 
-    fn space(&mut self, room: &Room) -> Tried<()> {
+    fn space(&mut self, paths: &ProbePaths) -> ProbeResult<()> {
         if !self.client.extensions.statvfs {
-            self.tell("free space", Outcome::NotOffered, Duration::ZERO, "no statvfs@openssh.com");
+            self.record("free space", Outcome::NotOffered, Duration::ZERO, "no statvfs@openssh.com");
             return Ok(());
         }
-        let asked = if room.directory.is_empty() { "." } else { room.directory.as_str() };
+        let asked = if paths.directory.is_empty() { "." } else { paths.directory.as_str() };
         let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
         let space = self.attempt(
             "free space",
@@ -361,25 +334,25 @@ impl<W: Wire> Prober<'_, W> {
         Ok(())
     }
 
-    /// Last, because some servers end the connection over it.
-    fn large(&mut self, path: &str) -> Tried<()> {
+    /// Writes a large request, as the last step, because some servers close the connection over it.
+    fn large(&mut self, path: &str) -> ProbeResult<()> {
         let began = Instant::now();
-        let written = self.client.open(path, open::WRITE | open::CREATE | open::TRUNCATE).and_then(|handle| {
+        let written = self.client.open(path, NEW_FILE).and_then(|handle| {
             self.made.files.insert(path.to_owned());
-            let written = self.client.write_once(&handle, 0, &content(LARGE_BYTES));
+            let written = self.client.write_at(&handle, 0, &content(LARGE_BYTES));
             let measured = self.client.fstat(&handle);
             self.client.close(&handle)?;
             written?;
             Ok(measured.ok().and_then(|found| found.size).is_none_or(|size| size == LARGE_BYTES as u64))
         });
-        let (taken, said) = match &written {
+        let (taken, summary) = match &written {
             Ok(true) => (true, format!("{LARGE_BYTES} bytes in one request")),
             Ok(false) => (false, format!("of {LARGE_BYTES} bytes in one request, not all arrived")),
-            Err(failure) => (false, format!("{LARGE_BYTES} bytes in one request: {failure}")),
+            Err(error) => (false, format!("{LARGE_BYTES} bytes in one request: {error}")),
         };
         self.found.takes_large = Some(taken);
-        self.tell("write much", if taken { Outcome::Done } else { Outcome::Refused }, began.elapsed(), said);
-        let removed = self.client.remove(path); // what stays is removed in the end, or told
+        self.record("write much", if taken { Outcome::Done } else { Outcome::Refused }, began.elapsed(), summary);
+        let removed = self.client.remove(path); // what stays is removed in the end, or reported
         if self.found.removes.is_none() {
             self.found.removes = Some(removed.is_ok());
         }
@@ -387,7 +360,7 @@ impl<W: Wire> Prober<'_, W> {
     }
 }
 
-/// Bytes that a server cannot confuse with others of the same number.
+/// Returns bytes that differ from those of any other number.
 fn content(count: usize) -> Vec<u8> {
     b"reportferry was here; this file may be removed.\n".iter().copied().cycle().take(count).collect()
 }

@@ -1,4 +1,4 @@
-//! Trying one thing at a server: its answer becomes a step of the report, and what was found is kept.
+//! Tries one request at a time: each result becomes a step of the report and a finding.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -6,35 +6,35 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::deliver::Verdict;
-use crate::deliver::doctor::{Outcome, Report, Step};
-use crate::deliver::sftp::client::{Client, Failure, Wire};
+use crate::deliver::probe::{DoctorReport, DoctorStep, Outcome};
+use crate::deliver::sftp::error::SftpError;
 use crate::deliver::sftp::rules::Measured;
-use crate::deliver::sftp::trouble::Trouble;
 use crate::settings::Sftp;
+use crate::sftp::{self, Client, Status, Transport, or_refusal};
 
-/// Where the probe file is written, and where it is to go.
-pub struct Room {
-    /// Empty where sign-in leads.
+/// Paths at which the probe file is written, and to which it is renamed.
+pub struct ProbePaths {
+    /// Empty for the directory after sign-in.
     pub directory: String,
     pub staging: String,
     pub now: Timestamp,
 }
 
-/// What a server lets us do; `None` was not tried.
+/// Server capabilities; `None` was not tried.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     pub written: bool,
     pub lists: Option<bool>,
     pub syncs: Option<bool>,
-    /// What the size says that is reported while the file is open.
+    /// Result of comparing the size reported while the file is open.
     pub measures: Measured,
-    /// The same, once it is closed.
+    /// The same after closing.
     pub measures_closed: Measured,
-    /// Why a rename from `staging` cannot work.
+    /// Reason why a rename from `staging` cannot work.
     pub crosses: Option<String>,
-    /// What is there can be seen by its name.
+    /// Files are visible by name.
     pub sees: Option<bool>,
-    /// It was gone when it was closed.
+    /// The file was gone after closing.
     pub taken_on_close: bool,
     pub taken_on_rename: bool,
     pub drops_empty: bool,
@@ -42,10 +42,10 @@ pub struct Findings {
     pub sets_mode: Option<bool>,
     pub sets_times: Option<bool>,
     pub renames: Option<bool>,
-    /// A plain rename takes the place of an existing file.
+    /// A plain rename replaces an existing file.
     pub renames_over: Option<bool>,
     pub posix_renames: Option<bool>,
-    /// A file that is there is not opened where a new one is asked for.
+    /// An exclusive open refuses an existing file.
     pub is_exclusive: Option<bool>,
     pub removes: Option<bool>,
     pub makes_directories: Option<bool>,
@@ -53,7 +53,7 @@ pub struct Findings {
     pub free_bytes: Option<u64>,
 }
 
-/// What lies at the server because of us.
+/// Files and directories that the test created on the server and has not removed.
 #[derive(Debug, Default)]
 pub struct Made {
     pub files: BTreeSet<String>,
@@ -66,21 +66,21 @@ impl Made {
     }
 }
 
-/// Nothing more can be tried; why is among the steps.
-pub struct Over;
+/// The test cannot continue; the last step gives the reason.
+pub struct Ended;
 
-pub struct Prober<'a, W> {
-    pub client: &'a mut Client<W>,
+pub struct Prober<'a, T> {
+    pub client: &'a mut Client<T>,
     pub sftp: &'a Sftp,
-    report: &'a mut Report,
+    report: &'a mut DoctorReport,
     pub found: Findings,
     pub made: Made,
 }
 
-pub type Tried<T> = Result<T, Over>;
+pub type ProbeResult<T> = Result<T, Ended>;
 
-impl<'a, W: Wire> Prober<'a, W> {
-    pub fn new(client: &'a mut Client<W>, sftp: &'a Sftp, report: &'a mut Report) -> Self {
+impl<'a, T: Transport> Prober<'a, T> {
+    pub fn new(client: &'a mut Client<T>, sftp: &'a Sftp, report: &'a mut DoctorReport) -> Self {
         Prober { client, sftp, report, found: Findings::default(), made: Made::default() }
     }
 
@@ -88,58 +88,69 @@ impl<'a, W: Wire> Prober<'a, W> {
         (self.found, self.made)
     }
 
-    /// Does `op` and tells how it went; `None` for what the server refuses.
-    pub fn attempt<T>(
+    /// Runs `op` as a step; returns `None` if the server refuses it.
+    pub fn attempt<R>(
         &mut self,
         name: &str,
-        op: impl FnOnce(&mut Client<W>) -> Result<T, Failure>,
-        said: impl FnOnce(&T) -> String,
-    ) -> Tried<Option<T>> {
+        op: impl FnOnce(&mut Client<T>) -> Result<R, sftp::Error>,
+        summary: impl FnOnce(&R) -> String,
+    ) -> ProbeResult<Option<R>> {
         let began = Instant::now();
-        match op(self.client) {
+        match self.ask(name, "try", name, op)? {
             Ok(done) => {
-                self.report.tell(Step::done(name, began.elapsed(), said(&done)));
+                self.report.record(DoctorStep::done(name, began.elapsed(), summary(&done)));
                 Ok(Some(done))
             }
-            Err(Failure::Refused(status)) => {
-                self.report.tell(Step::new(name, Outcome::Refused, began.elapsed(), status.to_string()));
+            Err(status) => {
+                self.report.record(DoctorStep::new(name, Outcome::Refused, began.elapsed(), status.to_string()));
                 Ok(None)
             }
-            Err(lost) => self.over(name, began, Trouble::new("try", name, lost)),
         }
     }
 
-    /// Does what a delivery cannot do without.
-    pub fn must<T>(
+    /// Runs `op`, which does `doing` to `subject`, for the step `name`; returns its result or the server's refusal.
+    pub fn ask<R>(
+        &mut self,
+        name: &str,
+        doing: &'static str,
+        subject: &str,
+        op: impl FnOnce(&mut Client<T>) -> Result<R, sftp::Error>,
+    ) -> ProbeResult<Result<R, Status>> {
+        let began = Instant::now();
+        or_refusal(op(self.client)).or_else(|lost| self.end(name, began, SftpError::new(doing, subject, lost)))
+    }
+
+    /// Runs `op` as a step that deliveries depend on.
+    pub fn require<R>(
         &mut self,
         name: &'static str,
         path: &str,
-        op: impl FnOnce(&mut Client<W>) -> Result<T, Failure>,
-        said: impl FnOnce(&T) -> String,
-    ) -> Tried<T> {
+        op: impl FnOnce(&mut Client<T>) -> Result<R, sftp::Error>,
+        summary: impl FnOnce(&R) -> String,
+    ) -> ProbeResult<R> {
         let began = Instant::now();
         match self.client.doing(name, path, op) {
             Ok(done) => {
-                self.report.tell(Step::done(name, began.elapsed(), said(&done)));
+                self.report.record(DoctorStep::done(name, began.elapsed(), summary(&done)));
                 Ok(done)
             }
-            Err(trouble) => self.over(name, began, trouble),
+            Err(error) => self.end(name, began, error),
         }
     }
 
-    pub fn over<T>(&mut self, name: &str, began: Instant, trouble: Trouble) -> Tried<T> {
-        if let Failure::Lost(why) = &trouble.failure {
-            self.client.sever(why);
+    pub fn end<R>(&mut self, name: &str, began: Instant, error: SftpError) -> ProbeResult<R> {
+        if let sftp::Error::Lost(why) = &error.source {
+            self.client.abort(why);
         }
-        self.failed(name, began, &trouble.before_publishing())
+        self.failed(name, began, &error.before_publishing())
     }
 
-    pub fn failed<T>(&mut self, name: &str, began: Instant, verdict: &Verdict) -> Tried<T> {
-        self.report.tell(Step::failed(name, began.elapsed(), verdict));
-        Err(Over)
+    pub fn failed<R>(&mut self, name: &str, began: Instant, verdict: &Verdict) -> ProbeResult<R> {
+        self.report.record(DoctorStep::failed(name, began.elapsed(), verdict));
+        Err(Ended)
     }
 
-    pub fn tell(&mut self, name: &str, outcome: Outcome, took: Duration, said: impl Into<String>) {
-        self.report.tell(Step::new(name, outcome, took, said));
+    pub fn record(&mut self, name: &str, outcome: Outcome, took: Duration, summary: impl Into<String>) {
+        self.report.record(DoctorStep::new(name, outcome, took, summary));
     }
 }

@@ -1,48 +1,44 @@
-//! Servers that differ, scripted: what is found, what follows, and that nothing stays.
+//! Scripted servers that differ: findings, conclusions, and that the test leaves nothing.
 
 use std::time::Duration;
 
 use super::prober::{Findings, Made};
-use crate::deliver::doctor::{Outcome, Report, Visit};
-use crate::deliver::sftp::client::Client;
-use crate::deliver::sftp::packet::kind;
-use crate::deliver::sftp::scripted::{Oddities, Scripted};
-use crate::deliver::sftp::{SftpDrop, doctor};
+use crate::deliver::probe::{DoctorReport, Outcome, Visit};
+use crate::deliver::sftp::connect::options;
+use crate::deliver::sftp::quirks::always;
+use crate::deliver::sftp::{SftpTarget, doctor};
 use crate::settings::{Publish, Sftp, Verify};
+use crate::sftp::scripted::{Quirks, Scripted};
+use crate::sftp::{Client, kind};
 
 fn sftp() -> Sftp {
     let mut sftp = Sftp::new("hris", "server", 22, "acme");
     sftp.base = "/".to_owned();
-    sftp.timeouts.rename = Duration::from_millis(300);
+    (sftp.timeouts.idle, sftp.timeouts.rename) = (Duration::from_secs(1), Duration::from_millis(300));
     sftp
 }
 
-/// Every request of a kind is refused with this status.
-fn always(kind: u8, status: u32) -> Vec<(u8, usize, u32)> {
-    (1..100).map(|nth| (kind, nth, status)).collect()
-}
-
-/// One visit to a server that has the directory `/` and nothing in it.
+/// One test of a server that has only the directory `/`.
 struct Visited {
-    drop: SftpDrop<Scripted>,
-    report: Report,
+    target: SftpTarget<Scripted>,
+    report: DoctorReport,
     found: Findings,
     made: Made,
 }
 
-fn visit(sftp: &Sftp, odd: Oddities) -> Visited {
-    let client = Client::start(Scripted::new(odd).with("/", b""), Duration::from_secs(1)).unwrap();
-    let mut drop = SftpDrop::new(client, "server:22".to_owned(), None, sftp);
-    let mut report = Report::new(|_| {});
+fn visit(sftp: &Sftp, quirks: Quirks) -> Visited {
+    let client = Client::start(Scripted::new(quirks).with("/", b""), options(sftp)).unwrap();
+    let mut target = SftpTarget::new(client, "server:22".to_owned(), None, sftp.verify);
+    let mut report = DoctorReport::new(|_| {});
     let visit = Visit { path: String::new(), now: "2026-11-24T08:00:00Z".parse().unwrap() };
-    let (found, made) = doctor::try_files(&mut drop, sftp, &visit, &mut report);
-    Visited { drop, report, found, made }
+    let (found, made) = doctor::try_files(&mut target, sftp, &visit, &mut report);
+    Visited { target, report, found, made }
 }
 
-/// Each step's name with a sign for how it ended, the sentences, and the settings.
-fn check(sftp: &Sftp, odd: Oddities, steps: &str, sentences: &[&str], settings: &[&str]) {
-    let Visited { mut drop, report, found, made } = visit(sftp, odd);
-    let left = doctor::remove_all(&mut drop.client, &made);
+/// Each step's name with its outcome as a sign, the sentences, and the settings.
+fn check(sftp: &Sftp, quirks: Quirks, steps: &str, sentences: &[&str], settings: &[&str]) {
+    let Visited { mut target, report, found, made } = visit(sftp, quirks);
+    let left = doctor::remove_all(&mut target.client, &made);
     let signs = report.steps.iter().map(|step| {
         let sign = match step.outcome {
             Outcome::Done => '+',
@@ -53,27 +49,28 @@ fn check(sftp: &Sftp, odd: Oddities, steps: &str, sentences: &[&str], settings: 
         format!("{sign}{}", step.name)
     });
     assert_eq!(signs.collect::<Vec<_>>().join(" "), steps);
-    let (said, advice) = doctor::plan::follow(&found, sftp);
+    let (derived, advice) = doctor::plan::derive(&found, sftp);
     for sentence in sentences {
-        assert!(said.iter().any(|said| said.contains(sentence)), "{sentence:?} is not in {said:#?}");
+        assert!(derived.iter().any(|derived| derived.contains(sentence)), "{sentence:?} is not in {derived:#?}");
     }
     let advice: Vec<String> = advice
         .iter()
         .map(|advice| format!("{}{}: {}", if advice.must { "!" } else { "" }, advice.key, advice.value))
         .collect();
     assert_eq!(advice, settings);
-    let lies: Vec<&str> = drop.client.wire.files.keys().map(String::as_str).filter(|name| *name != "/").collect();
-    assert!(lies.is_empty() && left.is_empty(), "{lies:?} {left:?}");
+    let files: Vec<&str> =
+        target.client.transport.files.keys().map(String::as_str).filter(|name| *name != "/").collect();
+    assert!(files.is_empty() && left.is_empty(), "{files:?} {left:?}");
 }
 
 #[test]
 fn a_usual_server_needs_no_settings() {
     check(
         &sftp(),
-        Oddities { posix_rename: true, fsync: true, ..Oddities::default() },
+        Quirks { posix_rename: true, fsync: true, ..Quirks::default() },
         "+directory +open +write +fsync +fstat +close +lstat +read back +set permissions +set times +rename \
          +open a taken name -rename over +posix-rename +remove -mkdir 0free space +write much -list",
-        &["takes its final name when it is whole", "`existing` may be fail, keep, number, replace (with no moment"],
+        &["gets its final name when it is complete", "`existing` may be fail, keep, number, replace (without a gap"],
         &[],
     );
 }
@@ -82,7 +79,7 @@ fn a_usual_server_needs_no_settings() {
 fn without_posix_rename_replacing_has_a_gap() {
     check(
         &sftp(),
-        Oddities { rename_overwrites: true, ..Oddities::default() },
+        Quirks { rename_overwrites: true, ..Quirks::default() },
         "+directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
          +open a taken name +rename over 0posix-rename +remove -mkdir 0free space +write much -list",
         &["replace, with `replace: with_gap`", "replaces silently"],
@@ -92,14 +89,14 @@ fn without_posix_rename_replacing_has_a_gap() {
 
 #[test]
 fn a_server_that_forbids_renaming_gets_files_directly() {
-    let odd = || Oddities { refuse: always(kind::RENAME, 3), ..Oddities::default() };
+    let quirks = || Quirks { refuse: always(kind::RENAME, 3), ..Quirks::default() };
     let steps = "+directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times \
                  -rename +open a taken name +remove -mkdir 0free space +write much -list";
     let settings = ["!publish: direct", "done_file: \"{name}.done\""];
-    check(&sftp(), odd(), steps, &["straight to its final name: the server forbids renaming"], &settings);
+    check(&sftp(), quirks(), steps, &["straight to its final name: the server forbids renaming"], &settings);
     let mut direct = sftp();
     direct.publish = Publish::Direct;
-    check(&direct, odd(), steps, &["a reader may see half a file"], &settings[1..]);
+    check(&direct, quirks(), steps, &["a reader may see a partial file"], &settings[1..]);
 }
 
 #[test]
@@ -107,12 +104,13 @@ fn a_drop_box_shows_nothing_and_reads_nothing() {
     let hidden = [always(kind::LSTAT, 3), always(kind::READ, 3), always(kind::SETSTAT, 8), always(kind::REMOVE, 3)];
     let mut sftp = sftp();
     (sftp.verify, sftp.mode) = (Verify::ReadBack, Some(0o600));
-    let Visited { found, .. } = visit(&sftp, Oddities { refuse: hidden.concat(), ..Oddities::default() });
-    let (said, advice) = doctor::plan::follow(&found, &sftp);
-    let said = said.join("\n");
-    for part in ["drop box that shows nobody", "`mode` has no effect", "lets nobody remove", "`existing` may be fail."]
+    let Visited { found, .. } = visit(&sftp, Quirks { refuse: hidden.concat(), ..Quirks::default() });
+    let (derived, advice) = doctor::plan::derive(&found, &sftp);
+    let derived = derived.join("\n");
+    for part in
+        ["drop box that hides its files", "`mode` has no effect", "does not permit removing", "`existing` may be fail."]
     {
-        assert!(said.contains(part), "{part:?} is not in\n{said}");
+        assert!(derived.contains(part), "{part:?} is not in\n{derived}");
     }
     assert!(advice.iter().any(|advice| advice.must && advice.key == "verify" && advice.value == "size"));
 }
@@ -121,7 +119,7 @@ fn a_drop_box_shows_nothing_and_reads_nothing() {
 fn a_file_that_is_picked_up_at_its_final_name_is_success() {
     check(
         &sftp(),
-        Oddities { picks_up: true, posix_rename: true, ..Oddities::default() },
+        Quirks { picks_up: true, posix_rename: true, ..Quirks::default() },
         "+directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
          -lstat -mkdir 0free space +write much -list",
         &["was picked up"],
@@ -133,10 +131,10 @@ fn a_file_that_is_picked_up_at_its_final_name_is_success() {
 fn a_server_that_refuses_a_large_write_is_told() {
     let mut sftp = sftp();
     sftp.write_bytes = 100_000;
-    let odd = Oddities { posix_rename: true, room: Some((200_000, 4)), ..Oddities::default() };
+    let quirks = Quirks { posix_rename: true, room: Some((200_000, 4)), ..Quirks::default() };
     check(
         &sftp,
-        odd,
+        quirks,
         "+directory +open +write 0fsync +fstat +close +lstat +read back +set permissions +set times +rename \
          +open a taken name -rename over +posix-rename +remove -mkdir 0free space -write much -list",
         &[],
@@ -148,9 +146,9 @@ fn a_server_that_refuses_a_large_write_is_told() {
 fn a_full_disk_is_a_failure_that_leaves_nothing() {
     check(
         &sftp(),
-        Oddities { room: Some((10, 14)), ..Oddities::default() },
+        Quirks { room: Some((10, 14)), ..Quirks::default() },
         "+directory +open !write",
-        &["until the step that failed is mended"],
+        &["until the failed step is fixed"],
         &[],
     );
 }

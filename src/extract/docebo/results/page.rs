@@ -1,6 +1,6 @@
-//! One page's body → its rows, and every sign it gives of how many there are.
+//! One page's body → its rows, and its hints about the number of rows and pages.
 //!
-//! What surrounds the rows was never documented: each sign is looked for by its usual names, at any place but in a row.
+//! The format around the rows is undocumented: hints are recognized by their usual names, anywhere except in rows.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,39 +10,39 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// How deep signs are looked for.
+/// The maximum depth at which hints are searched.
 const DEPTH_MAX: usize = 4;
 
-/// One row, in the order in which it came; a name that comes twice stays twice.
+/// One row: names and cells in their original order, duplicate names included.
 pub(super) struct Row(pub Vec<(String, String)>);
 
 /// One page.
 #[derive(Default)]
 pub(super) struct Page {
     pub rows: Vec<Row>,
-    pub signs: Signs,
+    pub hints: Hints,
     /// `"success": false`, which comes with 200.
     pub is_refusal: bool,
 }
 
-/// What a page says besides its rows.
+/// A page's hints about what follows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Signs {
-    /// As it is to be sent back.
+pub(super) struct Hints {
+    /// The `nextToken`, as it must be sent back.
     pub token: Option<String>,
-    /// It has a `nextToken`, and that is null or empty: in these words, the end.
+    /// It has a `nextToken` that is null or empty: an explicit end.
     pub ends: bool,
-    /// Whether there is more than this page.
+    /// True if it states that there are more rows, false if none.
     pub more: Option<bool>,
-    /// Rows of all pages. Several that differ are all kept.
+    /// The total number of rows; all different statements.
     pub totals: Vec<u64>,
-    /// Pages in all.
+    /// The total number of pages.
     pub pages: Option<u64>,
     /// The number of this page.
     pub current: Option<u64>,
 }
 
-/// The entries of a JSON object, each value as its text.
+/// The entries of a JSON object, with the values unparsed.
 struct Entries<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
@@ -66,24 +66,26 @@ impl<'de> Deserialize<'de> for Entries<'de> {
 }
 
 impl Page {
+    /// Parses a page.
+    ///
     /// # Errors
-    /// It is not JSON, or there are no rows in it: the reason, in words.
+    /// A message: it is not JSON, or has no list of rows.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let entries: Entries<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let mut page = Self::default();
         let mut counts = Vec::new();
-        if !page.take(&entries, 0, &mut counts)? {
-            return Err("there is no list of rows in it".to_owned());
+        if !page.read_object(&entries, 0, &mut counts)? {
+            return Err("it has no list of rows".to_owned());
         }
-        // A count may be the page's own.
+        // A count equal to the page's rows is the page's own.
         let own = page.rows.len() as u64;
-        page.signs.totals.extend(counts.into_iter().filter(|count| *count != own));
+        page.hints.totals.extend(counts.into_iter().filter(|count| *count != own));
         Ok(page)
     }
 
-    /// Takes rows and signs from an object; true if the rows were in it.
-    fn take(&mut self, entries: &Entries<'_>, depth: usize, counts: &mut Vec<u64>) -> Result<bool, String> {
+    /// Reads rows and hints from an object. Returns true if it holds the rows.
+    fn read_object(&mut self, entries: &Entries<'_>, depth: usize, counts: &mut Vec<u64>) -> Result<bool, String> {
         let mut has_rows = false;
         for (name, value) in &entries.0 {
             let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -96,17 +98,17 @@ impl Page {
                 has_rows = true;
             } else if text.starts_with('{') && depth < DEPTH_MAX && name != "nexttoken" {
                 let inner: Entries<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-                has_rows |= self.take(&inner, depth + 1, counts)?;
+                has_rows |= self.read_object(&inner, depth + 1, counts)?;
             } else if name == "success" {
                 self.is_refusal |= text == "false";
             } else {
-                self.signs.note(&name, text, counts)?;
+                self.hints.note(&name, text, counts)?;
             }
         }
         Ok(has_rows)
     }
 
-    /// A digest of each row.
+    /// Returns a digest of each row.
     pub fn digests(&self) -> Vec<u64> {
         let digest = |row: &Row| {
             let mut hasher = DefaultHasher::new();
@@ -117,7 +119,7 @@ impl Page {
     }
 }
 
-impl Signs {
+impl Hints {
     fn note(&mut self, name: &str, text: &str, counts: &mut Vec<u64>) -> Result<(), String> {
         let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let number = match &value {
@@ -137,15 +139,15 @@ impl Signs {
                 Value::Null | Value::Bool(false) => self.ends = true,
                 Value::String(token) if token.is_empty() => self.ends = true,
                 Value::String(token) => self.token = Some(token.clone()),
-                // Its digits as they came: it may be larger than any number here.
+                // Keeps the digits: it may be larger than any integer type.
                 Value::Number(_) => self.token = Some(text.to_owned()),
                 _ => return Err("its nextToken is neither a text nor a number".to_owned()),
             },
             "hasmoredata" | "hasmore" | "hasnext" | "hasnextpage" => self.more = truth.or(self.more),
             "islast" | "islastpage" => self.more = truth.map(|last| !last).or(self.more),
             "next" | "nextpage" | "nexturl" | "nextlink" | "nextcursor" | "nextpagetoken" | "continuationtoken" => {
-                let is_something = !matches!(&value, Value::Null | Value::Bool(false)) && text != "\"\"" && text != "0";
-                if is_something && self.more.is_none() {
+                let has_value = !matches!(&value, Value::Null | Value::Bool(false)) && text != "\"\"" && text != "0";
+                if has_value && self.more.is_none() {
                     self.more = Some(true);
                 }
             }
@@ -161,8 +163,8 @@ impl Signs {
     }
 }
 
-impl Signs {
-    /// Some platforms say it beside the body.
+impl Hints {
+    /// Adds the hints of the response headers.
     pub fn note_headers(&mut self, headers: &HeaderMap) {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let total = text("x-total-count").or_else(|| text("x-total")).or_else(|| {
@@ -176,7 +178,7 @@ impl Signs {
     }
 }
 
-/// A row's cells as texts: numbers with the digits that came, `true` and `false`, nested values as their JSON.
+/// Converts the cells of a row to text: numbers keep their digits, nested values their JSON, null is empty.
 fn row(entries: Entries<'_>) -> Result<Row, String> {
     let cell = |(name, value): (String, &RawValue)| {
         let text = value.get();
@@ -194,8 +196,8 @@ fn row(entries: Entries<'_>) -> Result<Row, String> {
 mod tests {
     use super::*;
 
-    fn signs(text: &str) -> Signs {
-        Page::read(text.as_bytes()).unwrap_or_else(|why| panic!("{text}: {why}")).signs
+    fn hints(text: &str) -> Hints {
+        Page::read(text.as_bytes()).unwrap_or_else(|why| panic!("{text}: {why}")).hints
     }
 
     #[test]
@@ -211,40 +213,40 @@ mod tests {
     }
 
     #[test]
-    fn signs_are_found_wherever_they_stand() {
+    fn hints_are_found_anywhere() {
         for (text, expected) in [
-            (r#"{"data":[]}"#, Signs::default()),
-            (r#"{"data":[],"nextToken":null}"#, Signs { ends: true, ..Signs::default() }),
-            (r#"{"data":[],"nextToken":""}"#, Signs { ends: true, ..Signs::default() }),
-            (r#"{"data":[],"nextToken":"a b"}"#, Signs { token: Some("a b".into()), ..Signs::default() }),
+            (r#"{"data":[]}"#, Hints::default()),
+            (r#"{"data":[],"nextToken":null}"#, Hints { ends: true, ..Hints::default() }),
+            (r#"{"data":[],"nextToken":""}"#, Hints { ends: true, ..Hints::default() }),
+            (r#"{"data":[],"nextToken":"a b"}"#, Hints { token: Some("a b".into()), ..Hints::default() }),
             (
                 r#"{"data":[],"nextToken":12345678901234567890123}"#,
-                Signs { token: Some("12345678901234567890123".into()), ..Signs::default() },
+                Hints { token: Some("12345678901234567890123".into()), ..Hints::default() },
             ),
             (
                 r#"{"data":{"items":[],"has_more_data":true,"count":3,"current_page":1,"total_page_count":7}}"#,
-                Signs { more: Some(true), totals: vec![3], pages: Some(7), current: Some(1), ..Signs::default() },
+                Hints { more: Some(true), totals: vec![3], pages: Some(7), current: Some(1), ..Hints::default() },
             ),
             (
                 r#"{"meta":{"pagination":{"total":"12"}},"hasMore":0,"data":[]}"#,
-                Signs { more: Some(false), totals: vec![12], ..Signs::default() },
+                Hints { more: Some(false), totals: vec![12], ..Hints::default() },
             ),
-            (r#"{"data":[{"total":9,"count":8}],"count":1}"#, Signs::default()),
-            (r#"{"data":[{"a":1}],"count":0}"#, Signs { totals: vec![0], ..Signs::default() }),
-            (r#"{"links":{"next":"/results?page=2"},"data":[]}"#, Signs { more: Some(true), ..Signs::default() }),
-            (r#"{"links":{"next":null},"data":[]}"#, Signs::default()),
-            (r#"{"is_last_page":"false","data":[]}"#, Signs { more: Some(true), ..Signs::default() }),
+            (r#"{"data":[{"total":9,"count":8}],"count":1}"#, Hints::default()),
+            (r#"{"data":[{"a":1}],"count":0}"#, Hints { totals: vec![0], ..Hints::default() }),
+            (r#"{"links":{"next":"/results?page=2"},"data":[]}"#, Hints { more: Some(true), ..Hints::default() }),
+            (r#"{"links":{"next":null},"data":[]}"#, Hints::default()),
+            (r#"{"is_last_page":"false","data":[]}"#, Hints { more: Some(true), ..Hints::default() }),
         ] {
-            assert_eq!(signs(text), expected, "{text}");
+            assert_eq!(hints(text), expected, "{text}");
         }
         let headers = |name: &'static str, value: &'static str| {
-            let mut signs = Signs::default();
-            signs.note_headers(&HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]));
-            signs
+            let mut hints = Hints::default();
+            hints.note_headers(&HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]));
+            hints
         };
         assert_eq!(headers("x-total-count", "12").totals, [12]);
         assert_eq!(headers("content-range", "items 0-199/600").totals, [600]);
-        assert_eq!(headers("content-range", "items 0-199/*"), Signs::default());
+        assert_eq!(headers("content-range", "items 0-199/*"), Hints::default());
         assert_eq!(headers("link", "</r?page=1>; rel=\"prev\", </r?page=3>; rel=\"next\"").more, Some(true));
         assert!(Page::read(br#"{"success":false,"data":[]}"#).unwrap().is_refusal);
         for bad in

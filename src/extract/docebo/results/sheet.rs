@@ -1,11 +1,11 @@
-//! Rows of pages → the CSV that the spool keeps, in the order of the first row's headers.
+//! Rows of pages → the CSV in the spool, with the columns of the first row.
 
 use std::collections::HashSet;
 
 use super::page::Row;
 use crate::extract::ExtractError;
 
-/// The CSV as it grows.
+/// A CSV under construction.
 pub(super) struct Sheet<'a> {
     pub header: Vec<String>,
     subject: &'a str,
@@ -18,7 +18,7 @@ impl<'a> Sheet<'a> {
         Self { header: Vec::new(), subject, rows: 0, rows_max }
     }
 
-    /// The page's rows as CSV, in the order of the first row's headers.
+    /// Returns the page's rows as CSV, with the columns of the first row.
     pub fn add(&mut self, rows: Vec<Row>) -> Result<Vec<u8>, ExtractError> {
         let mut csv = csv::Writer::from_writer(Vec::new());
         let unwritable =
@@ -36,8 +36,10 @@ impl<'a> Sheet<'a> {
         }
         for (index, row) in rows.into_iter().enumerate() {
             let cells = arrange(&self.header, row.0).map_err(|how| ExtractError::Refused {
-                what: format!("{}: the header drifts within the results: page row {} {how}", self.subject, index + 1),
-                hint: Some("the report was changed while it was read, or its columns differ: run again".into()),
+                what: format!("{}: the columns change within the results: page row {} {how}", self.subject, index + 1),
+                hint: Some(
+                    "the report was changed while being read, or its rows have different columns: run again".into(),
+                ),
             })?;
             csv.write_record(&cells).map_err(|error| unwritable(error.to_string()))?;
         }
@@ -50,8 +52,8 @@ fn header(first: &[(String, String)], subject: &str) -> Result<Vec<String>, Extr
     let mut seen = HashSet::new();
     if let Some(twice) = header.iter().find(|name| !seen.insert(name.as_str())) {
         return Err(ExtractError::refused(
-            format!("{subject}: two columns are called {twice:?}, which JSON results cannot tell apart"),
-            "rename one in the report, or take it by `via: download`",
+            format!("{subject}: two columns are called {twice:?}, which JSON results cannot distinguish"),
+            "rename one in the report, or use `via: download`",
         ));
     }
     if header.is_empty() {
@@ -60,7 +62,7 @@ fn header(first: &[(String, String)], subject: &str) -> Result<Vec<String>, Extr
     Ok(header)
 }
 
-/// The row's cells in the header's order.
+/// Returns the row's cells in the order of the header.
 fn arrange(header: &[String], mut row: Vec<(String, String)>) -> Result<Vec<String>, String> {
     let in_order = header.len() == row.len() && header.iter().zip(&row).all(|(name, (own, _))| name == own);
     if in_order {

@@ -1,0 +1,102 @@
+//! An alert as a message: what happened, to what, why, and the next command.
+
+use serde_json::{Value, json};
+
+use crate::ledger::{Alert, AlertSend};
+use crate::run::document::utc;
+use crate::settings::AlertKind;
+
+/// One message in the forms that the channels need.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// One line.
+    pub subject: String,
+    pub text: String,
+    pub document: Value,
+}
+
+/// Characters of a reason in a message; `show` has all of them.
+const REASON_CHARS_MAX: usize = 600;
+/// Lines of a summary.
+const SUMMARY_LINES_MAX: usize = 50;
+
+impl Message {
+    pub fn of(alert: &Alert) -> Self {
+        let subject = subject(alert);
+        let mut text = format!("{subject}, since {}", utc(alert.at_ms));
+        if let Some(reason) = reason(alert) {
+            text.push_str(&format!("\n{reason}"));
+        }
+        text.push_str(&format!("\nNext: {}", next(alert)));
+        Self { subject, text, document: document(alert) }
+    }
+
+    /// Combines many events in one message.
+    pub fn summary(sends: &[AlertSend]) -> Self {
+        let subject = format!("{} events at once", sends.len());
+        let lines = sends.iter().take(SUMMARY_LINES_MAX).map(|send| subject_of(&send.alert));
+        let mut text = format!("{subject}\n{}", lines.collect::<Vec<_>>().join("\n"));
+        if sends.len() > SUMMARY_LINES_MAX {
+            text.push_str(&format!("\nand {} more", sends.len() - SUMMARY_LINES_MAX));
+        }
+        text.push_str("\nNext: reportferry status --attention");
+        let events: Vec<Value> = sends.iter().map(|send| document(&send.alert)).collect();
+        Self { document: json!({"event": "summary", "events": events}), subject, text }
+    }
+
+    /// A test message.
+    pub fn test() -> Self {
+        let subject = "this is a test: alerts of reportferry arrive here".to_owned();
+        Self { text: subject.clone(), document: json!({"event": "test", "text": subject}), subject }
+    }
+}
+
+fn subject(alert: &Alert) -> String {
+    subject_of(alert)
+}
+
+fn subject_of(alert: &Alert) -> String {
+    let (pipeline, slot) = (&alert.pipeline, &alert.slot);
+    let to = alert.destination.as_deref().unwrap_or("its destination");
+    match alert.kind {
+        AlertKind::Failed => format!("{pipeline} failed, slot {slot}"),
+        AlertKind::Held => format!("{pipeline} is held, slot {slot}"),
+        AlertKind::Blocked => format!("{pipeline} is blocked until a person fixes the cause, slot {slot}"),
+        AlertKind::Late => format!("{pipeline} is late, slot {slot}"),
+        AlertKind::PickupOverdue => format!("{pipeline} was not picked up at {to} in time, slot {slot}"),
+        AlertKind::Recovered if alert.destination.is_some() => {
+            format!("{pipeline} was picked up late at {to}, slot {slot}")
+        }
+        AlertKind::Recovered => format!("{pipeline} recovered, slot {slot}"),
+    }
+}
+
+fn reason(alert: &Alert) -> Option<String> {
+    let reason = alert.reason.as_deref().filter(|reason| !reason.is_empty())?;
+    Some(match reason.char_indices().nth(REASON_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    })
+}
+
+fn next(alert: &Alert) -> String {
+    let run = &alert.run;
+    match alert.kind {
+        AlertKind::Failed => format!("reportferry show {run}, then reportferry retry {run}"),
+        AlertKind::Held => {
+            format!("reportferry show {run}, then reportferry release {run} or reportferry reject {run}")
+        }
+        AlertKind::Blocked => format!("fix the cause, then reportferry retry {run}"),
+        AlertKind::PickupOverdue => format!("reportferry verify {run}, then ask the reader's operator"),
+        AlertKind::Late | AlertKind::Recovered => format!("reportferry show {run}"),
+    }
+}
+
+fn document(alert: &Alert) -> Value {
+    let mut document = json!({"event": alert.kind.name(), "pipeline": alert.pipeline, "slot": alert.slot,
+           "run": alert.run, "reason": reason(alert), "since": utc(alert.at_ms), "next": next(alert)});
+    if let Some(destination) = &alert.destination {
+        document["destination"] = json!(destination);
+    }
+    document
+}

@@ -1,0 +1,56 @@
+//! Inspects the names of an intent, by size and digest.
+
+use std::fs;
+use std::io;
+use std::time::UNIX_EPOCH;
+
+use super::LocalTarget;
+use crate::deliver::remote_state::NOT_READ;
+use crate::deliver::{FinalName, IntendedFile, Intent, PathState, RemoteFile, RemoteState, Stamp};
+use crate::digest;
+
+impl LocalTarget {
+    pub fn check(&self, intent: &Intent, read: bool) -> RemoteState {
+        let inspect = |file: &IntendedFile| RemoteFile {
+            final_name: inspect_final(file, read),
+            temporary: exists(&file.temporary),
+        };
+        RemoteState { files: intent.files.iter().map(inspect).collect() }
+    }
+
+    pub fn path_state(&self, path: &str) -> PathState {
+        match fs::symlink_metadata(path) {
+            Ok(there) => {
+                let modified = there.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+                let modified = modified.and_then(|since| i64::try_from(since.as_nanos()).ok());
+                PathState::There(Stamp { bytes: Some(there.len()), modified })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => PathState::Absent,
+            Err(error) => PathState::Hidden { why: format!("stat {path}: {error}") },
+        }
+    }
+}
+
+/// Returns true if `path` exists, even as a dangling link.
+pub(super) fn exists(path: &str) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+pub(super) fn inspect_final(file: &IntendedFile, read: bool) -> FinalName {
+    let there = match fs::symlink_metadata(&file.final_path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return FinalName::Absent,
+        Err(error) => return FinalName::Hidden { why: format!("stat {}: {error}", file.final_path) },
+    };
+    if there.len() != file.bytes || !there.is_file() {
+        return FinalName::Other { bytes: Some(there.len()) };
+    }
+    if !read {
+        return FinalName::SameSize { why: NOT_READ.to_owned() };
+    }
+    match digest::of_file(file.final_path.as_ref()) {
+        Ok(sha256) if sha256 == file.sha256 => FinalName::Ours,
+        Ok(_) => FinalName::Other { bytes: Some(there.len()) },
+        Err(error) => FinalName::SameSize { why: format!("read {}: {error}", file.final_path) },
+    }
+}

@@ -1,0 +1,38 @@
+//! Fault steps of publishing one file.
+
+use super::Role;
+use crate::fault::FaultStep;
+
+pub(super) struct Steps {
+    pub open: FaultStep,
+    pub write: FaultStep,
+    pub close: FaultStep,
+    pub rename: FaultStep,
+}
+
+impl Steps {
+    /// Returns the steps of a file of this role; the caller supplies those of the data file.
+    pub fn of(role: Role, data: Steps) -> Steps {
+        match role {
+            Role::Data => data,
+            Role::Checksum => steps!("checksum"),
+            Role::Manifest => steps!("manifest"),
+            Role::Done => steps!("done"),
+        }
+    }
+}
+
+/// Expands `steps!("sftp")` to `sftp.open`, `sftp.write`, `sftp.close`, `sftp.rename`.
+macro_rules! steps {
+    ($prefix:literal) => {
+        const {
+            crate::deliver::steps::Steps {
+                open: crate::fault::FaultStep::new(concat!($prefix, ".open")),
+                write: crate::fault::FaultStep::new(concat!($prefix, ".write")),
+                close: crate::fault::FaultStep::new(concat!($prefix, ".close")),
+                rename: crate::fault::FaultStep::new(concat!($prefix, ".rename")),
+            }
+        }
+    };
+}
+pub(super) use steps;

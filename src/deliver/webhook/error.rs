@@ -1,0 +1,127 @@
+//! Failed requests, and what they mean for the delivery.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use super::address_guard::Refused;
+use crate::deliver::Verdict;
+use crate::fault::Injected;
+use crate::http::find;
+use crate::tls::{self, TlsFailure};
+
+/// Reasons for which a request failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookError {
+    pub reason: String,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing was sent, or the receiver asks to retry, after `wait` if it gives one.
+    Retry { wait: Option<Duration> },
+    /// The request was sent without a response. It is sent again under the same id, which makes that safe.
+    NoResponse,
+    /// The connection ended without a response; a reused one may have ended before the request arrived.
+    ConnectionClosed,
+    /// The receiver refused the request, or it cannot be sent.
+    Rejected { hint: Option<String> },
+    /// The receiver is gone for good (410).
+    Gone,
+}
+
+/// Nothing was sent.
+pub const RETRY: Kind = Kind::Retry { wait: None };
+
+impl Kind {
+    pub fn because(self, reason: impl Into<String>) -> WebhookError {
+        WebhookError { reason: reason.into(), kind: self }
+    }
+}
+
+impl From<Injected> for WebhookError {
+    fn from(injected: Injected) -> Self {
+        let kind = if injected == Injected::Refused { RETRY } else { Kind::NoResponse };
+        kind.because(injected.to_string())
+    }
+}
+
+impl WebhookError {
+    /// Returns `Some` if another send may succeed, with the wait that the receiver asks for, if any.
+    pub fn retry_after(&self) -> Option<Option<Duration>> {
+        match self.kind {
+            Kind::Retry { wait } => Some(wait),
+            Kind::NoResponse | Kind::ConnectionClosed => Some(None),
+            Kind::Rejected { .. } | Kind::Gone => None,
+        }
+    }
+
+    /// Returns the attempt's verdict, with a reason that begins with `context`.
+    pub fn verdict(self, context: &str) -> Verdict {
+        let reason = format!("{context}{}", self.reason);
+        match self.kind {
+            Kind::Retry { wait } => Verdict::Retryable { reason, wait },
+            Kind::NoResponse | Kind::ConnectionClosed => Verdict::Unknown { reason },
+            Kind::Rejected { hint } => Verdict::Rejected { reason, hint },
+            Kind::Gone => Verdict::Gone { reason },
+        }
+    }
+
+    /// Returns the error of a request without progress for `timeout`.
+    pub fn stalled(timeout: Duration) -> Self {
+        Kind::NoResponse.because(format!("no progress for {} s", timeout.as_secs_f32()))
+    }
+
+    /// Returns the error of an artifact that could not be read or compressed.
+    pub fn unreadable(error: impl Into<io::Error>) -> Self {
+        RETRY.because(format!("the artifact in the spool cannot be read: {}", error.into()))
+    }
+}
+
+/// Returns the error of a request that failed without a response.
+pub fn failed(error: reqwest::Error, has_client_certificate: bool) -> WebhookError {
+    let (connecting, timeout) = (error.is_connect(), error.is_timeout());
+    let error = error.without_url();
+    if let Some(refused) = find::<Refused>(&error) {
+        return Kind::Rejected { hint: None }.because(refused.to_string());
+    }
+    if let Some(TlsFailure { reason, hint, is_final }) = tls::explain(&error, has_client_certificate) {
+        let kind = if is_final { Kind::Rejected { hint } } else { RETRY };
+        return kind.because(reason);
+    }
+    let text = root_cause(&error);
+    match (connecting, timeout) {
+        (true, true) => RETRY.because("the receiver does not take the connection in time"),
+        (true, false) => RETRY.because(match text.strip_prefix("tunnel error: ") {
+            Some(why) => format!("the proxy does not connect us: {why}"),
+            None => format!("cannot connect: {text}"),
+        }),
+        (false, true) => Kind::NoResponse.because("no answer in time"),
+        (false, false) if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) => {
+            Kind::NoResponse.because(format!("the answer is not HTTP/1.1: {text}"))
+        }
+        (false, false) if is_closed(&error) => {
+            Kind::ConnectionClosed.because(format!("the receiver closed the connection without an answer: {text}"))
+        }
+        (false, false) => Kind::NoResponse.because(format!("no answer: {text}")),
+    }
+}
+
+/// Returns true if the connection ended before a response came.
+fn is_closed(error: &(dyn Error + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    let by_hyper = find::<hyper::Error>(error)
+        .is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed());
+    let ends = [BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof];
+    by_hyper || find::<io::Error>(error).is_some_and(|error| ends.contains(&error.kind()))
+}
+
+/// Returns the text of the root cause.
+fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
+}

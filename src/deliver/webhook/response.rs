@@ -1,0 +1,97 @@
+//! The receiver's response, and what it means for the delivery.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::Response;
+
+use super::WebhookTarget;
+use super::error::{Kind, WebhookError};
+use crate::http::retry_after;
+
+/// Bytes of a response that are kept.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// The response to an accepted request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub status: u16,
+    /// Beginning of the response.
+    pub message: String,
+}
+
+/// Reads a response: its status, `Retry-After`, and the beginning of its body with our secrets redacted.
+pub(super) async fn read(response: Response, now: Timestamp, target: &WebhookTarget) -> Result<Accepted, WebhookError> {
+    let status = response.status().as_u16();
+    let wait = retry_after(response.headers(), now);
+    let message = redact(&beginning(response).await, &target.secrets);
+    let colon = if message.is_empty() { "" } else { ": " };
+    let reason = format!("the receiver answers {status}{colon}{message}");
+    let hint = match status {
+        200..=299 => return Ok(Accepted { status, message }),
+        300..=399 => "redirects are not followed: write the address that it leads to, if you trust it",
+        status if matches!(status, 408 | 425 | 429 | 500..=599) || target.webhook.retry_statuses.contains(&status) => {
+            return Err(Kind::Retry { wait }.because(with_retry_after(reason, wait)));
+        }
+        410 => return Err(Kind::Gone.because(reason)),
+        401 | 403 => "compare `secret`, `bearer`, `basic` and `headers` with what the receiver expects",
+        413 => "make the batches smaller: `batch: {rows: …, bytes: …}`, then `retry`",
+        _ => return Err(Kind::Rejected { hint: None }.because(reason)),
+    };
+    Err(Kind::Rejected { hint: Some(hint.to_owned()) }.because(reason))
+}
+
+/// Adds the wait that the receiver asks for.
+fn with_retry_after(reason: String, wait: Option<Duration>) -> String {
+    match wait {
+        Some(wait) if !wait.is_zero() => format!("{reason} (Retry-After: {} s)", wait.as_secs()),
+        _ => reason,
+    }
+}
+
+async fn beginning(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < MESSAGE_BYTES_MAX {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(MESSAGE_BYTES_MAX - bytes.len())]),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Returns one line without control characters and without our secrets.
+fn redact(text: &str, secrets: &[String]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret.as_str(), "…");
+    }
+    // The text may end in the middle of a secret.
+    let cut =
+        |secret: &String| (4..secret.len()).rev().find(|end| secret.get(..*end).is_some_and(|s| text.ends_with(s)));
+    if let Some(end) = secrets.iter().filter_map(cut).max() {
+        text.truncate(text.len() - end);
+        text.push('…');
+    }
+    text.split(is_invisible).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Matches spaces, control characters, and characters without width or that change the direction of text.
+fn is_invisible(c: char) -> bool {
+    let formats = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    c.is_whitespace() || c.is_control() || formats
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_redacted() {
+        let secrets = ["hunter2".to_owned()];
+        assert_eq!(redact("bad token\r\n hunter2\u{7}!", &secrets), "bad token … !");
+        assert_eq!(redact("the end is cut: hunter", &secrets), "the end is cut: …");
+        assert_eq!(redact("the hunt", &secrets), "the …");
+        assert_eq!(redact("a\u{1b}[31mb\u{202e}c\u{0}", &secrets), "a [31mb c");
+    }
+}

@@ -1,0 +1,50 @@
+//! An expression bound to columns, with the state that it keeps from row to row.
+
+use std::sync::Arc;
+
+use super::eval::{EvalResult, Fault, Frame};
+use super::hmac::HmacKey;
+use super::time::ZoneClock;
+use super::value::{CellRef, Cells, Span, Value};
+use super::{Checked, Expr};
+
+pub(crate) struct Bound {
+    checked: Arc<Checked>,
+    columns: Vec<CellRef>,
+    keys: Vec<HmacKey>,
+    zones: Vec<ZoneClock>,
+}
+
+impl Bound {
+    /// Binds the expression. `columns` and `keys` are in the order of [`Expr::columns`] and [`Expr::secrets`].
+    pub(crate) fn new(expression: &Expr, columns: Vec<CellRef>, keys: Vec<HmacKey>) -> Self {
+        let checked = expression.checked().clone();
+        let zones = checked.zones.iter().cloned().map(ZoneClock::new).collect();
+        Self { checked, columns, keys, zones }
+    }
+
+    pub(crate) fn eval(&mut self, cells: Cells<'_>, made: &[Span], arena: &mut Vec<u8>) -> EvalResult<Value> {
+        let Self { checked, columns, keys, zones } = self;
+        let mut frame = Frame { cells, made, columns, literals: &checked.literals, keys, zones, arena };
+        frame.eval(&checked.root.node)
+    }
+
+    /// Returns the value as a cell: the span of its text in the record or the arena.
+    pub(crate) fn eval_to_cell(&mut self, cells: Cells<'_>, made: &[Span], arena: &mut Vec<u8>) -> EvalResult<Span> {
+        let Self { checked, columns, keys, zones } = self;
+        let mut frame = Frame { cells, made, columns, literals: &checked.literals, keys, zones, arena };
+        let value = frame.eval(&checked.root.node)?;
+        if let Value::Text(span @ (Span::Record { .. } | Span::Arena { .. })) = value {
+            return Ok(span);
+        }
+        let start = frame.arena.len();
+        frame.append(value);
+        frame.appended_since(start)?;
+        Ok(Span::Arena { start: start as u32, end: frame.arena.len() as u32 })
+    }
+
+    /// Returns the name of the column that a fault's value came from, if it came from one.
+    pub(crate) fn column_of(&self, fault: &Fault) -> Option<&str> {
+        fault.column.map(|column| self.checked.columns[column].as_str())
+    }
+}

@@ -1,0 +1,75 @@
+//! A plan's report → the requests that it may send: only GETs, except the token's POST.
+
+use reqwest::{Method, Url};
+
+use crate::extract::guard::{Guard, base_of};
+use crate::pipeline::plan::{DoceboSource, ReportRef, Via};
+
+pub(super) const TOKEN: &str = "/oauth2/token";
+pub(super) const SESSION: &str = "/manage/v1/user/session";
+pub(super) const REPORTS: &str = "/analytics/v1/reports";
+
+/// Returns the path that starts a report's export.
+pub(super) fn export(report: &str) -> String {
+    format!("{REPORTS}/{report}/export/csv")
+}
+
+/// Returns the path of an export's status; with `tail`, of its rows.
+pub(super) fn execution(report: &str, execution: &str, tail: &str) -> String {
+    format!("{REPORTS}/{report}/exports/{execution}{tail}")
+}
+
+/// Returns the path suffix of an export's rows.
+pub(super) fn tail(via: Via) -> &'static str {
+    match via {
+        Via::Download => "/download",
+        Via::Results => "/results",
+    }
+}
+
+pub(super) fn guard(base: Url, report: &ReportRef, via: Via) -> Guard {
+    let (id, listed) = match report {
+        ReportRef::Id(id) => (id.as_str(), None),
+        ReportRef::Name(_) => ("{report}", Some(REPORTS.to_owned())),
+    };
+    let paths = [
+        Some(SESSION.to_owned()),
+        listed,
+        Some(export(id)),
+        Some(execution(id, "{execution}", "")),
+        Some(execution(id, "{execution}", tail(via))),
+    ];
+    let gets = paths.into_iter().flatten().map(|path| (Method::GET, path));
+    Guard::new(base, std::iter::once((Method::POST, TOKEN.to_owned())).chain(gets))
+}
+
+/// Lists every request that the plan may send, as `METHOD URL`, with IDs known only from a response in braces.
+pub(in crate::extract) fn declared(source: &DoceboSource) -> Vec<String> {
+    match base_of(&source.tenant.name, &source.tenant.base) {
+        Ok(base) => guard(base, &source.report, source.via).declared(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_requests_are_listed() {
+        let lines = guard(
+            base_of("acme", "https://acme.docebosaas.com").unwrap(),
+            &ReportRef::Name("Compliance".into()),
+            Via::Results,
+        )
+        .declared();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        POST https://acme.docebosaas.com/oauth2/token
+        GET https://acme.docebosaas.com/manage/v1/user/session
+        GET https://acme.docebosaas.com/analytics/v1/reports
+        GET https://acme.docebosaas.com/analytics/v1/reports/{report}/export/csv
+        GET https://acme.docebosaas.com/analytics/v1/reports/{report}/exports/{execution}
+        GET https://acme.docebosaas.com/analytics/v1/reports/{report}/exports/{execution}/results
+        ");
+    }
+}

@@ -1,0 +1,117 @@
+//! The tenants in use: HTTP client, token and budget, shared by all pipelines of a tenant.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use reqwest::Url;
+
+use super::ExtractError;
+use super::budget::{Budget, Remaining};
+use super::guard;
+use crate::clock::Clock;
+use crate::secret::Secret;
+use crate::settings::Tenant;
+
+/// The tenants in use, each with one token and one budget. Clones share them.
+#[derive(Clone)]
+pub struct Tenants {
+    clock: Clock,
+    known: Arc<Mutex<HashMap<String, Arc<TenantState>>>>,
+}
+
+pub(super) struct TenantState {
+    pub settings: Arc<Tenant>,
+    pub base: Url,
+    pub http: reqwest::Client,
+    pub budget: Arc<Budget>,
+    /// Locked while a token is fetched, so that many callers make one request.
+    pub token: tokio::sync::Mutex<TokenState>,
+    /// True once the account is identified and allowed.
+    pub identified: AtomicBool,
+    pub clock: Clock,
+}
+
+#[derive(Default)]
+pub(super) struct TokenState {
+    pub bearer: Option<Bearer>,
+    pub refresh: Option<Secret>,
+    pub refused: Option<RefusedPassword>,
+}
+
+#[derive(Clone)]
+pub(super) struct Bearer {
+    pub text: Secret,
+    /// The number of this token, which distinguishes a stale one from its replacement.
+    pub generation: u64,
+    pub renew_at: Timestamp,
+}
+
+pub(super) struct RefusedPassword {
+    /// The digest of the refused credentials.
+    pub digest: [u8; 32],
+    pub until: Timestamp,
+    pub what: String,
+}
+
+impl Tenants {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, known: Arc::default() }
+    }
+
+    /// Returns the state of `tenant`. Reloaded settings get a new state, which keeps the spent budget if its limits are
+    /// unchanged.
+    pub(super) fn of(&self, tenant: &Arc<Tenant>) -> Result<Arc<TenantState>, ExtractError> {
+        let mut known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let before = known.get(&tenant.name);
+        if let Some(state) = before
+            && Arc::ptr_eq(&state.settings, tenant)
+        {
+            return Ok(state.clone());
+        }
+        let base = guard::base_of(&tenant.name, &tenant.base)?;
+        let budget = before
+            .filter(|state| state.base == base && state.budget.settings() == tenant.budget)
+            .map(|state| state.budget.clone())
+            .unwrap_or_else(|| Arc::new(Budget::new(tenant.budget, &self.clock)));
+        let state = Arc::new(TenantState {
+            settings: tenant.clone(),
+            base,
+            http: client(tenant)?,
+            budget,
+            token: Default::default(),
+            identified: AtomicBool::new(false),
+            clock: self.clock.clone(),
+        });
+        known.insert(tenant.name.clone(), state.clone());
+        Ok(state)
+    }
+
+    /// Returns what is left of a tenant's budget; `None` for a tenant not used yet.
+    pub fn remaining(&self, tenant: &str) -> Option<Remaining> {
+        let known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        known.get(tenant).map(|state| state.budget.remaining())
+    }
+}
+
+/// Creates the HTTP client of a tenant: it follows no redirects and uses no proxy of the environment.
+fn client(tenant: &Tenant) -> Result<reqwest::Client, ExtractError> {
+    // Fails if another module has installed the same provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::http::lenient(reqwest::Client::builder())
+        .user_agent(concat!("reportferry/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .http1_only()
+        // By default reqwest repeats some requests; only `attempt` may.
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(tenant.timeouts.connect)
+        .read_timeout(tenant.timeouts.idle)
+        .build()
+        .map_err(|error| ExtractError::Refused {
+            what: format!("tenant {}: the HTTP client cannot be created: {error}", tenant.name),
+            hint: Some("the system's root certificates may be missing".into()),
+        })
+}

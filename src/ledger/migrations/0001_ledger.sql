@@ -1,0 +1,203 @@
+-- Times are milliseconds since the Unix epoch, UTC; booleans are 0 and 1. Texts in *_json columns are JSON of the types in
+-- record.rs and history.rs. The same text makes the tables of SQLite and of PostgreSQL.
+CREATE TABLE ledger_version (
+    version BIGINT NOT NULL PRIMARY KEY
+);
+
+CREATE TABLE runs (
+    id             TEXT   NOT NULL PRIMARY KEY,
+    pipeline       TEXT   NOT NULL,
+    slot_ms        BIGINT NOT NULL,
+    slot           TEXT   NOT NULL,
+    -- schedule, person, backfill
+    origin         TEXT   NOT NULL,
+    state          TEXT   NOT NULL,
+    reason         TEXT,
+    released_by    TEXT,
+    rejected_by    TEXT,
+    plan_digest    TEXT   NOT NULL,
+    -- The export that the source was asked for.
+    execution_id   TEXT,
+    extract_json   TEXT,
+    rows_json      TEXT,
+    artifact_json  TEXT,
+    -- When there is next something to do for the worker; NULL when there is nothing.
+    next_run_at_ms BIGINT,
+    -- When it is late (the pipeline's expected_by); NULL where there is no deadline.
+    deadline_ms    BIGINT,
+    created_ms     BIGINT NOT NULL,
+    updated_ms     BIGINT NOT NULL,
+    UNIQUE (pipeline, slot_ms)
+);
+
+CREATE INDEX runs_by_update ON runs (updated_ms);
+CREATE INDEX runs_by_slot ON runs (slot_ms);
+-- Few runs have something to do: the others are not in it.
+CREATE INDEX runs_by_next_run ON runs (next_run_at_ms) WHERE next_run_at_ms IS NOT NULL;
+CREATE INDEX runs_by_state ON runs (state, pipeline, slot_ms);
+-- What changed lately, and what is late, is queried every few seconds.
+CREATE INDEX runs_by_change ON runs (state, updated_ms);
+CREATE INDEX runs_by_deadline ON runs (state, deadline_ms);
+
+-- The history of each run.
+CREATE TABLE events (
+    run_id     TEXT   NOT NULL REFERENCES runs (id),
+    number     BIGINT NOT NULL,
+    at_ms      BIGINT NOT NULL,
+    event_json TEXT   NOT NULL,
+    PRIMARY KEY (run_id, number)
+);
+
+CREATE TABLE deliveries (
+    run_id      TEXT   NOT NULL REFERENCES runs (id),
+    destination TEXT   NOT NULL,
+    required    BIGINT NOT NULL,
+    state       TEXT   NOT NULL,
+    reason      TEXT,
+    -- Attempts begun, ever; failures in a row since the backoff began.
+    attempts    BIGINT NOT NULL,
+    failures    BIGINT NOT NULL,
+    since_ms    BIGINT,
+    due_ms      BIGINT,
+    intent_json TEXT,
+    PRIMARY KEY (run_id, destination)
+);
+
+CREATE INDEX deliveries_by_state ON deliveries (destination, state);
+
+CREATE TABLE attempts (
+    run_id      TEXT   NOT NULL,
+    destination TEXT   NOT NULL,
+    number      BIGINT NOT NULL,
+    started_ms  BIGINT NOT NULL,
+    ended_ms    BIGINT,
+    verdict     TEXT,
+    reason      TEXT,
+    PRIMARY KEY (run_id, destination, number),
+    FOREIGN KEY (run_id, destination) REFERENCES deliveries (run_id, destination)
+);
+
+-- One row proves one delivery; the key makes a second proof impossible.
+CREATE TABLE receipts (
+    run_id       TEXT   NOT NULL,
+    destination  TEXT   NOT NULL,
+    attempt      BIGINT NOT NULL,
+    rows         BIGINT NOT NULL,
+    started_ms   BIGINT NOT NULL,
+    ended_ms     BIGINT NOT NULL,
+    receipt_json TEXT   NOT NULL,
+    PRIMARY KEY (run_id, destination),
+    FOREIGN KEY (run_id, destination) REFERENCES deliveries (run_id, destination)
+);
+
+-- Batches that the receiver acknowledged: they are never sent again. Other bytes (another digest) have other batches.
+CREATE TABLE acked_batches (
+    run_id      TEXT   NOT NULL,
+    destination TEXT   NOT NULL,
+    number      BIGINT NOT NULL,
+    sha256      TEXT   NOT NULL,
+    acked_ms    BIGINT NOT NULL,
+    PRIMARY KEY (run_id, destination, number),
+    FOREIGN KEY (run_id, destination) REFERENCES deliveries (run_id, destination)
+);
+
+-- One row for each delivery whose reader picks it up; it comes with the receipt.
+CREATE TABLE pickups (
+    run_id       TEXT   NOT NULL,
+    destination  TEXT   NOT NULL,
+    -- How it is detected: moved, ack_file
+    sign         TEXT   NOT NULL,
+    state        TEXT   NOT NULL,
+    -- The receipt's path. A later delivery to the same path supersedes this one.
+    path         TEXT   NOT NULL,
+    -- The reader's deadline; NULL where there is none.
+    due_ms       BIGINT,
+    -- When the worker polls next; NULL where it polls no more.
+    next_poll_ms BIGINT,
+    -- When it came to its state, pending excepted.
+    at_ms        BIGINT,
+    -- How that is known, or why polling failed.
+    reason       TEXT,
+    PRIMARY KEY (run_id, destination),
+    FOREIGN KEY (run_id, destination) REFERENCES deliveries (run_id, destination)
+);
+
+CREATE INDEX pickups_by_next_poll ON pickups (next_poll_ms) WHERE next_poll_ms IS NOT NULL;
+CREATE INDEX pickups_by_path ON pickups (destination, path);
+CREATE INDEX pickups_by_state ON pickups (state, at_ms);
+
+-- One row for each pipeline that a worker has seen or that has runs.
+CREATE TABLE pipelines (
+    name            TEXT   NOT NULL PRIMARY KEY,
+    -- The cron expression and zone that the cursor belongs to; NULL while the pipeline has none, or no file.
+    schedule        TEXT,
+    -- Every slot up to this moment is in the ledger.
+    cursor_ms       BIGINT NOT NULL,
+    -- What is wrong with its file since it was last read; the worker continues with the last valid one.
+    problem         TEXT,
+    -- Set while a person has paused it.
+    paused_ms       BIGINT,
+    paused_by       TEXT,
+    paused_reason   TEXT,
+    -- Runs of slots up to this moment were pruned: whether the missing ones were delivered is not known.
+    pruned_until_ms BIGINT
+);
+
+-- At most one row: the worker that runs, or ran last.
+CREATE TABLE worker (
+    id         BIGINT NOT NULL PRIMARY KEY,
+    version    TEXT   NOT NULL,
+    pid        BIGINT NOT NULL,
+    started_ms BIGINT NOT NULL,
+    seen_ms    BIGINT NOT NULL,
+    stopped_ms BIGINT
+);
+
+-- Destinations that answered that they are gone for good (HTTP 410).
+CREATE TABLE gone (
+    destination TEXT   NOT NULL PRIMARY KEY,
+    since_ms    BIGINT NOT NULL,
+    reason      TEXT   NOT NULL
+);
+
+-- What `doctor` found at a destination; JSON of deliver::doctor::Probe. The newest are kept.
+CREATE TABLE probes (
+    destination TEXT   NOT NULL,
+    at_ms       BIGINT NOT NULL,
+    ok          BIGINT NOT NULL,
+    probe_json  TEXT   NOT NULL,
+    PRIMARY KEY (destination, at_ms)
+);
+
+-- Events that a person must hear of, each once: the key is the kind, the run and, for a delivery's, the destination.
+CREATE TABLE alerts (
+    id           TEXT   NOT NULL PRIMARY KEY,
+    kind         TEXT   NOT NULL,
+    run_id       TEXT   NOT NULL,
+    pipeline     TEXT   NOT NULL,
+    slot         TEXT   NOT NULL,
+    slot_ms      BIGINT NOT NULL,
+    destination  TEXT,
+    reason       TEXT,
+    -- When it happened.
+    at_ms        BIGINT NOT NULL,
+    -- Set when the pipeline delivered again; an alert without it is open.
+    recovered_ms BIGINT
+);
+
+CREATE INDEX alerts_by_end ON alerts (recovered_ms);
+CREATE INDEX alerts_by_run ON alerts (run_id);
+
+-- One row for each channel that is to carry an alert.
+CREATE TABLE notifications (
+    alert_id TEXT   NOT NULL REFERENCES alerts (id),
+    channel  TEXT   NOT NULL,
+    state    TEXT   NOT NULL,
+    attempts BIGINT NOT NULL,
+    due_ms   BIGINT NOT NULL,
+    since_ms BIGINT NOT NULL,
+    reason   TEXT,
+    PRIMARY KEY (alert_id, channel)
+);
+
+CREATE INDEX notifications_by_due ON notifications (state, due_ms);

@@ -1,0 +1,264 @@
+//! Writes for a run: each method is one transaction.
+
+use serde::Serialize;
+
+use super::history::RunEvent;
+use super::query::find_run;
+use super::record::{ArtifactFacts, ExtractFacts, Origin, Run};
+use super::state::{DeliveryState, RunState};
+use super::store::{Tx, params};
+use super::{Ledger, LedgerError};
+use crate::encode::Artifact;
+use crate::schedule::slot::Slot;
+
+pub(super) fn json(value: &impl Serialize) -> Result<String, LedgerError> {
+    serde_json::to_string(value).map_err(|error| LedgerError::Unreadable { what: error.to_string() })
+}
+
+/// Returns when a run in this state is next runnable, as SQL over its row; `$3` is now.
+pub(super) fn next_run_at(to: RunState) -> &'static str {
+    match to {
+        RunState::Due | RunState::Extracting | RunState::Transforming => "COALESCE(next_run_at_ms, $3)",
+        // A delivered run may have destinations left that it did not wait for.
+        RunState::Delivering | RunState::Delivered => {
+            "(SELECT CAST(MIN(COALESCE(due_ms, $3)) AS BIGINT) FROM deliveries \
+             WHERE run_id = runs.id AND state IN ('due', 'publishing', 'waiting'))"
+        }
+        RunState::Skipped | RunState::Held | RunState::Blocked | RunState::Failed | RunState::Rejected => "NULL",
+    }
+}
+
+/// Adds to the run's history.
+pub(super) fn record(tx: &mut Tx, run_id: &str, now: i64, event: &RunEvent) -> Result<(), LedgerError> {
+    tx.execute(
+        "INSERT INTO events (run_id, number, at_ms, event_json) \
+         SELECT $1, COALESCE(MAX(number), 0) + 1, $2, $3 FROM events WHERE run_id = $1",
+        params![run_id, now, &json(event)?],
+    )?;
+    Ok(())
+}
+
+/// A slot to enter.
+pub(super) struct NewRun<'a> {
+    pub slot: &'a Slot,
+    pub origin: Origin,
+    pub plan_digest: &'a str,
+    pub event: RunEvent,
+    pub next_run_at_ms: Option<i64>,
+    pub deadline_ms: Option<i64>,
+}
+
+impl NewRun<'_> {
+    /// Enters the slot once. Returns false if it exists.
+    pub(super) fn insert(&self, tx: &mut Tx, now: i64) -> Result<bool, LedgerError> {
+        let id = self.slot.run_id();
+        let (state, reason) = match &self.event {
+            RunEvent::Skipped { reason } => (RunState::Skipped, Some(reason.as_str())),
+            _ => (RunState::Due, None),
+        };
+        let entered = tx.execute(
+            "INSERT INTO runs (id, pipeline, slot_ms, slot, state, reason, plan_digest, created_ms, updated_ms, origin, \
+             next_run_at_ms, deadline_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+            params![
+                &id,
+                &self.slot.pipeline,
+                self.slot.at_ms(),
+                &self.slot.rfc3339(),
+                state.name(),
+                reason,
+                self.plan_digest,
+                now,
+                self.origin.name(),
+                self.next_run_at_ms,
+                self.deadline_ms,
+            ],
+        )?;
+        if entered == 1 {
+            record(tx, &id, now, &self.event)?;
+        }
+        Ok(entered == 1)
+    }
+}
+
+/// Records the pipeline, with a cursor from now on.
+pub(super) fn record_pipeline(tx: &mut Tx, pipeline: &str, now: i64) -> Result<(), LedgerError> {
+    const INSERT: &str = "INSERT INTO pipelines (name, cursor_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    tx.execute(INSERT, params![pipeline, now]).map(|_| ())
+}
+
+impl Ledger {
+    /// Enters the slot once, and returns its run; if it exists, the existing one.
+    pub async fn enter(&self, slot: &Slot, plan_digest: &str) -> Result<Run, LedgerError> {
+        // A slot from the worker needs no write.
+        if let Some(run) = self.run(&slot.run_id()).await? {
+            return Ok(run);
+        }
+        let (slot, plan_digest, now) = (slot.clone(), plan_digest.to_owned(), self.clock.now_ms());
+        self.write("ledger.enter", "enter the slot", move |tx| {
+            record_pipeline(tx, &slot.pipeline, now)?;
+            let new = NewRun {
+                slot: &slot,
+                origin: Origin::Person,
+                plan_digest: &plan_digest,
+                event: RunEvent::Entered { slot: slot.rfc3339() },
+                next_run_at_ms: Some(now),
+                deadline_ms: None,
+            };
+            new.insert(tx, now)?;
+            let id = slot.run_id();
+            find_run(tx, &id)?.ok_or_else(|| LedgerError::Unreadable { what: format!("no run {id} after entering it") })
+        })
+        .await
+    }
+
+    /// Moves a run to another state. The caller must know its present state.
+    ///
+    /// # Errors
+    /// The move is illegal, or another process moved the run first.
+    pub async fn advance(&self, run: &mut Run, to: RunState, reason: Option<&str>) -> Result<(), LedgerError> {
+        let step = if to.is_end() { "ledger.finish" } else { "ledger.advance" };
+        let (id, from, now) = (run.id.clone(), run.state, self.clock.now_ms());
+        let because = reason.map(str::to_owned);
+        self.write(step, "change the run's state", move |tx| {
+            let illegal = || LedgerError::IllegalMove { run: id.clone(), from: from.name(), to: to.name() };
+            let event = RunEvent::reaching(to, because.as_deref()).ok_or_else(illegal)?;
+            if from != to && from.after(&event) != Some(to) {
+                return Err(illegal());
+            }
+            // The response to the same move was lost: this is not a second move.
+            let moved = tx.execute(
+                &format!(
+                    "UPDATE runs SET state = $1, reason = $2, updated_ms = $3, next_run_at_ms = {} \
+                     WHERE id = $4 AND state IN ($5, $1)",
+                    next_run_at(to)
+                ),
+                params![to.name(), &because, now, &id, from.name()],
+            )?;
+            match moved {
+                0 => Err(illegal()),
+                _ if from == to => Ok(()),
+                _ => record(tx, &id, now, &event),
+            }
+        })
+        .await?;
+        run.state = to;
+        run.reason = reason.map(str::to_owned);
+        Ok(())
+    }
+
+    /// Records the source's execution before the first request about it; `None` if it expired.
+    pub async fn note_execution_id(&self, run: &mut Run, execution_id: Option<&str>) -> Result<(), LedgerError> {
+        let (id, noted, now) = (run.id.clone(), execution_id.map(str::to_owned), self.clock.now_ms());
+        self.write("ledger.execution_id", "record the export's execution", move |tx| {
+            tx.execute(
+                "UPDATE runs SET execution_id = $1, extract_json = NULL, updated_ms = $2 WHERE id = $3",
+                params![&noted, now, &id],
+            )?;
+            let started = |execution_id| RunEvent::ExportStarted { execution_id };
+            record(tx, &id, now, &noted.clone().map_or(RunEvent::ExportExpired, started))
+        })
+        .await?;
+        run.execution_id = execution_id.map(str::to_owned);
+        run.extract = None;
+        Ok(())
+    }
+
+    /// Records the extract in the spool.
+    pub async fn note_extract(&self, run: &mut Run, facts: ExtractFacts) -> Result<(), LedgerError> {
+        let (id, text, now) = (run.id.clone(), json(&facts)?, self.clock.now_ms());
+        let event = RunEvent::Extracted { bytes: facts.bytes, sha256: facts.sha256.clone() };
+        self.write("ledger.extract", "record the extract", move |tx| {
+            const UPDATE: &str = "UPDATE runs SET extract_json = $1, updated_ms = $2 WHERE id = $3";
+            tx.execute(UPDATE, params![&text, now, &id])?;
+            record(tx, &id, now, &event)
+        })
+        .await?;
+        run.extract = Some(facts);
+        Ok(())
+    }
+
+    /// Records the artifact, its row balance, and the destinations it is due at.
+    pub async fn note_artifact(
+        &self,
+        run: &mut Run,
+        plan_digest: &str,
+        artifact: &Artifact,
+        rows: serde_json::Value,
+        destinations: &[(&str, bool)],
+    ) -> Result<(), LedgerError> {
+        let facts = ArtifactFacts::of(artifact);
+        let (id, text, rows_text, now) = (run.id.clone(), json(&facts)?, rows.to_string(), self.clock.now_ms());
+        let digest = plan_digest.to_owned();
+        let due: Vec<(String, bool)> =
+            destinations.iter().map(|(name, required)| ((*name).to_owned(), *required)).collect();
+        let event = RunEvent::Transformed {
+            name: facts.name.clone(),
+            rows: facts.rows,
+            bytes: facts.bytes,
+            sha256: facts.sha256.clone(),
+        };
+        self.write("ledger.artifact", "record the artifact", move |tx| {
+            tx.execute(
+                "UPDATE runs SET artifact_json = $1, rows_json = $2, plan_digest = $3, updated_ms = $4 WHERE id = $5",
+                params![&text, &rows_text, &digest, now, &id],
+            )?;
+            for (destination, required) in &due {
+                tx.execute(
+                    "INSERT INTO deliveries (run_id, destination, required, state, attempts, failures) \
+                     VALUES ($1, $2, $3, $4, 0, 0) ON CONFLICT DO NOTHING",
+                    params![&id, destination, *required, DeliveryState::Due.name()],
+                )?;
+            }
+            record(tx, &id, now, &event)
+        })
+        .await?;
+        run.artifact = Some(facts);
+        run.plan_digest = plan_digest.to_owned();
+        run.rows = Some(rows);
+        Ok(())
+    }
+
+    /// Releases a held run.
+    pub async fn release(&self, run: &mut Run, by: &str) -> Result<(), LedgerError> {
+        let (id, released_by, now) = (run.id.clone(), by.to_owned(), self.clock.now_ms());
+        self.write("ledger.release", "release the run", move |tx| {
+            const UPDATE: &str = "UPDATE runs SET released_by = $1, updated_ms = $2 WHERE id = $3";
+            tx.execute(UPDATE, params![&released_by, now, &id])?;
+            record(tx, &id, now, &RunEvent::Released { by: released_by.clone() })
+        })
+        .await?;
+        run.released_by = Some(by.to_owned());
+        Ok(())
+    }
+
+    /// Rejects a held run: it is never delivered.
+    ///
+    /// # Errors
+    /// The run is not held any more, or the ledger cannot be written.
+    pub async fn reject(&self, run: &mut Run, by: &str, why: &str) -> Result<(), LedgerError> {
+        let (id, from, now) = (run.id.clone(), run.state, self.clock.now_ms());
+        let event = RunEvent::RejectedBy { by: by.to_owned(), reason: why.to_owned() };
+        let (rejected_by, reason) = (by.to_owned(), why.to_owned());
+        let to = RunState::Rejected;
+        self.write("ledger.reject", "reject the run", move |tx| {
+            let illegal = || LedgerError::IllegalMove { run: id.clone(), from: from.name(), to: to.name() };
+            from.after(&event).ok_or_else(illegal)?;
+            let rejected = tx.execute(
+                "UPDATE runs SET state = $1, rejected_by = $2, reason = $3, updated_ms = $4 WHERE id = $5 AND state = $6",
+                params![to.name(), &rejected_by, &reason, now, &id, from.name()],
+            )?;
+            if rejected == 0 { Err(illegal()) } else { record(tx, &id, now, &event) }
+        })
+        .await?;
+        run.state = to;
+        run.rejected_by = Some(by.to_owned());
+        run.reason = Some(why.to_owned());
+        Ok(())
+    }
+
+    /// Adds to the run's history.
+    pub async fn note(&self, run_id: &str, event: RunEvent) -> Result<(), LedgerError> {
+        let (id, now) = (run_id.to_owned(), self.clock.now_ms());
+        self.write("ledger.note", "record an event", move |tx| record(tx, &id, now, &event)).await
+    }
+}

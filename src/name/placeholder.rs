@@ -1,0 +1,125 @@
+//! The text between the braces of a name template → a part of it, or a problem with a fix.
+
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+
+use super::foreign_format;
+use super::{TemplatePart, unfit_character};
+use crate::yaml::problem::did_you_mean;
+
+const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name", "part"];
+
+/// The largest number of digits of `{part:3}`: a group has at most 999 files.
+const NUMBER_DIGITS_MAX: usize = 6;
+
+/// Other programs' names for the slot, with their equivalents here.
+const DATES: [(&str, &str); 18] = [
+    ("date", "%Y%m%d"),
+    ("today", "%Y%m%d"),
+    ("yyyymmdd", "%Y%m%d"),
+    ("ds", "%Y-%m-%d"),
+    ("ds_nodash", "%Y%m%d"),
+    ("execution_date", "%Y%m%d"),
+    ("run_date", "%Y%m%d"),
+    ("slot_date", "%Y%m%d"),
+    ("datetime", "%Y%m%d_%H%M"),
+    ("timestamp", "%Y%m%d_%H%M"),
+    ("now", "%Y%m%d_%H%M"),
+    ("ts", "%Y%m%d_%H%M"),
+    ("time", "%H%M"),
+    ("year", "%Y"),
+    ("month", "%m"),
+    ("day", "%d"),
+    ("hour", "%H"),
+    ("week", "%G%V"),
+];
+
+/// A problem and its fix.
+pub(super) type PlaceholderProblem = (String, Option<String>);
+
+/// Parses the text between braces.
+pub fn read(inner: &str) -> Result<TemplatePart, PlaceholderProblem> {
+    if inner.trim() != inner {
+        let hint = format!("write `{{{}}}`", inner.trim());
+        return Err(("a placeholder has no spaces around it".to_owned(), Some(hint)));
+    }
+    let (name, format) = match inner.split_once(':') {
+        Some((name, format)) => (name, Some(format)),
+        None => (inner, None),
+    };
+    match (name, format) {
+        ("slot", Some(format)) if !format.is_empty() => slot(format),
+        ("slot", _) => Err(("the slot needs a format".to_owned(), Some("write `{slot:%Y%m%d}`".to_owned()))),
+        ("pipeline", None) => Ok(TemplatePart::Pipeline),
+        ("run", None) => Ok(TemplatePart::Run),
+        ("name", None) => Ok(TemplatePart::Name),
+        ("part", None) => Ok(TemplatePart::Number(1)),
+        ("part", Some(digits)) => match digits.parse() {
+            Ok(digits @ 1..=NUMBER_DIGITS_MAX) => Ok(TemplatePart::Number(digits)),
+            _ => {
+                let what = format!("{digits:?} is not a number of digits, 1 to {NUMBER_DIGITS_MAX}");
+                Err((what, Some("`{part:3}` gives 001, 002, …".to_owned())))
+            }
+        },
+        ("pipeline" | "run" | "name", Some(_)) => {
+            Err((format!("{name} takes no format"), Some(format!("write `{{{name}}}`"))))
+        }
+        ("rows", _) => Err((
+            "a name cannot hold the number of rows".to_owned(),
+            Some("the same slot must give the same name, so that it is never delivered twice".to_owned()),
+        )),
+        _ => Err(unknown(name, format)),
+    }
+}
+
+fn slot(format: &str) -> Result<TemplatePart, PlaceholderProblem> {
+    let instead = || foreign_format::translated(format).map(|format| format!("write `{{slot:{format}}}`"));
+    if format.trim() != format {
+        let what = format!("the format {format:?} begins or ends with a space, and so would the name");
+        return Err((what, Some(format!("write `{{slot:{}}}`", format.trim()))));
+    }
+    if !foreign_format::has_directive(format) {
+        let what = format!("the format {format:?} has no `%` directive: every slot would have the same name");
+        return Err((what, instead().or_else(|| Some("write `{slot:%Y%m%d}`".to_owned()))));
+    }
+    if let Some(run) = foreign_format::left_as_written(format) {
+        let what = format!("{run:?} in the format {format:?} is not filled in: it would appear in the name");
+        return Err((what, instead()));
+    }
+    let sample = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
+    let shown = strtime::format(format, &sample)
+        .map_err(|cause| (format!("{format:?} is not a time format: {cause}"), Some("write `{slot:%Y%m%d}`".into())))?;
+    match shown.chars().find_map(unfit_character) {
+        Some(what) => {
+            Err((format!("the time would be written {shown:?}: {what}"), Some("write `{slot:%Y%m%d}`".into())))
+        }
+        None => Ok(TemplatePart::Slot(format.to_owned())),
+    }
+}
+
+fn unknown(name: &str, format: Option<&str>) -> PlaceholderProblem {
+    let what = format!("there is no placeholder {{{name}}}");
+    let lower = name.to_lowercase();
+    let known = |near: &str| match format {
+        Some(format) if near == "slot" => format!("write `{{slot:{format}}}`"),
+        None if near == "slot" => "write `{slot:%Y%m%d}`".to_owned(),
+        _ => format!("write `{{{near}}}`"),
+    };
+    let hint = if let Some((_, usual)) = DATES.iter().find(|(date, _)| *date == lower) {
+        let own = format.map(|format| match foreign_format::has_directive(format) {
+            true => Some(format.to_owned()),
+            false => foreign_format::translated(format),
+        });
+        format!("write `{{slot:{}}}`", own.flatten().unwrap_or_else(|| (*usual).to_owned()))
+    } else if let Some(format) = foreign_format::left_as_written(name).and_then(|_| foreign_format::translated(name)) {
+        format!("write `{{slot:{format}}}`")
+    } else if foreign_format::has_directive(name) {
+        format!("write `{{slot:{name}}}`")
+    } else if let Some(near) = PLACEHOLDERS.iter().find(|near| did_you_mean(&lower, [**near]).is_some()) {
+        known(near)
+    } else {
+        "there are `{slot:%Y%m%d}`, `{pipeline}`, `{run}`, `{part}` and `{name}`".to_owned()
+    };
+    (what, Some(hint))
+}

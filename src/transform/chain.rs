@@ -1,0 +1,77 @@
+//! From an open extract to transformed rows: header, chain of operators, rows, and the row balance.
+//!
+//! All operators are row operators, so the chain is one row program. An operator on whole tables (sort, dedupe, join)
+//! would end one program and start the next, in [`Program::compile`]; the columns of one are the input of the next.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use tokio_util::sync::CancellationToken;
+
+use super::balance::Balance;
+use super::block::ReadAhead;
+use super::decode;
+use super::error::TransformError;
+use super::program::{Program, Row};
+use super::record::Records;
+use crate::pipeline::plan::{CsvInput, Step};
+use crate::progress::Meter;
+use crate::secret::Secret;
+use crate::settings::Limits;
+
+/// The input of a transform, and its limits.
+pub struct Input<'a> {
+    /// The unpacked CSV, with a header.
+    pub read: Box<dyn Read + Send>,
+    /// The CSV dialect.
+    pub csv: CsvInput,
+    pub limits: Limits,
+    /// Counts the bytes of CSV read.
+    pub meter: &'a Meter,
+    /// Stops the transform within one block of 256 KiB.
+    pub stop: CancellationToken,
+}
+
+/// The steps compiled against a header, ready to transform the rows.
+pub struct Transform<'a> {
+    records: Records<'a>,
+    program: Program,
+}
+
+impl<'a> Transform<'a> {
+    /// Reads the header and compiles the steps.
+    ///
+    /// # Errors
+    /// An empty or unreadable extract; [`TransformError::Problems`] if the steps do not fit the header.
+    pub fn open(input: Input<'a>, steps: &[Step], secrets: &BTreeMap<String, Secret>) -> Result<Self, TransformError> {
+        let read = decode::reader(input.read, input.csv.encoding);
+        let ahead = ReadAhead::start(read, input.csv.delimiter).map_err(|source| TransformError::Read { source })?;
+        let mut records = Records::new(ahead, input.csv, input.limits, input.meter, input.stop);
+        let header = records.header()?.ok_or(TransformError::Empty)?;
+        let program = Program::compile(steps, &header, secrets).map_err(TransformError::Problems)?;
+        Ok(Self { records, program })
+    }
+
+    /// Returns the names of the output columns.
+    pub fn columns(&self) -> &[String] {
+        self.program.output_columns()
+    }
+
+    /// Passes every output row to `on_row`, in the order of the extract.
+    ///
+    /// # Errors
+    /// The first record that is malformed, beyond a limit, or without a result; an error of `on_row`; being stopped.
+    pub fn run(mut self, mut on_row: impl FnMut(&Row<'_>) -> io::Result<()>) -> Result<Balance, TransformError> {
+        let (mut extracted, mut written) = (0, 0);
+        while let Some(record) = self.records.next()? {
+            extracted += 1;
+            if let Some(row) = self.program.row(record)? {
+                on_row(&row).map_err(|source| TransformError::Write { source })?;
+                written += 1;
+            }
+        }
+        let balance = Balance { extracted, steps: self.program.shares().to_vec(), written };
+        assert!(balance.is_even(), "rows balance: {balance:?}");
+        Ok(balance)
+    }
+}

@@ -1,0 +1,335 @@
+//! The worker's event loop: signals, ticks, reloads, and a graceful stop.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use notify::{RecursiveMode, Watcher};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+use super::folder::Stamp;
+use super::pickups::Pickups;
+use super::{Worker, chain};
+use crate::alert::Rules;
+use crate::ledger::LedgerError;
+use crate::run::RunContext;
+use crate::run::limits::RunLimits;
+use crate::run::prune::{Pruned, prune};
+use crate::serve::WorkerHealth;
+use crate::settings::Settings;
+use crate::yaml::problem::Problem;
+
+/// Commands by signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Reload the settings and all pipeline files.
+    Reload,
+    /// Stop gracefully; a second one stops at once.
+    Stop,
+}
+
+/// Outcome of the event loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// No run was active any more, or the grace period was over: what was active resumes at the next start.
+    Stopped,
+    /// A second command to stop arrived.
+    Interrupted,
+}
+
+/// Longest wait between ticks: changes that commands wrote to the ledger, and a clock that was set, are noticed by then.
+const POLL: Duration = Duration::from_secs(1);
+/// Shortest wait between ticks after a run has ended.
+const TICK_MIN: Duration = Duration::from_millis(50);
+/// The same while runs are queued: the next tick fills free places from further back in the queue.
+const TICK_MIN_QUEUED: Duration = Duration::from_millis(250);
+/// Interval of pruning runs older than `keep`.
+const PRUNE: Duration = Duration::from_secs(3600);
+/// Interval of queries for pickups that are due for a check.
+const PICKUPS: Duration = Duration::from_secs(2);
+/// Interval of the worker's heartbeat in the ledger.
+const BEAT: Duration = Duration::from_secs(10);
+/// Time for files to settle after a change notification before they are read.
+const SETTLE: Duration = Duration::from_millis(200);
+/// The folder is also polled, because some file systems send no notifications. Polling takes at most 1/POLL_SHARE of the time.
+const POLL_SHARE: u32 = 250;
+const POLL_MAX: Duration = Duration::from_secs(30);
+
+/// The data folder cannot be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum TakenError {
+    #[error("another worker uses {folder}: `reportferry status` shows since when")]
+    Taken { folder: PathBuf },
+    #[error("cannot lock {folder}")]
+    Io { folder: PathBuf, source: std::io::Error },
+}
+
+/// Locks the data folder for one worker, for as long as the file is held. The system releases it however the process dies.
+///
+/// # Errors
+/// Another worker holds it, or the folder cannot be written.
+pub fn lock(data: &Path) -> Result<File, TakenError> {
+    let failed = |source| TakenError::Io { folder: data.to_owned(), source };
+    std::fs::create_dir_all(data).map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(data.join("worker.lock"));
+    let file = file.map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TakenError::Taken { folder: data.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Reads the settings again, from the same file, environment and arguments.
+pub type Reread = Box<dyn Fn() -> Result<(Settings, Vec<Problem>), Vec<Problem>> + Send + Sync>;
+
+pub struct EventLoop {
+    context: RunContext,
+    worker: Worker<RunContext>,
+    pickups: Pickups,
+    reread: Reread,
+    settings_stamp: Option<Stamp>,
+    started: Timestamp,
+    /// The last ledger failure, so that it is logged once.
+    ledger_failure: Option<String>,
+    health: WorkerHealth,
+    rules: Rules,
+}
+
+impl EventLoop {
+    pub fn new(mut context: RunContext, reread: Reread, health: WorkerHealth, rules: Rules) -> Self {
+        context.limits = RunLimits::new(context.settings.work);
+        let worker =
+            Worker::new(context.ledger.clone(), context.clock.clone(), context.clone(), &context.settings.work);
+        let pickups = Pickups::new(&context);
+        let settings_stamp = context.settings.file.as_deref().and_then(Stamp::of);
+        Self {
+            started: context.clock.now(),
+            worker,
+            pickups,
+            reread,
+            settings_stamp,
+            ledger_failure: None,
+            context,
+            health,
+            rules,
+        }
+    }
+
+    /// Runs until a command to stop arrives.
+    ///
+    /// # Errors
+    /// The ledger is unavailable at the start. Later, its failures are retried.
+    pub async fn work(mut self, mut commands: mpsc::Receiver<Command>) -> Result<End, LedgerError> {
+        self.worker.reload(&self.context.settings, true).await?;
+        self.context.ledger.note_worker(self.started.as_millisecond(), false).await?;
+        let zones = crate::schedule::zone::zones();
+        tracing::info!(
+            pipelines = self.worker.pipelines(),
+            zones = zones.version,
+            version = env!("CARGO_PKG_VERSION"),
+            "worker started"
+        );
+        self.publish_status();
+        self.health.ready();
+        let (changed, _watcher) = self.watch();
+        let mut prune_at = Instant::now() + SETTLE;
+        let (mut check_at, mut beat_at) = (Instant::now() + POLL, Instant::now() + BEAT);
+        let mut pickups_at = Instant::now();
+        loop {
+            let now = Instant::now();
+            self.health.beat(self.context.clock.now(), self.worker.active());
+            if now >= check_at {
+                check_at = self.check_files().await;
+            }
+            if now >= beat_at {
+                let beaten = self.context.ledger.note_worker(self.started.as_millisecond(), false).await;
+                self.handle_ledger_result(beaten);
+                let sessions = self.context.sessions.clone();
+                tokio::spawn(async move { sessions.close_idle().await });
+                beat_at = Instant::now() + BEAT;
+            }
+            if now >= pickups_at {
+                let ticked = self.pickups.tick(&self.context.settings).await;
+                self.handle_ledger_result(ticked);
+                pickups_at = Instant::now() + PICKUPS;
+            }
+            if now >= prune_at {
+                self.prune();
+                prune_at = Instant::now() + PRUNE;
+            }
+            let mut until = self.tick().await;
+            loop {
+                tokio::select! {
+                    biased;
+                    command = commands.recv() => match command {
+                        Some(Command::Reload) => self.reload(true).await,
+                        Some(Command::Stop) | None => return self.stop(&mut commands).await,
+                    },
+                    () = changed.notified() => check_at = check_at.min(Instant::now() + SETTLE),
+                    done = self.worker.active_runs.done(), if !self.worker.active_runs.is_empty() => {
+                        if let Some((active_run, outcome)) = done {
+                            let finished = self.worker.finish(active_run, outcome).await;
+                            self.handle_ledger_result(finished);
+                        }
+                        let pause = if self.worker.queue.is_empty() { TICK_MIN } else { TICK_MIN_QUEUED };
+                        until = until.min(Instant::now() + pause);
+                    }
+                    () = sleep_until(until.min(check_at).min(beat_at)) => break,
+                }
+            }
+        }
+    }
+
+    /// Runs one tick and returns when the next is due.
+    async fn tick(&mut self) -> Instant {
+        let ticked = self.worker.tick().await;
+        self.handle_ledger_result(ticked);
+        let next = self.worker.next().await.ok().flatten();
+        let wait = next.map(|next| next.duration_since(self.context.clock.now()));
+        let wait = wait.map_or(POLL, |wait| Duration::try_from(wait).unwrap_or_default());
+        Instant::now() + wait.clamp(TICK_MIN, POLL)
+    }
+
+    /// Publishes the loaded pipelines to health and alerts.
+    fn publish_status(&self) {
+        self.health.loaded(self.worker.pipelines(), self.worker.problems());
+        self.rules.take(&self.context.settings, self.worker.plans());
+    }
+
+    /// Prunes in a task of its own, because a spool may hold many files.
+    fn prune(&self) {
+        let (settings, ledger, clock) =
+            (self.context.settings.clone(), self.context.ledger.clone(), self.context.clock.clone());
+        tokio::spawn(async move {
+            match prune(&settings, &ledger, &clock, false).await {
+                Ok(Pruned { runs: 0, folders: 0, .. }) => {}
+                Ok(Pruned { runs, folders, bytes }) => tracing::info!(runs, folders, bytes, "pruned"),
+                Err(error) => tracing::warn!(reason = chain(&error), "not pruned"),
+            }
+        });
+    }
+
+    /// Logs the first ledger failure and the recovery; retries in between are silent.
+    fn handle_ledger_result(&mut self, outcome: Result<(), LedgerError>) {
+        match outcome {
+            Ok(()) if self.ledger_failure.take().is_some() => {
+                self.health.ready();
+                tracing::info!("ledger available again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                let what = chain(&error);
+                self.health.not_ready(format!("the ledger cannot be used: {what}"));
+                if self.ledger_failure.as_ref() != Some(&what) {
+                    tracing::error!(reason = what, "ledger unavailable, retrying");
+                }
+                self.ledger_failure = Some(what);
+            }
+        }
+    }
+
+    /// Reloads changed settings and pipelines. Returns when to check again.
+    async fn check_files(&mut self) -> Instant {
+        let started = Instant::now();
+        let stamp = self.context.settings.file.as_deref().and_then(Stamp::of);
+        let settings_changed = stamp.is_some() && stamp != self.settings_stamp;
+        if settings_changed {
+            self.settings_stamp = stamp;
+        }
+        self.reload(settings_changed).await;
+        Instant::now() + (started.elapsed() * POLL_SHARE).clamp(POLL, POLL_MAX)
+    }
+
+    /// Reloads changed pipeline files; with `settings`, the settings and all files.
+    async fn reload(&mut self, settings: bool) {
+        if settings {
+            match (self.reread)() {
+                Ok((new, _warnings)) => self.apply_settings(new),
+                Err(problems) => {
+                    let reason = problems.first().map(Problem::to_string).unwrap_or_default();
+                    tracing::error!(
+                        reason,
+                        problems = problems.len(),
+                        "settings are invalid, the last valid ones stay in use"
+                    );
+                    return;
+                }
+            }
+        }
+        let current = self.context.settings.clone();
+        let reloaded = self.worker.reload(&current, settings).await;
+        self.publish_status();
+        self.handle_ledger_result(reloaded);
+    }
+
+    fn apply_settings(&mut self, new: Settings) {
+        let (new, kept) = new.replacing(&self.context.settings);
+        if !kept.is_empty() {
+            tracing::warn!(keys = kept.join(", "), "these settings take effect at the next start only");
+        }
+        tracing::info!("settings reloaded");
+        self.context.settings = Arc::new(new);
+        self.worker.set_executor(self.context.clone());
+    }
+
+    /// Watches the pipelines folder, where the system supports it.
+    fn watch(&self) -> (Arc<Notify>, Option<notify::RecommendedWatcher>) {
+        let changed = Arc::new(Notify::new());
+        let notifier = changed.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reads notify too, and they are our own.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                notifier.notify_one();
+            }
+        });
+        let watched = watcher.and_then(|mut watcher| {
+            watcher.watch(&self.context.settings.pipelines, RecursiveMode::NonRecursive).map(|()| watcher)
+        });
+        if let Err(error) = &watched {
+            tracing::info!(reason = error.to_string(), "file watching unavailable, polling for changed files");
+        }
+        (changed, watched.ok())
+    }
+
+    /// Drains active runs until they finish, reach a durable step, or the grace period ends.
+    async fn stop(mut self, commands: &mut mpsc::Receiver<Command>) -> Result<End, LedgerError> {
+        let grace = self.context.settings.work.grace;
+        tracing::info!(runs = self.worker.active(), grace = ?grace, "stopping");
+        self.health.stopping();
+        self.worker.active_runs.close();
+        self.pickups.abort();
+        self.context.stop.cancel();
+        let until = Instant::now() + grace;
+        let mut end = End::Stopped;
+        while !self.worker.active_runs.is_empty() {
+            self.health.beat(self.context.clock.now(), self.worker.active());
+            tokio::select! {
+                done = self.worker.active_runs.done() => {
+                    if let Some((active_run, outcome)) = done {
+                        let finished = self.worker.finish(active_run, outcome).await;
+                        self.handle_ledger_result(finished);
+                    }
+                }
+                command = commands.recv() => if command != Some(Command::Reload) {
+                    end = End::Interrupted;
+                    break;
+                },
+                () = sleep_until(until.min(Instant::now() + POLL)) => if Instant::now() >= until {
+                    break;
+                },
+            }
+        }
+        if !self.worker.active_runs.is_empty() {
+            tracing::warn!(runs = self.worker.active(), "grace period over, runs will resume at next start");
+            self.worker.active_runs.abort();
+        }
+        self.context.sessions.close_all().await;
+        self.context.ledger.note_worker(self.started.as_millisecond(), true).await?;
+        tracing::info!("stopped");
+        Ok(end)
+    }
+}

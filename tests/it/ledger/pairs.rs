@@ -1,0 +1,157 @@
+//! Every operation of the ledger, alone and beside each other one, on both databases.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use reportferry::deliver::doctor::Probe;
+use reportferry::deliver::{Collected, Sign};
+use reportferry::ledger::record::{ExtractFacts, Run};
+use reportferry::ledger::{ExpectedPickup, KnownPipeline, Portion, RunEvent, Sent};
+use reportferry::schedule::Overlap;
+use reportferry::schedule::missed::SlotDecision;
+use reportferry::settings::Patience;
+
+use super::*;
+
+type Done = Pin<Box<dyn Future<Output = Result<(), LedgerError>> + Send>>;
+type Operation = (&'static str, fn(Ledger, Run) -> Done);
+
+macro_rules! operations {
+    ($($name:ident($ledger:ident, $run:ident) => $call:expr;)*) => {
+        &[$((stringify!($name), |$ledger, mut $run| Box::pin(async move {
+            let _ = &mut $run;
+            let _: () = { $call.await?; };
+            Ok(())
+        }))),*]
+    };
+}
+
+fn other(minute: i64) -> Slot {
+    Slot::new("p", jiff::Timestamp::from_second(60 * minute).unwrap(), TimeZone::UTC)
+}
+
+fn portion() -> Portion {
+    let slots = [7, 8].map(|minute| (other(minute), SlotDecision::Run { wake: other(minute).at.timestamp() }, Some(0)));
+    let (pipeline, plan_digest) = ("p".to_owned(), "d".to_owned());
+    Portion { pipeline, plan_digest, overlap: Overlap::Skip, slots: slots.into(), cursor_ms: 480_000 }
+}
+
+fn probe() -> Probe {
+    let (steps, plan, advice, left_behind) = Default::default();
+    let (kind, address) = ("sftp".to_owned(), "h:22".to_owned());
+    Probe { destination: "hris".to_owned(), kind, address, ok: true, steps, plan, advice, left_behind }
+}
+
+async fn attempt(ledger: &Ledger, run: &Run) -> Result<bool, LedgerError> {
+    let number = ledger.begin_attempt(&run.id, "hris", None).await?.number;
+    let patience = Some(Patience { deadline: Duration::ZERO, every: Duration::ZERO });
+    let (verdict, ended) = delivered();
+    let ended = Ended { expected_pickup: Some(ExpectedPickup { sign: Sign::Moved, patience }), ..ended };
+    ledger.end_attempt(&run.id, "hris", number, &verdict, &ended).await
+}
+
+async fn send_alerts(ledger: &Ledger) -> Result<(), LedgerError> {
+    ledger.find_alerts(0, |_| vec!["desk".to_owned()]).await?;
+    let due = ledger.due_alerts().await?;
+    ledger.note_sent(&due, &Sent::Again { due_ms: 0, reason: "busy".to_owned() }).await
+}
+
+const OPERATIONS: &[Operation] = operations! {
+    enter(ledger, run) => ledger.enter(&other(9), "d");
+    enter_slots(ledger, run) => ledger.enter_slots(&[portion()]);
+    backfill(ledger, run) => ledger.backfill(&[(other(8), 0), (other(10), 0)], "d", "ann");
+    extracting(ledger, run) => ledger.advance(&mut run, RunState::Extracting, None);
+    note_execution(ledger, run) => ledger.note_execution_id(&mut run, Some("e"));
+    note_extract(ledger, run) => ledger.note_extract(&mut run, ExtractFacts { zip: true, bytes: 1, sha256: "a".into() });
+    note(ledger, run) => ledger.note(&run.id, RunEvent::ExtractDelayed { reason: "nul \0".into() });
+    transforming(ledger, run) => ledger.advance(&mut run, RunState::Transforming, None);
+    note_artifact(ledger, run) => ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]);
+    held(ledger, run) => ledger.advance(&mut run, RunState::Held, Some("empty"));
+    release(ledger, run) => ledger.release(&mut run, "ann");
+    reject(ledger, run) => ledger.reject(&mut run, "ann", "wrong");
+    delivering(ledger, run) => ledger.advance(&mut run, RunState::Delivering, None);
+    postpone(ledger, run) => ledger.defer(&run.id, "hris", Some(0));
+    retry(ledger, run) => ledger.retry_deliveries(&run.id, "ann");
+    acknowledge(ledger, run) => ledger.acknowledge(&run.id, "hris", "ab", &[0, 1]);
+    attempt(ledger, run) => attempt(&ledger, &run);
+    gone(ledger, run) => ledger.note_gone("hris", Some("410"));
+    back(ledger, run) => ledger.note_gone("hris", None);
+    poll(ledger, run) => ledger.record_poll(&run.id, "hris", &Collected::NotYet, Some(0));
+    supersede(ledger, run) => ledger.supersede_pickups("hris", "so");
+    reschedule(ledger, run) => ledger.reschedule(&run.id, false);
+    pause(ledger, run) => ledger.pause("p", Some(("ann", "")));
+    resume(ledger, run) => ledger.pause("p", None);
+    record_pipelines(ledger, run) => ledger.record_pipelines(&[KnownPipeline { name: "p".into(), schedule: None, cursor_ms: 0, problem: None }]);
+    note_worker(ledger, run) => ledger.note_worker(0, false);
+    note_probe(ledger, run) => ledger.note_probe(&probe());
+    alerts(ledger, run) => send_alerts(&ledger);
+    prune(ledger, run) => ledger.prune(i64::MAX);
+};
+
+/// Reads all that there is to read: a column of another type than the other database's cannot be read.
+async fn read_all(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
+    let prefix = &run.id[..4];
+    ledger.run(&run.id).await?;
+    ledger.runs_by_prefix(prefix).await?;
+    ledger.runs_between("p", 0, i64::MAX).await?;
+    ledger.runs(&RunFilter { limit: 9, ..RunFilter::default() }).await?;
+    ledger.deliveries(&run.id).await?;
+    ledger.attempts(&run.id).await?;
+    ledger.events(&run.id).await?;
+    ledger.spooled(std::slice::from_ref(&run.id)).await?;
+    ledger.refusals(&run.id, "hris", Some("p")).await?;
+    ledger.pruned_up_to("p").await?;
+    ledger.runnable(0, 9).await?;
+    ledger.next_runnable_at(0).await?;
+    ledger.known_pipelines().await?;
+    ledger.later_slot_at(&run.id, "hris", "x").await?;
+    ledger.pipeline_statuses().await?;
+    ledger.late().await?;
+    ledger.open_runs().await?;
+    ledger.last_deliveries().await?;
+    ledger.paused_count().await?;
+    ledger.bytes().await?;
+    ledger.worker_record().await?;
+    ledger.paused("p").await?;
+    ledger.parts(&run.id, "hris").await?;
+    ledger.partly_delivered(&run.id).await?;
+    ledger.blocked_at("hris").await?;
+    ledger.destinations_with_due_pickups().await?;
+    ledger.destinations_with_pickups().await?;
+    ledger.overdue().await?;
+    ledger.due_pickups("hris", 9).await?;
+    ledger.pickup_counts().await?;
+    ledger.last_probe("hris").await?;
+    ledger.due_alerts().await?;
+    ledger.prunable(i64::MAX).await?;
+    Ok(())
+}
+
+/// What may happen beside another operation: a move that it made illegal.
+fn expect_done(name: &str, outcome: Result<(), LedgerError>) {
+    match outcome {
+        Ok(()) | Err(LedgerError::IllegalMove { .. }) => {}
+        Err(error) => panic!("{name}: {error:?}"),
+    }
+}
+
+async fn operations_are_applied_alone_and_in_pairs(place: Place) {
+    let ledger = open(&place).await;
+    let begun = ledger.enter(&slot("p"), "d").await.unwrap();
+    for (name, operation) in OPERATIONS {
+        let run = ledger.run(&begun.id).await.unwrap().unwrap_or_else(|| begun.clone());
+        expect_done(name, operation(ledger.clone(), run.clone()).await);
+        read_all(&ledger, &run).await.unwrap_or_else(|error| panic!("after {name}: {error:?}"));
+    }
+    for (first, one) in OPERATIONS {
+        for (second, two) in OPERATIONS {
+            let run = ledger.enter(&slot("p"), "d").await.unwrap();
+            let (one, two) = (one(ledger.clone(), run.clone()), two(ledger.clone(), run.clone()));
+            let (one, two) = tokio::join!(tokio::spawn(one), tokio::spawn(two));
+            expect_done(&format!("{first} beside {second}"), one.unwrap());
+            expect_done(&format!("{second} beside {first}"), two.unwrap());
+        }
+    }
+}
+
+on_both! { operations_are_applied_alone_and_in_pairs }
