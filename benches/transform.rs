@@ -8,7 +8,7 @@ use std::sync::Arc;
 use reportferry::encode::csv::CsvFile;
 use reportferry::expr::Expr;
 use reportferry::pipeline::plan::{
-    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, Step, StepKind,
+    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, TransformStep, StepKind,
 };
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;
@@ -20,7 +20,7 @@ fn place(key: &str) -> Place {
     Place { file: Arc::new(PathBuf::from("bench.yaml")), line: 1, column: 1, span: 0..0, key: key.to_owned() }
 }
 
-fn steps() -> anyhow::Result<Vec<Step>> {
+fn steps() -> anyhow::Result<Vec<TransformStep>> {
     let renames =
         [("employee_id", "Employee Number"), ("course", "Course Code"), ("status", "Course Enrollment Status")]
             .into_iter()
@@ -44,7 +44,7 @@ fn steps() -> anyhow::Result<Vec<Step>> {
             set("email", "sha256(email)")?,
         ]),
     ];
-    Ok(kinds.into_iter().map(|kind| Step { at: place("step"), kind }).collect())
+    Ok(kinds.into_iter().map(|kind| TransformStep { at: place("step"), kind }).collect())
 }
 
 fn main() -> anyhow::Result<()> {

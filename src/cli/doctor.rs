@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use super::opened::{Opened, argument_hint};
 use super::{Common, exit, print_json};
-use crate::deliver::doctor::{Advice, DoctorReport, DoctorStep, Outcome, Probe, Scope, Visit, probe};
+use crate::deliver::doctor::{Advice, DoctorReport, DoctorStep, StepOutcome, Probe, Scope, Visit, probe};
 use crate::run::document::utc;
 
 #[derive(clap::Args)]
@@ -62,10 +62,10 @@ pub async fn run(args: DoctorArgs, common: &Common) -> anyhow::Result<u8> {
 /// Renders a step on one line, with its details and its hint below.
 fn render_step(step: &DoctorStep) -> String {
     let sign = match step.outcome {
-        Outcome::Done => "ok",
-        Outcome::Refused => "no",
-        Outcome::NotOffered => "--",
-        Outcome::Failed => "FAILED",
+        StepOutcome::Done => "ok",
+        StepOutcome::Refused => "no",
+        StepOutcome::NotOffered => "--",
+        StepOutcome::Failed => "FAILED",
     };
     let took = step.took_us as f64 / 1000.0;
     let line = format!("{sign:<6} {:<18} {took:>8.1} ms  {}", step.name, step.message);

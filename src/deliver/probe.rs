@@ -31,7 +31,7 @@ pub struct Probe {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoctorStep {
     pub name: String,
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
     pub took_us: u64,
     /// The finding, or the failure.
     pub message: String,
@@ -49,7 +49,7 @@ pub struct Detail {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum StepOutcome {
     Done,
     /// Supported by the server, but not permitted; the conclusions explain the effect.
     Refused,
@@ -61,10 +61,10 @@ pub enum Outcome {
 
 impl DoctorStep {
     pub fn done(name: &str, took: Duration, message: impl Into<String>) -> Self {
-        DoctorStep::new(name, Outcome::Done, took, message)
+        DoctorStep::new(name, StepOutcome::Done, took, message)
     }
 
-    pub fn new(name: &str, outcome: Outcome, took: Duration, message: impl Into<String>) -> Self {
+    pub fn new(name: &str, outcome: StepOutcome, took: Duration, message: impl Into<String>) -> Self {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         DoctorStep { name: name.to_owned(), outcome, took_us, message: message.into(), hint: None, details: Vec::new() }
     }
@@ -72,7 +72,7 @@ impl DoctorStep {
     /// Returns the step for a verdict.
     pub fn failed(name: &str, took: Duration, verdict: &Verdict) -> Self {
         let hint = verdict.hint().map(str::to_owned);
-        DoctorStep { hint, ..DoctorStep::new(name, Outcome::Failed, took, verdict.reason()) }
+        DoctorStep { hint, ..DoctorStep::new(name, StepOutcome::Failed, took, verdict.reason()) }
     }
 
     #[must_use]
@@ -123,7 +123,7 @@ impl DoctorReport {
     }
 
     pub fn has_failed(&self) -> bool {
-        self.steps.iter().any(|step| step.outcome == Outcome::Failed)
+        self.steps.iter().any(|step| step.outcome == StepOutcome::Failed)
     }
 }
 

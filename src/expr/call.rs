@@ -104,13 +104,13 @@ impl Builder<'_> {
 
     pub(super) fn trim(
         &mut self,
-        side: Option<&TrimWhereField>,
+        trim_side: Option<&TrimWhereField>,
         set: Option<&Tree>,
         of: &Tree,
         characters: Option<&[Tree]>,
         at: Place,
     ) -> Built {
-        let name = match side {
+        let name = match trim_side {
             None | Some(TrimWhereField::Both) => "trim",
             Some(TrimWhereField::Leading) => "ltrim",
             Some(TrimWhereField::Trailing) => "rtrim",

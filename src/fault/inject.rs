@@ -9,7 +9,7 @@ use super::{FaultStep, Injected};
 
 /// Faults of a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum FaultKind {
     /// The step is refused: an error, and not done.
     Fail,
     /// Contact is lost before the step is done.
@@ -30,7 +30,7 @@ enum Kind {
 
 struct Rule {
     step: String,
-    kind: Kind,
+    kind: FaultKind,
     nth: u32,
     reached: AtomicU32,
 }
@@ -57,14 +57,14 @@ impl FromStr for Rule {
         let (step, rest) = text.split_once('=').ok_or_else(|| format!("fault rule {text:?} is not step=kind"))?;
         let (kind, nth) = rest.split_once('@').unwrap_or((rest, "1"));
         let kind = match kind {
-            "fail" => Kind::Fail,
-            "lost_before" => Kind::LostBefore,
-            "lost_after" => Kind::LostAfter,
-            "kill_before" => Kind::KillBefore,
-            "kill_after" => Kind::KillAfter,
-            "repeat" => Kind::Repeat,
-            "panic" => Kind::Panic,
-            "drop" => Kind::Drop,
+            "fail" => FaultKind::Fail,
+            "lost_before" => FaultKind::LostBefore,
+            "lost_after" => FaultKind::LostAfter,
+            "kill_before" => FaultKind::KillBefore,
+            "kill_after" => FaultKind::KillAfter,
+            "repeat" => FaultKind::Repeat,
+            "panic" => FaultKind::Panic,
+            "drop" => FaultKind::Drop,
             other => return Err(format!("unknown fault kind {other:?} in {text:?}")),
         };
         let nth = nth.parse().map_err(|_| format!("{nth:?} is not a count in {text:?}"))?;
@@ -72,7 +72,7 @@ impl FromStr for Rule {
     }
 }
 
-fn fault_at(step: FaultStep) -> Option<Kind> {
+fn fault_at(step: FaultStep) -> Option<FaultKind> {
     let mut found = None;
     for rule in RULES.get()?.iter().filter(|rule| rule.step == step.name) {
         if rule.reached.fetch_add(1, Relaxed) + 1 == rule.nth {
@@ -102,21 +102,21 @@ pub fn step<T, E: From<Injected>>(step: impl Into<FaultStep>, op: impl FnMut() -
 /// What `op` returns, or the injected failure.
 pub fn step_or_drop<E: From<Injected>>(step: impl Into<FaultStep>, op: impl FnMut() -> Result<(), E>) -> Result<(), E> {
     match fault_at(step.into()) {
-        Some(Kind::Drop) => Ok(()),
+        Some(FaultKind::Drop) => Ok(()),
         kind => inject(kind, op),
     }
 }
 
-fn inject<T, E: From<Injected>>(kind: Option<Kind>, mut op: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+fn inject<T, E: From<Injected>>(kind: Option<FaultKind>, mut op: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     match kind {
-        None | Some(Kind::Drop) => op(),
-        Some(Kind::Panic) => panic!("injected"),
-        Some(Kind::Fail) => Err(Injected::Refused.into()),
-        Some(Kind::LostBefore) => Err(Injected::Lost.into()),
-        Some(Kind::LostAfter) => op().and(Err(Injected::Lost.into())),
-        Some(Kind::KillBefore) => die(),
-        Some(Kind::KillAfter) => op().and_then(|_| die()),
-        Some(Kind::Repeat) => op().and_then(|_| op()),
+        None | Some(FaultKind::Drop) => op(),
+        Some(FaultKind::Panic) => panic!("injected"),
+        Some(FaultKind::Fail) => Err(Injected::Refused.into()),
+        Some(FaultKind::LostBefore) => Err(Injected::Lost.into()),
+        Some(FaultKind::LostAfter) => op().and(Err(Injected::Lost.into())),
+        Some(FaultKind::KillBefore) => die(),
+        Some(FaultKind::KillAfter) => op().and_then(|_| die()),
+        Some(FaultKind::Repeat) => op().and_then(|_| op()),
     }
 }
 
@@ -131,14 +131,14 @@ where
     F: Future<Output = Result<T, E>>,
 {
     match fault_at(step.into()) {
-        None | Some(Kind::Drop) => op().await,
-        Some(Kind::Panic) => panic!("injected"),
-        Some(Kind::Fail) => Err(Injected::Refused.into()),
-        Some(Kind::LostBefore) => Err(Injected::Lost.into()),
-        Some(Kind::LostAfter) => op().await.and(Err(Injected::Lost.into())),
-        Some(Kind::KillBefore) => die(),
-        Some(Kind::KillAfter) => op().await.and_then(|_| die()),
-        Some(Kind::Repeat) => {
+        None | Some(FaultKind::Drop) => op().await,
+        Some(FaultKind::Panic) => panic!("injected"),
+        Some(FaultKind::Fail) => Err(Injected::Refused.into()),
+        Some(FaultKind::LostBefore) => Err(Injected::Lost.into()),
+        Some(FaultKind::LostAfter) => op().await.and(Err(Injected::Lost.into())),
+        Some(FaultKind::KillBefore) => die(),
+        Some(FaultKind::KillAfter) => op().await.and_then(|_| die()),
+        Some(FaultKind::Repeat) => {
             op().await?;
             op().await
         }

@@ -208,8 +208,8 @@ fn enter_portion(tx: &mut Tx, portion: &Portion, now: i64, counts: &mut Counts) 
             (SlotDecision::Run { .. } | SlotDecision::CatchUp { .. }, None, _) => None,
         };
         let (open, next_run_at_ms) = match fate {
-            SlotDecision::Run { wake } | SlotDecision::CatchUp { wake } if skipped.is_none() => {
-                (true, Some(wake.as_millisecond()))
+            SlotDecision::Run { next_run_at } | SlotDecision::CatchUp { next_run_at } if skipped.is_none() => {
+                (true, Some(next_run_at.as_millisecond()))
             }
             _ => (false, None),
         };

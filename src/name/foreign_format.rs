@@ -20,7 +20,7 @@ pub fn left_as_written(format: &str) -> Option<&str> {
 /// Returns the format with strftime's directives in place of other programs' letters; `None` if it has no part of a
 /// date or time, or a letter without a known meaning.
 pub fn translated(format: &str) -> Option<String> {
-    let mut seen = Seen::default();
+    let mut seen = FormatParts::default();
     let pieces = pieces(format).into_iter().map(|piece| match piece {
         Piece::Directive(text) => Some(text.to_owned()),
         Piece::Text(text) => php(text, &mut seen).or_else(|| translated_text(text, &mut seen)),
@@ -30,7 +30,7 @@ pub fn translated(format: &str) -> Option<String> {
 }
 
 /// Translates PHP's `Ymd`: one letter for each part.
-fn php(text: &str, seen: &mut Seen) -> Option<String> {
+fn php(text: &str, seen: &mut FormatParts) -> Option<String> {
     let letters: Vec<&str> =
         runs(text).into_iter().filter(|run| run.starts_with(|c: char| c.is_alphabetic())).collect();
     let is_php =
@@ -100,7 +100,7 @@ fn runs(text: &str) -> Vec<&str> {
 }
 
 /// Translates the letters of Java, .NET, Oracle and spreadsheets.
-fn translated_text(text: &str, seen: &mut Seen) -> Option<String> {
+fn translated_text(text: &str, seen: &mut FormatParts) -> Option<String> {
     let mut out = String::new();
     let mut rest = text;
     // A letter next to a date token makes both part of a word that is not a token: `date`, `foo`.
@@ -143,7 +143,7 @@ fn translated_text(text: &str, seen: &mut Seen) -> Option<String> {
 }
 
 #[derive(Default)]
-struct Seen {
+struct FormatParts {
     /// Contains a part that every date or time of day has.
     is_time: bool,
     hour: bool,
@@ -171,7 +171,7 @@ const WORDS: &[(&str, &str)] = &[
     ("dy", "%a"),
 ];
 
-fn token(text: &str, seen: &mut Seen) -> Option<(&'static str, usize)> {
+fn token(text: &str, seen: &mut FormatParts) -> Option<(&'static str, usize)> {
     for (word, directive) in WORDS {
         if text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word)) {
             seen.is_time |= directive.ends_with(['B', 'b', 'H', 'I', 'M']);
@@ -243,7 +243,7 @@ fn next_is_letter(text: &str, at: usize) -> bool {
 }
 
 /// Returns true if `MM` is a minute: it follows an hour, or the month is already known.
-fn is_minute(letter: char, text: &str, count: usize, seen: &Seen) -> bool {
+fn is_minute(letter: char, text: &str, count: usize, seen: &FormatParts) -> bool {
     let before_seconds = text[count..].trim_start_matches([':', '.']).starts_with(['s', 'S']);
     seen.in_clock || (letter == 'm' && before_seconds) || (seen.month && seen.hour)
 }

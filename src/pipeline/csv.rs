@@ -176,7 +176,7 @@ crate::schema_as!(Header, {
     "anyOf": [{"enum": ["names", "upper", "none"]}, {"type": "array", "items": {"type": "string"}}]
 });
 
-/// How the artifact's CSV is written.
+/// The dialect of the artifact's CSV.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CsvDialect {
     pub delimiter: u8,
@@ -211,7 +211,7 @@ pub enum QuoteStyle {
     Always,
 }
 
-/// What ends each record, the last one included.
+/// The end of each record, including the last one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordEnd {

@@ -26,7 +26,7 @@ pub struct Plan {
     /// The zone in which slots are shown and named: the schedule's, else UTC.
     pub zone: TimeZone,
     pub source: Source,
-    pub steps: Vec<Step>,
+    pub steps: Vec<TransformStep>,
     pub expect: Expect,
     pub artifact: ArtifactPlan,
     /// At least one.
@@ -90,7 +90,7 @@ impl Source {
 }
 
 /// One transform step and its place in the file.
-pub struct Step {
+pub struct TransformStep {
     pub at: Place,
     pub kind: StepKind,
 }

@@ -58,7 +58,7 @@ pub struct Body {
     pub fewer_rows: u64,
 }
 
-/// Kind of the body of a download.
+/// ReplyKind of the body of a download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Packing {
     #[default]
@@ -90,15 +90,15 @@ pub struct Records {
 /// A step that fails.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    pub step: Step,
-    pub kind: Kind,
+    pub step: ApiStep,
+    pub kind: ReplyKind,
     /// Fails only the first so many times; `None` means always.
     pub times: Option<u32>,
 }
 
 /// Kinds of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum ApiStep {
     Token,
     Session,
     Reports,
@@ -110,7 +110,7 @@ pub enum Step {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ReplyKind {
     Status(u16),
     /// With `Retry-After`: 1 second.
     RetrySeconds(u16),
@@ -140,12 +140,12 @@ impl Misbehaviours {
 
     /// Returns true if any connection is to be reset.
     pub fn resets(&self) -> bool {
-        let resets = |one: &Misbehaviour| one.faults.iter().any(|fault| matches!(fault.kind, Kind::Reset | Kind::Lost));
+        let resets = |one: &Misbehaviour| one.faults.iter().any(|fault| matches!(fault.kind, ReplyKind::Reset | ReplyKind::Lost));
         resets(&self.all) || self.single.values().any(resets)
     }
 }
 
-/// How results are paged.
+/// Paging of results.
 #[derive(Clone, Debug, Default)]
 pub struct Paging {
     pub by: By,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::SandboxOptions;
 use super::content::Content;
 use super::exports::{self, Exports};
-use super::misbehave::{Kind, Misbehaviour, Misbehaviours, Step};
+use super::misbehave::{ReplyKind, Misbehaviour, Misbehaviours, ApiStep};
 use super::oauth::{Account, Tokens};
 use super::records::{self, List};
 use super::reply::{self, Reply};
@@ -33,7 +33,7 @@ struct Memory {
     tokens: Tokens,
     exports: Exports,
     /// Number of injections of each fault.
-    injected: HashMap<(Step, Option<&'static str>, usize), u32>,
+    injected: HashMap<(ApiStep, Option<&'static str>, usize), u32>,
     #[cfg(feature = "fault-injection")]
     log: Vec<observed::ReceivedRequest>,
     requests: u64,
@@ -83,7 +83,7 @@ impl Platform {
         let misbehave = self.misbehave();
         let wrong = misbehave.of(report.map(|report| report.short));
         match endpoint.step().and_then(|step| self.fault_now(wrong, step, report)) {
-            Some(Kind::Lost) => {
+            Some(ReplyKind::Lost) => {
                 drop(self.act(endpoint, wrong, request).await);
                 reply::reset()
             }
@@ -93,7 +93,7 @@ impl Platform {
     }
 
     /// Returns the fault to inject now, if any.
-    fn fault_now(&self, wrong: &Misbehaviour, step: Step, report: Option<&'static Report>) -> Option<Kind> {
+    fn fault_now(&self, wrong: &Misbehaviour, step: ApiStep, report: Option<&'static Report>) -> Option<ReplyKind> {
         let mut memory = self.memory();
         wrong.faults.iter().enumerate().filter(|(_, fault)| fault.step == step).find_map(|(at, fault)| {
             let injected = memory.injected.entry((step, report.map(|report| report.short), at)).or_default();
@@ -215,16 +215,16 @@ impl Endpoint {
         }
     }
 
-    fn step(&self) -> Option<Step> {
+    fn step(&self) -> Option<ApiStep> {
         Some(match self {
-            Self::Token => Step::Token,
-            Self::Session => Step::Session,
-            Self::Reports => Step::Reports,
-            Self::Start(_) => Step::Start,
-            Self::Status(..) => Step::Status,
-            Self::Download(..) => Step::Download,
-            Self::Results(..) => Step::Results,
-            Self::List(_) | Self::PowerUser(_) => Step::Records,
+            Self::Token => ApiStep::Token,
+            Self::Session => ApiStep::Session,
+            Self::Reports => ApiStep::Reports,
+            Self::Start(_) => ApiStep::Start,
+            Self::Status(..) => ApiStep::Status,
+            Self::Download(..) => ApiStep::Download,
+            Self::Results(..) => ApiStep::Results,
+            Self::List(_) | Self::PowerUser(_) => ApiStep::Records,
             Self::Unknown => return None,
         })
     }

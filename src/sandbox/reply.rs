@@ -7,7 +7,7 @@ use axum::http::{Response, StatusCode, header};
 use futures_util::stream;
 use serde_json::{Value, json};
 
-use super::misbehave::Kind;
+use super::misbehave::ReplyKind;
 use crate::clock::Clock;
 
 pub type Reply = Response<Body>;
@@ -51,27 +51,27 @@ pub fn reset() -> Reply {
     with(200, "application/json", Body::from_stream(error))
 }
 
-/// Returns the failure of this kind; [`Kind::Stall`] never returns.
-pub async fn fail(kind: Kind) -> Reply {
+/// Returns the failure of this kind; [`ReplyKind::Stall`] never returns.
+pub async fn fail(kind: ReplyKind) -> Reply {
     match kind {
-        Kind::Status(status) => error(status, "the sandbox fails here on request"),
-        Kind::RetrySeconds(status) => retry_after(status, "1"),
-        Kind::RetryDate(status) => {
+        ReplyKind::Status(status) => error(status, "the sandbox fails here on request"),
+        ReplyKind::RetrySeconds(status) => retry_after(status, "1"),
+        ReplyKind::RetryDate(status) => {
             let at = Clock::System.now() + jiff::SignedDuration::from_secs(1);
             let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap_or_default();
             retry_after(status, &date)
         }
-        Kind::Html => with(200, "text/html; charset=utf-8", SIGN_IN_PAGE.into()),
-        Kind::Redirect => {
+        ReplyKind::Html => with(200, "text/html; charset=utf-8", SIGN_IN_PAGE.into()),
+        ReplyKind::Redirect => {
             let mut reply = with(302, "text/html; charset=utf-8", SIGN_IN_PAGE.into());
             reply.headers_mut().insert(header::LOCATION, header::HeaderValue::from_static("/learn/signin"));
             reply
         }
-        Kind::Unsuccessful => json(200, &json!({"success": false, "message": "Operation not permitted"})),
-        Kind::Garbage => with(200, "application/json", "{\"data\": [unfinished".into()),
-        Kind::Empty => with(200, "application/json", Body::empty()),
-        Kind::Reset | Kind::Lost => reset(),
-        Kind::Stall => std::future::pending().await,
+        ReplyKind::Unsuccessful => json(200, &json!({"success": false, "message": "Operation not permitted"})),
+        ReplyKind::Garbage => with(200, "application/json", "{\"data\": [unfinished".into()),
+        ReplyKind::Empty => with(200, "application/json", Body::empty()),
+        ReplyKind::Reset | ReplyKind::Lost => reset(),
+        ReplyKind::Stall => std::future::pending().await,
     }
 }
 

@@ -14,9 +14,9 @@ pub const ON_TIME: SignedDuration = SignedDuration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotDecision {
     /// Run it, from this moment on.
-    Run { wake: Timestamp },
+    Run { next_run_at: Timestamp },
     /// It was missed; run it nevertheless.
-    CatchUp { wake: Timestamp },
+    CatchUp { next_run_at: Timestamp },
     /// End it without running.
     Skip { reason: String },
 }
@@ -29,10 +29,10 @@ pub fn decide(due: Vec<Slot>, last: bool, now: Timestamp, schedule: &Schedule) -
     let latest = due.last().map(Slot::rfc3339).unwrap_or_default();
     let latest_ms = due.last().filter(|_| last).map(Slot::at_ms);
     let decide = |slot: &Slot| {
-        let wake = slot.at.timestamp().saturating_add(jitter(slot, schedule.jitter)).unwrap_or(now);
+        let next_run_at = slot.at.timestamp().saturating_add(jitter(slot, schedule.jitter)).unwrap_or(now);
         let skip = |reason: String| SlotDecision::Skip { reason };
         if age(slot) <= ON_TIME {
-            return SlotDecision::Run { wake };
+            return SlotDecision::Run { next_run_at };
         }
         match schedule.missed {
             Missed::Skip => skip("missed: no worker was running at its time".to_owned()),
@@ -43,7 +43,7 @@ pub fn decide(due: Vec<Slot>, last: bool, now: Timestamp, schedule: &Schedule) -
             _ if age(slot) > max_age => {
                 skip(format!("missed more than {} ago", format_duration(schedule.missed_max_age)))
             }
-            Missed::Latest | Missed::All => SlotDecision::CatchUp { wake },
+            Missed::Latest | Missed::All => SlotDecision::CatchUp { next_run_at },
         }
     };
     due.into_iter()

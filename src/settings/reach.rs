@@ -98,7 +98,7 @@ impl Sftp {
             password: optional("password", &self.password)?,
             key: key.transpose()?,
             agent: self.agent.clone(),
-            answers: responses.collect::<Result<_, _>>()?,
+            keyboard_interactive: responses.collect::<Result<_, _>>()?,
         };
         Ok(ssh::Login { server: self.server()?, auth })
     }

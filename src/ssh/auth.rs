@@ -157,7 +157,7 @@ impl Credentials<'_> {
             (Method::Key, self.key.is_some()),
             (Method::Agent, self.agent.is_some()),
             // Configured answers are for a server that asks questions, so they precede a password.
-            (Method::Interactive, !self.auth.answers.is_empty() && !refused(Method::Password)),
+            (Method::Interactive, !self.auth.keyboard_interactive.is_empty() && !refused(Method::Password)),
             (Method::Password, has_password && !refused(Method::Interactive)),
             (Method::Interactive, has_password && !offers_password),
         ];
@@ -202,7 +202,7 @@ impl Account<'_> {
                 given.passphrase.as_ref().map(Secret::expose),
             ),
             (Method::Interactive, ..) => {
-                let mut responder = Responder::new(password, &auth.answers);
+                let mut responder = Responder::new(password, &auth.keyboard_interactive);
                 let answered = session.userauth_keyboard_interactive(username, &mut responder);
                 if let (Err(_), Some(text)) = (&answered, responder.expired) {
                     return Err(self.expired(&format!(" ({text})")).into());

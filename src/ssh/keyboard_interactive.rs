@@ -1,4 +1,4 @@
-//! Answers the questions of a keyboard-interactive sign-in (RFC 4256).
+//! Responds to the questions of a keyboard-interactive sign-in (RFC 4256).
 
 use ssh2::{KeyboardInteractivePrompt, Prompt};
 
@@ -17,7 +17,7 @@ const EXPIRED: [&str; 5] = ["expired", "change your password", "password change"
 /// new password.
 pub struct Responder<'a> {
     password: Option<&'a str>,
-    answers: &'a [(String, Secret)],
+    keyboard_interactive: &'a [(String, Secret)],
     /// Number of rounds.
     rounds: usize,
     pub unanswered: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Responder<'a> {
 
 impl<'a> Responder<'a> {
     pub fn new(password: Option<&'a str>, answers: &'a [(String, Secret)]) -> Self {
-        Responder { password, answers, rounds: 0, unanswered: Vec::new(), expired: None }
+        Responder { password, keyboard_interactive: answers, rounds: 0, unanswered: Vec::new(), expired: None }
     }
 
     fn answer(&mut self, question: &str, echo: bool) -> String {
@@ -36,7 +36,7 @@ impl<'a> Responder<'a> {
             return String::new();
         }
         let asked = question.to_lowercase();
-        if let Some((_, answer)) = self.answers.iter().find(|(part, _)| asked.contains(part.as_str())) {
+        if let Some((_, answer)) = self.keyboard_interactive.iter().find(|(part, _)| asked.contains(part.as_str())) {
             return answer.expose().to_owned();
         }
         // A question with an echoed answer does not ask for a password.

@@ -145,7 +145,7 @@ pub struct Auth {
     pub key: Option<KeyText>,
     pub agent: Option<Agent>,
     /// Answers to keyboard-interactive questions, by a part of the question in lower case.
-    pub answers: Vec<(String, Secret)>,
+    pub keyboard_interactive: Vec<(String, Secret)>,
 }
 
 /// The text of a private key, OpenSSH or PEM.

@@ -14,7 +14,7 @@ use super::decode;
 use super::error::TransformError;
 use super::program::{Program, Row};
 use super::record::Records;
-use crate::pipeline::plan::{CsvInput, Step};
+use crate::pipeline::plan::{CsvInput, TransformStep};
 use crate::progress::Meter;
 use crate::secret::Secret;
 use crate::settings::Limits;
@@ -43,7 +43,7 @@ impl<'a> Transform<'a> {
     ///
     /// # Errors
     /// An empty or unreadable extract; [`TransformError::Problems`] if the steps do not fit the header.
-    pub fn open(input: Input<'a>, steps: &[Step], secrets: &BTreeMap<String, Secret>) -> Result<Self, TransformError> {
+    pub fn open(input: Input<'a>, steps: &[TransformStep], secrets: &BTreeMap<String, Secret>) -> Result<Self, TransformError> {
         let read = decode::reader(input.read, input.csv.encoding);
         let ahead = ReadAhead::start(read, input.csv.delimiter).map_err(|source| TransformError::Read { source })?;
         let mut records = Records::new(ahead, input.csv, input.limits, input.meter, input.stop);

@@ -14,7 +14,7 @@ use crate::expr::hmac::{HmacKey, KEY_BYTES_MIN};
 use crate::expr::shorten;
 use crate::expr::value::{CellRef, Span, Value};
 use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::{Expression, Step, StepKind};
+use crate::pipeline::plan::{Expression, TransformStep, StepKind};
 use crate::secret::Secret;
 use crate::yaml::problem::{Place, Problem, did_you_mean};
 
@@ -89,7 +89,7 @@ impl Program {
     /// All columns that a step names and the header lacks or has twice; secrets that are missing or unusable as keys;
     /// names that would occur twice in the output.
     pub fn compile(
-        steps: &[Step],
+        steps: &[TransformStep],
         header: &[String],
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Self, Vec<Problem>> {
@@ -168,7 +168,7 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     /// Adds the operations of a step. `shares` is the number of shares, its own included.
-    fn row_operator(&mut self, step: &Step, shares: usize) {
+    fn row_operator(&mut self, step: &TransformStep, shares: usize) {
         match &step.kind {
             StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) => {}
             StepKind::Filter(condition) => self.operation(&step.at, condition, Action::Filter { share: shares - 1 }),

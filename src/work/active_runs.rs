@@ -44,8 +44,8 @@ enum ResourceKey {
     Destination(String),
 }
 
-/// Outcome of a task.
-pub enum Outcome {
+/// TaskOutcome of a task.
+pub enum TaskOutcome {
     /// The run ended, or waits until its next attempt is due.
     Settled(RunState),
     /// The run could not continue.
@@ -107,13 +107,13 @@ impl ActiveRuns {
     }
 
     /// Waits for the next task to end; `None` if there is none.
-    pub async fn done(&mut self) -> Option<(ActiveRun, Outcome)> {
+    pub async fn done(&mut self) -> Option<(ActiveRun, TaskOutcome)> {
         let ended = self.tasks.join_next_with_id().await?;
         self.outcome(ended)
     }
 
     /// Does what [`ActiveRuns::done`] does, without waiting.
-    pub fn try_finished(&mut self) -> Option<(ActiveRun, Outcome)> {
+    pub fn try_finished(&mut self) -> Option<(ActiveRun, TaskOutcome)> {
         let ended = self.tasks.try_join_next_with_id()?;
         self.outcome(ended)
     }
@@ -121,11 +121,11 @@ impl ActiveRuns {
     fn outcome(
         &mut self,
         ended: Result<(Id, Result<RunState, RunError>), tokio::task::JoinError>,
-    ) -> Option<(ActiveRun, Outcome)> {
+    ) -> Option<(ActiveRun, TaskOutcome)> {
         let (id, outcome) = match ended {
-            Ok((id, Ok(state))) => (id, Outcome::Settled(state)),
-            Ok((id, Err(error))) => (id, Outcome::Broken(error)),
-            Err(error) => (error.id(), Outcome::Panicked),
+            Ok((id, Ok(state))) => (id, TaskOutcome::Settled(state)),
+            Ok((id, Err(error))) => (id, TaskOutcome::Broken(error)),
+            Err(error) => (error.id(), TaskOutcome::Panicked),
         };
         let active_run = self.active.remove(&id)?;
         for resource in &active_run.resources {

@@ -31,7 +31,7 @@ pub enum Command {
     Stop,
 }
 
-/// Outcome of the event loop.
+/// TaskOutcome of the event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// No run was active any more, or the grace period was over: what was active resumes at the next start.

@@ -32,7 +32,7 @@ use crate::run::{Requester, RunContext, RunError};
 use crate::schedule::slot::Slot;
 use crate::settings::WorkLimits;
 
-use active_runs::{ActiveRun, ActiveRuns, Outcome};
+use active_runs::{ActiveRun, ActiveRuns, TaskOutcome};
 use reload::Files;
 use schedule_table::ScheduleTable;
 
@@ -176,22 +176,22 @@ impl<C: ExecuteRun> Worker<C> {
     }
 
     /// Records how a task ended, then starts the next runs in the queue.
-    async fn finish(&mut self, active_run: ActiveRun, outcome: Outcome) -> Result<(), LedgerError> {
+    async fn finish(&mut self, active_run: ActiveRun, outcome: TaskOutcome) -> Result<(), LedgerError> {
         let (run, pipeline) = (&active_run.run, &active_run.pipeline);
         match outcome {
-            Outcome::Settled(state) => {
+            TaskOutcome::Settled(state) => {
                 if state.is_end() {
                     measure::slot_ended(state.name(), 1);
                 }
                 tracing::debug!(run, pipeline, state = state.name(), "run paused");
             }
-            Outcome::Broken(RunError::Spool(SpoolError::Busy { .. })) => self.back_off(run, BUSY_WAIT),
-            Outcome::Broken(error) => {
+            TaskOutcome::Broken(RunError::Spool(SpoolError::Busy { .. })) => self.back_off(run, BUSY_WAIT),
+            TaskOutcome::Broken(error) => {
                 let reason = chain(&error);
                 tracing::error!(run, pipeline, reason, "run cannot continue now");
                 self.back_off(run, BROKEN_WAIT);
             }
-            Outcome::Panicked => {
+            TaskOutcome::Panicked => {
                 let failed = self.fail(run, "the run panicked: this is a bug in reportferry, please report it").await;
                 if failed.is_err() {
                     self.back_off(run, BROKEN_WAIT);

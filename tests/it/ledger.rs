@@ -249,7 +249,7 @@ async fn a_ledger_that_is_no_ledger_is_refused_by_name() {
 }
 
 async fn the_newest_visits_to_each_destination_are_kept(place: Place) {
-    use reportferry::deliver::doctor::{DoctorStep, Outcome, Probe};
+    use reportferry::deliver::doctor::{DoctorStep, StepOutcome, Probe};
     let (clock, hand) = Clock::manual("2026-11-24T08:00:00Z".parse().unwrap());
     let ledger = Ledger::open(&place.settings, clock).await.unwrap();
     let second = std::time::Duration::from_secs(1);
@@ -258,7 +258,7 @@ async fn the_newest_visits_to_each_destination_are_kept(place: Place) {
         kind: "sftp".to_owned(),
         address: "h:22".to_owned(),
         ok: true,
-        steps: vec![DoctorStep::new("open", Outcome::Refused, second, said).with("a", 1).hint("b")],
+        steps: vec![DoctorStep::new("open", StepOutcome::Refused, second, said).with("a", 1).hint("b")],
         plan: vec!["c".to_owned()],
         advice: Vec::new(),
         left_behind: Vec::new(),

@@ -154,7 +154,7 @@ fn a_slot_that_is_not_delivered_in_time_is_late() {
             pipeline: "line".to_owned(),
             plan_digest: String::new(),
             overlap: reportferry::schedule::Overlap::Queue,
-            slots: vec![(slot, SlotDecision::Run { wake: at }, Some(deadline.as_millisecond()))],
+            slots: vec![(slot, SlotDecision::Run { next_run_at: at }, Some(deadline.as_millisecond()))],
             cursor_ms: at.as_millisecond(),
         };
         runtime.block_on(ledger.enter_slots(&[portion])).unwrap();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use reportferry::encode::csv::CsvFile;
 use reportferry::expr::Expr;
 use reportferry::pipeline::plan::{
-    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, Step, StepKind,
+    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, TransformStep, StepKind,
 };
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;
@@ -42,8 +42,8 @@ fn place() -> Place {
     Place { file: Arc::new(PathBuf::from("p.yaml")), line: 1, column: 1, span: 0..0, key: "step".to_owned() }
 }
 
-fn step(kind: StepKind) -> Step {
-    Step { at: place(), kind }
+fn step(kind: StepKind) -> TransformStep {
+    TransformStep { at: place(), kind }
 }
 
 fn set(column: &str, expr: &str) -> Assign {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::attributes::set_mode;
 use super::error::before_publishing;
 use crate::deliver::names;
-use crate::deliver::probe::{DoctorReport, DoctorStep, Outcome, Probe, Visit, is_stale, probe_name};
+use crate::deliver::probe::{DoctorReport, DoctorStep, StepOutcome, Probe, Visit, is_stale, probe_name};
 use crate::settings::Local;
 
 /// Files and directories that the test created; removed on drop, however the test ended.
@@ -85,7 +85,7 @@ impl Prober<'_> {
         drop(file);
         if length != 48 {
             let message = format!("{length} bytes are there, 48 were written");
-            self.report.record(DoctorStep::new("stat", Outcome::Failed, Duration::ZERO, message));
+            self.report.record(DoctorStep::new("stat", StepOutcome::Failed, Duration::ZERO, message));
             return Err(Over);
         }
         if let Some(mode) = local.mode {
@@ -165,7 +165,7 @@ impl Prober<'_> {
         let began = Instant::now();
         let outcome = op();
         let message = outcome.as_ref().err().map(io::Error::to_string).unwrap_or_default();
-        let how = if outcome.is_ok() { Outcome::Done } else { Outcome::Refused };
+        let how = if outcome.is_ok() { StepOutcome::Done } else { StepOutcome::Refused };
         self.report.record(DoctorStep::new(name, how, began.elapsed(), message));
         outcome.is_ok()
     }
@@ -184,7 +184,7 @@ impl Prober<'_> {
                 let (free, all) = (gib(space.f_bavail, space.f_frsize), gib(space.f_blocks, space.f_frsize));
                 DoctorStep::done("free space", began.elapsed(), format!("{free:.1} of {all:.1} GiB"))
             }
-            Err(error) => DoctorStep::new("free space", Outcome::Refused, began.elapsed(), error.to_string()),
+            Err(error) => DoctorStep::new("free space", StepOutcome::Refused, began.elapsed(), error.to_string()),
         };
         self.report.record(step);
     }

@@ -115,7 +115,7 @@ pub(super) fn not_connected(error: &ssh::Error, sftp: &Sftp) -> Verdict {
         ssh::Error::UntrustedHostKey { shown, .. } => {
             let (name, first) = (&server.name, shown.first().map_or("FINGERPRINT", |key| key.fingerprint.as_str()));
             let hint = format!(
-                "compare the fingerprint with one that the server's administrator tells you; if it is right, \
+                "compare the fingerprint with the one that the server's administrator gives you; if it is right, \
                  `reportferry trust {name} --accept {first}` (or put it into `host_keys`), then `reportferry retry RUN`"
             );
             return Verdict::HostKeyMismatch { reason, hint: Some(hint) };

@@ -13,7 +13,7 @@ use super::error::failed;
 use super::request::blocking;
 use super::{WebhookTarget, response, signature};
 use crate::deliver::Verdict;
-use crate::deliver::probe::{Advice, DoctorReport, DoctorStep, Outcome, Probe, Scope, Visit};
+use crate::deliver::probe::{Advice, DoctorReport, DoctorStep, StepOutcome, Probe, Scope, Visit};
 use crate::settings::Webhook;
 
 /// Remaining validity below which a certificate is reported.
@@ -184,7 +184,7 @@ impl Prober<'_> {
     }
 
     fn failed(&mut self, step: &str, started: Instant, message: String) -> Over {
-        self.report.record(DoctorStep::new(step, Outcome::Failed, started.elapsed(), message));
+        self.report.record(DoctorStep::new(step, StepOutcome::Failed, started.elapsed(), message));
         Over
     }
 }

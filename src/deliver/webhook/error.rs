@@ -14,11 +14,11 @@ use crate::tls::{self, TlsFailure};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookError {
     pub reason: String,
-    pub kind: Kind,
+    pub kind: ErrorKind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// Nothing was sent, or the receiver asks to retry, after `wait` if it gives one.
     Retry { wait: Option<Duration> },
     /// The request was sent without a response. It is sent again under the same id, which makes that safe.
@@ -32,9 +32,9 @@ pub enum Kind {
 }
 
 /// Nothing was sent.
-pub const RETRY: Kind = Kind::Retry { wait: None };
+pub const RETRY: ErrorKind = ErrorKind::Retry { wait: None };
 
-impl Kind {
+impl ErrorKind {
     pub fn because(self, reason: impl Into<String>) -> WebhookError {
         WebhookError { reason: reason.into(), kind: self }
     }
@@ -42,7 +42,7 @@ impl Kind {
 
 impl From<Injected> for WebhookError {
     fn from(injected: Injected) -> Self {
-        let kind = if injected == Injected::Refused { RETRY } else { Kind::NoResponse };
+        let kind = if injected == Injected::Refused { RETRY } else { ErrorKind::NoResponse };
         kind.because(injected.to_string())
     }
 }
@@ -51,9 +51,9 @@ impl WebhookError {
     /// Returns `Some` if another send may succeed, with the wait that the receiver asks for, if any.
     pub fn retry_after(&self) -> Option<Option<Duration>> {
         match self.kind {
-            Kind::Retry { wait } => Some(wait),
-            Kind::NoResponse | Kind::ConnectionClosed => Some(None),
-            Kind::Rejected { .. } | Kind::Gone => None,
+            ErrorKind::Retry { wait } => Some(wait),
+            ErrorKind::NoResponse | ErrorKind::ConnectionClosed => Some(None),
+            ErrorKind::Rejected { .. } | ErrorKind::Gone => None,
         }
     }
 
@@ -61,16 +61,16 @@ impl WebhookError {
     pub fn verdict(self, context: &str) -> Verdict {
         let reason = format!("{context}{}", self.reason);
         match self.kind {
-            Kind::Retry { wait } => Verdict::Retryable { reason, wait },
-            Kind::NoResponse | Kind::ConnectionClosed => Verdict::Unknown { reason },
-            Kind::Rejected { hint } => Verdict::Rejected { reason, hint },
-            Kind::Gone => Verdict::Gone { reason },
+            ErrorKind::Retry { wait } => Verdict::Retryable { reason, wait },
+            ErrorKind::NoResponse | ErrorKind::ConnectionClosed => Verdict::Unknown { reason },
+            ErrorKind::Rejected { hint } => Verdict::Rejected { reason, hint },
+            ErrorKind::Gone => Verdict::Gone { reason },
         }
     }
 
     /// Returns the error of a request without progress for `timeout`.
     pub fn stalled(timeout: Duration) -> Self {
-        Kind::NoResponse.because(format!("no progress for {} s", timeout.as_secs_f32()))
+        ErrorKind::NoResponse.because(format!("no progress for {} s", timeout.as_secs_f32()))
     }
 
     /// Returns the error of an artifact that could not be read or compressed.
@@ -84,10 +84,10 @@ pub fn failed(error: reqwest::Error, has_client_certificate: bool) -> WebhookErr
     let (connecting, timeout) = (error.is_connect(), error.is_timeout());
     let error = error.without_url();
     if let Some(refused) = find::<Refused>(&error) {
-        return Kind::Rejected { hint: None }.because(refused.to_string());
+        return ErrorKind::Rejected { hint: None }.because(refused.to_string());
     }
     if let Some(TlsFailure { reason, hint, is_final }) = tls::explain(&error, has_client_certificate) {
-        let kind = if is_final { Kind::Rejected { hint } } else { RETRY };
+        let kind = if is_final { ErrorKind::Rejected { hint } } else { RETRY };
         return kind.because(reason);
     }
     let text = root_cause(&error);
@@ -97,14 +97,14 @@ pub fn failed(error: reqwest::Error, has_client_certificate: bool) -> WebhookErr
             Some(why) => format!("the proxy does not connect us: {why}"),
             None => format!("cannot connect: {text}"),
         }),
-        (false, true) => Kind::NoResponse.because("no answer in time"),
+        (false, true) => ErrorKind::NoResponse.because("no answer in time"),
         (false, false) if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) => {
-            Kind::NoResponse.because(format!("the answer is not HTTP/1.1: {text}"))
+            ErrorKind::NoResponse.because(format!("the answer is not HTTP/1.1: {text}"))
         }
         (false, false) if is_closed(&error) => {
-            Kind::ConnectionClosed.because(format!("the receiver closed the connection without an answer: {text}"))
+            ErrorKind::ConnectionClosed.because(format!("the receiver closed the connection without an answer: {text}"))
         }
-        (false, false) => Kind::NoResponse.because(format!("no answer: {text}")),
+        (false, false) => ErrorKind::NoResponse.because(format!("no answer: {text}")),
     }
 }
 

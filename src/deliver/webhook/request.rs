@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 
 use super::WebhookTarget;
 use super::body::{Body, Progress};
-use super::error::{Kind, WebhookError, failed};
+use super::error::{ErrorKind, WebhookError, failed};
 use super::response::{self, Accepted};
 use crate::clock::Clock;
 use crate::deliver::request::DeliveryRequest;
@@ -38,7 +38,7 @@ impl Sender<'_> {
             let sent = self.post_once(id, kind, body).await;
             drop(permit);
             match sent {
-                Err(error) if error.kind == Kind::ConnectionClosed && self.target.connections.lost() => {
+                Err(error) if error.kind == ErrorKind::ConnectionClosed && self.target.connections.lost() => {
                     tracing::debug!(id, reason = error.reason, "the reused connection was closed, sending again");
                 }
                 other => return other,

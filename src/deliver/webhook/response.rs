@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::Response;
 
 use super::WebhookTarget;
-use super::error::{Kind, WebhookError};
+use super::error::{ErrorKind, WebhookError};
 use crate::http::retry_after;
 
 /// Bytes of a response that are kept.
@@ -31,14 +31,14 @@ pub(super) async fn read(response: Response, now: Timestamp, target: &WebhookTar
         200..=299 => return Ok(Accepted { status, message }),
         300..=399 => "redirects are not followed: write the address that it leads to, if you trust it",
         status if matches!(status, 408 | 425 | 429 | 500..=599) || target.webhook.retry_statuses.contains(&status) => {
-            return Err(Kind::Retry { wait }.because(with_retry_after(reason, wait)));
+            return Err(ErrorKind::Retry { wait }.because(with_retry_after(reason, wait)));
         }
-        410 => return Err(Kind::Gone.because(reason)),
+        410 => return Err(ErrorKind::Gone.because(reason)),
         401 | 403 => "compare `secret`, `bearer`, `basic` and `headers` with what the receiver expects",
         413 => "make the batches smaller: `batch: {rows: …, bytes: …}`, then `retry`",
-        _ => return Err(Kind::Rejected { hint: None }.because(reason)),
+        _ => return Err(ErrorKind::Rejected { hint: None }.because(reason)),
     };
-    Err(Kind::Rejected { hint: Some(hint.to_owned()) }.because(reason))
+    Err(ErrorKind::Rejected { hint: Some(hint.to_owned()) }.because(reason))
 }
 
 /// Adds the wait that the receiver asks for.

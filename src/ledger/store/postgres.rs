@@ -91,8 +91,8 @@ struct Live {
     identity: String,
 }
 
-/// Outcome of applying an operation once; `Ok` is the result that the call keeps.
-enum Outcome {
+/// CommitOutcome of applying an operation once; `Ok` is the result that the call keeps.
+enum CommitOutcome {
     Answer(Result<(), LedgerError>),
     /// To be repeated, within the limit.
     Again(Result<(), LedgerError>),
@@ -112,28 +112,28 @@ impl Session {
         let mut repeats = 0;
         loop {
             match self.apply_once(call) {
-                Outcome::Again(_) if repeats < REPEATS_MAX => {
+                CommitOutcome::Again(_) if repeats < REPEATS_MAX => {
                     repeats += 1;
                     sleep(Duration::from_millis(fastrand::u64(0..(4 << repeats.min(7)))));
                 }
-                Outcome::Answer(outcome) | Outcome::Again(outcome) => return outcome,
+                CommitOutcome::Answer(outcome) | CommitOutcome::Again(outcome) => return outcome,
             }
         }
     }
 
-    fn apply_once(&mut self, call: &mut dyn Call) -> Outcome {
+    fn apply_once(&mut self, call: &mut dyn Call) -> CommitOutcome {
         let operation = call.operation();
         let failed = |source: postgres::Error| LedgerError::Sql { operation, source: source.into() };
         let read_only = self.read_only;
         let live = match self.live() {
             Ok(live) => live,
-            Err(error) => return Outcome::Answer(Err(error)),
+            Err(error) => return CommitOutcome::Answer(Err(error)),
         };
         let id = match live.begin(read_only) {
             Ok(id) => id,
             Err(error) => {
                 self.live = None;
-                return Outcome::Again(Err(failed(error)));
+                return CommitOutcome::Again(Err(failed(error)));
             }
         };
         let connection = Connection::Postgres { client: &mut live.client, statements: &mut live.statements };
@@ -145,15 +145,15 @@ impl Session {
             if matches!(fault, Fault::Lost) || live.client.batch_execute("ROLLBACK").is_err() {
                 self.live = None;
             }
-            return if matches!(fault, Fault::Final) { Outcome::Answer(Ok(())) } else { Outcome::Again(Ok(())) };
+            return if matches!(fault, Fault::Final) { CommitOutcome::Answer(Ok(())) } else { CommitOutcome::Again(Ok(())) };
         }
-        let Err(error) = live.client.batch_execute("COMMIT") else { return Outcome::Answer(Ok(())) };
+        let Err(error) = live.client.batch_execute("COMMIT") else { return CommitOutcome::Answer(Ok(())) };
         match (Fault::of(&error), id) {
-            (Fault::Final, _) => Outcome::Answer(Err(failed(error))),
+            (Fault::Final, _) => CommitOutcome::Answer(Err(failed(error))),
             (Fault::Lost, Some(id)) => self.resolve(failed(error), operation, &id),
             (Fault::Lost | Fault::Repeatable, _) => {
                 self.live = None;
-                Outcome::Again(Err(failed(error)))
+                CommitOutcome::Again(Err(failed(error)))
             }
         }
     }
@@ -172,15 +172,15 @@ impl Session {
     }
 
     /// Requests the outcome of a transaction whose COMMIT got no response.
-    fn resolve(&mut self, error: LedgerError, operation: &'static str, id: &str) -> Outcome {
-        let unknown = || Outcome::Answer(Err(LedgerError::CommitUnknown { operation }));
+    fn resolve(&mut self, error: LedgerError, operation: &'static str, id: &str) -> CommitOutcome {
+        let unknown = || CommitOutcome::Answer(Err(LedgerError::CommitUnknown { operation }));
         let Some(before) = self.live.take().map(|live| live.identity) else { return unknown() };
         let started = Instant::now();
         while started.elapsed() < RESOLVE_MAX {
             match self.live().map(|live| (live.identity == before).then(|| live.status_of(id))) {
                 Ok(None | Some(Ok(None))) => return unknown(),
-                Ok(Some(Ok(Some(status)))) if status == "committed" => return Outcome::Answer(Ok(())),
-                Ok(Some(Ok(Some(status)))) if status == "aborted" => return Outcome::Again(Err(error)),
+                Ok(Some(Ok(Some(status)))) if status == "committed" => return CommitOutcome::Answer(Ok(())),
+                Ok(Some(Ok(Some(status)))) if status == "aborted" => return CommitOutcome::Again(Err(error)),
                 Ok(Some(_)) | Err(_) => sleep(Duration::from_millis(100)), // in progress, or away again
             }
         }

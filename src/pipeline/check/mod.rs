@@ -170,7 +170,7 @@ impl Check<'_> {
         }))
     }
 
-    fn steps(&mut self, written: Vec<Lenient<StepFile>>) -> (Vec<Step>, BTreeMap<String, SecretRef>) {
+    fn steps(&mut self, written: Vec<Lenient<StepFile>>) -> (Vec<TransformStep>, BTreeMap<String, SecretRef>) {
         let mut columns = Columns::default();
         let mut secrets = BTreeMap::new();
         let mut steps = Vec::new();
@@ -187,7 +187,7 @@ impl Check<'_> {
         (steps, secrets)
     }
 
-    fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> Step {
+    fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> TransformStep {
         let (origin, kind) = match step {
             StepFile::Rename(renames) => (renames.origin, self.rename(renames.value)),
             StepFile::Select(names) => {
@@ -212,7 +212,7 @@ impl Check<'_> {
                 (assigns.origin, StepKind::Set(assigns.value.0.into_iter().map(assign).collect()))
             }
         };
-        Step { at: self.place(&origin), kind }
+        TransformStep { at: self.place(&origin), kind }
     }
 
     fn rename(&mut self, renames: Named<At<String>>) -> StepKind {

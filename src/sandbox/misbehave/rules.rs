@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::{By, Paging};
-use super::{Fault, Kind, Misbehaviour, Misbehaviours, Packing, Step};
+use super::{Fault, ReplyKind, Misbehaviour, Misbehaviours, Packing, ApiStep};
 use crate::sandbox::reports;
 
 /// All rules, for `--help`.
@@ -136,26 +136,26 @@ fn number<T: FromStr>(key: &str, value: &str) -> Result<T, String> {
 }
 
 impl Fault {
-    fn read(step: Step, text: &str) -> Result<Self, String> {
+    fn read(step: ApiStep, text: &str) -> Result<Self, String> {
         let (kind, times) = match text.split_once('*') {
             Some((kind, times)) => (kind, Some(number("the times of a fault", times)?)),
             None => (text, None),
         };
         let kind = match kind {
-            "429_seconds" => Kind::RetrySeconds(429),
-            "429_date" => Kind::RetryDate(429),
-            "503_seconds" => Kind::RetrySeconds(503),
-            "503_date" => Kind::RetryDate(503),
-            "html" => Kind::Html,
-            "redirect" => Kind::Redirect,
-            "unsuccessful" => Kind::Unsuccessful,
-            "garbage" => Kind::Garbage,
-            "empty" => Kind::Empty,
-            "reset" => Kind::Reset,
-            "stall" => Kind::Stall,
-            "lost" => Kind::Lost,
+            "429_seconds" => ReplyKind::RetrySeconds(429),
+            "429_date" => ReplyKind::RetryDate(429),
+            "503_seconds" => ReplyKind::RetrySeconds(503),
+            "503_date" => ReplyKind::RetryDate(503),
+            "html" => ReplyKind::Html,
+            "redirect" => ReplyKind::Redirect,
+            "unsuccessful" => ReplyKind::Unsuccessful,
+            "garbage" => ReplyKind::Garbage,
+            "empty" => ReplyKind::Empty,
+            "reset" => ReplyKind::Reset,
+            "stall" => ReplyKind::Stall,
+            "lost" => ReplyKind::Lost,
             status => match status.parse() {
-                Ok(status @ 400..=599) => Kind::Status(status),
+                Ok(status @ 400..=599) => ReplyKind::Status(status),
                 _ => return Err(format!("{status:?} is not a kind of failure")),
             },
         };
@@ -163,7 +163,7 @@ impl Fault {
     }
 }
 
-impl FromStr for Step {
+impl FromStr for ApiStep {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
         Ok(match text {
@@ -253,7 +253,7 @@ mod tests {
         let sessions = read.of(Some("sessions"));
         assert_eq!((sessions.body.packing, sessions.body.bom), (Packing::Two, true));
         assert_eq!(sessions.level.as_deref(), Some("/framework/level/admin"));
-        assert_eq!((sessions.faults[0].kind, sessions.faults[0].times), (Kind::Status(429), Some(2)));
+        assert_eq!((sessions.faults[0].kind, sessions.faults[0].times), (ReplyKind::Status(429), Some(2)));
         assert!(read.of(Some("progress")).body.bom);
     }
 

@@ -25,7 +25,7 @@ fn expression(text: &str, key: &str) -> Expression {
 }
 
 /// Parses one step per line: `rename to=from …`, `select a b`, `drop a`, `filter EXPR`, `set a=EXPR; b=EXPR`.
-fn steps(text: &str) -> Vec<Step> {
+fn steps(text: &str) -> Vec<TransformStep> {
     let step = |line: &str| {
         let (word, rest) = line.trim().split_once(' ').unwrap();
         let kind = match word {
@@ -50,7 +50,7 @@ fn steps(text: &str) -> Vec<Step> {
             ),
             other => panic!("no step {other}"),
         };
-        Step { at: place(word), kind }
+        TransformStep { at: place(word), kind }
     };
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(step).collect()
 }
@@ -326,7 +326,7 @@ fn the_documentation_is_true() {
         let result = code(result).unwrap_or_default();
         let expr = Expr::parse(&example).unwrap_or_else(|problem| panic!("{example}: {problem}"));
         assert_eq!(expr.warnings(), [], "{example}");
-        let step = Step {
+        let step = TransformStep {
             at: place("set"),
             kind: StepKind::Set(vec![Assign {
                 column: "result".to_owned(),

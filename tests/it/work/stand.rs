@@ -63,7 +63,7 @@ impl Stand {
             overlap: Overlap::Queue,
             slots: vec![(
                 Slot::new(pipeline, at, TimeZone::UTC),
-                SlotDecision::Run { wake: at },
+                SlotDecision::Run { next_run_at: at },
                 Some(deadline.as_millisecond()),
             )],
             cursor_ms: at.as_millisecond(),

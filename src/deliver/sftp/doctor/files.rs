@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::prober::{ProbePaths, ProbeResult, Prober};
 use crate::deliver::names::{remote_parent, remote_path};
-use crate::deliver::probe::{Outcome, is_stale, probe_name};
+use crate::deliver::probe::{StepOutcome, is_stale, probe_name};
 use crate::deliver::sftp::error::SftpError;
 use crate::deliver::sftp::paths::AtPath;
 use crate::deliver::sftp::rules;
@@ -66,14 +66,14 @@ impl<T: Transport> Prober<'_, T> {
                 Ok(found) => {
                     let mode = found.permissions.map(|mode| format!(", permissions {:04o}", mode & 0o7777));
                     let summary = format!("{path}{}", mode.unwrap_or_default());
-                    self.record("directory", Outcome::Done, began.elapsed(), summary);
+                    self.record("directory", StepOutcome::Done, began.elapsed(), summary);
                 }
                 Err(status) => {
                     let error = SftpError::new("open", asked, sftp::Error::Refused(status));
                     if error.source.is_not_found() && !self.accepts_files(directory)? {
                         return self.end("directory", began, error);
                     }
-                    self.record("directory", Outcome::Refused, began.elapsed(), error.to_string());
+                    self.record("directory", StepOutcome::Refused, began.elapsed(), error.to_string());
                 }
             }
         }
@@ -106,11 +106,11 @@ impl<T: Transport> Prober<'_, T> {
             Ok(())
         });
         for path in made {
-            self.record("make the directory", Outcome::Done, began.elapsed(), path.clone());
+            self.record("make the directory", StepOutcome::Done, began.elapsed(), path.clone());
             self.made.directories.push(path);
         }
         if let Some(status) = refused {
-            self.record("set the directory's permissions", Outcome::Refused, began.elapsed(), status.to_string());
+            self.record("set the directory's permissions", StepOutcome::Refused, began.elapsed(), status.to_string());
         }
         match ended {
             Ok(()) => Ok(()),
@@ -138,10 +138,10 @@ impl<T: Transport> Prober<'_, T> {
         match listed {
             Ok(whole) => {
                 let summary = if whole { format!("{names} names") } else { format!("more than {names} names") };
-                self.record("list", Outcome::Done, began.elapsed(), summary);
+                self.record("list", StepOutcome::Done, began.elapsed(), summary);
                 self.sweep(paths, stale);
             }
-            Err(error) => self.record("list", Outcome::Refused, began.elapsed(), error.to_string()),
+            Err(error) => self.record("list", StepOutcome::Refused, began.elapsed(), error.to_string()),
         }
     }
 
@@ -155,7 +155,7 @@ impl<T: Transport> Prober<'_, T> {
             swept += usize::from(removed.is_ok());
         }
         if swept > 0 {
-            self.record("sweep", Outcome::Done, began.elapsed(), format!("removed {swept} left by an earlier visit"));
+            self.record("sweep", StepOutcome::Done, began.elapsed(), format!("removed {swept} left by an earlier visit"));
         }
     }
 
@@ -174,7 +174,7 @@ impl<T: Transport> Prober<'_, T> {
             self.fsync(path, &handle)?;
         } else {
             let summary = "no fsync@openssh.com: the server syncs when it likes";
-            self.record("fsync", Outcome::NotOffered, Duration::ZERO, summary);
+            self.record("fsync", StepOutcome::NotOffered, Duration::ZERO, summary);
         }
         let sized =
             |size: Option<u64>| size.map_or("the size is not reported".to_owned(), |size| format!("{size} bytes"));
@@ -192,12 +192,12 @@ impl<T: Transport> Prober<'_, T> {
             Ok(found) => {
                 self.found.sees = Some(true);
                 self.found.measures_closed = rules::measured(found.size, count as u64);
-                self.record("lstat", Outcome::Done, began.elapsed(), sized(found.size));
+                self.record("lstat", StepOutcome::Done, began.elapsed(), sized(found.size));
             }
             Err(status) if status.is_not_found() => self.missing(path, began, &status)?,
             Err(status) => {
                 self.found.sees = Some(false);
-                self.record("lstat", Outcome::Refused, began.elapsed(), status.to_string());
+                self.record("lstat", StepOutcome::Refused, began.elapsed(), status.to_string());
             }
         }
         Ok(())
@@ -210,7 +210,7 @@ impl<T: Transport> Prober<'_, T> {
             self.ask("fsync", "fsync", path, |client| client.with_slow_timeout(|client| client.fsync(handle)))?;
         let Err(status) = synced else {
             self.found.syncs = Some(true);
-            self.record("fsync", Outcome::Done, began.elapsed(), "on the server's disk");
+            self.record("fsync", StepOutcome::Done, began.elapsed(), "on the server's disk");
             return Ok(());
         };
         let other = remote_path(remote_parent(path), &probe_name());
@@ -225,7 +225,7 @@ impl<T: Transport> Prober<'_, T> {
             return self.end("fsync", began, SftpError::new("fsync", path, sftp::Error::Refused(status)));
         }
         self.found.syncs = Some(false);
-        self.record("fsync", Outcome::Refused, began.elapsed(), status.to_string());
+        self.record("fsync", StepOutcome::Refused, began.elapsed(), status.to_string());
         Ok(())
     }
 
@@ -235,11 +235,11 @@ impl<T: Transport> Prober<'_, T> {
         match self.ask("lstat", "open", path, |client| client.open(path, open::WRITE))? {
             Ok(handle) => {
                 let _ = self.client.close(&handle);
-                self.record("lstat", Outcome::Refused, began.elapsed(), format!("hidden: {status}"));
+                self.record("lstat", StepOutcome::Refused, began.elapsed(), format!("hidden: {status}"));
             }
             Err(_) => {
                 self.found.taken_on_close = true;
-                self.record("lstat", Outcome::Refused, began.elapsed(), "the file is taken away when it is closed");
+                self.record("lstat", StepOutcome::Refused, began.elapsed(), "the file is taken away when it is closed");
             }
         }
         Ok(())
@@ -299,7 +299,7 @@ impl<T: Transport> Prober<'_, T> {
         if kept == Ok(AtPath::Absent) {
             self.found.drops_empty = true;
             let summary = "a file of 0 bytes is dropped when it is closed";
-            self.record("empty file", Outcome::Refused, began.elapsed(), summary);
+            self.record("empty file", StepOutcome::Refused, began.elapsed(), summary);
         } else if kept.is_ok() {
             let _ = self.client.remove(path); // what stays is removed in the end, or reported
         }
@@ -320,7 +320,7 @@ impl<T: Transport> Prober<'_, T> {
 
     fn space(&mut self, paths: &ProbePaths) -> ProbeResult<()> {
         if !self.client.extensions.statvfs {
-            self.record("free space", Outcome::NotOffered, Duration::ZERO, "no statvfs@openssh.com");
+            self.record("free space", StepOutcome::NotOffered, Duration::ZERO, "no statvfs@openssh.com");
             return Ok(());
         }
         let asked = if paths.directory.is_empty() { "." } else { paths.directory.as_str() };
@@ -351,7 +351,7 @@ impl<T: Transport> Prober<'_, T> {
             Err(error) => (false, format!("{LARGE_BYTES} bytes in one request: {error}")),
         };
         self.found.takes_large = Some(taken);
-        self.record("write much", if taken { Outcome::Done } else { Outcome::Refused }, began.elapsed(), summary);
+        self.record("write much", if taken { StepOutcome::Done } else { StepOutcome::Refused }, began.elapsed(), summary);
         let removed = self.client.remove(path); // what stays is removed in the end, or reported
         if self.found.removes.is_none() {
             self.found.removes = Some(removed.is_ok());

@@ -14,7 +14,7 @@ use prober::{Findings, Made, ProbePaths, Prober};
 use super::SftpTarget;
 use super::connect::connect;
 use crate::deliver::names;
-use crate::deliver::probe::{DoctorReport, DoctorStep, Outcome, Probe, Visit};
+use crate::deliver::probe::{DoctorReport, DoctorStep, StepOutcome, Probe, Visit};
 use crate::settings::Sftp;
 use crate::sftp::{Client, Transport};
 use crate::ssh::Channel;
@@ -83,7 +83,7 @@ fn clean_up(mut target: SftpTarget<Channel>, sftp: &Sftp, made: Made, report: &m
     }
     if !left.is_empty() {
         report.record(
-            DoctorStep::new("clean up", Outcome::Refused, began.elapsed(), format!("{} stays", left.join(", ")))
+            DoctorStep::new("clean up", StepOutcome::Refused, began.elapsed(), format!("{} stays", left.join(", ")))
                 .hint("remove it at the server"),
         );
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::deliver::Verdict;
-use crate::deliver::probe::{DoctorReport, DoctorStep, Outcome};
+use crate::deliver::probe::{DoctorReport, DoctorStep, StepOutcome};
 use crate::deliver::sftp::error::SftpError;
 use crate::deliver::sftp::rules::Measured;
 use crate::settings::Sftp;
@@ -102,7 +102,7 @@ impl<'a, T: Transport> Prober<'a, T> {
                 Ok(Some(done))
             }
             Err(status) => {
-                self.report.record(DoctorStep::new(name, Outcome::Refused, began.elapsed(), status.to_string()));
+                self.report.record(DoctorStep::new(name, StepOutcome::Refused, began.elapsed(), status.to_string()));
                 Ok(None)
             }
         }
@@ -150,7 +150,7 @@ impl<'a, T: Transport> Prober<'a, T> {
         Err(Ended)
     }
 
-    pub fn record(&mut self, name: &str, outcome: Outcome, took: Duration, summary: impl Into<String>) {
+    pub fn record(&mut self, name: &str, outcome: StepOutcome, took: Duration, summary: impl Into<String>) {
         self.report.record(DoctorStep::new(name, outcome, took, summary));
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::files::NEW_FILE;
 use super::prober::{ProbePaths, ProbeResult, Prober};
 use crate::attempt::{RenameRefusal, rename_again};
-use crate::deliver::probe::Outcome;
+use crate::deliver::probe::StepOutcome;
 use crate::deliver::sftp::rules;
 use crate::sftp::{Client, Transport, open};
 
@@ -20,7 +20,7 @@ impl<T: Transport> Prober<'_, T> {
         }
         if self.found.sees == Some(true) && self.client.lstat(second).is_err_and(|error| error.is_not_found()) {
             self.found.taken_on_rename = true;
-            self.record("lstat", Outcome::Refused, Duration::ZERO, "the file is taken away when it has its final name");
+            self.record("lstat", StepOutcome::Refused, Duration::ZERO, "the file is taken away when it has its final name");
             return Ok(None);
         }
         Ok(Some(second.to_owned()))
@@ -32,7 +32,7 @@ impl<T: Transport> Prober<'_, T> {
         loop {
             let rename = |client: &mut Client<T>| client.with_timeout(timeout, |client| client.rename(first, second));
             let Err(status) = self.ask("rename", "rename to", second, rename)? else {
-                self.record("rename", Outcome::Done, began.elapsed(), format!("to {second}"));
+                self.record("rename", StepOutcome::Done, began.elapsed(), format!("to {second}"));
                 return Ok(true);
             };
             refused += 1;
@@ -50,7 +50,7 @@ impl<T: Transport> Prober<'_, T> {
                 Some(wait) => std::thread::sleep(wait),
                 None => {
                     let why = self.found.crosses.as_ref().map(|crossing| format!(": {crossing}")).unwrap_or_default();
-                    self.record("rename", Outcome::Refused, began.elapsed(), format!("{status}{why}"));
+                    self.record("rename", StepOutcome::Refused, began.elapsed(), format!("{status}{why}"));
                     return Ok(false);
                 }
             }
@@ -66,12 +66,12 @@ impl<T: Transport> Prober<'_, T> {
                 let _ = self.client.close(&handle);
                 self.found.is_exclusive = Some(false);
                 let summary = "an exclusive open opens an existing file";
-                self.record("open a taken name", Outcome::Refused, began.elapsed(), summary);
+                self.record("open a taken name", StepOutcome::Refused, began.elapsed(), summary);
             }
             Err(status) => {
                 self.found.is_exclusive = Some(true);
                 let summary = format!("refused, as it should be: {status}");
-                self.record("open a taken name", Outcome::Done, began.elapsed(), summary);
+                self.record("open a taken name", StepOutcome::Done, began.elapsed(), summary);
             }
         }
         Ok(())
@@ -91,7 +91,7 @@ impl<T: Transport> Prober<'_, T> {
         self.found.renames_over = Some(over.is_some());
         if !self.client.extensions.posix_rename {
             let summary = "no posix-rename@openssh.com: an existing file cannot be replaced without a gap";
-            self.record("posix-rename", Outcome::NotOffered, Duration::ZERO, summary);
+            self.record("posix-rename", StepOutcome::NotOffered, Duration::ZERO, summary);
             return Ok(());
         }
         if over.is_some() && !self.again(first)? {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::prober::{Findings, Made};
-use crate::deliver::probe::{DoctorReport, Outcome, Visit};
+use crate::deliver::probe::{DoctorReport, StepOutcome, Visit};
 use crate::deliver::sftp::connect::options;
 use crate::deliver::sftp::quirks::always;
 use crate::deliver::sftp::{SftpTarget, doctor};
@@ -41,10 +41,10 @@ fn check(sftp: &Sftp, quirks: Quirks, steps: &str, sentences: &[&str], settings:
     let left = doctor::remove_all(&mut target.client, &made);
     let signs = report.steps.iter().map(|step| {
         let sign = match step.outcome {
-            Outcome::Done => '+',
-            Outcome::Refused => '-',
-            Outcome::NotOffered => '0',
-            Outcome::Failed => '!',
+            StepOutcome::Done => '+',
+            StepOutcome::Refused => '-',
+            StepOutcome::NotOffered => '0',
+            StepOutcome::Failed => '!',
         };
         format!("{sign}{}", step.name)
     });
