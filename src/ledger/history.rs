@@ -10,7 +10,7 @@ pub struct Event {
     pub event: RunEvent,
 }
 
-/// An event of a run. Some move the run to another state: see [`RunState::after`].
+/// An event of a run. Some move the run to another state: see [`RunState::after`](super::state::RunState::after).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunEvent {
