@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use super::opened::{Opened, argument_hint};
 use super::{Common, exit, print_json};
-use crate::deliver::doctor::{Advice, DoctorReport, DoctorStep, StepOutcome, Probe, Scope, Visit, probe};
+use crate::deliver::doctor::{Advice, DoctorReport, DoctorStep, Probe, Scope, StepOutcome, Visit, probe};
 use crate::run::document::utc;
 
 #[derive(clap::Args)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::{JoinError, spawn_blocking};
 
-pub use super::probe::{Advice, Detail, DoctorReport, DoctorStep, StepOutcome, Probe, Scope, Visit};
+pub use super::probe::{Advice, Detail, DoctorReport, DoctorStep, Probe, Scope, StepOutcome, Visit};
 use super::{local, sftp, webhook};
 use crate::settings::{Destination, DestinationKind};
 

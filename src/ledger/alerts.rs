@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::state::{NotificationEvent, NotificationState, PickupState};
 use super::store::{Row, Tx, named_column, params};
 use super::{LATE, Ledger, LedgerError};
+use crate::fault::FaultStep;
 use crate::settings::AlertKind;
 
 named_column!(AlertKind);
@@ -102,7 +103,7 @@ impl Ledger {
         let with_channels = |alert: Alert| (channels(&alert), alert);
         let found: Vec<_> = found.into_iter().map(with_channels).collect();
         let recoveries: Vec<_> = recoveries.into_iter().map(|recovery| (channels(&recovery.alert), recovery)).collect();
-        self.write("ledger.alerts", "enter alerts", move |tx| {
+        self.write(FaultStep::new("ledger.alerts"), "enter alerts", move |tx| {
             let mut entered = 0;
             for (channels, alert) in &found {
                 entered += usize::from(enter_alert(tx, alert, channels, now)?);
@@ -151,7 +152,7 @@ impl Ledger {
             Sent::GivenUp { reason } => (NotificationEvent::GivenUp, 0, Some(reason)),
         };
         let sends: Vec<(String, String)> = sends.iter().map(|send| (send.alert.id(), send.channel.clone())).collect();
-        self.write("ledger.sent", "record the notifications", move |tx| {
+        self.write(FaultStep::new("ledger.sent"), "record the notifications", move |tx| {
             for (alert, channel) in &sends {
                 const SELECT: &str = "SELECT state FROM notifications WHERE alert_id = $1 AND channel = $2";
                 let Some(row) = tx.query_opt(SELECT, params![alert, channel])? else { continue };

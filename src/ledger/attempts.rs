@@ -7,6 +7,7 @@ use super::state::{DeliveryEvent, DeliveryState, RunState, legal_in, verdict_nam
 use super::store::{Tx, params};
 use super::{ExpectedPickup, Ledger, LedgerError};
 use crate::deliver::{Intent, Receipt, Verdict};
+use crate::fault::FaultStep;
 
 /// Consequence of an attempt for its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl Ledger {
     ) -> Result<StartedAttempt, LedgerError> {
         let (run, destination, now) = (run_id.to_owned(), destination.to_owned(), self.clock.now_ms());
         let intent = intent.map(json).transpose()?;
-        self.write("ledger.attempt", "start an attempt", move |tx| {
+        self.write(FaultStep::new("ledger.attempt"), "start an attempt", move |tx| {
             let started = tx.query_opt(
                 &format!(
                     "UPDATE deliveries SET state = $3, attempts = attempts + 1, since_ms = COALESCE(since_ms, $4), \
@@ -76,7 +77,7 @@ impl Ledger {
     /// Records what is about to be published, before its first byte.
     pub async fn note_intent(&self, run_id: &str, destination: &str, intent: &Intent) -> Result<(), LedgerError> {
         let (run, destination, text) = (run_id.to_owned(), destination.to_owned(), json(intent)?);
-        self.write("ledger.intent", "record the intent", move |tx| {
+        self.write(FaultStep::new("ledger.intent"), "record the intent", move |tx| {
             const UPDATE: &str = "UPDATE deliveries SET intent_json = $1 WHERE run_id = $2 AND destination = $3";
             tx.execute(UPDATE, params![&text, &run, &destination]).map(|_| ())
         })
@@ -103,13 +104,13 @@ impl Ledger {
             ended: ended.clone(),
             now: self.clock.now_ms(),
         };
-        self.write("ledger.verdict", "end an attempt", move |tx| end.apply(tx)).await
+        self.write(FaultStep::new("ledger.verdict"), "end an attempt", move |tx| end.apply(tx)).await
     }
 
     /// Makes unsettled deliveries due now, with a fresh backoff; settled deliveries stay.
     pub async fn retry_deliveries(&self, run_id: &str, by: &str) -> Result<(), LedgerError> {
         let (run, by, now) = (run_id.to_owned(), by.to_owned(), self.clock.now_ms());
-        self.write("ledger.renew", "retry the deliveries", move |tx| {
+        self.write(FaultStep::new("ledger.renew"), "retry the deliveries", move |tx| {
             tx.execute(
                 &format!(
                     "UPDATE deliveries SET state = $1, reason = NULL, failures = 0, since_ms = NULL, due_ms = NULL \
@@ -126,7 +127,7 @@ impl Ledger {
     /// Defers a delivery without an attempt: it waits for others, until `due_ms` at the earliest.
     pub async fn defer(&self, run_id: &str, destination: &str, due_ms: Option<i64>) -> Result<(), LedgerError> {
         let (run, destination) = (run_id.to_owned(), destination.to_owned());
-        self.write("ledger.postpone", "defer a delivery", move |tx| {
+        self.write(FaultStep::new("ledger.postpone"), "defer a delivery", move |tx| {
             tx.execute(
                 &format!(
                     "UPDATE deliveries SET state = $1, reason = 'waits for the other destinations', due_ms = $2 \

@@ -6,6 +6,7 @@ use super::runs::{NewRun, record, record_pipeline};
 use super::state::{RunState, legal_in};
 use super::store::params;
 use super::{Ledger, LedgerError};
+use crate::fault::FaultStep;
 use crate::schedule::slot::Slot;
 
 /// Slots entered in one transaction, which limits how long a running worker waits.
@@ -48,7 +49,7 @@ impl Ledger {
             let (portion, digest, by) = (portion.to_vec(), plan_digest.to_owned(), by.to_owned());
             let now = self.clock.now_ms();
             entered += self
-                .write("ledger.backfill", "enter the past slots", move |tx| {
+                .write(FaultStep::new("ledger.backfill"), "enter the past slots", move |tx| {
                     let event = RunEvent::Backfilled { by: by.clone() };
                     if let Some((slot, _)) = portion.first() {
                         record_pipeline(tx, &slot.pipeline, now)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::store::params;
 use super::{Ledger, LedgerError};
+use crate::fault::FaultStep;
 
 impl Ledger {
     /// The acknowledged batches of a delivery.
@@ -36,7 +37,7 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let (run, destination, sha256) = (run_id.to_owned(), destination.to_owned(), sha256.to_owned());
         let (batches, now) = (parts.to_vec(), self.clock.now_ms());
-        self.write("ledger.parts", "record the acknowledged batches", move |tx| {
+        self.write(FaultStep::new("ledger.parts"), "record the acknowledged batches", move |tx| {
             for batch in &batches {
                 tx.execute(
                     "INSERT INTO acked_batches (run_id, destination, number, sha256, acked_ms) \
@@ -56,7 +57,7 @@ impl Ledger {
     /// Records that a destination is gone; with `None`, that it may be tried again.
     pub async fn note_gone(&self, destination: &str, reason: Option<&str>) -> Result<(), LedgerError> {
         let (destination, reason, now) = (destination.to_owned(), reason.map(str::to_owned), self.clock.now_ms());
-        self.write("ledger.gone", "record whether the destination is gone", move |tx| {
+        self.write(FaultStep::new("ledger.gone"), "record whether the destination is gone", move |tx| {
             const INSERT: &str =
                 "INSERT INTO gone (destination, since_ms, reason) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
             let changed = match &reason {

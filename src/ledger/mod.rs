@@ -24,6 +24,7 @@ use std::sync::Arc;
 use tokio::task::JoinError;
 
 use crate::clock::Clock;
+use crate::fault::FaultStep;
 use crate::fault::{self, Injected};
 use crate::settings::LedgerSettings;
 use store::{Store, Tx};
@@ -118,7 +119,7 @@ impl Ledger {
     /// Writes in one transaction, as a fault step. Returns once the result is durable.
     async fn write<T: Send + 'static>(
         &self,
-        step: &'static str,
+        step: FaultStep,
         operation: &'static str,
         apply: impl Fn(&mut Tx) -> Result<T, LedgerError> + Send + Sync + 'static,
     ) -> Result<T, LedgerError> {

@@ -6,6 +6,7 @@ use super::runs::record_pipeline;
 use super::state::RunState;
 use super::store::{Row, Tx, params};
 use super::{LATE, Ledger, LedgerError, Overdue};
+use crate::fault::FaultStep;
 
 /// Status of one pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -197,7 +198,7 @@ impl Ledger {
     pub async fn pause(&self, pipeline: &str, by_and_why: Option<(&str, &str)>) -> Result<bool, LedgerError> {
         let (pipeline, now) = (pipeline.to_owned(), self.clock.now_ms());
         let by_and_why = by_and_why.map(|(by, why)| (by.to_owned(), why.to_owned()));
-        self.write("ledger.pause", "pause or resume the pipeline", move |tx| {
+        self.write(FaultStep::new("ledger.pause"), "pause or resume the pipeline", move |tx| {
             record_pipeline(tx, &pipeline, now)?;
             let changed = match &by_and_why {
                 Some((by, why)) => tx.execute(

@@ -8,6 +8,7 @@ use super::state::{PickupEvent, PickupState, legal_in};
 use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
 use crate::deliver::{Collected, Intent, Receipt, Sign};
+use crate::fault::FaultStep;
 use crate::settings::{self, Patience};
 
 /// Time for which a late pickup is still checked.
@@ -83,7 +84,7 @@ impl Ledger {
     ) -> Result<Option<PickupState>, LedgerError> {
         let (run, destination, found) = (run_id.to_owned(), destination.to_owned(), found.clone());
         let now = self.clock.now_ms();
-        self.write("ledger.pickup", "record the pickups", move |tx| {
+        self.write(FaultStep::new("ledger.pickup"), "record the pickups", move |tx| {
             const SELECT: &str = "SELECT state, due_ms FROM pickups WHERE run_id = $1 AND destination = $2";
             let Some(row) = tx.query_opt(SELECT, params![&run, &destination])? else { return Ok(None) };
             let state: PickupState = row.get("state")?;
@@ -118,7 +119,7 @@ impl Ledger {
     /// Supersedes the pending pickups of `destination`, which the settings no longer wait for. Returns how many.
     pub async fn supersede_pickups(&self, destination: &str, why: &str) -> Result<u64, LedgerError> {
         let (destination, why, now) = (destination.to_owned(), why.to_owned(), self.clock.now_ms());
-        self.write("ledger.pickup", "record the pickups", move |tx| {
+        self.write(FaultStep::new("ledger.pickup"), "record the pickups", move |tx| {
             let runs = tx.query(
                 &format!(
                     "SELECT run_id FROM pickups WHERE destination = $1 AND next_poll_ms IS NOT NULL AND state IN ({})",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::state::RunState;
 use super::store::{Tx, params};
 use super::{Ledger, LedgerError};
+use crate::fault::FaultStep;
 
 /// Runs pruned in one transaction, which limits how long a running worker waits.
 const PORTION: usize = 100;
@@ -70,7 +71,7 @@ impl Ledger {
             let is_last = ids.len() < PORTION;
             let now = self.clock.now_ms();
             forgotten += self
-                .write("ledger.prune", "prune old runs", move |tx| {
+                .write(FaultStep::new("ledger.prune"), "prune old runs", move |tx| {
                     ids.iter().try_fold(0, |count, id| Ok(count + u64::from(prune_run(tx, id, before_ms, now)?)))
                 })
                 .await?;

@@ -9,6 +9,7 @@ use super::state::{DeliveryState, RunState};
 use super::store::{Tx, params};
 use super::{Ledger, LedgerError};
 use crate::encode::Artifact;
+use crate::fault::FaultStep;
 use crate::schedule::slot::Slot;
 
 pub(super) fn json(value: &impl Serialize) -> Result<String, LedgerError> {
@@ -94,7 +95,7 @@ impl Ledger {
             return Ok(run);
         }
         let (slot, plan_digest, now) = (slot.clone(), plan_digest.to_owned(), self.clock.now_ms());
-        self.write("ledger.enter", "enter the slot", move |tx| {
+        self.write(FaultStep::new("ledger.enter"), "enter the slot", move |tx| {
             record_pipeline(tx, &slot.pipeline, now)?;
             let new = NewRun {
                 slot: &slot,
@@ -116,7 +117,7 @@ impl Ledger {
     /// # Errors
     /// The move is illegal, or another process moved the run first.
     pub async fn advance(&self, run: &mut Run, to: RunState, reason: Option<&str>) -> Result<(), LedgerError> {
-        let step = if to.is_end() { "ledger.finish" } else { "ledger.advance" };
+        let step = if to.is_end() { FaultStep::new("ledger.finish") } else { FaultStep::new("ledger.advance") };
         let (id, from, now) = (run.id.clone(), run.state, self.clock.now_ms());
         let because = reason.map(str::to_owned);
         self.write(step, "change the run's state", move |tx| {
@@ -149,7 +150,7 @@ impl Ledger {
     /// Records the source's execution before the first request about it; `None` if it expired.
     pub async fn note_execution_id(&self, run: &mut Run, execution_id: Option<&str>) -> Result<(), LedgerError> {
         let (id, noted, now) = (run.id.clone(), execution_id.map(str::to_owned), self.clock.now_ms());
-        self.write("ledger.execution_id", "record the export's execution", move |tx| {
+        self.write(FaultStep::new("ledger.execution_id"), "record the export's execution", move |tx| {
             tx.execute(
                 "UPDATE runs SET execution_id = $1, extract_json = NULL, updated_ms = $2 WHERE id = $3",
                 params![&noted, now, &id],
@@ -167,7 +168,7 @@ impl Ledger {
     pub async fn note_extract(&self, run: &mut Run, facts: ExtractFacts) -> Result<(), LedgerError> {
         let (id, text, now) = (run.id.clone(), json(&facts)?, self.clock.now_ms());
         let event = RunEvent::Extracted { bytes: facts.bytes, sha256: facts.sha256.clone() };
-        self.write("ledger.extract", "record the extract", move |tx| {
+        self.write(FaultStep::new("ledger.extract"), "record the extract", move |tx| {
             const UPDATE: &str = "UPDATE runs SET extract_json = $1, updated_ms = $2 WHERE id = $3";
             tx.execute(UPDATE, params![&text, now, &id])?;
             record(tx, &id, now, &event)
@@ -197,7 +198,7 @@ impl Ledger {
             bytes: facts.bytes,
             sha256: facts.sha256.clone(),
         };
-        self.write("ledger.artifact", "record the artifact", move |tx| {
+        self.write(FaultStep::new("ledger.artifact"), "record the artifact", move |tx| {
             tx.execute(
                 "UPDATE runs SET artifact_json = $1, rows_json = $2, plan_digest = $3, updated_ms = $4 WHERE id = $5",
                 params![&text, &rows_text, &digest, now, &id],
@@ -221,7 +222,7 @@ impl Ledger {
     /// Releases a held run.
     pub async fn release(&self, run: &mut Run, by: &str) -> Result<(), LedgerError> {
         let (id, released_by, now) = (run.id.clone(), by.to_owned(), self.clock.now_ms());
-        self.write("ledger.release", "release the run", move |tx| {
+        self.write(FaultStep::new("ledger.release"), "release the run", move |tx| {
             const UPDATE: &str = "UPDATE runs SET released_by = $1, updated_ms = $2 WHERE id = $3";
             tx.execute(UPDATE, params![&released_by, now, &id])?;
             record(tx, &id, now, &RunEvent::Released { by: released_by.clone() })
@@ -240,7 +241,7 @@ impl Ledger {
         let event = RunEvent::RejectedBy { by: by.to_owned(), reason: why.to_owned() };
         let (rejected_by, reason) = (by.to_owned(), why.to_owned());
         let to = RunState::Rejected;
-        self.write("ledger.reject", "reject the run", move |tx| {
+        self.write(FaultStep::new("ledger.reject"), "reject the run", move |tx| {
             let illegal = || LedgerError::IllegalMove { run: id.clone(), from: from.name(), to: to.name() };
             from.after(&event).ok_or_else(illegal)?;
             let rejected = tx.execute(
@@ -259,6 +260,6 @@ impl Ledger {
     /// Adds to the run's history.
     pub async fn note(&self, run_id: &str, event: RunEvent) -> Result<(), LedgerError> {
         let (id, now) = (run_id.to_owned(), self.clock.now_ms());
-        self.write("ledger.note", "record an event", move |tx| record(tx, &id, now, &event)).await
+        self.write(FaultStep::new("ledger.note"), "record an event", move |tx| record(tx, &id, now, &event)).await
     }
 }

@@ -5,6 +5,7 @@ use super::state::DeliveryState;
 use super::store::params;
 use super::{Ledger, LedgerError};
 use crate::deliver::doctor::Probe;
+use crate::fault::FaultStep;
 
 /// Probes kept per destination.
 const PROBES_MAX: i64 = 20;
@@ -24,7 +25,7 @@ impl Ledger {
     pub async fn note_probe(&self, probe: &Probe) -> Result<i64, LedgerError> {
         let (destination, ok, text) = (probe.destination.clone(), probe.ok, json(probe)?);
         let now = self.clock.now_ms();
-        self.write("ledger.probe", "record the probe", move |tx| {
+        self.write(FaultStep::new("ledger.probe"), "record the probe", move |tx| {
             tx.execute(
                 "INSERT INTO probes (destination, at_ms, ok, probe_json) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT (destination, at_ms) DO UPDATE SET ok = excluded.ok, probe_json = excluded.probe_json",

@@ -5,6 +5,7 @@ use super::record::{Origin, RunnableRun};
 use super::runs::NewRun;
 use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
+use crate::fault::FaultStep;
 use crate::schedule::Overlap;
 use crate::schedule::missed::SlotDecision;
 use crate::schedule::slot::Slot;
@@ -46,7 +47,7 @@ impl Ledger {
     pub async fn enter_slots(&self, portions: &[Portion]) -> Result<Counts, LedgerError> {
         self.check_worker()?;
         let (portions, now) = (portions.to_vec(), self.clock.now_ms());
-        self.write("ledger.slots", "enter slots", move |tx| {
+        self.write(FaultStep::new("ledger.slots"), "enter slots", move |tx| {
             let mut counts = Counts::default();
             for portion in &portions {
                 enter_portion(tx, portion, now, &mut counts)?;
@@ -104,7 +105,7 @@ impl Ledger {
     /// Sets when to continue a delivered run: when the next of its other deliveries is due, or never if it is `over`.
     pub async fn reschedule(&self, run_id: &str, over: bool) -> Result<(), LedgerError> {
         let (run, now) = (run_id.to_owned(), self.clock.now_ms());
-        self.write("ledger.reschedule", "reschedule the run", move |tx| {
+        self.write(FaultStep::new("ledger.reschedule"), "reschedule the run", move |tx| {
             tx.execute(
                 "UPDATE runs SET next_run_at_ms = (SELECT CAST(MIN(COALESCE(due_ms, $1)) AS BIGINT) FROM deliveries \
                  WHERE run_id = runs.id AND $3 = 0 AND state IN ('due', 'publishing', 'waiting')) WHERE id = $2",
@@ -135,7 +136,7 @@ impl Ledger {
     pub async fn record_pipelines(&self, pipelines: &[KnownPipeline]) -> Result<(), LedgerError> {
         for portion in pipelines.chunks(PIPELINES_MAX) {
             let portion = portion.to_vec();
-            self.write("ledger.pipelines", "record the pipelines", move |tx| {
+            self.write(FaultStep::new("ledger.pipelines"), "record the pipelines", move |tx| {
                 for KnownPipeline { name, schedule, cursor_ms, problem } in &portion {
                     tx.execute(
                         "INSERT INTO pipelines (name, schedule, cursor_ms, problem) VALUES ($1, $2, $3, $4) \
@@ -154,7 +155,7 @@ impl Ledger {
     /// Records that this process works, or has stopped.
     pub async fn note_worker(&self, started_ms: i64, stopped: bool) -> Result<(), LedgerError> {
         let now = self.clock.now_ms();
-        self.write("ledger.worker", "record the worker", move |tx| {
+        self.write(FaultStep::new("ledger.worker"), "record the worker", move |tx| {
             tx.execute(
                 "INSERT INTO worker (id, version, pid, started_ms, seen_ms, stopped_ms) VALUES (1, $1, $2, $3, $4, $5) \
                  ON CONFLICT (id) DO UPDATE SET version = excluded.version, pid = excluded.pid, \

@@ -140,7 +140,9 @@ impl Misbehaviours {
 
     /// Returns true if any connection is to be reset.
     pub fn resets(&self) -> bool {
-        let resets = |one: &Misbehaviour| one.faults.iter().any(|fault| matches!(fault.kind, ReplyKind::Reset | ReplyKind::Lost));
+        let resets = |one: &Misbehaviour| {
+            one.faults.iter().any(|fault| matches!(fault.kind, ReplyKind::Reset | ReplyKind::Lost))
+        };
         resets(&self.all) || self.single.values().any(resets)
     }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::SandboxOptions;
 use super::content::Content;
 use super::exports::{self, Exports};
-use super::misbehave::{ReplyKind, Misbehaviour, Misbehaviours, ApiStep};
+use super::misbehave::{ApiStep, Misbehaviour, Misbehaviours, ReplyKind};
 use super::oauth::{Account, Tokens};
 use super::records::{self, List};
 use super::reply::{self, Reply};

@@ -43,7 +43,11 @@ impl<'a> Transform<'a> {
     ///
     /// # Errors
     /// An empty or unreadable extract; [`TransformError::Problems`] if the steps do not fit the header.
-    pub fn open(input: Input<'a>, steps: &[TransformStep], secrets: &BTreeMap<String, Secret>) -> Result<Self, TransformError> {
+    pub fn open(
+        input: Input<'a>,
+        steps: &[TransformStep],
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Result<Self, TransformError> {
         let read = decode::reader(input.read, input.csv.encoding);
         let ahead = ReadAhead::start(read, input.csv.delimiter).map_err(|source| TransformError::Read { source })?;
         let mut records = Records::new(ahead, input.csv, input.limits, input.meter, input.stop);

@@ -14,7 +14,7 @@ use crate::expr::hmac::{HmacKey, KEY_BYTES_MIN};
 use crate::expr::shorten;
 use crate::expr::value::{CellRef, Span, Value};
 use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::{Expression, TransformStep, StepKind};
+use crate::pipeline::plan::{Expression, StepKind, TransformStep};
 use crate::secret::Secret;
 use crate::yaml::problem::{Place, Problem, did_you_mean};
 

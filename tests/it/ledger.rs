@@ -249,7 +249,7 @@ async fn a_ledger_that_is_no_ledger_is_refused_by_name() {
 }
 
 async fn the_newest_visits_to_each_destination_are_kept(place: Place) {
-    use reportferry::deliver::doctor::{DoctorStep, StepOutcome, Probe};
+    use reportferry::deliver::doctor::{DoctorStep, Probe, StepOutcome};
     let (clock, hand) = Clock::manual("2026-11-24T08:00:00Z".parse().unwrap());
     let ledger = Ledger::open(&place.settings, clock).await.unwrap();
     let second = std::time::Duration::from_secs(1);

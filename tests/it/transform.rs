@@ -11,7 +11,7 @@ use std::sync::Arc;
 use reportferry::encode::csv::CsvFile;
 use reportferry::expr::Expr;
 use reportferry::pipeline::plan::{
-    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, TransformStep, StepKind,
+    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, StepKind, TransformStep,
 };
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;

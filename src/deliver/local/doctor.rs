@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::attributes::set_mode;
 use super::error::before_publishing;
 use crate::deliver::names;
-use crate::deliver::probe::{DoctorReport, DoctorStep, StepOutcome, Probe, Visit, is_stale, probe_name};
+use crate::deliver::probe::{DoctorReport, DoctorStep, Probe, StepOutcome, Visit, is_stale, probe_name};
 use crate::settings::Local;
 
 /// Files and directories that the test created; removed on drop, however the test ended.

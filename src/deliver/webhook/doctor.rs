@@ -13,7 +13,7 @@ use super::error::failed;
 use super::request::blocking;
 use super::{WebhookTarget, response, signature};
 use crate::deliver::Verdict;
-use crate::deliver::probe::{Advice, DoctorReport, DoctorStep, StepOutcome, Probe, Scope, Visit};
+use crate::deliver::probe::{Advice, DoctorReport, DoctorStep, Probe, Scope, StepOutcome, Visit};
 use crate::settings::Webhook;
 
 /// Remaining validity below which a certificate is reported.

@@ -145,7 +145,11 @@ impl Session {
             if matches!(fault, Fault::Lost) || live.client.batch_execute("ROLLBACK").is_err() {
                 self.live = None;
             }
-            return if matches!(fault, Fault::Final) { CommitOutcome::Answer(Ok(())) } else { CommitOutcome::Again(Ok(())) };
+            return if matches!(fault, Fault::Final) {
+                CommitOutcome::Answer(Ok(()))
+            } else {
+                CommitOutcome::Again(Ok(()))
+            };
         }
         let Err(error) = live.client.batch_execute("COMMIT") else { return CommitOutcome::Answer(Ok(())) };
         match (Fault::of(&error), id) {

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use super::{ApiStep, Fault, Misbehaviour, Misbehaviours, Packing, ReplyKind};
 use super::{By, Paging};
-use super::{Fault, ReplyKind, Misbehaviour, Misbehaviours, Packing, ApiStep};
 use crate::sandbox::reports;
 
 /// All rules, for `--help`.

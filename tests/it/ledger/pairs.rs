@@ -31,7 +31,8 @@ fn other(minute: i64) -> Slot {
 }
 
 fn portion() -> Portion {
-    let slots = [7, 8].map(|minute| (other(minute), SlotDecision::Run { next_run_at: other(minute).at.timestamp() }, Some(0)));
+    let slots =
+        [7, 8].map(|minute| (other(minute), SlotDecision::Run { next_run_at: other(minute).at.timestamp() }, Some(0)));
     let (pipeline, plan_digest) = ("p".to_owned(), "d".to_owned());
     Portion { pipeline, plan_digest, overlap: Overlap::Skip, slots: slots.into(), cursor_ms: 480_000 }
 }

@@ -68,7 +68,11 @@ impl Outbox {
             pipeline: pipeline.to_owned(),
             plan_digest: String::new(),
             overlap: Overlap::Queue,
-            slots: vec![(slot.clone(), SlotDecision::Run { next_run_at: slot.at.timestamp() }, Some(slot.at_ms() + 60_000))],
+            slots: vec![(
+                slot.clone(),
+                SlotDecision::Run { next_run_at: slot.at.timestamp() },
+                Some(slot.at_ms() + 60_000),
+            )],
             cursor_ms: slot.at_ms(),
         };
         self.ledger.enter_slots(&[portion]).await.unwrap();

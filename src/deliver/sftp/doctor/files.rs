@@ -155,7 +155,12 @@ impl<T: Transport> Prober<'_, T> {
             swept += usize::from(removed.is_ok());
         }
         if swept > 0 {
-            self.record("sweep", StepOutcome::Done, began.elapsed(), format!("removed {swept} left by an earlier visit"));
+            self.record(
+                "sweep",
+                StepOutcome::Done,
+                began.elapsed(),
+                format!("removed {swept} left by an earlier visit"),
+            );
         }
     }
 
@@ -351,7 +356,12 @@ impl<T: Transport> Prober<'_, T> {
             Err(error) => (false, format!("{LARGE_BYTES} bytes in one request: {error}")),
         };
         self.found.takes_large = Some(taken);
-        self.record("write much", if taken { StepOutcome::Done } else { StepOutcome::Refused }, began.elapsed(), summary);
+        self.record(
+            "write much",
+            if taken { StepOutcome::Done } else { StepOutcome::Refused },
+            began.elapsed(),
+            summary,
+        );
         let removed = self.client.remove(path); // what stays is removed in the end, or reported
         if self.found.removes.is_none() {
             self.found.removes = Some(removed.is_ok());

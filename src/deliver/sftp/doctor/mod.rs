@@ -14,7 +14,7 @@ use prober::{Findings, Made, ProbePaths, Prober};
 use super::SftpTarget;
 use super::connect::connect;
 use crate::deliver::names;
-use crate::deliver::probe::{DoctorReport, DoctorStep, StepOutcome, Probe, Visit};
+use crate::deliver::probe::{DoctorReport, DoctorStep, Probe, StepOutcome, Visit};
 use crate::settings::Sftp;
 use crate::sftp::{Client, Transport};
 use crate::ssh::Channel;

@@ -20,7 +20,12 @@ impl<T: Transport> Prober<'_, T> {
         }
         if self.found.sees == Some(true) && self.client.lstat(second).is_err_and(|error| error.is_not_found()) {
             self.found.taken_on_rename = true;
-            self.record("lstat", StepOutcome::Refused, Duration::ZERO, "the file is taken away when it has its final name");
+            self.record(
+                "lstat",
+                StepOutcome::Refused,
+                Duration::ZERO,
+                "the file is taken away when it has its final name",
+            );
             return Ok(None);
         }
         Ok(Some(second.to_owned()))
