@@ -35,6 +35,7 @@ use document::Document;
 use limits::RunLimits;
 use spool::{Spool, SpoolError};
 use transform::Transformed;
+pub use transform::with_causes;
 
 /// The state that all runs of a process share.
 #[derive(Clone)]

@@ -77,7 +77,7 @@ pub(super) async fn transform_and_encode(
 }
 
 /// Joins an error and its causes in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -10,14 +10,15 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use super::Worker;
 use super::folder::Stamp;
 use super::pickups::Pickups;
-use super::{Worker, chain};
 use crate::alert::Rules;
 use crate::ledger::LedgerError;
 use crate::run::RunContext;
 use crate::run::limits::RunLimits;
 use crate::run::prune::{Pruned, prune};
+use crate::run::with_causes;
 use crate::serve::WorkerHealth;
 use crate::settings::Settings;
 use crate::yaml::problem::Problem;
@@ -208,7 +209,7 @@ impl EventLoop {
             match prune(&settings, &ledger, &clock, false).await {
                 Ok(Pruned { runs: 0, folders: 0, .. }) => {}
                 Ok(Pruned { runs, folders, bytes }) => tracing::info!(runs, folders, bytes, "pruned"),
-                Err(error) => tracing::warn!(reason = chain(&error), "not pruned"),
+                Err(error) => tracing::warn!(reason = with_causes(&error), "not pruned"),
             }
         });
     }
@@ -222,7 +223,7 @@ impl EventLoop {
             }
             Ok(()) => {}
             Err(error) => {
-                let what = chain(&error);
+                let what = with_causes(&error);
                 self.health.not_ready(format!("the ledger cannot be used: {what}"));
                 if self.ledger_failure.as_ref() != Some(&what) {
                     tracing::error!(reason = what, "ledger unavailable, retrying");

@@ -28,7 +28,7 @@ use crate::ledger::{Counts, Ledger, LedgerError};
 use crate::measure;
 use crate::pipeline::plan::Plan;
 use crate::run::spool::SpoolError;
-use crate::run::{Requester, RunContext, RunError};
+use crate::run::{Requester, RunContext, RunError, with_causes};
 use crate::schedule::slot::Slot;
 use crate::settings::WorkLimits;
 
@@ -187,7 +187,7 @@ impl<C: ExecuteRun> Worker<C> {
             }
             TaskOutcome::Broken(RunError::Spool(SpoolError::Busy { .. })) => self.back_off(run, BUSY_WAIT),
             TaskOutcome::Broken(error) => {
-                let reason = chain(&error);
+                let reason = with_causes(&error);
                 tracing::error!(run, pipeline, reason, "run cannot continue now");
                 self.back_off(run, BROKEN_WAIT);
             }
@@ -243,15 +243,4 @@ impl<C: ExecuteRun> Worker<C> {
     pub fn pipelines(&self) -> usize {
         self.schedule.count()
     }
-}
-
-/// Formats an error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::{Id, JoinError, JoinSet};
 
-use super::{BROKEN_WAIT, chain};
+use super::BROKEN_WAIT;
 use crate::clock::Clock;
 use crate::deliver::{Collected, Sessions};
 use crate::ledger::state::PickupState;
@@ -21,6 +21,7 @@ use crate::ledger::{DuePickup, Ledger, LedgerError, next_poll};
 use crate::measure;
 use crate::run::RunContext;
 use crate::run::limits::RunLimits;
+use crate::run::with_causes;
 use crate::settings::{Destination, Settings};
 
 /// Destinations checked at the same time, each with one session.
@@ -114,7 +115,7 @@ impl Pickups {
     fn finish(&mut self, ended: Result<(Id, Result<(), LedgerError>), JoinError>) {
         let (id, broken) = match ended {
             Ok((id, Ok(()))) => (id, None),
-            Ok((id, Err(error))) => (id, Some(chain(&error))),
+            Ok((id, Err(error))) => (id, Some(with_causes(&error))),
             // A panic message may hold anything and is not kept.
             Err(error) => (error.id(), Some("a bug in reportferry".to_owned())),
         };
