@@ -7,7 +7,7 @@ use super::{Common, exit, print_json};
 use crate::alert::{ChannelSender, Message};
 
 #[derive(clap::Args)]
-pub struct AlertArgs {
+pub(super) struct AlertArgs {
     /// Send a test message through each channel
     #[arg(long, required = true)]
     test: bool,
@@ -16,7 +16,7 @@ pub struct AlertArgs {
     channel: Option<String>,
 }
 
-pub async fn run(args: AlertArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: AlertArgs, common: &Common) -> anyhow::Result<u8> {
     let settings = settings(common)?;
     let chosen = |name: &String| args.channel.as_ref().is_none_or(|channel| channel == name);
     let channels: Vec<_> = settings.alerts.channels.iter().filter(|(name, _)| chosen(name)).collect();

@@ -15,7 +15,7 @@ use crate::schedule::slot::Slot;
 use crate::settings;
 
 #[derive(clap::Args)]
-pub struct BackfillArgs {
+pub(super) struct BackfillArgs {
     /// The pipeline's name
     pipeline: String,
     /// The first moment: RFC 3339, a date in the pipeline's zone, or how long ago (2d)
@@ -38,7 +38,7 @@ pub struct BackfillArgs {
 /// The maximum number of slots: more are most likely a mistake.
 const SLOTS_MAX: usize = 10_000;
 
-pub async fn run(args: BackfillArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: BackfillArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let plan = opened.plan(&args.pipeline)?;
     let now = opened.clock.now();

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::progress::{Meter, Progress};
 
 /// Progress bars, drawn until dropped. Draws nothing if standard error is not a terminal.
-pub struct Bars {
+pub(super) struct Bars {
     drawing: Option<JoinHandle<()>>,
     all: MultiProgress,
 }
@@ -17,7 +17,7 @@ pub struct Bars {
 const REDRAW: Duration = Duration::from_millis(100);
 
 impl Bars {
-    pub fn draw(title: &str, progress: &Progress) -> Self {
+    pub(super) fn draw(title: &str, progress: &Progress) -> Self {
         let all = MultiProgress::new();
         if !std::io::stderr().is_terminal() {
             return Self { drawing: None, all };

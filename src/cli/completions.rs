@@ -6,11 +6,11 @@ use clap_complete::Shell;
 use super::{Arguments, exit};
 
 #[derive(clap::Args)]
-pub struct CompletionsArgs {
+pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub fn run(args: &CompletionsArgs) -> anyhow::Result<u8> {
+pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Arguments::command(), "reportferry", &mut script);
     print!("{}", String::from_utf8_lossy(&script));

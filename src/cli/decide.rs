@@ -15,7 +15,7 @@ use crate::schedule::slot::Slot;
 use crate::settings;
 
 #[derive(clap::Args)]
-pub struct RetryArgs {
+pub(super) struct RetryArgs {
     /// The run's ID, or a unique prefix of it
     run: String,
     /// Time to keep retrying
@@ -24,7 +24,7 @@ pub struct RetryArgs {
 }
 
 #[derive(clap::Args)]
-pub struct ReleaseArgs {
+pub(super) struct ReleaseArgs {
     /// The run's ID, or a unique prefix of it
     run: String,
     /// The person who decides [default: the login name]
@@ -36,7 +36,7 @@ pub struct ReleaseArgs {
 }
 
 #[derive(clap::Args)]
-pub struct RejectArgs {
+pub(super) struct RejectArgs {
     /// The run's ID, or a unique prefix of it
     run: String,
     /// The person who decides [default: the login name]
@@ -47,7 +47,7 @@ pub struct RejectArgs {
     because: String,
 }
 
-pub async fn retry(args: RetryArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn retry(args: RetryArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let run = opened.run(&args.run).await?;
     if run.state == RunState::Held {
@@ -57,7 +57,7 @@ pub async fn retry(args: RetryArgs, common: &Common) -> anyhow::Result<u8> {
     continue_run(&opened, &run, args.wait, common).await
 }
 
-pub async fn release(args: ReleaseArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn release(args: ReleaseArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let mut run = opened.run(&args.run).await?;
     if run.state != RunState::Held {
@@ -67,7 +67,7 @@ pub async fn release(args: ReleaseArgs, common: &Common) -> anyhow::Result<u8> {
     continue_run(&opened, &run, args.wait, common).await
 }
 
-pub async fn reject(args: RejectArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn reject(args: RejectArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let mut run = opened.run(&args.run).await?;
     if run.state != RunState::Held {

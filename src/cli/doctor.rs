@@ -9,7 +9,7 @@ use crate::deliver::doctor::{Advice, DoctorReport, DoctorStep, Probe, Scope, Ste
 use crate::run::document::utc;
 
 #[derive(clap::Args)]
-pub struct DoctorArgs {
+pub(super) struct DoctorArgs {
     /// The destination's name in the settings
     destination: String,
     /// The directory to test, as in a pipeline's `path` [default: the destination's base]
@@ -20,7 +20,7 @@ pub struct DoctorArgs {
     last: bool,
 }
 
-pub async fn run(args: DoctorArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: DoctorArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let destination = opened.destination(&args.destination)?;
     if crate::deliver::leaves_base(&args.path) {

@@ -11,7 +11,7 @@ use crate::extract::requests_of;
 use crate::run::document::{Document, utc};
 
 #[derive(clap::Args)]
-pub struct EvidenceArgs {
+pub(super) struct EvidenceArgs {
     /// The run's ID, or a unique prefix of it
     run: String,
     /// Write to this file instead of standard output
@@ -19,7 +19,7 @@ pub struct EvidenceArgs {
     out: Option<PathBuf>,
 }
 
-pub async fn run(args: EvidenceArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: EvidenceArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let run = opened.run(&args.run).await?;
     let document = Document::of(&opened.ledger, &run).await?;

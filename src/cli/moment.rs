@@ -15,7 +15,7 @@ const LOOK_BACK_DAYS: [i64; 3] = [2, 400, 3000];
 
 /// A moment, a day, or a length of time before now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub(super) enum Moment {
     At(Timestamp),
     /// A whole day, in a zone that is known only later.
     Day(Date),
@@ -27,7 +27,7 @@ impl Moment {
     ///
     /// # Errors
     /// The message for any other text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         if let Ok(at) = text.parse::<Timestamp>() {
             return Ok(Self::At(at));
         }
@@ -46,7 +46,7 @@ impl Moment {
     ///
     /// # Errors
     /// The schedule has no slot on the day, or several.
-    pub fn slot(self, clock: &Clock, plan: &Plan) -> Result<Timestamp, Problem> {
+    pub(super) fn slot(self, clock: &Clock, plan: &Plan) -> Result<Timestamp, Problem> {
         let (since, until) = (self.since(clock, &plan.zone), self.until(clock, &plan.zone));
         let Some(schedule) = &plan.schedule else { return Ok(since) };
         let shown = |at: Timestamp| Slot::new(&plan.name, at, plan.zone.clone()).rfc3339();
@@ -82,7 +82,7 @@ impl Moment {
     }
 
     /// Returns the moment as the start of a period: for a day, its start.
-    pub fn since(self, clock: &Clock, zone: &TimeZone) -> Timestamp {
+    pub(super) fn since(self, clock: &Clock, zone: &TimeZone) -> Timestamp {
         match self {
             Self::At(at) => at,
             Self::Day(day) => start(day, zone),
@@ -91,7 +91,7 @@ impl Moment {
     }
 
     /// Returns the moment as the end of a period: for a day, its end.
-    pub fn until(self, clock: &Clock, zone: &TimeZone) -> Timestamp {
+    pub(super) fn until(self, clock: &Clock, zone: &TimeZone) -> Timestamp {
         match self {
             Self::Day(day) => day.tomorrow().map_or(Timestamp::MAX, |next| {
                 start(next, zone).saturating_sub(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MIN)

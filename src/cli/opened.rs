@@ -14,7 +14,7 @@ use crate::telemetry;
 use crate::yaml::problem::{Problem, did_you_mean};
 
 /// The loaded settings and the open ledger.
-pub struct Opened {
+pub(super) struct Opened {
     pub settings: Arc<Settings>,
     pub ledger: Ledger,
     pub clock: Clock,
@@ -25,14 +25,14 @@ impl Opened {
     ///
     /// # Errors
     /// [`Problems`] in the settings; or the ledger cannot be opened.
-    pub async fn new(common: &Common) -> anyhow::Result<Self> {
+    pub(super) async fn new(common: &Common) -> anyhow::Result<Self> {
         let settings = settings(common)?;
         let clock = Clock::System;
         let ledger = Ledger::open(&settings.ledger, clock.clone()).await?;
         Ok(Self { settings: Arc::new(settings), ledger, clock })
     }
 
-    pub fn context(&self) -> RunContext {
+    pub(super) fn context(&self) -> RunContext {
         RunContext::new(self.settings.clone(), self.ledger.clone(), self.clock.clone())
     }
 
@@ -40,7 +40,7 @@ impl Opened {
     ///
     /// # Errors
     /// No run or several have this prefix.
-    pub async fn run(&self, prefix: &str) -> anyhow::Result<Run> {
+    pub(super) async fn run(&self, prefix: &str) -> anyhow::Result<Run> {
         let mut found = self.ledger.runs_by_prefix(prefix).await?;
         match (found.pop(), found.pop()) {
             (Some(run), None) => Ok(run),
@@ -55,7 +55,7 @@ impl Opened {
     ///
     /// # Errors
     /// There is none.
-    pub fn destination(&self, name: &str) -> anyhow::Result<Arc<Destination>> {
+    pub(super) fn destination(&self, name: &str) -> anyhow::Result<Arc<Destination>> {
         let known = &self.settings.destinations;
         if let Some(destination) = known.get(name) {
             return Ok(destination.clone());
@@ -70,7 +70,7 @@ impl Opened {
     ///
     /// # Errors
     /// [`Problems`] in its file, or no such pipeline.
-    pub fn plan(&self, pipeline: &str) -> anyhow::Result<Plan> {
+    pub(super) fn plan(&self, pipeline: &str) -> anyhow::Result<Plan> {
         plan(&self.settings, pipeline)
     }
 
@@ -78,7 +78,7 @@ impl Opened {
     ///
     /// # Errors
     /// There is none; the error suggests a similar name.
-    pub async fn require_pipeline(&self, pipeline: &str) -> anyhow::Result<()> {
+    pub(super) async fn require_pipeline(&self, pipeline: &str) -> anyhow::Result<()> {
         match find(&self.settings.pipelines, pipeline) {
             Err(error) if !self.ledger.known_pipelines().await?.iter().any(|known| known.name == pipeline) => {
                 Err(error)
@@ -92,7 +92,7 @@ impl Opened {
 ///
 /// # Errors
 /// [`Problems`] in the settings.
-pub fn settings(common: &Common) -> anyhow::Result<Settings> {
+pub(super) fn settings(common: &Common) -> anyhow::Result<Settings> {
     let (settings, warnings) = Settings::load(common.config.as_deref(), &common.set).map_err(Problems)?;
     telemetry::start(&settings.log.filter, settings.log.format, super::color()).map_err(argument)?;
     // `check` shows the warnings about files; the environment may differ each time.
@@ -110,19 +110,19 @@ pub fn settings(common: &Common) -> anyhow::Result<Settings> {
 ///
 /// # Errors
 /// [`Problems`] in its file, or no such pipeline.
-pub fn plan(settings: &Settings, pipeline: &str) -> anyhow::Result<Plan> {
+pub(super) fn plan(settings: &Settings, pipeline: &str) -> anyhow::Result<Plan> {
     let path = find(&settings.pipelines, pipeline)?;
     let (plan, _warnings) = pipeline::load(settings, &path).map_err(Problems)?;
     Ok(plan)
 }
 
 /// Returns a problem in an argument.
-pub fn argument(what: impl Into<String>) -> anyhow::Error {
+pub(super) fn argument(what: impl Into<String>) -> anyhow::Error {
     Problems(vec![Problem::error(None, what)]).into()
 }
 
 /// Returns a problem in an argument, with a hint.
-pub fn argument_hint(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+pub(super) fn argument_hint(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     Problems(vec![Problem::error(None, what).hint(hint)]).into()
 }
 

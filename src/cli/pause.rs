@@ -7,7 +7,7 @@ use super::{Common, exit, print_json};
 use crate::settings;
 
 #[derive(clap::Args)]
-pub struct PauseArgs {
+pub(super) struct PauseArgs {
     /// The pipeline's name
     pipeline: String,
     /// The reason, shown by `status`
@@ -19,12 +19,12 @@ pub struct PauseArgs {
 }
 
 #[derive(clap::Args)]
-pub struct ResumeArgs {
+pub(super) struct ResumeArgs {
     /// The pipeline's name
     pipeline: String,
 }
 
-pub async fn pause(args: PauseArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn pause(args: PauseArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     opened.require_pipeline(&args.pipeline).await?;
     let by = args.by.unwrap_or_else(settings::login);
@@ -38,7 +38,7 @@ pub async fn pause(args: PauseArgs, common: &Common) -> anyhow::Result<u8> {
     )
 }
 
-pub async fn resume(args: ResumeArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn resume(args: ResumeArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     opened.require_pipeline(&args.pipeline).await?;
     let changed = opened.ledger.pause(&args.pipeline, None).await?;

@@ -16,7 +16,7 @@ use crate::schedule::slot::Slot;
 use crate::settings::DestinationKind;
 
 #[derive(clap::Args)]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     /// The pipeline's name, or its file
     pipeline: String,
     /// The number of next slots to show
@@ -65,7 +65,7 @@ struct Destination {
     required: bool,
 }
 
-pub async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
     let settings = super::opened::settings(common)?;
     let plan = super::opened::plan(&settings, &args.pipeline)?;
     let clock = crate::clock::Clock::System;

@@ -7,13 +7,13 @@ use super::{Common, exit, print_json, text};
 use crate::run::prune::prune;
 
 #[derive(clap::Args)]
-pub struct PruneArgs {
+pub(super) struct PruneArgs {
     /// Remove; without it, only count
     #[arg(long)]
     yes: bool,
 }
 
-pub async fn run(args: PruneArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: PruneArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let pruned = prune(&opened.settings, &opened.ledger, &opened.clock, !args.yes).await?;
     if common.json {

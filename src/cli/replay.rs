@@ -11,7 +11,7 @@ use crate::schedule::slot::Slot;
 use crate::yaml::problem::did_you_mean;
 
 #[derive(clap::Args)]
-pub struct ReplayArgs {
+pub(super) struct ReplayArgs {
     /// The run's ID, or a unique prefix of it
     run: String,
     /// Another name for the file
@@ -25,7 +25,7 @@ pub struct ReplayArgs {
     wait: Duration,
 }
 
-pub async fn run(args: ReplayArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: ReplayArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let run = opened.run(&args.run).await?;
     let plan = Arc::new(opened.plan(&run.pipeline)?);

@@ -16,7 +16,7 @@ use crate::run::{Requester, RunContext, RunError};
 use crate::schedule::slot::Slot;
 
 #[derive(clap::Args)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     /// Pipelines, by name or file
     #[arg(required = true)]
     pipelines: Vec<String>,
@@ -35,7 +35,7 @@ pub struct RunArgs {
     pub wait: Duration,
 }
 
-pub async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let now = opened.clock.now();
     let mut plans = Vec::new();
@@ -107,6 +107,6 @@ async fn refuse_pruned(opened: &Opened, slot: &Slot) -> anyhow::Result<()> {
 }
 
 /// Returns the hint for a skipped slot: the command that schedules it.
-pub fn backfill_hint(pipeline: &str, slot: &str) -> String {
+pub(super) fn backfill_hint(pipeline: &str, slot: &str) -> String {
     format!("`reportferry backfill {pipeline} --since {slot} --until {slot} --yes` schedules it")
 }

@@ -11,7 +11,7 @@ use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
 
 #[derive(clap::Args)]
-pub struct RunsArgs {
+pub(super) struct RunsArgs {
     /// Only this pipeline
     pipeline: Option<String>,
     /// Only this pipeline
@@ -31,7 +31,7 @@ pub struct RunsArgs {
     limit: u32,
 }
 
-pub async fn run(args: RunsArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: RunsArgs, common: &Common) -> anyhow::Result<u8> {
     let states = args.state.iter().map(|name| state(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let opened = Opened::new(common).await?;
     let filter = RunFilter {

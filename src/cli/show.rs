@@ -5,12 +5,12 @@ use super::{Common, exit, print_runs, text};
 use crate::run::document::{Document, utc};
 
 #[derive(clap::Args)]
-pub struct ShowArgs {
+pub(super) struct ShowArgs {
     /// The run's ID, or a unique prefix of it
     run: String,
 }
 
-pub async fn run(args: ShowArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: ShowArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let run = opened.run(&args.run).await?;
     let document = Document::of(&opened.ledger, &run).await?;

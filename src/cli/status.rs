@@ -18,7 +18,7 @@ use crate::yaml::render::render;
 const PICKUPS_SHOWN_MAX: usize = 3;
 
 #[derive(clap::Args)]
-pub struct StatusArgs {
+pub(super) struct StatusArgs {
     /// Show only what needs attention: held, late, failed, paused, not picked up, or an invalid file
     #[arg(long)]
     attention: bool,
@@ -84,7 +84,7 @@ struct PausedDocument {
     because: String,
 }
 
-pub async fn run(args: StatusArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: StatusArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let loaded = pipeline::load_all(&opened.settings, &[]);
     let now = opened.clock.now();

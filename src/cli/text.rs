@@ -8,7 +8,7 @@ use crate::ledger::state::PickupState;
 use crate::run::document::{DeliveryDocument, Document, PickupDocument, utc};
 
 /// Renders a run in a few lines.
-pub fn run(document: &Document) -> String {
+pub(super) fn run(document: &Document) -> String {
     let mut text = format!(
         "{}  slot {}  {}\n  run       {}, origin {}\n",
         document.pipeline,
@@ -78,7 +78,7 @@ fn delivery(delivery: &DeliveryDocument) -> String {
 }
 
 /// Renders a pickup: `picked up, seen at …: the file was removed`, `pending until …`, `not picked up by …: …`.
-pub fn pickup(pickup: &PickupDocument) -> String {
+pub(super) fn pickup(pickup: &PickupDocument) -> String {
     let (due, at) = (pickup.due.as_deref(), pickup.at.as_deref().unwrap_or_default());
     let state = match (pickup.state, due) {
         (PickupState::Pending, Some(due)) => format!("pending until {due}"),
@@ -113,7 +113,7 @@ fn stages(events: &[Event]) -> String {
 }
 
 /// Renders the run's history: stage durations, events, then attempts.
-pub fn history(events: &[Event], attempts: &[Attempt]) -> String {
+pub(super) fn history(events: &[Event], attempts: &[Attempt]) -> String {
     let mut text = String::new();
     let stages = stages(events);
     if !stages.is_empty() {
@@ -156,7 +156,7 @@ fn length(ms: i64) -> String {
 }
 
 /// Renders bytes as 999 B, 15.7 KB, 1.5 GB (powers of ten).
-pub fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     let mut amount = count as f64;
     for unit in ["B", "KB", "MB", "GB"] {
         if amount < 1000.0 {
@@ -168,7 +168,7 @@ pub fn bytes(count: u64) -> String {
 }
 
 /// Renders a table with aligned columns.
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -12,7 +12,7 @@ use crate::settings::{Destination, DestinationKind, Sftp};
 use crate::ssh::{KnownKey, Scan, ScannedKey, accept, forget};
 
 #[derive(clap::Args)]
-pub struct TrustArgs {
+pub(super) struct TrustArgs {
     /// The destination's name in the settings
     destination: String,
     /// Accept the key with this fingerprint; without one, all keys that the server offers
@@ -26,7 +26,7 @@ pub struct TrustArgs {
     jump: bool,
 }
 
-pub async fn run(args: TrustArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: TrustArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let destination = opened.destination(&args.destination)?;
     let sftp = server(&destination, args.jump)?;

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::moment::Moment;
 use super::opened::Opened;
 use super::{Common, exit, print_json, text};
-use crate::deliver::{Collected, FinalName, Intent, Role, Session, Sign, Verdict};
+use crate::deliver::{FinalName, Intent, PickupKind, PickupOutcome, Role, Session, Verdict};
 use crate::ledger::RunFilter;
 use crate::ledger::record::{Pickup, Run};
 use crate::ledger::state::{PickupState, RunState};
@@ -20,7 +20,7 @@ use crate::run::document::utc;
 use crate::settings::{self, Destination};
 
 #[derive(clap::Args)]
-pub struct VerifyArgs {
+pub(super) struct VerifyArgs {
     /// The run's ID, or a unique prefix of it [default: all runs since `--since`]
     run: Option<String>,
     /// Runs of slots from this time on: RFC 3339, a date (UTC), or how long ago
@@ -54,7 +54,7 @@ impl VerifiedFile {
 /// The maximum number of runs to verify at once.
 const RUNS_MAX: u32 = 1_000;
 
-pub async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let runs: Vec<Run> = match &args.run {
         Some(prefix) => vec![opened.run(prefix).await?],
@@ -91,8 +91,8 @@ pub async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8> {
             None => unknown(&name, deliveries, "the destination is no longer in the settings"),
         };
         for VerifiedDelivery { run, files, pickup } in verified {
-            if let Some((collected, next_ms)) = pickup {
-                opened.ledger.record_poll(&run, &name, &collected, next_ms).await?;
+            if let Some((check, next_ms)) = pickup {
+                opened.ledger.record_poll(&run, &name, &check, next_ms).await?;
             }
             found.extend(files);
         }
@@ -120,7 +120,7 @@ struct VerifiedDelivery {
     run: String,
     files: Vec<VerifiedFile>,
     /// For a pending pickup, its observed state and when the worker polls next.
-    pickup: Option<(Collected, Option<i64>)>,
+    pickup: Option<(PickupOutcome, Option<i64>)>,
 }
 
 fn verify(destination: &Arc<Destination>, deliveries: Vec<Delivered>, checksum: bool) -> Vec<VerifiedDelivery> {
@@ -148,9 +148,9 @@ fn verify_delivery(
     let Delivered { run, intent, address, pickup } = delivered;
     let seen = session.check(intent, checksum)?;
     // The setting at delivery counts; deliveries recorded without one use the current setting.
-    let sign = pickup.as_ref().map(|pickup| pickup.sign).or(Sign::of(&destination.pickup));
-    let collected = match sign {
-        Some(sign) => Some(session.collected(sign, address, intent)?),
+    let kind = pickup.as_ref().map(|pickup| pickup.kind).or(PickupKind::of(&destination.pickup));
+    let outcome = match kind {
+        Some(kind) => Some(session.check_pickup(kind, address, intent)?),
         None => None,
     };
     let files = intent.files.iter().zip(seen.files);
@@ -158,9 +158,9 @@ fn verify_delivery(
     let data_is_gone =
         files.iter().filter(|(file, _)| file.role == Role::Data).all(|(_, state)| *state == FinalName::Absent);
     let evidence = PickupEvidence {
-        sign,
+        kind,
         immediate: destination.pickup == settings::Pickup::Immediate,
-        collected,
+        outcome,
         pickup,
         data_is_gone,
     };
@@ -171,17 +171,17 @@ fn verify_delivery(
     });
     let files = found.collect();
     let open = pickup.as_ref().filter(|known| !known.state.is_end());
-    let pickup = open.zip(evidence.collected).map(|(known, collected)| (collected, known.next_poll_ms));
+    let pickup = open.zip(evidence.outcome).map(|(known, outcome)| (outcome, known.next_poll_ms));
     Ok(VerifiedDelivery { run: run.clone(), files, pickup })
 }
 
 /// The evidence about a delivery's pickup.
 struct PickupEvidence<'a> {
-    sign: Option<Sign>,
+    kind: Option<PickupKind>,
     /// The server removes files at once.
     immediate: bool,
     /// The observed state.
-    collected: Option<Collected>,
+    outcome: Option<PickupOutcome>,
     /// The recorded state.
     pickup: &'a Option<Pickup>,
     data_is_gone: bool,
@@ -194,8 +194,8 @@ impl PickupEvidence<'_> {
             let how = known.reason.as_deref().unwrap_or("the reader picked it up");
             return Some(format!("{how}, seen at {}", known.at_ms.map(utc).unwrap_or_default()));
         }
-        match &self.collected {
-            Some(Collected::PickedUp { how }) => Some(how.clone()),
+        match &self.outcome {
+            Some(PickupOutcome::PickedUp { how }) => Some(how.clone()),
             _ => None,
         }
     }
@@ -230,9 +230,9 @@ impl PickupEvidence<'_> {
     }
 
     fn absent(&self) -> (&'static str, String) {
-        match (&self.collected, self.sign) {
-            (Some(Collected::Unseen { why }), _) => ("unknown", format!("the file is missing; {why}")),
-            (_, Some(Sign::AckFile)) => {
+        match (&self.outcome, self.kind) {
+            (Some(PickupOutcome::Unknown { why }), _) => ("unknown", format!("the file is missing; {why}")),
+            (_, Some(PickupKind::AckFile)) => {
                 ("lost", "the file is missing, and its reader has not acknowledged it".to_owned())
             }
             _ => ("lost", "the file is missing; set `pickup: moved` if its reader moves files away".to_owned()),

@@ -12,9 +12,9 @@ use crate::settings::Settings;
 use crate::work::event_loop::{self, Command, End, EventLoop};
 
 #[derive(clap::Args)]
-pub struct WorkArgs {}
+pub(super) struct WorkArgs {}
 
-pub async fn run(_args: WorkArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(_args: WorkArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let _lock = event_loop::lock(&opened.settings.data)?;
     opened.ledger.lock_for_worker().await?;

@@ -28,7 +28,7 @@ struct Named {
 /// # Errors
 /// `Rejected` (`fail`) or `Skipped` (`keep`) if the name is taken; `Rejected` if the name is invalid or all numbers are
 /// taken; any error of `locate` and `is_taken`.
-pub fn choose_names(
+pub(super) fn choose_names(
     delivery: &DeliveryRequest<'_>,
     directory: &str,
     mut locate: impl FnMut(&str) -> Result<(String, String), Verdict>,
@@ -58,7 +58,7 @@ pub fn choose_names(
 }
 
 /// Returns the verdict for a final name that is taken.
-pub fn name_taken(existing: Existing, path: &str) -> Verdict {
+pub(super) fn name_taken(existing: Existing, path: &str) -> Verdict {
     let reason = format!("{path} is there already");
     match existing {
         Existing::Keep => Verdict::Skipped { reason },
@@ -72,7 +72,7 @@ pub fn name_taken(existing: Existing, path: &str) -> Verdict {
 }
 
 /// Returns the verdict for a path or name that a delivery must not use.
-pub fn path_rejected(reason: String) -> Verdict {
+pub(super) fn path_rejected(reason: String) -> Verdict {
     let hint = "correct the delivery's `path`, `done_file` or the artifact's `name`";
     Verdict::Rejected { reason, hint: Some(hint.to_owned()) }
 }
@@ -169,7 +169,7 @@ fn content(delivery: &DeliveryRequest<'_>, role: Role, of: Option<usize>, names:
 }
 
 /// Returns the content of one of the intent's companion files.
-pub fn content_of(delivery: &DeliveryRequest<'_>, file: &IntendedFile, intent: &Intent) -> Vec<u8> {
+pub(super) fn content_of(delivery: &DeliveryRequest<'_>, file: &IntendedFile, intent: &Intent) -> Vec<u8> {
     let name = |data: &IntendedFile| data.final_path.rsplit('/').next().unwrap_or_default().to_owned();
     // The same content was rendered for the intent.
     content(delivery, file.role, file.of, &intent.data().map(name).collect::<Vec<_>>()).unwrap_or_default()

@@ -23,7 +23,7 @@ pub mod sftp;
 mod steps;
 pub mod webhook;
 
-pub use pickup::{Ack, Collected, Sign};
+pub use pickup::{Ack, PickupKind, PickupOutcome};
 pub use remote_state::{FinalName, PathState, RemoteFile, RemoteState, Stamp};
 pub use request::{DeliveryMeta, DeliveryRequest};
 pub use session::{PendingSession, Session};

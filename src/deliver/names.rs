@@ -1,7 +1,7 @@
 //! Names and paths at a destination: the only ones that a delivery may touch.
 
 /// `number` tries `name-1` to `name-999`.
-pub const NUMBER_MAX: u32 = 999;
+pub(super) const NUMBER_MAX: u32 = 999;
 
 /// Endings that may follow another one: `a.csv.gz` is numbered `a-1.csv.gz`.
 const OUTER_ENDINGS: &[&str] = &["gz", "zst", "gpg", "pgp", "age"];
@@ -10,12 +10,12 @@ const TEMPORARY_ENDING: &str = ".part";
 const RUN_ID_DIGITS: usize = 16;
 
 /// Returns `.<name>.<run>.part`: hidden from readers, and recognisable as ours.
-pub fn temporary(name: &str, run: &str) -> String {
+pub(super) fn temporary(name: &str, run: &str) -> String {
     format!(".{name}.{run}{TEMPORARY_ENDING}")
 }
 
 /// Returns the name and run id in one of our temporary names; `None` for any other name.
-pub fn temporary_parts(name: &str) -> Option<(&str, &str)> {
+pub(super) fn temporary_parts(name: &str) -> Option<(&str, &str)> {
     let inner = name.strip_prefix('.')?.strip_suffix(TEMPORARY_ENDING)?;
     let (name, run) = inner.rsplit_once('.')?;
     let is_run = run.len() == RUN_ID_DIGITS && run.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -23,7 +23,7 @@ pub fn temporary_parts(name: &str) -> Option<(&str, &str)> {
 }
 
 /// Returns a numbered name: `completions.csv` → `completions-3.csv`.
-pub fn numbered(name: &str, number: u32) -> String {
+pub(super) fn numbered(name: &str, number: u32) -> String {
     let (stem, ending) = split_ending(name);
     format!("{stem}-{number}{ending}")
 }
@@ -40,7 +40,7 @@ fn split_ending(name: &str) -> (&str, &str) {
 }
 
 /// Returns true if this delivery may use `name`: the artifact's name, or a numbered one.
-pub fn belongs_to(name: &str, artifact_name: &str) -> bool {
+pub(super) fn belongs_to(name: &str, artifact_name: &str) -> bool {
     let (stem, ending) = split_ending(artifact_name);
     let Some(middle) = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending)) else { return false };
     let number = middle.strip_prefix('-').unwrap_or("");
@@ -51,7 +51,7 @@ pub fn belongs_to(name: &str, artifact_name: &str) -> bool {
 ///
 /// # Errors
 /// A component would leave the directory, or is not a valid file name.
-pub fn components(directory: &str) -> Result<Vec<&str>, String> {
+pub(super) fn components(directory: &str) -> Result<Vec<&str>, String> {
     let parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     for part in &parts {
         check_component(part)?;
@@ -73,7 +73,7 @@ fn check_component(part: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// The name is empty or a path.
-pub fn check_file_name(name: &str) -> Result<(), String> {
+pub(super) fn check_file_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name == "." || name.contains(['/', '\\']) {
         return Err(format!("{name:?} is not a file's name"));
     }
@@ -87,7 +87,7 @@ pub fn check_file_name(name: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// The directory would leave the base.
-pub fn remote_directory(base: &str, directory: &str) -> Result<String, String> {
+pub(super) fn remote_directory(base: &str, directory: &str) -> Result<String, String> {
     let below = components(directory)?.join("/");
     let base = if base == "." { "" } else { base };
     let path = match base {
@@ -106,7 +106,7 @@ pub fn remote_directory(base: &str, directory: &str) -> Result<String, String> {
 }
 
 /// Returns the path of `name` in a `directory` from [`remote_directory`].
-pub fn remote_path(directory: &str, name: &str) -> String {
+pub(super) fn remote_path(directory: &str, name: &str) -> String {
     match directory {
         "" => name.to_owned(),
         directory if directory.ends_with('/') => format!("{directory}{name}"),
@@ -115,7 +115,7 @@ pub fn remote_path(directory: &str, name: &str) -> String {
 }
 
 /// Returns the directory of a remote path, in the form of [`remote_directory`].
-pub fn remote_parent(path: &str) -> &str {
+pub(super) fn remote_parent(path: &str) -> &str {
     match path.rfind('/') {
         None => "",
         Some(0) => "/",

@@ -19,14 +19,14 @@ use crate::settings::Pickup;
 
 /// Evidence of a pickup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
+pub enum PickupKind {
     /// The data is gone.
     Moved,
     /// The reader wrote an acknowledgement file.
     AckFile,
 }
 
-impl Sign {
+impl PickupKind {
     /// Returns how the destination's readers show a pickup; `None` if they do not.
     pub fn of(pickup: &Pickup) -> Option<Self> {
         match pickup {
@@ -44,7 +44,7 @@ impl Sign {
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Moved, Self::AckFile].into_iter().find(|sign| sign.name() == name)
+        [Self::Moved, Self::AckFile].into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -59,13 +59,13 @@ pub struct Ack {
 
 /// Result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Collected {
+pub enum PickupOutcome {
     PickedUp {
         how: String,
     },
     NotYet,
     /// The destination could not be inspected.
-    Unseen {
+    Unknown {
         why: String,
     },
 }
@@ -87,12 +87,12 @@ impl Session {
     ///
     /// # Errors
     /// `Retryable` when contact is lost.
-    pub fn collected(&mut self, sign: Sign, address: &str, intent: &Intent) -> Result<Collected, Verdict> {
+    pub fn check_pickup(&mut self, kind: PickupKind, address: &str, intent: &Intent) -> Result<PickupOutcome, Verdict> {
         if let Some(here) = self.address().filter(|here| *here != address) {
             let why = format!("it was delivered to {address}, and the destination is now {here}");
-            return Ok(Collected::Unseen { why });
+            return Ok(PickupOutcome::Unknown { why });
         }
-        collected(sign, intent, |path| self.path_state(path))
+        check_pickup(kind, intent, |path| self.path_state(path))
     }
 }
 
@@ -127,54 +127,54 @@ fn acks(
     Ok(acks)
 }
 
-fn collected(
-    sign: Sign,
+fn check_pickup(
+    kind: PickupKind,
     intent: &Intent,
     mut path_state: impl FnMut(&str) -> Result<PathState, Verdict>,
-) -> Result<Collected, Verdict> {
-    match sign {
-        Sign::Moved => moved(intent, &mut path_state),
-        Sign::AckFile => acknowledged(&intent.acks, &mut path_state),
+) -> Result<PickupOutcome, Verdict> {
+    match kind {
+        PickupKind::Moved => moved(intent, &mut path_state),
+        PickupKind::AckFile => acknowledged(&intent.acks, &mut path_state),
     }
 }
 
 fn moved(
     intent: &Intent,
     path_state: &mut impl FnMut(&str) -> Result<PathState, Verdict>,
-) -> Result<Collected, Verdict> {
+) -> Result<PickupOutcome, Verdict> {
     let mut directories = BTreeSet::new();
     for path in data(intent) {
         match path_state(path)? {
-            PathState::There(_) => return Ok(Collected::NotYet),
-            PathState::Hidden { why } => return Ok(Collected::Unseen { why }),
+            PathState::There(_) => return Ok(PickupOutcome::NotYet),
+            PathState::Hidden { why } => return Ok(PickupOutcome::Unknown { why }),
             PathState::Absent => directories.extend(path.rfind('/').map(|at| &path[..at.max(1)])),
         }
     }
     for directory in directories {
         if path_state(directory)? == PathState::Absent {
-            return Ok(Collected::Unseen { why: format!("its directory {directory} is not there") });
+            return Ok(PickupOutcome::Unknown { why: format!("its directory {directory} is not there") });
         }
     }
     Ok(match data(intent).next() {
-        Some(_) => Collected::PickedUp { how: "its reader took it away".to_owned() },
-        None => Collected::Unseen { why: "it is not known which file it was".to_owned() },
+        Some(_) => PickupOutcome::PickedUp { how: "its reader took it away".to_owned() },
+        None => PickupOutcome::Unknown { why: "it is not known which file it was".to_owned() },
     })
 }
 
 fn acknowledged(
     acks: &[Ack],
     path_state: &mut impl FnMut(&str) -> Result<PathState, Verdict>,
-) -> Result<Collected, Verdict> {
+) -> Result<PickupOutcome, Verdict> {
     for ack in acks {
         match path_state(&ack.path)? {
             PathState::There(stamp) if ack.before != Some(stamp) => {}
-            PathState::There(_) | PathState::Absent => return Ok(Collected::NotYet),
-            PathState::Hidden { why } => return Ok(Collected::Unseen { why }),
+            PathState::There(_) | PathState::Absent => return Ok(PickupOutcome::NotYet),
+            PathState::Hidden { why } => return Ok(PickupOutcome::Unknown { why }),
         }
     }
     Ok(match acks {
-        [] => Collected::Unseen { why: "no acknowledgement was expected when it was delivered".to_owned() },
-        [first, ..] => Collected::PickedUp { how: format!("its reader wrote {}", first.path) },
+        [] => PickupOutcome::Unknown { why: "no acknowledgement was expected when it was delivered".to_owned() },
+        [first, ..] => PickupOutcome::PickedUp { how: format!("its reader wrote {}", first.path) },
     })
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// A rate limit and a deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pace {
+pub(super) struct Pace {
     /// Bytes per second.
     pub bandwidth: Option<u64>,
     /// End of the attempt.
@@ -13,22 +13,22 @@ pub struct Pace {
 }
 
 /// Error text when reading stopped at [`Pace::until`].
-pub const TOO_LONG: &str = "the attempt took longer than work.deadlines.attempt";
+pub(super) const TOO_LONG: &str = "the attempt took longer than work.deadlines.attempt";
 
 impl Pace {
-    pub fn begin(self) -> Pacer {
+    pub(super) fn begin(self) -> Pacer {
         Pacer { pace: self, started: Instant::now(), bytes: 0 }
     }
 
     /// Returns the limit of each of several parallel senders.
-    pub fn shared_by(self, several: usize) -> Self {
+    pub(super) fn shared_by(self, several: usize) -> Self {
         Self { bandwidth: self.bandwidth.map(|bytes| (bytes / several.max(1) as u64).max(1)), ..self }
     }
 }
 
 /// A pace, and how much of it is used.
 #[derive(Clone, Copy, Debug)]
-pub struct Pacer {
+pub(super) struct Pacer {
     pace: Pace,
     started: Instant,
     bytes: u64,
@@ -39,7 +39,7 @@ impl Pacer {
     ///
     /// # Errors
     /// `TimedOut` past the deadline.
-    pub fn wait(&self) -> io::Result<()> {
+    pub(super) fn wait(&self) -> io::Result<()> {
         if let Some(bandwidth) = self.pace.bandwidth {
             let due = Duration::from_secs_f64(self.bytes as f64 / bandwidth.max(1) as f64);
             let ahead = due.saturating_sub(self.started.elapsed());
@@ -53,18 +53,18 @@ impl Pacer {
     }
 
     /// Counts bytes that were read.
-    pub fn record(&mut self, bytes: u64) {
+    pub(super) fn record(&mut self, bytes: u64) {
         self.bytes += bytes;
     }
 }
 
-pub struct Paced<R> {
+pub(super) struct Paced<R> {
     inner: R,
     pacer: Pacer,
 }
 
 impl<R: Read> Paced<R> {
-    pub fn new(inner: R, pace: Pace) -> Self {
+    pub(super) fn new(inner: R, pace: Pace) -> Self {
         Self { inner, pacer: pace.begin() }
     }
 }

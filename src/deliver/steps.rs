@@ -12,7 +12,7 @@ pub(super) struct Steps {
 
 impl Steps {
     /// Returns the steps of a file of this role; the caller supplies those of the data file.
-    pub fn of(role: Role, data: Steps) -> Steps {
+    pub(super) fn of(role: Role, data: Steps) -> Steps {
         match role {
             Role::Data => data,
             Role::Checksum => steps!("checksum"),

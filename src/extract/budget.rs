@@ -39,7 +39,7 @@ pub(super) struct RequestPermit(#[allow(dead_code)] OwnedSemaphorePermit);
 
 impl Budget {
     /// Creates a budget. A limit of 0 counts as 1, as nothing could ever be sent.
-    pub fn new(settings: settings::Budget, clock: &Clock) -> Self {
+    pub(super) fn new(settings: settings::Budget, clock: &Clock) -> Self {
         Self {
             clock: clock.clone(),
             settings,
@@ -49,12 +49,12 @@ impl Budget {
         }
     }
 
-    pub fn settings(&self) -> settings::Budget {
+    pub(super) fn settings(&self) -> settings::Budget {
         self.settings
     }
 
     /// Waits, in order of arrival, until one more request may be sent.
-    pub async fn acquire(&self) -> RequestPermit {
+    pub(super) async fn acquire(&self) -> RequestPermit {
         let permit = loop {
             if let Ok(permit) = self.in_flight.clone().acquire_owned().await {
                 break permit;
@@ -65,7 +65,7 @@ impl Budget {
         RequestPermit(permit)
     }
 
-    pub fn remaining(&self) -> Remaining {
+    pub(super) fn remaining(&self) -> Remaining {
         Remaining {
             at_once: self.minute.left().min(self.hour.left()),
             in_flight: u32::try_from(self.in_flight.available_permits()).unwrap_or(u32::MAX),

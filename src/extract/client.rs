@@ -63,7 +63,7 @@ pub(super) enum CallError {
 }
 
 impl CallError {
-    pub fn into_error(self) -> ExtractError {
+    pub(super) fn into_error(self) -> ExtractError {
         match self {
             Self::NotStarted { what, wait } => ExtractError::Later { what, wait },
             Self::Interrupted { what } => ExtractError::later(what),
@@ -72,7 +72,7 @@ impl CallError {
     }
 
     /// Classifies the error of a request that is safe to repeat.
-    pub fn repeatable(self) -> Failure<CallError> {
+    pub(super) fn repeatable(self) -> Failure<CallError> {
         match self {
             Self::NotStarted { wait, .. } => Failure::Again { error: self, wait },
             Self::Interrupted { .. } => Failure::Again { error: self, wait: None },
@@ -97,16 +97,16 @@ impl From<ExtractError> for CallError {
 }
 
 impl ApiClient {
-    pub fn clock(&self) -> &Clock {
+    pub(super) fn clock(&self) -> &Clock {
         &self.tenant.clock
     }
 
-    pub fn tries(&self) -> Tries<'_> {
+    pub(super) fn tries(&self) -> Tries<'_> {
         Tries::new(&self.tenant.settings.retry, TRIES_MAX, self.clock())
     }
 
     /// Sends a request that the guard has admitted, waits for the response head, and counts it.
-    pub async fn send(
+    pub(super) async fn send(
         &self,
         request: reqwest::RequestBuilder,
         method: Method,
@@ -137,16 +137,16 @@ impl ApiClient {
 }
 
 impl ApiResponse {
-    pub fn headers(&self) -> &HeaderMap {
+    pub(super) fn headers(&self) -> &HeaderMap {
         self.response.headers()
     }
 
     /// Returns the length of the body, if the platform states it.
-    pub fn length(&self) -> Option<u64> {
+    pub(super) fn length(&self) -> Option<u64> {
         self.response.content_length()
     }
 
-    pub async fn chunk(&mut self) -> Result<Option<impl AsRef<[u8]> + Send + 'static>, CallError> {
+    pub(super) async fn chunk(&mut self) -> Result<Option<impl AsRef<[u8]> + Send + 'static>, CallError> {
         match self.response.chunk().await {
             Ok(chunk) => Ok(chunk),
             Err(error) => {
@@ -158,7 +158,7 @@ impl ApiResponse {
     }
 
     /// Returns the whole body, at most `max` bytes.
-    pub async fn body(mut self, max: usize) -> Result<Vec<u8>, CallError> {
+    pub(super) async fn body(mut self, max: usize) -> Result<Vec<u8>, CallError> {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             let chunk = chunk.as_ref();
@@ -171,7 +171,7 @@ impl ApiResponse {
         Ok(body)
     }
 
-    pub async fn error_body(&mut self) -> String {
+    pub(super) async fn error_body(&mut self) -> String {
         let mut body = Vec::new();
         while body.len() < ERROR_BYTES_MAX {
             match self.chunk().await {
@@ -183,7 +183,7 @@ impl ApiResponse {
     }
 
     /// Returns the platform's error message, with the token redacted.
-    pub async fn server_message(&mut self) -> Option<String> {
+    pub(super) async fn server_message(&mut self) -> Option<String> {
         let body = self.error_body().await;
         let message = server_message(&body)?;
         Some(match &self.secret {
@@ -193,7 +193,7 @@ impl ApiResponse {
     }
 
     /// Returns "tenant acme: cannot list the reports: 503 Service Unavailable: …".
-    pub fn describe(&self, message: Option<String>) -> String {
+    pub(super) fn describe(&self, message: Option<String>) -> String {
         let message = message.map(|message| format!(": {message}")).unwrap_or_default();
         format!("{}: cannot {}: {}{message}", self.subject, self.doing, self.status)
     }

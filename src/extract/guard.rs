@@ -56,7 +56,7 @@ pub(super) fn is_id(id: &str) -> bool {
 
 impl Guard {
     /// Declares requests by method and path; a segment in braces is an ID known only from a response.
-    pub fn new(base: Url, declared: impl IntoIterator<Item = (Method, String)>) -> Self {
+    pub(super) fn new(base: Url, declared: impl IntoIterator<Item = (Method, String)>) -> Self {
         let segment = |segment: &str| match segment.starts_with('{') {
             true => Segment::Id(segment.to_owned()),
             false => Segment::Exactly(segment.to_owned()),
@@ -72,7 +72,7 @@ impl Guard {
     ///
     /// # Errors
     /// `Refused`: nothing was sent.
-    pub fn admit(&self, method: &Method, path: &str, query: &[(&str, &str)]) -> Result<Url, ExtractError> {
+    pub(super) fn admit(&self, method: &Method, path: &str, query: &[(&str, &str)]) -> Result<Url, ExtractError> {
         let refused = || ExtractError::Refused {
             what: format!("{method} {path:?} is not among the requests that the plan declares: not sent"),
             hint: None,
@@ -95,7 +95,7 @@ impl Guard {
     }
 
     /// Lists every request that may be sent, as `METHOD URL`.
-    pub fn declared(&self) -> Vec<String> {
+    pub(super) fn declared(&self) -> Vec<String> {
         let base = self.base.as_str().trim_end_matches('/');
         self.patterns
             .iter()

@@ -20,7 +20,7 @@ pub(super) struct RequestLog(Mutex<Vec<Sent>>);
 
 impl RequestLog {
     /// Counts one request. `status` is `None` without a response; `ms` is the time until its head.
-    pub fn add(&self, method: &str, path: &str, status: Option<u16>, ms: u64) {
+    pub(super) fn add(&self, method: &str, path: &str, status: Option<u16>, ms: u64) {
         tracing::debug!(method, path, status, ms, "request");
         let mut counts = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let same = |sent: &Sent| (sent.method.as_str(), sent.path.as_str(), sent.status) == (method, path, status);
@@ -34,7 +34,7 @@ impl RequestLog {
     }
 
     /// Returns the counts in order of the first request.
-    pub fn counts(&self) -> Vec<Sent> {
+    pub(super) fn counts(&self) -> Vec<Sent> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Saving<B> {
 
 impl<B: AsRef<[u8]> + Send + 'static> Saving<B> {
     /// Starts `extract.part` in the directory `into`, which is created if missing. An existing file is overwritten.
-    pub fn begin(into: &Path) -> Self {
+    pub(super) fn begin(into: &Path) -> Self {
         let part = into.join("extract.part");
         let (chunks, waiting) = mpsc::channel::<B>(CHUNKS_WAITING);
         let path = part.clone();
@@ -43,7 +43,7 @@ impl<B: AsRef<[u8]> + Send + 'static> Saving<B> {
     }
 
     /// Sends the next bytes to the thread. After a write error they are dropped; [`Saving::finish`] returns the error.
-    pub async fn feed(&self, bytes: B) {
+    pub(super) async fn feed(&self, bytes: B) {
         let _ = self.chunks.send(bytes).await;
     }
 
@@ -51,7 +51,7 @@ impl<B: AsRef<[u8]> + Send + 'static> Saving<B> {
     ///
     /// # Errors
     /// The disk's, or the bytes are not an extract. `extract.part` is kept for inspection until overwritten.
-    pub async fn finish(self, limits: &Limits, source_kind: SourceKind) -> Result<Extract, SaveError> {
+    pub(super) async fn finish(self, limits: &Limits, source_kind: SourceKind) -> Result<Extract, SaveError> {
         let Self { chunks, writer, part } = self;
         drop(chunks);
         let limits = *limits;
@@ -110,7 +110,7 @@ fn renamed_already(path: &Path, error: io::Error) -> io::Result<()> {
 
 impl SaveError {
     /// Converts the error of saving `subject`.
-    pub fn into_extract(self, subject: &str) -> ExtractError {
+    pub(super) fn into_extract(self, subject: &str) -> ExtractError {
         match self {
             Self::Io { .. } => ExtractError::later(self.to_string()),
             Self::Format(FormatError::Wrong { what, hint }) => {

@@ -124,7 +124,8 @@ impl Ledger {
         .await
     }
 
-    /// Defers a delivery without an attempt: it waits for others, until `due_ms` at the earliest.
+    /// Defers a delivery without an attempt: it waits for others, until `due_ms` at the earliest. One that is settled, as
+    /// a notice of an earlier attempt at the run, stays so.
     pub async fn defer(&self, run_id: &str, destination: &str, due_ms: Option<i64>) -> Result<(), LedgerError> {
         let (run, destination) = (run_id.to_owned(), destination.to_owned());
         self.write(FaultStep::new("ledger.postpone"), "defer a delivery", move |tx| {

@@ -7,9 +7,9 @@ use super::runs::record;
 use super::state::{PickupEvent, PickupState, legal_in};
 use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
-use crate::deliver::{Collected, Intent, Receipt, Sign};
+use crate::deliver::{Intent, PickupKind, PickupOutcome, Receipt};
 use crate::fault::FaultStep;
-use crate::settings::{self, Patience};
+use crate::settings::{self, PickupDeadline};
 
 /// Time for which a late pickup is still checked.
 const LATE_WITHIN: Duration = Duration::from_secs(7 * 86_400);
@@ -19,14 +19,14 @@ const LATE_EVERY_MAX: Duration = Duration::from_secs(6 * 3_600);
 /// The pickup that a delivery expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpectedPickup {
-    pub sign: Sign,
+    pub kind: PickupKind,
     /// Deadline and interval of checks; without it, there are none.
-    pub patience: Option<Patience>,
+    pub deadline: Option<PickupDeadline>,
 }
 
 impl ExpectedPickup {
     pub fn of(pickup: &settings::Pickup) -> Option<Self> {
-        Some(Self { sign: Sign::of(pickup)?, patience: pickup.patience() })
+        Some(Self { kind: PickupKind::of(pickup)?, deadline: pickup.deadline() })
     }
 }
 
@@ -35,7 +35,7 @@ impl ExpectedPickup {
 pub struct DuePickup {
     pub run: String,
     pub pipeline: String,
-    pub sign: Sign,
+    pub kind: PickupKind,
     pub due_ms: Option<i64>,
     pub intent: Option<Intent>,
     pub receipt: Receipt,
@@ -79,7 +79,7 @@ impl Ledger {
         &self,
         run_id: &str,
         destination: &str,
-        found: &Collected,
+        found: &PickupOutcome,
         next_poll_ms: Option<i64>,
     ) -> Result<Option<PickupState>, LedgerError> {
         let (run, destination, found) = (run_id.to_owned(), destination.to_owned(), found.clone());
@@ -93,17 +93,17 @@ impl Ledger {
             }
             let over = row.get::<Option<i64>>("due_ms")?.is_some_and(|due_ms| now >= due_ms);
             let reason = match &found {
-                Collected::PickedUp { how } => Some(how.clone()),
-                Collected::NotYet if over => Some("not picked up in time".to_owned()),
-                Collected::NotYet => Some(String::new()),
+                PickupOutcome::PickedUp { how } => Some(how.clone()),
+                PickupOutcome::NotYet if over => Some("not picked up in time".to_owned()),
+                PickupOutcome::NotYet => Some(String::new()),
                 // The result at the deadline is more informative than a failed check now.
-                Collected::Unseen { .. } if state == PickupState::Overdue => None,
-                Collected::Unseen { why } => Some(format!("could not be checked: {why}")),
+                PickupOutcome::Unknown { .. } if state == PickupState::Overdue => None,
+                PickupOutcome::Unknown { why } => Some(format!("could not be checked: {why}")),
             };
             let event = match &found {
-                Collected::PickedUp { .. } => PickupEvent::PickedUp,
-                Collected::NotYet | Collected::Unseen { .. } if over => PickupEvent::DeadlinePassed,
-                Collected::NotYet | Collected::Unseen { .. } => {
+                PickupOutcome::PickedUp { .. } => PickupEvent::PickedUp,
+                PickupOutcome::NotYet | PickupOutcome::Unknown { .. } if over => PickupEvent::DeadlinePassed,
+                PickupOutcome::NotYet | PickupOutcome::Unknown { .. } => {
                     // Still pending, or overdue with a changed deadline.
                     poll_again(tx, (&run, &destination), reason.as_deref(), next_poll_ms)?;
                     return Ok(None);
@@ -165,7 +165,7 @@ impl Ledger {
         let (destination, now) = (destination.to_owned(), self.clock.now_ms());
         self.read("find due pickups", move |tx| {
             let rows = tx.query(
-                "SELECT p.run_id, r.pipeline, p.sign, p.due_ms, d.intent_json, c.receipt_json FROM pickups p \
+                "SELECT p.run_id, r.pipeline, p.kind, p.due_ms, d.intent_json, c.receipt_json FROM pickups p \
                  JOIN runs r ON r.id = p.run_id \
                  JOIN deliveries d ON d.run_id = p.run_id AND d.destination = p.destination \
                  JOIN receipts c ON c.run_id = p.run_id AND c.destination = p.destination \
@@ -178,7 +178,7 @@ impl Ledger {
                 Ok(DuePickup {
                     run: row.get("run_id")?,
                     pipeline: row.get("pipeline")?,
-                    sign: row.get("sign")?,
+                    kind: row.get("kind")?,
                     due_ms: row.get("due_ms")?,
                     intent: row.json("intent_json")?,
                     receipt: row.json("receipt_json")?.ok_or_else(missing)?,
@@ -239,16 +239,16 @@ pub(super) fn await_pickup(
     tx: &mut Tx,
     (run, destination): (&str, &str),
     path: &str,
-    ExpectedPickup { sign, patience }: ExpectedPickup,
+    ExpectedPickup { kind, deadline }: ExpectedPickup,
     now: i64,
 ) -> Result<(), LedgerError> {
     let ms = |length: Duration| i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-    let due_ms = patience.map(|patience| now.saturating_add(ms(patience.deadline)));
-    let next_poll_ms = patience.and_then(|patience| next_poll(now, due_ms, patience.every));
+    let due_ms = deadline.map(|deadline| now.saturating_add(ms(deadline.after)));
+    let next_poll_ms = deadline.and_then(|deadline| next_poll(now, due_ms, deadline.every));
     tx.execute(
-        "INSERT INTO pickups (run_id, destination, sign, state, path, due_ms, next_poll_ms) \
+        "INSERT INTO pickups (run_id, destination, kind, state, path, due_ms, next_poll_ms) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        params![run, destination, sign.name(), PickupState::Pending.name(), path, due_ms, next_poll_ms],
+        params![run, destination, kind.name(), PickupState::Pending.name(), path, due_ms, next_poll_ms],
     )
     .map(|_| ())
 }

@@ -68,7 +68,7 @@ impl Ledger {
         self.read("read the deliveries", move |tx| {
             let rows = tx.query(
                 "SELECT d.run_id, d.destination, d.required, d.state, d.reason, d.attempts, d.failures, d.since_ms, \
-                 d.due_ms, d.intent_json, r.receipt_json, r.attempt, r.rows, r.started_ms, r.ended_ms, p.sign, \
+                 d.due_ms, d.intent_json, r.receipt_json, r.attempt, r.rows, r.started_ms, r.ended_ms, p.kind, \
                  p.state AS pickup_state, p.due_ms AS pickup_due_ms, p.next_poll_ms, p.at_ms, \
                  p.reason AS pickup_reason FROM deliveries d \
                  LEFT JOIN receipts r ON r.run_id = d.run_id AND r.destination = d.destination \
@@ -194,7 +194,7 @@ fn delivery_from(row: &Row) -> Result<Delivery, LedgerError> {
     };
     let pickup = match row.get::<Option<PickupState>>("pickup_state")? {
         Some(state) => Some(Pickup {
-            sign: row.get("sign")?,
+            kind: row.get("kind")?,
             state,
             due_ms: row.get("pickup_due_ms")?,
             next_poll_ms: row.get("next_poll_ms")?,

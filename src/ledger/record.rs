@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::state::{DeliveryState, PickupState, RunState};
-use crate::deliver::{Intent, Receipt, Sign};
+use crate::deliver::{Intent, PickupKind, Receipt};
 use crate::encode::{Artifact, FileGroup};
 use crate::extract::{Extract, Form};
 use crate::pipeline::plan::CsvDialect;
@@ -16,7 +16,7 @@ pub enum Origin {
     Backfill,
 }
 
-super::store::named_column!(Origin, Sign);
+super::store::named_column!(Origin, PickupKind);
 
 impl Origin {
     pub fn name(self) -> &'static str {
@@ -146,7 +146,7 @@ pub struct Delivery {
 /// State of a pickup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pickup {
-    pub sign: Sign,
+    pub kind: PickupKind,
     pub state: PickupState,
     /// Deadline of the reader; `None` if there is none.
     pub due_ms: Option<i64>,

@@ -39,7 +39,7 @@ const DATES: [(&str, &str); 18] = [
 pub(super) type PlaceholderProblem = (String, Option<String>);
 
 /// Parses the text between braces.
-pub fn read(inner: &str) -> Result<TemplatePart, PlaceholderProblem> {
+pub(super) fn read(inner: &str) -> Result<TemplatePart, PlaceholderProblem> {
     if inner.trim() != inner {
         let hint = format!("write `{{{}}}`", inner.trim());
         return Err(("a placeholder has no spaces around it".to_owned(), Some(hint)));

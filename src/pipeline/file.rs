@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use super::csv::Delimiter;
 use super::done::DoneFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd, Via, WhenEmpty};
-use super::written::{CompanionName, Directory, Expression};
+use super::scalars::{CompanionName, Directory, Expression};
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap};

@@ -13,12 +13,12 @@ pub mod file;
 /// The declaration of each transform operator.
 pub mod operator;
 pub mod plan;
+/// Texts with a grammar of their own.
+pub mod scalars;
 /// The uses of texts in a pipeline file.
 mod texts;
 /// Warnings about a plan's upcoming slots.
 mod upcoming;
-/// Texts with a grammar of their own.
-pub mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

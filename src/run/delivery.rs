@@ -43,7 +43,7 @@ impl DeliveryTask {
 
     /// Attempts the delivery until it is final or the next attempt would start too late. `delivery` is its present
     /// state. Returns true if this delivery completed the run.
-    pub async fn deliver(self: Arc<Self>, mut delivery: Delivery) -> Result<bool, LedgerError> {
+    pub(super) async fn deliver(self: Arc<Self>, mut delivery: Delivery) -> Result<bool, LedgerError> {
         let ledger = &self.context.ledger;
         loop {
             if delivery.state.is_settled() || (self.requester == Requester::Worker && !self.is_due(&delivery)) {

@@ -28,7 +28,7 @@ use crate::measure::{self, Stage};
 use crate::pipeline::plan::{Plan, Source};
 use crate::progress::Progress;
 use crate::schedule::slot::Slot;
-use crate::settings::Settings;
+use crate::settings::{Settings, login};
 use crate::transform::StepRows;
 
 use document::Document;
@@ -216,7 +216,7 @@ struct RunExecution<'a> {
 impl RunExecution<'_> {
     async fn execute(&self, run: &mut Run) -> Result<(), Stop> {
         if self.requester == Requester::Retry {
-            self.context.ledger.retry_deliveries(&run.id, "by a person").await?;
+            self.context.ledger.retry_deliveries(&run.id, &login()).await?;
         }
         let artifact = match self.saved_artifact(run).await? {
             Some(artifact) => artifact,

@@ -10,7 +10,7 @@ use super::reports::Report;
 const BLOCK_BYTES: usize = 64 << 10;
 
 /// Data of one report.
-pub struct Content {
+pub(super) struct Content {
     learning: Learning,
     headers: Vec<String>,
     rows: u64,
@@ -19,7 +19,7 @@ pub struct Content {
 }
 
 impl Content {
-    pub fn new(report: &'static Report, seed: u64, rows: u64, body: &Body) -> Self {
+    pub(super) fn new(report: &'static Report, seed: u64, rows: u64, body: &Body) -> Self {
         let rows = if body.header_only { 0 } else { rows - rows * body.fewer_rows / 100 };
         let learning = Learning::new(report, seed, rows);
         let mut headers: Vec<String> = learning.headers().map(str::to_owned).collect();
@@ -32,16 +32,16 @@ impl Content {
         Self { learning, headers, rows, bom: body.bom, crlf: body.crlf }
     }
 
-    pub fn rows(&self) -> u64 {
+    pub(super) fn rows(&self) -> u64 {
         self.rows
     }
 
-    pub fn headers(&self) -> &[String] {
+    pub(super) fn headers(&self) -> &[String] {
         &self.headers
     }
 
     /// Writes the whole CSV, block by block.
-    pub fn write_to(&self, to: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write_to(&self, to: &mut impl Write) -> io::Result<()> {
         let mut block = Vec::with_capacity(BLOCK_BYTES + 4096);
         if self.bom {
             block.extend_from_slice(b"\xef\xbb\xbf");
@@ -71,7 +71,7 @@ impl Content {
     }
 
     /// Returns the cells of `count` rows from `from` on; fewer at the end.
-    pub fn page(&self, from: u64, count: u64) -> Vec<Vec<String>> {
+    pub(super) fn page(&self, from: u64, count: u64) -> Vec<Vec<String>> {
         let mut csv = Vec::new();
         for index in from..from.saturating_add(count).min(self.rows) {
             self.learning.write_row(index, &mut csv);

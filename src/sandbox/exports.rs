@@ -25,7 +25,7 @@ const CUT_BYTES: u64 = 128 << 10;
 
 /// The started exports.
 #[derive(Default)]
-pub struct Exports {
+pub(super) struct Exports {
     pub(super) started: HashMap<String, Execution>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Execution {
 
 /// Endings of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(super) enum Ending {
     Whole,
     /// Half way, with a broken connection.
     Cut,
@@ -49,7 +49,7 @@ pub enum Ending {
 
 impl Exports {
     /// `GET …/export/csv`: starts a new execution, every time.
-    pub fn start(&mut self, options: &SandboxOptions, wrong: &Misbehaviour, report: &'static Report) -> Reply {
+    pub(super) fn start(&mut self, options: &SandboxOptions, wrong: &Misbehaviour, report: &'static Report) -> Reply {
         let digest = Sha256::digest(format!("execution {} {}", options.seed, self.started.len()));
         let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let uuid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
@@ -71,7 +71,7 @@ impl Exports {
     }
 
     /// `GET …/exports/{id}`.
-    pub fn status(&mut self, wrong: &Misbehaviour, report: &Report, id: &str) -> Reply {
+    pub(super) fn status(&mut self, wrong: &Misbehaviour, report: &Report, id: &str) -> Reply {
         let execution = match self.of(report, id) {
             Ok(execution) => execution,
             Err(missing) => return *missing,
@@ -84,7 +84,7 @@ impl Exports {
     }
 
     /// Returns how this download is to end; an execution that is not done has no download.
-    pub fn download(&mut self, report: &Report, id: &str) -> Result<Ending, Box<Reply>> {
+    pub(super) fn download(&mut self, report: &Report, id: &str) -> Result<Ending, Box<Reply>> {
         let execution = self.of(report, id)?;
         if execution.polls_left > 0 {
             return Err(Box::new(reply::error(400, "The export is not ready")));
@@ -101,7 +101,7 @@ impl Exports {
     }
 
     /// `GET …/exports/{id}/results`.
-    pub fn results(
+    pub(super) fn results(
         &mut self,
         wrong: &Misbehaviour,
         report: &Report,
@@ -122,7 +122,7 @@ impl Exports {
 }
 
 /// Returns the response to a download.
-pub fn body(content: Content, report: &Report, wrong: &Misbehaviour, ending: Ending) -> Reply {
+pub(super) fn body(content: Content, report: &Report, wrong: &Misbehaviour, ending: Ending) -> Reply {
     let (packed, kind) = match packing::pack(content, report.short, wrong.body.packing) {
         Ok(packed) => packed,
         Err(error) => return reply::error(500, &error.to_string()),

@@ -14,7 +14,7 @@ const DAYS: usize = 691;
 const TWICE_IN: u64 = 211;
 
 /// The rows of one report.
-pub struct Learning {
+pub(super) struct Learning {
     report: &'static Report,
     seed: u64,
     rows: u64,
@@ -32,7 +32,7 @@ struct Facts {
 }
 
 impl Learning {
-    pub fn new(report: &'static Report, seed: u64, rows: u64) -> Self {
+    pub(super) fn new(report: &'static Report, seed: u64, rows: u64) -> Self {
         let start = jiff::civil::date(2025, 1, 1);
         let days = std::iter::successors(Some(start), |day| day.tomorrow().ok())
             .take(DAYS)
@@ -41,17 +41,17 @@ impl Learning {
         Self { report, seed, rows, days }
     }
 
-    pub fn rows(&self) -> u64 {
+    pub(super) fn rows(&self) -> u64 {
         self.rows
     }
 
     /// Returns the report's headers, in order.
-    pub fn headers(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn headers(&self) -> impl Iterator<Item = &'static str> {
         self.report.columns.iter().map(|(header, _)| *header)
     }
 
     /// Appends row `index` and a line feed to `out`.
-    pub fn write_row(&self, index: u64, out: &mut Vec<u8>) {
+    pub(super) fn write_row(&self, index: u64, out: &mut Vec<u8>) {
         let facts = self.facts(index);
         for (at, (_, column)) in self.report.columns.iter().enumerate() {
             if at > 0 {

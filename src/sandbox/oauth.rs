@@ -30,7 +30,7 @@ pub const ACCOUNTS: &[Account] = &[
 
 /// The issued tokens.
 #[derive(Default)]
-pub struct Tokens {
+pub(super) struct Tokens {
     given: u64,
     access: HashMap<String, Access>,
     refresh: HashMap<String, Account>,
@@ -44,7 +44,12 @@ struct Access {
 
 impl Tokens {
     /// `POST /oauth2/token`.
-    pub fn grant(&mut self, options: &SandboxOptions, wrong: &Misbehaviour, form: &HashMap<String, String>) -> Reply {
+    pub(super) fn grant(
+        &mut self,
+        options: &SandboxOptions,
+        wrong: &Misbehaviour,
+        form: &HashMap<String, String>,
+    ) -> Reply {
         let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
         let message = |text: &str| {
             let echo = if wrong.sign_in.echo_secrets { format!(" {form:?}") } else { String::new() };
@@ -100,7 +105,7 @@ impl Tokens {
     }
 
     /// Returns the account of an `Authorization` header, if its token is valid for one more request.
-    pub fn account(&mut self, authorization: Option<&str>) -> Option<Account> {
+    pub(super) fn account(&mut self, authorization: Option<&str>) -> Option<Account> {
         let access = self.access.get_mut(authorization?.strip_prefix("Bearer ")?)?;
         if access.ends <= Instant::now() {
             return None;

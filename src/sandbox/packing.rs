@@ -20,7 +20,7 @@ const CHUNKS_WAITING: usize = 4;
 const BOMB_BYTES: usize = 64 << 20;
 
 /// A body, buffered or streamed.
-pub enum Packed {
+pub(super) enum Packed {
     Whole(Vec<u8>),
     Stream(mpsc::Receiver<io::Result<Bytes>>),
 }
@@ -29,7 +29,7 @@ pub enum Packed {
 ///
 /// # Errors
 /// Those of the ZIP writer; none is expected in memory.
-pub fn pack(content: Content, name: &str, packing: Packing) -> io::Result<(Packed, &'static str)> {
+pub(super) fn pack(content: Content, name: &str, packing: Packing) -> io::Result<(Packed, &'static str)> {
     let streams = matches!(packing, Packing::One | Packing::Stored | Packing::Plain | Packing::Mac);
     let kind = match packing {
         Packing::Plain | Packing::Empty | Packing::Utf16 => "text/csv; charset=utf-8",

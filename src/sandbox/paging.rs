@@ -17,7 +17,7 @@ struct PageStart {
 }
 
 /// `GET …/exports/{id}/results`.
-pub fn page(wrong: &Misbehaviour, query: &HashMap<String, String>, content: &Content) -> Reply {
+pub(super) fn page(wrong: &Misbehaviour, query: &HashMap<String, String>, content: &Content) -> Reply {
     let rules = &wrong.export.paging;
     let asked = query.get("pageSize").and_then(|size| size.parse().ok()).unwrap_or(100).clamp(1, 1000);
     let asked = if rules.by == By::Whole { content.rows().max(1) } else { asked };

@@ -22,7 +22,7 @@ use super::reply::{self, Reply};
 use super::reports::{self, REPORTS, Report};
 
 /// A platform and its state.
-pub struct Platform {
+pub(super) struct Platform {
     pub options: SandboxOptions,
     misbehave: Mutex<Arc<Misbehaviours>>,
     memory: Mutex<Memory>,
@@ -54,13 +54,13 @@ enum Endpoint {
 }
 
 impl Platform {
-    pub fn new(options: SandboxOptions) -> Self {
+    pub(super) fn new(options: SandboxOptions) -> Self {
         let misbehave = Mutex::new(Arc::new(options.misbehave.clone()));
         Self { options, misbehave, memory: Mutex::default() }
     }
 
     /// Returns the present misbehaviours.
-    pub fn misbehave(&self) -> Arc<Misbehaviours> {
+    pub(super) fn misbehave(&self) -> Arc<Misbehaviours> {
         self.misbehave.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
@@ -68,12 +68,12 @@ impl Platform {
         self.memory.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    pub fn requests(&self) -> u64 {
+    pub(super) fn requests(&self) -> u64 {
         self.memory().requests
     }
 
     /// Responds to one request.
-    pub async fn answer(&self, request: Request) -> Reply {
+    pub(super) async fn answer(&self, request: Request) -> Reply {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         self.memory().requests += 1;
         #[cfg(feature = "fault-injection")]
@@ -231,6 +231,6 @@ impl Endpoint {
 }
 
 /// Makes the whole platform one axum handler.
-pub async fn handle(platform: axum::extract::State<Arc<Platform>>, request: Request) -> Response {
+pub(super) async fn handle(platform: axum::extract::State<Arc<Platform>>, request: Request) -> Response {
     platform.answer(request).await
 }

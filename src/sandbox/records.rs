@@ -14,14 +14,14 @@ const PAGE_ROWS_MAX: u64 = 200;
 
 /// Kinds of list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum List {
+pub(super) enum List {
     Users,
     Courses,
     Enrollments,
 }
 
 /// Returns one page of a list.
-pub fn list(list: List, options: &SandboxOptions, wrong: &Records, query: &HashMap<String, String>) -> Reply {
+pub(super) fn list(list: List, options: &SandboxOptions, wrong: &Records, query: &HashMap<String, String>) -> Reply {
     let number = |key: &str| query.get(key).and_then(|text| text.parse::<u64>().ok());
     let size = number("page_size").unwrap_or(PAGE_ROWS_MAX).clamp(1, PAGE_ROWS_MAX);
     let page = number("page").unwrap_or(1).max(1);

@@ -10,33 +10,33 @@ use serde_json::{Value, json};
 use super::misbehave::ReplyKind;
 use crate::clock::Clock;
 
-pub type Reply = Response<Body>;
+pub(super) type Reply = Response<Body>;
 
 /// The response to a denied browser, and to an API client too.
-pub const SIGN_IN_PAGE: &str =
+pub(super) const SIGN_IN_PAGE: &str =
     "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><form>Username</form></body></html>\n";
 
-pub fn json(status: u16, value: &Value) -> Reply {
+pub(super) fn json(status: u16, value: &Value) -> Reply {
     with(status, "application/json; charset=utf-8", value.to_string().into())
 }
 
 /// Returns 200 with `{"data": …}`.
-pub fn data(value: Value) -> Reply {
+pub(super) fn data(value: Value) -> Reply {
     json(200, &json!({ "data": value }))
 }
 
 /// Returns an error in the format of the API.
-pub fn error(status: u16, message: &str) -> Reply {
+pub(super) fn error(status: u16, message: &str) -> Reply {
     let name = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
     json(status, &json!({"name": name, "message": [message], "code": 1000 + status, "status": status}))
 }
 
 /// Returns an error of the token endpoint (RFC 6749, 5.2).
-pub fn oauth_error(error: &str, description: &str) -> Reply {
+pub(super) fn oauth_error(error: &str, description: &str) -> Reply {
     json(if error == "invalid_client" { 401 } else { 400 }, &json!({"error": error, "error_description": description}))
 }
 
-pub fn with(status: u16, kind: &str, body: Body) -> Reply {
+pub(super) fn with(status: u16, kind: &str, body: Body) -> Reply {
     let mut reply = Response::new(body);
     *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Ok(kind) = kind.parse() {
@@ -46,13 +46,13 @@ pub fn with(status: u16, kind: &str, body: Body) -> Reply {
 }
 
 /// Ends the connection without a response.
-pub fn reset() -> Reply {
+pub(super) fn reset() -> Reply {
     let error = stream::iter([Err::<Bytes, _>(io::Error::other("reset"))]);
     with(200, "application/json", Body::from_stream(error))
 }
 
 /// Returns the failure of this kind; [`ReplyKind::Stall`] never returns.
-pub async fn fail(kind: ReplyKind) -> Reply {
+pub(super) async fn fail(kind: ReplyKind) -> Reply {
     match kind {
         ReplyKind::Status(status) => error(status, "the sandbox fails here on request"),
         ReplyKind::RetrySeconds(status) => retry_after(status, "1"),

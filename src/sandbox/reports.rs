@@ -126,10 +126,10 @@ pub const REPORTS: &[Report] = &[
 ];
 
 #[cfg(feature = "fault-injection")]
-pub fn by_short(short: &str) -> Option<&'static Report> {
+pub(super) fn by_short(short: &str) -> Option<&'static Report> {
     REPORTS.iter().find(|report| report.short == short)
 }
 
-pub fn by_id(id: &str) -> Option<&'static Report> {
+pub(super) fn by_id(id: &str) -> Option<&'static Report> {
     REPORTS.iter().find(|report| report.id == id)
 }

@@ -1,7 +1,7 @@
 //! Names, branches and courses for the rows; cells that need quotes have them already.
 
 /// First and last names that belong together, by alphabet. The last set is rare.
-pub const PEOPLE: &[(&[&str], &[&str])] = &[
+pub(super) const PEOPLE: &[(&[&str], &[&str])] = &[
     (
         &["Anna", "James", "Maria", "David", "Grace", "Liam", "Olivia", "Noah", "Emma", "Samuel"],
         &["Smith", "Johnson", "O'Brien", "Garcia", "Martin", "Lee", "Walker", "\"King, Jr.\"", "Baker", "Clark"],
@@ -17,7 +17,7 @@ pub const PEOPLE: &[(&[&str], &[&str])] = &[
     (&["Kim 🚀", "Robin 🌱"], &["Field", "Stone"]),
 ];
 
-pub const BRANCHES: &[&str] = &[
+pub(super) const BRANCHES: &[&str] = &[
     "Headquarters",
     "\"Sales, EMEA\"",
     "\"Sales, Americas\"",
@@ -29,7 +29,7 @@ pub const BRANCHES: &[&str] = &[
 ];
 
 /// Code and title.
-pub const COURSES: &[(&str, &str)] = &[
+pub(super) const COURSES: &[(&str, &str)] = &[
     ("GDPR-101", "Data Protection Basics"),
     ("GDPR-201", "\"Data Protection, Advanced\""),
     ("SAFE-001", "Workplace Safety"),

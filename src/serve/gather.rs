@@ -33,7 +33,7 @@ struct Sizes {
 
 impl Gather {
     /// Sets every gauge: one that is not set is left out of the response, because its pipeline was removed.
-    pub async fn all(&self, from: &Sources) -> Result<(), LedgerError> {
+    pub(super) async fn all(&self, from: &Sources) -> Result<(), LedgerError> {
         let mut last = self.last.lock().await;
         let now = from.clock.now();
         measure::build(env!("CARGO_PKG_VERSION"), &zones().version);

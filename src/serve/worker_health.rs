@@ -33,7 +33,7 @@ impl Default for State {
 }
 
 /// Time without a round of the event loop after which the worker counts as hanging.
-pub const BEAT_MAX_MS: i64 = 60_000;
+pub(super) const BEAT_MAX_MS: i64 = 60_000;
 
 impl WorkerHealth {
     pub fn ready(&self) {

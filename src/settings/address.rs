@@ -9,7 +9,7 @@ use crate::yaml::read::{FromNode, scalar};
 use crate::yaml::tree::Node;
 
 /// A problem and its fix.
-pub type AddressProblem = (String, String);
+pub(super) type AddressProblem = (String, String);
 
 /// A platform's scheme, host and port.
 pub struct Base {
@@ -19,7 +19,7 @@ pub struct Base {
 }
 
 /// Parses `https://acme.docebosaas.com/` to `https://acme.docebosaas.com`: scheme, host and port only.
-pub fn base_of(text: &str) -> Result<Base, AddressProblem> {
+pub(super) fn base_of(text: &str) -> Result<Base, AddressProblem> {
     let hint = "write scheme and host: `https://acme.docebosaas.com`";
     let wrong = |what: &str| Err((what.to_string(), hint.to_string()));
     if !text.contains("://") {
@@ -64,7 +64,7 @@ pub fn fingerprint(text: &str) -> Result<String, AddressProblem> {
 }
 
 /// Parses a server's name or address, without scheme, user or port.
-pub fn host(text: &str) -> Result<String, AddressProblem> {
+pub(super) fn host(text: &str) -> Result<String, AddressProblem> {
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     if inner.parse::<std::net::IpAddr>().is_ok() {
         return Ok(inner.to_string());
@@ -83,7 +83,7 @@ pub fn host(text: &str) -> Result<String, AddressProblem> {
 }
 
 /// Parses `proxy.example:3128`, `[2001:db8::1]:1080`.
-pub fn endpoint(text: &str) -> Result<(String, u16), AddressProblem> {
+pub(super) fn endpoint(text: &str) -> Result<(String, u16), AddressProblem> {
     let wrong = || (format!("{text:?} is not a host and a port"), "write it as `proxy.example:3128`".to_string());
     let (name, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
@@ -94,13 +94,13 @@ pub fn endpoint(text: &str) -> Result<(String, u16), AddressProblem> {
 }
 
 /// Parses `127.0.0.1:8080`.
-pub fn listen(text: &str) -> Result<std::net::SocketAddr, AddressProblem> {
+pub(super) fn listen(text: &str) -> Result<std::net::SocketAddr, AddressProblem> {
     let hint = "write an IP address and a port: `127.0.0.1:8080`";
     text.parse().map_err(|_| (format!("{text:?} is not an address to listen on"), hint.into()))
 }
 
 /// Parses a directory on a server; empty for the default.
-pub fn remote(text: &str) -> Result<String, AddressProblem> {
+pub(super) fn remote(text: &str) -> Result<String, AddressProblem> {
     match text.split('/').any(|part| part == "..") || text.contains(char::is_control) {
         true => Err((format!("{text:?} is not a directory to deliver to"), "write a path without `..`".into())),
         false => Ok(text.to_string()),
@@ -108,7 +108,7 @@ pub fn remote(text: &str) -> Result<String, AddressProblem> {
 }
 
 /// Parses log levels by module.
-pub fn log_filter(text: &str) -> Result<String, AddressProblem> {
+pub(super) fn log_filter(text: &str) -> Result<String, AddressProblem> {
     let hint = "write levels by module: `info`, `warn,reportferry=debug`";
     match text.parse::<tracing_subscriber::EnvFilter>() {
         Ok(_) => Ok(text.to_string()),

@@ -26,25 +26,25 @@ pub enum Pickup {
     /// The server moves it away as soon as it is closed or renamed: a missing file is a success.
     Immediate,
     /// Its reader moves it away.
-    Moved { patience: Option<Patience> },
+    Moved { deadline: Option<PickupDeadline> },
     /// Its reader writes an acknowledgement file with this name, which is made of `{name}` and text.
-    AckFile { name: NameTemplate, patience: Option<Patience> },
+    AckFile { name: NameTemplate, deadline: Option<PickupDeadline> },
 }
 
 /// The deadline of a pickup. Without one, only `verify` reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct PickupDeadline {
     /// The time that the reader has, starting at the receipt.
-    pub deadline: Duration,
+    pub after: Duration,
     /// The polling interval.
     pub every: Duration,
 }
 
 impl Pickup {
-    pub fn patience(&self) -> Option<Patience> {
+    pub fn deadline(&self) -> Option<PickupDeadline> {
         match self {
             Pickup::None | Pickup::Immediate => None,
-            Pickup::Moved { patience } | Pickup::AckFile { patience, .. } => *patience,
+            Pickup::Moved { deadline } | Pickup::AckFile { deadline, .. } => *deadline,
         }
     }
 }

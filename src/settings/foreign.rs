@@ -9,10 +9,10 @@ use super::{Keep, Limits, Log, WorkLimits};
 use crate::yaml::problem::{Problem, is_near};
 
 /// The prefix of environment variables.
-pub const PREFIX: &str = "REPORTFERRY_";
+pub(super) const PREFIX: &str = "REPORTFERRY_";
 
 /// The origin of a variable.
-pub enum Variable {
+pub(super) enum Variable {
     /// A key of the settings, or below one.
     Ours,
     /// A platform's description of a service.
@@ -25,7 +25,7 @@ pub enum Variable {
 const NAMED: [&str; 3] = ["TENANTS", "DESTINATIONS", "SECRETS"];
 
 /// Classifies a variable by its name without the prefix.
-pub fn classify(name: &str, value: &str) -> Variable {
+pub(super) fn classify(name: &str, value: &str) -> Variable {
     let first = name.split("__").next().unwrap_or(name).to_lowercase();
     if SettingsFile::KEYS.contains(&first.as_str()) {
         return Variable::Ours;

@@ -11,7 +11,7 @@ use crate::yaml::problem::Problem;
 use crate::yaml::tree::{ENVIRONMENT, Key, Node, NodeKind, Origin, Scalar, Style};
 
 /// The layer of the settings file.
-pub const FILE_LAYER: &str = "settings file";
+pub(super) const FILE_LAYER: &str = "settings file";
 
 /// Variables that are not keys of the settings: the settings file, and the faults injected by tests.
 const NOT_KEYS: &[&str] = &[
@@ -21,7 +21,7 @@ const NOT_KEYS: &[&str] = &[
 ];
 
 /// One layer of the settings.
-pub struct Layer {
+pub(super) struct Layer {
     /// Unique among the layers.
     pub name: &'static str,
     pub node: Node,
@@ -55,7 +55,7 @@ fn value(node: &Node) -> Option<Value> {
 }
 
 /// Merges the layers into one tree; later ones win. Fails if figment does.
-pub fn merge(layers: &[Layer]) -> Result<Node, Problem> {
+pub(super) fn merge(layers: &[Layer]) -> Result<Node, Problem> {
     let figment = layers.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
     let failed = |error: figment::Error| Problem::error(None, format!("cannot merge the settings: {error}"));
     let dict = figment.data().map_err(failed)?.remove(&Profile::Default).unwrap_or_default();
@@ -93,7 +93,7 @@ fn find<'a>(node: &'a Node, path: &[String]) -> Option<&'a Node> {
 }
 
 /// Parses `REPORTFERRY_TENANTS__ACME_EU__USERNAME` as `tenants.acme-eu.username`, if `known` has a tenant `acme-eu`.
-pub fn environment(
+pub(super) fn environment(
     variables: impl Iterator<Item = (String, String)>,
     known: &[&Node],
     problems: &mut Vec<Problem>,
@@ -117,7 +117,7 @@ pub fn environment(
 }
 
 /// Converts `tenants.acme.username` = `svc` to a tree.
-pub fn flags(flags: &[(String, String)], known: &[&Node], problems: &mut Vec<Problem>) -> Node {
+pub(super) fn flags(flags: &[(String, String)], known: &[&Node], problems: &mut Vec<Problem>) -> Node {
     let mut root = named_node("flags", NodeKind::Table(Vec::new()));
     for (key, text) in flags {
         let path: Vec<&str> = key.split('.').collect();

@@ -47,7 +47,7 @@ pub use crate::telemetry::LogFormat;
 pub use address::fingerprint;
 pub use alerts::{AlertKind, Alerts, Channel, Email, MailTls, PipelineAlertsFile};
 pub use destination::{
-    Destination, DestinationKind, Local, ModifiedTime, Patience, Pickup, Publish, Sftp, SftpTimeouts, Verify,
+    Destination, DestinationKind, Local, ModifiedTime, Pickup, PickupDeadline, Publish, Sftp, SftpTimeouts, Verify,
 };
 pub use ledger::{LedgerSettings, PostgresSettings, PostgresTls};
 pub use reach::{CredentialError, Proxy};

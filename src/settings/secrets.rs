@@ -107,7 +107,7 @@ fn secret_of(text: &str) -> Option<Secret> {
 
 crate::table! {
     /// The location of a secret's text.
-    pub struct SecretPlace {
+    pub(super) struct SecretPlace {
         /// An environment variable; one newline at its end is dropped.
         env: Option<At<String>>,
         /// A file; one newline at its end is dropped.

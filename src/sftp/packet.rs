@@ -6,10 +6,10 @@
 use crate::wire::put_string;
 
 /// The one version that every server speaks; drafts 4 to 6 are rare.
-pub const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 3;
 
 /// The longest packet that is read: OpenSSH's own limit; the draft requires at least 34,000.
-pub const PACKET_BYTES_MAX: usize = 256 * 1024;
+pub(super) const PACKET_BYTES_MAX: usize = 256 * 1024;
 
 pub mod kind {
     pub const INIT: u8 = 1;

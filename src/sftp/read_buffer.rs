@@ -7,7 +7,7 @@ use super::Transport;
 use super::packet::PACKET_BYTES_MAX;
 use crate::wire::printable;
 
-pub enum PacketError {
+pub(super) enum PacketError {
     Timeout,
     /// The stream ended, or its bytes are not a packet: the reason, as text.
     Io(String),
@@ -15,7 +15,7 @@ pub enum PacketError {
 
 /// Received bytes that are not consumed yet; never more than one packet and one read.
 #[derive(Default)]
-pub struct ReadBuffer {
+pub(super) struct ReadBuffer {
     bytes: Vec<u8>,
     from: usize,
     to: usize,
@@ -28,7 +28,7 @@ const READ_BYTES: usize = 32 * 1024;
 
 impl ReadBuffer {
     /// Returns the next packet, without its length.
-    pub fn packet(&mut self, transport: &mut impl Transport, timeout: Duration) -> Result<&[u8], PacketError> {
+    pub(super) fn packet(&mut self, transport: &mut impl Transport, timeout: Duration) -> Result<&[u8], PacketError> {
         let deadline = Instant::now() + timeout;
         self.fill(4, transport, deadline)?;
         let mut length = [0; 4];
@@ -45,7 +45,7 @@ impl ReadBuffer {
 
     /// Skips and returns what a login script prints before the server's VERSION. Text has no zero byte, and the length of
     /// every packet begins with one. An error includes the text received so far.
-    pub fn text_before(
+    pub(super) fn text_before(
         &mut self,
         transport: &mut impl Transport,
         timeout: Duration,

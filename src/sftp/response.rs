@@ -5,8 +5,8 @@ use crate::wire::{Malformed, Reader, printable};
 
 const ATTR_SIZE: u32 = 0x1;
 const ATTR_UIDGID: u32 = 0x2;
-pub const ATTR_PERMISSIONS: u32 = 0x4;
-pub const ATTR_ACMODTIME: u32 = 0x8;
+pub(super) const ATTR_PERMISSIONS: u32 = 0x4;
+pub(super) const ATTR_ACMODTIME: u32 = 0x8;
 const ATTR_EXTENDED: u32 = 0x8000_0000;
 
 /// The attributes of a file; servers omit unknown ones.
@@ -141,7 +141,7 @@ impl Status {
 
 /// The response to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Response {
+pub(super) enum Response {
     Status(Status),
     Handle(Vec<u8>),
     Data(Vec<u8>),
@@ -152,7 +152,7 @@ pub enum Response {
 
 impl Response {
     /// Reads kind, request id and body. Ignores bytes after the body, because some servers pad.
-    pub fn read(packet: &[u8]) -> Result<(u32, Response), Malformed> {
+    pub(super) fn read(packet: &[u8]) -> Result<(u32, Response), Malformed> {
         let mut body = Reader(packet);
         let kind = body.u8()?;
         let id = body.u32()?;

@@ -10,7 +10,7 @@ use crate::wire::Reader;
 
 /// Deviations of the server.
 #[derive(Clone, Default)]
-pub struct Quirks {
+pub(crate) struct Quirks {
     pub posix_rename: bool,
     pub fsync: bool,
     /// Status for an exclusive open or a rename onto an existing file; 4 by default.
@@ -48,7 +48,7 @@ pub struct Quirks {
 }
 
 #[derive(Default)]
-pub struct Scripted {
+pub(crate) struct Scripted {
     pub files: BTreeMap<String, Vec<u8>>,
     pub removed: Vec<String>,
     pub quirks: Quirks,
@@ -64,16 +64,16 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    pub fn new(quirks: Quirks) -> Self {
+    pub(crate) fn new(quirks: Quirks) -> Self {
         Scripted { quirks, ..Scripted::default() }
     }
 
-    pub fn with(mut self, path: &str, content: &[u8]) -> Self {
+    pub(crate) fn with(mut self, path: &str, content: &[u8]) -> Self {
         self.files.insert(path.to_owned(), content.to_vec());
         self
     }
 
-    pub fn times_asked(&self, kind: u8) -> usize {
+    pub(crate) fn times_asked(&self, kind: u8) -> usize {
         self.asked.get(&kind).copied().unwrap_or(0)
     }
 
@@ -261,7 +261,7 @@ impl Scripted {
     }
 }
 
-pub fn packet(kind: u8, number: u32, fill: impl FnOnce(&mut Request)) -> Vec<u8> {
+pub(crate) fn packet(kind: u8, number: u32, fill: impl FnOnce(&mut Request)) -> Vec<u8> {
     let mut request = Request::default();
     request.begin(kind, number);
     fill(&mut request);

@@ -18,7 +18,7 @@ use crate::wire::{Malformed, Reader};
 const KEYS_MAX: usize = 5;
 
 /// An agent that responded, with its keys to try.
-pub struct Keys {
+pub(super) struct Keys {
     socket: PathBuf,
     /// Its response to a request for its keys.
     listed: Vec<u8>,
@@ -31,7 +31,7 @@ pub struct Keys {
 }
 
 /// Lists the agent's keys.
-pub fn keys(agent: &Agent, timeout: Duration) -> Result<Keys, Error> {
+pub(super) fn keys(agent: &Agent, timeout: Duration) -> Result<Keys, Error> {
     let failed = |reason: String, problem| Error::Agent { reason, problem };
     let (socket, named) = match &agent.socket {
         AgentSocket::Path(path) => (path, ""),
@@ -79,7 +79,7 @@ impl Keys {
     ///
     /// # Errors
     /// Contact with the server was lost, or libssh2 cannot speak to the proxy.
-    pub fn sign_in(&self, session: &Session, username: &str) -> Result<bool, ssh2::Error> {
+    pub(super) fn sign_in(&self, session: &Session, username: &str) -> Result<bool, ssh2::Error> {
         match AgentProxy::start(&self.socket, self.listed.clone(), self.timeout, self.problem.clone()) {
             Ok(proxy) => self.sign_in_by(&proxy, session, username),
             Err(error) => {
@@ -112,12 +112,12 @@ impl Keys {
     }
 
     /// Returns true if it may sign later: it exists, and may be waiting for a person's confirmation.
-    pub fn is_silent(&self) -> bool {
+    pub(super) fn is_silent(&self) -> bool {
         matches!(self.problem.get(), Some(SignProblem::Silent(_)))
     }
 
     /// Describes the refused keys, and the agent's part in it.
-    pub fn refusal(&self) -> String {
+    pub(super) fn refusal(&self) -> String {
         let shown: Vec<String> = self.blobs.iter().map(|blob| fingerprint(blob)).collect();
         let more = match self.left_out {
             0 => String::new(),

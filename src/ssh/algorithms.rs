@@ -68,7 +68,7 @@ fn split(list: &str) -> Vec<String> {
 }
 
 /// Returns the algorithms of one kind to offer to the server, best first.
-pub fn offered(algorithms: &Algorithms, kinds: &[KeyKind], of: AlgorithmKind) -> Vec<String> {
+pub(super) fn offered(algorithms: &Algorithms, kinds: &[KeyKind], of: AlgorithmKind) -> Vec<String> {
     let (configured, usual) = match of {
         AlgorithmKind::Kex => (&algorithms.kex, supported(of)),
         AlgorithmKind::Cipher => {
@@ -87,12 +87,12 @@ pub fn offered(algorithms: &Algorithms, kinds: &[KeyKind], of: AlgorithmKind) ->
 }
 
 /// Returns the kinds of host key for which the configured list has any algorithm.
-pub fn usable(algorithms: &Algorithms, kinds: &[KeyKind]) -> Vec<KeyKind> {
+pub(super) fn usable(algorithms: &Algorithms, kinds: &[KeyKind]) -> Vec<KeyKind> {
     kinds.iter().copied().filter(|kind| !offered(algorithms, &[*kind], AlgorithmKind::HostKey).is_empty()).collect()
 }
 
 /// Returns the lists for libssh2, each with its directions. Others keep libssh2's defaults.
-pub fn preferences(algorithms: &Algorithms, kinds: &[KeyKind]) -> Vec<(&'static [MethodType], String)> {
+pub(super) fn preferences(algorithms: &Algorithms, kinds: &[KeyKind]) -> Vec<(&'static [MethodType], String)> {
     const KEX: &[MethodType] = &[MethodType::Kex];
     const HOST_KEY: &[MethodType] = &[MethodType::HostKey];
     let joined = |of: AlgorithmKind| offered(algorithms, kinds, of).join(",");

@@ -17,7 +17,7 @@ use crate::wire::printable;
 const ROUNDS_MAX: usize = 5;
 
 /// An account's credentials, ready for use. No `Debug`.
-pub struct Credentials<'a> {
+pub(super) struct Credentials<'a> {
     auth: &'a Auth,
     key: Option<(&'a KeyText, PrivateKey)>,
     agent: Option<agent::Keys>,
@@ -25,7 +25,7 @@ pub struct Credentials<'a> {
 
 impl<'a> Credentials<'a> {
     /// Parses the key and lists the agent's keys, before any request to the server.
-    pub fn load(auth: &'a Auth, server: &Endpoint, timeout: Duration) -> Result<Self, Error> {
+    pub(super) fn load(auth: &'a Auth, server: &Endpoint, timeout: Duration) -> Result<Self, Error> {
         let key = auth.key.as_ref().map(|given| {
             let failed = |what, fix| key_error(given, server, what, fix);
             let key = PrivateKey::read(given.text.expose()).map_err(|problem| failed(problem.what, problem.fix))?;
@@ -39,7 +39,7 @@ impl<'a> Credentials<'a> {
     }
 
     /// Returns the key pair, if it is an ed25519 key without a passphrase.
-    pub fn ed25519(&self) -> Option<Ed25519KeyPair> {
+    pub(super) fn ed25519(&self) -> Option<Ed25519KeyPair> {
         self.key.as_ref().and_then(|(_, key)| key.ed25519())
     }
 }
@@ -76,7 +76,7 @@ impl Method {
 }
 
 /// Result of a successful sign-in.
-pub struct Accepted {
+pub(super) struct Accepted {
     /// `publickey`, `publickey, then password`, …
     pub used: String,
     /// The methods that the server offered at first.
@@ -96,7 +96,7 @@ impl Accepted {
 const MORE: &str = "accepted, more required";
 
 /// Errors of a sign-in.
-pub enum SignInError {
+pub(super) enum SignInError {
     Failed(Error),
     /// Contact was lost.
     Lost {
@@ -113,7 +113,11 @@ impl From<Error> for SignInError {
 }
 
 /// Signs in. Requests the accepted methods before each round.
-pub fn sign_in(session: &Session, credentials: &Credentials<'_>, server: &Endpoint) -> Result<Accepted, SignInError> {
+pub(super) fn sign_in(
+    session: &Session,
+    credentials: &Credentials<'_>,
+    server: &Endpoint,
+) -> Result<Accepted, SignInError> {
     let account = Account { session, credentials, server };
     let mut tried: Vec<(Method, String)> = Vec::new();
     let mut offered_before: Vec<String> = Vec::new();

@@ -108,7 +108,7 @@ fn open_stream(server: &Server, steps: &mut Steps<'_>) -> Result<Stream, Error> 
 }
 
 /// Returns the name lists of the server's KEXINIT, in RFC 4253's order.
-pub fn name_lists(server: &Server) -> Option<Vec<String>> {
+pub(super) fn name_lists(server: &Server) -> Option<Vec<String>> {
     let stream = open_stream(server, &mut Steps::unobserved()).ok()?;
     kexinit::lists(&stream, server.connect_timeout)
 }
@@ -153,7 +153,7 @@ fn trusted(server: &Server, trust: &Trust, steps: &mut Steps<'_>) -> Result<Conn
 }
 
 /// Exchanges keys, and requests a host key of one of these kinds. Does not verify the key yet.
-pub fn handshake(server: &Server, kinds: &[KeyKind], steps: &mut Steps<'_>) -> Result<Connection, Error> {
+pub(super) fn handshake(server: &Server, kinds: &[KeyKind], steps: &mut Steps<'_>) -> Result<Connection, Error> {
     let stream = open_stream(server, steps)?;
     let lists = if steps.are_observed() { name_lists(server) } else { None };
     steps.run(

@@ -41,7 +41,7 @@ const CHANNEL_OPEN_FAILURE: u8 = 92;
 const WINDOW_BYTES: [u8; 4] = 32_768u32.to_be_bytes();
 
 /// Returns the server's reason, if it gives one before it knows who signs in. `stream` is a new one, and is consumed.
-pub fn reason(stream: &Stream, trust: &Trust, username: &str, pair: Option<&Ed25519KeyPair>) -> Option<String> {
+pub(super) fn reason(stream: &Stream, trust: &Trust, username: &str, pair: Option<&Ed25519KeyPair>) -> Option<String> {
     let deadline = Instant::now() + TIMEOUT;
     let mut handshake = Handshake { stream: BufReader::new(DeadlineStream { stream, deadline }), keys: None };
     let ended = handshake.run(trust, username, pair);

@@ -10,7 +10,7 @@ use crate::wire::Reader;
 
 /// The kinds of host key that are accepted. RSA with SHA-1 and DSA are not among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyKind {
+pub(super) enum KeyKind {
     Ed25519,
     Ecdsa256,
     Ecdsa384,
@@ -20,11 +20,11 @@ pub enum KeyKind {
 
 impl KeyKind {
     /// In order of preference.
-    pub const ALL: [KeyKind; 5] =
+    pub(super) const ALL: [KeyKind; 5] =
         [KeyKind::Ed25519, KeyKind::Ecdsa256, KeyKind::Ecdsa384, KeyKind::Ecdsa521, KeyKind::Rsa];
 
     /// Returns the name of the kind (RFC 4253, 5656, 8709), as in `known_hosts`.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             KeyKind::Ed25519 => "ssh-ed25519",
             KeyKind::Ecdsa256 => "ecdsa-sha2-nistp256",
@@ -44,7 +44,7 @@ impl KeyKind {
 }
 
 /// Returns the algorithms to offer for these kinds, without certificates, which cannot be verified here.
-pub fn algorithms(kinds: &[KeyKind]) -> String {
+pub(super) fn algorithms(kinds: &[KeyKind]) -> String {
     kinds.iter().map(|kind| kind.algorithms()).collect::<Vec<_>>().join(",")
 }
 
@@ -106,6 +106,6 @@ impl HostKey {
 }
 
 /// Returns `SHA256:…` of a public key.
-pub fn fingerprint(blob: &[u8]) -> String {
+pub(super) fn fingerprint(blob: &[u8]) -> String {
     format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(blob)))
 }

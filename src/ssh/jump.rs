@@ -17,7 +17,7 @@ use super::{Channel, Connection, Endpoint, Error};
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Requests from the server of `jump`, at `name`, a connection to `target`.
-pub fn tunnel(jump: Connection, name: &Endpoint, target: &Endpoint, timeout: Duration) -> Result<Stream, Error> {
+pub(super) fn tunnel(jump: Connection, name: &Endpoint, target: &Endpoint, timeout: Duration) -> Result<Stream, Error> {
     jump.set_timeout(timeout);
     let opened = jump.session.channel_direct_tcpip(&target.host, target.port, None);
     let channel = opened

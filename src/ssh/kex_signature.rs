@@ -9,7 +9,7 @@ use crate::wire::{Malformed, Reader};
 
 /// Returns true if `signature` over `exchange_hash` is by `host_key`, both as SSH encodes them. Always false for signatures
 /// of unknown kinds (ECDSA other than P-256).
-pub fn verify(host_key: &[u8], signature: &[u8], exchange_hash: &[u8]) -> Result<bool, Malformed> {
+pub(super) fn verify(host_key: &[u8], signature: &[u8], exchange_hash: &[u8]) -> Result<bool, Malformed> {
     let (mut key, mut signature) = (Reader(host_key), Reader(signature));
     let (kind, algorithm) = (key.string()?, signature.string()?);
     let signature = signature.string()?;

@@ -28,7 +28,7 @@ const LISTS: [(AlgorithmKind, usize); 4] =
     [(AlgorithmKind::Kex, 0), (AlgorithmKind::HostKey, 1), (AlgorithmKind::Cipher, 2), (AlgorithmKind::Mac, 4)];
 
 /// Reasons why a key exchange failed, as far as the server shows them.
-pub enum Explanation {
+pub(super) enum Explanation {
     /// One of the server's lists has nothing in common with ours.
     NoCommonAlgorithm(String),
     /// Text that the server wrote in place of its part of the key exchange.
@@ -36,7 +36,7 @@ pub enum Explanation {
 }
 
 /// Finds out over a new stream why a key exchange failed.
-pub fn explain(stream: &Stream, timeout: Duration, ours: &Algorithms, kinds: &[KeyKind]) -> Option<Explanation> {
+pub(super) fn explain(stream: &Stream, timeout: Duration, ours: &Algorithms, kinds: &[KeyKind]) -> Option<Explanation> {
     match ask(stream, timeout).ok()? {
         Greeting::Other(text) => Some(Explanation::ServerMessage(text)),
         Greeting::Lists(lists) => LISTS.into_iter().find_map(|(of, index)| {
@@ -48,7 +48,7 @@ pub fn explain(stream: &Stream, timeout: Duration, ours: &Algorithms, kinds: &[K
 }
 
 /// Returns the agreed algorithms with the offers of both sides; the server's if they are known.
-pub fn agreed(
+pub(super) fn agreed(
     session: &ssh2::Session,
     ours: &Algorithms,
     kinds: &[KeyKind],
@@ -96,7 +96,7 @@ enum Greeting {
 }
 
 /// Returns the name lists of the server's KEXINIT, in RFC 4253's order.
-pub fn lists(stream: &Stream, timeout: Duration) -> Option<Vec<String>> {
+pub(super) fn lists(stream: &Stream, timeout: Duration) -> Option<Vec<String>> {
     match ask(stream, timeout) {
         Ok(Greeting::Lists(lists)) => Some(lists),
         _ => None,

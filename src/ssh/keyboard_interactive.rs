@@ -15,7 +15,7 @@ const EXPIRED: [&str; 5] = ["expired", "change your password", "password change"
 
 /// Gives each question its configured answer, one other hidden question the password, and all others nothing. Never gives a
 /// new password.
-pub struct Responder<'a> {
+pub(super) struct Responder<'a> {
     password: Option<&'a str>,
     keyboard_interactive: &'a [(String, Secret)],
     /// Number of rounds.
@@ -26,7 +26,7 @@ pub struct Responder<'a> {
 }
 
 impl<'a> Responder<'a> {
-    pub fn new(password: Option<&'a str>, answers: &'a [(String, Secret)]) -> Self {
+    pub(super) fn new(password: Option<&'a str>, answers: &'a [(String, Secret)]) -> Self {
         Responder { password, keyboard_interactive: answers, rounds: 0, unanswered: Vec::new(), expired: None }
     }
 

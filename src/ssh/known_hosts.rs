@@ -10,7 +10,7 @@ use sha1::Sha1;
 use super::Endpoint;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marker {
+pub(super) enum Marker {
     None,
     Revoked,
     CertAuthority,
@@ -18,7 +18,7 @@ pub enum Marker {
 
 /// One line's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     pub marker: Marker,
     /// `ssh-ed25519`, …
     pub kind: String,
@@ -26,14 +26,14 @@ pub struct Entry {
 }
 
 /// Returns the name for `endpoint` in a line.
-pub fn name_of(endpoint: &Endpoint) -> String {
+pub(super) fn name_of(endpoint: &Endpoint) -> String {
     let host = endpoint.host.to_ascii_lowercase();
     if endpoint.port == 22 { host } else { format!("[{host}]:{}", endpoint.port) }
 }
 
 /// Returns the entries for `endpoint`: those for `[host]:port`, or, if there are none, those for the bare name, as OpenSSH
 /// does. For port 22 only the bare name counts.
-pub fn entries_for(text: &str, endpoint: &Endpoint) -> Vec<Entry> {
+pub(super) fn entries_for(text: &str, endpoint: &Endpoint) -> Vec<Entry> {
     let bare = endpoint.host.to_ascii_lowercase();
     if endpoint.port == 22 {
         return entries_named(text, &bare);

@@ -4,7 +4,7 @@ use ssh2::{Error, ErrorCode};
 
 /// Meaning of an error for a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub(super) enum Meaning {
     /// The server ended the connection, or it broke.
     Closed,
     Timeout,
@@ -18,7 +18,7 @@ pub enum Meaning {
     Other,
 }
 
-pub fn meaning(error: &Error) -> Meaning {
+pub(super) fn meaning(error: &Error) -> Meaning {
     let ErrorCode::Session(number) = error.code() else { return Meaning::Other };
     let message = error.message();
     match number {
@@ -39,7 +39,7 @@ pub fn meaning(error: &Error) -> Meaning {
 }
 
 /// Describes the error; by libssh2's own text if servers do not cause it.
-pub fn describe(error: &Error) -> String {
+pub(super) fn describe(error: &Error) -> String {
     let ErrorCode::Session(number) = error.code() else { return error.message().to_owned() };
     let text = match number {
         -2 => "the server sent no SSH greeting",
@@ -61,17 +61,17 @@ pub fn describe(error: &Error) -> String {
 }
 
 /// Returns true if the server ended the connection, or it broke.
-pub fn is_closed(error: &Error) -> bool {
+pub(super) fn is_closed(error: &Error) -> bool {
     meaning(error) == Meaning::Closed
 }
 
 /// Returns true if the connection is over, so that nothing was refused.
-pub fn is_lost(error: &Error) -> bool {
+pub(super) fn is_lost(error: &Error) -> bool {
     matches!(meaning(error), Meaning::Closed | Meaning::Timeout)
 }
 
 /// Returns true for a partial success (RFC 4252, 5.1), which libssh2 reports as a refusal: a server that accepts a key, but
 /// refuses its signature, requires more.
-pub fn is_partial(error: &Error) -> bool {
+pub(super) fn is_partial(error: &Error) -> bool {
     error.code() == ErrorCode::Session(-19) && error.message().starts_with("Invalid signature")
 }

@@ -31,19 +31,19 @@ impl From<String> for StepOutcome {
 }
 
 /// Runs steps, and reports them to the observer if there is one.
-pub struct Steps<'a>(pub Option<&'a mut dyn Observer>);
+pub(super) struct Steps<'a>(pub Option<&'a mut dyn Observer>);
 
 impl Steps<'_> {
-    pub fn unobserved() -> Self {
+    pub(super) fn unobserved() -> Self {
         Steps(None)
     }
 
-    pub fn are_observed(&self) -> bool {
+    pub(super) fn are_observed(&self) -> bool {
         self.0.is_some()
     }
 
     /// Runs `op` as the step `name`, and reports its result formatted by `describe`, or its error.
-    pub fn run<T, D: Into<StepOutcome>>(
+    pub(super) fn run<T, D: Into<StepOutcome>>(
         &mut self,
         name: &'static str,
         op: impl FnOnce() -> Result<T, Error>,

@@ -6,12 +6,12 @@ use ring::aead::{Aad, LessSafeKey, Nonce};
 
 use crate::wire::{Malformed, Reader, printable};
 
-pub const IDENTIFICATION: &str = "SSH-2.0-reportferry";
+pub(super) const IDENTIFICATION: &str = "SSH-2.0-reportferry";
 
-pub const DISCONNECT: u8 = 1;
-pub const IGNORE: u8 = 2;
-pub const DEBUG: u8 = 4;
-pub const KEXINIT: u8 = 20;
+pub(super) const DISCONNECT: u8 = 1;
+pub(super) const IGNORE: u8 = 2;
+pub(super) const DEBUG: u8 = 4;
+pub(super) const KEXINIT: u8 = 20;
 
 /// Lines that a server may send before its identification, and bytes of each.
 const LINES_MAX: usize = 50;
@@ -21,14 +21,14 @@ const PACKET_BYTES_MAX: u32 = 35_000;
 const TAG_BYTES: usize = 16;
 
 /// AES-GCM of one direction (RFC 5647).
-pub struct Cipher {
+pub(super) struct Cipher {
     pub key: LessSafeKey,
     pub nonce: [u8; 12],
 }
 
 impl Cipher {
     /// Returns the nonce of the next packet: a counter in the last eight bytes.
-    pub fn next_nonce(&mut self) -> Nonce {
+    pub(super) fn next_nonce(&mut self) -> Nonce {
         let nonce = Nonce::assume_unique_for_key(self.nonce);
         let mut count = [0; 8];
         count.copy_from_slice(&self.nonce[4..]);
@@ -49,7 +49,7 @@ impl From<Malformed> for io::Error {
 
 /// Reads up to and including the identification, and returns it without its line end; earlier lines go into `text`. Returns
 /// `None` if there is none.
-pub fn read_identification(from: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_identification(from: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
     for _ in 0..LINES_MAX {
         let mut line = Vec::new();
         let read = from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
@@ -69,7 +69,7 @@ pub fn read_identification(from: &mut impl BufRead, text: &mut Vec<u8>) -> io::R
 }
 
 /// Reads a packet and returns its payload: the message number and its fields.
-pub fn read_packet(from: &mut impl Read, cipher: Option<&mut Cipher>) -> io::Result<Vec<u8>> {
+pub(super) fn read_packet(from: &mut impl Read, cipher: Option<&mut Cipher>) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
     let bytes = u32::from_be_bytes(length);
@@ -89,13 +89,13 @@ pub fn read_packet(from: &mut impl Read, cipher: Option<&mut Cipher>) -> io::Res
 }
 
 /// Returns the name lists of a KEXINIT's payload, in RFC 4253's order.
-pub fn name_lists(kexinit: &[u8]) -> io::Result<Vec<String>> {
+pub(super) fn name_lists(kexinit: &[u8]) -> io::Result<Vec<String>> {
     let mut body = Reader(kexinit.get(17..).ok_or_else(invalid)?); // behind number and cookie
     (0..8).map(|_| Ok(String::from_utf8_lossy(body.string()?).into_owned())).collect()
 }
 
 /// Describes the server's reason in a DISCONNECT's payload.
-pub fn disconnect_reason(payload: &[u8]) -> io::Result<String> {
+pub(super) fn disconnect_reason(payload: &[u8]) -> io::Result<String> {
     let mut body = Reader(payload.get(5..).ok_or_else(invalid)?);
     Ok(match printable(body.string()?) {
         text if text.is_empty() => "the server ended the connection without a reason".to_owned(),

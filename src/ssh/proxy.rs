@@ -31,7 +31,7 @@ impl From<io::Error> for ProxyError {
 }
 
 /// Connects `stream`, which leads to the proxy, to `target`.
-pub fn tunnel(stream: &Stream, proxy: &Proxy, target: &Endpoint, deadline: Instant) -> Result<(), Error> {
+pub(super) fn tunnel(stream: &Stream, proxy: &Proxy, target: &Endpoint, deadline: Instant) -> Result<(), Error> {
     let timeout = deadline.saturating_duration_since(Instant::now());
     let mut stream = DeadlineStream { stream, deadline };
     let (name, connected) = match proxy.kind {

@@ -6,7 +6,7 @@ const HEIGHT: usize = 9;
 const MARKS: &[u8] = b" .o+=*BOX@%&#/^SE";
 
 /// Draws a digest as `ssh-keygen -lv` does: `title` above (`ED25519 256`), `foot` below (`SHA256`).
-pub fn draw(digest: &[u8], title: &str, foot: &str) -> String {
+pub(super) fn draw(digest: &[u8], title: &str, foot: &str) -> String {
     let mut visits = [[0u8; WIDTH]; HEIGHT];
     let (mut x, mut y) = (WIDTH / 2, HEIGHT / 2);
     let max = (MARKS.len() - 3) as u8;

@@ -11,7 +11,7 @@ use super::stream::Stream;
 use super::{Endpoint, Error, Proxy};
 
 /// Opens a stream to `endpoint`. Name, address and proxy together take at most `timeout`.
-pub fn reach(
+pub(super) fn reach(
     endpoint: &Endpoint,
     proxy: Option<&Proxy>,
     timeout: Duration,

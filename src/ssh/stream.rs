@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-pub enum Stream {
+pub(super) enum Stream {
     Tcp(TcpStream),
     /// The socket of an agent, or our end of a socket pair whose other end a jump host's channel feeds.
     Unix(UnixStream),
 }
 
 impl Stream {
-    pub fn try_clone(&self) -> io::Result<Stream> {
+    pub(super) fn try_clone(&self) -> io::Result<Stream> {
         match self {
             Stream::Tcp(socket) => socket.try_clone().map(Stream::Tcp),
             Stream::Unix(socket) => socket.try_clone().map(Stream::Unix),
@@ -23,7 +23,7 @@ impl Stream {
     }
 
     /// Gives the stream to libssh2.
-    pub fn attach_to(self, session: &mut ssh2::Session) {
+    pub(super) fn attach_to(self, session: &mut ssh2::Session) {
         match self {
             Stream::Tcp(socket) => session.set_tcp_stream(socket),
             Stream::Unix(socket) => session.set_tcp_stream(socket),
@@ -31,7 +31,7 @@ impl Stream {
     }
 
     /// Aborts the stream: the only way to end a blocked call or a slow drop.
-    pub fn abort(&self) {
+    pub(super) fn abort(&self) {
         // Fails only if it is aborted already.
         let _ = match self {
             Stream::Tcp(socket) => socket.shutdown(Shutdown::Both),
@@ -40,7 +40,7 @@ impl Stream {
     }
 
     /// Returns true if something can be read, including the end or an error.
-    pub fn has_pending_input(&self) -> bool {
+    pub(super) fn has_pending_input(&self) -> bool {
         let mut polled = [PollFd::new(self, PollFlags::IN | PollFlags::RDHUP)];
         !matches!(poll(&mut polled, Some(&Timespec::default())), Ok(0))
     }
@@ -64,7 +64,7 @@ impl AsFd for Stream {
 }
 
 /// A stream that fails with `TimedOut` after the deadline, however the bytes trickle in.
-pub struct DeadlineStream<'a> {
+pub(super) struct DeadlineStream<'a> {
     pub stream: &'a Stream,
     pub deadline: Instant,
 }

@@ -15,7 +15,7 @@ use crate::schedule::slot::Slot;
 use crate::settings::WorkLimits;
 
 /// The active runs, by task.
-pub struct ActiveRuns {
+pub(super) struct ActiveRuns {
     tasks: JoinSet<Result<RunState, RunError>>,
     active: HashMap<Id, ActiveRun>,
     /// Number of active runs that use each resource.
@@ -25,7 +25,7 @@ pub struct ActiveRuns {
 
 /// A run that a task of this process is executing.
 #[derive(Clone, Debug)]
-pub struct ActiveRun {
+pub(super) struct ActiveRun {
     pub run: String,
     pub pipeline: String,
     resources: Vec<ResourceKey>,
@@ -45,7 +45,7 @@ enum ResourceKey {
 }
 
 /// TaskOutcome of a task.
-pub enum TaskOutcome {
+pub(super) enum TaskOutcome {
     /// The run ended, or waits until its next attempt is due.
     Settled(RunState),
     /// The run could not continue.
@@ -56,32 +56,32 @@ pub enum TaskOutcome {
 
 impl ActiveRuns {
     /// The bound exceeds every limit of `RunLimits`, so that those decide; it exists because each active run holds a file open.
-    pub fn new(work: &WorkLimits) -> Self {
+    pub(super) fn new(work: &WorkLimits) -> Self {
         let max = (4 * (work.runs + work.deliveries)).clamp(16, 512);
         Self { tasks: JoinSet::new(), active: HashMap::new(), resources: HashMap::new(), max }
     }
 
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.active.len() >= self.max
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.active.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.active.is_empty()
     }
 
     /// Removes the active runs from the queue.
-    pub fn remove_active(&self, queue: &mut VecDeque<RunnableRun>) {
+    pub(super) fn remove_active(&self, queue: &mut VecDeque<RunnableRun>) {
         let active: HashSet<&str> = self.active.values().map(|active_run| active_run.run.as_str()).collect();
         queue.retain(|runnable| !active.contains(runnable.run.as_str()));
     }
 
     /// Returns true if the run may start now: it is not active, no other run of its pipeline is being prepared, and runs of
     /// its tenant or destination occupy less than a quarter of the places.
-    pub fn can_start(&self, runnable: &RunnableRun, plan: &Plan) -> bool {
+    pub(super) fn can_start(&self, runnable: &RunnableRun, plan: &Plan) -> bool {
         let crowd = (self.max / 4).max(1);
         resources(runnable, plan).iter().all(|resource| {
             let max = match resource {
@@ -92,7 +92,13 @@ impl ActiveRuns {
         })
     }
 
-    pub fn take<C: ExecuteRun>(&mut self, executor: &Arc<C>, runnable: &RunnableRun, plan: &Arc<Plan>, slot: Slot) {
+    pub(super) fn take<C: ExecuteRun>(
+        &mut self,
+        executor: &Arc<C>,
+        runnable: &RunnableRun,
+        plan: &Arc<Plan>,
+        slot: Slot,
+    ) {
         let active_run = ActiveRun {
             run: runnable.run.clone(),
             pipeline: runnable.pipeline.clone(),
@@ -107,13 +113,13 @@ impl ActiveRuns {
     }
 
     /// Waits for the next task to end; `None` if there is none.
-    pub async fn done(&mut self) -> Option<(ActiveRun, TaskOutcome)> {
+    pub(super) async fn done(&mut self) -> Option<(ActiveRun, TaskOutcome)> {
         let ended = self.tasks.join_next_with_id().await?;
         self.outcome(ended)
     }
 
     /// Does what [`ActiveRuns::done`] does, without waiting.
-    pub fn try_finished(&mut self) -> Option<(ActiveRun, TaskOutcome)> {
+    pub(super) fn try_finished(&mut self) -> Option<(ActiveRun, TaskOutcome)> {
         let ended = self.tasks.try_join_next_with_id()?;
         self.outcome(ended)
     }
@@ -140,12 +146,12 @@ impl ActiveRuns {
     }
 
     /// Starts no further run.
-    pub fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.max = 0;
     }
 
     /// Aborts all tasks: the ledger has what they reached, and the next start continues from there.
-    pub fn abort(&mut self) {
+    pub(super) fn abort(&mut self) {
         self.tasks.abort_all();
     }
 }

@@ -9,7 +9,7 @@ use crate::pipeline;
 
 /// Distinguishes versions of a file without reading it. Links are followed, because a mounted ConfigMap swaps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub(super) struct Stamp {
     inode: u64,
     bytes: u64,
     modified: (i64, i64),
@@ -17,7 +17,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    pub fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         let meta = std::fs::metadata(path).ok()?;
         Some(Self {
             inode: meta.ino(),
@@ -30,13 +30,13 @@ impl Stamp {
 
 /// The files of a folder at the last poll.
 #[derive(Clone, Debug, Default)]
-pub struct Folder {
+pub(super) struct Folder {
     seen: BTreeMap<PathBuf, Stamp>,
 }
 
 /// Changes since the last poll.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub(super) struct Changes {
     pub changed: Vec<PathBuf>,
     pub gone: Vec<PathBuf>,
 }
@@ -46,7 +46,7 @@ impl Folder {
     ///
     /// # Errors
     /// It is absent or cannot be listed.
-    pub fn poll(&mut self, folder: &Path) -> io::Result<Changes> {
+    pub(super) fn poll(&mut self, folder: &Path) -> io::Result<Changes> {
         std::fs::read_dir(folder)?;
         let mut problems = Vec::new();
         let files = pipeline::files(folder, &[], &mut problems);
@@ -65,7 +65,7 @@ impl Folder {
     }
 
     /// Makes the file count as changed at the next poll; without a path, all files.
-    pub fn forget(&mut self, path: Option<&Path>) {
+    pub(super) fn forget(&mut self, path: Option<&Path>) {
         match path {
             Some(path) => drop(self.seen.remove(path)),
             // The keys stay, so that removed files are still noticed.

@@ -15,7 +15,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::BROKEN_WAIT;
 use crate::clock::Clock;
-use crate::deliver::{Collected, Sessions};
+use crate::deliver::{PickupOutcome, Sessions};
 use crate::ledger::state::PickupState;
 use crate::ledger::{DuePickup, Ledger, LedgerError, next_poll};
 use crate::measure;
@@ -135,7 +135,7 @@ impl Pickups {
         }
         for name in self.ledger.destinations_with_pickups().await? {
             let Some(destination) = settings.destinations.get(&name) else { continue };
-            if destination.pickup.patience().is_none() {
+            if destination.pickup.deadline().is_none() {
                 let why = "the settings no longer wait for its reader";
                 let count = self.ledger.supersede_pickups(&name, why).await?;
                 tracing::info!(
@@ -169,26 +169,26 @@ impl PickupCheck {
         };
         let due = self.ledger.due_pickups(&self.name, CHECKS_MAX).await?;
         let found = match &self.destination {
-            None => unseen(&due, "the destination is no longer in the settings"),
+            None => unknown(&due, "the destination is no longer in the settings"),
             Some(destination) => {
                 let (destination, clock, pickups) = (destination.clone(), self.clock.clone(), due.clone());
                 let sessions = self.sessions.clone();
                 let check = move || check_at(&sessions, &destination, &clock, &pickups);
                 let result = tokio::task::spawn_blocking(check).await;
                 // A panic message may hold anything and is not kept.
-                result.unwrap_or_else(|_| unseen(&due, "the check panicked: a bug in reportferry"))
+                result.unwrap_or_else(|_| unknown(&due, "the check panicked: a bug in reportferry"))
             }
         };
         drop(permit);
         let why = found.iter().find_map(|found| match found {
-            Collected::Unseen { why } => Some(why),
-            Collected::PickedUp { .. } | Collected::NotYet => None,
+            PickupOutcome::Unknown { why } => Some(why),
+            PickupOutcome::PickedUp { .. } | PickupOutcome::NotYet => None,
         });
         if let Some(reason) = why {
             tracing::warn!(destination = self.name, reason, "cannot check for pickups");
         }
-        let every = self.destination.as_ref().and_then(|destination| destination.pickup.patience());
-        let every = every.map_or(EVERY_UNNAMED, |patience| patience.every);
+        let every = self.destination.as_ref().and_then(|destination| destination.pickup.deadline());
+        let every = every.map_or(EVERY_UNNAMED, |deadline| deadline.every);
         for (pickup, found) in due.iter().zip(&found) {
             let next = next_poll(self.clock.now_ms(), pickup.due_ms, every);
             let moved = self.ledger.record_poll(&pickup.run, &self.name, found, next).await?;
@@ -198,45 +198,50 @@ impl PickupCheck {
     }
 
     /// Logs how a pending pickup ended: the only place that does.
-    fn log_outcome(&self, pickup: &DuePickup, found: &Collected, moved: Option<PickupState>) {
+    fn log_outcome(&self, pickup: &DuePickup, found: &PickupOutcome, moved: Option<PickupState>) {
         let Some(state) = moved else { return };
         let (run, pipeline, destination) = (&pickup.run, &pickup.pipeline, &self.name);
         let late = pickup.due_ms.is_some_and(|due_ms| self.clock.now_ms() > due_ms);
         measure::pickup(destination, state.name());
         match found {
-            Collected::PickedUp { how } => tracing::info!(run, pipeline, destination, how, late, "picked up"),
-            Collected::NotYet => tracing::error!(run, pipeline, destination, "pickup overdue"),
-            Collected::Unseen { why } => {
+            PickupOutcome::PickedUp { how } => tracing::info!(run, pipeline, destination, how, late, "picked up"),
+            PickupOutcome::NotYet => tracing::error!(run, pipeline, destination, "pickup overdue"),
+            PickupOutcome::Unknown { why } => {
                 tracing::error!(run, pipeline, destination, reason = why, "pickup overdue, could not be checked");
             }
         }
     }
 }
 
-fn unseen(due: &[DuePickup], why: &str) -> Vec<Collected> {
-    due.iter().map(|_| Collected::Unseen { why: why.to_owned() }).collect()
+fn unknown(due: &[DuePickup], why: &str) -> Vec<PickupOutcome> {
+    due.iter().map(|_| PickupOutcome::Unknown { why: why.to_owned() }).collect()
 }
 
 /// Returns what was found for each, in their order; fewer if the session took too long.
-fn check_at(sessions: &Sessions, destination: &Arc<Destination>, clock: &Clock, due: &[DuePickup]) -> Vec<Collected> {
+fn check_at(
+    sessions: &Sessions,
+    destination: &Arc<Destination>,
+    clock: &Clock,
+    due: &[DuePickup],
+) -> Vec<PickupOutcome> {
     let until = clock.now().saturating_add(SESSION_MAX).unwrap_or(Timestamp::MAX);
     let mut session = match sessions.take(destination) {
         Ok(session) => session,
-        Err(verdict) => return unseen(due, verdict.reason()),
+        Err(verdict) => return unknown(due, verdict.reason()),
     };
     let mut found = Vec::with_capacity(due.len());
     for pickup in due {
         if clock.now() > until {
             break;
         }
-        let collected = match &pickup.intent {
-            Some(intent) => session.collected(pickup.sign, &pickup.receipt.address, intent),
-            None => Ok(Collected::Unseen { why: "the ledger has no intent for this delivery".to_owned() }),
+        let check = match &pickup.intent {
+            Some(intent) => session.check_pickup(pickup.kind, &pickup.receipt.address, intent),
+            None => Ok(PickupOutcome::Unknown { why: "the ledger has no intent for this delivery".to_owned() }),
         };
-        match collected {
-            Ok(collected) => found.push(collected),
+        match check {
+            Ok(check) => found.push(check),
             Err(verdict) => {
-                let rest = unseen(&due[found.len()..], verdict.reason());
+                let rest = unknown(&due[found.len()..], verdict.reason());
                 found.extend(rest);
                 return found;
             }

@@ -17,7 +17,7 @@ use crate::yaml::problem::{Problem, Severity};
 
 /// The pipeline files as last read.
 #[derive(Default)]
-pub struct Files {
+pub(super) struct Files {
     folder: Folder,
     /// The file that each pipeline comes from.
     owners: HashMap<String, PathBuf>,

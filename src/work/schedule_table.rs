@@ -21,7 +21,7 @@ const SLOTS_PER_BATCH_MAX: usize = 1_000;
 
 /// All plans by name, with a queue by the next due time.
 #[derive(Default)]
-pub struct ScheduleTable {
+pub(super) struct ScheduleTable {
     entries: HashMap<String, Entry>,
     /// May hold outdated times: the entry's own `next` counts.
     due: BinaryHeap<Reverse<(Timestamp, String)>>,
@@ -36,36 +36,36 @@ struct Entry {
 
 impl ScheduleTable {
     /// Inserts a plan, or replaces an older version.
-    pub fn insert(&mut self, plan: Arc<Plan>, cursor: Timestamp) {
+    pub(super) fn insert(&mut self, plan: Arc<Plan>, cursor: Timestamp) {
         let entry = Entry { next: next(&plan, cursor), plan, cursor };
         self.queue(&entry);
         self.entries.insert(entry.plan.name.clone(), entry);
     }
 
-    pub fn remove(&mut self, name: &str) {
+    pub(super) fn remove(&mut self, name: &str) {
         self.entries.remove(name);
     }
 
-    pub fn plan(&self, name: &str) -> Option<&Arc<Plan>> {
+    pub(super) fn plan(&self, name: &str) -> Option<&Arc<Plan>> {
         self.entries.get(name).map(|entry| &entry.plan)
     }
 
-    pub fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
+    pub(super) fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
         self.entries.values().map(|entry| &entry.plan)
     }
 
     /// Returns the number of plans.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.entries.len()
     }
 
     /// Returns the time up to which the pipeline's slots are in the ledger.
-    pub fn cursor(&self, name: &str) -> Option<Timestamp> {
+    pub(super) fn cursor(&self, name: &str) -> Option<Timestamp> {
         self.entries.get(name).map(|entry| entry.cursor)
     }
 
     /// Returns when the next pipeline is due.
-    pub fn next(&mut self) -> Option<Timestamp> {
+    pub(super) fn next(&mut self) -> Option<Timestamp> {
         while let Some(Reverse((at, name))) = self.due.peek() {
             if self.is_next(name, *at) {
                 return Some(*at);
@@ -77,7 +77,7 @@ impl ScheduleTable {
 
     /// Returns the slots that are due and not in the ledger, about `max` at once. They are returned again until
     /// [`ScheduleTable::passed`] is called.
-    pub fn due(&mut self, now: Timestamp, max: usize) -> Vec<Portion> {
+    pub(super) fn due(&mut self, now: Timestamp, max: usize) -> Vec<Portion> {
         let mut portions: Vec<Portion> = Vec::new();
         let mut slots = 0;
         let mut popped = Vec::new();
@@ -96,7 +96,7 @@ impl ScheduleTable {
     }
 
     /// Moves the cursors past slots that are now in the ledger.
-    pub fn passed(&mut self, portions: &[Portion]) {
+    pub(super) fn passed(&mut self, portions: &[Portion]) {
         for portion in portions {
             let Some(entry) = self.entries.get_mut(&portion.pipeline) else { continue };
             entry.cursor = Timestamp::from_millisecond(portion.cursor_ms).unwrap_or(entry.cursor).max(entry.cursor);
@@ -152,14 +152,14 @@ fn portion(plan: &Plan, rules: &Schedule, cron: &Cron, zone: &TimeZone, cursor: 
 }
 
 /// Returns zone and cron expression as stored in the ledger, to distinguish two schedules.
-pub fn schedule_key(plan: &Plan) -> Option<String> {
+pub(super) fn schedule_key(plan: &Plan) -> Option<String> {
     let schedule = plan.schedule.as_ref()?;
     Some(format!("{} {}", plan.zone.iana_name().unwrap_or("UTC"), schedule.cron.text()))
 }
 
 /// Returns what a replaced schedule, by its [`schedule_key`], still had due: the next slots after `cursor`, up to `now`.
 /// `None` if nothing is left.
-pub fn left_over(plan: &Plan, key: &str, cursor: Timestamp, now: Timestamp) -> Option<Portion> {
+pub(super) fn left_over(plan: &Plan, key: &str, cursor: Timestamp, now: Timestamp) -> Option<Portion> {
     let rules = plan.schedule.as_ref()?;
     let (zone_name, cron) = key.split_once(' ')?;
     let cron = Cron::parse(cron).ok()?;

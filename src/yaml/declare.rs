@@ -14,7 +14,8 @@ macro_rules! table {
 
         impl $Name {
             /// The keys of the table.
-            pub const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
+            #[allow(dead_code)] // not every table is asked for its keys
+            pub(crate) const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
         }
 
         impl $crate::yaml::read::FromNode for $Name {
@@ -44,7 +45,8 @@ macro_rules! options {
 
         impl $Name {
             /// The keys of the table.
-            pub const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
+            #[allow(dead_code)] // not every table is asked for its keys
+            pub(crate) const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
         }
 
         impl Default for $Name {

@@ -6,6 +6,8 @@ pub mod characters;
 mod declare;
 /// Placeholders of other programs.
 pub mod expand;
+/// Common YAML mistakes, recognised from the surrounding text.
+mod mistakes;
 /// Opens files within a size limit.
 pub mod open;
 /// The YAML parser's events → a tree, within limits.
@@ -22,8 +24,6 @@ pub mod render;
 pub mod scalars;
 /// The macro for the schema of a type with a hand-written parser.
 mod schema;
-/// Common YAML mistakes, recognised from the surrounding text.
-mod slips;
 /// The YAML parser's errors → messages.
 mod syntax;
 /// Texts that do not mean what they look like.

@@ -8,7 +8,7 @@ use serde_saphyr::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle
 
 use super::problem::Problem;
 use super::tree::{DEPTH_MAX, Key, NODES_MAX, Node, NodeKind, Origin, Scalar, Style, place};
-use super::{characters, redact, slips};
+use super::{characters, mistakes, redact};
 
 /// Parsing stops; the problem is already recorded.
 struct Stop;
@@ -283,7 +283,7 @@ fn syntax(file: &Arc<PathBuf>, text: &str, offset: usize, error: &ScanError) -> 
         ErrorKind::UnclosedFlowCollection { .. } => Some(offset),
         _ => text.get(..offset).and_then(super::syntax::last_open_bracket),
     };
-    if let Some((offset, len, what, hint)) = slips::cause_of_error(text, offset, open) {
+    if let Some((offset, len, what, hint)) = mistakes::cause_of_error(text, offset, open) {
         let line_end = text[offset..].find('\n').map_or(text.len(), |newline| offset + newline);
         let hint = match redact::may_be_secret(text, &(offset..line_end)) {
             true => "put the text in quotes, a space before it; a secret is written `{env: NAME}`".to_owned(),

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::mistakes;
 use super::problem::{Place, Problem};
-use super::slips;
 use super::tree::{Node, NodeKind, Origin};
 
 /// Keys whose text is a secret wherever they are; so are all below `secrets`.
@@ -40,9 +40,9 @@ fn secret_spans(text: &str, node: &Node, key: &str, blank: &mut impl FnMut(Range
     match (&node.kind, &node.origin) {
         (NodeKind::Scalar(scalar), Origin::File(place)) if is_secret(key, place) => {
             // Text cut off by a `#` or a comma may be the rest of the secret.
-            let rest = slips::comment_after(text, place.span.end).map_or(0, str::len);
+            let rest = mistakes::comment_after(text, place.span.end).map_or(0, str::len);
             blank(place.span.start..place.span.end + rest);
-            if slips::has_open_parenthesis(&scalar.text) {
+            if mistakes::has_open_parenthesis(&scalar.text) {
                 let line = text[place.span.start..].find('\n').unwrap_or(text.len() - place.span.start);
                 blank(place.span.start..place.span.start + line);
             }

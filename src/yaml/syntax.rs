@@ -3,7 +3,7 @@
 use serde_saphyr::granit_parser::ErrorKind;
 
 /// Returns the description and the fix of an error; `line` is the line that the parser stopped on.
-pub fn describe(kind: &ErrorKind, line: &str) -> (String, String) {
+pub(super) fn describe(kind: &ErrorKind, line: &str) -> (String, String) {
     let (what, hint) = match kind {
         ErrorKind::MappingValueNotAllowed if line.matches(": ").count() > 1 => (
             "a second `: ` on one line".to_string(),
@@ -59,7 +59,7 @@ pub fn describe(kind: &ErrorKind, line: &str) -> (String, String) {
 }
 
 /// Finds the unclosed bracket or quote above byte `stopped` that made the parser fail: its place, problem and fix.
-pub fn opened_above(kind: &ErrorKind, text: &str, stopped: usize) -> Option<(usize, String, String)> {
+pub(super) fn opened_above(kind: &ErrorKind, text: &str, stopped: usize) -> Option<(usize, String, String)> {
     let before = text.get(..stopped)?;
     let (opened, what) = match kind {
         ErrorKind::InvalidTrailingSingleQuotedScalar => {
@@ -106,7 +106,7 @@ fn first_open_quote(text: &str, quote: char) -> Option<usize> {
 }
 
 /// Returns the innermost bracket that is open at the end of a text, outside of quotes and comments.
-pub fn last_open_bracket(text: &str) -> Option<usize> {
+pub(super) fn last_open_bracket(text: &str) -> Option<usize> {
     let mut open = Vec::new();
     let mut quoted = None;
     let mut comment = false;

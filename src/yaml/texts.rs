@@ -5,7 +5,7 @@
 use super::expand::{self, Braces, Found};
 use super::problem::Problem;
 use super::tree::{Key, Node, NodeKind, Origin, Scalar, Style};
-use super::{characters, parse, slips};
+use super::{characters, mistakes, parse};
 
 /// The use of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,15 +231,15 @@ impl Walk<'_> {
             return false;
         }
         let end = place.span.end;
-        let open = slips::has_open_quote(&scalar.text);
+        let open = mistakes::has_open_quote(&scalar.text);
         let Some(cut) =
-            slips::comment_after(self.text, end).filter(|_| open).or_else(|| slips::cut_off(self.text, end))
+            mistakes::comment_after(self.text, end).filter(|_| open).or_else(|| mistakes::cut_off(self.text, end))
         else {
             return false;
         };
         // Texts of other roles have a syntax of their own, and what follows is a comment.
         let may_hold_it = match role {
-            Role::Expression => slips::has_open_parenthesis(&scalar.text),
+            Role::Expression => mistakes::has_open_parenthesis(&scalar.text),
             Role::Plain => false,
             _ => true,
         };
@@ -255,7 +255,10 @@ impl Walk<'_> {
         let hint = match role {
             Role::Secret => "put the text in quotes, or write `{env: NAME}`".to_owned(),
             _ => {
-                format!("write `{}`; a comment has two spaces before it, or one after the `#`", slips::quoted(&whole))
+                format!(
+                    "write `{}`; a comment has two spaces before it, or one after the `#`",
+                    mistakes::quoted(&whole)
+                )
             }
         };
         self.add(&node.origin, node.origin.error(what).hint(hint), None);
@@ -268,16 +271,16 @@ impl Walk<'_> {
             return false;
         };
         let Origin::File(follows) = &next.origin else { return false };
-        let open = scalar.style == Style::Plain && slips::has_open_parenthesis(&scalar.text);
+        let open = scalar.style == Style::Plain && mistakes::has_open_parenthesis(&scalar.text);
         let between = self.text.get(place.span.end..follows.span.start).unwrap_or_default();
         if !open || between.trim() != "," {
             return false;
         }
-        let Some(whole) = slips::to_closing_parenthesis(self.text, place.span.start) else { return false };
+        let Some(whole) = mistakes::to_closing_parenthesis(self.text, place.span.start) else { return false };
         let what = "commas separate the entries of `{…}` and `[…]`: this text is cut at its first comma";
         let hint = match self.role(path) {
             Role::Secret => "put it in quotes, or write `{env: NAME}`".to_owned(),
-            _ => format!("put it in quotes: `{}`", slips::quoted(whole)),
+            _ => format!("put it in quotes: `{}`", mistakes::quoted(whole)),
         };
         let covers = place.span.start..place.span.start + whole.len();
         self.add(&value.origin, value.origin.error(what).hint(hint), Some(covers));

@@ -14,11 +14,12 @@ mod names;
 mod plans;
 /// How a source's CSV is written.
 mod reading;
+/// Keys of an earlier version.
+mod renamed_keys;
 /// Layers of settings, and secrets.
 mod settings;
-
-/// Slips of YAML, and texts that are not what they look like.
-mod slips;
+/// Mistakes that are valid YAML, and texts that are not what they look like.
+mod yaml_mistakes;
 
 use std::path::PathBuf;
 

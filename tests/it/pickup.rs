@@ -22,7 +22,7 @@ mod told;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Says in the settings what becomes of files at `hris`, the first of the destinations.
-pub fn says(rig: &Rig, pickup: &str) {
+pub(crate) fn says(rig: &Rig, pickup: &str) {
     edit(rig, "give_up_after: 1h}\n", &format!("give_up_after: 1h}}\n    pickup: {pickup}\n"));
 }
 

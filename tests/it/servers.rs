@@ -11,43 +11,43 @@ use std::process::{Command, Output};
 use crate::stage::sshd::Sshd;
 
 /// A folder with settings of one destination, `hris`, and the binary that reads them.
-pub struct Desk {
+pub(crate) struct Desk {
     pub folder: tempfile::TempDir,
 }
 
 impl Desk {
     /// `sftp` is what stands below `hris: sftp:`, in one line.
-    pub fn new(sftp: &str) -> Self {
+    pub(crate) fn new(sftp: &str) -> Self {
         Self::with(&format!("destinations:\n  hris:\n    sftp: {{{sftp}}}\n"))
     }
 
-    pub fn with(settings: &str) -> Self {
+    pub(crate) fn with(settings: &str) -> Self {
         let folder = crate::stage::folder();
         std::fs::write(folder.path().join("reportferry.yaml"), settings).unwrap();
         Desk { folder }
     }
 
     /// Reaches a server by its account's key; nothing is pinned.
-    pub fn at(sshd: &Sshd, more: &str) -> Self {
+    pub(crate) fn at(sshd: &Sshd, more: &str) -> Self {
         Self::new(&format!("{}{more}", reached(sshd)))
     }
 
-    pub fn data(&self) -> std::path::PathBuf {
+    pub(crate) fn data(&self) -> std::path::PathBuf {
         self.folder.path().join("data")
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = crate::stage::reportferry();
         command.arg("--config").arg(self.folder.path().join("reportferry.yaml")).args(arguments);
         command
     }
 
-    pub fn reportferry(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn reportferry(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 }
 
-pub fn reached(sshd: &Sshd) -> String {
+pub(crate) fn reached(sshd: &Sshd) -> String {
     format!(
         "host: 127.0.0.1, port: {}, username: {}, key: {{file: {:?}}}, base: {:?}",
         sshd.port,

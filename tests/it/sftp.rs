@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
-pub mod contract;
+pub(crate) mod contract;
 mod faults;
 mod full;
 mod proftpd;
@@ -12,7 +12,7 @@ mod resets;
 mod session;
 mod several;
 mod sign_in;
-pub mod stand;
+pub(crate) mod stand;
 
 use std::sync::Arc;
 
@@ -22,22 +22,22 @@ use reportferry::settings::{DestinationKind, Sftp};
 use crate::stage::sshd::{Sshd, SshdOptions};
 
 /// Settings that reach a server: its first host key pinned, its account's key, its directory as the base.
-pub fn settings(sshd: &Sshd) -> Sftp {
+pub(crate) fn settings(sshd: &Sshd) -> Sftp {
     sshd.account().settings(&sshd.root())
 }
 
-pub fn plan(sftp: Sftp, existing: Existing) -> DeliveryPlan {
+pub(crate) fn plan(sftp: Sftp, existing: Existing) -> DeliveryPlan {
     stand::plan(&stand::destination(DestinationKind::Sftp(Box::new(sftp))), "", existing)
 }
 
 /// A plan to `sshd` with changed settings.
-pub fn plan_with(sshd: &Sshd, existing: Existing, change: impl FnOnce(&mut Sftp)) -> DeliveryPlan {
+pub(crate) fn plan_with(sshd: &Sshd, existing: Existing, change: impl FnOnce(&mut Sftp)) -> DeliveryPlan {
     let mut sftp = settings(sshd);
     change(&mut sftp);
     plan(sftp, existing)
 }
 
-pub fn sshd(sftp: &'static str, config: &[&str]) -> Sshd {
+pub(crate) fn sshd(sftp: &'static str, config: &[&str]) -> Sshd {
     let config = config.iter().map(|line| (*line).to_owned()).collect();
     Sshd::start(&SshdOptions { sftp, config, ..SshdOptions::default() })
 }

@@ -1,6 +1,6 @@
 //! Health, metrics and alerts of a worker of the real binary.
 
-pub mod alerts;
+pub(crate) mod alerts;
 mod mail;
-pub mod metrics;
+pub(crate) mod metrics;
 mod outbox;

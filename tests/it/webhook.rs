@@ -45,7 +45,7 @@ fn to(receiver: &Receiver, more: &str) -> Rig {
     to_path(receiver, "/hooks?x=1", more)
 }
 
-pub fn to_path(receiver: &Receiver, path: &str, more: &str) -> Rig {
+pub(crate) fn to_path(receiver: &Receiver, path: &str, more: &str) -> Rig {
     rig(&pipeline(), &format!("http://127.0.0.1:{}{path}", receiver.port), &format!("allow: [loopback], {more}"))
 }
 
@@ -54,7 +54,7 @@ fn delivery(output: &std::process::Output) -> Value {
 }
 
 /// The rows by what came first under each id, in the order of the batches.
-pub fn rows(got: &[Value]) -> Vec<Value> {
+pub(crate) fn rows(got: &[Value]) -> Vec<Value> {
     let mut batches: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
     for request in got.iter().filter(|request| request["answer"] == 200 || request["answer"] == "drop") {
         let data = &request["body"]["data"];
@@ -70,7 +70,7 @@ pub fn rows(got: &[Value]) -> Vec<Value> {
 }
 
 /// What a local drop gets of the same run, as objects.
-pub fn expected() -> Vec<Value> {
+pub(crate) fn expected() -> Vec<Value> {
     let rig = Rig::new(&PIPELINE.replace("hris:", "local:"));
     assert!(rig.run().status.success());
     let text = rig.read("completions_20261123.csv");

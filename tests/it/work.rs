@@ -3,5 +3,5 @@
 mod shift;
 mod soak;
 /// A worker of the real binary.
-pub mod stand;
+pub(crate) mod stand;
 mod year;

@@ -20,7 +20,7 @@ use crate::sandbox::{ACCOUNTS, Sandbox, SandboxOptions};
 use crate::schedule::slot::Slot;
 
 #[derive(clap::Args)]
-pub struct DemoArgs {
+pub(super) struct DemoArgs {
     /// The folder for the demo's files [default: a new temporary folder]
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -45,7 +45,7 @@ const LINES_SHOWN: usize = 4;
 /// Short, as the demo's servers are on this machine: a delivery that fails now would fail later too.
 const WAIT: Duration = Duration::from_secs(60);
 
-pub async fn run(args: DemoArgs, common: &Common) -> anyhow::Result<u8> {
+pub(super) async fn run(args: DemoArgs, common: &Common) -> anyhow::Result<u8> {
     let folder = match args.dir {
         Some(folder) => folder,
         None => tempfile::Builder::new().prefix("reportferry-demo-").tempdir()?.keep(),

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 /// A running server, killed when dropped.
-pub struct PrivateSshd {
+pub(super) struct PrivateSshd {
     pub port: u16,
     /// The only user that can sign in: the one that runs this process.
     pub user: String,
@@ -27,7 +27,7 @@ const START_POLLS_MAX: u32 = 100;
 
 impl PrivateSshd {
     /// Starts the server with all its files in `folder/sshd` and waits until it accepts connections.
-    pub async fn start(folder: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn start(folder: &Path) -> anyhow::Result<Self> {
         let sshd = PLACES.iter().map(Path::new).find(|path| path.is_file()).context("this machine has no sshd")?;
         let own = folder.join("sshd");
         fs::create_dir_all(&own)?;

@@ -7,12 +7,12 @@ use crate::deliver::Verdict;
 use crate::fault::Injected;
 
 /// Returns true for an injected loss of contact. For a disk, that is the process's own death before the next step.
-pub fn is_lost(error: &io::Error) -> bool {
+pub(super) fn is_lost(error: &io::Error) -> bool {
     error.get_ref().and_then(|error| error.downcast_ref()) == Some(&Injected::Lost)
 }
 
 /// Returns the verdict for a step that failed before anything was published.
-pub fn before_publishing(doing: &str, path: &Path, error: &io::Error) -> Verdict {
+pub(super) fn before_publishing(doing: &str, path: &Path, error: &io::Error) -> Verdict {
     let reason = format!("{doing} {}: {error}", path.display());
     let hint = match error.kind() {
         io::ErrorKind::NotFound => "make the directory, or set `mkdir: true` for the destination",

@@ -41,11 +41,11 @@ fn template(text: &str) -> NameTemplate {
 }
 
 /// Returns `picked up`, `not yet`, or why it could not be checked.
-fn outcome(collected: Result<Collected, Verdict>) -> String {
-    match collected.unwrap() {
-        Collected::PickedUp { .. } => "picked up".to_owned(),
-        Collected::NotYet => "not yet".to_owned(),
-        Collected::Unseen { why } => why,
+fn outcome(check: Result<PickupOutcome, Verdict>) -> String {
+    match check.unwrap() {
+        PickupOutcome::PickedUp { .. } => "picked up".to_owned(),
+        PickupOutcome::NotYet => "not yet".to_owned(),
+        PickupOutcome::Unknown { why } => why,
     }
 }
 
@@ -70,7 +70,7 @@ fn a_file_was_moved_when_all_data_is_gone_and_its_directory_is_not() {
     ] {
         let folder = Folder::with(lying);
         assert_eq!(
-            outcome(collected(Sign::Moved, &intent(files), |path| folder.path_state(path))),
+            outcome(check_pickup(PickupKind::Moved, &intent(files), |path| folder.path_state(path))),
             expected,
             "{lying:?}"
         );
@@ -97,13 +97,13 @@ fn an_acknowledgement_counts_when_it_was_not_there_before() {
         intent.acks = acks(&template("{name}.ack"), &intent, |path| folder.path_state(path)).unwrap();
         assert_eq!(intent.acks[0].path, "in/a.csv.ack");
         let folder = Folder::with(&[("in/a.csv.ack", after.clone()), ("in/a.csv", there(1, 1))]);
-        let found = outcome(collected(Sign::AckFile, &intent, |path| folder.path_state(path)));
+        let found = outcome(check_pickup(PickupKind::AckFile, &intent, |path| folder.path_state(path)));
         assert_eq!(found, expected, "{before:?} then {after:?}");
         // Every file of a group has its own.
         intent.acks.push(Ack { path: "in/b.csv.ack".to_owned(), before: None });
-        assert_ne!(outcome(collected(Sign::AckFile, &intent, |path| folder.path_state(path))), "picked up");
+        assert_ne!(outcome(check_pickup(PickupKind::AckFile, &intent, |path| folder.path_state(path))), "picked up");
     }
-    let without = outcome(collected(Sign::AckFile, &intent(files), |_| Ok(there(0, 0))));
+    let without = outcome(check_pickup(PickupKind::AckFile, &intent(files), |_| Ok(there(0, 0))));
     assert!(without.contains("no acknowledgement was expected"), "{without}");
 }
 

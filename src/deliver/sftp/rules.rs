@@ -5,7 +5,7 @@ use crate::sftp::{Status, code};
 
 /// Comparison of a reported size with the expected one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Measured {
+pub(super) enum Measured {
     Whole,
     /// The server reports no size.
     #[default]
@@ -14,7 +14,7 @@ pub enum Measured {
 }
 
 /// Compares a reported size with `expected` bytes.
-pub fn measured(reported: Option<u64>, expected: u64) -> Measured {
+pub(super) fn measured(reported: Option<u64>, expected: u64) -> Measured {
     match reported {
         None => Measured::Unknown,
         Some(bytes) if bytes == expected => Measured::Whole,
@@ -24,12 +24,12 @@ pub fn measured(reported: Option<u64>, expected: u64) -> Measured {
 
 /// Returns true if a delivery with `verify: size` accepts a file by its size: that of the open file if it matches or is not
 /// reported, else that of the closed one.
-pub fn passes_by_size(open: Measured, closed: Measured) -> bool {
+pub(super) fn passes_by_size(open: Measured, closed: Measured) -> bool {
     !matches!(open, Measured::Other(_)) || closed == Measured::Whole
 }
 
 /// Returns true if a refused rename may be repeated, where the state of the paths does not decide.
-pub fn refused_rename(status: &Status) -> RenameRefusal {
+pub(super) fn refused_rename(status: &Status) -> RenameRefusal {
     match status.code {
         code::UNSUPPORTED | code::NO_SPACE | code::QUOTA => RenameRefusal::Final,
         _ if says_cross_device(status) => RenameRefusal::Final,
@@ -39,7 +39,7 @@ pub fn refused_rename(status: &Status) -> RenameRefusal {
 }
 
 /// Returns true if the server's text means that a rename cannot cross file systems.
-pub fn says_cross_device(status: &Status) -> bool {
+pub(super) fn says_cross_device(status: &Status) -> bool {
     let text = status.text.to_lowercase();
     ["cross-device", "cross device", "different disk", "another file system", "different file system"]
         .iter()

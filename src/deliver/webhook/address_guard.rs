@@ -11,7 +11,7 @@ use crate::settings::AllowAddresses;
 
 /// Kinds of addresses that are not public (RFC 6890 and its registries).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Special {
+pub(super) enum Special {
     Loopback,
     Private,
     LinkLocal,
@@ -41,7 +41,7 @@ impl Special {
 
 /// An address that must not be reached.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Refused {
+pub(super) struct Refused {
     pub host: String,
     pub address: IpAddr,
     pub special: Special,
@@ -60,7 +60,7 @@ impl std::fmt::Display for Refused {
 
 /// # Errors
 /// The address is special, and the destination does not allow its kind.
-pub fn admit(host: &str, address: IpAddr, allow: AllowAddresses) -> Result<(), Refused> {
+pub(super) fn admit(host: &str, address: IpAddr, allow: AllowAddresses) -> Result<(), Refused> {
     match special(address) {
         Some(special) if !special.is_allowed(allow) => Err(Refused { host: host.to_owned(), address, special }),
         _ => Ok(()),
@@ -68,7 +68,7 @@ pub fn admit(host: &str, address: IpAddr, allow: AllowAddresses) -> Result<(), R
 }
 
 /// Returns the kind of an address; one that embeds an IPv4 address counts as that one.
-pub fn special(address: IpAddr) -> Option<Special> {
+pub(super) fn special(address: IpAddr) -> Option<Special> {
     match address {
         IpAddr::V4(address) => special_v4(address),
         IpAddr::V6(address) => special_v6(address),
@@ -122,7 +122,7 @@ fn special_v6(address: Ipv6Addr) -> Option<Special> {
 ///
 /// # Errors
 /// It has special addresses only, and the destination does not allow their kind.
-pub fn admit_any(
+pub(super) fn admit_any(
     host: &str,
     addresses: impl IntoIterator<Item = SocketAddr>,
     allow: AllowAddresses,
@@ -142,7 +142,7 @@ pub fn admit_any(
 }
 
 /// Resolves names to permitted addresses.
-pub struct GuardedResolver(pub AllowAddresses);
+pub(super) struct GuardedResolver(pub AllowAddresses);
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {

@@ -196,7 +196,7 @@ impl Read for Joined {
 }
 
 /// Request bodies of batches, prepared ahead of sending.
-pub struct BatchReader {
+pub(super) struct BatchReader {
     batches: Chain<IntoIter<io::Result<Batch>>, Batches>,
     envelope: Value,
     compress: Compress,
@@ -210,7 +210,7 @@ impl BatchReader {
     ///
     /// # Errors
     /// The artifact cannot be read.
-    pub fn open(
+    pub(super) fn open(
         artifact: &Artifact,
         batching: Batching,
         envelope: Value,
@@ -227,7 +227,7 @@ impl BatchReader {
     ///
     /// # Errors
     /// The artifact cannot be read.
-    pub fn read_ahead(&mut self) -> io::Result<(Vec<(u64, Body)>, bool)> {
+    pub(super) fn read_ahead(&mut self) -> io::Result<(Vec<(u64, Body)>, bool)> {
         let (mut bodies, mut bytes) = (Vec::new(), 0);
         while bytes < READ_AHEAD_BYTES {
             let Some(batch) = self.batches.next().transpose()? else { return Ok((bodies, false)) };
@@ -255,7 +255,7 @@ impl BatchReader {
 }
 
 /// A JSON document about the artifact: a notice, or the envelope of each batch's rows.
-pub fn envelope(delivery: &DeliveryRequest<'_>, kind: &str) -> Value {
+pub(super) fn envelope(delivery: &DeliveryRequest<'_>, kind: &str) -> Value {
     let artifact = delivery.artifact;
     let mut data = json!({
         "pipeline": delivery.about.pipeline, "run": delivery.run, "slot": delivery.about.slot,

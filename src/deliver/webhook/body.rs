@@ -23,7 +23,7 @@ const INLINE_BYTES_MAX: usize = 32 * 1024;
 /// Both are signed: servers and frameworks decode the content encoding before they pass the body on, and some libraries
 /// verify only text. Whichever form a receiver has, one signature matches.
 #[derive(Clone)]
-pub enum Body {
+pub(super) enum Body {
     Memory { sent: Bytes, plain: Option<Bytes> },
     File { sent: Arc<File>, plain: Option<Arc<File>>, bytes: u64 },
 }
@@ -31,7 +31,7 @@ pub enum Body {
 impl Body {
     /// # Errors
     /// It cannot be compressed.
-    pub fn in_memory(plain: Vec<u8>, compress: Compress) -> io::Result<Self> {
+    pub(super) fn in_memory(plain: Vec<u8>, compress: Compress) -> io::Result<Self> {
         if compress == Compress::None {
             return Ok(Self::Memory { sent: plain.into(), plain: None });
         }
@@ -44,7 +44,7 @@ impl Body {
     ///
     /// # Errors
     /// The file cannot be read or compressed.
-    pub fn from_file(plain: File, bytes: u64, compress: Compress) -> io::Result<Self> {
+    pub(super) fn from_file(plain: File, bytes: u64, compress: Compress) -> io::Result<Self> {
         if compress == Compress::None {
             return Ok(Self::File { sent: Arc::new(plain), plain: None, bytes });
         }
@@ -58,7 +58,7 @@ impl Body {
     }
 
     /// Returns the bytes to send.
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         match self {
             Self::Memory { sent, .. } => sent.len() as u64,
             Self::File { bytes, .. } => *bytes,
@@ -66,7 +66,7 @@ impl Body {
     }
 
     /// Returns true if it is small enough to sign on an async thread.
-    pub fn is_small(&self) -> bool {
+    pub(super) fn is_small(&self) -> bool {
         match self {
             Self::Memory { sent, plain } => sent.len().max(plain.as_ref().map_or(0, Bytes::len)) <= INLINE_BYTES_MAX,
             Self::File { .. } => false,
@@ -77,7 +77,7 @@ impl Body {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn sign(&self, keys: &[Key], id: &str, timestamp: i64) -> io::Result<String> {
+    pub(super) fn sign(&self, keys: &[Key], id: &str, timestamp: i64) -> io::Result<String> {
         let (sent, plain) = match self {
             Self::Memory { sent, plain } => {
                 let sign = |bytes: &Bytes| signature::sign(keys, id, timestamp, bytes);
@@ -95,7 +95,7 @@ impl Body {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn payload(&self, progress: &Progress) -> io::Result<reqwest::Body> {
+    pub(super) fn payload(&self, progress: &Progress) -> io::Result<reqwest::Body> {
         match self {
             Self::Memory { sent, .. } => Ok(sent.clone().into()),
             Self::File { sent, .. } => {
@@ -127,7 +127,7 @@ fn pack(mut from: impl io::Read, to: impl Write, compress: Compress) -> io::Resu
 
 /// Time of a body's last progress.
 #[derive(Clone, Default)]
-pub struct Progress(Arc<Mutex<Option<Instant>>>);
+pub(super) struct Progress(Arc<Mutex<Option<Instant>>>);
 
 impl Progress {
     fn note(&self) {
@@ -135,7 +135,7 @@ impl Progress {
     }
 
     /// Waits until there was no progress for `timeout`.
-    pub async fn stalled(&self, timeout: Duration) {
+    pub(super) async fn stalled(&self, timeout: Duration) {
         let started = Instant::now();
         loop {
             let last = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).unwrap_or(started);

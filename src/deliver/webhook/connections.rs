@@ -32,7 +32,7 @@ struct State {
 
 impl Connections {
     /// Keeps at most `open_max` open.
-    pub fn new(open_max: usize) -> Self {
+    pub(super) fn new(open_max: usize) -> Self {
         Self { open_max, state: Mutex::default() }
     }
 
@@ -41,12 +41,12 @@ impl Connections {
     }
 
     /// Returns true if connections should be kept for the next request.
-    pub fn are_kept(&self) -> bool {
+    pub(super) fn are_kept(&self) -> bool {
         self.state().fresh_in_a_row <= 2 * self.open_max + FRESH_MAX
     }
 
     /// Counts a response; its connection may stay open.
-    pub fn responded(&self, response: &Response) {
+    pub(super) fn responded(&self, response: &Response) {
         if !self.are_kept() {
             return;
         }
@@ -68,7 +68,7 @@ impl Connections {
 
     /// Returns true if a connection that ended without a response may have been a reused one, and removes it from the
     /// count.
-    pub fn lost(&self) -> bool {
+    pub(super) fn lost(&self) -> bool {
         let mut state = self.state();
         let reused = state.idle > 0;
         state.idle = state.idle.saturating_sub(1);

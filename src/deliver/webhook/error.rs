@@ -12,13 +12,13 @@ use crate::tls::{self, TlsFailure};
 
 /// Reasons for which a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebhookError {
+pub(super) struct WebhookError {
     pub reason: String,
     pub kind: ErrorKind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ErrorKind {
+pub(super) enum ErrorKind {
     /// Nothing was sent, or the receiver asks to retry, after `wait` if it gives one.
     Retry { wait: Option<Duration> },
     /// The request was sent without a response. It is sent again under the same id, which makes that safe.
@@ -32,10 +32,10 @@ pub enum ErrorKind {
 }
 
 /// Nothing was sent.
-pub const RETRY: ErrorKind = ErrorKind::Retry { wait: None };
+pub(super) const RETRY: ErrorKind = ErrorKind::Retry { wait: None };
 
 impl ErrorKind {
-    pub fn because(self, reason: impl Into<String>) -> WebhookError {
+    pub(super) fn because(self, reason: impl Into<String>) -> WebhookError {
         WebhookError { reason: reason.into(), kind: self }
     }
 }
@@ -49,7 +49,7 @@ impl From<Injected> for WebhookError {
 
 impl WebhookError {
     /// Returns `Some` if another send may succeed, with the wait that the receiver asks for, if any.
-    pub fn retry_after(&self) -> Option<Option<Duration>> {
+    pub(super) fn retry_after(&self) -> Option<Option<Duration>> {
         match self.kind {
             ErrorKind::Retry { wait } => Some(wait),
             ErrorKind::NoResponse | ErrorKind::ConnectionClosed => Some(None),
@@ -58,7 +58,7 @@ impl WebhookError {
     }
 
     /// Returns the attempt's verdict, with a reason that begins with `context`.
-    pub fn verdict(self, context: &str) -> Verdict {
+    pub(super) fn verdict(self, context: &str) -> Verdict {
         let reason = format!("{context}{}", self.reason);
         match self.kind {
             ErrorKind::Retry { wait } => Verdict::Retryable { reason, wait },
@@ -69,18 +69,18 @@ impl WebhookError {
     }
 
     /// Returns the error of a request without progress for `timeout`.
-    pub fn stalled(timeout: Duration) -> Self {
+    pub(super) fn stalled(timeout: Duration) -> Self {
         ErrorKind::NoResponse.because(format!("no progress for {} s", timeout.as_secs_f32()))
     }
 
     /// Returns the error of an artifact that could not be read or compressed.
-    pub fn unreadable(error: impl Into<io::Error>) -> Self {
+    pub(super) fn unreadable(error: impl Into<io::Error>) -> Self {
         RETRY.because(format!("the artifact in the spool cannot be read: {}", error.into()))
     }
 }
 
 /// Returns the error of a request that failed without a response.
-pub fn failed(error: reqwest::Error, has_client_certificate: bool) -> WebhookError {
+pub(super) fn failed(error: reqwest::Error, has_client_certificate: bool) -> WebhookError {
     let (connecting, timeout) = (error.is_connect(), error.is_timeout());
     let error = error.without_url();
     if let Some(refused) = find::<Refused>(&error) {

@@ -14,7 +14,7 @@ const MESSAGE_BYTES_MAX: usize = 1024;
 
 /// The response to an accepted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
+pub(super) struct Accepted {
     pub status: u16,
     /// Beginning of the response.
     pub message: String,

@@ -17,7 +17,7 @@ pub(super) enum ApiStep {
 
 impl ApiStep {
     /// Returns the text after "cannot …".
-    pub fn doing(self) -> &'static str {
+    pub(super) fn doing(self) -> &'static str {
         match self {
             Self::Identity => "identify the account",
             Self::Reports => "list the reports",

@@ -25,18 +25,18 @@ pub(super) struct Export {
 }
 
 impl Export {
-    pub fn execution_id(&self) -> String {
+    pub(super) fn execution_id(&self) -> String {
         format!("{}/{}", self.report, self.execution)
     }
 
-    pub fn from_execution_id(execution_id: &str) -> Option<Self> {
+    pub(super) fn from_execution_id(execution_id: &str) -> Option<Self> {
         let (report, execution) = execution_id.split_once('/')?;
         (guard::is_id(report) && guard::is_id(execution))
             .then(|| Self { report: report.to_owned(), execution: execution.to_owned() })
     }
 
     /// Returns the path of the export's status, followed by `tail`.
-    pub fn path(&self, tail: &str) -> String {
+    pub(super) fn path(&self, tail: &str) -> String {
         paths::execution(&self.report, &self.execution, tail)
     }
 }

@@ -106,7 +106,7 @@ CREATE TABLE pickups (
     run_id       TEXT   NOT NULL,
     destination  TEXT   NOT NULL,
     -- How it is detected: moved, ack_file
-    sign         TEXT   NOT NULL,
+    kind         TEXT   NOT NULL,
     state        TEXT   NOT NULL,
     -- The receipt's path. A later delivery to the same path supersedes this one.
     path         TEXT   NOT NULL,

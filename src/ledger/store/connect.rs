@@ -88,7 +88,7 @@ pub(super) fn unavailable(server: &PostgresSettings, error: &postgres::Error) ->
 
 /// The worker's lock: an advisory lock on a connection of its own. If that is lost, it is acquired again as soon as the
 /// server is available and no other worker has it.
-pub struct WorkerLock {
+pub(super) struct WorkerLock {
     held: Arc<AtomicBool>,
     _stop: Sender<()>,
 }

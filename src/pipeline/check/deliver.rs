@@ -7,7 +7,7 @@ use super::{Check, unknown_name};
 use crate::name::NameTemplate;
 use crate::pipeline::file::{ArtifactFile, CsvFile, DeliverFile, Deliveries, Delivery};
 use crate::pipeline::plan::*;
-use crate::pipeline::written::CompanionName;
+use crate::pipeline::scalars::CompanionName;
 use crate::schedule::slot::Slot;
 use crate::settings::{Destination, Pickup, WebhookBody};
 use crate::yaml::problem::{Place, Problem};

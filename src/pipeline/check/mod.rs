@@ -14,7 +14,7 @@ use super::columns::Columns;
 use super::file::{DoceboFile, ExpectFile, PipelineFile};
 use super::file::{ReportFile, ScheduleFile, SourceFile, StepFile};
 use super::plan::*;
-use super::written::Expression as Written;
+use super::scalars::Expression as Written;
 use crate::digest;
 use crate::schedule::{Missed, Overlap, Schedule};
 use crate::settings::PipelineAlertsFile;
@@ -25,7 +25,7 @@ use crate::yaml::tree::{Key, Node, Origin};
 
 /// Returns the plan, or `None` if a part could not be read. A plan may come with problems. Without settings there is no
 /// plan, but all problems that do not depend on them are found.
-pub fn plan(
+pub(super) fn plan(
     settings: Option<&Settings>,
     file: &Arc<PathBuf>,
     text: &str,

@@ -24,7 +24,7 @@ const RULES: [fn(&str) -> Option<Fault>; 10] =
 const FAULTS_MAX: usize = 12;
 
 /// Returns the problem of `text` as the matching rule explains it, with the whole replacement; else `problem` itself.
-pub fn explain(text: &str, problem: CronProblem) -> CronProblem {
+pub(super) fn explain(text: &str, problem: CronProblem) -> CronProblem {
     let Some(first) = RULES.iter().find_map(|habit| habit(text)) else { return problem };
     let mut fixed = first.fixed.clone();
     let mut addition = first.addition.clone();

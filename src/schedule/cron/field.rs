@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::CronProblem;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldKind {
+pub(super) enum FieldKind {
     Minute,
     Hour,
     Day,
@@ -15,7 +15,7 @@ pub enum FieldKind {
 
 /// The values of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
+pub(super) struct Field {
     kind: FieldKind,
     /// Weekdays are 0 (Sunday) to 6.
     pub set: BTreeSet<u8>,
@@ -23,12 +23,13 @@ pub struct Field {
     pub starts_with_star: bool,
 }
 
-pub const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-pub const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+pub(super) const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+pub(super) const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl Field {
     /// Returns true if every value is in the set.
-    pub fn is_all(&self) -> bool {
+    pub(super) fn is_all(&self) -> bool {
         let (min, max) = self.kind.range();
         let values = if self.kind == FieldKind::Weekday { 7 } else { max - min + 1 };
         self.set.len() == usize::from(values)
@@ -36,7 +37,7 @@ impl Field {
 }
 
 impl FieldKind {
-    pub const ALL: [FieldKind; 5] = [Self::Minute, Self::Hour, Self::Day, Self::Month, Self::Weekday];
+    pub(super) const ALL: [FieldKind; 5] = [Self::Minute, Self::Hour, Self::Day, Self::Month, Self::Weekday];
 
     fn name(self) -> &'static str {
         match self {
@@ -68,7 +69,7 @@ impl FieldKind {
     }
 }
 
-pub fn parse(kind: FieldKind, text: &str) -> Result<Field, CronProblem> {
+pub(super) fn parse(kind: FieldKind, text: &str) -> Result<Field, CronProblem> {
     let mut set = BTreeSet::new();
     let mut offset = 0;
     for item in text.split(',') {

@@ -86,7 +86,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Returns the problem of an abbreviation or an offset, even if the database knows it.
-pub fn not_a_zone(name: &str) -> Option<ZoneProblem> {
+pub(super) fn not_a_zone(name: &str) -> Option<ZoneProblem> {
     let upper = name.to_uppercase();
     if let Some((_, zones)) = ABBREVIATIONS.iter().find(|(abbreviation, _)| *abbreviation == upper) {
         let what = match zones {
@@ -121,7 +121,7 @@ pub fn not_a_zone(name: &str) -> Option<ZoneProblem> {
 }
 
 /// Returns a hint for an unknown name.
-pub fn likely_zone(name: &str, names: &[String]) -> String {
+pub(super) fn likely_zone(name: &str, names: &[String]) -> String {
     let lower = name.trim().to_lowercase();
     // `(UTC-05:00) Eastern Time (US & Canada)`
     let bare = lower.split_once(") ").map_or(lower.as_str(), |(_, rest)| rest);

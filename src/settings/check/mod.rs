@@ -25,14 +25,14 @@ use crate::yaml::read::{At, FromNode, Lenient, Named};
 use crate::yaml::scalars::Length;
 use crate::yaml::tree::{Key, Node, Origin};
 
-pub fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Problem>) -> Option<Settings> {
+pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Problem>) -> Option<Settings> {
     let written = SettingsFile::from_node(node, problems)?;
     let folder = folder_of(file.as_deref());
     let data = written.data.0.map(|data| folder.join(data));
     let accepted = data.as_ref().map(|data| data.join(ACCEPTED));
     let mut check = Check { folder: &folder, accepted, keys: Vec::new(), problems };
     let ledger = match written.ledger {
-        Some(ledger) => ledger.0.and_then(|ledger| check.ledger(ledger)),
+        Some(ledger) => ledger.0.and_then(|ledger| check.ledger(ledger.0)),
         None => data.as_ref().map(|data| LedgerSettings::Sqlite(data.join("ledger.db"))),
     };
     let http = written.http.and_then(|http| http.0);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Check;
 use crate::name::NameTemplate;
-use crate::settings::file::pickup::{AckFile, AckTable, PatienceFile, PickupFile, PickupKind, PickupWord};
-use crate::settings::{Patience, Pickup};
+use crate::settings::file::pickup::{AckFile, AckTable, PickupDeadlineFile, PickupFile, PickupForm, PickupWord};
+use crate::settings::{Pickup, PickupDeadline};
 use crate::yaml::read::At;
 use crate::yaml::scalars::Length;
 
@@ -27,20 +27,20 @@ impl Check<'_> {
         }
         match value {
             PickupFile::Word(PickupWord::None) => Pickup::None,
-            PickupFile::Word(PickupWord::Moved) => Pickup::Moved { patience: None },
+            PickupFile::Word(PickupWord::Moved) => Pickup::Moved { deadline: None },
             PickupFile::Word(PickupWord::Immediate) => Pickup::Immediate,
             PickupFile::Kind(kind) => match *kind {
-                PickupKind::Moved(At { value: PatienceFile { deadline, every }, .. }) => {
-                    Pickup::Moved { patience: self.patience(deadline, every) }
+                PickupForm::Moved(At { value: PickupDeadlineFile { deadline, every }, .. }) => {
+                    Pickup::Moved { deadline: self.pickup_deadline(deadline, every) }
                 }
-                PickupKind::AckFile(At { value: AckFile(AckTable { name, deadline, every }), .. }) => {
-                    Pickup::AckFile { name: self.ack_name(name), patience: self.patience(deadline, every) }
+                PickupForm::AckFile(At { value: AckFile(AckTable { name, deadline, every }), .. }) => {
+                    Pickup::AckFile { name: self.ack_name(name), deadline: self.pickup_deadline(deadline, every) }
                 }
             },
         }
     }
 
-    fn patience(&mut self, deadline: Option<At<Length>>, every: Option<At<Length>>) -> Option<Patience> {
+    fn pickup_deadline(&mut self, deadline: Option<At<Length>>, every: Option<At<Length>>) -> Option<PickupDeadline> {
         if let Some(deadline) = deadline.as_ref().filter(|deadline| deadline.value.0 < DEADLINE_MIN) {
             let problem = deadline.origin.error("the deadline is too short for a reader");
             self.problems.push(problem.hint("write its duration, as in `4h`; without `deadline` there is no alert"));
@@ -54,7 +54,7 @@ impl Check<'_> {
                 every.origin.error("`every` is the polling interval, and without `deadline` nothing is polled");
             self.problems.push(problem.hint("add a deadline: `deadline: 4h`"));
         }
-        Some(Patience { deadline: deadline?.value.0, every: every.map_or(EVERY, |every| every.value.0) })
+        Some(PickupDeadline { after: deadline?.value.0, every: every.map_or(EVERY, |every| every.value.0) })
     }
 
     fn ack_name(&mut self, written: At<NameTemplate>) -> NameTemplate {

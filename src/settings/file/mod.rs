@@ -12,7 +12,7 @@ pub mod pickup;
 pub mod reach;
 
 use destination::DestinationFile;
-use ledger::LedgerFile;
+use ledger::{LedgerFile, LedgerKey};
 
 use super::address::{Address, Listen};
 use super::alerts::AlertsFile;
@@ -30,7 +30,8 @@ crate::table! {
         /// Ledger and spool. Default: data.
         #[schemars(with = "Option<String>")]
         data: Lenient<String>,
-        ledger: Option<Lenient<At<LedgerFile>>>,
+        #[schemars(with = "Option<LedgerFile>")]
+        ledger: Option<Lenient<LedgerKey>>,
         /// The address of /healthz, /readyz and /metrics: `127.0.0.1:8080`. Default: no listener.
         #[schemars(with = "Option<String>")]
         http: Option<Lenient<At<Listen>>>,

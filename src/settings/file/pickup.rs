@@ -11,7 +11,7 @@ use crate::yaml::tree::{Node, NodeKind, Origin};
 /// `none`, `moved`, `immediate`, `{moved: {deadline: 4h}}` or `{ack_file: "{name}.ack"}`.
 pub enum PickupFile {
     Word(PickupWord),
-    Kind(Box<PickupKind>),
+    Kind(Box<PickupForm>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +26,16 @@ crate::words!(PickupWord {
 });
 
 crate::kinds! {
-    pub enum PickupKind {
+    pub enum PickupForm {
         /// The reader moves the file away.
-        Moved = "moved": At<PatienceFile>,
+        Moved = "moved": At<PickupDeadlineFile>,
         /// The reader writes an acknowledgement file: `"{name}.ack"`.
         AckFile = "ack_file": At<AckFile>,
     }
 }
 
 crate::table! {
-    pub struct PatienceFile {
+    pub struct PickupDeadlineFile {
         /// The time that the reader has before an alert is sent. Default: no alert, and only `verify` reports it.
         deadline (was within): Option<At<Length>>,
         /// The polling interval, at least 10s. Default: 5m.
@@ -86,7 +86,7 @@ impl FromNode for PickupFile {
             problems.push(problem.hint(hint));
             return None;
         }
-        PickupKind::from_node(node, problems).map(|kind| Self::Kind(Box::new(kind)))
+        PickupForm::from_node(node, problems).map(|kind| Self::Kind(Box::new(kind)))
     }
 }
 
@@ -104,7 +104,7 @@ impl FromNode for AckFile {
 }
 
 crate::schema_as!(PickupFile, |generator| {
-    let (word, kind) = (generator.subschema_for::<PickupWord>(), generator.subschema_for::<PickupKind>());
+    let (word, kind) = (generator.subschema_for::<PickupWord>(), generator.subschema_for::<PickupForm>());
     json_schema!({"anyOf": [word, kind]})
 });
 crate::schema_as!(AckFile, |generator| {

@@ -51,7 +51,8 @@ impl KeyProblem {
     }
 }
 
-pub const NEW_KEY: &str = "make a new one with `ssh-keygen -t ed25519 -f key`, and have the server accept `key.pub`";
+pub(super) const NEW_KEY: &str =
+    "make a new one with `ssh-keygen -t ed25519 -f key`, and have the server accept `key.pub`";
 const AS_WRITTEN: &str =
     "give the whole file as ssh-keygen writes it, from `-----BEGIN` to `-----END … PRIVATE KEY-----`";
 

@@ -20,7 +20,7 @@ struct Found {
 }
 
 /// Returns the key in a block, or why it cannot sign in.
-pub fn key(block: &Block) -> Result<PrivateKey, KeyProblem> {
+pub(super) fn key(block: &Block) -> Result<PrivateKey, KeyProblem> {
     let found = match block.label.as_str() {
         "OPENSSH PRIVATE KEY" => openssh(&block.bytes()?)?,
         "RSA PRIVATE KEY" | "EC PRIVATE KEY" if block.is_encrypted() => {
@@ -52,7 +52,7 @@ pub fn key(block: &Block) -> Result<PrivateKey, KeyProblem> {
 }
 
 /// Returns the key pair, if it is an ed25519 key without a passphrase.
-pub fn ed25519(block: &Block) -> Option<Ed25519KeyPair> {
+pub(super) fn ed25519(block: &Block) -> Option<Ed25519KeyPair> {
     let bytes = block.bytes().ok()?;
     if block.label == "PRIVATE KEY" {
         return Ed25519KeyPair::from_pkcs8_maybe_unchecked(&bytes).ok();
@@ -71,7 +71,7 @@ pub fn ed25519(block: &Block) -> Option<Ed25519KeyPair> {
 }
 
 /// Returns a key that had base64 without BEGIN and END.
-pub fn bare(bytes: &[u8]) -> Result<PrivateKey, KeyProblem> {
+pub(super) fn bare(bytes: &[u8]) -> Result<PrivateKey, KeyProblem> {
     if bytes.starts_with(MAGIC) {
         return key(&Block::around("OPENSSH PRIVATE KEY", bytes));
     }
@@ -95,7 +95,7 @@ pub fn bare(bytes: &[u8]) -> Result<PrivateKey, KeyProblem> {
 }
 
 /// Returns the problem of a public key in place of the private one.
-pub fn public(kind: &str) -> KeyProblem {
+pub(super) fn public(kind: &str) -> KeyProblem {
     if kind.contains("-cert-") {
         return KeyProblem::new(
             format!("is a certificate ({kind}), and certificates are not supported"),

@@ -10,7 +10,7 @@ const LABEL_CHARS_MAX: usize = 40;
 /// Characters of a line of base64.
 const LINE_CHARS: usize = 64;
 
-pub struct Block {
+pub(super) struct Block {
     pub label: String,
     /// Encryption of an old PEM key (RFC 1421, `DEK-Info`).
     encryption: Option<String>,
@@ -22,7 +22,7 @@ pub struct Block {
 }
 
 /// Returns all blocks of a cleaned text, without the surrounding text.
-pub fn blocks(text: &str) -> Vec<Block> {
+pub(super) fn blocks(text: &str) -> Vec<Block> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(begin) = marker(rest, "BEGIN") {
@@ -129,17 +129,17 @@ impl Block {
         }
     }
 
-    pub fn is_private(&self) -> bool {
+    pub(super) fn is_private(&self) -> bool {
         self.label.ends_with("PRIVATE KEY")
     }
 
     /// Returns true if its headers declare encryption.
-    pub fn is_encrypted(&self) -> bool {
+    pub(super) fn is_encrypted(&self) -> bool {
         self.encryption.is_some()
     }
 
     /// Decodes its base64.
-    pub fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
+    pub(super) fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
         if !self.has_end {
             return Err(KeyProblem::new(
                 format!("is cut off: its line `-----END {}-----` is missing", self.label),
@@ -151,7 +151,7 @@ impl Block {
     }
 
     /// Returns the block as ssh-keygen and OpenSSL write it.
-    pub fn written(&self) -> Zeroizing<String> {
+    pub(super) fn written(&self) -> Zeroizing<String> {
         let room = self.body.len() * 2 + 2 * LABEL_CHARS_MAX + 200;
         let mut text = Zeroizing::new(String::with_capacity(room));
         text.push_str(&format!("-----BEGIN {}-----\n", self.label));
@@ -170,18 +170,18 @@ impl Block {
     }
 
     /// Returns a block of bytes that had no BEGIN and END.
-    pub fn around(label: &str, bytes: &[u8]) -> Self {
+    pub(super) fn around(label: &str, bytes: &[u8]) -> Self {
         let body = Zeroizing::new(BASE64.encode(bytes));
         Block { label: label.to_owned(), encryption: None, body, is_damaged: false, has_end: true }
     }
 }
 
-pub fn damaged() -> KeyProblem {
+pub(super) fn damaged() -> KeyProblem {
     KeyProblem::new("is damaged or cut off", "copy the whole file again, and change nothing between its BEGIN and END")
 }
 
 /// Returns the problem of a text with blocks but without a private key.
-pub fn not_private(label: &str) -> KeyProblem {
+pub(super) fn not_private(label: &str) -> KeyProblem {
     let (what, fix) = match label {
         label if label.ends_with("PUBLIC KEY") => {
             ("is a public key, which is the server's half", "give the private key that belongs to it")

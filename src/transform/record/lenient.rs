@@ -23,13 +23,13 @@ pub(super) enum Read {
 }
 
 impl Lenient {
-    pub fn new(delimiter: u8) -> Self {
+    pub(super) fn new(delimiter: u8) -> Self {
         let core = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
         Self { core, delimiter, unquoted: Vec::new(), ends: Vec::new() }
     }
 
     /// Reads the record at the start of `input`; `is_last` if the input ends there.
-    pub fn read(&mut self, input: &[u8], is_last: bool, bounds: &mut Vec<Bounds>) -> Read {
+    pub(super) fn read(&mut self, input: &[u8], is_last: bool, bounds: &mut Vec<Bounds>) -> Read {
         // One reader for all records, as creating one builds its table. A fresh one would skip a byte order mark.
         let core = &mut self.core;
         core.reset();

@@ -1,6 +1,6 @@
 //! The steps at which faults are injected, each list in the order in which a run reaches them.
 
-pub const EXTRACT: &[&str] = &[
+pub(super) const EXTRACT: &[&str] = &[
     "extract.token",
     "extract.identity",
     "extract.reports",
@@ -11,7 +11,7 @@ pub const EXTRACT: &[&str] = &[
 ];
 
 /// Of a run that is delivered.
-pub const LEDGER: &[&str] = &[
+pub(super) const LEDGER: &[&str] = &[
     "ledger.enter",
     "ledger.execution_id",
     "ledger.extract",
@@ -21,7 +21,7 @@ pub const LEDGER: &[&str] = &[
     "ledger.verdict",
 ];
 
-pub const SFTP: &[&str] = &[
+pub(super) const SFTP: &[&str] = &[
     "sftp.connect",
     "sftp.open",
     "sftp.write",
@@ -38,7 +38,7 @@ pub const SFTP: &[&str] = &[
 ];
 
 /// Of the companion files, over SFTP; a local delivery has them too, except `close`.
-pub const COMPANIONS: &[&str] = &[
+pub(super) const COMPANIONS: &[&str] = &[
     "checksum.open",
     "checksum.write",
     "checksum.close",
@@ -50,7 +50,8 @@ pub const COMPANIONS: &[&str] = &[
 ];
 
 /// Of a delivery over several sessions.
-pub const SEVERAL: &[&str] = &["split.open", "split.write", "split.close", "sftp.connect", "sftp.write", "sftp.rename"];
+pub(super) const SEVERAL: &[&str] =
+    &["split.open", "split.write", "split.close", "sftp.connect", "sftp.write", "sftp.rename"];
 
-pub const LOCAL: &[&str] =
+pub(super) const LOCAL: &[&str] =
     &["local.open", "local.write", "local.fsync", "local.rename", "done.open", "done.write", "done.rename"];

@@ -15,12 +15,12 @@ use reportferry::sandbox::{REPORTS, Sandbox, SandboxOptions};
 use reportferry::secret::Secret;
 use reportferry::settings::{Budget, HttpTimeouts, Limits, SecretRef, Tenant};
 
-pub const CLIENT_SECRET: &str = "s3cret-of-the-client";
-pub const PASSWORD: &str = "pass-w0rd of the account";
-pub const ROWS: u64 = 2500;
+pub(super) const CLIENT_SECRET: &str = "s3cret-of-the-client";
+pub(super) const PASSWORD: &str = "pass-w0rd of the account";
+pub(super) const ROWS: u64 = 2500;
 
 /// What one case is, before its one difference.
-pub struct Case {
+pub(super) struct Case {
     pub misbehave: &'static str,
     pub report: ReportRef,
     pub via: Via,
@@ -29,12 +29,12 @@ pub struct Case {
     pub limits: Limits,
 }
 
-pub fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
 impl Case {
-    pub fn new(misbehave: &'static str) -> Self {
+    pub(super) fn new(misbehave: &'static str) -> Self {
         let tenant = Tenant {
             name: "acme".into(),
             base: String::new(),
@@ -52,25 +52,25 @@ impl Case {
         Self { misbehave, report, via: Via::Download, rows: ROWS, tenant, limits: Limits::default() }
     }
 
-    pub fn results(misbehave: &'static str) -> Self {
+    pub(super) fn results(misbehave: &'static str) -> Self {
         Self { via: Via::Results, ..Self::new(misbehave) }
     }
 
-    pub fn named(misbehave: &'static str, name: &str) -> Self {
+    pub(super) fn named(misbehave: &'static str, name: &str) -> Self {
         Self { report: ReportRef::Name(name.into()), ..Self::new(misbehave) }
     }
 
     /// Waits for the export only this long.
-    pub fn impatient(self) -> Self {
+    pub(super) fn impatient(self) -> Self {
         self.with(|case| case.tenant.poll.give_up_after = ms(300))
     }
 
-    pub fn with(mut self, change: impl FnOnce(&mut Case)) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Case)) -> Self {
         change(&mut self);
         self
     }
 
-    pub async fn stage(self) -> Stage {
+    pub(super) async fn stage(self) -> Stage {
         let options = SandboxOptions {
             rows: self.rows,
             client_secret: CLIENT_SECRET.into(),
@@ -90,7 +90,7 @@ impl Case {
 }
 
 /// A sandbox, a plan for it, and a spool.
-pub struct Stage {
+pub(super) struct Stage {
     pub sandbox: Sandbox,
     pub source: plan::Source,
     pub limits: Limits,
@@ -99,23 +99,23 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn source(&self) -> Source {
+    pub(super) fn source(&self) -> Source {
         Source::new(&self.source, &self.limits, &self.tenants).expect("a source")
     }
 
-    pub fn spool(&self) -> &Path {
+    pub(super) fn spool(&self) -> &Path {
         self.spool.path()
     }
 
     /// Start and collect, as a run does.
-    pub async fn pull(&self) -> Result<Extract, ExtractError> {
+    pub(super) async fn pull(&self) -> Result<Extract, ExtractError> {
         let source = self.source();
         let execution_id = source.start().await?;
         source.collect(&execution_id, self.spool(), &Progress::default()).await
     }
 
     /// Nothing but what the plan declares came to the platform.
-    pub fn nothing_undeclared(&self) {
+    pub(super) fn nothing_undeclared(&self) {
         let declared: Vec<String> = requests_of(&self.source)
             .iter()
             .map(|line| line.replace(&self.sandbox.url, "").replace("{report}", "*").replace("{execution}", "*"))
@@ -135,18 +135,18 @@ impl Stage {
     }
 }
 
-pub fn csv_of(extract: &Extract, limits: &Limits) -> Result<Vec<u8>, std::io::Error> {
+pub(super) fn csv_of(extract: &Extract, limits: &Limits) -> Result<Vec<u8>, std::io::Error> {
     let mut csv = Vec::new();
     extract.open(limits)?.read_to_end(&mut csv)?;
     Ok(csv)
 }
 
-pub fn rows_of(csv: &[u8]) -> usize {
+pub(super) fn rows_of(csv: &[u8]) -> usize {
     csv::Reader::from_reader(csv).into_records().collect::<Result<Vec<_>, _>>().expect("whole rows").len()
 }
 
 /// Verdict, words and hint on one line; "2500 rows, Zip" where it went well.
-pub async fn outcome(stage: &Stage) -> String {
+pub(super) async fn outcome(stage: &Stage) -> String {
     match stage.pull().await {
         Ok(extract) => match csv_of(&extract, &stage.limits) {
             Ok(csv) => {
@@ -170,7 +170,7 @@ pub async fn outcome(stage: &Stage) -> String {
 }
 
 /// What comes of the case holds every one of `words`; nothing secret is in it; nothing undeclared was sent.
-pub async fn check(case: Case, words: &[&str]) -> Stage {
+pub(super) async fn check(case: Case, words: &[&str]) -> Stage {
     let about = format!("{} {:?} {:?}", case.misbehave, case.report, case.via);
     let stage = case.stage().await;
     let outcome = outcome(&stage).await;
@@ -184,7 +184,7 @@ pub async fn check(case: Case, words: &[&str]) -> Stage {
     stage
 }
 
-pub fn on_threads<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn on_threads<T>(work: impl Future<Output = T>) -> T {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(work)

@@ -4,7 +4,7 @@ use reportferry::yaml::render;
 
 use super::{Folder, PIPELINE, SETTINGS};
 
-type Pairs = &'static [(&'static str, &'static str)];
+pub(super) type Pairs = &'static [(&'static str, &'static str)];
 
 /// What is told of a text with each mistake made in it.
 fn told_of_each(text: &str, mistakes: &[(&str, &str)], check: impl Fn(&str) -> String) -> String {
@@ -18,7 +18,7 @@ fn told_of_each(text: &str, mistakes: &[(&str, &str)], check: impl Fn(&str) -> S
     out
 }
 
-fn pipeline_problems(text: &str) -> String {
+pub(super) fn pipeline_problems(text: &str) -> String {
     let folder = Folder::new(SETTINGS, text);
     match folder.load() {
         Ok((_, problems)) if problems.is_empty() => panic!("no problem was found in:\n{text}"),
@@ -26,7 +26,7 @@ fn pipeline_problems(text: &str) -> String {
     }
 }
 
-fn settings_problems(text: &str) -> String {
+pub(super) fn settings_problems(text: &str) -> String {
     let folder = Folder::new(text, PIPELINE);
     match folder.settings_with(&[], &[]) {
         Ok((_, problems)) if problems.is_empty() => panic!("no problem was found in:\n{text}"),
@@ -394,42 +394,4 @@ fn no_mistake_ends_the_program() {
             Ok(())
         })
         .unwrap();
-}
-
-/// A key that had another name in an earlier version is reported with the name it has now.
-#[test]
-fn an_old_key_names_the_key_it_became() {
-    const LOCAL: &str = "    local: {path: drop}";
-    const IN_PIPELINE: Pairs = &[
-        ("  missed: latest", "\n  missed_within: 2d"),
-        ("header: names", ", line_end: lf"),
-        ("existing: replace", ", set: true"),
-    ];
-    const IN_SETTINGS: Pairs = &[
-        (LOCAL, "\n    retry: {first: 1s}"),
-        (LOCAL, "\n    retry: {within: 2h}"),
-        (LOCAL, "\n    pickup: {moved: {within: 4h}}"),
-        (LOCAL, "\n    pickup: {ack_file: {name: \"{name}.ack\", within: 4h}}"),
-        ("tenants:\n", "limits: {answer_bytes: 1MB}\n"),
-        ("tenants:\n", "work: {deadlines: {shape: 1h}}\n"),
-    ];
-    let new_names = |text: &str, additions: Pairs, check: &dyn Fn(&str) -> String| {
-        let mut names = Vec::new();
-        for (place, addition) in additions {
-            assert!(text.contains(place), "{place:?} is not in the text");
-            let with = if *place == "tenants:\n" { format!("{addition}{place}") } else { format!("{place}{addition}") };
-            let told = check(&text.replacen(place, &with, 1));
-            let name = told.split_once("it is called `").and_then(|(_, rest)| rest.split_once('`'));
-            names.push(name.unwrap_or_else(|| panic!("{addition:?} has no new name in: {told}")).0.to_owned());
-        }
-        names
-    };
-    assert_eq!(
-        new_names(PIPELINE, IN_PIPELINE, &pipeline_problems),
-        ["missed_max_age", "record_end", "publish_together"]
-    );
-    assert_eq!(
-        new_names(SETTINGS, IN_SETTINGS, &settings_problems),
-        ["initial", "give_up_after", "deadline", "deadline", "response_bytes", "transform"]
-    );
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reportferry::name::NameTemplate;
-use reportferry::settings::{DestinationKind, Patience, Pickup, SecretRef, Settings};
+use reportferry::settings::{DestinationKind, Pickup, PickupDeadline, SecretRef, Settings};
 
 use super::{Folder, PIPELINE, SETTINGS};
 
@@ -149,22 +149,22 @@ fn a_pick_up_is_a_word_or_a_table_of_one_kind() {
             folder.settings_with(variables, &[]).unwrap_or_else(|told| panic!("{}", folder.told(&told)));
         settings.destinations["bi"].pickup.clone()
     };
-    let patience = |deadline, every| {
+    let deadline = |deadline, every| {
         let length = Duration::from_secs;
-        Some(Patience { deadline: length(deadline), every: length(every) })
+        Some(PickupDeadline { after: length(deadline), every: length(every) })
     };
-    let ack = |patience| Pickup::AckFile { name: NameTemplate::parse("{name}.ack").unwrap(), patience };
-    let moved = |patience| Pickup::Moved { patience };
+    let ack = |deadline| Pickup::AckFile { name: NameTemplate::parse("{name}.ack").unwrap(), deadline };
+    let moved = |deadline| Pickup::Moved { deadline };
     for (text, expected) in [
         ("", Pickup::None),
         ("    pickup: none\n", Pickup::None),
         ("    pickup: immediate\n", Pickup::Immediate),
         ("    pickup: moved\n", moved(None)),
         ("    pickup: {moved: {}}\n", moved(None)),
-        ("    pickup: {moved: {deadline: 1s, every: 10s}}\n", moved(patience(1, 10))),
-        ("    pickup:\n      moved:\n        deadline: 4h\n", moved(patience(4 * 3_600, 300))),
+        ("    pickup: {moved: {deadline: 1s, every: 10s}}\n", moved(deadline(1, 10))),
+        ("    pickup:\n      moved:\n        deadline: 4h\n", moved(deadline(4 * 3_600, 300))),
         ("    pickup: {ack_file: \"{name}.ack\"}\n", ack(None)),
-        ("    pickup: {ack_file: {name: \"{name}.ack\", deadline: 2d}}\n", ack(patience(2 * 86_400, 300))),
+        ("    pickup: {ack_file: {name: \"{name}.ack\", deadline: 2d}}\n", ack(deadline(2 * 86_400, 300))),
     ] {
         assert_eq!(pickup(text, &[]), expected, "{text}");
     }
@@ -172,9 +172,9 @@ fn a_pick_up_is_a_word_or_a_table_of_one_kind() {
     let deeper = [(&*format!("{VARIABLE}__MOVED__DEADLINE"), "4h")];
     assert_eq!(pickup("", &[(VARIABLE, "moved")]), moved(None));
     assert_eq!(pickup("", &[(VARIABLE, "{ack_file: \"{name}.ack\"}")]), ack(None));
-    assert_eq!(pickup("", &deeper), moved(patience(4 * 3_600, 300)));
+    assert_eq!(pickup("", &deeper), moved(deadline(4 * 3_600, 300)));
     let named = [(&*format!("{VARIABLE}__ACK_FILE"), "{name: \"{name}.ack\", deadline: 4h}")];
-    assert_eq!(pickup("", &named), ack(patience(4 * 3_600, 300)));
+    assert_eq!(pickup("", &named), ack(deadline(4 * 3_600, 300)));
     assert_eq!(pickup("", &[(&*format!("{VARIABLE}__ACK_FILE"), "{name}.ack")]), ack(None));
 }
 

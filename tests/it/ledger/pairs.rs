@@ -4,12 +4,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use reportferry::deliver::doctor::Probe;
-use reportferry::deliver::{Collected, Sign};
+use reportferry::deliver::{PickupKind, PickupOutcome};
 use reportferry::ledger::record::{ExtractFacts, Run};
 use reportferry::ledger::{ExpectedPickup, KnownPipeline, Portion, RunEvent, Sent};
 use reportferry::schedule::Overlap;
 use reportferry::schedule::missed::SlotDecision;
-use reportferry::settings::Patience;
+use reportferry::settings::PickupDeadline;
 
 use super::*;
 
@@ -45,9 +45,9 @@ fn probe() -> Probe {
 
 async fn attempt(ledger: &Ledger, run: &Run) -> Result<bool, LedgerError> {
     let number = ledger.begin_attempt(&run.id, "hris", None).await?.number;
-    let patience = Some(Patience { deadline: Duration::ZERO, every: Duration::ZERO });
+    let deadline = Some(PickupDeadline { after: Duration::ZERO, every: Duration::ZERO });
     let (verdict, ended) = delivered();
-    let ended = Ended { expected_pickup: Some(ExpectedPickup { sign: Sign::Moved, patience }), ..ended };
+    let ended = Ended { expected_pickup: Some(ExpectedPickup { kind: PickupKind::Moved, deadline }), ..ended };
     ledger.end_attempt(&run.id, "hris", number, &verdict, &ended).await
 }
 
@@ -77,7 +77,7 @@ const OPERATIONS: &[Operation] = operations! {
     attempt(ledger, run) => attempt(&ledger, &run);
     gone(ledger, run) => ledger.note_gone("hris", Some("410"));
     back(ledger, run) => ledger.note_gone("hris", None);
-    poll(ledger, run) => ledger.record_poll(&run.id, "hris", &Collected::NotYet, Some(0));
+    poll(ledger, run) => ledger.record_poll(&run.id, "hris", &PickupOutcome::NotYet, Some(0));
     supersede(ledger, run) => ledger.supersede_pickups("hris", "so");
     reschedule(ledger, run) => ledger.reschedule(&run.id, false);
     pause(ledger, run) => ledger.pause("p", Some(("ann", "")));

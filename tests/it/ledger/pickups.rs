@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reportferry::clock::ManualClock;
-use reportferry::deliver::{Collected, Sign};
+use reportferry::deliver::{PickupKind, PickupOutcome};
 use reportferry::ledger::record::Pickup;
 use reportferry::ledger::state::PickupState;
 use reportferry::ledger::{ExpectedPickup, next_poll};
-use reportferry::settings::Patience;
+use reportferry::settings::PickupDeadline;
 
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3_600);
-const HOURS_4: Option<Patience> = Some(Patience { deadline: Duration::from_secs(4 * 3_600), every: HOUR });
+const HOURS_4: Option<PickupDeadline> = Some(PickupDeadline { after: Duration::from_secs(4 * 3_600), every: HOUR });
 
 struct Desk {
     _place: Place,
@@ -32,7 +32,7 @@ impl Desk {
     }
 
     /// The n-th slot delivered to `hris`, at `path`.
-    async fn deliver(&self, slot: i64, path: &str, patience: Option<Patience>) -> String {
+    async fn deliver(&self, slot: i64, path: &str, deadline: Option<PickupDeadline>) -> String {
         let at = self.begun + SignedDuration::from_mins(slot);
         let mut run = self.ledger.enter(&Slot::new("p", at, TimeZone::UTC), "d").await.unwrap();
         for state in [RunState::Extracting, RunState::Transforming] {
@@ -42,7 +42,7 @@ impl Desk {
         self.ledger.advance(&mut run, RunState::Delivering, None).await.unwrap();
         let number = self.ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number;
         let verdict = Verdict::Delivered(Receipt { path: path.to_owned(), ..receipt() });
-        let expected_pickup = Some(ExpectedPickup { sign: Sign::Moved, patience });
+        let expected_pickup = Some(ExpectedPickup { kind: PickupKind::Moved, deadline });
         let ended = Ended { expected_pickup, ..delivered().1 };
         // Twice, as when the answer to the commit was lost.
         for _ in 0..2 {
@@ -56,7 +56,7 @@ impl Desk {
         self.ledger.delivery(run, "hris").await.unwrap().unwrap().pickup.unwrap()
     }
 
-    async fn look(&self, run: &str, found: &Collected) -> Option<PickupState> {
+    async fn look(&self, run: &str, found: &PickupOutcome) -> Option<PickupState> {
         let next = next_poll(self.ms(), self.pickup(run).await.due_ms, HOUR);
         self.ledger.record_poll(run, "hris", found, next).await.unwrap()
     }
@@ -70,12 +70,12 @@ impl Desk {
     }
 }
 
-fn picked_up() -> Collected {
-    Collected::PickedUp { how: "its reader took it away".into() }
+fn picked_up() -> PickupOutcome {
+    PickupOutcome::PickedUp { how: "its reader took it away".into() }
 }
 
-fn unseen() -> Collected {
-    Collected::Unseen { why: "connect: refused".into() }
+fn unseen() -> PickupOutcome {
+    PickupOutcome::Unknown { why: "connect: refused".into() }
 }
 
 async fn what_is_awaited_comes_with_the_receipt_and_is_looked_at_in_time(place: Place) {
@@ -85,7 +85,7 @@ async fn what_is_awaited_comes_with_the_receipt_and_is_looked_at_in_time(place: 
     let due_ms = desk.ms() + 4 * hour_ms;
     let pickup = desk.pickup(&run).await;
     let expected = Pickup {
-        sign: Sign::Moved,
+        kind: PickupKind::Moved,
         state: PickupState::Pending,
         due_ms: Some(due_ms),
         next_poll_ms: Some(desk.ms() + hour_ms),
@@ -105,10 +105,10 @@ async fn what_is_awaited_comes_with_the_receipt_and_is_looked_at_in_time(place: 
     assert_eq!(pickup.reason.as_deref(), Some("could not be checked: connect: refused"));
     assert_eq!(pickup.next_poll_ms, Some(desk.ms() + hour_ms));
     desk.hand.advance(3 * HOUR - Duration::from_millis(1));
-    assert_eq!(desk.look(&run, &Collected::NotYet).await, None, "a moment is left");
+    assert_eq!(desk.look(&run, &PickupOutcome::NotYet).await, None, "a moment is left");
     assert_eq!((desk.pickup(&run).await.reason, desk.pickup(&run).await.next_poll_ms), (None, Some(due_ms)));
     desk.hand.advance(Duration::from_millis(1));
-    assert_eq!(desk.look(&run, &Collected::NotYet).await, Some(PickupState::Overdue));
+    assert_eq!(desk.look(&run, &PickupOutcome::NotYet).await, Some(PickupState::Overdue));
     assert_eq!(desk.look(&run, &unseen()).await, None);
     let pickup = desk.pickup(&run).await;
     assert_eq!((pickup.at_ms, pickup.reason.as_deref()), (Some(due_ms), Some("not picked up in time")));
@@ -117,7 +117,7 @@ async fn what_is_awaited_comes_with_the_receipt_and_is_looked_at_in_time(place: 
     desk.hand.advance(HOUR);
     assert_eq!(desk.look(&run, &picked_up()).await, Some(PickupState::PickedUp));
     // What comes after its end changes nothing, whoever says it.
-    for found in [Collected::NotYet, unseen(), picked_up()] {
+    for found in [PickupOutcome::NotYet, unseen(), picked_up()] {
         assert_eq!(desk.look(&run, &found).await, None);
     }
     let pickup = desk.pickup(&run).await;
@@ -133,7 +133,7 @@ async fn another_file_of_the_same_name_ends_the_wait_for_the_one_before(place: P
     let first = desk.deliver(0, "/in/a.csv", HOURS_4).await;
     let other = desk.deliver(1, "/in/b.csv", HOURS_4).await;
     desk.hand.advance(4 * HOUR);
-    desk.look(&first, &Collected::NotYet).await;
+    desk.look(&first, &PickupOutcome::NotYet).await;
     let second = desk.deliver(2, "/in/a.csv", None).await;
     let third = desk.deliver(3, "/in/a.csv", HOURS_4).await;
     for (run, state) in [
@@ -152,7 +152,7 @@ async fn another_file_of_the_same_name_ends_the_wait_for_the_one_before(place: P
 
 async fn a_run_stays_for_as_long_as_its_reader_is_waited_for(place: Place) {
     let desk = Desk::open(place).await;
-    let patient = Patience { deadline: 1_000 * HOUR, every: HOUR };
+    let patient = PickupDeadline { after: 1_000 * HOUR, every: HOUR };
     let expected_pickup = desk.deliver(0, "/in/a.csv", Some(patient)).await;
     let _no_deadline = desk.deliver(1, "/in/b.csv", None).await;
     let newest = desk.deliver(2, "/in/c.csv", None).await;

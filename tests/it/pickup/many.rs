@@ -2,12 +2,12 @@
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use reportferry::deliver::{IntendedFile, Intent, Receipt, Role, Sign, Verdict};
+use reportferry::deliver::{IntendedFile, Intent, PickupKind, Receipt, Role, Verdict};
 use reportferry::encode::Artifact;
 use reportferry::ledger::state::DeliveryState;
 use reportferry::ledger::{Ended, ExpectedPickup};
 use reportferry::schedule::slot::Slot;
-use reportferry::settings::Patience;
+use reportferry::settings::PickupDeadline;
 
 use super::*;
 
@@ -52,7 +52,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
         notes: Vec::new(),
     };
     let expected_pickup =
-        ExpectedPickup { sign: Sign::Moved, patience: Some(Patience { deadline: 4 * HOUR, every: HOUR }) };
+        ExpectedPickup { kind: PickupKind::Moved, deadline: Some(PickupDeadline { after: 4 * HOUR, every: HOUR }) };
     let ended = Ended {
         state: DeliveryState::Delivered,
         reason: None,

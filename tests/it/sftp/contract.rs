@@ -17,7 +17,7 @@ use super::stand::{
 };
 use crate::stage::alongside;
 
-pub fn sizes_from_none_to_many(stand: &Stand) {
+pub(crate) fn sizes_from_none_to_many(stand: &Stand) {
     let plan = plan(&stand.destination(Wish::default()), "/", Existing::Fail);
     for (index, size) in [0, 1, 31_999, 32_000, 32_001, 64_000, 5_000_000].into_iter().enumerate() {
         let content = noise(size);
@@ -32,7 +32,7 @@ pub fn sizes_from_none_to_many(stand: &Stand) {
     assert_eq!(tree(&stand.root).len(), 7);
 }
 
-pub fn a_taken_name_by_each_rule(stand: &Stand) {
+pub(crate) fn a_taken_name_by_each_rule(stand: &Stand) {
     let destination = stand.destination(Wish::default());
     let spooled = spool("a.csv", b"new");
     fs::write(stand.root.join("a.csv"), "old").unwrap();
@@ -48,7 +48,7 @@ pub fn a_taken_name_by_each_rule(stand: &Stand) {
     check_tree(&stand.root, &[("a.csv", b"new"), ("a-1.csv", b"new"), ("a-2.csv", b"new")]);
 }
 
-pub fn a_free_name_by_each_rule(stand: &Stand) {
+pub(crate) fn a_free_name_by_each_rule(stand: &Stand) {
     let destination = stand.destination(Wish::default());
     for (index, existing) in
         [Existing::Fail, Existing::Keep, Existing::Number, Existing::Replace].into_iter().enumerate()
@@ -61,7 +61,7 @@ pub fn a_free_name_by_each_rule(stand: &Stand) {
     assert_eq!(tree(&stand.root).len(), 8);
 }
 
-pub fn a_name_taken_while_writing(stand: &Stand) {
+pub(crate) fn a_name_taken_while_writing(stand: &Stand) {
     let destination = stand.destination(Wish::default());
     for existing in [Existing::Fail, Existing::Keep, Existing::Number] {
         let (spooled, plan) = (spool("a.csv", b"new"), plan(&destination, "", existing));
@@ -80,7 +80,7 @@ pub fn a_name_taken_while_writing(stand: &Stand) {
     }
 }
 
-pub fn the_done_file_comes_last_or_not_at_all(stand: &Stand) {
+pub(crate) fn the_done_file_comes_last_or_not_at_all(stand: &Stand) {
     let destination = stand.destination(Wish::default());
     let plan_fail = with_done(plan(&destination, "", Existing::Fail));
     let spooled = spool("a.csv", b"new");
@@ -110,7 +110,7 @@ pub fn the_done_file_comes_last_or_not_at_all(stand: &Stand) {
     assert_eq!(tree(&stand.root).len(), 5);
 }
 
-pub fn directories_are_made_when_told(stand: &Stand) {
+pub(crate) fn directories_are_made_when_told(stand: &Stand) {
     let spooled = spool("a.csv", b"x");
     let unmade = plan(&stand.destination(Wish::default()), "/in/learning/", Existing::Fail);
     let (reason, hint) = rejected(deliver(&spooled, &unmade));
@@ -122,7 +122,7 @@ pub fn directories_are_made_when_told(stand: &Stand) {
     }
 }
 
-pub fn the_base_is_never_left(stand: &Stand) {
+pub(crate) fn the_base_is_never_left(stand: &Stand) {
     let destination = stand.destination(Wish { mkdir: true, mode: None });
     for directory in ["..", "../outside", "in/../../outside", "/../outside"] {
         let (reason, hint) = rejected(deliver(&spool("a.csv", b"x"), &plan(&destination, directory, Existing::Fail)));
@@ -137,14 +137,14 @@ pub fn the_base_is_never_left(stand: &Stand) {
     check_tree(&stand.root, &[("etc/a.csv", b"x")]);
 }
 
-pub fn the_mode_is_set(stand: &Stand) {
+pub(crate) fn the_mode_is_set(stand: &Stand) {
     let destination = stand.destination(Wish { mkdir: false, mode: Some(0o604) });
     delivered(deliver(&spool("a.csv", b"x"), &plan(&destination, "", Existing::Fail)));
     let mode = fs::metadata(stand.root.join("a.csv")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o604);
 }
 
-pub fn a_look_tells_each_stage(stand: &Stand) {
+pub(crate) fn a_look_tells_each_stage(stand: &Stand) {
     let destination = stand.destination(Wish::default());
     let spooled = spool("a.csv", b"ours");
     let check = |existing, prepare: &dyn Fn(&Intent), expected: FinalName, temporary: bool, published: Option<&str>| {
@@ -186,7 +186,7 @@ pub fn a_look_tells_each_stage(stand: &Stand) {
     }
 }
 
-pub fn an_altered_spool_is_not_published(stand: &Stand) {
+pub(crate) fn an_altered_spool_is_not_published(stand: &Stand) {
     let plan = plan(&stand.destination(Wish::default()), "", Existing::Replace);
     for altered in [&b"anothe"[..], b"short", b"something longer", b""] {
         let spooled = spool("a.csv", b"before");
@@ -202,7 +202,7 @@ pub fn an_altered_spool_is_not_published(stand: &Stand) {
     check_tree(&stand.root, &[]);
 }
 
-pub fn a_sweep_takes_our_own_only(stand: &Stand) {
+pub(crate) fn a_sweep_takes_our_own_only(stand: &Stand) {
     let plan = with_done(plan(&stand.destination(Wish::default()), "", Existing::Fail));
     let spooled = spool("a.csv", b"x");
     let put = put(&spooled, &plan);
@@ -244,7 +244,7 @@ fn fs_now(root: &Path) -> i64 {
     Timestamp::try_from(now).unwrap().as_second()
 }
 
-pub fn a_reader_never_sees_a_gap_or_a_mixture(stand: &Stand) {
+pub(crate) fn a_reader_never_sees_a_gap_or_a_mixture(stand: &Stand) {
     const ROUNDS: u8 = 200;
     const BYTES: usize = 70_000;
     let plan = plan(&stand.destination(Wish::default()), "", Existing::Replace);
@@ -289,7 +289,7 @@ fn check_sums(root: &Path, name: &str, files: usize) {
     assert_eq!(said.matches(": OK\n").count(), files, "{said}");
 }
 
-pub fn a_set_is_published_together(stand: &Stand) {
+pub(crate) fn a_set_is_published_together(stand: &Stand) {
     let (spooled, plan) = set_of_three(stand, Existing::Fail, true);
     let receipt = delivered(deliver(&spooled, &plan));
     assert_eq!((receipt.bytes, &receipt.sha256), (7, &spooled.artifact.sha256));
@@ -312,7 +312,7 @@ pub fn a_set_is_published_together(stand: &Stand) {
     check_tree(&stand.root, &[("a_2.csv", b"two2")]);
 }
 
-pub fn the_files_of_a_set_have_each_their_own_beside_them(stand: &Stand) {
+pub(crate) fn the_files_of_a_set_have_each_their_own_beside_them(stand: &Stand) {
     let (spooled, plan) = set_of_three(stand, Existing::Number, false);
     fs::write(stand.root.join("a_2.csv.done"), "").unwrap();
     let receipt = delivered(deliver(&spooled, &plan));
@@ -327,7 +327,7 @@ pub fn the_files_of_a_set_have_each_their_own_beside_them(stand: &Stand) {
     assert_eq!(manifest["sha256"], spooled.artifact.set.as_ref().unwrap().files[1].sha256.as_str());
 }
 
-pub fn a_set_is_taken_up_where_it_stopped(stand: &Stand) {
+pub(crate) fn a_set_is_taken_up_where_it_stopped(stand: &Stand) {
     for (existing, together) in [(Existing::Fail, true), (Existing::Replace, true), (Existing::Fail, false)] {
         let (spooled, plan) = set_of_three(stand, existing, together);
         let put = put(&spooled, &plan);

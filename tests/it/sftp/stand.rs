@@ -18,17 +18,17 @@ use reportferry::yaml::problem::Place;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-pub const RUN: &str = "00112233445566ff";
+pub(crate) const RUN: &str = "00112233445566ff";
 
 /// What a case wants of its destination.
 #[derive(Clone, Copy, Default)]
-pub struct Wish {
+pub(crate) struct Wish {
     pub mkdir: bool,
     pub mode: Option<u32>,
 }
 
 /// A destination, and its directory on this machine.
-pub struct Stand {
+pub(crate) struct Stand {
     pub root: PathBuf,
     pub kind: Box<dyn Fn(Wish) -> DestinationKind>,
     /// What the destination stands on, kept until the case ends.
@@ -36,18 +36,18 @@ pub struct Stand {
 }
 
 impl Stand {
-    pub fn destination(&self, wish: Wish) -> Arc<Destination> {
+    pub(crate) fn destination(&self, wish: Wish) -> Arc<Destination> {
         destination((self.kind)(wish))
     }
 }
 
-pub fn destination(kind: DestinationKind) -> Arc<Destination> {
+pub(crate) fn destination(kind: DestinationKind) -> Arc<Destination> {
     let second = Duration::from_secs(1);
     let retry = Backoff { initial: second, max: second, give_up_after: second };
     Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: Default::default() })
 }
 
-pub fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing) -> DeliveryPlan {
+pub(crate) fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing) -> DeliveryPlan {
     DeliveryPlan {
         at: Place { file: Arc::new("p.yaml".into()), line: 1, column: 1, span: 0..0, key: "deliver.hris".to_owned() },
         destination: destination.clone(),
@@ -64,26 +64,26 @@ pub fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing)
 }
 
 /// As `with_done`, with content.
-pub fn with_content(plan: DeliveryPlan, content: &str) -> DeliveryPlan {
+pub(crate) fn with_content(plan: DeliveryPlan, content: &str) -> DeliveryPlan {
     let mut plan = with_done(plan);
     plan.done_content = ContentTemplate::parse(content).ok();
     assert!(plan.done_content.is_some());
     plan
 }
 
-pub fn with_done(mut plan: DeliveryPlan) -> DeliveryPlan {
+pub(crate) fn with_done(mut plan: DeliveryPlan) -> DeliveryPlan {
     plan.done_file = NameTemplate::parse("{name}.done").ok();
     assert!(plan.done_file.is_some());
     plan
 }
 
 /// An artifact in a spool of its own.
-pub struct Spooled {
+pub(crate) struct Spooled {
     pub artifact: Artifact,
     _spool: TempDir,
 }
 
-pub fn spool(name: &str, content: &[u8]) -> Spooled {
+pub(crate) fn spool(name: &str, content: &[u8]) -> Spooled {
     let spool = crate::stage::folder();
     let path = spool.path().join("artifact");
     fs::write(&path, content).unwrap();
@@ -102,7 +102,7 @@ pub fn spool(name: &str, content: &[u8]) -> Spooled {
 }
 
 /// A split artifact in a spool of its own: its files, one row each.
-pub fn spool_set(name: &str, files: &[(&str, &[u8])]) -> Spooled {
+pub(crate) fn spool_set(name: &str, files: &[(&str, &[u8])]) -> Spooled {
     let content: Vec<u8> = files.iter().flat_map(|(_, content)| content.to_vec()).collect();
     let mut spooled = spool(name, &content);
     let file = |(name, content): &(&str, &[u8])| GroupFile {
@@ -117,23 +117,23 @@ pub fn spool_set(name: &str, files: &[(&str, &[u8])]) -> Spooled {
 }
 
 /// Bytes without a pattern that a mistake could hide in.
-pub fn noise(count: usize) -> Vec<u8> {
+pub(crate) fn noise(count: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(count as u64);
     let mut bytes = vec![0; count];
     random.fill(&mut bytes);
     bytes
 }
 
-pub fn connect(plan: &DeliveryPlan) -> Session {
+pub(crate) fn connect(plan: &DeliveryPlan) -> Session {
     Session::connect(&plan.destination).unwrap_or_else(|verdict| panic!("{verdict:?}"))
 }
 
-pub fn put<'a>(spooled: &'a Spooled, plan: &'a DeliveryPlan) -> DeliveryRequest<'a> {
+pub(crate) fn put<'a>(spooled: &'a Spooled, plan: &'a DeliveryPlan) -> DeliveryRequest<'a> {
     DeliveryRequest::new(RUN, &spooled.artifact, plan)
 }
 
 /// One whole delivery.
-pub fn deliver(spooled: &Spooled, plan: &DeliveryPlan) -> Verdict {
+pub(crate) fn deliver(spooled: &Spooled, plan: &DeliveryPlan) -> Verdict {
     let mut session = match Session::connect(&plan.destination) {
         Ok(session) => session,
         Err(verdict) => return verdict,
@@ -150,7 +150,7 @@ pub fn deliver(spooled: &Spooled, plan: &DeliveryPlan) -> Verdict {
 
 /// One attempt as a run makes it: what an earlier one intended is looked for first. Contact that is lost before the
 /// intent leaves `earlier` as it was.
-pub fn attempt(spooled: &Spooled, plan: &DeliveryPlan, earlier: &mut Option<Intent>) -> Verdict {
+pub(crate) fn attempt(spooled: &Spooled, plan: &DeliveryPlan, earlier: &mut Option<Intent>) -> Verdict {
     let put = put(spooled, plan);
     let mut go = || {
         let mut session = Session::connect(&plan.destination)?;
@@ -169,14 +169,14 @@ pub fn attempt(spooled: &Spooled, plan: &DeliveryPlan, earlier: &mut Option<Inte
     go().unwrap_or_else(|verdict| verdict)
 }
 
-pub fn delivered(verdict: Verdict) -> Receipt {
+pub(crate) fn delivered(verdict: Verdict) -> Receipt {
     match verdict {
         Verdict::Delivered(receipt) => receipt,
         other => panic!("{other:?}"),
     }
 }
 
-pub fn rejected(verdict: Verdict) -> (String, String) {
+pub(crate) fn rejected(verdict: Verdict) -> (String, String) {
     match verdict {
         Verdict::Rejected { reason, hint } | Verdict::Refused { reason, hint, .. } => {
             (reason, hint.unwrap_or_default())
@@ -186,7 +186,7 @@ pub fn rejected(verdict: Verdict) -> (String, String) {
 }
 
 /// Every file below `root`, by its path there, with its content.
-pub fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {
@@ -204,7 +204,7 @@ pub fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[track_caller]
-pub fn check_tree(root: &Path, expected: &[(&str, &[u8])]) {
+pub(crate) fn check_tree(root: &Path, expected: &[(&str, &[u8])]) {
     let expected: BTreeMap<String, Vec<u8>> =
         expected.iter().map(|(name, content)| ((*name).to_owned(), content.to_vec())).collect();
     let found = tree(root);

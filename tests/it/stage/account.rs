@@ -6,7 +6,7 @@ use std::time::Duration;
 use reportferry::settings::{SecretRef, Sftp, SftpTimeouts};
 
 #[derive(Clone, Debug)]
-pub struct Account {
+pub(crate) struct Account {
     pub port: u16,
     pub username: String,
     /// The private key's file.
@@ -17,7 +17,7 @@ pub struct Account {
 
 impl Account {
     /// Settings with `base` as the directory that everything goes below.
-    pub fn settings(&self, base: &Path) -> Sftp {
+    pub(crate) fn settings(&self, base: &Path) -> Sftp {
         let patience = Duration::from_secs(20);
         let mut sftp = Sftp::new("hris", "127.0.0.1", self.port, &self.username);
         sftp.key = Some(SecretRef::File(self.key.clone()));
@@ -29,7 +29,7 @@ impl Account {
     }
 
     /// The same as it stands in `reportferry.yaml`, between the braces of `sftp`.
-    pub fn written(&self, base: &Path) -> String {
+    pub(crate) fn written(&self, base: &Path) -> String {
         format!(
             "host: 127.0.0.1, port: {}, username: {}, key: {{file: {:?}}}, host_keys: [\"{}\"], base: {base:?}",
             self.port, self.username, self.key, self.pin

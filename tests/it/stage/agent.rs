@@ -7,13 +7,13 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-pub struct Agent {
+pub(crate) struct Agent {
     child: Child,
     home: TempDir,
 }
 
 impl Agent {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let home = super::folder();
         let socket = home.path().join("agent");
         let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn();
@@ -22,11 +22,11 @@ impl Agent {
         Agent { child, home }
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.home.path().join("agent")
     }
 
-    pub fn add(&self, key: &Path) {
+    pub(crate) fn add(&self, key: &Path) {
         let added = Command::new("ssh-add").arg(key).env("SSH_AUTH_SOCK", self.socket()).output().unwrap();
         assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     }
@@ -41,7 +41,7 @@ impl Drop for Agent {
 
 /// Stands before an agent and passes on what it is asked, but what begins with the byte `holds`: to that it says nothing.
 /// Without an agent it says nothing at all. Gives its socket.
-pub fn silent_at(folder: &Path, agent: Option<PathBuf>, holds: u8) -> PathBuf {
+pub(crate) fn silent_at(folder: &Path, agent: Option<PathBuf>, holds: u8) -> PathBuf {
     let path = folder.join("silent");
     let listener = UnixListener::bind(&path).unwrap();
     std::thread::spawn(move || {

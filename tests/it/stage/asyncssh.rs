@@ -16,7 +16,7 @@ use super::sshd::{fingerprint, keygen};
 
 /// What the server asks of whoever signs in. The account is `acme`, its password `correct horse`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Methods {
+pub(crate) enum Methods {
     Key,
     Password,
     Interactive,
@@ -33,7 +33,7 @@ pub enum Methods {
 }
 
 /// A running server; killed when dropped.
-pub struct Asyncssh {
+pub(crate) struct Asyncssh {
     child: Child,
     home: TempDir,
     root: PathBuf,
@@ -42,17 +42,17 @@ pub struct Asyncssh {
 }
 
 impl Asyncssh {
-    pub fn start(methods: Methods) -> Self {
+    pub(crate) fn start(methods: Methods) -> Self {
         Self::launch(methods, None)
     }
 
     /// Signs in by key, serves the whole machine by its own paths, and misbehaves no schedule.
-    pub fn faulty() -> Self {
+    pub(crate) fn faulty() -> Self {
         Self::launch(Methods::Key, Some(Path::new("/")))
     }
 
     /// What the sessions from now on are in for, as `asyncssh_server.py` has it.
-    pub fn misbehave(&self, faults: &Value) {
+    pub(crate) fn misbehave(&self, faults: &Value) {
         fs::write(self.home.path().join("faults"), faults.to_string()).unwrap();
     }
 
@@ -93,22 +93,22 @@ impl Asyncssh {
     }
 
     /// The directory to deliver to: `/` to who signs in, but for a faulty server.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// Where a server that takes files away puts them.
-    pub fn taken(&self) -> PathBuf {
+    pub(crate) fn taken(&self) -> PathBuf {
         self.home.path().join("taken")
     }
 
-    pub fn account(&self) -> Account {
+    pub(crate) fn account(&self) -> Account {
         let (key, pin) = (self.home.path().join("user"), self.fingerprint.clone());
         Account { port: self.port, username: "acme".to_owned(), key, pin }
     }
 
     /// Settings that reach the server, with its key and without a password.
-    pub fn settings(&self) -> Sftp {
+    pub(crate) fn settings(&self) -> Sftp {
         self.account().settings(Path::new(""))
     }
 }

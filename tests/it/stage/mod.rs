@@ -6,52 +6,52 @@ use std::path::{Path, PathBuf};
 
 use reportferry::settings::LedgerSettings;
 
-pub mod account;
-pub mod agent;
-pub mod asyncssh;
-pub mod postgres;
+pub(crate) mod account;
+pub(crate) mod agent;
+pub(crate) mod asyncssh;
+pub(crate) mod postgres;
 mod process;
-pub mod proftpd;
-pub mod proxy;
-pub mod raw_receiver;
-pub mod receiver;
-pub mod resets;
-pub mod rig;
-pub mod sshd;
+pub(crate) mod proftpd;
+pub(crate) mod proxy;
+pub(crate) mod raw_receiver;
+pub(crate) mod receiver;
+pub(crate) mod resets;
+pub(crate) mod rig;
+pub(crate) mod sshd;
 
 /// A ledger in a file.
-pub fn sqlite(path: &Path) -> LedgerSettings {
+pub(crate) fn sqlite(path: &Path) -> LedgerSettings {
     LedgerSettings::Sqlite(path.to_owned())
 }
 
 /// The number that a query of a ledger's file gives.
-pub fn count(path: PathBuf, query: &str) -> i64 {
+pub(crate) fn count(path: PathBuf, query: &str) -> i64 {
     rusqlite::Connection::open(path).unwrap().query_row(query, [], |row| row.get(0)).unwrap()
 }
 
 /// A new ledger's place.
-pub struct Place {
+pub(crate) struct Place {
     pub settings: LedgerSettings,
     folder: tempfile::TempDir,
 }
 
 impl Place {
-    pub fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         // A name that a URL would not bear as it is.
         Self { settings: sqlite(&folder.path().join("the ledger #1?.db")), folder }
     }
 
-    pub fn postgres() -> Self {
+    pub(crate) fn postgres() -> Self {
         Self { settings: LedgerSettings::Postgres(postgres::database()), folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// The number that a query gives, asked beside the ledger.
-    pub fn count(&self, query: &str) -> i64 {
+    pub(crate) fn count(&self, query: &str) -> i64 {
         match self.settings.clone() {
             LedgerSettings::Sqlite(path) => count(path, query),
             LedgerSettings::Postgres(server) => {
@@ -83,4 +83,4 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-pub use process::{PATIENCE, alongside, eventually, file, folder, memory_folder, reportferry, root};
+pub(crate) use process::{PATIENCE, alongside, eventually, file, folder, memory_folder, reportferry, root};

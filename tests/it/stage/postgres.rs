@@ -16,7 +16,7 @@ use postgres::{Client, NoTls};
 use reportferry::settings::{PostgresSettings, PostgresTls, SecretRef};
 
 /// The superuser's password; no test may find it in what is printed.
-pub const PASSWORD: &str = "elephant-5b1e";
+pub(crate) const PASSWORD: &str = "elephant-5b1e";
 const USERNAME: &str = "ferry";
 /// `nobody`: the server refuses to run as root.
 const NOBODY: u32 = 65_534;
@@ -38,7 +38,7 @@ struct Cluster {
 }
 
 /// A database of its own, with nothing in it.
-pub fn database() -> PostgresSettings {
+pub(crate) fn database() -> PostgresSettings {
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     admin("postgres").batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
     let password = CLUSTER.folder.join("password");
@@ -54,7 +54,7 @@ pub fn database() -> PostgresSettings {
 }
 
 /// As a settings file names it.
-pub fn written(server: &PostgresSettings) -> String {
+pub(crate) fn written(server: &PostgresSettings) -> String {
     format!(
         "ledger: {{postgres: {{host: 127.0.0.1, port: {}, database: {}, username: {USERNAME}, password: {{file: {:?}}}, tls: disable}}}}\n",
         server.port,
@@ -64,12 +64,12 @@ pub fn written(server: &PostgresSettings) -> String {
 }
 
 /// The authority that signed the server's certificate.
-pub fn ca() -> PathBuf {
+pub(crate) fn ca() -> PathBuf {
     CLUSTER.folder.join("ca.pem")
 }
 
 /// A connection that is none of the ledger's.
-pub fn admin(database: &str) -> Client {
+pub(crate) fn admin(database: &str) -> Client {
     let url = format!("host=127.0.0.1 port={} user={USERNAME} password={PASSWORD} dbname={database}", CLUSTER.port);
     Client::connect(&url, NoTls).unwrap()
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tempfile::{NamedTempFile, TempDir};
 
 /// No state is waited for longer than this, however busy the machine is.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Root {
     path: PathBuf,
@@ -24,7 +24,7 @@ struct Root {
 }
 
 /// The folder that all others are in.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     static ROOT: OnceLock<Root> = OnceLock::new();
     let root = ROOT.get_or_init(|| {
         let path = tempfile::Builder::new().prefix("reportferry-it-").tempdir().unwrap().keep();
@@ -50,12 +50,12 @@ fn reaper(folder: &Path) -> Child {
 }
 
 /// Returns a new folder, removed when dropped.
-pub fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::tempdir_in(root()).unwrap()
 }
 
 /// Returns a new folder in memory, removed when dropped, where the system has such a file system.
-pub fn memory_folder() -> Option<TempDir> {
+pub(crate) fn memory_folder() -> Option<TempDir> {
     // The reaper removes a folder of this name too.
     let parent = Path::new("/dev/shm").join(root().file_name()?);
     std::fs::create_dir_all(&parent).ok()?;
@@ -63,12 +63,12 @@ pub fn memory_folder() -> Option<TempDir> {
 }
 
 /// Returns a new file, removed when dropped.
-pub fn file() -> NamedTempFile {
+pub(crate) fn file() -> NamedTempFile {
     NamedTempFile::new_in(root()).unwrap()
 }
 
 /// The binary under test, without the caller's settings. What it puts into the system's temporary folder is in ours.
-pub fn reportferry() -> Command {
+pub(crate) fn reportferry() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reportferry"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REPORTFERRY_")) {
         command.env_remove(name);
@@ -78,7 +78,7 @@ pub fn reportferry() -> Command {
 }
 
 /// Does `work`, and `meanwhile` again and again until it is over, also when it panics.
-pub fn alongside<T>(mut meanwhile: impl FnMut() + Send, work: impl FnOnce() -> T) -> T {
+pub(crate) fn alongside<T>(mut meanwhile: impl FnMut() + Send, work: impl FnOnce() -> T) -> T {
     struct Over<'a>(&'a AtomicBool);
     impl Drop for Over<'_> {
         fn drop(&mut self) {
@@ -99,7 +99,7 @@ pub fn alongside<T>(mut meanwhile: impl FnMut() + Send, work: impl FnOnce() -> T
 
 /// Waits until `holds`, and fails when it does not in time.
 #[track_caller]
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");

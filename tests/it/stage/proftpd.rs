@@ -27,11 +27,11 @@ const UNPACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/proftp
 const NOBODY: &str = "65534";
 
 /// Who may sign in, by key or by [`PASSWORD`].
-pub const USER: &str = "acme";
-pub const PASSWORD: &str = "correct horse";
+pub(crate) const USER: &str = "acme";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 /// A running server; killed when dropped, with the processes that serve connections.
-pub struct Proftpd {
+pub(crate) struct Proftpd {
     home: TempDir,
     over: Arc<AtomicBool>,
     listening: Option<JoinHandle<()>>,
@@ -41,13 +41,13 @@ pub struct Proftpd {
 
 impl Proftpd {
     /// `config` are further lines of its configuration: `SFTPExtensions -posixRename` offers no rename-over.
-    pub fn start(config: &[&str]) -> Self {
+    pub(crate) fn start(config: &[&str]) -> Self {
         Self::launch(config, &id("-u"), &id("-g"))
     }
 
     /// The account is not root's, also where root runs the tests: then it is `nobody`'s, and [`Self::root`] is its `/`.
     /// An ordinary user can lock nobody up, and sees the whole machine.
-    pub fn locked_up() -> Self {
+    pub(crate) fn locked_up() -> Self {
         match id("-u").as_str() {
             "0" => Self::launch(&["DefaultRoot ~"], NOBODY, NOBODY),
             _ => Self::start(&[]),
@@ -55,12 +55,12 @@ impl Proftpd {
     }
 
     /// The directory to deliver to as a locked up account sees it.
-    pub fn base(&self) -> PathBuf {
+    pub(crate) fn base(&self) -> PathBuf {
         if id("-u") == "0" { PathBuf::from("/") } else { self.root() }
     }
 
     /// Gives what lies at `path` to the account that is locked up.
-    pub fn give(&self, path: &Path) {
+    pub(crate) fn give(&self, path: &Path) {
         if id("-u") == "0" {
             let nobody = NOBODY.parse().ok();
             std::os::unix::fs::chown(path, nobody, nobody).unwrap();
@@ -97,11 +97,11 @@ impl Proftpd {
     }
 
     /// The directory to deliver to, as a path of this machine and of the server's.
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.home.path().join("drop")
     }
 
-    pub fn account(&self) -> Account {
+    pub(crate) fn account(&self) -> Account {
         Account {
             port: self.port,
             username: USER.to_owned(),
@@ -111,7 +111,7 @@ impl Proftpd {
     }
 
     /// What the server wrote so far, of itself and of SFTP.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let read = |name: &str| fs::read_to_string(self.home.path().join(name)).unwrap_or_default();
         read("said") + &read("log") + &read("sftp_log")
     }

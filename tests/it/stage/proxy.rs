@@ -7,7 +7,7 @@ use std::thread;
 
 /// What the proxy does.
 #[derive(Clone, Copy, Default)]
-pub struct Manner {
+pub(crate) struct Manner {
     pub socks: bool,
     /// The account that must be told: `me`, `open sesame`.
     pub asks_password: bool,
@@ -19,18 +19,18 @@ pub struct Manner {
     pub cuts_after: Option<usize>,
 }
 
-pub const USER: &str = "me";
-pub const PASSWORD: &str = "open sesame";
+pub(crate) const USER: &str = "me";
+pub(crate) const PASSWORD: &str = "open sesame";
 
 /// A running proxy; its thread ends with the process.
-pub struct Proxy {
+pub(crate) struct Proxy {
     pub port: u16,
     /// What it was asked for: `name:port`.
     pub asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
-    pub fn start(manner: Manner) -> Self {
+    pub(crate) fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));

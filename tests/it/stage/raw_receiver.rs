@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// What becomes of one request.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// These bytes; the connection is kept.
     Answer(Vec<u8>),
     /// The same, after so long.
@@ -20,7 +20,7 @@ pub enum Reply {
 
 /// One request that came.
 #[derive(Clone, Debug)]
-pub struct Came {
+pub(crate) struct Came {
     pub id: String,
     pub at: Duration,
     /// Whether it was answered 2xx.
@@ -30,19 +30,19 @@ pub struct Came {
 }
 
 /// The receiver; its threads end with the process.
-pub struct RawReceiver {
+pub(crate) struct RawReceiver {
     pub port: u16,
     came: Arc<Mutex<Vec<Came>>>,
 }
 
 /// An answer with this status, and further header lines.
-pub fn status(status: u16, headers: &str) -> Vec<u8> {
+pub(crate) fn status(status: u16, headers: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} So\r\n{headers}Content-Length: 2\r\n\r\nok").into_bytes()
 }
 
 impl RawReceiver {
     /// `reply` says what is done with the n-th request (from 1).
-    pub fn start(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let came: Arc<Mutex<Vec<Came>>> = Arc::default();
@@ -56,12 +56,12 @@ impl RawReceiver {
         Self { port, came }
     }
 
-    pub fn came(&self) -> Vec<Came> {
+    pub(crate) fn came(&self) -> Vec<Came> {
         self.came.lock().unwrap().clone()
     }
 
     /// Ids that were answered 2xx; none of them twice.
-    pub fn taken(&self) -> std::collections::BTreeSet<String> {
+    pub(crate) fn taken(&self) -> std::collections::BTreeSet<String> {
         let mut ids = std::collections::BTreeSet::new();
         for request in self.came().into_iter().filter(|request| request.is_taken) {
             assert!(ids.insert(request.id.clone()), "{} was acknowledged and sent again", request.id);

@@ -14,9 +14,9 @@ const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/pyth
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stage/webhook_receiver.py");
 
 /// What it verifies with.
-pub const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+pub(crate) const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
-pub struct Receiver {
+pub(crate) struct Receiver {
     child: Child,
     asked: Mutex<ChildStdin>,
     pub port: u16,
@@ -25,12 +25,12 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(SECRET, &[])
     }
 
     /// `tls` holds certificate and key, and perhaps the authority of clients.
-    pub fn with(secret: &str, tls: &[&Path]) -> Self {
+    pub(crate) fn with(secret: &str, tls: &[&Path]) -> Self {
         let home = super::folder();
         let mut child = Command::new(PYTHON)
             .arg(SCRIPT)
@@ -56,12 +56,12 @@ impl Receiver {
     }
 
     /// What the next requests are answered.
-    pub fn answers(&self, answers: &Value) {
+    pub(crate) fn answers(&self, answers: &Value) {
         std::fs::write(self.home.path().join("answers"), answers.to_string()).unwrap();
     }
 
     /// The requests that came, all of them verified: at least those that were answered.
-    pub fn got(&self) -> Vec<Value> {
+    pub(crate) fn got(&self) -> Vec<Value> {
         let mut asked = self.asked.lock().unwrap();
         // A line comes back behind all requests that were answered before.
         asked.write_all(b"\n").unwrap();

@@ -8,20 +8,20 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Which bytes are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum From {
+pub(crate) enum From {
     Client,
     Server,
 }
 
 /// The proxy; it ends when dropped.
-pub struct Resets {
+pub(crate) struct Resets {
     pub port: u16,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Resets {
     /// Each connection is reset as soon as `limit` bytes of that side's have been passed on, if it comes to that.
-    pub fn start(server: u16, from: From, limit: u64) -> Self {
+    pub(crate) fn start(server: u16, from: From, limit: u64) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -12,15 +12,15 @@ use super::account::Account;
 use super::sshd::{Sshd, SshdOptions};
 
 /// The secrets of the rig: no output may ever contain one of them.
-pub const CLIENT_SECRET: &str = "s3cr3t-of-the-client";
-pub const PASSWORD: &str = "pa55w0rd-of-the-account";
-pub const SALT: &str = "sa1t-of-the-addresses";
+pub(crate) const CLIENT_SECRET: &str = "s3cr3t-of-the-client";
+pub(crate) const PASSWORD: &str = "pa55w0rd-of-the-account";
+pub(crate) const SALT: &str = "sa1t-of-the-addresses";
 /// The slot of every run.
-pub const SLOT: &str = "2026-11-23T05:30:00-05:00";
-pub const ARTIFACT: &str = "completions_20261123.csv";
+pub(crate) const SLOT: &str = "2026-11-23T05:30:00-05:00";
+pub(crate) const ARTIFACT: &str = "completions_20261123.csv";
 
 /// Servers that all tests of the binary share: each works in a folder of its own.
-pub struct Servers {
+pub(crate) struct Servers {
     pub sandbox: Sandbox,
     pub sshd: Sshd,
     _runtime: Runtime,
@@ -29,7 +29,7 @@ pub struct Servers {
 /// The rows of the sandbox's reports: enough for several packets and pages, few enough for hundreds of runs.
 const ROWS: u64 = 400;
 
-pub fn servers() -> &'static Servers {
+pub(crate) fn servers() -> &'static Servers {
     static SERVERS: OnceLock<Servers> = OnceLock::new();
     SERVERS.get_or_init(|| {
         let runtime = Runtime::new().unwrap();
@@ -39,20 +39,20 @@ pub fn servers() -> &'static Servers {
 }
 
 /// A sandbox with the rig's secrets.
-pub async fn sandbox(options: SandboxOptions) -> Sandbox {
+pub(crate) async fn sandbox(options: SandboxOptions) -> Sandbox {
     let options = SandboxOptions { client_secret: CLIENT_SECRET.to_owned(), password: PASSWORD.to_owned(), ..options };
     Sandbox::start(options).await.unwrap()
 }
 
 /// One folder with everything that one test's runs need.
-pub struct Rig {
+pub(crate) struct Rig {
     pub folder: tempfile::TempDir,
     pub drop: PathBuf,
     pub ledger: LedgerSettings,
 }
 
 /// A pipeline that uses every kind of step, with a done file.
-pub const PIPELINE: &str = r#"
+pub(crate) const PIPELINE: &str = r#"
 schedule: {cron: "30 5 * * mon-fri", timezone: America/New_York}
 source: {docebo: {tenant: acme, report: 619bf79c-970a-4a8e-be8a-dde48a05c652}}
 transform:
@@ -68,17 +68,17 @@ deliver:
 "#;
 
 impl Rig {
-    pub fn new(pipeline: &str) -> Self {
+    pub(crate) fn new(pipeline: &str) -> Self {
         let servers = servers();
         Self::with(pipeline, &servers.sandbox.url, &servers.sshd)
     }
 
-    pub fn with(pipeline: &str, docebo: &str, sshd: &Sshd) -> Self {
+    pub(crate) fn with(pipeline: &str, docebo: &str, sshd: &Sshd) -> Self {
         Self::at(pipeline, docebo, &sshd.account())
     }
 
     /// The shared sandbox, and another server than the shared one.
-    pub fn delivering_to(pipeline: &str, account: &Account) -> Self {
+    pub(crate) fn delivering_to(pipeline: &str, account: &Account) -> Self {
         Self::at(pipeline, &servers().sandbox.url, account)
     }
 
@@ -123,7 +123,7 @@ secrets:
     }
 
     /// Keeps the ledger in a new database of PostgreSQL.
-    pub fn in_postgres(mut self) -> Self {
+    pub(crate) fn in_postgres(mut self) -> Self {
         let server = super::postgres::database();
         self.settings(|text| format!("{}{text}", super::postgres::written(&server)));
         self.ledger = LedgerSettings::Postgres(server);
@@ -131,7 +131,7 @@ secrets:
     }
 
     /// Edits the settings file.
-    pub fn settings(&self, edit: impl Fn(&str) -> String) {
+    pub(crate) fn settings(&self, edit: impl Fn(&str) -> String) {
         let file = self.folder.path().join("reportferry.yaml");
         let text = std::fs::read_to_string(&file).unwrap();
         let edited = edit(&text);
@@ -140,23 +140,23 @@ secrets:
     }
 
     /// The binary, told where its files are. Nothing of the caller's environment that begins with `REPORTFERRY_` reaches it.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = super::reportferry();
         command.arg("--config").arg(self.folder.path().join("reportferry.yaml")).args(arguments);
         command
     }
 
-    pub fn reportferry(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn reportferry(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// `run` of the rig's slot.
-    pub fn run(&self) -> Output {
+    pub(crate) fn run(&self) -> Output {
         self.reportferry(&["run", "line", "--slot", SLOT, "--json", "--wait", "5s"])
     }
 
     /// The same, with a fault armed.
-    pub fn run_with_fault(&self, fault: &str) -> Output {
+    pub(crate) fn run_with_fault(&self, fault: &str) -> Output {
         self.command(&["run", "line", "--slot", SLOT, "--json", "--wait", "5s"])
             .env("REPORTFERRY_FAULT", fault)
             .output()
@@ -164,16 +164,16 @@ secrets:
     }
 
     /// Names in the inbound folder, sorted.
-    pub fn arrived(&self) -> Vec<String> {
+    pub(crate) fn arrived(&self) -> Vec<String> {
         names(&self.drop.join("inbound"))
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.drop.join("inbound").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 }
 
-pub fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -183,7 +183,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 }
 
 /// The JSON document that a command printed; where it is of one run with its deliveries, that run.
-pub fn document(output: &Output) -> serde_json::Value {
+pub(crate) fn document(output: &Output) -> serde_json::Value {
     let mut document: serde_json::Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{}", both(output)));
     assert_eq!(document["version"], 1, "{document}");
@@ -194,7 +194,7 @@ pub fn document(output: &Output) -> serde_json::Value {
 }
 
 /// All that a command said, for messages.
-pub fn both(output: &Output) -> String {
+pub(crate) fn both(output: &Output) -> String {
     format!(
         "{}\nstdout: {}\nstderr: {}",
         output.status,

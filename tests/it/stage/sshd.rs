@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::account::Account;
 
 /// How the server is set up. [`SshdOptions::default`] is a usual OpenSSH.
-pub struct SshdOptions {
+pub(crate) struct SshdOptions {
     /// Arguments of the built-in SFTP server: `-P posix-rename` denies a request, `-R` is read-only.
     pub sftp: &'static str,
     /// Lines for `sshd_config`.
@@ -33,7 +33,7 @@ impl Default for SshdOptions {
 }
 
 /// A running server. Killed, with everything that it started, when dropped.
-pub struct Sshd {
+pub(crate) struct Sshd {
     child: Child,
     home: TempDir,
     pub port: u16,
@@ -48,7 +48,7 @@ pub struct Sshd {
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
 impl Sshd {
-    pub fn start(options: &SshdOptions) -> Self {
+    pub(crate) fn start(options: &SshdOptions) -> Self {
         let home = super::folder();
         let at = |name: &str| home.path().join(name);
         fs::create_dir(at("drop")).unwrap();
@@ -81,28 +81,28 @@ impl Sshd {
     }
 
     /// The directory to deliver to, as a path of this machine and of the server's.
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.home.path().join("drop")
     }
 
     /// The listener's process; those that serve connections are its children.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// The private key of the account: a file in OpenSSH's form, without a passphrase.
-    pub fn user_key(&self) -> PathBuf {
+    pub(crate) fn user_key(&self) -> PathBuf {
         self.home.path().join("user")
     }
 
     /// The account that may sign in, and the first of the host keys.
-    pub fn account(&self) -> Account {
+    pub(crate) fn account(&self) -> Account {
         let pin = self.fingerprints[0].clone();
         Account { port: self.port, username: self.username.clone(), key: self.user_key(), pin }
     }
 
     /// Lets another key sign in: the public half lies beside `private` as `ssh-keygen` put it.
-    pub fn authorize(&self, private: &Path) {
+    pub(crate) fn authorize(&self, private: &Path) {
         let file = self.home.path().join("authorized_keys");
         let mut keys = fs::read_to_string(&file).unwrap();
         keys += &fs::read_to_string(format!("{}.pub", private.display())).unwrap();
@@ -110,12 +110,12 @@ impl Sshd {
     }
 
     /// What the server wrote so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.home.path().join("log")).unwrap()
     }
 
     /// Kills the processes that serve connections, and leaves the listener: contact is lost, and can be made again.
-    pub fn cut_connections(&self) {
+    pub(crate) fn cut_connections(&self) {
         for child in children_of(self.child.id()) {
             kill_tree(child);
         }
@@ -171,19 +171,19 @@ fn run(home: &TempDir, config: &str) -> (Child, u16) {
     panic!("sshd does not start:\n{}", fs::read_to_string(at("log")).unwrap());
 }
 
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Makes a key pair: `file` and `file.pub`.
-pub fn keygen(options: &[&str], file: &Path) {
+pub(crate) fn keygen(options: &[&str], file: &Path) {
     let made = Command::new("ssh-keygen").arg("-q").args(options).arg("-f").arg(file).output();
     let made = made.expect("there is no ssh-keygen: run tests/tools");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// `SHA256:…` as ssh-keygen says it.
-pub fn fingerprint(key: &Path) -> String {
+pub(crate) fn fingerprint(key: &Path) -> String {
     let shown = Command::new("ssh-keygen").args(["-l", "-f"]).arg(key).output().unwrap();
     String::from_utf8(shown.stdout).unwrap().split(' ').nth(1).unwrap().to_owned()
 }

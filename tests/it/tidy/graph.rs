@@ -10,7 +10,7 @@ use syn::visit::{self, Visit};
 use super::source::Source;
 
 /// A path that a file names.
-pub struct Import {
+pub(super) struct Import {
     /// The file, below `src`.
     pub file: String,
     pub line: usize,
@@ -24,7 +24,7 @@ pub struct Import {
 
 impl Import {
     /// Returns the path with its root: `["crate", "ledger", "Ledger"]`, `["std", "net", "TcpStream"]`.
-    pub fn full_path(&self) -> Vec<String> {
+    pub(super) fn full_path(&self) -> Vec<String> {
         match self.to {
             Target::Module(_) => [&["crate".to_owned()], &self.path[..]].concat(),
             Target::External => self.path.clone(),
@@ -33,13 +33,13 @@ impl Import {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
+pub(super) enum Target {
     Module(Vec<String>),
     External,
 }
 
 /// Returns every import of `sources`, those of a module's own children by re-export not counted.
-pub fn imports(sources: &[Source]) -> Vec<Import> {
+pub(super) fn imports(sources: &[Source]) -> Vec<Import> {
     let modules = Modules::of(sources);
     let mut imports = Vec::new();
     for source in sources {
@@ -284,7 +284,7 @@ impl<'ast> Visit<'ast> for Paths {
 }
 
 /// Returns the edges that lie on a cycle: those between two modules that reach each other.
-pub fn cyclic<T: Ord + Clone>(edges: &BTreeSet<(T, T)>) -> Vec<(T, T)> {
+pub(super) fn cyclic<T: Ord + Clone>(edges: &BTreeSet<(T, T)>) -> Vec<(T, T)> {
     let mut next: BTreeMap<&T, Vec<&T>> = BTreeMap::new();
     for (from, to) in edges {
         next.entry(from).or_default().push(to);

@@ -70,7 +70,7 @@ fn is_within(path: &[String], beginning: &str) -> bool {
     segments.all(|segment| path.next().is_some_and(|found| found == segment))
 }
 
-pub fn imports(imports: &[Import]) -> Vec<Violation> {
+pub(super) fn imports(imports: &[Import]) -> Vec<Violation> {
     let mut found = Vec::new();
     for import in imports {
         let Some(module) = import.from.first().map(String::as_str) else { continue };
@@ -93,7 +93,7 @@ pub fn imports(imports: &[Import]) -> Vec<Violation> {
 }
 
 /// Nothing but `cli` prints, and nothing is left for later.
-pub fn text(sources: &[Source]) -> Vec<Violation> {
+pub(super) fn text(sources: &[Source]) -> Vec<Violation> {
     let mut found = Vec::new();
     for source in sources {
         let in_cli = source.module.first().is_some_and(|module| module == "cli");

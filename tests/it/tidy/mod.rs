@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// What a check found at one or more lines.
-pub struct Violation {
+pub(crate) struct Violation {
     check: &'static str,
     /// Stable while unrelated lines move.
     text: String,

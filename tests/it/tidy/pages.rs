@@ -11,7 +11,7 @@ use super::words::is_bounded;
 use super::{Violation, counted};
 
 /// Returns the pages that people read (path, text): those at the top, `docs/`, the pipelines and the defaults.
-pub fn all() -> Vec<(String, String)> {
+pub(super) fn all() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut names: Vec<String> =
         ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(str::to_owned).into();
@@ -75,7 +75,7 @@ fn exit_codes(sources: &[Source]) -> Vec<String> {
 }
 
 /// The keys of the files that people write, by file.
-pub fn keys() -> [(&'static str, BTreeSet<String>); 2] {
+pub(super) fn keys() -> [(&'static str, BTreeSet<String>); 2] {
     use reportferry::cli::schema::{pipeline, settings};
     [("settings", settings()), ("pipeline", pipeline())].map(|(file, schema)| {
         let mut keys = BTreeSet::new();
@@ -85,18 +85,18 @@ pub fn keys() -> [(&'static str, BTreeSet<String>); 2] {
     })
 }
 
-pub fn has_command(text: &str, command: &str) -> bool {
+pub(super) fn has_command(text: &str, command: &str) -> bool {
     let written = format!("reportferry {command}");
     text.match_indices(&written).any(|(at, _)| is_bounded(text, at, written.len()))
 }
 
 /// Returns true if a table has a row for the code.
-pub fn has_exit_code(text: &str, code: &str) -> bool {
+pub(super) fn has_exit_code(text: &str, code: &str) -> bool {
     text.lines().any(|line| line.replace(['`', ' '], "").starts_with(&format!("|{code}|")))
 }
 
 /// Returns true if the text has `key` in backticks or as the key of a YAML line.
-pub fn is_mentioned(text: &str, key: &str) -> bool {
+pub(super) fn is_mentioned(text: &str, key: &str) -> bool {
     let yaml = format!("{key}:");
     let is_key =
         |(at, _): (usize, &str)| !text[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
@@ -117,7 +117,7 @@ fn properties(schema: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-pub fn missing(sources: &[Source]) -> Vec<Violation> {
+pub(super) fn missing(sources: &[Source]) -> Vec<Violation> {
     let docs = docs();
     let mut found = Vec::new();
     for command in commands(sources) {

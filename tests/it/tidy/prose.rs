@@ -3,13 +3,13 @@
 use super::source::Source;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(super) enum Kind {
     Doc,
     Comment,
     Text,
 }
 
-pub struct Prose {
+pub(super) struct Prose {
     pub kind: Kind,
     /// Line breaks and indentation are single spaces.
     pub text: String,
@@ -34,13 +34,13 @@ impl Prose {
         self.text.push_str(part.trim());
     }
 
-    pub fn line_at(&self, offset: usize) -> usize {
+    pub(super) fn line_at(&self, offset: usize) -> usize {
         self.starts.iter().rev().find(|(start, _)| *start <= offset).map_or(0, |(_, line)| *line)
     }
 }
 
 /// Returns the paragraphs of a page: blank lines, list items and table rows separate them.
-pub fn of_page(text: &str) -> Vec<Prose> {
+pub(super) fn of_page(text: &str) -> Vec<Prose> {
     let mut found: Vec<Prose> = Vec::new();
     let mut ended = true;
     for (number, line) in text.lines().enumerate() {
@@ -61,7 +61,7 @@ pub fn of_page(text: &str) -> Vec<Prose> {
 }
 
 /// Line comments that follow each other are one text, and so is each string.
-pub fn of_source(source: &Source) -> Vec<Prose> {
+pub(super) fn of_source(source: &Source) -> Vec<Prose> {
     let text = source.text.as_bytes();
     let mut found: Vec<Prose> = Vec::new();
     let mut comment_ended = 0; // the line of the last comment

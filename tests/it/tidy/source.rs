@@ -7,7 +7,7 @@ use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
-pub struct Source {
+pub(super) struct Source {
     /// Relative to `src`: `deliver/sftp/mod.rs`.
     pub path: String,
     /// `["deliver", "sftp"]`; empty for `lib.rs`, `["main"]` for the binary.
@@ -35,13 +35,13 @@ impl Source {
     }
 
     /// Returns the number of lines of production code.
-    pub fn lines(&self) -> usize {
+    pub(super) fn lines(&self) -> usize {
         self.text.lines().count() - self.test_lines.len()
     }
 }
 
 /// Reads the whole of `src`, except test modules in files of their own.
-pub fn production_code() -> Vec<Source> {
+pub(super) fn production_code() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
     collect(&root, &mut paths);
@@ -58,7 +58,7 @@ pub fn production_code() -> Vec<Source> {
 }
 
 /// Parses `files` (path below `src`, text), and leaves out test modules.
-pub fn production(files: &[(String, String)]) -> Vec<Source> {
+pub(super) fn production(files: &[(String, String)]) -> Vec<Source> {
     let mut sources = Vec::new();
     let mut test_modules: Vec<Vec<String>> = Vec::new();
     for (path, text) in files {
@@ -116,7 +116,7 @@ fn is_test(attribute: &syn::Attribute) -> bool {
     list.path.is_ident("cfg") && (condition == "test" || condition.starts_with("all(test,"))
 }
 
-pub fn attributes(item: &syn::Item) -> &[syn::Attribute] {
+pub(super) fn attributes(item: &syn::Item) -> &[syn::Attribute] {
     match item {
         syn::Item::Const(item) => &item.attrs,
         syn::Item::Enum(item) => &item.attrs,

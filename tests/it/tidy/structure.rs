@@ -10,7 +10,7 @@ use super::source::Source;
 use super::{Violation, counted};
 
 /// The modules from the top down; those on one line do not use each other.
-pub const ORDER: &[&[&str]] = &[
+pub(super) const ORDER: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["work"],
@@ -48,7 +48,7 @@ fn rank(module: &str) -> Option<usize> {
 }
 
 /// Imports that lead up, or to a neighbour on the same line of [`ORDER`].
-pub fn upward(imports: &[Import]) -> Vec<Violation> {
+pub(super) fn upward(imports: &[Import]) -> Vec<Violation> {
     let mut found = Vec::new();
     for import in imports {
         let Target::Module(to) = &import.to else { continue };
@@ -64,14 +64,14 @@ pub fn upward(imports: &[Import]) -> Vec<Violation> {
 }
 
 /// Top-level modules that [`ORDER`] does not know.
-pub fn unknown(sources: &[Source]) -> Vec<Violation> {
+pub(super) fn unknown(sources: &[Source]) -> Vec<Violation> {
     let top: BTreeSet<&String> = sources.iter().filter_map(|source| source.module.first()).collect();
     let unknown = top.into_iter().filter(|module| rank(module).is_none());
     counted("module without a place in the order", unknown.map(|module| (module.clone(), 0)).collect())
 }
 
 /// The map in the docs of `lib.rs` and the table of ARCHITECTURE.md have the modules in their order.
-pub fn maps(sources: &[Source], lib: &str, architecture: &str) -> Vec<Violation> {
+pub(super) fn maps(sources: &[Source], lib: &str, architecture: &str) -> Vec<Violation> {
     let top: BTreeSet<&str> = sources.iter().filter_map(|source| Some(source.module.first()?.as_str())).collect();
     let expected: Vec<&str> =
         ORDER.concat().into_iter().filter(|module| top.contains(module) && *module != "main").collect();
@@ -100,7 +100,7 @@ pub fn maps(sources: &[Source], lib: &str, architecture: &str) -> Vec<Violation>
 /// Imports between two children of one folder that reach each other (the top-level modules are the crate's children).
 ///
 /// A child may use what its parent's own file defines, and a parent its children: those are no edges between siblings.
-pub fn cycles(imports: &[Import]) -> Vec<Violation> {
+pub(super) fn cycles(imports: &[Import]) -> Vec<Violation> {
     let mut edges = BTreeSet::new();
     for import in imports {
         let Target::Module(to) = &import.to else { continue };
@@ -113,12 +113,12 @@ pub fn cycles(imports: &[Import]) -> Vec<Violation> {
     counted("cycle", found.collect())
 }
 
-pub fn long_files(sources: &[Source]) -> Vec<Violation> {
+pub(super) fn long_files(sources: &[Source]) -> Vec<Violation> {
     let long = sources.iter().filter(|source| source.lines() > FILE_LINES_MAX);
     counted("long file", long.map(|source| (format!("src/{}: {} lines", source.path, source.lines()), 0)).collect())
 }
 
-pub fn long_functions(sources: &[Source]) -> Vec<Violation> {
+pub(super) fn long_functions(sources: &[Source]) -> Vec<Violation> {
     struct Functions(Vec<(String, usize, usize)>);
     impl Functions {
         fn add(&mut self, signature: &syn::Signature, body: &syn::Block) {

@@ -340,7 +340,7 @@ fn fits(source: &Source, name: &str, rule: &str) -> bool {
 }
 
 /// Names that the field does not use, and docs that begin with a clause.
-pub fn names(sources: &[Source]) -> Vec<Violation> {
+pub(super) fn names(sources: &[Source]) -> Vec<Violation> {
     let (mut found, mut clauses) = (Vec::new(), Vec::new());
     let mut ambiguous: Vec<(String, String, usize)> = Vec::new();
     for source in sources {
@@ -372,13 +372,13 @@ pub fn names(sources: &[Source]) -> Vec<Violation> {
 }
 
 /// Old keys that the schemas of the files that people write still have.
-pub fn keys(file: &str, keys: &BTreeSet<String>) -> Vec<Violation> {
+pub(super) fn keys(file: &str, keys: &BTreeSet<String>) -> Vec<Violation> {
     let old = KEYS.iter().filter(|(key, _)| keys.contains(*key));
     counted("key", old.map(|(key, instead)| (format!("{file}: `{key}` ({instead})"), 0)).collect())
 }
 
 /// Phrases in `prose` of the file or page `path`.
-pub fn phrases(path: &str, prose: &[Prose]) -> Vec<Violation> {
+pub(super) fn phrases(path: &str, prose: &[Prose]) -> Vec<Violation> {
     let mut found = Vec::new();
     for prose in prose {
         let text = prose.text.to_lowercase();
@@ -401,7 +401,7 @@ fn is_plain(text: &str, at: usize) -> bool {
 }
 
 /// Returns true if neither neighbour of the match is part of a longer word or of a name in code.
-pub fn is_bounded(text: &str, at: usize, length: usize) -> bool {
+pub(super) fn is_bounded(text: &str, at: usize, length: usize) -> bool {
     let part = |letter: char| letter.is_alphanumeric() || letter == '_';
     !text[..at].ends_with(part) && !text[at + length..].starts_with(part)
 }

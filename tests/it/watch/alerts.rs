@@ -21,7 +21,7 @@ pub(super) const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/too
 
 /// Takes POSTs and keeps their bodies, as long as it answers 200.
 #[derive(Clone)]
-pub struct Receiver {
+pub(crate) struct Receiver {
     pub address: SocketAddr,
     bodies: Arc<Mutex<Vec<(String, Value)>>>,
     /// Status and headers of each answer.
@@ -30,7 +30,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let receiver = Self {
             address: listener.local_addr().unwrap(),
@@ -72,16 +72,16 @@ impl Receiver {
         let _ = write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
 
-    pub fn answers(&self, answer: &'static str) {
+    pub(crate) fn answers(&self, answer: &'static str) {
         *self.answer.lock().unwrap() = answer;
     }
 
     /// Requests that came, taken or not.
-    pub fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Relaxed)
     }
 
-    pub fn got(&self, path: &str) -> Vec<Value> {
+    pub(crate) fn got(&self, path: &str) -> Vec<Value> {
         let bodies = self.bodies.lock().unwrap();
         bodies.iter().filter(|(to, _)| to == path).map(|(_, body)| body.clone()).collect()
     }
@@ -140,7 +140,7 @@ impl Drop for Mail {
 }
 
 /// The address is a secret: it holds this word.
-pub const TOKEN: &str = "T0ken-of-the-channel";
+pub(crate) const TOKEN: &str = "T0ken-of-the-channel";
 
 fn channels(rig: &Rig, receiver: &Receiver, mail: &Mail) {
     let settings = rig.folder.path().join("reportferry.yaml");

@@ -19,7 +19,7 @@ fn free_address() -> SocketAddr {
 }
 
 /// Status and body.
-pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
@@ -29,7 +29,7 @@ pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((status, text.split_once("\r\n\r\n")?.1.to_owned()))
 }
 
-pub fn listening(stand: &Stand) -> (Working, SocketAddr) {
+pub(crate) fn listening(stand: &Stand) -> (Working, SocketAddr) {
     let address = free_address();
     let settings = stand.rig.folder.path().join("reportferry.yaml");
     let text = std::fs::read_to_string(&settings).unwrap();

@@ -13,12 +13,12 @@ use crate::stage::rig::{Rig, SLOT, both};
 const PIPELINE: &str = "source: {file: {path: in.csv}}\nartifact: {name: out.csv}\ndeliver: {bi: {}}\n";
 
 /// A rig that sends so many rows to this port, with the destination's own retry schedule.
-pub fn feed(rows: u64, port: u16, more: &str) -> Rig {
+pub(super) fn feed(rows: u64, port: u16, more: &str) -> Rig {
     feed_to(rows, &format!("http://127.0.0.1:{port}/"), more)
 }
 
 /// The same, to this address.
-pub fn feed_to(rows: u64, url: &str, more: &str) -> Rig {
+pub(super) fn feed_to(rows: u64, url: &str, more: &str) -> Rig {
     let rig = rig_with(PIPELINE, url, &format!("allow: [loopback], {more}"), "");
     let mut text = String::from("id,name\n");
     for row in 0..rows {
@@ -28,7 +28,7 @@ pub fn feed_to(rows: u64, url: &str, more: &str) -> Rig {
     rig
 }
 
-pub fn run(rig: &Rig, wait: &str) -> Output {
+pub(super) fn run(rig: &Rig, wait: &str) -> Output {
     rig.reportferry(&["run", "line", "--slot", SLOT, "--json", "--wait", wait])
 }
 

@@ -17,7 +17,7 @@ use crate::stage::eventually;
 use crate::stage::rig::{PIPELINE, Rig};
 
 /// Every minute, all that was missed is made up for, each slot under a name of its own.
-pub fn every_minute() -> String {
+pub(crate) fn every_minute() -> String {
     PIPELINE
         .replace(
             r#"{cron: "30 5 * * mon-fri", timezone: America/New_York}"#,
@@ -26,21 +26,21 @@ pub fn every_minute() -> String {
         .replace("{slot:%Y%m%d}", "{slot:%Y%m%dT%H%M}")
 }
 
-pub struct Stand {
+pub(crate) struct Stand {
     pub rig: Rig,
     runtime: Runtime,
     pub ledger: Ledger,
 }
 
 impl Stand {
-    pub fn new(rig: Rig) -> Self {
+    pub(crate) fn new(rig: Rig) -> Self {
         let runtime = Runtime::new().unwrap();
         let ledger = runtime.block_on(Ledger::open(&rig.ledger, Clock::System)).unwrap();
         Self { rig, runtime, ledger }
     }
 
     /// As if a worker had gone through a schedule of UTC up to `minutes` ago.
-    pub fn behind(&self, pipeline: &str, minutes: i64) -> Timestamp {
+    pub(crate) fn behind(&self, pipeline: &str, minutes: i64) -> Timestamp {
         let now = Timestamp::now().as_second();
         let cursor = Timestamp::from_second(now - now % 60 - minutes * 60).unwrap();
         let known = KnownPipeline {
@@ -54,7 +54,7 @@ impl Stand {
     }
 
     /// A slot of this pipeline is due, and should have been delivered a minute ago. Nobody does it: it is paused.
-    pub fn late(&self, pipeline: &str) {
+    pub(crate) fn late(&self, pipeline: &str) {
         let at = Timestamp::now() - SignedDuration::from_mins(10);
         let deadline = Timestamp::now() - SignedDuration::from_mins(1);
         let portion = Portion {
@@ -74,15 +74,15 @@ impl Stand {
         });
     }
 
-    pub fn pipeline(&self, name: &str) -> PathBuf {
+    pub(crate) fn pipeline(&self, name: &str) -> PathBuf {
         self.rig.folder.path().join("pipelines").join(format!("{name}.yaml"))
     }
 
-    pub fn worker(&self) -> Working {
+    pub(crate) fn worker(&self) -> Working {
         self.worker_with_fault("")
     }
 
-    pub fn worker_with_fault(&self, fault: &str) -> Working {
+    pub(crate) fn worker_with_fault(&self, fault: &str) -> Working {
         let log = crate::stage::file();
         let child = self
             .rig
@@ -95,33 +95,33 @@ impl Stand {
         Working { child, log }
     }
 
-    pub fn runs(&self) -> Vec<Run> {
+    pub(crate) fn runs(&self) -> Vec<Run> {
         self.runtime.block_on(self.ledger.runs(&RunFilter { limit: 100_000, ..RunFilter::default() })).unwrap()
     }
 
-    pub fn deliveries(&self, run: &str) -> Vec<Delivery> {
+    pub(crate) fn deliveries(&self, run: &str) -> Vec<Delivery> {
         self.runtime.block_on(self.ledger.deliveries(run)).unwrap()
     }
 
-    pub fn known(&self, pipeline: &str) -> Option<KnownPipeline> {
+    pub(crate) fn known(&self, pipeline: &str) -> Option<KnownPipeline> {
         let known = self.runtime.block_on(self.ledger.known_pipelines()).unwrap();
         known.into_iter().find(|known| known.name == pipeline)
     }
 }
 
 /// A worker's process, killed when dropped.
-pub struct Working {
+pub(crate) struct Working {
     pub child: Child,
     log: tempfile::NamedTempFile,
 }
 
 impl Working {
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
     }
 
-    pub fn ended(&mut self) -> ExitStatus {
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         eventually(&format!("the worker ends\n{}", self.log()), || {
             status = self.child.try_wait().unwrap();
@@ -131,16 +131,16 @@ impl Working {
     }
 
     /// Asked to stop, and stopped.
-    pub fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal("TERM");
         self.ended()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()
     }
 
-    pub fn says(&self, words: &str) {
+    pub(crate) fn says(&self, words: &str) {
         eventually(&format!("the log says {words:?}"), || self.log().contains(words));
     }
 }

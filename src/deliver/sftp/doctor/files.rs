@@ -13,14 +13,14 @@ use crate::deliver::sftp::rules;
 use crate::sftp::{self, Bounds, Handle, RefusedSync, SetAttributes, Status, Transport, open};
 
 /// The largest write request that the settings allow.
-pub const LARGE_BYTES: usize = 255_000;
+pub(super) const LARGE_BYTES: usize = 255_000;
 const NAMES_MAX: usize = 10_000;
 /// Creates a file, or truncates an existing one.
 pub(super) const NEW_FILE: u32 = open::WRITE | open::CREATE | open::TRUNCATE;
 
 impl<T: Transport> Prober<'_, T> {
     /// Runs every step, up to the first one that ends the test.
-    pub fn all(&mut self, paths: &ProbePaths) {
+    pub(super) fn all(&mut self, paths: &ProbePaths) {
         if self.steps(paths).is_ok() {
             self.list(paths);
         }

@@ -20,7 +20,7 @@ use crate::sftp::{Client, Transport};
 use crate::ssh::Channel;
 
 /// Connects as a delivery does, and tests with a probe file what a delivery would do.
-pub fn probe(sftp: &Sftp, visit: &Visit, mut report: DoctorReport) -> Probe {
+pub(crate) fn probe(sftp: &Sftp, visit: &Visit, mut report: DoctorReport) -> Probe {
     let mut found = None;
     let mut left_behind = Vec::new();
     match connect(sftp, Some(&mut report)) {

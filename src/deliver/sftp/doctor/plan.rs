@@ -10,7 +10,7 @@ use crate::settings::{Publish, Sftp, Verify};
 const SPACE_MIN_BYTES: u64 = 1 << 30;
 
 /// Returns sentences, and recommended settings that differ from the present ones.
-pub fn derive(found: &Findings, sftp: &Sftp) -> (Vec<String>, Vec<Advice>) {
+pub(super) fn derive(found: &Findings, sftp: &Sftp) -> (Vec<String>, Vec<Advice>) {
     let mut plan = Plan { sentences: Vec::new(), advice: Vec::new() };
     if !found.written {
         plan.add("Nothing is delivered there until the failed step is fixed.");

@@ -13,7 +13,7 @@ use crate::settings::Sftp;
 use crate::sftp::{self, Client, Status, Transport, or_refusal};
 
 /// Paths at which the probe file is written, and to which it is renamed.
-pub struct ProbePaths {
+pub(super) struct ProbePaths {
     /// Empty for the directory after sign-in.
     pub directory: String,
     pub staging: String,
@@ -22,7 +22,7 @@ pub struct ProbePaths {
 
 /// Server capabilities; `None` was not tried.
 #[derive(Clone, Debug, Default)]
-pub struct Findings {
+pub(super) struct Findings {
     pub written: bool,
     pub lists: Option<bool>,
     pub syncs: Option<bool>,
@@ -55,21 +55,21 @@ pub struct Findings {
 
 /// Files and directories that the test created on the server and has not removed.
 #[derive(Debug, Default)]
-pub struct Made {
+pub(super) struct Made {
     pub files: BTreeSet<String>,
     pub directories: Vec<String>,
 }
 
 impl Made {
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.iter().chain(&self.directories).map(String::as_str)
     }
 }
 
 /// The test cannot continue; the last step gives the reason.
-pub struct Ended;
+pub(super) struct Ended;
 
-pub struct Prober<'a, T> {
+pub(super) struct Prober<'a, T> {
     pub client: &'a mut Client<T>,
     pub sftp: &'a Sftp,
     report: &'a mut DoctorReport,
@@ -77,19 +77,19 @@ pub struct Prober<'a, T> {
     pub made: Made,
 }
 
-pub type ProbeResult<T> = Result<T, Ended>;
+pub(super) type ProbeResult<T> = Result<T, Ended>;
 
 impl<'a, T: Transport> Prober<'a, T> {
-    pub fn new(client: &'a mut Client<T>, sftp: &'a Sftp, report: &'a mut DoctorReport) -> Self {
+    pub(super) fn new(client: &'a mut Client<T>, sftp: &'a Sftp, report: &'a mut DoctorReport) -> Self {
         Prober { client, sftp, report, found: Findings::default(), made: Made::default() }
     }
 
-    pub fn into_found(self) -> (Findings, Made) {
+    pub(super) fn into_found(self) -> (Findings, Made) {
         (self.found, self.made)
     }
 
     /// Runs `op` as a step; returns `None` if the server refuses it.
-    pub fn attempt<R>(
+    pub(super) fn attempt<R>(
         &mut self,
         name: &str,
         op: impl FnOnce(&mut Client<T>) -> Result<R, sftp::Error>,
@@ -109,7 +109,7 @@ impl<'a, T: Transport> Prober<'a, T> {
     }
 
     /// Runs `op`, which does `doing` to `subject`, for the step `name`; returns its result or the server's refusal.
-    pub fn ask<R>(
+    pub(super) fn ask<R>(
         &mut self,
         name: &str,
         doing: &'static str,
@@ -121,7 +121,7 @@ impl<'a, T: Transport> Prober<'a, T> {
     }
 
     /// Runs `op` as a step that deliveries depend on.
-    pub fn require<R>(
+    pub(super) fn require<R>(
         &mut self,
         name: &'static str,
         path: &str,
@@ -138,19 +138,19 @@ impl<'a, T: Transport> Prober<'a, T> {
         }
     }
 
-    pub fn end<R>(&mut self, name: &str, began: Instant, error: SftpError) -> ProbeResult<R> {
+    pub(super) fn end<R>(&mut self, name: &str, began: Instant, error: SftpError) -> ProbeResult<R> {
         if let sftp::Error::Lost(why) = &error.source {
             self.client.abort(why);
         }
         self.failed(name, began, &error.before_publishing())
     }
 
-    pub fn failed<R>(&mut self, name: &str, began: Instant, verdict: &Verdict) -> ProbeResult<R> {
+    pub(super) fn failed<R>(&mut self, name: &str, began: Instant, verdict: &Verdict) -> ProbeResult<R> {
         self.report.record(DoctorStep::failed(name, began.elapsed(), verdict));
         Err(Ended)
     }
 
-    pub fn record(&mut self, name: &str, outcome: StepOutcome, took: Duration, summary: impl Into<String>) {
+    pub(super) fn record(&mut self, name: &str, outcome: StepOutcome, took: Duration, summary: impl Into<String>) {
         self.report.record(DoctorStep::new(name, outcome, took, summary));
     }
 }

@@ -70,7 +70,7 @@ impl Page {
     ///
     /// # Errors
     /// A message: it is not JSON, or has no list of rows.
-    pub fn read(body: &[u8]) -> Result<Self, String> {
+    pub(super) fn read(body: &[u8]) -> Result<Self, String> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let entries: Entries<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let mut page = Self::default();
@@ -109,7 +109,7 @@ impl Page {
     }
 
     /// Returns a digest of each row.
-    pub fn digests(&self) -> Vec<u64> {
+    pub(super) fn digests(&self) -> Vec<u64> {
         let digest = |row: &Row| {
             let mut hasher = DefaultHasher::new();
             row.0.hash(&mut hasher);
@@ -165,7 +165,7 @@ impl Hints {
 
 impl Hints {
     /// Adds the hints of the response headers.
-    pub fn note_headers(&mut self, headers: &HeaderMap) {
+    pub(super) fn note_headers(&mut self, headers: &HeaderMap) {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let total = text("x-total-count").or_else(|| text("x-total")).or_else(|| {
             let (_, total) = text("content-range")?.rsplit_once('/')?;

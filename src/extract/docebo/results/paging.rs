@@ -77,7 +77,7 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    pub fn new(size: usize) -> Self {
+    pub(super) fn new(size: usize) -> Self {
         Self {
             at: PageRef::First,
             size,
@@ -95,12 +95,12 @@ impl Paging {
     }
 
     /// Returns the state for a restart with pages of another size.
-    pub fn restart(&self, size: usize) -> Self {
+    pub(super) fn restart(&self, size: usize) -> Self {
         Self { restarted: true, ..Self::new(size) }
     }
 
     /// Returns the next step after `page`, the response to the requested page.
-    pub fn advance(&mut self, page: &Page) -> Result<Next, PagingError> {
+    pub(super) fn advance(&mut self, page: &Page) -> Result<Next, PagingError> {
         let next = self.step(page)?;
         if matches!(next, Next::End | Next::EndBefore) {
             self.check_complete()?;
@@ -151,7 +151,7 @@ impl Paging {
     }
 
     /// Returns the next step after a page with rows and without a token: pages by number.
-    pub fn next_by_number(&mut self, page: &Page, digests: Vec<u64>) -> Result<Next, PagingError> {
+    pub(super) fn next_by_number(&mut self, page: &Page, digests: Vec<u64>) -> Result<Next, PagingError> {
         let is_all = self.is_all(&page.hints, digests.len());
         if !is_all && self.may_be_capped(digests.len()) {
             return Ok(Next::Restart(digests.len()));
@@ -176,7 +176,7 @@ impl Paging {
     }
 
     /// Accepts the first page, which proved to be all.
-    pub fn proven(&mut self, digests: Vec<u64>) -> Result<(), PagingError> {
+    pub(super) fn proven(&mut self, digests: Vec<u64>) -> Result<(), PagingError> {
         if self.at == PageRef::First {
             self.accept(digests);
         }

@@ -14,12 +14,12 @@ pub(super) struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    pub fn new(subject: &'a str, rows_max: u64) -> Self {
+    pub(super) fn new(subject: &'a str, rows_max: u64) -> Self {
         Self { header: Vec::new(), subject, rows: 0, rows_max }
     }
 
     /// Returns the page's rows as CSV, with the columns of the first row.
-    pub fn add(&mut self, rows: Vec<Row>) -> Result<Vec<u8>, ExtractError> {
+    pub(super) fn add(&mut self, rows: Vec<Row>) -> Result<Vec<u8>, ExtractError> {
         let mut csv = csv::Writer::from_writer(Vec::new());
         let unwritable =
             |error: String| ExtractError::later(format!("{}: the CSV cannot be written: {error}", self.subject));

@@ -5,21 +5,21 @@ use super::expand::{self, Braces};
 
 /// Returns the text that `#` cut off a plain text ending at byte `end` of the file: `#1` of `Inbound #1`. One space
 /// before it and none after it is typical of a text; comments have more.
-pub fn cut_off(text: &str, end: usize) -> Option<&str> {
+pub(super) fn cut_off(text: &str, end: usize) -> Option<&str> {
     let rest = text.get(end..)?.split(['\n', '\r']).next()?;
     let note = rest.strip_prefix(" #")?;
     (!note.starts_with([' ', '#', '-', '=', '!'])).then(|| rest[1..].trim_end())
 }
 
 /// Returns the comment after a plain text that ends at byte `end`, in any form.
-pub fn comment_after(text: &str, end: usize) -> Option<&str> {
+pub(super) fn comment_after(text: &str, end: usize) -> Option<&str> {
     let rest = text.get(end..)?.split(['\n', '\r']).next()?;
     let note = rest.trim_start();
     (note.starts_with('#') && note.len() < rest.len()).then(|| rest.trim_end())
 }
 
 /// Returns true if a text has an unclosed quote.
-pub fn has_open_quote(text: &str) -> bool {
+pub(super) fn has_open_quote(text: &str) -> bool {
     let mut within = None;
     for c in text.chars() {
         match within {
@@ -32,12 +32,12 @@ pub fn has_open_quote(text: &str) -> bool {
 }
 
 /// Returns true if a text has an unclosed parenthesis.
-pub fn has_open_parenthesis(text: &str) -> bool {
+pub(super) fn has_open_parenthesis(text: &str) -> bool {
     text.matches('(').count() > text.matches(')').count()
 }
 
 /// Quotes a text as one YAML scalar.
-pub fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     match text.contains(['"', '\\']) {
         false => format!("\"{text}\""),
         true => format!("'{}'", text.replace('\'', "''")),
@@ -45,7 +45,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// Returns the text from byte `start` to the parenthesis that closes the first one, on one line.
-pub fn to_closing_parenthesis(text: &str, start: usize) -> Option<&str> {
+pub(super) fn to_closing_parenthesis(text: &str, start: usize) -> Option<&str> {
     let line = text.get(start..)?.split('\n').next()?;
     let mut depth = 0usize;
     let mut within = None;
@@ -69,7 +69,7 @@ pub fn to_closing_parenthesis(text: &str, start: usize) -> Option<&str> {
 }
 
 /// Returns the mistake that made the parser stop at byte `stopped`: its place, length, description and fix.
-pub fn cause_of_error(
+pub(super) fn cause_of_error(
     text: &str,
     stopped: usize,
     open_bracket: Option<usize>,
