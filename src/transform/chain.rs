@@ -1,7 +1,7 @@
 //! From an open extract to transformed rows: header, chain of operators, rows, and the row balance.
 //!
 //! All operators are row operators, so the chain is one row program. An operator on whole tables (sort, dedupe, join)
-//! would end one program and start the next, in [`Program::compile`]; the columns of one are the input of the next.
+//! would end one program and start the next, here; the columns of one are the input of the next.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
