@@ -24,7 +24,7 @@ ENV REPORTFERRY_CONFIG=/etc/reportferry/reportferry.yaml \
     REPORTFERRY_DATA=/var/lib/reportferry
 USER nonroot
 ENTRYPOINT ["/usr/local/bin/reportferry"]
-CMD ["status"]
+CMD ["work"]
 
 # An OpenSSH drop to practise on: used by docker-compose.yml alone.
 FROM debian:bookworm-slim AS sftp
@@ -34,8 +34,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_* \
  && useradd --create-home --shell /usr/sbin/nologin acme \
  && usermod --password "*" acme \
- && mkdir -p /run/sshd /srv/drop/inbound/learning /keys \
- && chown -R acme:acme /srv/drop/inbound
+ && mkdir -p /run/sshd /srv/drop/inbound /keys
 COPY --chmod=755 <<'SCRIPT' /usr/local/bin/serve-drop
 #!/bin/sh
 # Makes the keys once, in the volume that the worker reads, then serves.
@@ -43,8 +42,12 @@ set -eu
 [ -f /keys/host ] || ssh-keygen -q -t ed25519 -N '' -f /keys/host
 [ -f /keys/client ] || ssh-keygen -q -t ed25519 -N '' -f /keys/client
 echo "sftp $(cut -d' ' -f1,2 /keys/host.pub)" > /keys/known_hosts
-# 65532 is the worker's user.
+# 65532 is the worker's user. The folder of the host may be anybody's: the reader's account writes there, and the worker
+# beside it.
 chown 65532 /keys/client /keys/known_hosts
+mkdir -p /srv/drop/inbound/learning /srv/drop/inbound/sessions /srv/drop/inbound/warehouse
+chown acme:acme /srv/drop/inbound /srv/drop/inbound/learning /srv/drop/inbound/sessions
+chown 65532 /srv/drop/inbound/warehouse
 exec /usr/sbin/sshd -D -e -f /etc/ssh/drop_config
 SCRIPT
 COPY <<'CONFIG' /etc/ssh/drop_config

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Common, exit, print_json};
+use super::{Common, connect, exit, print_json};
 use crate::clock::Clock;
 use crate::pipeline::plan::{Plan, ReportRef, Source};
 use crate::pipeline::{Loaded, load_all, problems_of_all};
@@ -22,22 +22,27 @@ pub struct Args {
     /// Treat warnings as problems: any gives exit code 2
     #[arg(long)]
     pub strict: bool,
+    /// Try what they use too: each tenant, each report with its columns (exported once), each destination (a probe file)
+    #[arg(long)]
+    pub connect: bool,
 }
 
 /// Prints the problems. Returns exit code 0 if all files are valid, 2 otherwise.
-pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
+pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     let now = Clock::System.now();
-    let mut found = match Settings::load(common.config.as_deref(), &common.set) {
+    let loaded = Settings::load(common.config.as_deref(), &common.set);
+    let mut found = match &loaded {
         Ok((settings, warnings)) => {
-            let mut loaded = load_all(&settings, &args.paths);
-            loaded.problems.splice(0..0, warnings.into_iter().chain(settings.key_problems()));
+            let mut loaded = load_all(settings, &args.paths);
+            loaded.problems.splice(0..0, warnings.iter().cloned().chain(settings.key_problems()));
             for plan in &loaded.plans {
                 loaded.problems.extend(plan.clock_warnings(now));
                 loaded.problems.extend(plan.name_warnings(now));
             }
             loaded
         }
-        Err(mut problems) => {
+        Err(problems) => {
+            let mut problems = problems.clone();
             // Shows the pipelines' own problems too, from the default folder: the settings could not be read.
             let config = common.config.as_deref().unwrap_or(Path::new(FILE));
             let folder = config.parent().unwrap_or(Path::new("")).join("pipelines");
@@ -49,13 +54,27 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
         found.problems.iter_mut().for_each(|problem| problem.severity = Severity::Error);
     }
     let failed = found.failed();
-    if common.json {
-        print_json(&document(&found, now))?;
-    } else {
+    if !common.json {
         eprint!("{}", render::render(&found.problems, super::color(), super::WIDTH));
         write!(std::io::stdout().lock(), "{}", summary(&found, now))?;
     }
-    Ok(if failed { exit::PROBLEM } else { exit::DONE })
+    let sections = match &loaded {
+        Ok((settings, _)) if args.connect && !failed => connect::connect(&found.plans, settings, common.json).await?,
+        _ => Vec::new(),
+    };
+    let connected = sections.iter().all(|section| section.ok);
+    if common.json {
+        let mut document = document(&found, now);
+        if args.connect {
+            document["connect"] = serde_json::to_value(&sections)?;
+        }
+        print_json(&document)?;
+    }
+    Ok(match (failed, connected) {
+        (true, _) => exit::PROBLEM,
+        (false, false) => exit::FAILED,
+        (false, true) => exit::DONE,
+    })
 }
 
 /// Returns the document that `check --json` prints.

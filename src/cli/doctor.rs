@@ -1,17 +1,22 @@
-//! `doctor`: tests a destination step by step and shows the resulting delivery plan.
+//! `doctor`: tests a destination or a tenant step by step, and shows the delivery plan that follows.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::sync::Arc;
 
 use super::opened::{Opened, argument_hint};
-use super::{Common, exit, print_json};
-use crate::deliver::doctor::{Advice, DoctorReport, DoctorStep, Probe, Scope, StepOutcome, Visit, probe};
+use super::steps::{Shown, render_step};
+use super::{Common, exit, print_json, write_stdout};
+use crate::deliver::doctor::{Advice, Probe, Scope, Visit, probe};
+use crate::extract::Tenants;
+use crate::pipeline::load_all;
 use crate::run::document::utc;
+use crate::settings::Tenant;
 
 #[derive(clap::Args)]
 pub(super) struct DoctorArgs {
-    /// The destination's name in the settings
-    destination: String,
+    /// The name of a destination or a tenant in the settings
+    #[arg(value_name = "DESTINATION or TENANT")]
+    name: String,
     /// The directory to test, as in a pipeline's `path` [default: the destination's base]
     #[arg(long, value_name = "DIRECTORY", default_value = "", hide_default_value = true)]
     path: String,
@@ -22,7 +27,10 @@ pub(super) struct DoctorArgs {
 
 pub(super) async fn run(args: DoctorArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
-    let destination = opened.destination(&args.destination)?;
+    if let Some(tenant) = opened.settings.tenants.get(&args.name) {
+        return doctor_tenant(tenant, &opened, common).await;
+    }
+    let destination = opened.destination_or_tenant(&args.name)?;
     if crate::deliver::leaves_base(&args.path) {
         let hint = "name a directory below the destination's base";
         return Err(argument_hint(format!("{:?} is not a directory to deliver to", args.path), hint));
@@ -38,13 +46,7 @@ pub(super) async fn run(args: DoctorArgs, common: &Common) -> anyhow::Result<u8>
         (saved.at_ms, saved.probe)
     } else {
         let visit = Visit { path: args.path, now: opened.clock.now() };
-        let json = common.json;
-        let report = DoctorReport::new(move |step| {
-            if !json {
-                print!("{}", render_step(step));
-                let _ = std::io::stdout().flush(); // a closed pipe does not stop the test
-            }
-        });
+        let report = Shown::listener(common.json);
         let found = probe(destination, visit, report).await?;
         (opened.ledger.note_probe(&found).await?, found)
     };
@@ -59,24 +61,20 @@ pub(super) async fn run(args: DoctorArgs, common: &Common) -> anyhow::Result<u8>
     Ok(if found.ok { exit::DONE } else { exit::FAILED })
 }
 
-/// Renders a step on one line, with its details and its hint below.
-fn render_step(step: &DoctorStep) -> String {
-    let sign = match step.outcome {
-        StepOutcome::Done => "ok",
-        StepOutcome::Refused => "no",
-        StepOutcome::NotOffered => "--",
-        StepOutcome::Failed => "FAILED",
-    };
-    let took = step.took_us as f64 / 1000.0;
-    let line = format!("{sign:<6} {:<18} {took:>8.1} ms  {}", step.name, step.message);
-    let mut text = format!("{}\n", line.trim_end());
-    for detail in &step.details {
-        let _ = writeln!(text, "{:>9}{:<28} {}", "", detail.what, detail.is);
+/// Tests a tenant: sign-in, account, and the reports that pipelines use.
+async fn doctor_tenant(tenant: &Arc<Tenant>, opened: &Opened, common: &Common) -> anyhow::Result<u8> {
+    let plans = load_all(&opened.settings, &[]).plans;
+    let mut shown = Shown::begin(&format!("tenant {}", tenant.name), common.json);
+    let tenants = Tenants::new(opened.clock.clone());
+    let ok = super::tenant::probe(tenant, &plans, &opened.settings, &tenants, &mut shown).await;
+    opened.ledger.close().await;
+    if common.json {
+        print_json(&shown)?;
+    } else {
+        let how = if ok { "its reports can be fetched" } else { "something it needs is missing" };
+        write_stdout(format_args!("\n{} ({}): {how}\n", tenant.name, tenant.base));
     }
-    if let Some(hint) = &step.hint {
-        let _ = writeln!(text, "{:>9}{hint}", "");
-    }
-    text
+    Ok(if ok { exit::DONE } else { exit::FAILED })
 }
 
 fn conclusion(found: &Probe, at_ms: i64) -> String {

@@ -16,6 +16,7 @@ mod backfill;
 mod bars;
 pub mod check;
 mod completions;
+mod connect;
 mod decide;
 mod demo;
 mod doctor;
@@ -28,12 +29,15 @@ mod pause;
 mod plan;
 mod prune;
 mod replay;
+mod reports;
 mod run;
 mod runs;
 pub mod sandbox;
 pub mod schema;
 mod show;
 mod status;
+mod steps;
+mod tenant;
 mod text;
 mod trust;
 mod verify;
@@ -114,8 +118,10 @@ enum Command {
     Release(decide::ReleaseArgs),
     /// Discard a held run: it is never delivered
     Reject(decide::RejectArgs),
-    /// Test a destination step by step, with a probe file that is removed again
+    /// Test a destination step by step, with a probe file that is removed again; or a tenant
     Doctor(doctor::DoctorArgs),
+    /// List the reports that a tenant's account sees, and show their columns
+    Reports(reports::ReportsArgs),
     /// Show a server's host keys, and accept them
     Trust(trust::TrustArgs),
     /// Print the JSON Schema of pipeline or settings files
@@ -173,7 +179,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
     match command {
         Command::Init(args) => init::run(&args),
-        Command::Check(args) => check::run(&args, common),
+        Command::Check(args) => check::run(&args, common).await,
         Command::Plan(args) => plan::run(args, common).await,
         Command::Run(args) => run::run(args, common).await,
         Command::Work(args) => work::run(args, common).await,
@@ -191,6 +197,7 @@ async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
         Command::Release(args) => decide::release(args, common).await,
         Command::Reject(args) => decide::reject(args, common).await,
         Command::Doctor(args) => doctor::run(args, common).await,
+        Command::Reports(args) => reports::run(args, common).await,
         Command::Trust(args) => trust::run(args, common).await,
         Command::Schema(args) => schema::run(&args),
         Command::Alert(args) => alert::run(args, common).await,

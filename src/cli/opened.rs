@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::ledger::record::Run;
 use crate::pipeline::{self, plan::Plan};
 use crate::run::RunContext;
-use crate::settings::{Destination, Settings};
+use crate::settings::{Destination, Settings, Tenant};
 use crate::telemetry;
 use crate::yaml::problem::{Problem, did_you_mean};
 
@@ -60,10 +60,19 @@ impl Opened {
         if let Some(destination) = known.get(name) {
             return Ok(destination.clone());
         }
-        let names: Vec<&str> = known.keys().map(String::as_str).collect();
-        let hint = did_you_mean(name, names.iter().copied());
-        let hint = hint.unwrap_or_else(|| format!("the settings have: {}", names.join(", ")));
-        Err(argument_hint(format!("there is no destination {name:?}"), hint))
+        Err(unknown(name, "destination", known.keys()))
+    }
+
+    /// Returns the destination of this name, where a tenant's was possible too.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn destination_or_tenant(&self, name: &str) -> anyhow::Result<Arc<Destination>> {
+        if let Some(destination) = self.settings.destinations.get(name) {
+            return Ok(destination.clone());
+        }
+        let known = self.settings.destinations.keys().chain(self.settings.tenants.keys());
+        Err(unknown(name, "destination or tenant", known))
     }
 
     /// Returns the plan of a pipeline, by name or file.
@@ -114,6 +123,21 @@ pub(super) fn plan(settings: &Settings, pipeline: &str) -> anyhow::Result<Plan> 
     let path = find(&settings.pipelines, pipeline)?;
     let (plan, _warnings) = pipeline::load(settings, &path).map_err(Problems)?;
     Ok(plan)
+}
+
+/// Returns the tenant of this name.
+///
+/// # Errors
+/// There is none.
+pub(super) fn tenant(settings: &Settings, name: &str) -> anyhow::Result<Arc<Tenant>> {
+    settings.tenants.get(name).cloned().ok_or_else(|| unknown(name, "tenant", settings.tenants.keys()))
+}
+
+fn unknown<'a>(name: &str, what: &str, known: impl Iterator<Item = &'a String>) -> anyhow::Error {
+    let names: Vec<&str> = known.map(String::as_str).collect();
+    let hint = did_you_mean(name, names.iter().copied());
+    let hint = hint.unwrap_or_else(|| format!("the settings have: {}", names.join(", ")));
+    argument_hint(format!("there is no {what} {name:?}"), hint)
 }
 
 /// Returns a problem in an argument.

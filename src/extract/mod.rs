@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use budget::Remaining;
+pub use docebo::{Account, ListedReport};
 pub use identity::{Identity, Level};
 pub use request_log::Sent;
 pub use source::{Source, requests_of};

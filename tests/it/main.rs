@@ -5,6 +5,7 @@
 
 mod cases;
 mod crash;
+mod deploy;
 mod extract;
 mod files;
 mod ledger;
@@ -19,6 +20,7 @@ mod secrets;
 mod servers;
 mod set;
 mod sftp;
+mod tenant;
 mod tidy;
 mod transform;
 mod watch;

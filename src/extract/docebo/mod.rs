@@ -3,6 +3,7 @@
 //! The API is only partly documented: every step is a GET, even the one that starts an export; a missing permission
 //! shows as a web page with 200 or as fewer rows; the statuses of a running export are unknown.
 
+mod account;
 mod call;
 mod download;
 pub(super) mod paths;
@@ -25,6 +26,9 @@ use super::{ExecutionId, Extract, ExtractError};
 use crate::pipeline::plan::{DoceboSource, ReportRef, Via};
 use crate::progress::Progress;
 use crate::settings::Limits;
+
+pub use self::account::Account;
+pub use self::report::ListedReport;
 
 /// One report of one tenant.
 pub struct Docebo {

@@ -43,6 +43,12 @@ pub(super) fn guard(base: Url, report: &ReportRef, via: Via) -> Guard {
     Guard::new(base, std::iter::once((Method::POST, TOKEN.to_owned())).chain(gets))
 }
 
+/// Returns the guard of what is asked about an account without a pipeline.
+pub(super) fn account_guard(base: Url) -> Guard {
+    let gets = [SESSION, REPORTS].map(|path| (Method::GET, path.to_owned()));
+    Guard::new(base, std::iter::once((Method::POST, TOKEN.to_owned())).chain(gets))
+}
+
 /// Lists every request that the plan may send, as `METHOD URL`, with IDs known only from a response in braces.
 pub(in crate::extract) fn declared(source: &DoceboSource) -> Vec<String> {
     match base_of(&source.tenant.name, &source.tenant.base) {

@@ -41,12 +41,15 @@ impl Export {
     }
 }
 
-/// Returns the ID of the plan's report.
-pub(super) async fn resolve(client: &ApiClient, report: &ReportRef, subject: &str) -> Result<String, ExtractError> {
-    let name = match report {
-        ReportRef::Id(id) => return Ok(id.clone()),
-        ReportRef::Name(name) => name,
-    };
+/// A report as the platform lists it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ListedReport {
+    pub id: String,
+    pub name: String,
+}
+
+/// Lists the reports that the account sees, in the platform's order.
+pub(super) async fn list(client: &ApiClient, subject: &str) -> Result<Vec<ListedReport>, ExtractError> {
     let call = Call { step: ApiStep::Reports, path: paths::REPORTS.into(), query: vec![], subject };
     let data = client.data(FaultStep::new("extract.reports"), &call).await?;
     let Some(listed) = data.as_array().or_else(|| data.get("items")?.as_array()) else {
@@ -55,9 +58,21 @@ pub(super) async fn resolve(client: &ApiClient, report: &ReportRef, subject: &st
             hint: None,
         });
     };
-    let reports: Vec<(&str, &str)> =
-        listed.iter().filter_map(|item| Some((item.get("name")?.as_str()?, item.get("idReport")?.as_str()?))).collect();
-    let found: Vec<&str> = reports.iter().filter(|(known, _)| known == name).map(|(_, id)| *id).collect();
+    let text = |item: &Value, key: &str| Some(item.get(key)?.as_str()?.to_owned());
+    Ok(listed
+        .iter()
+        .filter_map(|item| Some(ListedReport { id: text(item, "idReport")?, name: text(item, "name")? }))
+        .collect())
+}
+
+/// Returns the ID of the plan's report.
+pub(super) async fn resolve(client: &ApiClient, report: &ReportRef, subject: &str) -> Result<String, ExtractError> {
+    let name = match report {
+        ReportRef::Id(id) => return Ok(id.clone()),
+        ReportRef::Name(name) => name,
+    };
+    let reports = list(client, subject).await?;
+    let found: Vec<&str> = reports.iter().filter(|known| known.name == *name).map(|known| known.id.as_str()).collect();
     match found.as_slice() {
         [id] if guard::is_id(id) => Ok((*id).to_owned()),
         [id] => Err(ExtractError::Refused { what: format!("{subject}: its ID {id:?} is not valid"), hint: None }),
@@ -69,10 +84,10 @@ pub(super) async fn resolve(client: &ApiClient, report: &ReportRef, subject: &st
     }
 }
 
-fn not_found(subject: &str, name: &str, reports: &[(&str, &str)]) -> ExtractError {
+fn not_found(subject: &str, name: &str, reports: &[ListedReport]) -> ExtractError {
     let mut near: Vec<(f64, &str)> = reports
         .iter()
-        .map(|(known, _)| (strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase()), *known))
+        .map(|known| (strsim::jaro_winkler(&known.name.to_lowercase(), &name.to_lowercase()), known.name.as_str()))
         .filter(|(likeness, _)| *likeness > 0.7)
         .collect();
     near.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(other.1)));

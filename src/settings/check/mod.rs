@@ -38,6 +38,12 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
     let http = written.http.and_then(|http| http.0);
     let tenants = check.named("tenant", written.tenants, Check::tenant);
     let destinations = check.named("destination", written.destinations, Check::destination);
+    for name in destinations.keys().filter(|name| tenants.contains_key(*name)) {
+        if let Some(twice) = node.get("destinations").and_then(|all| all.get(name)) {
+            let problem = twice.error(format!("{name:?} is a tenant's name too"));
+            check.problems.push(problem.hint("give one of them another name: `doctor` takes either"));
+        }
+    }
     let secrets = check.named("secret", written.secrets, |check, _, secret| Some(check.secret(secret)));
     let alerts = check.alerts(written.alerts.and_then(|alerts| alerts.0));
     let keys = check.keys;

@@ -93,9 +93,10 @@ fn what_init_writes_passes_check_and_stays() {
     let loaded = load_all(&settings, &[]);
     assert!(loaded.problems.is_empty() && loaded.plans.len() == 1, "{:#?}", loaded.problems);
     let common = Common { config: Some(config), set: Vec::new(), json: false };
-    assert_eq!(check::run(&check::Args::default(), &common).unwrap(), 0);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    assert_eq!(runtime.block_on(check::run(&check::Args::default(), &common)).unwrap(), 0);
     std::fs::write(dir.join("pipelines/example.yaml"), "mine: 1\n").unwrap();
     assert_eq!(init::run(&init::Args { dir: dir.clone() }).unwrap(), 0);
     assert_eq!(std::fs::read_to_string(dir.join("pipelines/example.yaml")).unwrap(), "mine: 1\n", "kept");
-    assert_eq!(check::run(&check::Args::default(), &common).unwrap(), 2);
+    assert_eq!(runtime.block_on(check::run(&check::Args::default(), &common)).unwrap(), 2);
 }
