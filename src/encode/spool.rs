@@ -1,4 +1,4 @@
-//! Encoded bytes → a file in the spool and its digest, hashed and written by a separate thread.
+//! Encoded bytes → a file in the spool and its digest, hashed and written by a separate thread if there are many.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,10 +20,25 @@ pub(super) struct SpoolFile {
     part: PathBuf,
     /// The current block. The owner appends to it and calls [`SpoolFile::send_if_full`] regularly.
     pub(super) block: Vec<u8>,
-    full: Option<SyncSender<Message>>,
+    /// Until there is more than one block: a small file needs no thread.
+    writer: Option<SpoolWriter>,
+    thread: Option<SpoolThread>,
+}
+
+struct SpoolThread {
+    full: SyncSender<Message>,
     free: Receiver<Vec<u8>>,
     made: usize,
-    thread: Option<JoinHandle<io::Result<Written>>>,
+    handle: JoinHandle<io::Result<Written>>,
+}
+
+/// The open file, and the digests so far.
+struct SpoolWriter {
+    file: File,
+    hash: Sha256,
+    /// Bytes and digest since the last mark.
+    since: Option<(u64, Sha256)>,
+    written: Written,
 }
 
 /// A message to the thread.
@@ -49,12 +64,9 @@ impl SpoolFile {
         part.push(".part");
         let part = PathBuf::from(part);
         let file = File::create(&part)?;
-        let (full, blocks) = sync_channel(1);
-        let (emptied, free) = channel();
-        let work = move || write_all(file, &blocks, &emptied, marks);
-        let thread = std::thread::Builder::new().name("spool".into()).spawn(work)?;
-        let block = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4);
-        Ok(Self { path: path.to_owned(), part, block, full: Some(full), free, made: 1, thread: Some(thread) })
+        let since = marks.then(|| (0, Sha256::new()));
+        let writer = SpoolWriter { file, hash: Sha256::new(), since, written: Written::default() };
+        Ok(Self { path: path.to_owned(), part, block: Vec::new(), writer: Some(writer), thread: None })
     }
 
     /// Sends the block to the thread if it is full.
@@ -64,22 +76,19 @@ impl SpoolFile {
     }
 
     fn send(&mut self) -> io::Result<()> {
-        let next = match self.free.try_recv() {
-            Ok(block) => Some(block),
-            Err(_) if self.made < BLOCKS_MAX => {
-                self.made += 1;
-                Some(Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4))
-            }
-            Err(_) => self.free.recv().ok(),
+        let thread = match &mut self.thread {
+            Some(thread) => thread,
+            None => self.thread.insert(SpoolThread::start(self.writer.take().ok_or_else(ended_early)?)?),
         };
-        let block = std::mem::replace(&mut self.block, next.unwrap_or_default());
+        let next = thread.next_block();
+        let block = std::mem::replace(&mut self.block, next);
         self.send_message(Message::Block(block))
     }
 
     fn send_message(&mut self, message: Message) -> io::Result<()> {
-        let sent = self.full.as_ref().is_some_and(|full| full.send(message).is_ok());
+        let sent = self.thread.as_ref().is_some_and(|thread| thread.full.send(message).is_ok());
         // A thread that no longer receives has failed: joining returns its error.
-        if sent { Ok(()) } else { self.join().and(Err(io::Error::other("the writing thread ended early"))) }
+        if sent { Ok(()) } else { self.join().and(Err(ended_early())) }
     }
 
     /// Ends a file of a file group.
@@ -89,17 +98,21 @@ impl SpoolFile {
     }
 
     fn join(&mut self) -> io::Result<Written> {
-        self.full = None;
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(outcome)) => outcome,
-            Some(Err(_)) | None => Err(io::Error::other("the writing thread panicked")),
-        }
+        self.thread.take().map_or_else(|| Err(ended_early()), SpoolThread::join)
     }
 
     /// Completes the file and renames it.
     pub(super) fn finish(mut self) -> io::Result<Written> {
-        self.send()?;
-        let written = self.join()?;
+        let written = match self.writer.take() {
+            Some(mut writer) => {
+                writer.append(&self.block)?;
+                writer.finish()?
+            }
+            None => {
+                self.send()?;
+                self.join()?
+            }
+        };
         std::fs::rename(&self.part, &self.path)?;
         Ok(written)
     }
@@ -107,43 +120,75 @@ impl SpoolFile {
 
 impl Drop for SpoolFile {
     fn drop(&mut self) {
-        if self.thread.is_some() {
-            let _ = self.join();
-        }
+        let _ = self.join();
         // Does nothing after the rename; a leftover would be overwritten by the next attempt anyway.
         let _ = std::fs::remove_file(&self.part);
     }
 }
 
-fn write_all(
-    mut file: File,
-    messages: &Receiver<Message>,
-    emptied: &Sender<Vec<u8>>,
-    marks: bool,
-) -> io::Result<Written> {
-    let mut hash = Sha256::new();
-    let mut since = marks.then(|| (0, Sha256::new()));
-    let mut written = Written::default();
-    for message in messages {
-        match (message, &mut since) {
-            (Message::Block(mut block), since) => {
-                hash.update(&block);
-                if let Some((bytes, hash)) = since {
-                    *bytes += block.len() as u64;
-                    hash.update(&block);
-                }
-                file.write_all(&block)?;
-                written.bytes += block.len() as u64;
-                block.clear();
-                let _ = emptied.send(block);
-            }
-            (Message::Mark, Some((bytes, hash))) => {
-                written.marked.push((std::mem::take(bytes), hex(&hash.finalize_reset())));
-            }
-            (Message::Mark, None) => return Err(io::Error::other("unexpected mark")),
-        }
+impl SpoolThread {
+    fn start(writer: SpoolWriter) -> io::Result<Self> {
+        let (full, blocks) = sync_channel(1);
+        let (emptied, free) = channel();
+        let work = move || writer.write_all(&blocks, &emptied);
+        let handle = std::thread::Builder::new().name("spool".into()).spawn(work)?;
+        Ok(Self { full, free, made: 1, handle })
     }
-    file.flush()?;
-    written.sha256 = hex(&hash.finalize());
-    Ok(written)
+
+    /// Returns an empty block.
+    fn next_block(&mut self) -> Vec<u8> {
+        let next = match self.free.try_recv() {
+            Ok(block) => Some(block),
+            Err(_) if self.made < BLOCKS_MAX => {
+                self.made += 1;
+                Some(Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4))
+            }
+            Err(_) => self.free.recv().ok(),
+        };
+        next.unwrap_or_default()
+    }
+
+    fn join(self) -> io::Result<Written> {
+        drop(self.full);
+        self.handle.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread panicked")))
+    }
+}
+
+impl SpoolWriter {
+    fn write_all(mut self, messages: &Receiver<Message>, emptied: &Sender<Vec<u8>>) -> io::Result<Written> {
+        for message in messages {
+            match message {
+                Message::Block(mut block) => {
+                    self.append(&block)?;
+                    block.clear();
+                    let _ = emptied.send(block);
+                }
+                Message::Mark => {
+                    let (bytes, hash) = self.since.as_mut().ok_or_else(|| io::Error::other("unexpected mark"))?;
+                    self.written.marked.push((std::mem::take(bytes), hex(&hash.finalize_reset())));
+                }
+            }
+        }
+        self.finish()
+    }
+
+    fn append(&mut self, block: &[u8]) -> io::Result<()> {
+        self.hash.update(block);
+        if let Some((bytes, hash)) = &mut self.since {
+            *bytes += block.len() as u64;
+            hash.update(block);
+        }
+        self.written.bytes += block.len() as u64;
+        self.file.write_all(block)
+    }
+
+    fn finish(mut self) -> io::Result<Written> {
+        self.file.flush()?;
+        self.written.sha256 = hex(&self.hash.finalize());
+        Ok(self.written)
+    }
+}
+
+fn ended_early() -> io::Error {
+    io::Error::other("the writing thread ended early")
 }

@@ -60,43 +60,63 @@ pub(super) fn scan(bytes: &[u8]) -> (bool, bool) {
     (is_ascii, least.contains(&0) || rest.contains(&0))
 }
 
-/// The receiving end of the reading thread.
+/// The blocks of an input, read by a thread of its own unless the first is the only one: most reports are small, and
+/// starting a thread costs more than reading them.
 pub(super) struct ReadAhead {
-    blocks: Option<Receiver<io::Result<Block>>>,
+    first: Option<io::Result<Block>>,
+    thread: Option<ReadThread>,
+}
+
+struct ReadThread {
+    blocks: Receiver<io::Result<Block>>,
     used: Sender<Block>,
-    thread: Option<JoinHandle<()>>,
+    handle: JoinHandle<()>,
 }
 
 impl ReadAhead {
     pub(super) fn start(mut input: Box<dyn Read + Send>, delimiter: u8) -> io::Result<Self> {
-        let (send, blocks) = sync_channel(1);
-        let (used, free) = channel();
-        let work = move || read_all(&mut *input, delimiter, &send, &free);
-        let thread = std::thread::Builder::new().name("read-ahead".into()).spawn(work)?;
-        Ok(Self { blocks: Some(blocks), used, thread: Some(thread) })
+        let mut block = Block::default();
+        let first = fill(&mut *input, delimiter, &mut block).map(|()| block);
+        let thread = match &first {
+            Ok(block) if !block.is_last => Some(ReadThread::start(input, delimiter)?),
+            _ => None,
+        };
+        Ok(Self { first: Some(first), thread })
     }
 
     /// Returns the next block; `None` after the last one or an error.
     pub(super) fn next(&mut self) -> Option<io::Result<Block>> {
-        self.blocks.as_ref()?.recv().ok()
+        self.first.take().or_else(|| self.thread.as_ref()?.blocks.recv().ok())
     }
 
     pub(super) fn give_back(&self, block: Block) {
-        let _ = self.used.send(block); // fails if the thread has ended
+        if let Some(thread) = &self.thread {
+            let _ = thread.used.send(block); // fails if the thread has ended
+        }
     }
 }
 
 impl Drop for ReadAhead {
     fn drop(&mut self) {
-        self.blocks = None; // the thread's next send fails, which ends it
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        if let Some(ReadThread { blocks, handle, .. }) = self.thread.take() {
+            drop(blocks); // the thread's next send fails, which ends it
+            let _ = handle.join();
         }
     }
 }
 
+impl ReadThread {
+    fn start(mut input: Box<dyn Read + Send>, delimiter: u8) -> io::Result<Self> {
+        let (send, blocks) = sync_channel(1);
+        let (used, free) = channel();
+        let work = move || read_all(&mut *input, delimiter, &send, &free);
+        let handle = std::thread::Builder::new().name("read-ahead".into()).spawn(work)?;
+        Ok(Self { blocks, used, handle })
+    }
+}
+
 fn read_all(input: &mut dyn Read, delimiter: u8, send: &SyncSender<io::Result<Block>>, free: &Receiver<Block>) {
-    let mut made = 0;
+    let mut made = 1; // the first block
     loop {
         let mut block = match free.try_recv() {
             Ok(block) => block,
@@ -118,7 +138,10 @@ fn read_all(input: &mut dyn Read, delimiter: u8, send: &SyncSender<io::Result<Bl
 }
 
 fn fill(input: &mut dyn Read, delimiter: u8, block: &mut Block) -> io::Result<()> {
-    block.bytes.resize(HEADROOM + BLOCK_BYTES, 0);
+    match block.bytes.is_empty() {
+        true => block.bytes = vec![0; HEADROOM + BLOCK_BYTES], // zeroed by the system, as far as it is used
+        false => block.bytes.resize(HEADROOM + BLOCK_BYTES, 0),
+    }
     let mut end = HEADROOM;
     block.is_last = false;
     while end < block.bytes.len() {
