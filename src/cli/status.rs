@@ -191,17 +191,22 @@ impl Status {
         let mut pipelines: Vec<PipelineDocument> = Vec::new();
         for plan in &loaded.plans {
             let standing = standings.remove(&plan.name).unwrap_or_default();
-            pipelines.push(PipelineDocument::new(&plan.name, standing, next(plan, now.timestamp())));
+            pipelines.push(PipelineDocument::new(
+                &plan.name,
+                standing,
+                &Need::InvalidFile,
+                next(plan, now.timestamp()),
+            ));
         }
         for name in loaded.broken() {
             let mut standing = standings.remove(&name).unwrap_or_default();
             standing.problem.get_or_insert_with(|| "its file is invalid".to_owned());
-            pipelines.push(PipelineDocument::new(&name, standing, None));
+            pipelines.push(PipelineDocument::new(&name, standing, &Need::InvalidFile, None));
         }
         // A pipeline whose file was removed is shown while any of its work is open.
         for (name, mut standing) in standings.into_iter().filter(|(_, standing)| standing.has_open_work()) {
             standing.problem = Some("its file was removed".to_owned());
-            pipelines.push(PipelineDocument::new(&name, standing, None));
+            pipelines.push(PipelineDocument::new(&name, standing, &Need::RemovedFile, None));
         }
         pipelines.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
         if attention {
@@ -228,9 +233,9 @@ fn next(plan: &Plan, now: Timestamp) -> Option<(String, SignedDuration)> {
 }
 
 impl PipelineDocument {
-    fn new(pipeline: &str, standing: PipelineStatus, next: Option<(String, SignedDuration)>) -> Self {
+    fn new(pipeline: &str, standing: PipelineStatus, file: &Need, next: Option<(String, SignedDuration)>) -> Self {
         let (next, jitter) = next.unzip();
-        let attention = attention(pipeline, &standing);
+        let attention = attention(pipeline, &standing, file);
         let newest = standing.newest;
         let count = |of: &dyn Fn(RunState) -> bool| {
             standing.today.iter().filter(|(state, _)| of(*state)).map(|(_, count)| count).sum()
@@ -261,8 +266,8 @@ impl PipelineDocument {
     }
 }
 
-/// Returns what needs a person, with the next command of each.
-fn attention(pipeline: &str, standing: &PipelineStatus) -> Vec<AttentionDocument> {
+/// Returns what needs a person, with the next command of each; `file` is what its file needs if it has a problem.
+fn attention(pipeline: &str, standing: &PipelineStatus, file: &Need) -> Vec<AttentionDocument> {
     let mut found: Vec<AttentionDocument> =
         standing.waiting.iter().flat_map(|waiting| attention_of_runs(pipeline, waiting)).collect();
     let mut add =
@@ -289,7 +294,7 @@ fn attention(pipeline: &str, standing: &PipelineStatus) -> Vec<AttentionDocument
         add("paused", Some(paused.since_ms), (None, None), Some(format!("by {}{why}", paused.by)), &Need::Paused);
     }
     if let Some(problem) = &standing.problem {
-        add("invalid_file", None, (None, None), Some(problem.clone()), &Need::InvalidFile);
+        add("invalid_file", None, (None, None), Some(problem.clone()), file);
     }
     found
 }

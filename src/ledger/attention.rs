@@ -8,7 +8,7 @@ use super::{Ledger, LedgerError};
 
 /// The condition for a run `r` whose content a later one has replaced: the later slot was delivered, and its plan replaces
 /// the same paths as a whole.
-const SUPERSEDED: &str = "EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' AND l.pipeline = r.pipeline \
+const SUPERSEDED: &str = "r.replaces IS NOT NULL AND EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' AND l.pipeline = r.pipeline \
                           AND l.slot_ms > r.slot_ms AND l.replaces = r.replaces)";
 /// The states in which a run may wait for a person.
 const STATES: [RunState; 4] = [RunState::Held, RunState::Blocked, RunState::Failed, RunState::Rejected];
@@ -52,7 +52,7 @@ fn waits() -> String {
     let states = STATES.map(|state| format!("'{}'", state.name())).join(", ");
     format!(
         "r.state IN ({states}) AND r.rejected_by IS NULL AND r.dismissed_ms IS NULL \
-         AND (r.state NOT IN ('failed', 'rejected') OR NOT {SUPERSEDED})"
+         AND (r.state NOT IN ('failed', 'rejected') OR NOT ({SUPERSEDED}))"
     )
 }
 

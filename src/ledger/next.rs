@@ -1,14 +1,17 @@
 //! The next command for what needs a person: the same text in `status`, `show` and alerts.
 
-use super::record::Run;
+use super::record::{Origin, Run};
 use super::state::RunState;
 use crate::deliver::OfferedKey;
 
 /// A decision or a fix that waits for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// The worker continues by itself; a person may hurry or end it.
-    Open,
+    /// It has not ended; a person may hurry or end it.
+    Open {
+        /// The worker continues it by itself: not what a person began and that is not delivering yet.
+        by_worker: bool,
+    },
     /// It was skipped before any work was done for its slot.
     NeverStarted {
         slot: String,
@@ -24,6 +27,8 @@ pub enum Need {
     Paused,
     /// The pipeline's file cannot be used.
     InvalidFile,
+    /// The pipeline's file is gone, and something of it is open.
+    RemovedFile,
 }
 
 /// A delivery that is blocked.
@@ -46,7 +51,10 @@ impl Need {
     /// Returns what the run needs; `None` if it needs nothing. `is_superseded`: a later run has replaced its content.
     pub fn of(run: &Run, blockers: Vec<Blocker>, is_superseded: bool) -> Option<Self> {
         match run.state {
-            RunState::Due | RunState::Extracting | RunState::Transforming | RunState::Delivering => Some(Self::Open),
+            RunState::Due | RunState::Extracting | RunState::Transforming => {
+                Some(Self::Open { by_worker: run.origin != Origin::Person })
+            }
+            RunState::Delivering => Some(Self::Open { by_worker: true }),
             RunState::Held => Some(Self::Held),
             RunState::Blocked => Some(Self::Blocked(blockers)),
             RunState::Failed | RunState::Rejected => {
@@ -71,7 +79,10 @@ pub fn next_command(need: &Need, pipeline: &str, runs: Runs) -> String {
         Runs::All(state) => format!("reportferry runs {pipeline} --state {}", state.name()),
     };
     match need {
-        Need::Open => {
+        Need::Open { by_worker: false } => {
+            format!("{retry} continues it, or {} --because TEXT ends it", which("cancel"))
+        }
+        Need::Open { by_worker: true } => {
             format!("the worker continues it, or {retry} does now, or {} --because TEXT ends it", which("cancel"))
         }
         Need::NeverStarted { slot } => {
@@ -111,6 +122,11 @@ pub fn next_command(need: &Need, pipeline: &str, runs: Runs) -> String {
         }
         Need::Paused => format!("reportferry resume {pipeline}"),
         Need::InvalidFile => "reportferry check".to_owned(),
+        Need::RemovedFile => {
+            format!(
+                "put {pipeline}.yaml back, or end what is open: reportferry runs {pipeline}, reportferry cancel RUN --because TEXT"
+            )
+        }
     }
 }
 
@@ -127,7 +143,12 @@ mod tests {
         let (one, failed) = (Runs::One("1ce96314"), Runs::All(RunState::Failed));
         for (need, runs, expected) in [
             (
-                Need::Open,
+                Need::Open { by_worker: false },
+                one,
+                "reportferry retry 1ce96314 continues it, or reportferry cancel 1ce96314 --because TEXT ends it",
+            ),
+            (
+                Need::Open { by_worker: true },
                 one,
                 "the worker continues it, or reportferry retry 1ce96314 does now, or reportferry cancel 1ce96314 --because TEXT \
                  ends it",
@@ -175,6 +196,11 @@ mod tests {
             ),
             (Need::Paused, one, "reportferry resume p"),
             (Need::InvalidFile, one, "reportferry check"),
+            (
+                Need::RemovedFile,
+                one,
+                "put p.yaml back, or end what is open: reportferry runs p, reportferry cancel RUN --because TEXT",
+            ),
         ] {
             assert_eq!(next_command(&need, "p", runs), expected, "{need:?}");
         }

@@ -149,6 +149,8 @@ fn a_run_that_waits_is_cancelled_unless_somebody_works_on_it() {
     let busy = runtime.block_on(Spool::take(&data, id, &Clock::System, Duration::ZERO)).unwrap();
     let words = said(&rig, &["cancel", id, "--because", "moved"], 7);
     assert!(words.contains(&format!("another process is working on run {id}")), "{words}");
+    said(&rig, &["retry", id, "--wait", "0s"], 7);
+    said(&rig, &["run", "line", "--slot", TODAY, "--wait", "0s"], 7);
     drop(busy);
     let cancelled = json(&rig, &["cancel", id, "--because", "moved", "--by", "ada"], 0);
     assert_eq!((&cancelled["state"], &cancelled["reason"]), (&"cancelled".into(), &"cancelled by ada: moved".into()));
@@ -316,6 +318,29 @@ fn causes_are_named() {
     std::fs::create_dir(&settings).unwrap();
     let folder = said(&rig, &["status"], 2);
     assert!(folder.contains("cannot read") && folder.contains("irectory") && !folder.contains("init"), "{folder}");
+}
+
+#[test]
+fn a_release_sends_only_the_rows_that_were_held() {
+    let rig = Rig::new(&format!("{PIPELINE}expect: {{rows: {{min: 1000000}}}}\n"));
+    let id = json(&rig, &["run", "line", "--slot", TODAY], 4)["run"].as_str().unwrap().to_owned();
+    std::fs::remove_dir_all(rig.folder.path().join("data/spool").join(&id)).unwrap();
+    assert_eq!(json(&rig, &["release", &id], 4)["state"], "held", "other rows are checked again");
+    assert!(rig.arrived().is_empty());
+    json(&rig, &["release", &id], 0);
+    assert_eq!(rig.arrived().len(), 2, "the data and its done file");
+}
+
+#[test]
+fn a_pipeline_without_a_file_is_listed_until_its_runs_are_handled() {
+    let rig = Rig::new(PIPELINE);
+    let failed = fails(&rig, DAYS[0]);
+    std::fs::remove_file(rig.folder.path().join("pipelines/line.yaml")).unwrap();
+    let kinds: Vec<Value> = attention(&rig, 8).iter().map(|entry| entry["kind"].clone()).collect();
+    assert_eq!(kinds, ["failed", "invalid_file"]);
+    assert!(said(&rig, &["status"], 0).contains("put line.yaml back, or end what is open"));
+    said(&rig, &["dismiss", &failed, "--because", "moved"], 0);
+    assert!(attention(&rig, 0).is_empty());
 }
 
 #[test]

@@ -76,7 +76,10 @@ fn today(pipeline: &PipelineDocument, now: &ZonedDateTime) -> String {
         ("delivering", Some(continues), Some(_)) => format!("not delivered yet, next attempt {}", at(continues, now)),
         ("due", Some(continues), _) => format!("due {}", at(continues, now)),
         ("due" | "extracting" | "transforming" | "delivering", ..) => format!("{state} since {since}"),
-        _ => format!("{state} {since}"),
+        _ => match &pipeline.delivered {
+            Some(delivered) => format!("{state} {since}, last delivered {}", at(delivered, now)),
+            None => format!("{state} {since}"),
+        },
     };
     if pipeline.today.slots > 1 {
         let _ = write!(text, "; {} of {} slots", pipeline.today.delivered, pipeline.today.slots);
