@@ -81,9 +81,9 @@ pub fn lateness(late: Duration) {
     histogram!("reportferry_lateness_seconds").record(late.as_secs_f64());
 }
 
-pub fn rows(extracted: u64, delivered: u64) {
-    counter!("reportferry_rows_total", "kind" => "extracted").increment(extracted);
-    counter!("reportferry_rows_total", "kind" => "delivered").increment(delivered);
+/// Counts rows that were extracted, written to an artifact, or delivered.
+pub fn rows(kind: &'static str, rows: u64) {
+    counter!("reportferry_rows_total", "kind" => kind).increment(rows);
 }
 
 pub fn attempt(destination: &str, verdict: &'static str) {

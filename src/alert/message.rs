@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::{Alert, AlertSend};
 use crate::run::document::utc;
 use crate::settings::AlertKind;
@@ -80,16 +81,14 @@ fn reason(alert: &Alert) -> Option<String> {
 }
 
 fn next(alert: &Alert) -> String {
-    let run = &alert.run;
-    match alert.kind {
-        AlertKind::Failed => format!("reportferry show {run}, then reportferry retry {run}"),
-        AlertKind::Held => {
-            format!("reportferry show {run}, then reportferry release {run} or reportferry reject {run}")
-        }
-        AlertKind::Blocked => format!("fix the cause, then reportferry retry {run}"),
-        AlertKind::PickupOverdue => format!("reportferry verify {run}, then ask the reader's operator"),
-        AlertKind::Late | AlertKind::Recovered => format!("reportferry show {run}"),
-    }
+    let need = match alert.kind {
+        AlertKind::Failed => Need::Failed,
+        AlertKind::Held => Need::Held,
+        AlertKind::Blocked => Need::Blocked(alert.blockers.clone()),
+        AlertKind::PickupOverdue => Need::PickupOverdue { destination: alert.destination.clone().unwrap_or_default() },
+        AlertKind::Late | AlertKind::Recovered => Need::Late,
+    };
+    next_command(&need, &alert.pipeline, Runs::One(&alert.run))
 }
 
 fn document(alert: &Alert) -> Value {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::opened::{argument_hint, settings};
 use super::{Common, exit, print_json};
 use crate::alert::{ChannelSender, Message};
+use crate::yaml::problem::did_you_mean;
 
 #[derive(clap::Args)]
 pub(super) struct AlertArgs {
@@ -22,11 +23,13 @@ pub(super) async fn run(args: AlertArgs, common: &Common) -> anyhow::Result<u8> 
     let channels: Vec<_> = settings.alerts.channels.iter().filter(|(name, _)| chosen(name)).collect();
     if channels.is_empty() {
         let known: Vec<&str> = settings.alerts.channels.keys().map(String::as_str).collect();
-        let hint = format!("the settings' `alerts.channels` has: {}", known.join(", "));
-        return Err(argument_hint(
-            "there is no such channel",
-            if known.is_empty() { "write `alerts.channels`".to_owned() } else { hint },
-        ));
+        let Some(wanted) = args.channel.as_deref().filter(|_| !known.is_empty()) else {
+            let what = "the settings have no alert channels: nobody is alerted";
+            return Err(argument_hint(what, "write `alerts.channels` (docs/settings.md)"));
+        };
+        let hint = did_you_mean(wanted, known.iter().copied());
+        let hint = hint.unwrap_or_else(|| format!("the settings' `alerts.channels` has: {}", known.join(", ")));
+        return Err(argument_hint(format!("there is no alert channel {wanted:?}"), hint));
     }
     let mut outcomes = Vec::new();
     for (name, channel) in channels {

@@ -99,8 +99,8 @@ async fn refuse_pruned(opened: &Opened, plan: &Plan, slots: &[Slot], known: &Has
 /// Prints why the scheduled slots do not start now: no worker is running, or the pipeline is paused.
 async fn warn_if_not_running(opened: &Opened, plan: &Plan) -> anyhow::Result<()> {
     let name = &plan.name;
-    let worker = opened.ledger.worker_record().await?;
-    if !worker.is_some_and(|worker| worker.is_running(opened.clock.now_ms())) {
+    let worker = opened.worker().await?;
+    if !worker.is_some_and(|(_, state)| state.is_alive()) {
         println!(
             "no worker is running: start `reportferry work`, or run one slot with `reportferry run {name} --slot TIME`"
         );

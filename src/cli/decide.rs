@@ -7,18 +7,27 @@ use super::bars::Bars;
 use super::opened::{Opened, argument, argument_hint};
 use super::run::backfill_hint;
 use super::{Common, duration, exit, print_runs, text};
+use crate::deliver::Sessions;
+use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
-use crate::run::Requester;
 use crate::run::document::Document;
+use crate::run::{Requester, RunContext};
 use crate::schedule::slot::Slot;
 use crate::settings;
 
 #[derive(clap::Args)]
 pub(super) struct RetryArgs {
     /// The run's ID, or a unique prefix of it
-    run: String,
-    /// Time to keep retrying
+    #[arg(required_unless_present = "pipeline", conflicts_with = "pipeline")]
+    run: Option<String>,
+    /// All runs of this pipeline that `status` lists in the states of `--state`, oldest first
+    #[arg(long)]
+    pipeline: Option<String>,
+    /// With `--pipeline`: failed, blocked or rejected
+    #[arg(long, value_name = "STATE", value_delimiter = ',', default_value = "failed,blocked", requires = "pipeline")]
+    state: Vec<String>,
+    /// Time to keep retrying each run
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     wait: Duration,
 }
@@ -48,13 +57,63 @@ pub(super) struct RejectArgs {
 }
 
 pub(super) async fn retry(args: RetryArgs, common: &Common) -> anyhow::Result<u8> {
+    if let Some(pipeline) = &args.pipeline {
+        return retry_all(pipeline, &args.state, args.wait, common).await;
+    }
     let opened = Opened::new(common).await?;
-    let run = opened.run(&args.run).await?;
+    let run = opened.run(args.run.as_deref().unwrap_or_default()).await?;
     if run.state == RunState::Held {
-        let hint = format!("`reportferry release {0}` sends it, `reportferry reject {0}` discards it", run.id);
+        let hint = next_command(&Need::Held, &run.pipeline, Runs::One(&run.id));
         return Err(argument_hint(format!("run {} is held, which `retry` does not change", run.id), hint));
     }
     continue_run(&opened, &run, args.wait, common).await
+}
+
+/// Retries the runs of a pipeline that wait for a person in these states. Those that were dismissed, or whose content a
+/// later run replaced, stay.
+async fn retry_all(pipeline: &str, states: &[String], wait: Duration, common: &Common) -> anyhow::Result<u8> {
+    let states = states.iter().map(|name| retried_state(name)).collect::<anyhow::Result<Vec<_>>>()?;
+    let opened = Opened::new(common).await?;
+    opened.require_pipeline(pipeline).await?;
+    let runs = opened.ledger.waiting_runs(pipeline, &states).await?;
+    let (mut documents, mut codes) = (Vec::new(), Vec::new());
+    // Sessions are shared, for one sign-in per destination.
+    let sessions = Sessions::default();
+    for run in &runs {
+        let document = match execute(&opened, run, &sessions, wait).await {
+            Ok(document) => document,
+            Err(error) if super::is_busy(&error) => {
+                eprintln!("{error:#}");
+                codes.push(exit::BUSY);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        codes.push(exit::of(&document));
+        if !common.json {
+            print!("{}", text::run(&document));
+        }
+        documents.push(document);
+    }
+    sessions.close_all().await;
+    opened.ledger.close().await;
+    if common.json {
+        print_runs(&documents)?;
+    } else {
+        let delivered = documents.iter().filter(|document| document.state == RunState::Delivered).count();
+        println!("{delivered} of {} runs delivered", runs.len());
+    }
+    Ok(exit::of_all(&codes))
+}
+
+fn retried_state(name: &str) -> anyhow::Result<RunState> {
+    match RunState::from_name(name) {
+        Some(state @ (RunState::Failed | RunState::Blocked | RunState::Rejected)) => Ok(state),
+        _ => Err(argument_hint(
+            format!("`retry` does not take runs that are {name:?}"),
+            "one of: failed, blocked, rejected",
+        )),
+    }
 }
 
 pub(super) async fn release(args: ReleaseArgs, common: &Common) -> anyhow::Result<u8> {
@@ -63,6 +122,7 @@ pub(super) async fn release(args: ReleaseArgs, common: &Common) -> anyhow::Resul
     if run.state != RunState::Held {
         return Err(argument(format!("run {} is {}, not held", run.id, run.state.name())));
     }
+    opened.plan_of(&run)?;
     opened.ledger.release(&mut run, &args.by.unwrap_or_else(settings::login)).await?;
     continue_run(&opened, &run, args.wait, common).await
 }
@@ -89,20 +149,28 @@ async fn continue_run(opened: &Opened, run: &Run, wait: Duration, common: &Commo
             let hint = "run the pipeline for a new slot";
             return Err(argument_hint(format!("run {} was rejected by a person, which is final", run.id), hint));
         }
+        RunState::Cancelled => {
+            let hint = "run the pipeline for a new slot";
+            return Err(argument_hint(format!("run {} was cancelled, which is final", run.id), hint));
+        }
         _ => {}
     }
-    let plan = Arc::new(opened.plan(&run.pipeline)?);
-    let at = jiff::Timestamp::from_millisecond(run.slot_ms)?;
-    let slot = Slot::new(&run.pipeline, at, plan.zone.clone());
-    let context = opened.context();
-    let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &context.progress);
-    let document = context.run(&plan, &slot, Requester::Retry, wait).await;
-    drop(bars);
-    context.sessions.close_all().await;
+    let sessions = Sessions::default();
+    let document = execute(opened, run, &sessions, wait).await;
+    sessions.close_all().await;
     let document = document?;
     print_run(&document, common)?;
     opened.ledger.close().await;
     Ok(exit::of(&document))
+}
+
+async fn execute(opened: &Opened, run: &Run, sessions: &Sessions, wait: Duration) -> anyhow::Result<Document> {
+    let plan = Arc::new(opened.plan_of(run)?);
+    let at = jiff::Timestamp::from_millisecond(run.slot_ms)?;
+    let slot = Slot::new(&run.pipeline, at, plan.zone.clone());
+    let context = RunContext { sessions: sessions.clone(), ..opened.context() };
+    let _bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &context.progress);
+    Ok(context.run(&plan, &slot, Requester::Retry, wait).await?)
 }
 
 fn print_run(document: &Document, common: &Common) -> anyhow::Result<()> {

@@ -30,7 +30,7 @@ pub fn of(run: &Document) -> u8 {
     match run.state {
         RunState::Delivered | RunState::Skipped => DONE,
         RunState::Held | RunState::Blocked => HELD,
-        RunState::Failed | RunState::Rejected => FAILED,
+        RunState::Failed | RunState::Rejected | RunState::Cancelled => FAILED,
         RunState::Due | RunState::Extracting | RunState::Transforming | RunState::Delivering => WAITING,
     }
 }

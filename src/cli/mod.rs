@@ -19,6 +19,7 @@ mod completions;
 mod connect;
 mod decide;
 mod demo;
+mod dismiss;
 mod doctor;
 mod evidence;
 pub mod exit;
@@ -98,7 +99,7 @@ enum Command {
     Runs(runs::RunsArgs),
     /// Show one run with its history and attempts
     Show(show::ShowArgs),
-    /// Continue a run where it stopped
+    /// Continue a run, or the failed runs of a pipeline, where they stopped
     Retry(decide::RetryArgs),
     /// Send the same bytes again, from the spool
     Replay(replay::ReplayArgs),
@@ -118,6 +119,10 @@ enum Command {
     Release(decide::ReleaseArgs),
     /// Discard a held run: it is never delivered
     Reject(decide::RejectArgs),
+    /// End a run that waits or is to be tried again: it is never delivered
+    Cancel(dismiss::CancelArgs),
+    /// Mark failed runs as handled: `status` no longer lists them
+    Dismiss(dismiss::DismissArgs),
     /// Test a destination step by step, with a probe file that is removed again; or a tenant
     Doctor(doctor::DoctorArgs),
     /// List the reports that a tenant's account sees, and show their columns
@@ -158,8 +163,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::UNEXPECTED);
         }
     };
-    // The worker handles signals itself.
-    let handles_signals = matches!(arguments.command, Command::Work(_));
+    // The worker handles signals itself, and a display that is refreshed ends by one.
+    let handles_signals = match &arguments.command {
+        Command::Work(_) => true,
+        Command::Status(args) => args.watch.is_some(),
+        _ => false,
+    };
     let code = runtime.block_on(async {
         tokio::select! {
             outcome = dispatch(arguments.command, &arguments.common) => {
@@ -196,6 +205,8 @@ async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
         Command::Prune(args) => prune::run(args, common).await,
         Command::Release(args) => decide::release(args, common).await,
         Command::Reject(args) => decide::reject(args, common).await,
+        Command::Cancel(args) => dismiss::cancel(args, common).await,
+        Command::Dismiss(args) => dismiss::dismiss(args, common).await,
         Command::Doctor(args) => doctor::run(args, common).await,
         Command::Reports(args) => reports::run(args, common).await,
         Command::Trust(args) => trust::run(args, common).await,
@@ -248,11 +259,20 @@ fn explain(error: &anyhow::Error, json: bool) -> u8 {
     if error.chain().any(is_broken_pipe) {
         return exit::DONE;
     }
-    let is_busy = error.chain().any(|cause| {
-        matches!(cause.downcast_ref(), Some(SpoolError::Busy { .. }))
-            || matches!(cause.downcast_ref(), Some(TakenError::Taken { .. }))
-    });
-    report(if is_busy { exit::BUSY } else { exit::UNEXPECTED }, &format!("{error:#}"), &[], json)
+    report(if is_busy(error) { exit::BUSY } else { exit::UNEXPECTED }, &format!("{error:#}"), &[], json)
+}
+
+/// Returns true if another process works on what the command needs.
+fn is_busy(error: &anyhow::Error) -> bool {
+    use crate::run::{RunError, replay::ReplayError};
+    error.chain().any(|cause| {
+        // Transparent errors are not in the chain of those that hold them.
+        let spool = cause.downcast_ref().or_else(|| match (cause.downcast_ref(), cause.downcast_ref()) {
+            (Some(RunError::Spool(spool)), _) | (_, Some(ReplayError::Run(RunError::Spool(spool)))) => Some(spool),
+            _ => None,
+        });
+        matches!(spool, Some(SpoolError::Busy { .. })) || matches!(cause.downcast_ref(), Some(TakenError::Taken { .. }))
+    })
 }
 
 /// Returns true if standard error should be coloured.
@@ -269,6 +289,18 @@ fn write_stdout(text: std::fmt::Arguments<'_>) {
             std::process::exit(exit::UNEXPECTED.into());
         }
         _ => {}
+    }
+}
+
+/// Replaces what a terminal shows by `text`; elsewhere, adds it after an empty line. Returns false once nobody reads it.
+fn refresh_stdout(text: &str) -> std::io::Result<bool> {
+    use std::io::{ErrorKind, IsTerminal, Write};
+    let mut output = std::io::stdout();
+    let (before, after) = if output.is_terminal() { ("\x1b[H\x1b[2J", "") } else { ("", "\n") };
+    match write!(output, "{before}{text}{after}").and_then(|()| output.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

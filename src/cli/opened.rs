@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::{Common, Problems};
 use crate::clock::Clock;
-use crate::ledger::Ledger;
 use crate::ledger::record::Run;
+use crate::ledger::{Ledger, WorkerRecord, WorkerState};
 use crate::pipeline::{self, plan::Plan};
 use crate::run::RunContext;
 use crate::settings::{Destination, Settings, Tenant};
 use crate::telemetry;
+use crate::work::event_loop;
 use crate::yaml::problem::{Problem, did_you_mean};
 
 /// The loaded settings and the open ledger.
@@ -73,6 +74,41 @@ impl Opened {
         }
         let known = self.settings.destinations.keys().chain(self.settings.tenants.keys());
         Err(unknown(name, "destination or tenant", known))
+    }
+
+    /// Returns the worker that works, or worked last, and its state. Whether it is alive is known from its lock.
+    ///
+    /// # Errors
+    /// The ledger or the lock cannot be read.
+    pub(super) async fn worker(&self) -> anyhow::Result<Option<(WorkerRecord, WorkerState)>> {
+        let is_locked = match self.ledger.is_locked_by_worker().await? {
+            Some(is_locked) => is_locked,
+            None => event_loop::is_locked(&self.settings.data)?,
+        };
+        let record = self.ledger.worker_record().await?;
+        let now_ms = self.clock.now_ms();
+        Ok(record.map(|record| {
+            let state = record.state(is_locked, now_ms);
+            (record, state)
+        }))
+    }
+
+    /// Returns the plan that continues a run.
+    ///
+    /// # Errors
+    /// [`Problems`] in the pipeline's file, or the file is gone.
+    pub(super) fn plan_of(&self, run: &Run) -> anyhow::Result<Plan> {
+        let mut problems = Vec::new();
+        let files = pipeline::files(&self.settings.pipelines, &[], &mut problems);
+        let is_its = |file: &PathBuf| file.file_stem().is_some_and(|stem| stem.to_string_lossy() == run.pipeline);
+        if problems.is_empty() && !files.iter().any(is_its) {
+            let folder = self.settings.pipelines.display();
+            let what = format!("run {} cannot continue: the file of its pipeline {} is gone", run.id, run.pipeline);
+            let hint =
+                format!("put {}.yaml back into {folder}; `reportferry show {}` has the run", run.pipeline, run.id);
+            return Err(argument_hint(what, hint));
+        }
+        self.plan(&run.pipeline)
     }
 
     /// Returns the plan of a pipeline, by name or file.

@@ -28,14 +28,14 @@ pub(super) async fn pause(args: PauseArgs, common: &Common) -> anyhow::Result<u8
     let opened = Opened::new(common).await?;
     opened.require_pipeline(&args.pipeline).await?;
     let by = args.by.unwrap_or_else(settings::login);
+    let before = opened.ledger.paused(&args.pipeline).await?;
     let changed = opened.ledger.pause(&args.pipeline, Some((&by, &args.because))).await?;
-    let already = "is already paused: its slots are skipped until `resume`";
-    print_outcome(
-        common,
-        &args.pipeline,
-        true,
-        if changed { "is paused: its slots are skipped, with the reason, until `resume`" } else { already },
-    )
+    let outcome = match (before.is_some(), changed) {
+        (false, _) => "is paused: its slots are skipped, with the reason, until `resume`".to_owned(),
+        (true, true) => "is already paused; the new reason is recorded".to_owned(),
+        (true, false) => "is already paused: its slots are skipped until `resume`".to_owned(),
+    };
+    print_outcome(common, &args.pipeline, true, &outcome)
 }
 
 pub(super) async fn resume(args: ResumeArgs, common: &Common) -> anyhow::Result<u8> {

@@ -9,6 +9,7 @@ use super::moment::Moment;
 use super::opened::{Opened, argument_hint};
 use super::{Common, Problems, duration, exit, print_runs, text};
 use crate::deliver::Sessions;
+use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::state::RunState;
 use crate::pipeline::plan::{FileSource, Source};
 use crate::run::spool::SpoolError;
@@ -108,5 +109,6 @@ async fn refuse_pruned(opened: &Opened, slot: &Slot) -> anyhow::Result<()> {
 
 /// Returns the hint for a skipped slot: the command that schedules it.
 pub(super) fn backfill_hint(pipeline: &str, slot: &str) -> String {
-    format!("`reportferry backfill {pipeline} --since {slot} --until {slot} --yes` schedules it")
+    let need = Need::NeverStarted { slot: slot.to_owned() };
+    format!("`{}` schedules it", next_command(&need, pipeline, Runs::All(RunState::Skipped)))
 }

@@ -23,7 +23,7 @@ pub(super) async fn run(args: ShowArgs, common: &Common) -> anyhow::Result<u8> {
         println!("  deadline  {}", utc(at_ms));
     }
     if let Some(at_ms) = run.next_run_at_ms {
-        println!("  next      {}, when the worker continues it", utc(at_ms));
+        println!("  continues {}, by the worker", utc(at_ms));
     }
     print!("{}", text::history(&opened.ledger.events(&run.id).await?, &opened.ledger.attempts(&run.id).await?));
     Ok(exit::DONE)

@@ -1,27 +1,36 @@
-//! `status`: shows what is due and the state of each pipeline.
+//! `status`: shows today's slots of each pipeline, and what needs a person.
 
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use serde::Serialize;
 
 use super::opened::Opened;
-use super::{Common, exit, print_json, text};
-use crate::ledger::{Overdue, WorkerRecord};
+use super::{Common, exit, print_json};
+use crate::ledger::next::{Need, Runs, next_command};
+use crate::ledger::state::RunState;
+use crate::ledger::{Overdue, PipelineStatus, WaitingRuns, WorkerRecord, WorkerState};
 use crate::pipeline;
 use crate::pipeline::plan::Plan;
 use crate::run::document::utc;
 use crate::schedule::missed::jitter;
 use crate::schedule::slot::Slot;
 use crate::schedule::zone::zones;
+use crate::settings;
 use crate::yaml::render::render;
 
-/// Overdue pickups of a pipeline in the text output; the JSON has all of them.
-const PICKUPS_SHOWN_MAX: usize = 3;
+/// The text form.
+mod view;
 
 #[derive(clap::Args)]
 pub(super) struct StatusArgs {
-    /// Show only what needs attention: held, late, failed, paused, not picked up, or an invalid file
+    /// Show only what needs attention: failed, held, blocked, late, paused, not picked up, or an invalid file
     #[arg(long)]
     attention: bool,
+    /// Show it again every few seconds until interrupted
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5",
+          value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub watch: Option<u32>,
 }
 
 /// The JSON document; its names are an interface.
@@ -30,13 +39,16 @@ struct Status {
     worker: Option<WorkerDocument>,
     /// The version and origin of the time zone rules: `2026b, …`.
     zones: String,
+    /// The zone of the text form, in which `today` is a day.
+    zone: String,
     pipelines: Vec<PipelineDocument>,
 }
 
 #[derive(Serialize)]
 struct WorkerDocument {
-    /// Seen recently, and not stopped.
+    /// It runs, as its lock shows.
     working: bool,
+    state: WorkerState,
     version: String,
     pid: i64,
     started: String,
@@ -53,20 +65,50 @@ struct PipelineDocument {
     run: Option<String>,
     state: Option<&'static str>,
     reason: Option<String>,
-    /// The time of the last delivery.
+    /// The time at which the newest slot's run reached its state.
+    since: Option<String>,
+    /// The time at which the worker continues it.
+    continues: Option<String>,
+    today: TodayDocument,
+    /// The time of the last delivery, and its rows.
     delivered: Option<String>,
+    rows: Option<u64>,
     /// The next slot.
     next: Option<String>,
     /// Seconds of jitter after the slot.
     jitter: Option<i64>,
     /// The time since which a slot is late.
     late: Option<String>,
-    held: u64,
     /// Deliveries whose pickup is overdue, the oldest first.
     pickup_overdue: Vec<PickupOverdueDocument>,
     paused: Option<PausedDocument>,
     /// The problem of its file.
     problem: Option<String>,
+    /// What needs a person, with the next command.
+    attention: Vec<AttentionDocument>,
+}
+
+/// The slots of the day so far.
+#[derive(Serialize)]
+struct TodayDocument {
+    slots: u64,
+    delivered: u64,
+}
+
+/// One thing that needs a person.
+#[derive(Serialize)]
+struct AttentionDocument {
+    /// `failed`, `rejected`, `held`, `blocked`, `late`, `pickup_overdue`, `paused` or `invalid_file`.
+    kind: &'static str,
+    /// How many runs.
+    count: u64,
+    /// The oldest slot, or the time since which it is so.
+    since: Option<String>,
+    /// The newest run, if it concerns runs.
+    run: Option<String>,
+    destination: Option<String>,
+    reason: Option<String>,
+    next: String,
 }
 
 #[derive(Serialize)]
@@ -86,45 +128,100 @@ struct PausedDocument {
 
 pub(super) async fn run(args: StatusArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
+    match args.watch {
+        Some(seconds) => watch(&opened, &args, common, Duration::from_secs(seconds.into())).await,
+        None => show(&opened, &args, common).await,
+    }
+}
+
+async fn show(opened: &Opened, args: &StatusArgs, common: &Common) -> anyhow::Result<u8> {
     let loaded = pipeline::load_all(&opened.settings, &[]);
-    let now = opened.clock.now();
-    let mut standings = opened.ledger.pipeline_statuses().await?;
-    let mut pipelines: Vec<PipelineDocument> = Vec::new();
-    for plan in &loaded.plans {
-        let standing = standings.remove(&plan.name).unwrap_or_default();
-        pipelines.push(PipelineDocument::new(&plan.name, standing, next(plan, now)));
-    }
-    for name in loaded.broken() {
-        let mut standing = standings.remove(&name).unwrap_or_default();
-        standing.problem.get_or_insert_with(|| "its file is invalid".to_owned());
-        pipelines.push(PipelineDocument::new(&name, standing, None));
-    }
-    // A pipeline whose file was removed is shown while any of its work is open.
-    for (name, mut standing) in standings.into_iter().filter(|(_, standing)| standing.has_open_work()) {
-        standing.problem = Some("its file was removed".to_owned());
-        pipelines.push(PipelineDocument::new(&name, standing, None));
-    }
-    pipelines.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
-    if args.attention {
-        pipelines.retain(PipelineDocument::needs_attention);
-    }
-    let needs_attention = pipelines.iter().any(PipelineDocument::needs_attention);
-    let worker = opened.ledger.worker_record().await?.map(|seen| WorkerDocument::new(seen, now));
-    let status = Status { worker, zones: format!("{}, {}", zones().version, zones().origin), pipelines };
+    let now = local_now(opened);
+    let status = Status::gather(opened, &loaded, args.attention, &now).await?;
     if common.json {
         print_json(&status)?;
     } else {
-        print(&status);
+        print!("{}", view::text(&status, args.attention, &now));
     }
     // An invalid file hides a pipeline's next slot, so it is never exit code 0.
     if loaded.failed() {
         eprint!("{}", render(&loaded.problems, super::color(), super::WIDTH));
     }
     Ok(match (args.attention, loaded.failed()) {
-        (true, _) if needs_attention => exit::ATTENTION,
+        (true, _) if status.needs_attention() => exit::ATTENTION,
         (_, true) => exit::PROBLEM,
         _ => exit::DONE,
     })
+}
+
+/// Shows the status until a signal arrives or nobody reads it any more.
+async fn watch(opened: &Opened, args: &StatusArgs, common: &Common, every: Duration) -> anyhow::Result<u8> {
+    if common.json {
+        return Err(super::opened::argument("--watch shows text: it cannot be combined with --json"));
+    }
+    let stop = super::stop_signal();
+    tokio::pin!(stop);
+    loop {
+        let loaded = pipeline::load_all(&opened.settings, &[]);
+        let now = local_now(opened);
+        let status = Status::gather(opened, &loaded, args.attention, &now).await?;
+        if !super::refresh_stdout(&view::text(&status, args.attention, &now))? {
+            return Ok(exit::DONE);
+        }
+        tokio::select! {
+            () = &mut stop => return Ok(exit::DONE),
+            () = opened.clock.sleep(every) => {}
+        }
+    }
+}
+
+fn local_now(opened: &Opened) -> ZonedDateTime {
+    opened.clock.now().to_zoned_datetime(settings::local_zone().0)
+}
+
+impl Status {
+    async fn gather(
+        opened: &Opened,
+        loaded: &pipeline::Loaded,
+        attention: bool,
+        now: &ZonedDateTime,
+    ) -> anyhow::Result<Self> {
+        let day_start_ms = now.start_of_day()?.timestamp().as_millisecond();
+        let mut standings = opened.ledger.pipeline_statuses(day_start_ms).await?;
+        let mut pipelines: Vec<PipelineDocument> = Vec::new();
+        for plan in &loaded.plans {
+            let standing = standings.remove(&plan.name).unwrap_or_default();
+            pipelines.push(PipelineDocument::new(
+                &plan.name,
+                standing,
+                &Need::InvalidFile,
+                next(plan, now.timestamp()),
+            ));
+        }
+        for name in loaded.broken() {
+            let mut standing = standings.remove(&name).unwrap_or_default();
+            standing.problem.get_or_insert_with(|| "its file is invalid".to_owned());
+            pipelines.push(PipelineDocument::new(&name, standing, &Need::InvalidFile, None));
+        }
+        // A pipeline whose file was removed is shown while any of its work is open.
+        for (name, mut standing) in standings.into_iter().filter(|(_, standing)| standing.has_open_work()) {
+            standing.problem = Some("its file was removed".to_owned());
+            pipelines.push(PipelineDocument::new(&name, standing, &Need::RemovedFile, None));
+        }
+        pipelines.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
+        if attention {
+            pipelines.retain(|pipeline| !pipeline.attention.is_empty());
+        }
+        let worker = opened.worker().await?.map(|(record, state)| WorkerDocument::new(record, state));
+        let zones = format!("{}, {}", zones().version, zones().origin);
+        Ok(Self { worker, zones, zone: settings::local_zone().1, pipelines })
+    }
+
+    fn needs_attention(&self) -> bool {
+        let is_down = |worker: &WorkerDocument| matches!(worker.state, WorkerState::Killed | WorkerState::Hanging);
+        self.worker.as_ref().is_some_and(is_down)
+            || self.pipelines.iter().any(|pipeline| !pipeline.attention.is_empty())
+    }
 }
 
 /// Returns the next slot and its jitter.
@@ -136,20 +233,27 @@ fn next(plan: &Plan, now: Timestamp) -> Option<(String, SignedDuration)> {
 }
 
 impl PipelineDocument {
-    fn new(pipeline: &str, standing: crate::ledger::PipelineStatus, next: Option<(String, SignedDuration)>) -> Self {
-        let newest = standing.newest;
+    fn new(pipeline: &str, standing: PipelineStatus, file: &Need, next: Option<(String, SignedDuration)>) -> Self {
         let (next, jitter) = next.unzip();
+        let attention = attention(pipeline, &standing, file);
+        let newest = standing.newest;
+        let count = |of: &dyn Fn(RunState) -> bool| {
+            standing.today.iter().filter(|(state, _)| of(*state)).map(|(_, count)| count).sum()
+        };
         Self {
             pipeline: pipeline.to_owned(),
             slot: newest.as_ref().map(|newest| newest.slot.clone()),
             run: newest.as_ref().map(|newest| newest.run.clone()),
             state: newest.as_ref().map(|newest| newest.state.name()),
+            since: newest.as_ref().map(|newest| utc(newest.updated_ms)),
+            continues: newest.as_ref().and_then(|newest| newest.next_run_at_ms).map(utc),
             reason: newest.and_then(|newest| newest.reason).filter(|reason| !reason.is_empty()),
-            delivered: standing.delivered_ms.map(utc),
+            today: TodayDocument { slots: count(&|_| true), delivered: count(&|state| state == RunState::Delivered) },
+            delivered: standing.delivered.map(|(at_ms, _)| utc(at_ms)),
+            rows: standing.delivered.map(|(_, rows)| rows),
             next,
             jitter: jitter.map(|jitter| jitter.as_secs()).filter(|seconds| *seconds > 0),
-            late: standing.late_ms.map(utc),
-            held: standing.held,
+            late: standing.late.map(|(since_ms, _)| utc(since_ms)),
             pickup_overdue: standing.overdue.into_iter().map(PickupOverdueDocument::from).collect(),
             paused: standing.paused.map(|paused| PausedDocument {
                 since: utc(paused.since_ms),
@@ -157,45 +261,71 @@ impl PipelineDocument {
                 because: paused.why,
             }),
             problem: standing.problem,
+            attention,
         }
     }
+}
 
-    fn needs_attention(&self) -> bool {
-        let ended_badly = matches!(self.state, Some("failed" | "rejected" | "held" | "blocked"));
-        let waits = self.held > 0 || self.late.is_some() || !self.pickup_overdue.is_empty();
-        ended_badly || waits || self.paused.is_some() || self.problem.is_some()
+/// Returns what needs a person, with the next command of each; `file` is what its file needs if it has a problem.
+fn attention(pipeline: &str, standing: &PipelineStatus, file: &Need) -> Vec<AttentionDocument> {
+    let mut found: Vec<AttentionDocument> =
+        standing.waiting.iter().flat_map(|waiting| attention_of_runs(pipeline, waiting)).collect();
+    let mut add =
+        |kind, since_ms: Option<i64>, (run, destination): (Option<&str>, Option<&str>), reason, need: &Need| {
+            found.push(AttentionDocument {
+                kind,
+                count: 1,
+                since: since_ms.map(utc),
+                run: run.map(str::to_owned),
+                destination: destination.map(str::to_owned),
+                reason,
+                next: next_command(need, pipeline, Runs::One(run.unwrap_or_default())),
+            });
+        };
+    if let Some((since_ms, run)) = &standing.late {
+        add("late", Some(*since_ms), (Some(run), None), None, &Need::Late);
     }
+    for Overdue { run, destination, due_ms, .. } in &standing.overdue {
+        let need = Need::PickupOverdue { destination: destination.clone() };
+        add("pickup_overdue", Some(*due_ms), (Some(run), Some(destination)), None, &need);
+    }
+    if let Some(paused) = &standing.paused {
+        let why = if paused.why.is_empty() { String::new() } else { format!(": {}", paused.why) };
+        add("paused", Some(paused.since_ms), (None, None), Some(format!("by {}{why}", paused.by)), &Need::Paused);
+    }
+    if let Some(problem) = &standing.problem {
+        add("invalid_file", None, (None, None), Some(problem.clone()), file);
+    }
+    found
+}
 
-    fn describe_next(&self) -> String {
-        let next = self.next.as_deref().unwrap_or("-");
-        self.jitter.map_or_else(|| next.to_owned(), |seconds| format!("{next} +{seconds}s"))
+/// Returns one entry for all runs of a state, but one for each held run: a person decides on each alone.
+fn attention_of_runs(pipeline: &str, waiting: &WaitingRuns) -> Vec<AttentionDocument> {
+    let entry = |run: &crate::ledger::WaitingRun, count, since_ms, runs| AttentionDocument {
+        kind: waiting.state.name(),
+        count,
+        since: Some(utc(since_ms)),
+        run: Some(run.run.clone()),
+        destination: None,
+        reason: run.reason.clone().filter(|reason| !reason.is_empty()),
+        next: next_command(&waiting.need(run), pipeline, runs),
+    };
+    if waiting.state != RunState::Held {
+        let all = Runs::All(waiting.state);
+        let newest = waiting.newest.first();
+        let runs = |run| if waiting.count == 1 { Runs::One(run) } else { all };
+        return newest.map(|run| entry(run, waiting.count, waiting.since_ms, runs(&run.run))).into_iter().collect();
     }
-
-    /// Returns what the state alone does not show.
-    fn remarks(&self) -> String {
-        let mut remarks = Vec::new();
-        if let Some(since) = &self.late {
-            remarks.push(format!("late since {since}"));
-        }
-        if self.held > 0 {
-            remarks.push(format!("{} held or blocked", self.held));
-        }
-        for PickupOverdueDocument { run, destination, due } in self.pickup_overdue.iter().take(PICKUPS_SHOWN_MAX) {
-            remarks.push(format!("not picked up at {destination} by {due} (run {run})"));
-        }
-        if self.pickup_overdue.len() > PICKUPS_SHOWN_MAX {
-            remarks.push(format!("and {} more not picked up", self.pickup_overdue.len() - PICKUPS_SHOWN_MAX));
-        }
-        if let Some(paused) = &self.paused {
-            let why = if paused.because.is_empty() { String::new() } else { format!(": {}", paused.because) };
-            remarks.push(format!("paused by {} since {}{why}", paused.by, paused.since));
-        }
-        if let Some(problem) = &self.problem {
-            remarks.push(problem.clone());
-        }
-        remarks.extend(self.reason.clone());
-        remarks.join("; ")
+    let mut found: Vec<_> = waiting.newest.iter().map(|run| entry(run, 1, run.slot_ms, Runs::One(&run.run))).collect();
+    let more = waiting.count.saturating_sub(found.len() as u64);
+    if let Some(newest) = waiting.newest.first().filter(|_| more > 0) {
+        found.push(AttentionDocument {
+            run: None,
+            reason: None,
+            ..entry(newest, more, waiting.since_ms, Runs::All(waiting.state))
+        });
     }
+    found
 }
 
 impl From<Overdue> for PickupOverdueDocument {
@@ -205,48 +335,15 @@ impl From<Overdue> for PickupOverdueDocument {
 }
 
 impl WorkerDocument {
-    fn new(seen: WorkerRecord, now: Timestamp) -> Self {
+    fn new(record: WorkerRecord, state: WorkerState) -> Self {
         Self {
-            working: seen.is_running(now.as_millisecond()),
-            version: seen.version,
-            pid: seen.pid,
-            started: utc(seen.started_ms),
-            seen: utc(seen.seen_ms),
-            stopped: seen.stopped_ms.map(utc),
+            working: state.is_alive(),
+            state,
+            version: record.version,
+            pid: record.pid,
+            started: utc(record.started_ms),
+            seen: utc(record.seen_ms),
+            stopped: record.stopped_ms.map(utc),
         }
     }
-
-    fn describe(&self) -> String {
-        match (&self.stopped, self.working) {
-            (Some(at), _) => format!("stopped at {at}: `reportferry work` starts it"),
-            (None, true) => format!("running since {} (process {}, version {})", self.started, self.pid, self.version),
-            (None, false) => {
-                format!("no heartbeat since {}: it was killed or hangs (process {})", self.seen, self.pid)
-            }
-        }
-    }
-}
-
-fn print(status: &Status) {
-    let worker = status.worker.as_ref().map(WorkerDocument::describe);
-    println!("worker  {}", worker.unwrap_or_else(|| "never started: `reportferry work` starts it".to_owned()));
-    println!("zones   {}\n", status.zones);
-    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let rows: Vec<Vec<String>> = status
-        .pipelines
-        .iter()
-        .map(|pipeline| {
-            vec![
-                pipeline.pipeline.clone(),
-                or_dash(&pipeline.slot),
-                pipeline.state.unwrap_or("-").to_owned(),
-                or_dash(&pipeline.delivered),
-                pipeline.describe_next(),
-                or_dash(&pipeline.run),
-                pipeline.remarks(),
-            ]
-        })
-        .collect();
-    let head = ["PIPELINE", "LAST SLOT", "STATE", "LAST DELIVERED", "NEXT SLOT", "RUN", "REMARKS"];
-    print!("{}", text::table(&head, &rows));
 }

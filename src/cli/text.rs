@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::ledger::Event;
 use crate::ledger::record::Attempt;
 use crate::ledger::state::PickupState;
+use crate::ledger::{Event, RunEvent};
 use crate::run::document::{DeliveryDocument, Document, PickupDocument, utc};
 
 /// Renders a run in a few lines.
@@ -32,6 +32,15 @@ pub(super) fn run(document: &Document) -> String {
     }
     for delivery in &document.deliveries {
         text.push_str(&self::delivery(delivery));
+    }
+    if let Some(mark) = &document.dismissed {
+        let _ = writeln!(text, "  dismissed by {} at {}: {}", mark.by, mark.at, mark.because);
+    }
+    if let Some(run) = &document.superseded_by {
+        let _ = writeln!(text, "  superseded by run {run}, which replaced its content");
+    }
+    if let Some(next) = &document.next {
+        let _ = writeln!(text, "  next      {next}");
     }
     text
 }
@@ -69,6 +78,9 @@ fn delivery(delivery: &DeliveryDocument) -> String {
         );
         if let Some(host_key) = &receipt.host_key {
             let _ = writeln!(text, "     host key {host_key}");
+        }
+        for note in &receipt.notes {
+            let _ = writeln!(text, "     note {note}");
         }
     }
     if let Some(pickup) = &delivery.pickup {
@@ -121,7 +133,8 @@ pub(super) fn history(events: &[Event], attempts: &[Attempt]) -> String {
     }
     text.push_str("  history\n");
     let mut before = None;
-    for event in events {
+    // An attempt is one line, below.
+    for event in events.iter().filter(|event| !matches!(event.event, RunEvent::AttemptEnded { .. })) {
         let took = before.map_or(String::new(), |before| format!("+{}", length(event.at_ms - before)));
         let _ =
             writeln!(text, "    {}  {took:>8}  {:<20} {}", utc(event.at_ms), event.event.name(), event.event.detail());
@@ -201,7 +214,7 @@ mod tests {
 
     #[test]
     fn stages_are_measured_by_their_last_pass() {
-        use crate::ledger::RunEvent as E;
+        use RunEvent as E;
         let text = String::new;
         let history = [
             (0, E::Entered { slot: text() }),

@@ -162,6 +162,8 @@ pub enum Verdict {
     HostKeyMismatch {
         reason: String,
         hint: Option<String>,
+        /// The key to accept; `None` if it is revoked.
+        offered: Option<OfferedKey>,
     },
     /// The destination is gone for good: no deliveries to it until a person resumes them.
     Gone {
@@ -176,6 +178,14 @@ pub enum Verdict {
     Unknown {
         reason: String,
     },
+}
+
+/// A host key that a server offered and that nobody accepted yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedKey {
+    /// The destination as `trust` takes it: a jump host is `NAME --jump`.
+    pub server: String,
+    pub fingerprint: String,
 }
 
 /// A refusal that may be temporary.
@@ -209,6 +219,14 @@ impl Verdict {
             Verdict::Rejected { hint, .. } | Verdict::Refused { hint, .. } | Verdict::HostKeyMismatch { hint, .. } => {
                 hint.as_deref()
             }
+            _ => None,
+        }
+    }
+
+    /// Returns the host key to accept, if that is what it takes.
+    pub fn offered_key(&self) -> Option<&OfferedKey> {
+        match self {
+            Verdict::HostKeyMismatch { offered, .. } => offered.as_ref(),
             _ => None,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::attention::blockers;
+use super::next::Blocker;
 use super::state::{NotificationEvent, NotificationState, PickupState};
 use super::store::{Row, Tx, named_column, params};
 use super::{LATE, Ledger, LedgerError};
@@ -38,6 +40,8 @@ pub struct Alert {
     /// The delivery that it concerns, if it concerns one.
     pub destination: Option<String>,
     pub reason: Option<String>,
+    /// What blocks its run now; of alerts about a blocked run that are due.
+    pub blockers: Vec<Blocker>,
     pub slot_ms: i64,
     /// Time of the event.
     pub at_ms: i64,
@@ -139,7 +143,11 @@ impl Ledger {
                     since_ms: row.get("since_ms")?,
                 })
             };
-            rows.iter().map(due).collect()
+            let mut sends = rows.iter().map(due).collect::<Result<Vec<_>, LedgerError>>()?;
+            for AlertSend { alert, .. } in sends.iter_mut().filter(|send| send.alert.kind == AlertKind::Blocked) {
+                alert.blockers = blockers(tx, &alert.run)?;
+            }
+            Ok(sends)
         })
         .await
     }
@@ -183,6 +191,7 @@ fn alert_from(row: &Row, kind: AlertKind) -> Result<Alert, LedgerError> {
         slot_ms: row.get("slot_ms")?,
         destination: row.get("destination")?,
         reason: row.get("reason")?,
+        blockers: Vec::new(),
         at_ms: row.get("at_ms")?,
     })
 }

@@ -101,6 +101,7 @@ impl Ledger {
             verdict: verdict_name(verdict),
             counts_as_failure: matches!(verdict, Verdict::Retryable { .. } | Verdict::Unknown { .. }),
             receipt: if let Verdict::Delivered(receipt) = verdict { Some(receipt.clone()) } else { None },
+            offered: verdict.offered_key().map(json).transpose()?,
             ended: ended.clone(),
             now: self.clock.now_ms(),
         };
@@ -152,6 +153,8 @@ struct AttemptEnd {
     verdict: &'static str,
     counts_as_failure: bool,
     receipt: Option<Receipt>,
+    /// The host key that nobody accepted, as JSON.
+    offered: Option<String>,
     ended: Ended,
     now: i64,
 }
@@ -182,7 +185,8 @@ impl AttemptEnd {
         let to = self.ended.state;
         let moved = tx.execute(
             &format!(
-                "UPDATE deliveries SET state = $1, reason = $2, due_ms = $3, failures = (failures + 1) * $4 \
+                "UPDATE deliveries SET state = $1, reason = $2, due_ms = $3, failures = (failures + 1) * $4, \
+                 offered_key_json = $7 \
                  WHERE run_id = $5 AND destination = $6 AND state IN ({})",
                 DeliveryEvent::AttemptEnded(to).legal_in()
             ),
@@ -192,7 +196,8 @@ impl AttemptEnd {
                 self.ended.due_ms,
                 self.counts_as_failure,
                 &self.run,
-                &self.destination
+                &self.destination,
+                &self.offered
             ],
         )?;
         if moved == 0 {

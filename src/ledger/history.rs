@@ -105,6 +105,15 @@ pub enum RunEvent {
         by: String,
         reason: String,
     },
+    Cancelled {
+        by: String,
+        reason: String,
+    },
+    /// A person marked it as needing nothing more; its state stays.
+    Dismissed {
+        by: String,
+        reason: String,
+    },
 }
 
 impl RunEvent {

@@ -5,9 +5,12 @@
 
 mod alerts;
 mod attempts;
+mod attention;
 mod backfill;
 mod batches;
+mod decisions;
 mod history;
+pub mod next;
 mod operate;
 mod pickups;
 mod prune;
@@ -31,8 +34,9 @@ use store::{Store, Tx};
 
 pub use alerts::{Alert, AlertSend, Sent};
 pub use attempts::{Ended, StartedAttempt};
+pub use attention::{WaitingRun, WaitingRuns};
 pub use history::{Event, RunEvent};
-pub use operate::{NewestSlot, Paused, PipelineStatus, WorkerRecord};
+pub use operate::{NewestSlot, Paused, PipelineStatus, WorkerRecord, WorkerState};
 pub use pickups::{DuePickup, ExpectedPickup, Overdue, PickupCounts, next_poll};
 pub use prune::Spooled;
 pub use query::{Refusals, RunFilter};
@@ -72,8 +76,10 @@ pub enum LedgerError {
     Injected(#[from] Injected),
 }
 
-/// The condition for a slot `r` that is late at `$1`: its deadline has passed and it is not delivered, nor is any later one.
+/// The condition for a slot `r` that is late at `$1`: its deadline has passed and it is not delivered, nor is any later one,
+/// and nobody has dismissed it.
 const LATE: &str = "r.state IN ('due', 'extracting', 'transforming', 'delivering', 'held', 'blocked', 'failed') AND r.deadline_ms < $1 \
+     AND r.dismissed_ms IS NULL \
      AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' AND l.pipeline = r.pipeline \
      AND l.slot_ms > r.slot_ms)";
 
@@ -97,6 +103,15 @@ impl Ledger {
         let (store, settings) = (self.store.clone(), self.settings.clone());
         let locked = tokio::task::spawn_blocking(move || store.lock_for_worker(&settings)).await;
         locked.map_err(|error| LedgerError::Open { ledger: self.settings.to_string(), source: error.into() })?
+    }
+
+    /// Returns true if a worker has locked the ledger, on any machine; `None` for SQLite, where the data folder's lock is the
+    /// only one.
+    pub async fn is_locked_by_worker(&self) -> Result<Option<bool>, LedgerError> {
+        if matches!(self.settings, LedgerSettings::Sqlite(_)) {
+            return Ok(None);
+        }
+        self.read("find the worker's lock", |tx| Ok(Some(tx.query_opt(store::WORKER_LOCK_HELD, &[])?.is_some()))).await
     }
 
     /// Returns false if the worker's lock is lost: start nothing then, because another worker may.

@@ -1,7 +1,7 @@
 //! Reads of runs and their deliveries.
 
 use super::history::Event;
-use super::record::{Attempt, Delivery, Pickup, Run, StoredReceipt};
+use super::record::{Attempt, Delivery, Dismissal, Pickup, Run, StoredReceipt};
 use super::state::{PickupState, RunState};
 use super::store::{Param, Row, Tx, params};
 use super::{Ledger, LedgerError};
@@ -68,7 +68,7 @@ impl Ledger {
         self.read("read the deliveries", move |tx| {
             let rows = tx.query(
                 "SELECT d.run_id, d.destination, d.required, d.state, d.reason, d.attempts, d.failures, d.since_ms, \
-                 d.due_ms, d.intent_json, r.receipt_json, r.attempt, r.rows, r.started_ms, r.ended_ms, p.kind, \
+                 d.due_ms, d.intent_json, d.offered_key_json, r.receipt_json, r.attempt, r.rows, r.started_ms, r.ended_ms, p.kind, \
                  p.state AS pickup_state, p.due_ms AS pickup_due_ms, p.next_poll_ms, p.at_ms, \
                  p.reason AS pickup_reason FROM deliveries d \
                  LEFT JOIN receipts r ON r.run_id = d.run_id AND r.destination = d.destination \
@@ -152,7 +152,8 @@ pub(super) fn find_run(tx: &mut Tx, id: &str) -> Result<Option<Run>, LedgerError
 
 /// Returns the runs that `tail` selects.
 pub(super) fn select(tx: &mut Tx, tail: &str, params: &[Param]) -> Result<Vec<Run>, LedgerError> {
-    const COLUMNS: &str = "id, pipeline, slot_ms, slot, state, reason, released_by, rejected_by, plan_digest, \
+    const COLUMNS: &str = "id, pipeline, slot_ms, slot, state, reason, released_by, rejected_by, dismissed_ms, \
+                           dismissed_by, dismissed_reason, replaces, plan_digest, \
                            execution_id, extract_json, rows_json, artifact_json, origin, next_run_at_ms, deadline_ms, \
                            created_ms, updated_ms";
     tx.query(&format!("SELECT {COLUMNS} FROM runs {tail}"), params)?.iter().map(run_from).collect()
@@ -168,6 +169,8 @@ fn run_from(row: &Row) -> Result<Run, LedgerError> {
         reason: row.get("reason")?,
         released_by: row.get("released_by")?,
         rejected_by: row.get("rejected_by")?,
+        dismissed: dismissal_from(row)?,
+        replaces: row.get("replaces")?,
         plan_digest: row.get("plan_digest")?,
         execution_id: row.get("execution_id")?,
         extract: row.json("extract_json")?,
@@ -179,6 +182,12 @@ fn run_from(row: &Row) -> Result<Run, LedgerError> {
         entered_ms: row.get("created_ms")?,
         updated_ms: row.get("updated_ms")?,
     })
+}
+
+fn dismissal_from(row: &Row) -> Result<Option<Dismissal>, LedgerError> {
+    let text = |column| row.get::<Option<String>>(column).map(Option::unwrap_or_default);
+    let (by, because) = (text("dismissed_by")?, text("dismissed_reason")?);
+    Ok(row.get::<Option<i64>>("dismissed_ms")?.map(|at_ms| Dismissal { at_ms, by, because }))
 }
 
 fn delivery_from(row: &Row) -> Result<Delivery, LedgerError> {
@@ -214,6 +223,7 @@ fn delivery_from(row: &Row) -> Result<Delivery, LedgerError> {
         since_ms: row.get("since_ms")?,
         due_ms: row.get("due_ms")?,
         intent: row.json("intent_json")?,
+        offered: row.json("offered_key_json")?,
         receipt,
         pickup,
     })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::state::{DeliveryState, PickupState, RunState};
-use crate::deliver::{Intent, PickupKind, Receipt};
+use crate::deliver::{Intent, OfferedKey, PickupKind, Receipt};
 use crate::encode::{Artifact, FileGroup};
 use crate::extract::{Extract, Form};
 use crate::pipeline::plan::CsvDialect;
@@ -46,6 +46,10 @@ pub struct Run {
     pub released_by: Option<String>,
     /// Person who rejected it.
     pub rejected_by: Option<String>,
+    /// The mark that nothing more is to be done for it, if a person set it.
+    pub dismissed: Option<Dismissal>,
+    /// The paths whose whole content its delivery replaces; `None` where it adds to what is there.
+    pub replaces: Option<String>,
     pub plan_digest: String,
     /// The source's execution, recorded before the first request about it.
     pub execution_id: Option<String>,
@@ -59,6 +63,14 @@ pub struct Run {
     pub deadline_ms: Option<i64>,
     pub entered_ms: i64,
     pub updated_ms: i64,
+}
+
+/// A person's mark on a run that failed or was rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dismissal {
+    pub at_ms: i64,
+    pub by: String,
+    pub because: String,
 }
 
 /// A run with something to do.
@@ -138,6 +150,8 @@ pub struct Delivery {
     /// Time of the next attempt.
     pub due_ms: Option<i64>,
     pub intent: Option<Intent>,
+    /// The host key that blocks it.
+    pub offered: Option<OfferedKey>,
     pub receipt: Option<StoredReceipt>,
     /// Pickup by the reader.
     pub pickup: Option<Pickup>,

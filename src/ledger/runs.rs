@@ -25,7 +25,12 @@ pub(super) fn next_run_at(to: RunState) -> &'static str {
             "(SELECT CAST(MIN(COALESCE(due_ms, $3)) AS BIGINT) FROM deliveries \
              WHERE run_id = runs.id AND state IN ('due', 'publishing', 'waiting'))"
         }
-        RunState::Skipped | RunState::Held | RunState::Blocked | RunState::Failed | RunState::Rejected => "NULL",
+        RunState::Skipped
+        | RunState::Held
+        | RunState::Blocked
+        | RunState::Failed
+        | RunState::Rejected
+        | RunState::Cancelled => "NULL",
     }
 }
 
@@ -112,14 +117,15 @@ impl Ledger {
         .await
     }
 
-    /// Moves a run to another state. The caller must know its present state.
+    /// Moves a run to another state, and records what it replaces. The caller must know its present state. A mark that a
+    /// person set on the run ends: a retry that fails again is to be seen.
     ///
     /// # Errors
     /// The move is illegal, or another process moved the run first.
     pub async fn advance(&self, run: &mut Run, to: RunState, reason: Option<&str>) -> Result<(), LedgerError> {
         let step = if to.is_end() { FaultStep::new("ledger.finish") } else { FaultStep::new("ledger.advance") };
         let (id, from, now) = (run.id.clone(), run.state, self.clock.now_ms());
-        let because = reason.map(str::to_owned);
+        let (because, replaces) = (reason.map(str::to_owned), run.replaces.clone());
         self.write(step, "change the run's state", move |tx| {
             let illegal = || LedgerError::IllegalMove { run: id.clone(), from: from.name(), to: to.name() };
             let event = RunEvent::reaching(to, because.as_deref()).ok_or_else(illegal)?;
@@ -129,11 +135,12 @@ impl Ledger {
             // The response to the same move was lost: this is not a second move.
             let moved = tx.execute(
                 &format!(
-                    "UPDATE runs SET state = $1, reason = $2, updated_ms = $3, next_run_at_ms = {} \
+                    "UPDATE runs SET state = $1, reason = $2, updated_ms = $3, replaces = $6, dismissed_ms = NULL, \
+                     dismissed_by = NULL, dismissed_reason = NULL, next_run_at_ms = {} \
                      WHERE id = $4 AND state IN ($5, $1)",
                     next_run_at(to)
                 ),
-                params![to.name(), &because, now, &id, from.name()],
+                params![to.name(), &because, now, &id, from.name(), &replaces],
             )?;
             match moved {
                 0 => Err(illegal()),

@@ -31,7 +31,7 @@ macro_rules! named_states {
 }
 
 named_states! {
-    /// Where a run stands. The last six are ends; a person or a later attempt may take up some of them again.
+    /// Where a run stands. The last seven are ends; a person or a later attempt may take up some of them again.
     RunState {
         /// Its slot is in the ledger; nothing was done yet.
         Due => "due",
@@ -49,6 +49,8 @@ named_states! {
         Failed => "failed",
         /// A destination refused it for good, or a person rejected it.
         Rejected => "rejected",
+        /// A person ended it before it was delivered.
+        Cancelled => "cancelled",
     }
 }
 
@@ -67,6 +69,8 @@ named_states! {
         Blocked => "blocked",
         Failed => "failed",
         Rejected => "rejected",
+        /// A person cancelled the run.
+        Cancelled => "cancelled",
     }
 }
 
@@ -105,6 +109,8 @@ impl RunState {
         use RunEvent as E;
         use RunState as S;
         match (self, event) {
+            // A mark, not a move.
+            (S::Failed | S::Rejected, E::Dismissed { .. }) => Some(self),
             (S::Due | S::Extracting | S::Transforming | S::Delivering, E::Extracting | E::Failed { .. })
             | (S::Held | S::Blocked | S::Failed | S::Rejected, E::Extracting | E::Failed { .. })
             | (S::Extracting | S::Transforming | S::Delivering, E::Transforming)
@@ -119,6 +125,7 @@ impl RunState {
             | (S::Delivering | S::Held | S::Blocked | S::Failed | S::Rejected, E::Rejected { .. })
             | (S::Delivering, E::Delivered)
             | (S::Held, E::RejectedBy { .. })
+            | (S::Due | S::Extracting | S::Transforming | S::Delivering | S::Held | S::Blocked, E::Cancelled { .. })
             | (S::Skipped, E::Backfilled { .. }) => event.target(),
             _ => None,
         }
@@ -132,11 +139,11 @@ impl RunState {
 }
 
 impl RunEvent {
-    /// Returns the event that leads a run to this state; a slot becomes due only when it is entered.
+    /// Returns the event that leads a run to this state, unless only entering the slot or a person does.
     pub(super) fn reaching(state: RunState, reason: Option<&str>) -> Option<Self> {
         let text = reason.unwrap_or_default().to_owned();
         Some(match state {
-            RunState::Due => return None,
+            RunState::Due | RunState::Cancelled => return None,
             RunState::Extracting => Self::Extracting,
             RunState::Transforming => Self::Transforming,
             RunState::Delivering => Self::Delivering { reason: reason.map(str::to_owned) },
@@ -162,6 +169,7 @@ impl RunEvent {
             Self::Blocked { .. } => RunState::Blocked,
             Self::Failed { .. } => RunState::Failed,
             Self::Rejected { .. } | Self::RejectedBy { .. } => RunState::Rejected,
+            Self::Cancelled { .. } => RunState::Cancelled,
             _ => return None,
         })
     }
@@ -177,6 +185,8 @@ pub(super) enum DeliveryEvent {
     Postponed,
     /// A person requested a retry.
     Retried,
+    /// A person cancelled the run.
+    Cancelled,
 }
 
 impl DeliveryState {
@@ -191,9 +201,10 @@ impl DeliveryState {
         use DeliveryEvent as E;
         use DeliveryState as S;
         match (self, event) {
-            (S::Delivered | S::Skipped, _) => None,
+            (S::Delivered | S::Skipped | S::Cancelled, _) => None,
+            (S::Due | S::Publishing | S::Waiting | S::Blocked, E::Cancelled) => Some(S::Cancelled),
             (_, E::AttemptBegun) => Some(S::Publishing),
-            (S::Publishing, E::AttemptEnded(S::Due | S::Publishing)) => None,
+            (S::Publishing, E::AttemptEnded(S::Due | S::Publishing | S::Cancelled)) => None,
             (S::Publishing, E::AttemptEnded(end)) => Some(end),
             (S::Publishing, _) => None,
             (S::Due | S::Waiting, E::Postponed) => Some(S::Waiting),
@@ -290,8 +301,10 @@ mod tests {
     fn next(state: RunState) -> String {
         let reason = "because";
         let reached = RunState::ALL.iter().filter_map(|to| RunEvent::reaching(*to, Some(reason)));
-        let by_person = RunEvent::RejectedBy { by: "ann".to_owned(), reason: reason.to_owned() };
-        let events = reached.chain([RunEvent::Backfilled { by: "ann".to_owned() }, by_person]);
+        let (by, reason) = ("ann".to_owned(), reason.to_owned());
+        let rejected = RunEvent::RejectedBy { by: by.clone(), reason: reason.clone() };
+        let cancelled = RunEvent::Cancelled { by: by.clone(), reason };
+        let events = reached.chain([RunEvent::Backfilled { by }, rejected, cancelled]);
         let names = events.filter_map(|event| state.after(&event).map(RunState::name));
         names.collect::<Vec<_>>().join(" ")
     }
@@ -300,20 +313,27 @@ mod tests {
     fn runs_move_by_their_table() {
         let retried = "extracting transforming delivering skipped held failed rejected";
         for (state, expected) in [
-            (RunState::Due, "extracting skipped failed"),
-            (RunState::Extracting, "extracting transforming failed"),
-            (RunState::Transforming, "extracting transforming delivering skipped held failed"),
-            (RunState::Delivering, "extracting transforming delivering delivered skipped held blocked failed rejected"),
+            (RunState::Due, "extracting skipped failed cancelled"),
+            (RunState::Extracting, "extracting transforming failed cancelled"),
+            (RunState::Transforming, "extracting transforming delivering skipped held failed cancelled"),
+            (
+                RunState::Delivering,
+                "extracting transforming delivering delivered skipped held blocked failed rejected cancelled",
+            ),
             (RunState::Delivered, ""),
             (RunState::Skipped, "due"),
-            (RunState::Held, &format!("{retried} rejected")),
-            (RunState::Blocked, &retried.replace("failed", "blocked failed")),
+            (RunState::Held, &format!("{retried} rejected cancelled")),
+            (RunState::Blocked, &(retried.replace("failed", "blocked failed") + " cancelled")),
             (RunState::Failed, &retried.replace("failed", "blocked failed")),
             (RunState::Rejected, &retried.replace("failed", "blocked failed")),
+            (RunState::Cancelled, ""),
         ] {
             assert_eq!(next(state), expected, "{}", state.name());
             assert_eq!(state.may_be_backfilled(false), state == RunState::Skipped);
             assert!(!state.may_be_backfilled(true));
+            let dismissed = state.after(&RunEvent::Dismissed { by: String::new(), reason: String::new() });
+            let may_be = matches!(state, RunState::Failed | RunState::Rejected);
+            assert_eq!(dismissed, may_be.then_some(state), "a mark on what went wrong");
         }
     }
 
@@ -323,12 +343,14 @@ mod tests {
         for state in DeliveryState::ALL.iter().copied() {
             let ended = DeliveryState::ALL.iter().filter(|to| state.after(E::AttemptEnded(**to)).is_some()).count();
             assert_eq!(ended, if state == DeliveryState::Publishing { 6 } else { 0 }, "{state:?}");
+            let is_over = state.is_settled() || state == DeliveryState::Cancelled;
             let started = state.after(E::AttemptBegun).is_some();
-            assert_eq!(started, !state.is_settled(), "{state:?}");
+            assert_eq!(started, !is_over, "{state:?}");
             let retried = state.after(E::Retried).is_some();
-            assert_eq!(retried, !state.is_settled() && state != DeliveryState::Publishing, "{state:?}");
+            assert_eq!(retried, !is_over && state != DeliveryState::Publishing, "{state:?}");
         }
         assert_eq!(DeliveryEvent::Postponed.legal_in(), "'due', 'waiting'");
+        assert_eq!(DeliveryEvent::Cancelled.legal_in(), "'due', 'publishing', 'waiting', 'blocked'");
     }
 
     #[test]

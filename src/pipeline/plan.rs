@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
@@ -11,7 +12,7 @@ use crate::name::content::ContentTemplate;
 use crate::name::{NameError, NameTemplate};
 use crate::schedule::Schedule;
 use crate::schedule::slot::Slot;
-use crate::settings::{AlertKind, Destination, SecretRef, Tenant};
+use crate::settings::{AlertKind, Destination, Pickup, SecretRef, Tenant, WebhookBody};
 use crate::yaml::problem::Place;
 
 /// The plan of one pipeline file.
@@ -162,6 +163,33 @@ pub struct ArtifactPlan {
     pub csv: CsvDialect,
     /// A new file begins after this many rows, at least 1.
     pub split: Option<u64>,
+}
+
+impl Plan {
+    /// Returns the paths whose whole content the slot's delivery replaces, as one text: a later slot with the same text makes
+    /// an undelivered one superfluous. `None` if any required destination adds to what it has: a webhook, a name that
+    /// depends on what is there, a reader that takes each file away. Rows from elsewhere than the source replace nothing.
+    pub fn replaces(&self, slot_ms: i64) -> Option<String> {
+        if !matches!(self.source, Source::Docebo(_)) {
+            return None;
+        }
+        let at = Timestamp::from_millisecond(slot_ms).ok()?;
+        let name = self.artifact.first_name(&Slot::new(&self.name, at, self.zone.clone())).ok()?;
+        let mut paths = Vec::new();
+        for delivery in self.deliveries.iter().filter(|delivery| delivery.required) {
+            match delivery.destination.webhook() {
+                Some(webhook) if webhook.body == WebhookBody::Notice => continue,
+                Some(_) => return None,
+                None => {}
+            }
+            if delivery.existing != Existing::Replace || delivery.destination.pickup != Pickup::None {
+                return None;
+            }
+            paths.push(format!("{}:{}/{name}", delivery.destination.name, delivery.directory));
+        }
+        paths.sort();
+        (!paths.is_empty()).then(|| paths.join("\n"))
+    }
 }
 
 impl ArtifactPlan {

@@ -152,6 +152,7 @@ impl DeliveryTask {
         match verdict {
             Verdict::Delivered(receipt) => {
                 measure::delivered(self.destination(), receipt.bytes);
+                measure::rows("delivered", ended.rows);
                 tracing::info!(run, pipeline, destination, attempt, path = receipt.path, "delivered");
                 for refused in &receipt.notes {
                     tracing::warn!(

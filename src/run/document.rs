@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::deliver::ReceivedFile;
 use crate::encode::GroupFile;
+use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::record::{Delivery, Pickup, Run};
 use crate::ledger::state::{DeliveryState, PickupState, RunState};
 use crate::ledger::{Ledger, LedgerError};
@@ -23,6 +24,22 @@ pub struct Document {
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactDocument>,
     pub deliveries: Vec<DeliveryDocument>,
+    /// A person's mark that nothing more is to be done for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dismissed: Option<DismissalDocument>,
+    /// The later run that replaced its content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<String>,
+    /// The next command; null where nothing is left to do.
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DismissalDocument {
+    /// RFC 3339, UTC.
+    pub at: String,
+    pub by: String,
+    pub because: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -91,6 +108,7 @@ impl Document {
     pub async fn of(ledger: &Ledger, run: &Run) -> Result<Self, LedgerError> {
         let deliveries = ledger.deliveries(&run.id).await?;
         let delivered = deliveries.iter().filter_map(|delivery| Some(delivery.receipt.as_ref()?.rows)).max();
+        let (need, superseded_by) = ledger.need(run).await?;
         let mut rows = run.rows.clone();
         if let Some(serde_json::Value::Object(rows)) = &mut rows {
             rows.insert("delivered".to_owned(), delivered.unwrap_or(0).into());
@@ -109,9 +127,25 @@ impl Document {
                 sha256: artifact.sha256.clone(),
                 files: artifact.set.as_ref().map_or(Vec::new(), |set| set.files.clone()),
             }),
+            next: need
+                .or_else(|| overdue_pickup(&deliveries))
+                .map(|need| next_command(&need, &run.pipeline, Runs::One(&run.id))),
             deliveries: deliveries.into_iter().map(DeliveryDocument::from).collect(),
+            dismissed: run.dismissed.clone().map(|mark| DismissalDocument {
+                at: utc(mark.at_ms),
+                by: mark.by,
+                because: mark.because,
+            }),
+            superseded_by,
         })
     }
+}
+
+fn overdue_pickup(deliveries: &[Delivery]) -> Option<Need> {
+    let is_overdue =
+        |delivery: &&Delivery| delivery.pickup.as_ref().is_some_and(|pickup| pickup.state == PickupState::Overdue);
+    let overdue = deliveries.iter().find(is_overdue)?;
+    Some(Need::PickupOverdue { destination: overdue.destination.clone() })
 }
 
 impl From<Delivery> for DeliveryDocument {

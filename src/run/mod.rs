@@ -184,7 +184,7 @@ fn may_continue(run: &Run, requester: Requester) -> bool {
         RunState::Held | RunState::Blocked => requester == Requester::Retry,
         // A person's rejection is final.
         RunState::Rejected => requester == Requester::Retry && run.rejected_by.is_none(),
-        RunState::Skipped => false,
+        RunState::Skipped | RunState::Cancelled => false,
     }
 }
 
@@ -218,16 +218,23 @@ impl RunExecution<'_> {
         if self.requester == Requester::Retry {
             self.context.ledger.retry_deliveries(&run.id, &login()).await?;
         }
-        let artifact = match self.saved_artifact(run).await? {
+        let saved = self.saved_artifact(run).await?;
+        // A person released the bytes that were held, not others that are made in their place.
+        let is_released = run.released_by.is_some() && saved.is_some();
+        let artifact = match saved {
             Some(artifact) => artifact,
             None => self.make_artifact(run).await?,
         };
-        if run.released_by.is_none() {
+        if !is_released {
             match expect::check(artifact.rows, &self.plan.expect) {
                 expect::Verdict::Pass => {}
                 expect::Verdict::Hold(reason) => return Err(Stop::End { state: RunState::Held, reason }),
                 expect::Verdict::Skip(reason) => return Err(Stop::End { state: RunState::Skipped, reason }),
             }
+        }
+        // The plan was edited since, or the bytes are an earlier run's.
+        if run.replaces.is_some() && run.replaces != self.plan.replaces(run.slot_ms) {
+            run.replaces = None;
         }
         self.deliver(run, artifact).await
     }
@@ -271,6 +278,8 @@ impl RunExecution<'_> {
             Source::File(_) => None,
         };
         let _permit = self.unless_stopped(self.context.limits.prepare(tenant)).await?;
+        // Recorded with the next change of state.
+        run.replaces = self.plan.replaces(run.slot_ms);
         for _ in 0..FETCHES_MAX {
             let begun = self.context.clock.now();
             let extract = self.extract(run).await?;
@@ -287,7 +296,8 @@ impl RunExecution<'_> {
             match transformed {
                 Transformed::Done { artifact, balance } => {
                     measure::stage(Stage::Transform, self.context.clock.now().duration_since(extracted).unsigned_abs());
-                    measure::rows(balance.extracted, balance.written);
+                    measure::rows("extracted", balance.extracted);
+                    measure::rows("written", balance.written);
                     for StepRows { step, kind, share, rows } in &balance.steps {
                         let event = RunEvent::RowsChanged {
                             step: *step,

@@ -33,6 +33,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::attempt::Backoff;
 use crate::secret::Secret;
 use crate::ssh::{KeyProblem, NO_PASSPHRASE, NOT_TEXT, PrivateKey};
@@ -134,9 +136,14 @@ impl Settings {
         let mut problems = Vec::new();
         let (defaults, wrong) = parse::document(&Arc::new(PathBuf::from("defaults.yaml")), DEFAULTS);
         problems.extend(wrong);
-        let text = match file.is_some() || path.exists() {
-            true => open::text(&path).map_err(|problem| vec![problem.hint("`reportferry init` writes one")])?,
-            false => String::new(),
+        // One that cannot be looked at is not absent.
+        let is_absent = matches!(path.try_exists(), Ok(false));
+        let text = match (file, is_absent) {
+            (None, true) => String::new(),
+            (Some(_), true) => {
+                open::text(&path).map_err(|problem| vec![problem.hint("`reportferry init` writes one")])?
+            }
+            (_, false) => open::text(&path).map_err(|problem| vec![problem])?,
         };
         let (written, wrong) = parse::document(&path, &text);
         problems.extend(wrong);
@@ -158,7 +165,7 @@ impl Settings {
             layer("flags", flags),
         ];
         let merged = layers::merge(&layers).map_err(|problem| vec![problem])?;
-        let named = (file.is_some() || path.exists()).then(|| path.to_path_buf());
+        let named = (file.is_some() || !is_absent).then(|| path.to_path_buf());
         let settings = check::settings(named, &merged, &mut problems);
         problems.extend(split);
         yaml::texts::check(texts::RULES, &text, &merged, &mut problems);
@@ -206,6 +213,13 @@ pub fn login() -> String {
     let name =
         ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
     name.unwrap_or_else(account)
+}
+
+/// Returns the zone in which people see times, and its name: that of `TZ`, else the machine's, else UTC.
+pub fn local_zone() -> (TimeZone, String) {
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    let name = zone.iana_name().map_or_else(|| "local time".to_owned(), str::to_owned);
+    (zone, name)
 }
 
 /// Returns the name of the process's account, or its number if it has no name, as in many containers.

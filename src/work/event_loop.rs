@@ -59,6 +59,10 @@ const SETTLE: Duration = Duration::from_millis(200);
 const POLL_SHARE: u32 = 250;
 const POLL_MAX: Duration = Duration::from_secs(30);
 
+/// A command that checks for a worker ([`is_locked`]) has the lock for a moment.
+const LOCK_PROBES_MAX: u32 = 5;
+const LOCK_PROBE: Duration = Duration::from_millis(20);
+
 /// The data folder cannot be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum TakenError {
@@ -77,9 +81,35 @@ pub fn lock(data: &Path) -> Result<File, TakenError> {
     std::fs::create_dir_all(data).map_err(failed)?;
     let file = File::options().create(true).truncate(false).write(true).open(data.join("worker.lock"));
     let file = file.map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(TakenError::Taken { folder: data.to_owned() }),
+    let mut probes = LOCK_PROBES_MAX;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if probes > 0 => {
+                probes -= 1;
+                std::thread::sleep(LOCK_PROBE);
+            }
+            Err(TryLockError::WouldBlock) => return Err(TakenError::Taken { folder: data.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+    }
+}
+
+/// Returns true if a worker has the data folder, whatever its record in the ledger claims.
+///
+/// # Errors
+/// The lock cannot be read.
+pub fn is_locked(data: &Path) -> Result<bool, TakenError> {
+    let failed = |source| TakenError::Io { folder: data.to_owned(), source };
+    let file = match File::open(data.join("worker.lock")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed(error)),
+    };
+    // Shared, so that two commands do not see each other.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }

@@ -11,6 +11,8 @@ use reportferry::ledger::{Ended, Ledger, LedgerError, RunEvent, RunFilter};
 use reportferry::schedule::slot::Slot;
 use serde_json::json;
 
+/// What waits for a person.
+mod attention;
 /// Operations side by side.
 mod pairs;
 /// Readers that are waited for.

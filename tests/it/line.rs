@@ -30,7 +30,7 @@ fn a_run_says_what_other_tools_rely_on() {
     let output = rig.run();
     assert_code(&output, 0);
     let told = document(&output);
-    assert_eq!(keys(&told), ["run", "pipeline", "slot", "state", "reason", "rows", "artifact", "deliveries"]);
+    assert_eq!(keys(&told), ["run", "pipeline", "slot", "state", "reason", "rows", "artifact", "deliveries", "next"]);
     assert_eq!((&told["pipeline"], &told["slot"], &told["state"]), (&json!("line"), &json!(SLOT), &json!("delivered")));
     assert_eq!(told["reason"], Value::Null);
     let rows = &told["rows"];

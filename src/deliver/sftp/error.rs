@@ -2,7 +2,7 @@
 
 use super::rules;
 use crate::attempt::RenameRefusal;
-use crate::deliver::{Refused, Verdict};
+use crate::deliver::{OfferedKey, Refused, Verdict};
 use crate::fault::Injected;
 use crate::settings::{CredentialError, Sftp};
 use crate::sftp::{self, Client, Status, Transport, code};
@@ -116,13 +116,15 @@ pub(super) fn not_connected(error: &ssh::Error, sftp: &Sftp) -> Verdict {
             let (name, first) = (&server.name, shown.first().map_or("FINGERPRINT", |key| key.fingerprint.as_str()));
             let hint = format!(
                 "compare the fingerprint with the one that the server's administrator gives you; if it is right, \
-                 `reportferry trust {name} --accept {first}` (or put it into `host_keys`), then `reportferry retry RUN`"
+                 `reportferry trust {name} --accept {first}` (or put it into `host_keys`)"
             );
-            return Verdict::HostKeyMismatch { reason, hint: Some(hint) };
+            let offered =
+                shown.first().map(|key| OfferedKey { server: name.clone(), fingerprint: key.fingerprint.clone() });
+            return Verdict::HostKeyMismatch { reason, hint: Some(hint), offered };
         }
         ssh::Error::RevokedHostKey { .. } => {
             let hint = "the server must get a new key before anything is delivered to it".to_owned();
-            return Verdict::HostKeyMismatch { reason, hint: Some(hint) };
+            return Verdict::HostKeyMismatch { reason, hint: Some(hint), offered: None };
         }
         ssh::Error::SignIn { problem, .. } => return not_signed_in(reason, *problem),
         ssh::Error::ProxyAccount(_) => "correct the `username` and `password` of the destination's `proxy`",

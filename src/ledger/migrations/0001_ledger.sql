@@ -15,6 +15,12 @@ CREATE TABLE runs (
     reason         TEXT,
     released_by    TEXT,
     rejected_by    TEXT,
+    -- A person's mark on a run that failed or was rejected: nothing more is to be done for it.
+    dismissed_ms     BIGINT,
+    dismissed_by     TEXT,
+    dismissed_reason TEXT,
+    -- The paths that its delivery replaces, where it replaces the whole content there; NULL where it adds to it.
+    replaces       TEXT,
     plan_digest    TEXT   NOT NULL,
     -- The export that the source was asked for.
     execution_id   TEXT,
@@ -60,6 +66,8 @@ CREATE TABLE deliveries (
     since_ms    BIGINT,
     due_ms      BIGINT,
     intent_json TEXT,
+    -- The host key that nobody accepted yet and that blocks it.
+    offered_key_json TEXT,
     PRIMARY KEY (run_id, destination)
 );
 

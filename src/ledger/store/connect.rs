@@ -86,6 +86,11 @@ pub(super) fn unavailable(server: &PostgresSettings, error: &postgres::Error) ->
     LedgerError::Unavailable { ledger: server.to_string(), reason }
 }
 
+/// Finds the worker's lock without taking it; the number 7240186403 in its two halves. The server releases it as soon as the
+/// worker's connection ends, however the process dies.
+pub(in super::super) const WORKER_LOCK_HELD: &str = "SELECT CAST(1 AS BIGINT) AS held FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid = 1 \
+     AND objid = 2945219107 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
 /// The worker's lock: an advisory lock on a connection of its own. If that is lost, it is acquired again as soon as the
 /// server is available and no other worker has it.
 pub(super) struct WorkerLock {

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::LedgerError;
 use crate::settings::LedgerSettings;
 
+pub(super) use connect::WORKER_LOCK_HELD;
 use connect::WorkerLock;
 pub(super) use tx::{Cell, FromCell, Param, Row, Tx, named_column, params};
 

@@ -70,6 +70,8 @@ const OPERATIONS: &[Operation] = operations! {
     held(ledger, run) => ledger.advance(&mut run, RunState::Held, Some("empty"));
     release(ledger, run) => ledger.release(&mut run, "ann");
     reject(ledger, run) => ledger.reject(&mut run, "ann", "wrong");
+    cancel(ledger, run) => ledger.cancel(&mut run, "ann", "moved");
+    dismiss(ledger, run) => ledger.dismiss(std::slice::from_ref(&run.id), "ann", "known");
     delivering(ledger, run) => ledger.advance(&mut run, RunState::Delivering, None);
     postpone(ledger, run) => ledger.defer(&run.id, "hris", Some(0));
     retry(ledger, run) => ledger.retry_deliveries(&run.id, "ann");
@@ -106,7 +108,10 @@ async fn read_all(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
     ledger.next_runnable_at(0).await?;
     ledger.known_pipelines().await?;
     ledger.later_slot_at(&run.id, "hris", "x").await?;
-    ledger.pipeline_statuses().await?;
+    ledger.pipeline_statuses(0).await?;
+    ledger.waiting_runs("p", RunState::ALL).await?;
+    ledger.need(&ledger.run(&run.id).await?.unwrap_or_else(|| run.clone())).await?;
+    ledger.is_locked_by_worker().await?;
     ledger.late().await?;
     ledger.open_runs().await?;
     ledger.last_deliveries().await?;

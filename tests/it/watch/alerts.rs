@@ -162,7 +162,10 @@ fn a_test_message_goes_by_each_channel() {
     let rig = Rig::new(&every_minute());
     let none = rig.reportferry(&["alert", "--test"]);
     assert_eq!(none.status.code(), Some(2), "{}", both(&none));
+    assert!(both(&none).contains("have no alert channels"), "{}", both(&none));
     channels(&rig, &receiver, &mail);
+    let unknown = both(&rig.reportferry(&["alert", "--test", "--channel", "dask"]));
+    assert!(unknown.contains("no alert channel \"dask\"") && unknown.contains("did you mean \"desk\""), "{unknown}");
     let sent = rig.reportferry(&["alert", "--test"]);
     assert!(sent.status.success(), "{}", both(&sent));
     assert!(receiver.got(&format!("/slack/{TOKEN}"))[0]["text"].as_str().unwrap().contains("this is a test"));
@@ -206,7 +209,7 @@ fn each_event_is_told_once() {
     let events = receiver.got(&desk);
     assert_eq!(events.len(), before, "{events:?}");
     assert_eq!((&events[0]["event"], &events[0]["pipeline"]), (&"held".into(), &"line".into()));
-    assert!(events[0]["next"].as_str().unwrap().starts_with("reportferry show "), "{events:?}");
+    assert!(events[0]["next"].as_str().unwrap().starts_with("reportferry release "), "{events:?}");
     assert!(receiver.got(&format!("/slack/{TOKEN}"))[0]["text"].as_str().unwrap().contains("line is held"));
     // A person lets them pass: the pipeline delivers again.
     let well = every_minute().replace("%H%M", "%H%M%S");

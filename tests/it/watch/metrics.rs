@@ -68,6 +68,9 @@ fn metrics_tell_what_happened_and_promtool_takes_them() {
     assert!(number("reportferry_attempts_total{destination=\"hris\",verdict=\"delivered\"}") >= 3.0);
     assert!(number("reportferry_last_delivery_age_seconds{pipeline=\"line\"}") < 120.0);
     assert!(number("reportferry_rows_total{kind=\"extracted\"}") >= 1200.0);
+    let (written, delivered) =
+        (number("reportferry_rows_total{kind=\"written\"}"), number("reportferry_rows_total{kind=\"delivered\"}"));
+    assert!(delivered > 0.0 && delivered <= written, "{delivered} of {written}");
     assert!(number("reportferry_delivered_bytes_total{destination=\"hris\"}") > 3000.0);
     assert!(number("reportferry_budget_requests{tenant=\"acme\"}") > 0.0);
     assert!(number("reportferry_pickups_total{destination=\"hris\",state=\"overdue\"}") >= 3.0);
