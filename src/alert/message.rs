@@ -56,13 +56,19 @@ fn subject(alert: &Alert) -> String {
 }
 
 fn subject_of(alert: &Alert) -> String {
-    let (pipeline, slot) = (&alert.pipeline, &alert.slot);
+    let (pipeline, slot) = (&alert.pipeline, alert.slot.as_deref().unwrap_or_default());
     let to = alert.destination.as_deref().unwrap_or("its destination");
     match alert.kind {
         AlertKind::Failed => format!("{pipeline} failed, slot {slot}"),
         AlertKind::Held => format!("{pipeline} is held, slot {slot}"),
         AlertKind::Blocked => format!("{pipeline} is blocked until a person fixes the cause, slot {slot}"),
         AlertKind::Late => format!("{pipeline} is late, slot {slot}"),
+        AlertKind::NotDelivered => match &alert.destination {
+            Some(to) => format!("{pipeline} is not delivered to {to} yet, slot {slot}"),
+            None => format!("{pipeline} has nothing to deliver yet, slot {slot}"),
+        },
+        AlertKind::PipelineInvalid => format!("the file of {pipeline} cannot be used"),
+        AlertKind::Recovered if alert.run.is_none() => format!("the file of {pipeline} can be used again"),
         AlertKind::PickupOverdue => format!("{pipeline} was not picked up at {to} in time, slot {slot}"),
         AlertKind::Recovered if alert.destination.is_some() => {
             format!("{pipeline} was picked up late at {to}, slot {slot}")
@@ -80,7 +86,7 @@ fn reason(alert: &Alert) -> Option<String> {
 }
 
 fn next(alert: &Alert) -> String {
-    let run = &alert.run;
+    let Some(run) = &alert.run else { return "reportferry check, then reportferry status".to_owned() };
     match alert.kind {
         AlertKind::Failed => format!("reportferry show {run}, then reportferry retry {run}"),
         AlertKind::Held => {
@@ -88,7 +94,13 @@ fn next(alert: &Alert) -> String {
         }
         AlertKind::Blocked => format!("fix the cause, then reportferry retry {run}"),
         AlertKind::PickupOverdue => format!("reportferry verify {run}, then ask the reader's operator"),
-        AlertKind::Late | AlertKind::Recovered => format!("reportferry show {run}"),
+        AlertKind::NotDelivered if alert.destination.is_some() => {
+            let to = alert.destination.as_deref().unwrap_or_default();
+            format!("reportferry show {run}, then reportferry doctor {to}")
+        }
+        AlertKind::Late | AlertKind::NotDelivered | AlertKind::PipelineInvalid | AlertKind::Recovered => {
+            format!("reportferry show {run}")
+        }
     }
 }
 

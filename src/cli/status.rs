@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::opened::Opened;
 use super::{Common, exit, print_json, text};
-use crate::ledger::{Overdue, WorkerRecord};
+use crate::ledger::{FileProblem, Overdue, WorkerRecord};
 use crate::pipeline;
 use crate::pipeline::plan::Plan;
 use crate::run::document::utc;
@@ -95,14 +95,18 @@ pub(super) async fn run(args: StatusArgs, common: &Common) -> anyhow::Result<u8>
         pipelines.push(PipelineDocument::new(&plan.name, standing, next(plan, now)));
     }
     for name in loaded.broken() {
-        let mut standing = standings.remove(&name).unwrap_or_default();
-        standing.problem.get_or_insert_with(|| "its file is invalid".to_owned());
-        pipelines.push(PipelineDocument::new(&name, standing, None));
+        let standing = standings.remove(&name).unwrap_or_default();
+        let next = match &standing.problem {
+            Some(FileProblem { stopped: None, .. }) => next_by_earlier_version(&opened, &name, now).await?,
+            _ => None,
+        };
+        let problem = standing.problem.as_ref().map_or_else(|| "its file is invalid".to_owned(), describe_problem);
+        pipelines.push(PipelineDocument { problem: Some(problem), ..PipelineDocument::new(&name, standing, next) });
     }
     // A pipeline whose file was removed is shown while any of its work is open.
-    for (name, mut standing) in standings.into_iter().filter(|(_, standing)| standing.has_open_work()) {
-        standing.problem = Some("its file was removed".to_owned());
-        pipelines.push(PipelineDocument::new(&name, standing, None));
+    for (name, standing) in standings.into_iter().filter(|(_, standing)| standing.has_open_work()) {
+        let problem = Some("its file was removed".to_owned());
+        pipelines.push(PipelineDocument { problem, ..PipelineDocument::new(&name, standing, None) });
     }
     pipelines.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
     if args.attention {
@@ -125,6 +129,22 @@ pub(super) async fn run(args: StatusArgs, common: &Common) -> anyhow::Result<u8>
         (_, true) => exit::PROBLEM,
         _ => exit::DONE,
     })
+}
+
+/// Returns the next slot by the last valid text of an invalid file, which the worker uses.
+async fn next_by_earlier_version(
+    opened: &Opened,
+    pipeline: &str,
+    now: Timestamp,
+) -> anyhow::Result<Option<(String, SignedDuration)>> {
+    let Some(text) = opened.ledger.valid_text(pipeline).await? else { return Ok(None) };
+    let path = opened.settings.pipelines.join(format!("{pipeline}.yaml"));
+    let earlier = pipeline::load_text(&opened.settings, &path, &text);
+    Ok(earlier.ok().and_then(|(plan, _warnings)| next(&plan, now)))
+}
+
+fn describe_problem(problem: &FileProblem) -> String {
+    format!("since {}, {}", utc(problem.since_ms), problem.describe())
 }
 
 /// Returns the next slot and its jitter.
@@ -156,7 +176,7 @@ impl PipelineDocument {
                 by: paused.by,
                 because: paused.why,
             }),
-            problem: standing.problem,
+            problem: standing.problem.as_ref().map(describe_problem),
         }
     }
 

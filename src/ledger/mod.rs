@@ -7,6 +7,8 @@ mod alerts;
 mod attempts;
 mod backfill;
 mod batches;
+mod files;
+mod gauges;
 mod history;
 mod operate;
 mod pickups;
@@ -31,13 +33,16 @@ use store::{Store, Tx};
 
 pub use alerts::{Alert, AlertSend, Sent};
 pub use attempts::{Ended, StartedAttempt};
+pub use files::{FileProblem, KnownPipeline};
+pub use gauges::PipelineFigures;
 pub use history::{Event, RunEvent};
 pub use operate::{NewestSlot, Paused, PipelineStatus, WorkerRecord};
 pub use pickups::{DuePickup, ExpectedPickup, Overdue, PickupCounts, next_poll};
 pub use prune::Spooled;
 pub use query::{Refusals, RunFilter};
+pub use runs::DueDelivery;
 pub use servers::StoredProbe;
-pub use slots::{Counts, KnownPipeline, Portion};
+pub use slots::{Counts, Portion};
 pub use store::StoreError;
 
 /// The durable record. Clones share its connections.
