@@ -5,3 +5,4 @@ mod egress;
 mod mail;
 pub(crate) mod metrics;
 mod outbox;
+mod rules;
