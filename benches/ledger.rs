@@ -12,7 +12,7 @@ use reportferry::deliver::{Receipt, Verdict};
 use reportferry::encode::Artifact;
 use reportferry::ledger::record::ExtractFacts;
 use reportferry::ledger::state::{DeliveryState, RunState};
-use reportferry::ledger::{Ended, Ledger, LedgerError};
+use reportferry::ledger::{DueDelivery, Ended, Ledger, LedgerError};
 use reportferry::schedule::slot::Slot;
 use reportferry::settings::LedgerSettings;
 
@@ -65,7 +65,15 @@ async fn one_run(ledger: &Ledger, number: i64) -> Result<(), LedgerError> {
         dialect: Default::default(),
         set: None,
     };
-    ledger.note_artifact(&mut run, "digest", &artifact, serde_json::json!({}), &[("bi", true)]).await?;
+    ledger
+        .note_artifact(
+            &mut run,
+            "digest",
+            &artifact,
+            serde_json::json!({}),
+            &[DueDelivery { destination: "bi", required: true, alert_after: None }],
+        )
+        .await?;
     ledger.advance(&mut run, RunState::Delivering, None).await?;
     let number = ledger.begin_attempt(&run.id, "bi", None).await?.number;
     let receipt = Receipt {

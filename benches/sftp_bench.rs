@@ -83,6 +83,7 @@ fn plan(sftp: Sftp) -> DeliveryPlan {
             kind: DestinationKind::Sftp(Box::new(sftp)),
             retry: Backoff { initial: second, max: second, give_up_after: second },
             pickup: Default::default(),
+            alert_after: None,
         }),
         directory: String::new(),
         existing: Existing::Replace,
@@ -93,6 +94,7 @@ fn plan(sftp: Sftp) -> DeliveryPlan {
         done_file: None,
         done_content: None,
         required: true,
+        alert_after: None,
     }
 }
 

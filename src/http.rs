@@ -1,14 +1,91 @@
-//! Shared by all HTTP clients of the process: leniency towards servers, and parsing of `Retry-After`.
+//! Shared by all HTTP clients of the process: how they reach servers, leniency towards these, and parsing of `Retry-After`.
 
 use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::ClientBuilder;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Client, ClientBuilder, Proxy};
+
+use crate::secret::Secret;
+use address_guard::{AllowAddresses, GuardedResolver};
+
+/// Private addresses, which are refused unless the settings allow them.
+pub mod address_guard;
 
 /// Maximum header lines of a response; the default of 100 is exceeded by some gateways.
 const HEADERS_MAX: usize = 500;
+
+/// The way to a server, with its secrets read.
+#[derive(Default)]
+pub struct Egress {
+    /// A file of certificates (PEM) that replace the system's.
+    pub ca: Option<PathBuf>,
+    pub proxy: Option<WebProxy>,
+}
+
+/// A proxy with CONNECT (RFC 9110, 9.3.6). It resolves the server's name, so it decides what may be reached.
+pub struct WebProxy {
+    pub url: String,
+    /// User name and password.
+    pub account: Option<(String, Secret)>,
+}
+
+/// The way to a server cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    #[error("{}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{} holds no certificate: {reason}", path.display())]
+    NoCertificate { path: PathBuf, reason: String },
+    #[error("the proxy: {0}")]
+    Proxy(String),
+}
+
+impl Egress {
+    /// Begins a client that goes this way and follows neither redirects nor the environment's proxies. Without a proxy, it
+    /// reaches no address that `guard` refuses. Blocks while the certificates are read.
+    ///
+    /// # Errors
+    /// The certificates cannot be read, or the proxy's address is invalid.
+    pub fn client(&self, guard: Option<AllowAddresses>) -> Result<ClientBuilder, EgressError> {
+        // Fails if another module installed the same provider before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = lenient(Client::builder())
+            .user_agent(concat!("reportferry/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy();
+        if let Some(path) = &self.ca {
+            builder = builder.tls_certs_only(certificates(path)?);
+        }
+        if let Some(proxy) = &self.proxy {
+            let mut through = Proxy::all(&proxy.url).map_err(|error| EgressError::Proxy(error.to_string()))?;
+            if let Some((username, password)) = &proxy.account {
+                through = through.basic_auth(username, password.expose());
+            }
+            builder = builder.proxy(through);
+        } else if let Some(allow) = guard {
+            builder = builder.dns_resolver(Arc::new(GuardedResolver(allow)));
+        }
+        Ok(builder)
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, EgressError> {
+    let none = |reason: String| EgressError::NoCertificate { path: path.to_owned(), reason };
+    let certificates = Certificate::from_pem_bundle(&pem(path)?).map_err(|error| none(error.to_string()))?;
+    if certificates.is_empty() { Err(none("PEM is expected".to_owned())) } else { Ok(certificates) }
+}
+
+/// Reads a file of certificates.
+///
+/// # Errors
+/// It cannot be read.
+pub fn pem(path: &Path) -> Result<Vec<u8>, EgressError> {
+    std::fs::read(path).map_err(|source| EgressError::Unreadable { path: path.to_owned(), source })
+}
 
 /// Accepts responses with slightly invalid headers, as browsers and curl do: a space before the colon (`X-Bad : 1`), values
 /// folded over several lines, and unreadable header lines, which are skipped.

@@ -1,6 +1,6 @@
 //! Metrics and their names (Prometheus: base units, `_total` for counters).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -38,7 +38,7 @@ pub fn describe() {
     describe_counter!("reportferry_delivered_bytes_total", Unit::Bytes, "Bytes of artifacts delivered.");
     describe_counter!("reportferry_attempts_total", "Attempts at deliveries, by verdict.");
     describe_counter!("reportferry_pickups_total", "Deliveries picked up, or overdue, as the worker found it.");
-    describe_counter!("reportferry_alerts_total", "Alerts sent or given up, by channel.");
+    describe_counter!("reportferry_alerts_total", "Attempts to send alerts, by channel and outcome.");
     describe_histogram!("reportferry_stage_duration_seconds", Unit::Seconds, "How long a stage of a run took.");
     describe_histogram!("reportferry_lateness_seconds", Unit::Seconds, "How long after its slot a run started.");
     for (name, unit, text) in GAUGES {
@@ -58,7 +58,16 @@ const GAUGES: &[(&str, Option<Unit>, &str)] = &[
     ("reportferry_runs", None, "Runs that have not ended, and those that are held, by state."),
     ("reportferry_runs_active", None, "Runs that the worker is working on."),
     ("reportferry_last_delivery_age_seconds", Some(Unit::Seconds), "Time since the pipeline last delivered."),
+    (
+        "reportferry_never_delivered_seconds",
+        Some(Unit::Seconds),
+        "Time since the first slot of a pipeline that never delivered.",
+    ),
     ("reportferry_late_seconds", Some(Unit::Seconds), "Time since the pipeline's expected_by passed without delivery."),
+    ("reportferry_runs_failed", None, "Failed or rejected runs of the pipeline since it last delivered."),
+    ("reportferry_runs_held", None, "Held runs of the pipeline."),
+    ("reportferry_runs_blocked", None, "Blocked runs of the pipeline."),
+    ("reportferry_heartbeat_age_seconds", Some(Unit::Seconds), "Time since the worker's event loop last ran."),
     ("reportferry_pipelines_late", None, "Pipelines with a slot that is late."),
     ("reportferry_pickups_pending", None, "Deliveries with a pending pickup."),
     ("reportferry_pickups_overdue", None, "Overdue deliveries that are still checked."),
@@ -99,7 +108,7 @@ pub fn pickup(destination: &str, state: &'static str) {
     counter!("reportferry_pickups_total", "destination" => destination.to_owned(), "state" => state).increment(1);
 }
 
-/// Counts alerts by outcome: `sent` or `given_up`.
+/// Counts alerts by outcome: `sent`, `retried` or `given_up`.
 pub fn alerts(channel: &str, how: &'static str, count: usize) {
     counter!("reportferry_alerts_total", "channel" => channel.to_owned(), "outcome" => how).increment(count as u64);
 }
@@ -119,17 +128,31 @@ pub fn build(version: &'static str, zones: &str) {
     gauge!("reportferry_build_info", "version" => version, "zones" => zones.to_owned()).set(1.0);
 }
 
-/// Gauges by pipeline. The first [`PIPELINES_MAX`] pipelines have series of their own.
+/// Gauges by pipeline. The first [`PIPELINES_MAX`] pipelines have series of their own; the others share one with the
+/// highest of their values.
 #[derive(Debug, Default)]
-pub struct PipelineGauges(BTreeSet<String>);
+pub struct PipelineGauges {
+    own: BTreeSet<String>,
+    others: BTreeMap<&'static str, f64>,
+}
 
 impl PipelineGauges {
+    /// Begins anew: every gauge is set again.
+    pub fn begin(&mut self) {
+        self.others.clear();
+    }
+
     /// Sets a pipeline's gauge.
     pub fn set(&mut self, name: &'static str, pipeline: &str, value: f64) {
-        if self.0.len() < PIPELINES_MAX {
-            self.0.insert(pipeline.to_owned());
+        if self.own.len() < PIPELINES_MAX {
+            self.own.insert(pipeline.to_owned());
         }
-        let label = if self.0.contains(pipeline) { pipeline } else { OTHERS };
-        gauge!(name, "pipeline" => label.to_owned()).set(value);
+        if self.own.contains(pipeline) {
+            gauge!(name, "pipeline" => pipeline.to_owned()).set(value);
+        } else {
+            let highest = self.others.entry(name).or_insert(value);
+            *highest = highest.max(value);
+            gauge!(name, "pipeline" => OTHERS).set(*highest);
+        }
     }
 }

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::Message;
-use crate::settings::{Channel, Email, MailTls, SecretError, SecretRef};
+use crate::http::address_guard::{Refused, admit_url};
+use crate::http::{EgressError, find, pem};
+use crate::settings::{Channel, Email, HttpChannel, MailTls, SecretError};
 
 /// Timeout of one send; a later one tries again.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -20,7 +23,9 @@ pub enum ChannelError {
     #[error("the channel's secret cannot be read: {0}")]
     Secret(#[from] SecretError),
     #[error("{0}")]
-    Address(&'static str),
+    Address(String),
+    #[error(transparent)]
+    Egress(#[from] EgressError),
     #[error("cannot prepare to send: {0}")]
     Client(String),
     #[error("the channel does not answer: {0}")]
@@ -41,7 +46,7 @@ impl ChannelError {
     /// Returns true if the next message would fail the same way, so that it is not tried now.
     pub(super) fn affects_channel(&self) -> bool {
         match self {
-            Self::Secret(_) | Self::Address(_) | Self::Client(_) | Self::Retryable(_) => true,
+            Self::Secret(_) | Self::Address(_) | Self::Egress(_) | Self::Client(_) | Self::Retryable(_) => true,
             Self::Refused { status, .. } => matches!(status, 401 | 403 | 404 | 410 | 429 | 500..),
             // Busy or sign-in refused: a try for each message could lock the account.
             Self::Mail { code, .. } => matches!(code, 400..500 | 530 | 534 | 535 | 538),
@@ -71,8 +76,8 @@ impl<'a> ChannelSender<'a> {
     /// A secret cannot be read, or does not have the expected form.
     pub fn new(channel: &'a Channel) -> Result<Self, ChannelError> {
         match channel {
-            Channel::Slack(address) => post(address, true),
-            Channel::Webhook(address) => post(address, false),
+            Channel::Slack(channel) => post(channel, true),
+            Channel::Webhook(channel) => post(channel, false),
             Channel::Email(email) => Ok(Self::Mail { mailer: mailer(email)?, email }),
         }
     }
@@ -88,7 +93,7 @@ impl<'a> ChannelSender<'a> {
                     if *slack { serde_json::json!({"text": plain(&message.text)}) } else { message.document.clone() };
                 let request =
                     client.post(url.clone()).header("content-type", "application/json").body(body.to_string());
-                let answer = request.send().await.map_err(|error| ChannelError::Retryable(cause(error)))?;
+                let answer = request.send().await.map_err(unanswered)?;
                 match answer.status().as_u16() {
                     status @ 200..300 => Ok(format!("{status}")),
                     status => Err(ChannelError::Refused { status, wait: wait(answer.headers()) }),
@@ -127,40 +132,56 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
-fn post<'a>(address: &SecretRef, slack: bool) -> Result<ChannelSender<'a>, ChannelError> {
-    let url = Url::parse(address.read()?.expose()).map_err(|_| ChannelError::Address("the secret holds no address"))?;
+fn post<'a>(channel: &HttpChannel, slack: bool) -> Result<ChannelSender<'a>, ChannelError> {
+    let address = |what: &str| ChannelError::Address(what.to_owned());
+    let url = Url::parse(channel.url.read()?.expose()).map_err(|_| address("the secret holds no address"))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
-        return Err(ChannelError::Address("the channel's address must begin with https://"));
+        return Err(address("the channel's address must begin with https://"));
     }
-    // Fails if another module installed the same provider before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("reportferry/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .timeout(TIMEOUT)
-        .build()
-        .map_err(|error| ChannelError::Client(cause(error)))?;
+    if channel.egress.proxy.is_none() {
+        admit_url(&url, channel.allow).map_err(|refused| ChannelError::Address(refused.to_string()))?;
+    }
+    let client = channel.egress.read()?.client(Some(channel.allow))?;
+    let client = client.timeout(TIMEOUT).build().map_err(|error| ChannelError::Client(cause(error)))?;
     Ok(ChannelSender::Post { url, client, slack })
 }
 
 fn mailer(email: &Email) -> Result<AsyncSmtpTransport<Tokio1Executor>, ChannelError> {
     type Mailer = AsyncSmtpTransport<Tokio1Executor>;
-    let failed = |error: lettre::transport::smtp::Error| ChannelError::Client(error.to_string());
-    let builder = match email.tls {
-        MailTls::StartTls => Mailer::starttls_relay(&email.host).map_err(failed)?,
-        MailTls::Tls => Mailer::relay(&email.host).map_err(failed)?,
-        MailTls::None => Mailer::builder_dangerous(&email.host),
-    };
-    let builder = builder.port(email.port).timeout(Some(TIMEOUT));
+    let builder = Mailer::builder_dangerous(&email.host).port(email.port).timeout(Some(TIMEOUT)).tls(match email.tls {
+        MailTls::StartTls => Tls::Required(tls(email)?),
+        MailTls::Tls => Tls::Wrapper(tls(email)?),
+        MailTls::None => Tls::None,
+    });
     Ok(match (&email.username, &email.password) {
         (Some(username), Some(password)) => {
             builder.credentials(Credentials::new(username.clone(), password.read()?.expose().to_owned())).build()
         }
         _ => builder.build(),
     })
+}
+
+fn tls(email: &Email) -> Result<TlsParameters, ChannelError> {
+    let failed = |error: lettre::transport::smtp::Error| ChannelError::Client(error.to_string());
+    let mut builder = TlsParameters::builder(email.host.clone());
+    if let Some(path) = &email.ca {
+        let none = |reason: String| EgressError::NoCertificate { path: path.clone(), reason };
+        let certificate = Certificate::from_pem(&pem(path)?).map_err(|error| none(error.to_string()))?;
+        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
+    }
+    builder.build().map_err(failed)
+}
+
+fn unanswered(error: reqwest::Error) -> ChannelError {
+    if let Some(refused) = find::<Refused>(&error) {
+        return ChannelError::Address(refused.to_string());
+    }
+    match crate::tls::explain(&error, false) {
+        Some(failure) => ChannelError::Retryable(failure.about("the channel")),
+        None => ChannelError::Retryable(cause(error)),
+    }
 }
 
 /// Returns the failure without the address.

@@ -57,13 +57,19 @@ fn subject(alert: &Alert) -> String {
 }
 
 fn subject_of(alert: &Alert) -> String {
-    let (pipeline, slot) = (&alert.pipeline, &alert.slot);
+    let (pipeline, slot) = (&alert.pipeline, alert.slot.as_deref().unwrap_or_default());
     let to = alert.destination.as_deref().unwrap_or("its destination");
     match alert.kind {
         AlertKind::Failed => format!("{pipeline} failed, slot {slot}"),
         AlertKind::Held => format!("{pipeline} is held, slot {slot}"),
         AlertKind::Blocked => format!("{pipeline} is blocked until a person fixes the cause, slot {slot}"),
         AlertKind::Late => format!("{pipeline} is late, slot {slot}"),
+        AlertKind::NotDelivered => match &alert.destination {
+            Some(to) => format!("{pipeline} is not delivered to {to} yet, slot {slot}"),
+            None => format!("{pipeline} has nothing to deliver yet, slot {slot}"),
+        },
+        AlertKind::PipelineInvalid => format!("the file of {pipeline} cannot be used"),
+        AlertKind::Recovered if alert.run.is_none() => format!("the file of {pipeline} can be used again"),
         AlertKind::PickupOverdue => format!("{pipeline} was not picked up at {to} in time, slot {slot}"),
         AlertKind::Recovered if alert.destination.is_some() => {
             format!("{pipeline} was picked up late at {to}, slot {slot}")
@@ -86,9 +92,14 @@ fn next(alert: &Alert) -> String {
         AlertKind::Held => Need::Held,
         AlertKind::Blocked => Need::Blocked(alert.blockers.clone()),
         AlertKind::PickupOverdue => Need::PickupOverdue { destination: alert.destination.clone().unwrap_or_default() },
+        AlertKind::NotDelivered => Need::NotDelivered { destination: alert.destination.clone() },
+        AlertKind::PipelineInvalid => Need::InvalidFile,
         AlertKind::Late | AlertKind::Recovered => Need::Late,
     };
-    next_command(&need, &alert.pipeline, Runs::One(&alert.run))
+    match &alert.run {
+        Some(run) => next_command(&need, &alert.pipeline, Runs::One(run)),
+        None => next_command(&Need::InvalidFile, &alert.pipeline, Runs::One("")),
+    }
 }
 
 fn document(alert: &Alert) -> Value {

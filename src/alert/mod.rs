@@ -99,6 +99,10 @@ impl Alerts {
     /// The ledger is unavailable.
     pub async fn round(&self) -> Result<(), LedgerError> {
         let Some(loaded) = self.rules.loaded() else { return Ok(()) };
+        for channel in loaded.settings.alerts.channels.keys() {
+            // Series that begin with a count cannot be seen to grow.
+            ["sent", "retried", "given_up"].into_iter().for_each(|outcome| measure::alerts(channel, outcome, 0));
+        }
         let since = self.clock.now().saturating_sub(EVENT_AGE_MAX).unwrap_or(Timestamp::MIN);
         self.ledger.find_alerts(since.as_millisecond(), |alert| loaded.channels(alert)).await?;
         let mut by_channel: BTreeMap<String, Vec<AlertSend>> = BTreeMap::new();
@@ -151,9 +155,12 @@ impl Alerts {
         for send in sends {
             let since = Timestamp::from_millisecond(send.since_ms).unwrap_or(now);
             let sent = match RETRY.next(now, since, send.attempts + 1, error.wait()) {
-                Next::At(due) => Sent::Again { due_ms: due.as_millisecond(), reason: reason.clone() },
+                Next::At(due) => {
+                    measure::alerts(channel, "retried", 1);
+                    Sent::Again { due_ms: due.as_millisecond(), reason: reason.clone() }
+                }
                 Next::End => {
-                    tracing::error!(channel, reason, run = send.alert.run, "alert dropped");
+                    tracing::error!(channel, reason, alert = Message::of(&send.alert).subject, "alert dropped");
                     measure::alerts(channel, "given_up", 1);
                     Sent::GivenUp { reason: reason.clone() }
                 }

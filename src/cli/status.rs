@@ -9,7 +9,7 @@ use super::opened::Opened;
 use super::{Common, exit, print_json};
 use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::state::RunState;
-use crate::ledger::{Overdue, PipelineStatus, WaitingRuns, WorkerRecord, WorkerState};
+use crate::ledger::{FileProblem, Overdue, PipelineStatus, WaitingRuns, WorkerRecord, WorkerState};
 use crate::pipeline;
 use crate::pipeline::plan::Plan;
 use crate::run::document::utc;
@@ -191,22 +191,25 @@ impl Status {
         let mut pipelines: Vec<PipelineDocument> = Vec::new();
         for plan in &loaded.plans {
             let standing = standings.remove(&plan.name).unwrap_or_default();
-            pipelines.push(PipelineDocument::new(
-                &plan.name,
-                standing,
-                &Need::InvalidFile,
-                next(plan, now.timestamp()),
-            ));
+            let problem = standing.problem.as_ref().map(describe_problem);
+            let next = next(plan, now.timestamp());
+            pipelines.push(PipelineDocument::new(&plan.name, standing, (problem, &Need::InvalidFile), next));
         }
         for name in loaded.broken() {
-            let mut standing = standings.remove(&name).unwrap_or_default();
-            standing.problem.get_or_insert_with(|| "its file is invalid".to_owned());
-            pipelines.push(PipelineDocument::new(&name, standing, &Need::InvalidFile, None));
+            let standing = standings.remove(&name).unwrap_or_default();
+            let next = match &standing.problem {
+                Some(FileProblem { stopped: None, .. }) => {
+                    next_by_earlier_version(opened, &name, now.timestamp()).await?
+                }
+                _ => None,
+            };
+            let problem = standing.problem.as_ref().map_or_else(|| "its file is invalid".to_owned(), describe_problem);
+            pipelines.push(PipelineDocument::new(&name, standing, (Some(problem), &Need::InvalidFile), next));
         }
         // A pipeline whose file was removed is shown while any of its work is open.
-        for (name, mut standing) in standings.into_iter().filter(|(_, standing)| standing.has_open_work()) {
-            standing.problem = Some("its file was removed".to_owned());
-            pipelines.push(PipelineDocument::new(&name, standing, &Need::RemovedFile, None));
+        for (name, standing) in standings.into_iter().filter(|(_, standing)| standing.has_open_work()) {
+            let problem = Some("its file was removed".to_owned());
+            pipelines.push(PipelineDocument::new(&name, standing, (problem, &Need::RemovedFile), None));
         }
         pipelines.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
         if attention {
@@ -224,6 +227,22 @@ impl Status {
     }
 }
 
+/// Returns the next slot by the last valid text of an invalid file, which the worker uses.
+async fn next_by_earlier_version(
+    opened: &Opened,
+    pipeline: &str,
+    now: Timestamp,
+) -> anyhow::Result<Option<(String, SignedDuration)>> {
+    let Some(text) = opened.ledger.valid_text(pipeline).await? else { return Ok(None) };
+    let path = opened.settings.pipelines.join(format!("{pipeline}.yaml"));
+    let earlier = pipeline::load_text(&opened.settings, &path, &text);
+    Ok(earlier.ok().and_then(|(plan, _warnings)| next(&plan, now)))
+}
+
+fn describe_problem(problem: &FileProblem) -> String {
+    format!("since {}, {}", utc(problem.since_ms), problem.describe())
+}
+
 /// Returns the next slot and its jitter.
 fn next(plan: &Plan, now: Timestamp) -> Option<(String, SignedDuration)> {
     let schedule = plan.schedule.as_ref()?;
@@ -233,9 +252,15 @@ fn next(plan: &Plan, now: Timestamp) -> Option<(String, SignedDuration)> {
 }
 
 impl PipelineDocument {
-    fn new(pipeline: &str, standing: PipelineStatus, file: &Need, next: Option<(String, SignedDuration)>) -> Self {
+    /// `file` is the problem of its file, if there is one, and what that needs.
+    fn new(
+        pipeline: &str,
+        standing: PipelineStatus,
+        (problem, file): (Option<String>, &Need),
+        next: Option<(String, SignedDuration)>,
+    ) -> Self {
         let (next, jitter) = next.unzip();
-        let attention = attention(pipeline, &standing, file);
+        let attention = attention(pipeline, &standing, (problem.as_ref(), file));
         let newest = standing.newest;
         let count = |of: &dyn Fn(RunState) -> bool| {
             standing.today.iter().filter(|(state, _)| of(*state)).map(|(_, count)| count).sum()
@@ -260,14 +285,18 @@ impl PipelineDocument {
                 by: paused.by,
                 because: paused.why,
             }),
-            problem: standing.problem,
+            problem,
             attention,
         }
     }
 }
 
-/// Returns what needs a person, with the next command of each; `file` is what its file needs if it has a problem.
-fn attention(pipeline: &str, standing: &PipelineStatus, file: &Need) -> Vec<AttentionDocument> {
+/// Returns what needs a person, with the next command of each.
+fn attention(
+    pipeline: &str,
+    standing: &PipelineStatus,
+    (problem, file): (Option<&String>, &Need),
+) -> Vec<AttentionDocument> {
     let mut found: Vec<AttentionDocument> =
         standing.waiting.iter().flat_map(|waiting| attention_of_runs(pipeline, waiting)).collect();
     let mut add =
@@ -293,8 +322,14 @@ fn attention(pipeline: &str, standing: &PipelineStatus, file: &Need) -> Vec<Atte
         let why = if paused.why.is_empty() { String::new() } else { format!(": {}", paused.why) };
         add("paused", Some(paused.since_ms), (None, None), Some(format!("by {}{why}", paused.by)), &Need::Paused);
     }
-    if let Some(problem) = &standing.problem {
-        add("invalid_file", None, (None, None), Some(problem.clone()), file);
+    if let Some(problem) = problem {
+        add(
+            "invalid_file",
+            standing.problem.as_ref().map(|problem| problem.since_ms),
+            (None, None),
+            Some(problem.clone()),
+            file,
+        );
     }
     found
 }

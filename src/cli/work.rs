@@ -26,6 +26,9 @@ pub(super) async fn run(_args: WorkArgs, common: &Common) -> anyhow::Result<u8> 
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
     if let Some(address) = opened.settings.http {
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "the page has no sign-in: whoever reaches it reads pipeline names and metrics");
+        }
         let sources = Sources {
             settings: opened.settings.clone(),
             ledger: opened.ledger.clone(),

@@ -95,14 +95,13 @@ impl Tenants {
     }
 }
 
-/// Creates the HTTP client of a tenant: it follows no redirects and uses no proxy of the environment.
+/// Creates the HTTP client of a tenant.
 fn client(tenant: &Tenant) -> Result<reqwest::Client, ExtractError> {
-    // Fails if another module has installed the same provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    crate::http::lenient(reqwest::Client::builder())
-        .user_agent(concat!("reportferry/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
+    let refused = |what: String| ExtractError::Refused { what: format!("tenant {}: {what}", tenant.name), hint: None };
+    let egress = tenant.egress.read().map_err(|error| refused(format!("the proxy's password: {error}")))?;
+    egress
+        .client(None)
+        .map_err(|error| refused(error.to_string()))?
         .http1_only()
         // By default reqwest repeats some requests; only `attempt` may.
         .retry(reqwest::retry::never())

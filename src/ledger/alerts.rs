@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::attention::blockers;
+use super::files::problem_from;
 use super::next::Blocker;
 use super::state::{NotificationEvent, NotificationState, PickupState};
 use super::store::{Row, Tx, named_column, params};
@@ -13,8 +14,8 @@ use crate::settings::AlertKind;
 named_column!(AlertKind);
 
 /// Runs that an alert of each kind is about, and when it happened; `$1` is now, `$2` the moment before which nothing is
-/// sent any more. Each is a range of an index, because this query runs every few seconds on up to a million runs. Pickups
-/// and recoveries: see below.
+/// sent any more. Each is a range of an index, because this query runs every few seconds on up to a million runs. For
+/// the others there are functions.
 fn of_kind(kind: AlertKind) -> Option<(&'static str, String)> {
     let changed = |states| {
         format!(
@@ -26,7 +27,13 @@ fn of_kind(kind: AlertKind) -> Option<(&'static str, String)> {
         AlertKind::Held => Some(("r.updated_ms", changed("'held'"))),
         AlertKind::Blocked => Some(("r.updated_ms", changed("'blocked'"))),
         AlertKind::Late => Some(("r.deadline_ms", format!("r.deadline_ms >= $2 AND {LATE}"))),
-        AlertKind::PickupOverdue | AlertKind::Recovered => None,
+        AlertKind::NotDelivered => Some((
+            "r.alert_at_ms",
+            "r.state IN ('due', 'extracting', 'transforming') AND r.alert_at_ms BETWEEN $2 AND $1 \
+             AND r.pipeline NOT IN (SELECT name FROM pipelines WHERE paused_ms IS NOT NULL)"
+                .to_owned(),
+        )),
+        AlertKind::PickupOverdue | AlertKind::PipelineInvalid | AlertKind::Recovered => None,
     }
 }
 
@@ -34,9 +41,10 @@ fn of_kind(kind: AlertKind) -> Option<(&'static str, String)> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
     pub kind: AlertKind,
-    pub run: String,
+    /// The run, and its slot; `None` for an event of the pipeline.
+    pub run: Option<String>,
     pub pipeline: String,
-    pub slot: String,
+    pub slot: Option<String>,
     /// The delivery that it concerns, if it concerns one.
     pub destination: Option<String>,
     pub reason: Option<String>,
@@ -48,11 +56,13 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Identity: one kind of event happens to a run or delivery once.
+    /// Identity: one kind of event happens to a run or delivery once, and to a pipeline once at a time.
     fn id(&self) -> String {
-        match &self.destination {
-            Some(destination) => format!("{}:{}:{destination}", self.kind.name(), self.run),
-            None => format!("{}:{}", self.kind.name(), self.run),
+        let kind = self.kind.name();
+        match (&self.run, &self.destination) {
+            (Some(run), Some(destination)) => format!("{kind}:{run}:{destination}"),
+            (Some(run), None) => format!("{kind}:{run}"),
+            (None, _) => format!("{kind}:{}:{}", self.pipeline, self.at_ms),
         }
     }
 }
@@ -96,8 +106,11 @@ impl Ledger {
             .read("find alerts", move |tx| {
                 let mut found = failures(tx, since_ms, now)?;
                 found.extend(overdue_pickups(tx, since_ms)?);
+                found.extend(open_deliveries(tx, since_ms, now)?);
+                found.extend(invalid_files(tx, since_ms)?);
                 let mut recoveries = recoveries(tx)?;
                 recoveries.extend(late_pickups(tx)?);
+                recoveries.extend(valid_files(tx)?);
                 Ok((found, recoveries))
             })
             .await?;
@@ -145,7 +158,7 @@ impl Ledger {
             };
             let mut sends = rows.iter().map(due).collect::<Result<Vec<_>, LedgerError>>()?;
             for AlertSend { alert, .. } in sends.iter_mut().filter(|send| send.alert.kind == AlertKind::Blocked) {
-                alert.blockers = blockers(tx, &alert.run)?;
+                alert.blockers = blockers(tx, alert.run.as_deref().unwrap_or_default())?;
             }
             Ok(sends)
         })
@@ -231,6 +244,68 @@ fn overdue_pickups(tx: &mut Tx, since_ms: i64) -> Result<Vec<Alert>, LedgerError
     rows.iter().map(|row| alert_from(row, kind)).collect()
 }
 
+/// Returns deliveries that are not done `alert_after` their run began to deliver, without an alert.
+fn open_deliveries(tx: &mut Tx, since_ms: i64, now: i64) -> Result<Vec<Alert>, LedgerError> {
+    let kind = AlertKind::NotDelivered;
+    let rows = tx.query(
+        &format!(
+            "SELECT r.id, r.pipeline, r.slot, r.slot_ms, d.destination, CASE WHEN d.reason IS NULL THEN NULL \
+             ELSE CAST(d.attempts AS TEXT) || ' attempts so far, the last: ' || d.reason END AS reason, \
+             d.alert_at_ms AS at_ms FROM deliveries d JOIN runs r ON r.id = d.run_id \
+             WHERE d.state IN ('due', 'publishing', 'waiting') AND d.alert_at_ms BETWEEN $1 AND $2 \
+             AND r.state IN ('delivering', 'delivered') AND r.origin <> 'person' \
+             AND r.pipeline NOT IN (SELECT name FROM pipelines WHERE paused_ms IS NOT NULL) \
+             AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.id = '{}:' || r.id || ':' || d.destination) \
+             ORDER BY d.alert_at_ms LIMIT 1000",
+            kind.name()
+        ),
+        params![since_ms, now],
+    )?;
+    rows.iter().map(|row| alert_from(row, kind)).collect()
+}
+
+/// Returns pipelines whose file became unusable since `since_ms`, without an alert.
+fn invalid_files(tx: &mut Tx, since_ms: i64) -> Result<Vec<Alert>, LedgerError> {
+    let rows = tx.query(
+        &format!(
+            "SELECT name, problem, stopped_reason, problem_ms FROM pipelines p WHERE problem_ms >= $1 \
+             AND NOT EXISTS (SELECT 1 FROM alerts a WHERE a.id = '{}:' || p.name || ':' || CAST(p.problem_ms AS TEXT)) \
+             ORDER BY problem_ms LIMIT 1000",
+            AlertKind::PipelineInvalid.name()
+        ),
+        params![since_ms],
+    )?;
+    let mut found = Vec::new();
+    for row in rows {
+        let Some(problem) = problem_from(&row)? else { continue };
+        let (pipeline, reason) = (row.get("name")?, problem.describe());
+        found.push(of_pipeline(AlertKind::PipelineInvalid, pipeline, Some(reason), problem.since_ms));
+    }
+    Ok(found)
+}
+
+/// Returns the end of the alerts of pipelines whose file can be used again, or was removed.
+fn valid_files(tx: &mut Tx) -> Result<Vec<Recovery>, LedgerError> {
+    let rows = tx.query(
+        "SELECT a.id AS alert_id, a.pipeline, p.valid_ms FROM alerts a JOIN pipelines p ON p.name = a.pipeline \
+         WHERE a.recovered_ms IS NULL AND a.kind = $1 AND (p.problem_ms IS NULL OR p.problem_ms > a.at_ms) \
+         ORDER BY a.at_ms LIMIT 1000",
+        params![AlertKind::PipelineInvalid.name()],
+    )?;
+    let recovery = |row: &Row| {
+        // Without a time, nothing recovered, and nothing is sent.
+        let at_ms = row.get::<Option<i64>>("valid_ms")?.unwrap_or_default();
+        let alert = of_pipeline(AlertKind::Recovered, row.get("pipeline")?, None, at_ms);
+        Ok(Recovery { alert, of: vec![row.get("alert_id")?] })
+    };
+    rows.iter().map(recovery).collect()
+}
+
+fn of_pipeline(kind: AlertKind, pipeline: String, reason: Option<String>, at_ms: i64) -> Alert {
+    let blockers = Vec::new();
+    Alert { kind, run: None, pipeline, slot: None, destination: None, reason, blockers, slot_ms: at_ms, at_ms }
+}
+
 /// Returns for each open alert the first run from its slot on that was delivered after it; for alerts of a pipeline, the
 /// newest.
 fn recoveries(tx: &mut Tx) -> Result<Vec<Recovery>, LedgerError> {
@@ -239,8 +314,11 @@ fn recoveries(tx: &mut Tx) -> Result<Vec<Recovery>, LedgerError> {
          r.updated_ms AS at_ms FROM alerts a \
          JOIN runs r ON r.id = (SELECT d.id FROM runs d WHERE d.state = 'delivered' AND d.pipeline = a.pipeline \
          AND d.slot_ms >= a.slot_ms AND d.updated_ms >= a.at_ms ORDER BY d.slot_ms LIMIT 1) \
-         WHERE a.recovered_ms IS NULL AND a.kind <> $1 ORDER BY r.slot_ms LIMIT 1000",
-        params![AlertKind::PickupOverdue.name()],
+         WHERE a.recovered_ms IS NULL AND a.run_id IS NOT NULL AND a.kind <> $1 \
+         AND (a.kind <> $2 OR a.destination IS NULL OR EXISTS (SELECT 1 FROM receipts t JOIN runs x ON x.id = t.run_id \
+         WHERE x.pipeline = a.pipeline AND x.slot_ms >= a.slot_ms AND t.destination = a.destination \
+         AND t.ended_ms >= a.at_ms)) ORDER BY r.slot_ms LIMIT 1000",
+        params![AlertKind::PickupOverdue.name(), AlertKind::NotDelivered.name()],
     )?;
     let mut recoveries: BTreeMap<String, Recovery> = BTreeMap::new();
     for row in rows {

@@ -57,7 +57,7 @@ impl Ledger {
                     let legal = legal_in(RunState::ALL, RunState::name, |state| state.after(&event).is_some());
                     let reopen = format!(
                         "UPDATE runs SET state = $1, reason = NULL, origin = $2, next_run_at_ms = $3, \
-                         deadline_ms = NULL, plan_digest = $4, updated_ms = $5 WHERE id = $6 AND state IN ({legal}) \
+                         deadline_ms = NULL, alert_at_ms = NULL, plan_digest = $4, updated_ms = $5 WHERE id = $6 AND state IN ({legal}) \
                          AND execution_id IS NULL AND extract_json IS NULL AND artifact_json IS NULL"
                     );
                     let mut entered = 0;
@@ -65,7 +65,7 @@ impl Ledger {
                         let (id, next_run_at_ms) = (slot.run_id(), Some(*next_run_at_ms));
                         let (origin, plan_digest) = (Origin::Backfill, digest.as_str());
                         let event = event.clone();
-                        let new = NewRun { slot, origin, plan_digest, event, next_run_at_ms, deadline_ms: None };
+                        let new = NewRun { slot, origin, plan_digest, event, next_run_at_ms, deadline_ms: None, alert_at_ms: None };
                         if new.insert(tx, now)? {
                             entered += 1;
                             continue;

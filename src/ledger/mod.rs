@@ -9,6 +9,8 @@ mod attention;
 mod backfill;
 mod batches;
 mod decisions;
+mod files;
+mod gauges;
 mod history;
 pub mod next;
 mod operate;
@@ -35,13 +37,16 @@ use store::{Store, Tx};
 pub use alerts::{Alert, AlertSend, Sent};
 pub use attempts::{Ended, StartedAttempt};
 pub use attention::{WaitingRun, WaitingRuns};
+pub use files::{FileProblem, KnownPipeline};
+pub use gauges::PipelineFigures;
 pub use history::{Event, RunEvent};
 pub use operate::{NewestSlot, Paused, PipelineStatus, WorkerRecord, WorkerState};
 pub use pickups::{DuePickup, ExpectedPickup, Overdue, PickupCounts, next_poll};
 pub use prune::Spooled;
 pub use query::{Refusals, RunFilter};
+pub use runs::DueDelivery;
 pub use servers::StoredProbe;
-pub use slots::{Counts, KnownPipeline, Portion};
+pub use slots::{Counts, Portion};
 pub use store::StoreError;
 
 /// The durable record. Clones share its connections.

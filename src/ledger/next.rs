@@ -21,6 +21,10 @@ pub enum Need {
     /// Failed, or rejected by a destination.
     Failed,
     Late,
+    /// It takes longer than `alert_after`: nothing to deliver yet, or not delivered to the destination.
+    NotDelivered {
+        destination: Option<String>,
+    },
     PickupOverdue {
         destination: String,
     },
@@ -116,7 +120,10 @@ pub fn next_command(need: &Need, pipeline: &str, runs: Runs) -> String {
             };
             format!("fix the cause, then {retry}, or {dismiss}")
         }
-        Need::Late => which("show"),
+        Need::Late | Need::NotDelivered { destination: None } => which("show"),
+        Need::NotDelivered { destination: Some(destination) } => {
+            format!("{}, then reportferry doctor {destination}", which("show"))
+        }
         Need::PickupOverdue { destination } => {
             format!("{}, then ask whoever runs the reader of {destination}", which("verify"))
         }

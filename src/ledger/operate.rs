@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::attention::WaitingRuns;
+use super::files::{FileProblem, problem_from};
 use super::runs::record_pipeline;
 use super::state::RunState;
 use super::store::{Row, Tx, params};
@@ -29,7 +30,7 @@ pub struct PipelineStatus {
     pub overdue: Vec<Overdue>,
     pub paused: Option<Paused>,
     /// Problem of its file, as the worker reports it.
-    pub problem: Option<String>,
+    pub problem: Option<FileProblem>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,8 +116,9 @@ impl Ledger {
         self.read("read the pipelines' status", move |tx| {
             let mut standings = HashMap::new();
             let rows = tx.query(
-                "SELECT p.name, p.paused_ms, p.paused_by, p.paused_reason, p.problem, r.id, r.slot, r.slot_ms, r.state, \
-                 r.reason, r.updated_ms, r.next_run_at_ms, d.updated_ms AS delivered_ms, \
+                "SELECT p.name, p.paused_ms, p.paused_by, p.paused_reason, p.problem, p.stopped_reason, p.problem_ms, \
+                 r.id, r.slot, r.slot_ms, r.state, r.reason, r.updated_ms, r.next_run_at_ms, \
+                 d.updated_ms AS delivered_ms, \
                  (SELECT CAST(MAX(c.rows) AS BIGINT) FROM receipts c WHERE c.run_id = d.id) AS rows FROM pipelines p \
                  LEFT JOIN runs r ON r.id = (SELECT id FROM runs WHERE pipeline = p.name ORDER BY slot_ms DESC LIMIT 1) \
                  LEFT JOIN runs d ON d.id = (SELECT id FROM runs WHERE state = 'delivered' AND pipeline = p.name \
@@ -136,7 +138,7 @@ impl Ledger {
                     newest,
                     delivered: delivered_ms.map(|at_ms| (at_ms, rows.unwrap_or_default())),
                     paused: paused_from(&row)?,
-                    problem: row.get("problem")?,
+                    problem: problem_from(&row)?,
                     ..PipelineStatus::default()
                 };
                 standings.insert(pipeline, standing);
@@ -159,44 +161,6 @@ impl Ledger {
                 standings.entry(overdue.pipeline.clone()).or_default().overdue.push(overdue);
             }
             Ok(standings)
-        })
-        .await
-    }
-
-    /// Returns pipelines with a late slot, and since when. Slots that a person rejected or that were skipped for a reason
-    /// are not late, nor are pipelines without a schedule.
-    pub async fn late(&self) -> Result<Vec<(String, i64)>, LedgerError> {
-        let now = self.clock.now_ms();
-        self.read("find late slots", move |tx| late(tx, now)).await
-    }
-
-    /// Returns the number of runs in each state in which the worker or a person still has something to do.
-    pub async fn open_runs(&self) -> Result<Vec<(RunState, u64)>, LedgerError> {
-        use RunState as S;
-        self.read("count the runs", |tx| {
-            let rows = tx.query(
-                "SELECT state, CAST(COUNT(*) AS BIGINT) AS count FROM runs \
-                 WHERE state IN ('due', 'extracting', 'transforming', 'delivering', 'held', 'blocked') GROUP BY state",
-                &[],
-            )?;
-            let counted = |row: &Row| Ok((row.get("state")?, row.get("count")?));
-            let counts: HashMap<S, u64> = rows.iter().map(counted).collect::<Result<_, LedgerError>>()?;
-            let open = [S::Due, S::Extracting, S::Transforming, S::Delivering, S::Held, S::Blocked];
-            Ok(open.map(|state| (state, counts.get(&state).copied().unwrap_or_default())).to_vec())
-        })
-        .await
-    }
-
-    /// Returns when each pipeline with a schedule last delivered, in milliseconds since the epoch.
-    pub async fn last_deliveries(&self) -> Result<Vec<(String, i64)>, LedgerError> {
-        self.read("find the last deliveries", |tx| {
-            let rows = tx.query(
-                "SELECT p.name, r.updated_ms FROM pipelines p JOIN runs r ON r.id = (SELECT id FROM runs \
-                 WHERE state = 'delivered' AND pipeline = p.name ORDER BY slot_ms DESC LIMIT 1) \
-                 WHERE p.schedule IS NOT NULL",
-                &[],
-            )?;
-            rows.iter().map(|row| Ok((row.get("name")?, row.get("updated_ms")?))).collect()
         })
         .await
     }
@@ -277,7 +241,9 @@ fn newest_from(row: &Row, run: String) -> Result<NewestSlot, LedgerError> {
     })
 }
 
-fn late(tx: &mut Tx, now: i64) -> Result<Vec<(String, i64)>, LedgerError> {
+/// Returns pipelines with a late slot, and since when. Slots that a person rejected or that were skipped for a reason
+/// are not late, nor are pipelines without a schedule.
+pub(super) fn late(tx: &mut Tx, now: i64) -> Result<Vec<(String, i64)>, LedgerError> {
     let select = format!(
         "SELECT r.pipeline, CAST(MIN(r.deadline_ms) AS BIGINT) AS since_ms FROM runs r \
          JOIN pipelines p ON p.name = r.pipeline AND p.schedule IS NOT NULL WHERE {LATE} GROUP BY r.pipeline"

@@ -76,10 +76,26 @@ impl Ledger {
                 })
                 .await?;
             if is_last {
+                self.prune_pipeline_alerts(before_ms).await?;
                 return Ok(forgotten);
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Deletes the closed alerts of pipelines from before `before_ms`.
+    async fn prune_pipeline_alerts(&self, before_ms: i64) -> Result<(), LedgerError> {
+        self.write(FaultStep::new("ledger.prune"), "prune old alerts", move |tx| {
+            for delete in [
+                "DELETE FROM notifications WHERE alert_id IN \
+                 (SELECT id FROM alerts WHERE run_id IS NULL AND recovered_ms < $1)",
+                "DELETE FROM alerts WHERE run_id IS NULL AND recovered_ms < $1",
+            ] {
+                tx.execute(delete, params![before_ms])?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Returns the facts about these runs; unknown ones are missing.

@@ -1,5 +1,7 @@
 //! Writes for a run: each method is one transaction.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::history::RunEvent;
@@ -10,6 +12,7 @@ use super::store::{Tx, params};
 use super::{Ledger, LedgerError};
 use crate::encode::Artifact;
 use crate::fault::FaultStep;
+use crate::pipeline::plan::DeliveryPlan;
 use crate::schedule::slot::Slot;
 
 pub(super) fn json(value: &impl Serialize) -> Result<String, LedgerError> {
@@ -44,6 +47,26 @@ pub(super) fn record(tx: &mut Tx, run_id: &str, now: i64, event: &RunEvent) -> R
     Ok(())
 }
 
+/// A delivery that an artifact is due at.
+#[derive(Clone, Copy, Debug)]
+pub struct DueDelivery<'a> {
+    pub destination: &'a str,
+    pub required: bool,
+    /// The time after which it sends an alert if it is not done.
+    pub alert_after: Option<Duration>,
+}
+
+impl<'a> From<&'a DeliveryPlan> for DueDelivery<'a> {
+    fn from(plan: &'a DeliveryPlan) -> Self {
+        Self { destination: &plan.destination.name, required: plan.required, alert_after: plan.alert_after }
+    }
+}
+
+/// Returns the time `after` a moment, in milliseconds since the epoch.
+pub(super) fn later(moment_ms: i64, after: Duration) -> i64 {
+    moment_ms.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// A slot to enter.
 pub(super) struct NewRun<'a> {
     pub slot: &'a Slot,
@@ -52,6 +75,7 @@ pub(super) struct NewRun<'a> {
     pub event: RunEvent,
     pub next_run_at_ms: Option<i64>,
     pub deadline_ms: Option<i64>,
+    pub alert_at_ms: Option<i64>,
 }
 
 impl NewRun<'_> {
@@ -64,7 +88,7 @@ impl NewRun<'_> {
         };
         let entered = tx.execute(
             "INSERT INTO runs (id, pipeline, slot_ms, slot, state, reason, plan_digest, created_ms, updated_ms, origin, \
-             next_run_at_ms, deadline_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+             next_run_at_ms, deadline_ms, alert_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
             params![
                 &id,
                 &self.slot.pipeline,
@@ -77,6 +101,7 @@ impl NewRun<'_> {
                 self.origin.name(),
                 self.next_run_at_ms,
                 self.deadline_ms,
+                self.alert_at_ms,
             ],
         )?;
         if entered == 1 {
@@ -109,6 +134,7 @@ impl Ledger {
                 event: RunEvent::Entered { slot: slot.rfc3339() },
                 next_run_at_ms: Some(now),
                 deadline_ms: None,
+                alert_at_ms: None,
             };
             new.insert(tx, now)?;
             let id = slot.run_id();
@@ -142,6 +168,10 @@ impl Ledger {
                 ),
                 params![to.name(), &because, now, &id, from.name(), &replaces],
             )?;
+            if from != to && to == RunState::Delivering {
+                const ALERT: &str = "UPDATE deliveries SET alert_at_ms = $1 + alert_after_ms WHERE run_id = $2";
+                tx.execute(ALERT, params![now, &id])?;
+            }
             match moved {
                 0 => Err(illegal()),
                 _ if from == to => Ok(()),
@@ -192,13 +222,15 @@ impl Ledger {
         plan_digest: &str,
         artifact: &Artifact,
         rows: serde_json::Value,
-        destinations: &[(&str, bool)],
+        destinations: &[DueDelivery<'_>],
     ) -> Result<(), LedgerError> {
         let facts = ArtifactFacts::of(artifact);
         let (id, text, rows_text, now) = (run.id.clone(), json(&facts)?, rows.to_string(), self.clock.now_ms());
         let digest = plan_digest.to_owned();
-        let due: Vec<(String, bool)> =
-            destinations.iter().map(|(name, required)| ((*name).to_owned(), *required)).collect();
+        let due = |delivery: &DueDelivery| {
+            (delivery.destination.to_owned(), delivery.required, delivery.alert_after.map(|after| later(0, after)))
+        };
+        let due: Vec<(String, bool, Option<i64>)> = destinations.iter().map(due).collect();
         let event = RunEvent::Transformed {
             name: facts.name.clone(),
             rows: facts.rows,
@@ -210,11 +242,11 @@ impl Ledger {
                 "UPDATE runs SET artifact_json = $1, rows_json = $2, plan_digest = $3, updated_ms = $4 WHERE id = $5",
                 params![&text, &rows_text, &digest, now, &id],
             )?;
-            for (destination, required) in &due {
+            for (destination, required, alert_after_ms) in &due {
                 tx.execute(
-                    "INSERT INTO deliveries (run_id, destination, required, state, attempts, failures) \
-                     VALUES ($1, $2, $3, $4, 0, 0) ON CONFLICT DO NOTHING",
-                    params![&id, destination, *required, DeliveryState::Due.name()],
+                    "INSERT INTO deliveries (run_id, destination, required, state, attempts, failures, alert_after_ms) \
+                     VALUES ($1, $2, $3, $4, 0, 0, $5) ON CONFLICT DO NOTHING",
+                    params![&id, destination, *required, DeliveryState::Due.name(), *alert_after_ms],
                 )?;
             }
             record(tx, &id, now, &event)

@@ -1,17 +1,17 @@
 //! The worker's writes for slots: entered slots, cursors of schedules, and due runs.
 
+use std::time::Duration;
+
 use super::history::RunEvent;
 use super::record::{Origin, RunnableRun};
-use super::runs::NewRun;
+use super::runs::{NewRun, later};
+use super::state::RunState;
 use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
 use crate::fault::FaultStep;
 use crate::schedule::Overlap;
 use crate::schedule::missed::SlotDecision;
 use crate::schedule::slot::Slot;
-
-/// Pipelines written in one transaction.
-const PIPELINES_MAX: usize = 500;
 
 /// Due slots of one pipeline, and its new cursor.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Portion {
     pub overlap: Overlap,
     /// Slot, what is to become of it, and when it is late, in milliseconds since the epoch.
     pub slots: Vec<(Slot, SlotDecision, Option<i64>)>,
+    /// The time after which a run without an artifact sends an alert.
+    pub alert_after: Option<Duration>,
     /// Every slot up to this moment is among these or was entered before.
     pub cursor_ms: i64,
 }
@@ -30,16 +32,6 @@ pub struct Portion {
 pub struct Counts {
     pub open: u64,
     pub skipped: u64,
-}
-
-/// A pipeline as the worker last recorded it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownPipeline {
-    pub name: String,
-    /// Cron expression and zone; `None` without a schedule or file.
-    pub schedule: Option<String>,
-    pub cursor_ms: i64,
-    pub problem: Option<String>,
 }
 
 impl Ledger {
@@ -116,42 +108,6 @@ impl Ledger {
         .await
     }
 
-    /// Returns all pipelines that a worker has recorded.
-    pub async fn known_pipelines(&self) -> Result<Vec<KnownPipeline>, LedgerError> {
-        self.read("read the pipelines", |tx| {
-            let known = |row: &Row| {
-                Ok(KnownPipeline {
-                    name: row.get("name")?,
-                    schedule: row.get("schedule")?,
-                    cursor_ms: row.get("cursor_ms")?,
-                    problem: row.get("problem")?,
-                })
-            };
-            tx.query("SELECT name, schedule, cursor_ms, problem FROM pipelines", &[])?.iter().map(known).collect()
-        })
-        .await
-    }
-
-    /// Records schedule, cursor and problem of pipelines.
-    pub async fn record_pipelines(&self, pipelines: &[KnownPipeline]) -> Result<(), LedgerError> {
-        for portion in pipelines.chunks(PIPELINES_MAX) {
-            let portion = portion.to_vec();
-            self.write(FaultStep::new("ledger.pipelines"), "record the pipelines", move |tx| {
-                for KnownPipeline { name, schedule, cursor_ms, problem } in &portion {
-                    tx.execute(
-                        "INSERT INTO pipelines (name, schedule, cursor_ms, problem) VALUES ($1, $2, $3, $4) \
-                         ON CONFLICT (name) DO UPDATE SET schedule = excluded.schedule, cursor_ms = excluded.cursor_ms, \
-                         problem = excluded.problem",
-                        params![name, schedule, *cursor_ms, problem],
-                    )?;
-                }
-                Ok(())
-            })
-            .await?;
-        }
-        Ok(())
-    }
-
     /// Records that this process works, or has stopped.
     pub async fn note_worker(&self, started_ms: i64, stopped: bool) -> Result<(), LedgerError> {
         let now = self.clock.now_ms();
@@ -203,8 +159,11 @@ fn enter_portion(tx: &mut Tx, portion: &Portion, now: i64, counts: &mut Counts) 
             (SlotDecision::Skip { reason }, ..) => Some(reason.clone()),
             (_, Some(reason), _) => Some(reason.clone()),
             // What is made up for queues: it was not due beside the other.
-            (SlotDecision::Run { .. }, None, Some(earlier)) => {
-                Some(format!("the run of slot {earlier} was still active"))
+            (SlotDecision::Run { .. }, None, Some(ActiveSlot { slot, started: true })) => {
+                Some(format!("the run of slot {slot} was still active"))
+            }
+            (SlotDecision::Run { .. }, None, Some(ActiveSlot { slot, started: false })) => {
+                Some(format!("the run of slot {slot} had not started yet"))
             }
             (SlotDecision::Run { .. } | SlotDecision::CatchUp { .. }, None, _) => None,
         };
@@ -219,7 +178,9 @@ fn enter_portion(tx: &mut Tx, portion: &Portion, now: i64, counts: &mut Counts) 
             None => RunEvent::Entered { slot: slot.rfc3339() },
         };
         let (origin, plan_digest) = (Origin::Schedule, portion.plan_digest.as_str());
-        let new = NewRun { slot, origin, plan_digest, event, next_run_at_ms, deadline_ms: *deadline_ms };
+        let alert_at_ms = next_run_at_ms.zip(portion.alert_after).map(|(at_ms, after)| later(at_ms.max(now), after));
+        let deadline_ms = *deadline_ms;
+        let new = NewRun { slot, origin, plan_digest, event, next_run_at_ms, deadline_ms, alert_at_ms };
         if new.insert(tx, now)? {
             counts.open += u64::from(open);
             counts.skipped += u64::from(!open);
@@ -237,15 +198,24 @@ fn paused(tx: &mut Tx, pipeline: &str) -> Result<Option<String>, LedgerError> {
     }))
 }
 
+/// A slot whose run makes a later one wait.
+struct ActiveSlot {
+    slot: String,
+    /// The run has begun.
+    started: bool,
+}
+
 /// Returns the slot of a run of the pipeline that has not reached its first attempts. Runs that only wait for a destination
 /// are not active; backfills make way; runs that a person started are outside the schedule.
-fn active_slot(tx: &mut Tx, pipeline: &str) -> Result<Option<String>, LedgerError> {
+fn active_slot(tx: &mut Tx, pipeline: &str) -> Result<Option<ActiveSlot>, LedgerError> {
     let row = tx.query_opt(
-        "SELECT slot FROM runs WHERE pipeline = $1 AND origin = 'schedule' \
+        "SELECT slot, state FROM runs WHERE pipeline = $1 AND origin = 'schedule' \
          AND (state IN ('due', 'extracting', 'transforming') \
          OR (state = 'delivering' AND EXISTS (SELECT 1 FROM deliveries d WHERE d.run_id = runs.id AND d.failures = 0 \
          AND d.state IN ('due', 'publishing')))) ORDER BY slot_ms LIMIT 1",
         params![pipeline],
     )?;
-    row.map(|row| row.get("slot")).transpose()
+    let active =
+        |row: Row| Ok(ActiveSlot { slot: row.get("slot")?, started: row.get::<RunState>("state")? != RunState::Due });
+    row.map(active).transpose()
 }

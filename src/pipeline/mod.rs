@@ -73,17 +73,30 @@ pub fn load(settings: &Settings, path: &Path) -> Result<(Plan, Vec<Problem>), Ve
     load_one(Some(settings), path)
 }
 
+/// Loads as [`load`], with the text given: an earlier version of the file.
+pub fn load_text(settings: &Settings, path: &Path, text: &str) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
+    parse_one(Some(settings), &Arc::new(path.to_path_buf()), text)
+}
+
 fn load_one(settings: Option<&Settings>, path: &Path) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
     let file = Arc::new(path.to_path_buf());
     let text = open::text(&file).map_err(|problem| vec![problem])?;
+    parse_one(settings, &file, &text)
+}
+
+fn parse_one(
+    settings: Option<&Settings>,
+    file: &Arc<PathBuf>,
+    text: &str,
+) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
-    let name = name_of(&file, &text, &mut problems);
-    let (node, found) = parse::document(&file, &text);
+    let name = name_of(file, text, &mut problems);
+    let (node, found) = parse::document(file, text);
     let syntax_failed = problem::any_error(&found);
     problems.extend(found);
-    let plan = node.as_ref().and_then(|node| check::plan(settings, &file, &text, &name, node, &mut problems));
+    let plan = node.as_ref().and_then(|node| check::plan(settings, file, text, &name, node, &mut problems));
     if let Some(node) = &node {
-        yaml::texts::check(texts::RULES, &text, node, &mut problems);
+        yaml::texts::check(texts::RULES, text, node, &mut problems);
     }
     problem::sort(&mut problems);
     match plan {

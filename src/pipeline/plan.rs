@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -35,6 +36,13 @@ pub struct Plan {
     /// Its alerts, if they differ from the settings'.
     pub alerts: Option<AlertPlan>,
     pub secrets: std::collections::BTreeMap<String, SecretRef>,
+}
+
+impl Plan {
+    /// Returns the time that a run has to make its artifact before an alert is sent: the shortest of its deliveries'.
+    pub fn alert_after(&self) -> Option<Duration> {
+        self.deliveries.iter().filter_map(|delivery| delivery.alert_after).min()
+    }
 }
 
 /// The alerts of a pipeline, and the names of their channels in the settings.
@@ -227,6 +235,8 @@ pub struct DeliveryPlan {
     pub done_content: Option<ContentTemplate>,
     /// True if the run is delivered only with this delivery.
     pub required: bool,
+    /// The time after which the delivery sends an alert if it is not done.
+    pub alert_after: Option<Duration>,
 }
 
 /// The policy for a final name that is taken.

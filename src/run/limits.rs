@@ -194,7 +194,7 @@ mod tests {
 
     fn destination(name: &str, kind: DestinationKind) -> Destination {
         let retry = Backoff { initial: Duration::ZERO, max: Duration::ZERO, give_up_after: Duration::ZERO };
-        Destination { name: name.to_owned(), kind, retry, pickup: Pickup::None }
+        Destination { name: name.to_owned(), kind, retry, pickup: Pickup::None, alert_after: None }
     }
 
     #[test]
@@ -241,9 +241,8 @@ mod tests {
                 body: WebhookBody::File,
                 auth: None,
                 headers: Vec::new(),
-                ca: None,
+                egress: Default::default(),
                 client: None,
-                proxy: None,
                 retry_statuses: Vec::new(),
                 compress: Compress::None,
                 per_minute: None,

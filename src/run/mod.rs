@@ -23,7 +23,7 @@ use crate::expect;
 use crate::extract::Tenants;
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
-use crate::ledger::{Ledger, LedgerError, RunEvent};
+use crate::ledger::{DueDelivery, Ledger, LedgerError, RunEvent};
 use crate::measure::{self, Stage};
 use crate::pipeline::plan::{Plan, Source};
 use crate::progress::Progress;
@@ -308,8 +308,7 @@ impl RunExecution<'_> {
                         self.context.ledger.note(&run.id, event).await?;
                     }
                     let rows = serde_json::to_value(&balance).map_err(|error| failed(error.to_string()))?;
-                    let destinations: Vec<(&str, bool)> =
-                        self.plan.deliveries.iter().map(|d| (d.destination.name.as_str(), d.required)).collect();
+                    let destinations: Vec<DueDelivery> = self.plan.deliveries.iter().map(DueDelivery::from).collect();
                     self.context.ledger.note_artifact(run, &self.plan.digest, &artifact, rows, &destinations).await?;
                     return Ok(*artifact);
                 }

@@ -7,9 +7,9 @@ use super::document::Document;
 use super::spool::Spool;
 use super::{Requester, RunContext, RunError};
 use crate::encode::Artifact;
-use crate::ledger::RunEvent;
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
+use crate::ledger::{DueDelivery, RunEvent};
 use crate::pipeline::plan::Plan;
 use crate::schedule::slot::Slot;
 
@@ -95,9 +95,8 @@ impl RunContext {
         }
         let chosen =
             |name: &str| options.destinations.is_empty() || options.destinations.iter().any(|chosen| chosen == name);
-        let destinations =
-            plan.deliveries.iter().map(|delivery| (delivery.destination.name.as_str(), delivery.required));
-        let destinations: Vec<(&str, bool)> = destinations.filter(|(name, _)| chosen(name)).collect();
+        let destinations = plan.deliveries.iter().map(DueDelivery::from);
+        let destinations: Vec<DueDelivery> = destinations.filter(|due| chosen(due.destination)).collect();
         let rows = of.rows.clone().unwrap_or_default();
         self.ledger.note_artifact(&mut run, &of.plan_digest, artifact, rows, &destinations).await?;
         Ok(())

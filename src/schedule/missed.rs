@@ -35,7 +35,7 @@ pub fn decide(due: Vec<Slot>, last: bool, now: Timestamp, schedule: &Schedule) -
             return SlotDecision::Run { next_run_at };
         }
         match schedule.missed {
-            Missed::Skip => skip("missed: no worker was running at its time".to_owned()),
+            Missed::Skip => skip("missed: there was no worker, or no valid file, at its time".to_owned()),
             Missed::Latest if Some(slot.at_ms()) != latest_ms => match last {
                 true => skip(format!("missed: superseded by the later slot {latest}")),
                 false => skip("missed: superseded by a later slot".to_owned()),

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use super::Sources;
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, PipelineFigures};
 use crate::measure::{self, PipelineGauges, set, set_of};
 use crate::run::prune;
 use crate::schedule::zone::zones;
@@ -40,18 +40,16 @@ impl Gather {
         let (pipelines, problems) = from.health.pipelines();
         set("reportferry_pipelines", pipelines as f64);
         set("reportferry_pipelines_with_problems", problems as f64);
+        set("reportferry_heartbeat_age_seconds", from.health.beat_age_ms(now) as f64 / 1000.0);
         set("reportferry_runs_active", from.health.active() as f64);
         for (state, count) in from.ledger.open_runs().await? {
             set_of("reportferry_runs", "state", state.name(), count as f64);
         }
-        let seconds = |since_ms: i64| (now.as_millisecond() - since_ms).max(0) as f64 / 1000.0;
-        for (pipeline, at_ms) in from.ledger.last_deliveries().await? {
-            last.by_pipeline.set("reportferry_last_delivery_age_seconds", &pipeline, seconds(at_ms));
-        }
-        let late = from.ledger.late().await?;
-        set("reportferry_pipelines_late", late.len() as f64);
-        for (pipeline, since_ms) in late {
-            last.by_pipeline.set("reportferry_late_seconds", &pipeline, seconds(since_ms));
+        let figures = from.ledger.pipeline_figures().await?;
+        set("reportferry_pipelines_late", figures.iter().filter(|figures| figures.late_ms.is_some()).count() as f64);
+        last.by_pipeline.begin();
+        for figures in &figures {
+            set_figures(&mut last.by_pipeline, figures, now);
         }
         set("reportferry_pipelines_paused", from.ledger.paused_count().await? as f64);
         for tenant in from.settings.tenants.keys() {
@@ -73,6 +71,21 @@ impl Gather {
         set("reportferry_ledger_bytes", looked.ledger as f64);
         Ok(())
     }
+}
+
+/// Sets a pipeline's gauges, all of them: alerts and dashboards find a series from its first slot on.
+fn set_figures(gauges: &mut PipelineGauges, figures: &PipelineFigures, now: Timestamp) {
+    let seconds = |since_ms: i64| (now.as_millisecond() - since_ms).max(0) as f64 / 1000.0;
+    let pipeline = &figures.pipeline;
+    if let Some(delivered_ms) = figures.delivered_ms {
+        gauges.set("reportferry_last_delivery_age_seconds", pipeline, seconds(delivered_ms));
+    }
+    let never = if figures.delivered_ms.is_some() { 0.0 } else { seconds(figures.first_slot_ms) };
+    gauges.set("reportferry_never_delivered_seconds", pipeline, never);
+    gauges.set("reportferry_late_seconds", pipeline, figures.late_ms.map_or(0.0, seconds));
+    gauges.set("reportferry_runs_failed", pipeline, figures.failed as f64);
+    gauges.set("reportferry_runs_held", pipeline, figures.held as f64);
+    gauges.set("reportferry_runs_blocked", pipeline, figures.blocked as f64);
 }
 
 /// Measures the spool on a blocking thread: it may hold many files.

@@ -68,9 +68,14 @@ impl WorkerHealth {
         self.0.problems.store(problems, Relaxed);
     }
 
+    /// Returns the time since the last round of the event loop, in milliseconds.
+    pub(super) fn beat_age_ms(&self, now: Timestamp) -> i64 {
+        (now.as_millisecond() - self.0.beat_ms.load(Relaxed)).max(0)
+    }
+
     /// Returns why the worker counts as hanging, if it does.
     pub(super) fn hangs(&self, now: Timestamp) -> Option<String> {
-        let since = now.as_millisecond() - self.0.beat_ms.load(Relaxed);
+        let since = self.beat_age_ms(now);
         (since > BEAT_MAX_MS).then(|| format!("the worker's event loop has not run for {} s", since / 1000))
     }
 

@@ -2,13 +2,58 @@
 
 use std::collections::BTreeMap;
 
-use super::SecretRef;
-use super::address::Host;
-use super::secrets::SecretFile;
-use crate::yaml::read::{At, Lenient, Named};
-use crate::yaml::scalars::Whole;
+use std::path::PathBuf;
+use std::time::Duration;
 
-/// Events of a run.
+use super::address::Host;
+use super::egress::{AddressWord, WebProxyFile};
+use super::secrets::{SecretFile, SecretPlace};
+use super::{Egress, SecretRef};
+use crate::http::address_guard::AllowAddresses;
+use crate::yaml::problem::Problem;
+use crate::yaml::read::{At, FromNode, Lenient, Named};
+use crate::yaml::scalars::{Length, Whole};
+use crate::yaml::tree::{Node, NodeKind};
+
+/// The time after which a delivery that is not done sends an alert, unless another is set.
+const ALERT_AFTER: Duration = Duration::from_secs(3_600);
+
+/// The time after which a delivery that is not done sends an alert, where it is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertAfter(Option<Option<Duration>>);
+
+impl AlertAfter {
+    /// Returns the time, by default one hour; `None` if there is no alert.
+    pub(super) fn or_default(self) -> Option<Duration> {
+        self.0.unwrap_or(Some(ALERT_AFTER))
+    }
+
+    /// Returns the time, by default `other`.
+    pub(crate) fn or(self, other: Option<Duration>) -> Option<Duration> {
+        self.0.unwrap_or(other)
+    }
+}
+
+impl FromNode for AlertAfter {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        match &node.kind {
+            NodeKind::Null => Some(Self(Some(None))),
+            NodeKind::Scalar(scalar) if matches!(scalar.text.as_str(), "0" | "null" | "") => Some(Self(Some(None))),
+            _ => Length::from_node(node, problems).map(|Length(after)| Self(Some((!after.is_zero()).then_some(after)))),
+        }
+    }
+
+    fn missing(_: &Node, _: &str, _: &mut Vec<Problem>) -> Option<Self> {
+        Some(Self(None))
+    }
+}
+
+crate::schema_as!(AlertAfter, |generator| {
+    let length = generator.subschema_for::<Length>();
+    schemars::json_schema!({"anyOf": [length, {"enum": [0, null]}]})
+});
+
+/// Events of a run or a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AlertKind {
     /// It failed, or a destination rejected it.
@@ -18,15 +63,27 @@ pub enum AlertKind {
     Blocked,
     /// Its pipeline's `expected_by` has passed.
     Late,
+    /// A delivery is not done `alert_after` its artifact was, or the artifact not `alert_after` its slot was due.
+    NotDelivered,
     /// It was delivered, and its reader has not picked it up in time.
     PickupOverdue,
-    /// Its pipeline delivers again, or its reader has picked it up after all.
+    /// The pipeline's file cannot be used.
+    PipelineInvalid,
+    /// Its pipeline delivers again, its reader has picked it up after all, or its file can be used again.
     Recovered,
 }
 
 impl AlertKind {
-    pub const ALL: [Self; 6] =
-        [Self::Failed, Self::Held, Self::Blocked, Self::Late, Self::PickupOverdue, Self::Recovered];
+    pub const ALL: [Self; 8] = [
+        Self::Failed,
+        Self::Held,
+        Self::Blocked,
+        Self::Late,
+        Self::NotDelivered,
+        Self::PickupOverdue,
+        Self::PipelineInvalid,
+        Self::Recovered,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -34,7 +91,9 @@ impl AlertKind {
             Self::Held => "held",
             Self::Blocked => "blocked",
             Self::Late => "late",
+            Self::NotDelivered => "not_delivered",
             Self::PickupOverdue => "pickup_overdue",
+            Self::PipelineInvalid => "pipeline_invalid",
             Self::Recovered => "recovered",
         }
     }
@@ -60,16 +119,25 @@ impl Default for Alerts {
 
 pub enum Channel {
     /// An incoming webhook of Slack or a compatible service. Its address is a secret: anyone who knows it can post.
-    Slack(SecretRef),
+    Slack(HttpChannel),
     /// A JSON document by POST.
-    Webhook(SecretRef),
+    Webhook(HttpChannel),
     Email(Box<Email>),
+}
+
+/// An address that takes POST requests.
+pub struct HttpChannel {
+    pub url: SecretRef,
+    pub egress: Egress,
+    pub allow: AllowAddresses,
 }
 
 pub struct Email {
     pub host: String,
     pub port: u16,
     pub tls: MailTls,
+    /// Certificates (PEM) that replace the system's.
+    pub ca: Option<PathBuf>,
     pub username: Option<String>,
     pub password: Option<SecretRef>,
     pub from: String,
@@ -90,7 +158,7 @@ pub enum MailTls {
 crate::table! {
     /// Alerts: their events and channels.
     pub struct AlertsFile {
-        /// Default: failed, held, blocked, late, pickup_overdue, recovered.
+        /// Default: failed, held, blocked, late, not_delivered, pickup_overdue, pipeline_invalid, recovered.
         on: Option<Vec<AlertKind>>,
         /// More alerts than this to one channel are combined into one message. Default: 20.
         max_per_message (was most): Option<Whole<1, 1_000>>,
@@ -102,12 +170,47 @@ crate::table! {
 crate::kinds! {
     pub enum ChannelFile {
         /// An incoming webhook of Slack or a compatible service. Its address is a secret.
-        Slack = "slack": SecretFile,
+        Slack = "slack": HttpChannelFile,
         /// A JSON document by POST. The address is a secret.
-        Webhook = "webhook": SecretFile,
+        Webhook = "webhook": HttpChannelFile,
         Email = "email": Box<EmailFile>,
     }
 }
+
+crate::table! {
+    pub struct HttpChannelTable {
+        /// The address, a secret.
+        url: SecretFile,
+        /// Certificates (PEM) that replace the system's.
+        ca: Option<String>,
+        proxy: Option<WebProxyFile>,
+        /// Addresses that are allowed although they are refused by default: private, loopback, link_local.
+        allow: Option<Vec<AddressWord>>,
+    }
+}
+
+/// The address, or a table with it.
+pub struct HttpChannelFile(pub HttpChannelTable);
+
+impl FromNode for HttpChannelFile {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        // `{env: NAME}` and `{file: PATH}` are the address itself.
+        let is_table = match &node.kind {
+            NodeKind::Table(entries) => !entries.iter().all(|(key, _)| SecretPlace::KEYS.contains(&key.text.as_str())),
+            _ => false,
+        };
+        if is_table {
+            return HttpChannelTable::from_node(node, problems).map(Self);
+        }
+        let url = SecretFile::from_node(node, problems)?;
+        Some(Self(HttpChannelTable { url, ca: None, proxy: None, allow: None }))
+    }
+}
+
+crate::schema_as!(HttpChannelFile, |generator| {
+    let (url, table) = (generator.subschema_for::<SecretFile>(), generator.subschema_for::<HttpChannelTable>());
+    schemars::json_schema!({"anyOf": [url, table]})
+});
 
 crate::table! {
     pub struct EmailFile {
@@ -118,6 +221,8 @@ crate::table! {
         port: Option<Whole<1, 65_535>>,
         /// Default: starttls.
         tls: Option<MailTls>,
+        /// Certificates (PEM) that replace the system's.
+        ca: Option<String>,
         username: Option<String>,
         password: Option<SecretFile>,
         /// The sender: `reportferry@acme.example`.
@@ -129,8 +234,12 @@ crate::table! {
 crate::table! {
     /// The alerts of this pipeline, which override the settings'.
     pub struct PipelineAlertsFile {
-        /// failed, held, blocked, late, pickup_overdue, recovered; an empty list disables alerts.
+        /// failed, held, blocked, late, not_delivered, pickup_overdue, pipeline_invalid, recovered; an empty list disables
+        /// alerts.
         on: Option<Vec<AlertKind>>,
+        /// The time after which a delivery that is not done sends an alert; 0 for none. Default: the destination's.
+        #[schemars(with = "Option<AlertAfter>")]
+        alert_after: AlertAfter,
         /// Names of channels in the settings.
         channels: Option<Vec<At<String>>>,
     }
@@ -138,6 +247,7 @@ crate::table! {
 
 crate::words!(AlertKind {
     "failed" => AlertKind::Failed, "held" => AlertKind::Held, "blocked" => AlertKind::Blocked, "late" => AlertKind::Late,
+    "not_delivered" => AlertKind::NotDelivered, "pipeline_invalid" => AlertKind::PipelineInvalid,
     "pickup_overdue" (was "uncollected") => AlertKind::PickupOverdue, "recovered" => AlertKind::Recovered,
 });
 crate::words!(MailTls { "starttls" => MailTls::StartTls, "tls" => MailTls::Tls, "none" => MailTls::None });

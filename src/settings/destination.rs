@@ -15,6 +15,8 @@ pub struct Destination {
     pub kind: DestinationKind,
     pub retry: Backoff,
     pub pickup: Pickup,
+    /// The time after which a delivery that is not done sends an alert.
+    pub alert_after: Option<Duration>,
 }
 
 /// The pickup of a file once it is delivered.

@@ -8,6 +8,8 @@ mod alerts;
 mod check;
 /// Destinations of artifacts.
 mod destination;
+/// The way of HTTP clients to their servers.
+mod egress;
 /// The contents of the settings file.
 pub mod file;
 /// Environment variables of other programs with the prefix.
@@ -47,15 +49,16 @@ use address::Filter;
 
 pub use crate::telemetry::LogFormat;
 pub use address::fingerprint;
-pub use alerts::{AlertKind, Alerts, Channel, Email, MailTls, PipelineAlertsFile};
+pub use alerts::{AlertAfter, AlertKind, Alerts, Channel, Email, HttpChannel, MailTls, PipelineAlertsFile};
 pub use destination::{
     Destination, DestinationKind, Local, ModifiedTime, Pickup, PickupDeadline, Publish, Sftp, SftpTimeouts, Verify,
 };
+pub use egress::{Egress, WebProxy};
 pub use ledger::{LedgerSettings, PostgresSettings, PostgresTls};
 pub use reach::{CredentialError, Proxy};
 pub use secrets::SecretError;
 pub use texts::variable;
-pub use webhook::{AllowAddresses, Compress, WebProxy, Webhook, WebhookAuth, WebhookBody};
+pub use webhook::{Compress, Webhook, WebhookAuth, WebhookBody};
 pub use work::{Deadlines, Keep, Limits, WorkLimits};
 
 /// The default settings file.
@@ -278,6 +281,7 @@ pub struct Tenant {
     pub timeouts: HttpTimeouts,
     /// The backoff of one request that is safe to repeat.
     pub retry: Backoff,
+    pub egress: Egress,
 }
 
 crate::options! {

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::SecretRef;
+use super::egress::{AddressWord, Egress, WebProxyFile};
 use super::secrets::SecretFile;
+use crate::http::address_guard::AllowAddresses;
 use crate::yaml::problem::Problem;
 use crate::yaml::read::{At, FromNode, Named};
 use crate::yaml::scalars::{Length, Size, Whole};
@@ -18,11 +20,9 @@ pub struct Webhook {
     pub body: WebhookBody,
     pub auth: Option<WebhookAuth>,
     pub headers: Vec<(String, SecretRef)>,
-    /// Certificates (PEM) that replace the system's.
-    pub ca: Option<PathBuf>,
+    pub egress: Egress,
     /// The client's certificate (PEM) and its key.
     pub client: Option<(PathBuf, SecretRef)>,
-    pub proxy: Option<WebProxy>,
     /// Statuses that mean "busy, try again" at this receiver, besides 408, 425, 429 and 5xx.
     pub retry_statuses: Vec<u16>,
     pub compress: Compress,
@@ -45,7 +45,7 @@ impl Webhook {
         };
         let headers = self.headers.iter().map(|(_, secret)| secret);
         let client = self.client.as_ref().map(|(_, key)| key);
-        let proxy = self.proxy.as_ref().and_then(|proxy| proxy.password.as_ref());
+        let proxy = self.egress.proxy.as_ref().and_then(|proxy| proxy.password.as_ref());
         self.secrets.iter().chain(auth).chain(headers).chain(client).chain(proxy)
     }
 }
@@ -66,27 +66,11 @@ pub enum WebhookAuth {
     Basic { username: String, password: SecretRef },
 }
 
-/// A proxy with CONNECT (RFC 9110, 9.3.6). It resolves the receiver's name.
-pub struct WebProxy {
-    /// `http://proxy.acme.example:3128`.
-    pub url: String,
-    pub username: Option<String>,
-    pub password: Option<SecretRef>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compress {
     None,
     Gzip,
     Zstd,
-}
-
-/// Addresses that are refused by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AllowAddresses {
-    pub private: bool,
-    pub loopback: bool,
-    pub link_local: bool,
 }
 
 crate::table! {
@@ -142,15 +126,6 @@ crate::table! {
     }
 }
 
-crate::table! {
-    pub struct WebProxyFile {
-        /// `http://proxy.acme.example:3128`.
-        url: At<String>,
-        username: Option<String>,
-        password: Option<SecretFile>,
-    }
-}
-
 crate::options! {
     pub struct Batch: Copy {
         /// Default: 1000.
@@ -176,17 +151,7 @@ pub enum BodyWord {
     Notice,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddressWord {
-    Private,
-    Loopback,
-    LinkLocal,
-}
-
 crate::words!(BodyWord { "rows" => BodyWord::Rows, "file" => BodyWord::File, "notice" => BodyWord::Notice });
-crate::words!(AddressWord {
-    "private" => AddressWord::Private, "loopback" => AddressWord::Loopback, "link_local" => AddressWord::LinkLocal,
-});
 crate::words!(Compress { "none" => Compress::None, "gzip" => Compress::Gzip, "zstd" => Compress::Zstd });
 
 /// One secret, or several.

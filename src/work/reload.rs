@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use super::folder::{Changes, Folder};
 use super::schedule_table::{self, left_over};
 use super::{ExecuteRun, Worker};
-use crate::ledger::{KnownPipeline, LedgerError};
+use crate::ledger::{FileProblem, KnownPipeline, LedgerError};
 use crate::pipeline;
 use crate::pipeline::plan::Plan;
 use crate::settings::Settings;
+use crate::yaml::open;
 use crate::yaml::problem::{Problem, Severity};
 
 /// The pipeline files as last read.
@@ -21,14 +22,14 @@ pub(super) struct Files {
     folder: Folder,
     /// The file that each pipeline comes from.
     owners: HashMap<String, PathBuf>,
-    /// The first problem of each invalid file, by pipeline, on one line.
-    pub problems: HashMap<String, String>,
+    /// The problem of each invalid file, by pipeline.
+    pub problems: HashMap<String, FileProblem>,
     /// Reason why the folder could not be listed.
     pub away: Option<String>,
 }
 
-/// One file as a plan, or its first problem.
-type Read = (PathBuf, Result<Arc<Plan>, String>);
+/// One file as a plan with its text, or its first problem.
+type Read = (PathBuf, Result<(Arc<Plan>, String), String>);
 
 impl<C: ExecuteRun> Worker<C> {
     /// Loads changed files; with `all`, every file.
@@ -52,7 +53,7 @@ impl<C: ExecuteRun> Worker<C> {
                     tracing::info!(folder = %settings.pipelines.display(), "the pipelines folder is readable again");
                 }
                 let before = std::mem::replace(&mut self.files.folder, folder);
-                let taken = self.apply_changes(&changes, read).await;
+                let taken = self.apply_changes(settings, &changes, read).await;
                 if taken.is_err() {
                     // Nothing is lost: the files are read again at the next poll.
                     self.files.folder = before;
@@ -70,7 +71,12 @@ impl<C: ExecuteRun> Worker<C> {
         }
     }
 
-    async fn apply_changes(&mut self, changes: &Changes, read: Vec<Read>) -> Result<(), LedgerError> {
+    async fn apply_changes(
+        &mut self,
+        settings: &Arc<Settings>,
+        changes: &Changes,
+        read: Vec<Read>,
+    ) -> Result<(), LedgerError> {
         if changes.gone.is_empty() && read.is_empty() {
             return Ok(());
         }
@@ -87,36 +93,114 @@ impl<C: ExecuteRun> Worker<C> {
                 tracing::error!(pipeline = name, reason, "pipeline file is invalid");
                 continue;
             }
-            self.files.owners.insert(name.clone(), path);
+            self.files.owners.insert(name.clone(), path.clone());
+            let known = known.get(&name);
             keep.extend(match outcome {
-                Ok(plan) => self.add_plan(plan, known.get(&name)).await?,
-                Err(what) => self.record_problem(&name, what, known.get(&name)),
+                Ok((plan, text)) => self.use_file(plan, text, known).await?,
+                Err(what) => {
+                    let earlier = self.earlier_version(settings, &name, path).await?;
+                    self.use_earlier(&name, what, earlier, known).await?
+                }
             });
         }
         // Those whose files were removed before this process started.
-        let strays =
-            known.values().filter(|known| known.schedule.is_some() && !self.files.owners.contains_key(&known.name));
-        let strays = strays.map(|known| KnownPipeline { schedule: None, problem: None, ..known.clone() });
+        let is_stray = |known: &&KnownPipeline| {
+            let has_file = known.schedule.is_some() || known.problem.is_some() || known.valid_sha256.is_some();
+            has_file && !self.files.owners.contains_key(&known.name)
+        };
+        let strays = known.values().filter(is_stray).map(without_file);
         let strays: Vec<KnownPipeline> =
             strays.filter(|stray| !keep.iter().any(|kept: &KnownPipeline| kept.name == stray.name)).collect();
         keep.extend(strays);
         self.ledger.record_pipelines(&keep).await
     }
 
-    /// Adds a new or changed plan. Slots that its old schedule still had due are entered first.
-    async fn add_plan(
+    /// Uses a valid file, and keeps its text for a time when it is not.
+    async fn use_file(
         &mut self,
         plan: Arc<Plan>,
+        text: String,
         known: Option<&KnownPipeline>,
     ) -> Result<Option<KnownPipeline>, LedgerError> {
-        let now = self.clock.now();
-        let key = schedule_table::schedule_key(&plan);
-        let name = plan.name.clone();
-        if self.files.problems.remove(&name).is_some() {
-            tracing::info!(pipeline = name, "pipeline file is valid again");
+        if self.files.problems.remove(&plan.name).is_some() {
+            tracing::info!(pipeline = plan.name, "pipeline file is valid again");
         }
+        let digest = plan.digest.clone();
+        let mut keep = self.add_plan(plan, known).await?;
+        keep.valid_text = (known.and_then(|known| known.valid_sha256.as_ref()) != Some(&digest)).then_some(text);
+        keep.valid_sha256 = Some(digest);
+        Ok((known != Some(&keep)).then_some(keep))
+    }
+
+    /// Compiles the last valid text of a file with the present settings.
+    async fn earlier_version(
+        &self,
+        settings: &Arc<Settings>,
+        name: &str,
+        path: PathBuf,
+    ) -> Result<Result<Arc<Plan>, String>, LedgerError> {
+        let Some(text) = self.ledger.valid_text(name).await? else {
+            return Ok(Err("there is no earlier version".to_owned()));
+        };
+        let settings = settings.clone();
+        let compile = move || match pipeline::load_text(&settings, &path, &text) {
+            Ok((plan, _warnings)) => Ok(Arc::new(plan)),
+            Err(problems) => {
+                Err(format!("its last valid version does not fit the present settings ({})", first(&problems)))
+            }
+        };
+        Ok(tokio::task::spawn_blocking(compile).await.unwrap_or_else(|error| Err(error.to_string())))
+    }
+
+    /// Uses the earlier version of an invalid file, or the plan in use.
+    async fn use_earlier(
+        &mut self,
+        name: &str,
+        what: String,
+        earlier: Result<Arc<Plan>, String>,
+        known: Option<&KnownPipeline>,
+    ) -> Result<Option<KnownPipeline>, LedgerError> {
+        let stopped = match (&earlier, self.schedule.plan(name)) {
+            (Ok(_), _) | (Err(_), Some(_)) => None,
+            (Err(why), None) => Some(why.clone()),
+        };
+        let before = known.and_then(|known| known.problem.as_ref());
+        let since_ms =
+            before.filter(|before| before.stopped.is_some() == stopped.is_some()).map(|known| known.since_ms);
+        let problem = FileProblem { what, stopped, since_ms: since_ms.unwrap_or(self.clock.now_ms()) };
+        if self.files.problems.get(name) != Some(&problem) {
+            match &problem.stopped {
+                None => tracing::error!(
+                    pipeline = name,
+                    reason = problem.what,
+                    since = %Timestamp::from_millisecond(problem.since_ms).unwrap_or_default(),
+                    "pipeline file is invalid: the last valid version stays in use"
+                ),
+                Some(why) => tracing::error!(
+                    pipeline = name,
+                    reason = problem.what,
+                    "pipeline file is invalid: it does not run, because {why}"
+                ),
+            }
+        }
+        self.files.problems.insert(name.to_owned(), problem.clone());
+        let fresh = KnownPipeline { name: name.to_owned(), cursor_ms: self.clock.now_ms(), ..KnownPipeline::default() };
+        let mut keep = match earlier {
+            Ok(plan) => self.add_plan(plan, known).await?,
+            Err(_) => known.cloned().unwrap_or(fresh),
+        };
+        keep.problem = Some(problem);
+        keep.valid_sha256 = known.and_then(|known| known.valid_sha256.clone());
+        Ok((known != Some(&keep)).then_some(keep))
+    }
+
+    /// Adds a new or changed plan, and returns what to record. Slots that its old schedule still had due are entered first.
+    async fn add_plan(&mut self, plan: Arc<Plan>, known: Option<&KnownPipeline>) -> Result<KnownPipeline, LedgerError> {
+        let now = self.clock.now();
+        let schedule = schedule_table::schedule_key(&plan);
+        let name = plan.name.clone();
         let cursor = match known {
-            Some(known) if known.schedule == key => Timestamp::from_millisecond(known.cursor_ms)
+            Some(known) if known.schedule == schedule => Timestamp::from_millisecond(known.cursor_ms)
                 .unwrap_or(now)
                 .max(self.schedule.cursor(&name).unwrap_or(Timestamp::MIN)),
             Some(KnownPipeline { schedule: Some(old), cursor_ms, .. }) => {
@@ -127,13 +211,12 @@ impl<C: ExecuteRun> Worker<C> {
             _ => now,
         };
         match self.schedule.plan(&name) {
-            None => tracing::debug!(pipeline = name, "run started"),
+            None => tracing::debug!(pipeline = name, "pipeline added"),
             Some(before) if before.digest != plan.digest => tracing::info!(pipeline = name, "pipeline reloaded"),
             Some(_) => {}
         }
         self.schedule.insert(plan, cursor);
-        let keep = KnownPipeline { name, schedule: key, cursor_ms: cursor.as_millisecond(), problem: None };
-        Ok((known != Some(&keep)).then_some(keep))
+        Ok(KnownPipeline { name, schedule, cursor_ms: cursor.as_millisecond(), ..KnownPipeline::default() })
     }
 
     async fn finish_schedule(
@@ -153,22 +236,6 @@ impl<C: ExecuteRun> Worker<C> {
         Ok(())
     }
 
-    fn record_problem(&mut self, name: &str, what: String, known: Option<&KnownPipeline>) -> Option<KnownPipeline> {
-        if self.files.problems.get(name) != Some(&what) {
-            let in_use = if self.schedule.plan(name).is_some() {
-                "the last valid version stays in use"
-            } else {
-                "it does not run"
-            };
-            tracing::error!(pipeline = name, reason = what, "pipeline file is invalid: {in_use}");
-        }
-        self.files.problems.insert(name.to_owned(), what.clone());
-        let now_ms = self.clock.now_ms();
-        let known = known.cloned();
-        let fresh = KnownPipeline { name: name.to_owned(), schedule: None, cursor_ms: now_ms, problem: None };
-        Some(KnownPipeline { problem: Some(what), ..known.unwrap_or(fresh) })
-    }
-
     /// Handles a removed file: its pipeline is no longer scheduled.
     fn remove_file(&mut self, path: &Path, known: &HashMap<String, KnownPipeline>) -> Option<KnownPipeline> {
         let name = name_of(path);
@@ -183,7 +250,7 @@ impl<C: ExecuteRun> Worker<C> {
         for ending in ["yaml", "yml"] {
             self.files.folder.forget(Some(&path.with_extension(ending)));
         }
-        known.get(&name).map(|known| KnownPipeline { schedule: None, problem: None, ..known.clone() })
+        known.get(&name).map(without_file)
     }
 }
 
@@ -191,9 +258,15 @@ fn name_of(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn read(settings: &Settings, path: &Path) -> Result<Arc<Plan>, String> {
-    match pipeline::load(settings, path) {
-        Ok((plan, _warnings)) => Ok(Arc::new(plan)),
+/// Returns a pipeline whose file was removed: its last valid text is forgotten.
+fn without_file(known: &KnownPipeline) -> KnownPipeline {
+    KnownPipeline { name: known.name.clone(), cursor_ms: known.cursor_ms, ..KnownPipeline::default() }
+}
+
+fn read(settings: &Settings, path: &Path) -> Result<(Arc<Plan>, String), String> {
+    let text = open::text(&Arc::new(path.to_owned())).map_err(|problem| problem.to_string())?;
+    match pipeline::load_text(settings, path, &text) {
+        Ok((plan, _warnings)) => Ok((Arc::new(plan), text)),
         Err(problems) => Err(first(&problems)),
     }
 }

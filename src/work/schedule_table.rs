@@ -140,6 +140,7 @@ fn portion(plan: &Plan, rules: &Schedule, cron: &Cron, zone: &TimeZone, cursor: 
         pipeline: plan.name.clone(),
         plan_digest: plan.digest.clone(),
         overlap: rules.overlap,
+        alert_after: plan.alert_after(),
         cursor_ms: if last { now.max(cursor) } else { at }.as_millisecond(),
         slots: slots
             .into_iter()

@@ -7,7 +7,7 @@ use reportferry::clock::Clock;
 use reportferry::deliver::{IntendedFile, Intent, Receipt, Role, Verdict};
 use reportferry::encode::Artifact;
 use reportferry::ledger::state::{DeliveryState, RunState};
-use reportferry::ledger::{Ended, Ledger, LedgerError, RunEvent, RunFilter};
+use reportferry::ledger::{DueDelivery, Ended, Ledger, LedgerError, RunEvent, RunFilter};
 use reportferry::schedule::slot::Slot;
 use serde_json::json;
 
@@ -30,7 +30,7 @@ async fn open(place: &Place) -> Ledger {
     Ledger::open(&place.settings, Clock::System).await.unwrap()
 }
 
-fn artifact() -> Artifact {
+pub(crate) fn artifact() -> Artifact {
     Artifact {
         path: "x".into(),
         name: "a.csv".into(),
@@ -86,7 +86,16 @@ async fn what_is_written_is_there_after_a_new_start(place: Place) {
     ledger.note_execution_id(&mut run, Some("execution")).await.unwrap();
     ledger.advance(&mut run, RunState::Transforming, None).await.unwrap();
     let rows = json!({"extracted": 9, "steps": [{"step": 1, "kind": "filter", "dropped": 6}], "written": 3});
-    ledger.note_artifact(&mut run, "d2", &artifact(), rows.clone(), &[("hris", true)]).await.unwrap();
+    ledger
+        .note_artifact(
+            &mut run,
+            "d2",
+            &artifact(),
+            rows.clone(),
+            &[DueDelivery { destination: "hris", required: true, alert_after: None }],
+        )
+        .await
+        .unwrap();
     assert_eq!(ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number, 1);
     let intent = Intent {
         files: vec![IntendedFile {
@@ -119,7 +128,16 @@ async fn what_is_written_is_there_after_a_new_start(place: Place) {
 async fn one_delivery_has_one_receipt_and_then_no_attempt(place: Place) {
     let ledger = open(&place).await;
     let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
-    ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]).await.unwrap();
+    ledger
+        .note_artifact(
+            &mut run,
+            "d",
+            &artifact(),
+            json!({}),
+            &[DueDelivery { destination: "hris", required: true, alert_after: None }],
+        )
+        .await
+        .unwrap();
     let number = ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number;
     let (verdict, ended) = delivered();
     ledger.end_attempt(&run.id, "hris", number, &verdict, &ended).await.unwrap();
@@ -138,7 +156,11 @@ async fn a_run_ends_with_the_last_delivery_that_it_waits_for(place: Place) {
     let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
     ledger.advance(&mut run, RunState::Extracting, None).await.unwrap();
     ledger.advance(&mut run, RunState::Transforming, None).await.unwrap();
-    let destinations = [("archive", false), ("bi", true), ("hris", true)];
+    let destinations = [("archive", false), ("bi", true), ("hris", true)].map(|(destination, required)| DueDelivery {
+        destination,
+        required,
+        alert_after: None,
+    });
     ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &destinations).await.unwrap();
     ledger.advance(&mut run, RunState::Delivering, None).await.unwrap();
     let end = async |destination: &str, verdict: &Verdict, ended: &Ended| {
@@ -164,7 +186,16 @@ async fn a_run_ends_with_the_last_delivery_that_it_waits_for(place: Place) {
 async fn failures_in_a_row_are_counted_and_forgotten_on_retry(place: Place) {
     let ledger = open(&place).await;
     let mut run = ledger.enter(&slot("p"), "d").await.unwrap();
-    ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]).await.unwrap();
+    ledger
+        .note_artifact(
+            &mut run,
+            "d",
+            &artifact(),
+            json!({}),
+            &[DueDelivery { destination: "hris", required: true, alert_after: None }],
+        )
+        .await
+        .unwrap();
     let unreached = Verdict::Retryable { reason: "refused".into(), wait: None };
     for failed in 1..=3 {
         let number = ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number;

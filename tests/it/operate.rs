@@ -154,6 +154,7 @@ fn a_slot_that_is_not_delivered_in_time_is_late() {
             pipeline: "line".to_owned(),
             plan_digest: String::new(),
             overlap: reportferry::schedule::Overlap::Queue,
+            alert_after: None,
             slots: vec![(slot, SlotDecision::Run { next_run_at: at }, Some(deadline.as_millisecond()))],
             cursor_ms: at.as_millisecond(),
         };
@@ -161,7 +162,7 @@ fn a_slot_that_is_not_delivered_in_time_is_late() {
     };
     let kept = |schedule: Option<&str>| {
         let schedule = schedule.map(str::to_owned);
-        let known = KnownPipeline { name: "line".to_owned(), schedule, cursor_ms: 0, problem: None };
+        let known = KnownPipeline { name: "line".to_owned(), schedule, cursor_ms: 0, ..KnownPipeline::default() };
         runtime.block_on(ledger.record_pipelines(&[known])).unwrap();
     };
     kept(Some("America/New_York 30 5 * * mon-fri"));
@@ -308,6 +309,7 @@ fn a_skipped_slot_is_taken_up_and_what_was_done_stays() {
         pipeline: "daily".to_owned(),
         plan_digest: String::new(),
         overlap: reportferry::schedule::Overlap::Queue,
+        alert_after: None,
         slots: vec![skip(&slots[0]), skip(&slots[1])],
         cursor_ms: slots[1].at_ms(),
     };
@@ -357,6 +359,7 @@ fn pruning_much_keeps_nobody_waiting() {
         pipeline: "line".to_owned(),
         plan_digest: String::new(),
         overlap: reportferry::schedule::Overlap::Queue,
+        alert_after: None,
         slots: (0..2_601).map(|second| (at(-second), reason(), None)).collect(),
         cursor_ms: old.as_millisecond(),
     };

@@ -1,5 +1,6 @@
 //! The worker: a simulated year against an oracle, and the real binary under load, reloaded, stopped and killed.
 
+mod earlier;
 mod shift;
 mod soak;
 /// A worker of the real binary.

@@ -73,7 +73,13 @@ impl Case {
                 span: 0..0,
                 key: "deliver.hris".to_owned(),
             },
-            destination: Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: self.pickup.clone() }),
+            destination: Arc::new(Destination {
+                name: "hris".to_owned(),
+                kind,
+                retry,
+                pickup: self.pickup.clone(),
+                alert_after: None,
+            }),
             directory: "in".to_owned(),
             existing: self.existing,
             replace_with_gap: self.with_gap,
@@ -82,6 +88,7 @@ impl Case {
             manifest: None,
             done_file: self.done.then(|| NameTemplate::parse("{name}.done").ok()).flatten(),
             done_content: None,
+            alert_after: None,
             required: true,
         }
     }

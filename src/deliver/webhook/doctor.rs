@@ -8,12 +8,12 @@ use reqwest::tls::TlsInfo;
 use tokio::net::TcpStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::address_guard::{admit_any, special};
 use super::error::failed;
 use super::request::blocking;
 use super::{WebhookTarget, response, signature};
 use crate::deliver::Verdict;
 use crate::deliver::probe::{Advice, DoctorReport, DoctorStep, Probe, Scope, StepOutcome, Visit};
+use crate::http::address_guard::{admit_any, special};
 use crate::settings::Webhook;
 
 /// Remaining validity below which a certificate is reported.
@@ -71,7 +71,7 @@ struct Prober<'a> {
 
 impl Prober<'_> {
     async fn steps(&mut self) -> Result<(), Over> {
-        match &self.target.webhook.proxy {
+        match &self.target.webhook.egress.proxy {
             Some(proxy) => self.done("proxy", Duration::ZERO, format!("{}, which resolves the name", proxy.url)),
             None => {
                 let found = self.look_up().await?;

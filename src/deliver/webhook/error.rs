@@ -4,9 +4,9 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use super::address_guard::Refused;
 use crate::deliver::Verdict;
 use crate::fault::Injected;
+use crate::http::address_guard::Refused;
 use crate::http::find;
 use crate::tls::{self, TlsFailure};
 

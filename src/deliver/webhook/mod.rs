@@ -3,7 +3,6 @@
 //! A delivery has one id and each batch its own, the same in every attempt. A receiver that has seen an id responds with
 //! 2xx and does nothing, so after a lost response the same id is sent again.
 
-mod address_guard;
 mod batch;
 mod body;
 mod client;
@@ -27,6 +26,7 @@ use reqwest::{Client, Url};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Verdict;
+use crate::http::{self, address_guard::admit_url};
 use crate::secret::Secret;
 use crate::settings::{SecretRef, Webhook, WebhookAuth};
 use connections::Connections;
@@ -62,10 +62,8 @@ impl WebhookTarget {
     pub fn open(name: &str, webhook: &Arc<Webhook>) -> Result<Self, Verdict> {
         let url = Url::parse(&webhook.url).map_err(|error| rejected(format!("the address: {error}")))?;
         let host = url.host_str().unwrap_or_default();
-        // Addresses in the URL itself bypass the resolver.
-        if let (Ok(address), None) = (host.trim_matches(['[', ']']).parse(), &webhook.proxy) {
-            address_guard::admit(host.trim_matches(['[', ']']), address, webhook.allow)
-                .map_err(|refused| rejected(refused.to_string()))?;
+        if webhook.egress.proxy.is_none() {
+            admit_url(&url, webhook.allow).map_err(|refused| rejected(refused.to_string()))?;
         }
         let material = material(webhook)?;
         let mut secrets = Vec::new();
@@ -100,12 +98,13 @@ impl WebhookTarget {
             None => {}
         }
         let client_key = webhook.client.as_ref().map(|(_, key)| read(key)).transpose()?;
-        let proxy_password =
-            webhook.proxy.as_ref().and_then(|proxy| proxy.password.as_ref()).map(&mut read).transpose()?;
+        if let Some(password) = webhook.egress.proxy.as_ref().and_then(|proxy| proxy.password.as_ref()) {
+            read(password)?;
+        }
         secrets.extend(encoded);
         Ok(Self {
             name: name.to_owned(),
-            client: client::build(webhook, client_key, proxy_password)?,
+            client: client::build(webhook, client_key)?,
             address: format!("{host}:{}", url.port_or_known_default().unwrap_or_default()),
             url,
             headers,
@@ -161,8 +160,8 @@ fn material(webhook: &Webhook) -> Result<Vec<Vec<u8>>, Verdict> {
         let secret = secret.read().map_err(|error| rejected(error.to_string()))?;
         all.push(secret.expose().as_bytes().to_vec());
     }
-    for path in webhook.ca.iter().chain(webhook.client.as_ref().map(|(cert, _)| cert)) {
-        all.push(client::read(path)?);
+    for path in webhook.egress.ca.iter().chain(webhook.client.as_ref().map(|(cert, _)| cert)) {
+        all.push(http::pem(path).map_err(|error| rejected(error.to_string()))?);
     }
     Ok(all)
 }

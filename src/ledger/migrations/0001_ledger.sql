@@ -31,6 +31,8 @@ CREATE TABLE runs (
     next_run_at_ms BIGINT,
     -- When it is late (the pipeline's expected_by); NULL where there is no deadline.
     deadline_ms    BIGINT,
+    -- When an alert is sent if there is no artifact yet; NULL for none.
+    alert_at_ms    BIGINT,
     created_ms     BIGINT NOT NULL,
     updated_ms     BIGINT NOT NULL,
     UNIQUE (pipeline, slot_ms)
@@ -44,6 +46,7 @@ CREATE INDEX runs_by_state ON runs (state, pipeline, slot_ms);
 -- What changed lately, and what is late, is queried every few seconds.
 CREATE INDEX runs_by_change ON runs (state, updated_ms);
 CREATE INDEX runs_by_deadline ON runs (state, deadline_ms);
+CREATE INDEX runs_by_alert ON runs (state, alert_at_ms);
 
 -- The history of each run.
 CREATE TABLE events (
@@ -68,10 +71,14 @@ CREATE TABLE deliveries (
     intent_json TEXT,
     -- The host key that nobody accepted yet and that blocks it.
     offered_key_json TEXT,
+    -- How long it may take before an alert is sent, NULL for no alert; when that is, once the run delivers.
+    alert_after_ms BIGINT,
+    alert_at_ms    BIGINT,
     PRIMARY KEY (run_id, destination)
 );
 
 CREATE INDEX deliveries_by_state ON deliveries (destination, state);
+CREATE INDEX deliveries_by_alert ON deliveries (state, alert_at_ms);
 
 CREATE TABLE attempts (
     run_id      TEXT   NOT NULL,
@@ -141,8 +148,17 @@ CREATE TABLE pipelines (
     schedule        TEXT,
     -- Every slot up to this moment is in the ledger.
     cursor_ms       BIGINT NOT NULL,
-    -- What is wrong with its file since it was last read; the worker continues with the last valid one.
+    -- The last valid text of its file and its SHA-256; NULL while there was none, or no file.
+    valid_text      TEXT,
+    valid_sha256    TEXT,
+    -- What is wrong with its file.
     problem         TEXT,
+    -- Why the last valid text cannot be used either; NULL while the worker continues with it.
+    stopped_reason  TEXT,
+    -- Since when the worker continues with the last valid text, or with nothing.
+    problem_ms      BIGINT,
+    -- Since when the file can be used again.
+    valid_ms        BIGINT,
     -- Set while a person has paused it.
     paused_ms       BIGINT,
     paused_by       TEXT,
@@ -177,13 +193,15 @@ CREATE TABLE probes (
     PRIMARY KEY (destination, at_ms)
 );
 
--- Events that a person must hear of, each once: the key is the kind, the run and, for a delivery's, the destination.
+-- Events that a person must hear of, each once: the key is the kind, the run and, for a delivery's, the destination; for a
+-- pipeline's, the pipeline and the time.
 CREATE TABLE alerts (
     id           TEXT   NOT NULL PRIMARY KEY,
     kind         TEXT   NOT NULL,
-    run_id       TEXT   NOT NULL,
+    -- NULL for an event of the pipeline.
+    run_id       TEXT,
     pipeline     TEXT   NOT NULL,
-    slot         TEXT   NOT NULL,
+    slot         TEXT,
     slot_ms      BIGINT NOT NULL,
     destination  TEXT,
     reason       TEXT,

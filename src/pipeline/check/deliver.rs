@@ -195,8 +195,10 @@ impl Check<'_> {
             );
         }
         let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
+        let destination = destination?;
         Some(DeliveryPlan {
-            destination: destination?,
+            alert_after: destination.alert_after,
+            destination,
             at: self.place(&key.origin),
             directory: path.map_or(String::new(), |path| path.0),
             existing: existing.map_or(replaces, |existing| existing.value),

@@ -40,8 +40,12 @@ pub(super) fn plan(
     let (steps, secrets) = check.steps(written.transform.unwrap_or_default());
     let expect = check.expect(written.expect.and_then(|part| part.0));
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
-    let deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
-    let alerts = written.alerts.and_then(|part| part.0).map(|alerts| check.alerts(alerts));
+    let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
+    let alerts = written.alerts.and_then(|part| part.0);
+    if let (Some(alerts), Some(deliveries)) = (&alerts, &mut deliveries) {
+        deliveries.iter_mut().for_each(|delivery| delivery.alert_after = alerts.alert_after.or(delivery.alert_after));
+    }
+    let alerts = alerts.map(|alerts| check.alerts(alerts));
     if let (Some(artifact), Some(deliveries)) = (&artifact, &deliveries) {
         check.check_file_groups(artifact, deliveries);
         check.check_companion_names(artifact, deliveries);

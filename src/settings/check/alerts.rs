@@ -1,8 +1,9 @@
 //! Alerts as configured → alerts as used.
 
 use super::Check;
-use crate::settings::alerts::{AlertsFile, ChannelFile, EmailFile};
-use crate::settings::{Alerts, Channel, Email, MailTls};
+use crate::settings::alerts::{AlertsFile, ChannelFile, EmailFile, HttpChannelFile};
+use crate::settings::egress::allowed;
+use crate::settings::{Alerts, Channel, Email, HttpChannel, MailTls};
 use crate::yaml::read::At;
 use crate::yaml::tree::Origin;
 
@@ -19,9 +20,17 @@ impl Check<'_> {
 
     fn channel(&mut self, At { value, origin }: At<ChannelFile>) -> Option<Channel> {
         match value {
-            ChannelFile::Slack(address) => Some(Channel::Slack(self.secret(address))),
-            ChannelFile::Webhook(address) => Some(Channel::Webhook(self.secret(address))),
+            ChannelFile::Slack(address) => Some(Channel::Slack(self.http_channel(address))),
+            ChannelFile::Webhook(address) => Some(Channel::Webhook(self.http_channel(address))),
             ChannelFile::Email(email) => self.email(*email, &origin).map(|email| Channel::Email(Box::new(email))),
+        }
+    }
+
+    fn http_channel(&mut self, HttpChannelFile(written): HttpChannelFile) -> HttpChannel {
+        HttpChannel {
+            url: self.secret(written.url),
+            egress: self.egress(written.ca, written.proxy),
+            allow: allowed(written.allow),
         }
     }
 
@@ -54,6 +63,7 @@ impl Check<'_> {
             port: written.port.map_or(if tls == MailTls::Tls { 465 } else { 587 }, Into::into),
             host,
             tls,
+            ca: written.ca.map(|path| self.folder.join(path)),
             username: written.username,
             password: written.password.map(|secret| self.secret(secret)),
             from: written.from.value,

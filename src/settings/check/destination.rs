@@ -31,7 +31,13 @@ impl Check<'_> {
                 None
             }
         };
-        Some(Destination { name: key.text.clone(), kind: kind?, retry, pickup })
+        Some(Destination {
+            name: key.text.clone(),
+            kind: kind?,
+            retry,
+            pickup,
+            alert_after: written.alert_after.or_default(),
+        })
     }
 
     fn sftp(&mut self, key: &Key, written: SftpFile) -> Option<Sftp> {

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::address::Listen;
 use super::file::{BackoffFile, SettingsFile, TenantFile};
 use super::secrets::SecretFile;
 use super::*;
@@ -35,7 +36,7 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
         Some(ledger) => ledger.0.and_then(|ledger| check.ledger(ledger.0)),
         None => data.as_ref().map(|data| LedgerSettings::Sqlite(data.join("ledger.db"))),
     };
-    let http = written.http.and_then(|http| http.0);
+    let http = written.http.and_then(|http| http.0).map(|http| check.listener(http));
     let tenants = check.named("tenant", written.tenants, Check::tenant);
     let destinations = check.named("destination", written.destinations, Check::destination);
     for name in destinations.keys().filter(|name| tenants.contains_key(*name)) {
@@ -52,7 +53,7 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
         pipelines: folder.join(written.pipelines.0?),
         data: data?,
         ledger: ledger?,
-        http: http.map(|http| http.value.0),
+        http,
         tenants: tenants.into_iter().map(|(name, tenant)| (name, Arc::new(tenant))).collect(),
         destinations: destinations.into_iter().map(|(name, destination)| (name, Arc::new(destination))).collect(),
         secrets,
@@ -142,6 +143,17 @@ impl Check<'_> {
         backoff
     }
 
+    /// Warns of an address that others may reach: the listener asks nobody who they are.
+    fn listener(&mut self, At { value: Listen(address), origin }: At<Listen>) -> SocketAddr {
+        if !address.ip().is_loopback() {
+            let what =
+                format!("the page at {address} has no sign-in: whoever reaches it reads pipeline names and metrics");
+            self.problems
+                .push(origin.warning(what).hint("write `127.0.0.1:8080`, or let only your monitoring reach it"));
+        }
+        address
+    }
+
     fn tenant(&mut self, key: &Key, written: TenantFile) -> Option<Tenant> {
         let insecure = written.insecure.unwrap_or(false);
         let base = written.docebo.0.map(|At { value, origin }| {
@@ -165,6 +177,7 @@ impl Check<'_> {
             allow_superadmin: written.allow_superadmin.unwrap_or(false),
             timeouts: written.timeouts.unwrap_or_default(),
             retry,
+            egress: self.egress(written.ca, written.proxy),
             base: base?,
         })
     }

@@ -6,8 +6,9 @@ use reqwest::Url;
 
 use super::Check;
 use crate::clock::Clock;
-use crate::settings::webhook::{AddressWord, Batch, BodyWord, ClientFile, WebProxyFile, WebTimeouts, WebhookFile};
-use crate::settings::{AllowAddresses, Compress, SecretRef, WebProxy, Webhook, WebhookAuth, WebhookBody};
+use crate::settings::egress::{WebProxyFile, allowed};
+use crate::settings::webhook::{Batch, BodyWord, ClientFile, WebTimeouts, WebhookFile};
+use crate::settings::{Compress, Egress, SecretRef, WebProxy, Webhook, WebhookAuth, WebhookBody};
 use crate::tls::client_certificate;
 use crate::yaml::read::At;
 use crate::yaml::scalars::Whole;
@@ -15,12 +16,6 @@ use crate::yaml::tree::{Key, Origin};
 
 impl Check<'_> {
     pub(super) fn webhook(&mut self, key: &Key, written: WebhookFile) -> Option<Webhook> {
-        let allowed = written.allow.unwrap_or_default();
-        let allow = AllowAddresses {
-            private: allowed.contains(&AddressWord::Private),
-            loopback: allowed.contains(&AddressWord::Loopback),
-            link_local: allowed.contains(&AddressWord::LinkLocal),
-        };
         let url = self.web_address(&written.url, written.insecure.unwrap_or(false));
         let secrets: Vec<_> = written
             .secret
@@ -66,16 +61,15 @@ impl Check<'_> {
             },
             auth,
             headers,
-            ca: written.ca.map(|path| self.folder.join(path)),
+            egress: self.egress(written.ca, written.proxy),
             client: written.client.map(|client| self.client_certificate(client)),
-            proxy: written.proxy.and_then(|proxy| self.web_proxy(proxy)),
             retry_statuses: self.retry_statuses(written.retry_statuses.unwrap_or_default()),
             compress: written.compress.unwrap_or(Compress::None),
             per_minute: written.per_minute.map(Into::into),
             in_flight: written.in_flight.map_or(4, Into::into),
             connect,
             total,
-            allow,
+            allow: allowed(written.allow),
         })
     }
 
@@ -146,6 +140,10 @@ impl Check<'_> {
             return wrong("what follows `#` is never sent", "remove it");
         }
         Some(url.to_string())
+    }
+
+    pub(super) fn egress(&mut self, ca: Option<String>, proxy: Option<WebProxyFile>) -> Egress {
+        Egress { ca: ca.map(|path| self.folder.join(path)), proxy: proxy.and_then(|proxy| self.web_proxy(proxy)) }
     }
 
     fn web_proxy(&mut self, written: WebProxyFile) -> Option<WebProxy> {

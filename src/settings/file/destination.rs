@@ -6,7 +6,7 @@ use super::reach::{AgentFile, AlgorithmsFile, JumpFile, PathsFile, ProxyFile};
 use crate::settings::address::{Fingerprint, Host, Remote};
 use crate::settings::secrets::SecretFile;
 use crate::settings::webhook::WebhookFile;
-use crate::settings::{ModifiedTime, Publish, Verify};
+use crate::settings::{AlertAfter, ModifiedTime, Publish, Verify};
 use crate::yaml::problem::Problem;
 use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, scalar};
 use crate::yaml::scalars::{Length, Size, Whole};
@@ -28,6 +28,9 @@ crate::table! {
         /// missing right after it was published is a success. `{moved: {deadline: 4h}}` and `{ack_file: {name:
         /// "{name}.ack", deadline: 4h}}` set a deadline for the reader. Default: none.
         pickup: Option<At<PickupFile>>,
+        /// The time after which a delivery that is not done sends an alert; 0 for none. Default: 1h.
+        #[schemars(with = "Option<AlertAfter>")]
+        alert_after: AlertAfter,
     }
 }
 

@@ -16,6 +16,7 @@ use ledger::{LedgerFile, LedgerKey};
 
 use super::address::{Address, Listen};
 use super::alerts::AlertsFile;
+use super::egress::WebProxyFile;
 use super::secrets::SecretFile;
 use super::{Budget, HttpTimeouts, Keep, Limits, Log, LogFormat, WorkLimits};
 use crate::yaml::read::{At, Lenient, Named};
@@ -73,6 +74,9 @@ crate::table! {
         timeouts: Option<HttpTimeouts>,
         /// The backoff of one request that is safe to repeat.
         retry: Option<At<BackoffFile>>,
+        /// Certificates (PEM) that replace the system's.
+        ca: Option<String>,
+        proxy: Option<WebProxyFile>,
         /// Accept an account that is, or may be, a Superadmin. Default: false.
         allow_superadmin: Option<bool>,
         /// Accept plain http beyond loopback. Default: false.

@@ -46,6 +46,7 @@ impl Case {
             poll: Backoff { initial: ms(1), max: ms(4), give_up_after: ms(30_000) },
             allow_superadmin: false,
             timeouts: HttpTimeouts { connect: ms(10_000), idle: ms(10_000) },
+            egress: Default::default(),
             retry: Backoff { initial: ms(1), max: ms(4), give_up_after: ms(30_000) },
         };
         let report = ReportRef::Id(REPORTS[0].id.into());

@@ -95,7 +95,8 @@ async fn a_later_run_supersedes_only_what_it_replaces(place: Place) {
 async fn a_cancelled_run_is_over_and_so_are_its_deliveries(place: Place) {
     let ledger = open(&place).await;
     let mut run = enter(&ledger, 1, None).await;
-    let destinations = [("archive", true), ("bi", true), ("hris", true)];
+    let destinations = ["archive", "bi", "hris"];
+    let destinations = destinations.map(|destination| DueDelivery { destination, required: true, alert_after: None });
     ledger.advance(&mut run, RunState::Transforming, None).await.unwrap();
     ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &destinations).await.unwrap();
     ledger.advance(&mut run, RunState::Delivering, None).await.unwrap();

@@ -34,7 +34,14 @@ fn portion() -> Portion {
     let slots =
         [7, 8].map(|minute| (other(minute), SlotDecision::Run { next_run_at: other(minute).at.timestamp() }, Some(0)));
     let (pipeline, plan_digest) = ("p".to_owned(), "d".to_owned());
-    Portion { pipeline, plan_digest, overlap: Overlap::Skip, slots: slots.into(), cursor_ms: 480_000 }
+    Portion {
+        pipeline,
+        plan_digest,
+        overlap: Overlap::Skip,
+        alert_after: None,
+        slots: slots.into(),
+        cursor_ms: 480_000,
+    }
 }
 
 fn probe() -> Probe {
@@ -66,7 +73,7 @@ const OPERATIONS: &[Operation] = operations! {
     note_extract(ledger, run) => ledger.note_extract(&mut run, ExtractFacts { zip: true, bytes: 1, sha256: "a".into() });
     note(ledger, run) => ledger.note(&run.id, RunEvent::ExtractDelayed { reason: "nul \0".into() });
     transforming(ledger, run) => ledger.advance(&mut run, RunState::Transforming, None);
-    note_artifact(ledger, run) => ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]);
+    note_artifact(ledger, run) => ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[reportferry::ledger::DueDelivery { destination: "hris", required: true, alert_after: None }]);
     held(ledger, run) => ledger.advance(&mut run, RunState::Held, Some("empty"));
     release(ledger, run) => ledger.release(&mut run, "ann");
     reject(ledger, run) => ledger.reject(&mut run, "ann", "wrong");
@@ -84,7 +91,7 @@ const OPERATIONS: &[Operation] = operations! {
     reschedule(ledger, run) => ledger.reschedule(&run.id, false);
     pause(ledger, run) => ledger.pause("p", Some(("ann", "")));
     resume(ledger, run) => ledger.pause("p", None);
-    record_pipelines(ledger, run) => ledger.record_pipelines(&[KnownPipeline { name: "p".into(), schedule: None, cursor_ms: 0, problem: None }]);
+    record_pipelines(ledger, run) => ledger.record_pipelines(&[KnownPipeline { name: "p".into(), schedule: None, cursor_ms: 0, ..KnownPipeline::default() }]);
     note_worker(ledger, run) => ledger.note_worker(0, false);
     note_probe(ledger, run) => ledger.note_probe(&probe());
     alerts(ledger, run) => send_alerts(&ledger);
@@ -112,9 +119,9 @@ async fn read_all(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
     ledger.waiting_runs("p", RunState::ALL).await?;
     ledger.need(&ledger.run(&run.id).await?.unwrap_or_else(|| run.clone())).await?;
     ledger.is_locked_by_worker().await?;
-    ledger.late().await?;
     ledger.open_runs().await?;
-    ledger.last_deliveries().await?;
+    ledger.pipeline_figures().await?;
+    ledger.valid_text("p").await?;
     ledger.paused_count().await?;
     ledger.bytes().await?;
     ledger.worker_record().await?;

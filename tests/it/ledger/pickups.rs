@@ -38,7 +38,16 @@ impl Desk {
         for state in [RunState::Extracting, RunState::Transforming] {
             self.ledger.advance(&mut run, state, None).await.unwrap();
         }
-        self.ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[("hris", true)]).await.unwrap();
+        self.ledger
+            .note_artifact(
+                &mut run,
+                "d",
+                &artifact(),
+                json!({}),
+                &[reportferry::ledger::DueDelivery { destination: "hris", required: true, alert_after: None }],
+            )
+            .await
+            .unwrap();
         self.ledger.advance(&mut run, RunState::Delivering, None).await.unwrap();
         let number = self.ledger.begin_attempt(&run.id, "hris", None).await.unwrap().number;
         let verdict = Verdict::Delivered(Receipt { path: path.to_owned(), ..receipt() });

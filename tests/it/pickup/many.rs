@@ -26,7 +26,16 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
         columns: Vec::new(),
         dialect: Default::default(),
     };
-    ledger.note_artifact(&mut run, "d", &artifact, serde_json::json!({}), &[("local", true)]).await.unwrap();
+    ledger
+        .note_artifact(
+            &mut run,
+            "d",
+            &artifact,
+            serde_json::json!({}),
+            &[reportferry::ledger::DueDelivery { destination: "local", required: true, alert_after: None }],
+        )
+        .await
+        .unwrap();
     let path = folder.join(name).display().to_string();
     let file = IntendedFile {
         of: None,

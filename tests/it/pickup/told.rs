@@ -8,7 +8,11 @@ fn desk(rig: &Rig, receiver: &Receiver) {
     std::fs::write(rig.folder.path().join("desk"), format!("http://{}/desk/{TOKEN}\n", receiver.address)).unwrap();
     let path = rig.folder.path().join("reportferry.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, format!("alerts: {{channels: {{desk: {{webhook: {{file: desk}}}}}}}}\n{text}")).unwrap();
+    std::fs::write(
+        &path,
+        format!("alerts: {{channels: {{desk: {{webhook: {{url: {{file: desk}}, allow: [loopback]}}}}}}}}\n{text}"),
+    )
+    .unwrap();
 }
 
 /// Messages that have left, as the ledger has it.

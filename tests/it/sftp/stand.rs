@@ -44,7 +44,7 @@ impl Stand {
 pub(crate) fn destination(kind: DestinationKind) -> Arc<Destination> {
     let second = Duration::from_secs(1);
     let retry = Backoff { initial: second, max: second, give_up_after: second };
-    Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: Default::default() })
+    Arc::new(Destination { name: "hris".to_owned(), kind, retry, pickup: Default::default(), alert_after: None })
 }
 
 pub(crate) fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing) -> DeliveryPlan {
@@ -59,6 +59,7 @@ pub(crate) fn plan(destination: &Arc<Destination>, directory: &str, existing: Ex
         manifest: None,
         done_file: None,
         done_content: None,
+        alert_after: None,
         required: true,
     }
 }

@@ -149,7 +149,7 @@ fn channels(rig: &Rig, receiver: &Receiver, mail: &Mail) {
         std::fs::write(rig.folder.path().join(name), format!("http://{}/{name}/{TOKEN}\n", receiver.address)).unwrap();
     }
     let alerts = format!(
-        "alerts:\n  channels:\n    ops: {{slack: {{file: slack}}}}\n    desk: {{webhook: {{file: desk}}}}\n    \
+        "alerts:\n  channels:\n    ops: {{slack: {{url: {{file: slack}}, allow: [loopback]}}}}\n    desk: {{webhook: {{url: {{file: desk}}, allow: [loopback]}}}}\n    \
          mail: {{email: {{host: 127.0.0.1, port: {}, tls: none, from: rf@acme.example, to: [ops@acme.example]}}}}\n",
         mail.port
     );
@@ -271,8 +271,11 @@ fn what_the_files_say_now_decides() {
     let settings = stand.rig.folder.path().join("reportferry.yaml");
     let text = std::fs::read_to_string(&settings).unwrap();
     std::fs::write(stand.rig.folder.path().join("more"), format!("http://{}/more/{TOKEN}", receiver.address)).unwrap();
-    std::fs::write(&settings, text.replace("  channels:\n", "  channels:\n    more: {webhook: {file: more}}\n"))
-        .unwrap();
+    std::fs::write(
+        &settings,
+        text.replace("  channels:\n", "  channels:\n    more: {webhook: {url: {file: more}, allow: [loopback]}}\n"),
+    )
+    .unwrap();
     worker.says("settings reloaded");
     stand.late("loud");
     eventually("the new channel is used", || !receiver.got(&format!("/more/{TOKEN}")).is_empty());

@@ -96,15 +96,20 @@ impl Server {
         self.said.lock().unwrap().clone()
     }
 
-    /// `alert --test`, with the server's authority trusted or not.
+    /// `alert --test`, with the server's authority trusted by the system or not.
     fn test(&self, tls: &str, password: &str, trusted: bool) -> Output {
+        self.test_with(tls, password, trusted, "")
+    }
+
+    /// The same, with more keys.
+    fn test_with(&self, tls: &str, password: &str, trusted: bool, more: &str) -> Output {
         let rig = Rig::new(&every_minute());
         let settings = rig.folder.path().join("reportferry.yaml");
         let text = std::fs::read_to_string(&settings).unwrap();
         std::fs::write(rig.folder.path().join("mail_password"), password).unwrap();
         let alerts = format!(
             "alerts: {{channels: {{mail: {{email: {{host: localhost, port: {}, tls: {tls}, username: svc-mail, \
-             password: {{file: mail_password}}, from: rf@acme.example, to: [ops@acme.example]}}}}}}}}\n",
+             password: {{file: mail_password}}, {more}from: rf@acme.example, to: [ops@acme.example]}}}}}}}}\n",
             self.port
         );
         std::fs::write(&settings, format!("{alerts}{text}")).unwrap();
@@ -134,6 +139,19 @@ fn mail_goes_over_tls_to_a_server_that_is_proven() {
         assert!(sent.status.success(), "{tls}: {}", both(&sent));
         eventually("the mail is there", || server.said().len() == 2);
         assert_eq!(server.said(), ["sign-in right", "mail for ['ops@acme.example']"]);
+    }
+}
+
+#[test]
+fn the_settings_may_name_the_authority() {
+    for tls in ["starttls", "tls"] {
+        let server = Server::start(tls);
+        let ca = format!("ca: {:?}, ", server.folder.path().join("ca.pem"));
+        let sent = server.test_with(tls, PASSWORD, false, &ca);
+        assert!(sent.status.success(), "{tls}: {}", both(&sent));
+        let none = format!("ca: {:?}, ", server.folder.path().join("no.pem"));
+        let refused = server.test_with(tls, PASSWORD, true, &none);
+        assert!(both(&refused).contains("no.pem: "), "{tls}: {}", both(&refused));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::stage::rig::Rig;
 use crate::work::stand::{Stand, Working, every_minute};
 
 /// Installed by `tests/tools`.
-const PROMTOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/promtool");
+pub(super) const PROMTOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/promtool");
 
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()

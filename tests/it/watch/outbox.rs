@@ -9,8 +9,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use reportferry::alert::{Alerts, Rules};
 use reportferry::clock::{Clock, ManualClock};
+use reportferry::ledger::record::Run;
 use reportferry::ledger::state::RunState as S;
-use reportferry::ledger::{Ledger, Portion};
+use reportferry::ledger::{DueDelivery, FileProblem, KnownPipeline, Ledger, Portion};
 use reportferry::schedule::Overlap;
 use reportferry::schedule::missed::SlotDecision;
 use reportferry::schedule::slot::Slot;
@@ -47,7 +48,7 @@ impl Outbox {
             self.channel(name, &self.receiver.address.to_string());
         }
         let text = format!(
-            "alerts: {{on: [{on}], channels: {{ops: {{slack: {{file: ops}}}}, desk: {{webhook: {{file: desk}}}}}}}}\n"
+            "alerts: {{on: [{on}], channels: {{ops: {{slack: {{url: {{file: ops}}, allow: [loopback]}}}}, desk: {{webhook: {{url: {{file: desk}}, allow: [loopback]}}}}}}}}\n"
         );
         let file = self.folder.path().join("reportferry.yaml");
         std::fs::write(&file, text).unwrap();
@@ -61,13 +62,14 @@ impl Outbox {
         std::fs::write(self.folder.path().join(name), format!("http://{address}/{name}/{TOKEN}\n")).unwrap();
     }
 
-    /// The pipeline's n-th slot, and the states that its run goes through.
-    async fn run(&self, pipeline: &str, slot: i64, states: &[S], reason: &str) {
-        let slot = Slot::new(pipeline, self.begun + SignedDuration::from_mins(slot), TimeZone::UTC);
+    /// Enters the pipeline's n-th slot.
+    async fn enter(&self, pipeline: &str, slot: i64, alert_after: Option<Duration>) {
+        let slot = self.slot(pipeline, slot);
         let portion = Portion {
             pipeline: pipeline.to_owned(),
             plan_digest: String::new(),
             overlap: Overlap::Queue,
+            alert_after,
             slots: vec![(
                 slot.clone(),
                 SlotDecision::Run { next_run_at: slot.at.timestamp() },
@@ -76,7 +78,20 @@ impl Outbox {
             cursor_ms: slot.at_ms(),
         };
         self.ledger.enter_slots(&[portion]).await.unwrap();
-        let mut run = self.ledger.run(&slot.run_id()).await.unwrap().unwrap();
+    }
+
+    fn slot(&self, pipeline: &str, slot: i64) -> Slot {
+        Slot::new(pipeline, self.begun + SignedDuration::from_mins(slot), TimeZone::UTC)
+    }
+
+    async fn entered(&self, pipeline: &str, slot: i64) -> Run {
+        self.ledger.run(&self.slot(pipeline, slot).run_id()).await.unwrap().unwrap()
+    }
+
+    /// The pipeline's n-th slot, and the states that its run goes through.
+    async fn run(&self, pipeline: &str, slot: i64, states: &[S], reason: &str) {
+        self.enter(pipeline, slot, None).await;
+        let mut run = self.entered(pipeline, slot).await;
         for state in states {
             self.ledger.advance(&mut run, *state, Some(reason)).await.unwrap();
         }
@@ -249,4 +264,99 @@ async fn alerts_go_with_the_runs_that_they_tell_of() {
     outbox.hand.advance(MINUTE);
     assert_eq!(outbox.ledger.prune(outbox.clock.now_ms()).await.unwrap(), 1);
     assert_eq!((outbox.count("alerts"), outbox.count("notifications")), (1, 2), "the newest run stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p11_what_is_not_delivered_in_time_is_told_once_with_its_destination() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("not_delivered, recovered");
+    for pipeline in ["slow", "down", "paused", "held"] {
+        outbox.enter(pipeline, 0, Some(60 * MINUTE)).await;
+    }
+    outbox.enter("never", 0, None).await;
+    outbox.ledger.pause("paused", Some(("a test", ""))).await.unwrap();
+    let due = DueDelivery { destination: "hris", required: true, alert_after: Some(30 * MINUTE) };
+    for pipeline in ["down", "held"] {
+        let mut run = outbox.entered(pipeline, 0).await;
+        outbox.ledger.advance(&mut run, S::Extracting, None).await.unwrap();
+        outbox.ledger.advance(&mut run, S::Transforming, None).await.unwrap();
+        outbox.ledger.note_artifact(&mut run, "d", &crate::ledger::artifact(), Value::Null, &[due]).await.unwrap();
+        let next = if pipeline == "held" { S::Held } else { S::Delivering };
+        outbox.ledger.advance(&mut run, next, None).await.unwrap();
+    }
+    outbox.hand.advance(29 * MINUTE);
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told(), Vec::<String>::new());
+    outbox.hand.advance(2 * MINUTE);
+    alerts.round().await.unwrap();
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told(), ["not_delivered down"], "a held run waits for a person");
+    let event = &outbox.got("desk")[0];
+    assert_eq!((&event["destination"], &event["since"]), (&"hris".into(), &"2026-11-23T06:00:00Z".into()), "{event}");
+    assert!(event["next"].as_str().unwrap().contains("doctor hris"), "{event}");
+    // What a person released has its time from then on.
+    let mut held = outbox.entered("held", 0).await;
+    outbox.ledger.advance(&mut held, S::Delivering, None).await.unwrap();
+    outbox.hand.advance(28 * MINUTE);
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told().len(), 1);
+    outbox.hand.advance(5 * MINUTE);
+    alerts.round().await.unwrap();
+    let told = outbox.told();
+    assert!(
+        told.contains(&"not_delivered slow".to_owned()) && told.contains(&"not_delivered held".to_owned()),
+        "{told:?}"
+    );
+    assert_eq!(told.len(), 3, "{told:?}");
+    // The later slot was delivered, but not to the destination that was told of.
+    for pipeline in ["slow", "down"] {
+        outbox.run(pipeline, 120, &DELIVERED, "").await;
+    }
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told()[3..], ["recovered slow"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_a_file_that_cannot_be_used_is_told_once_and_so_is_its_end() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("pipeline_invalid, recovered");
+    let known = |problem: Option<(Option<&str>, i64)>| KnownPipeline {
+        name: "a".to_owned(),
+        valid_sha256: Some("d".to_owned()),
+        problem: problem.map(|(stopped, minute)| FileProblem {
+            what: "a.yaml:3:5: schedule.corn: `corn` is not a key here".to_owned(),
+            stopped: stopped.map(str::to_owned),
+            since_ms: outbox.begun.as_millisecond() + minute * 60_000,
+        }),
+        ..KnownPipeline::default()
+    };
+    let record = async |problem| outbox.ledger.record_pipelines(&[known(problem)]).await.unwrap();
+    record(Some((None, 0))).await;
+    alerts.round().await.unwrap();
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told(), ["pipeline_invalid a"]);
+    let event = &outbox.got("desk")[0];
+    assert!(event["reason"].as_str().unwrap().contains("stays in use: a.yaml:3:5"), "{event}");
+    assert_eq!((&event["run"], &event["since"]), (&Value::Null, &"2026-11-23T05:30:00Z".into()), "{event}");
+    // The settings changed, and now it does not run at all: that is another event, and no recovery.
+    outbox.hand.advance(2 * MINUTE);
+    record(Some((Some("it does not fit"), 2))).await;
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told()[1..], ["pipeline_invalid a"]);
+    record(None).await;
+    alerts.round().await.unwrap();
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told()[2..], ["recovered a"]);
+    assert!(outbox.got("ops")[2]["text"].as_str().unwrap().contains("the file of a can be used again"));
+    // A file that was removed did not recover.
+    outbox.hand.advance(2 * MINUTE);
+    record(Some((None, 4))).await;
+    alerts.round().await.unwrap();
+    let removed = KnownPipeline { name: "a".to_owned(), ..KnownPipeline::default() };
+    outbox.ledger.record_pipelines(&[removed]).await.unwrap();
+    alerts.round().await.unwrap();
+    assert_eq!(outbox.told()[3..], ["pipeline_invalid a"]);
+    assert_eq!(outbox.count("alerts WHERE recovered_ms IS NULL"), 0);
+    outbox.ledger.prune(outbox.clock.now_ms() + 1).await.unwrap();
+    assert_eq!((outbox.count("alerts"), outbox.count("notifications")), (0, 0));
 }

@@ -46,7 +46,7 @@ fn edited_added_and_removed_files_take_effect() {
     eventually("the new schedule is kept", || schedule("line").as_deref() == Some("UTC 0 4 1 1 *"));
     std::fs::write(&file, text.replace("cron:", "corn:")).unwrap();
     eventually("the problem is kept", || {
-        stand.known("line").is_some_and(|known| known.problem.is_some_and(|problem| problem.contains("corn")))
+        stand.known("line").is_some_and(|known| known.problem.is_some_and(|problem| problem.what.contains("corn")))
     });
     assert_eq!(schedule("line").as_deref(), Some("UTC 0 4 1 1 *"), "the last good one stays at work");
     worker.says("the last valid version stays in use");
@@ -69,7 +69,7 @@ fn edited_added_and_removed_files_take_effect() {
 }
 
 /// A port of loopback at which nobody listens.
-fn closed_port() -> u16 {
+pub(super) fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

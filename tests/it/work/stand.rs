@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use reportferry::clock::Clock;
 use reportferry::ledger::record::{Delivery, Run};
+use reportferry::ledger::state::RunState;
 use reportferry::ledger::{KnownPipeline, Ledger, Portion, RunFilter};
 use reportferry::schedule::Overlap;
 use reportferry::schedule::missed::SlotDecision;
@@ -47,13 +48,48 @@ impl Stand {
             name: pipeline.to_owned(),
             schedule: Some("UTC * * * * *".to_owned()),
             cursor_ms: cursor.as_millisecond(),
-            problem: None,
+            ..KnownPipeline::default()
         };
         self.runtime.block_on(self.ledger.record_pipelines(&[known])).unwrap();
         cursor
     }
 
-    /// A slot of this pipeline is due, and should have been delivered a minute ago. Nobody does it: it is paused.
+    /// The same for a pipeline that a worker has recorded.
+    pub(crate) fn behind_known(&self, pipeline: &str, minutes: i64) {
+        let now = Timestamp::now().as_second();
+        let cursor = Timestamp::from_second(now - now % 60 - minutes * 60).unwrap();
+        let known = KnownPipeline { cursor_ms: cursor.as_millisecond(), ..self.known(pipeline).unwrap() };
+        self.runtime.block_on(self.ledger.record_pipelines(&[known])).unwrap();
+    }
+
+    /// Enters a slot, of which nobody does anything: the worker has it to do in an hour.
+    pub(crate) fn enter(&self, slot: &Slot) {
+        let portion = Portion {
+            pipeline: slot.pipeline.clone(),
+            plan_digest: String::new(),
+            overlap: Overlap::Queue,
+            alert_after: None,
+            slots: vec![(
+                slot.clone(),
+                SlotDecision::Run { next_run_at: Timestamp::now() + SignedDuration::from_hours(1) },
+                None,
+            )],
+            cursor_ms: slot.at_ms(),
+        };
+        self.runtime.block_on(self.ledger.enter_slots(&[portion])).unwrap();
+    }
+
+    /// Brings a slot's run through these states.
+    pub(crate) fn advance(&self, slot: &Slot, states: &[RunState]) {
+        self.runtime.block_on(async {
+            let mut run = self.ledger.run(&slot.run_id()).await.unwrap().unwrap();
+            for state in states {
+                self.ledger.advance(&mut run, *state, Some("a test")).await.unwrap();
+            }
+        });
+    }
+
+    /// A slot of this pipeline should have been delivered a minute ago. Nobody does it: its run begins in an hour, and it is paused.
     pub(crate) fn late(&self, pipeline: &str) {
         let at = Timestamp::now() - SignedDuration::from_mins(10);
         let deadline = Timestamp::now() - SignedDuration::from_mins(1);
@@ -61,9 +97,10 @@ impl Stand {
             pipeline: pipeline.to_owned(),
             plan_digest: String::new(),
             overlap: Overlap::Queue,
+            alert_after: None,
             slots: vec![(
                 Slot::new(pipeline, at, TimeZone::UTC),
-                SlotDecision::Run { next_run_at: at },
+                SlotDecision::Run { next_run_at: Timestamp::now() + SignedDuration::from_hours(1) },
                 Some(deadline.as_millisecond()),
             )],
             cursor_ms: at.as_millisecond(),

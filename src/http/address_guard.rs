@@ -1,17 +1,24 @@
-//! Restricts webhooks to public addresses, and to others that the destination allows.
+//! Restricts requests to public addresses, and to others that the settings allow.
 //!
 //! The check is part of name resolution, so that a name that resolves differently between check and use gains nothing.
 //! Addresses in the URL itself are checked before any connection.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::settings::AllowAddresses;
+/// Addresses that are allowed although they are refused by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AllowAddresses {
+    pub private: bool,
+    pub loopback: bool,
+    pub link_local: bool,
+}
 
 /// Kinds of addresses that are not public (RFC 6890 and its registries).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Special {
+pub enum Special {
     Loopback,
     Private,
     LinkLocal,
@@ -41,7 +48,7 @@ impl Special {
 
 /// An address that must not be reached.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) struct Refused {
+pub struct Refused {
     pub host: String,
     pub address: IpAddr,
     pub special: Special,
@@ -52,23 +59,32 @@ impl std::fmt::Display for Refused {
         let (kind, word) = self.special.describe();
         write!(f, "{} is {}, {kind}", self.host, self.address)?;
         match word {
-            Some(word) => write!(f, "; `allow: [{word}]` lets the destination reach it"),
+            Some(word) => write!(f, "; `allow: [{word}]` permits it"),
             None => Ok(()),
         }
     }
 }
 
 /// # Errors
-/// The address is special, and the destination does not allow its kind.
-pub(super) fn admit(host: &str, address: IpAddr, allow: AllowAddresses) -> Result<(), Refused> {
+/// The address is special, and its kind is not allowed.
+fn admit(host: &str, address: IpAddr, allow: AllowAddresses) -> Result<(), Refused> {
     match special(address) {
         Some(special) if !special.is_allowed(allow) => Err(Refused { host: host.to_owned(), address, special }),
         _ => Ok(()),
     }
 }
 
+/// Checks an address in the URL itself, which bypasses name resolution.
+///
+/// # Errors
+/// As [`admit`].
+pub fn admit_url(url: &Url, allow: AllowAddresses) -> Result<(), Refused> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host.parse().map_or(Ok(()), |address| admit(host, address, allow))
+}
+
 /// Returns the kind of an address; one that embeds an IPv4 address counts as that one.
-pub(super) fn special(address: IpAddr) -> Option<Special> {
+pub fn special(address: IpAddr) -> Option<Special> {
     match address {
         IpAddr::V4(address) => special_v4(address),
         IpAddr::V6(address) => special_v6(address),
@@ -121,8 +137,8 @@ fn special_v6(address: Ipv6Addr) -> Option<Special> {
 /// Returns the permitted addresses of a host.
 ///
 /// # Errors
-/// It has special addresses only, and the destination does not allow their kind.
-pub(super) fn admit_any(
+/// It has special addresses only, and their kind is not allowed.
+pub fn admit_any(
     host: &str,
     addresses: impl IntoIterator<Item = SocketAddr>,
     allow: AllowAddresses,
