@@ -11,7 +11,6 @@ use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
 use crate::run::Requester;
 use crate::run::document::Document;
-use crate::schedule::slot::Slot;
 use crate::settings;
 
 #[derive(clap::Args)]
@@ -92,8 +91,7 @@ async fn continue_run(opened: &Opened, run: &Run, wait: Duration, common: &Commo
         _ => {}
     }
     let plan = Arc::new(opened.plan(&run.pipeline)?);
-    let at = jiff::Timestamp::from_millisecond(run.slot_ms)?;
-    let slot = Slot::new(&run.pipeline, at, plan.zone.clone());
+    let slot = run.slot(plan.zone.clone());
     let context = opened.context();
     let bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &context.progress);
     let document = context.run(&plan, &slot, Requester::Retry, wait).await;

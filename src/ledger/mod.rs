@@ -35,7 +35,7 @@ pub use history::{Event, RunEvent};
 pub use operate::{NewestSlot, Paused, PipelineStatus, WorkerRecord};
 pub use pickups::{DuePickup, ExpectedPickup, Overdue, PickupCounts, next_poll};
 pub use prune::Spooled;
-pub use query::{Refusals, RunFilter};
+pub use query::{Delivered, Refusals, RunFilter};
 pub use servers::StoredProbe;
 pub use slots::{Counts, KnownPipeline, Portion};
 pub use store::StoreError;
@@ -74,7 +74,7 @@ pub enum LedgerError {
 
 /// The condition for a slot `r` that is late at `$1`: its deadline has passed and it is not delivered, nor is any later one.
 const LATE: &str = "r.state IN ('due', 'extracting', 'transforming', 'delivering', 'held', 'blocked', 'failed') AND r.deadline_ms < $1 \
-     AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' AND l.pipeline = r.pipeline \
+     AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' AND l.pipeline = r.pipeline AND l.input_sha256 = '' \
      AND l.slot_ms > r.slot_ms)";
 
 impl Ledger {

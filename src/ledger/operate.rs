@@ -78,8 +78,9 @@ impl Ledger {
             let rows = tx.query(
                 "SELECT p.name, p.paused_ms, p.paused_by, p.paused_reason, p.problem, r.id, r.slot, r.state, r.reason, \
                  (SELECT d.updated_ms FROM runs d WHERE d.state = 'delivered' \
-                 AND d.pipeline = p.name ORDER BY d.slot_ms DESC LIMIT 1) AS delivered_ms FROM pipelines p \
-                 LEFT JOIN runs r ON r.id = (SELECT id FROM runs WHERE pipeline = p.name ORDER BY slot_ms DESC LIMIT 1)",
+                 AND d.pipeline = p.name AND d.input_sha256 = '' ORDER BY d.slot_ms DESC LIMIT 1) AS delivered_ms FROM pipelines p \
+                 LEFT JOIN runs r ON r.id = (SELECT id FROM runs WHERE pipeline = p.name AND input_sha256 = '' \
+                 ORDER BY slot_ms DESC LIMIT 1)",
                 &[],
             )?;
             for row in rows {
@@ -146,7 +147,7 @@ impl Ledger {
         self.read("find the last deliveries", |tx| {
             let rows = tx.query(
                 "SELECT p.name, r.updated_ms FROM pipelines p JOIN runs r ON r.id = (SELECT id FROM runs \
-                 WHERE state = 'delivered' AND pipeline = p.name ORDER BY slot_ms DESC LIMIT 1) \
+                 WHERE state = 'delivered' AND pipeline = p.name AND input_sha256 = '' ORDER BY slot_ms DESC LIMIT 1) \
                  WHERE p.schedule IS NOT NULL",
                 &[],
             )?;

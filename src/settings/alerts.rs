@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::SecretRef;
 use super::address::Host;
 use super::secrets::SecretFile;
-use crate::yaml::read::{At, Lenient, Named};
+use crate::yaml::read::{At, Lenient, Named, OneOrMore};
 use crate::yaml::scalars::Whole;
 
 /// Events of a run.
@@ -91,7 +91,7 @@ crate::table! {
     /// Alerts: their events and channels.
     pub struct AlertsFile {
         /// Default: failed, held, blocked, late, pickup_overdue, recovered.
-        on: Option<Vec<AlertKind>>,
+        on: Option<OneOrMore<AlertKind>>,
         /// More alerts than this to one channel are combined into one message. Default: 20.
         max_per_message (was most): Option<Whole<1, 1_000>>,
         /// Channels of alerts, by name.
@@ -122,7 +122,7 @@ crate::table! {
         password: Option<SecretFile>,
         /// The sender: `reportferry@acme.example`.
         from: At<String>,
-        to: At<Vec<At<String>>>,
+        to: At<OneOrMore<At<String>>>,
     }
 }
 
@@ -130,9 +130,9 @@ crate::table! {
     /// The alerts of this pipeline, which override the settings'.
     pub struct PipelineAlertsFile {
         /// failed, held, blocked, late, pickup_overdue, recovered; an empty list disables alerts.
-        on: Option<Vec<AlertKind>>,
+        on: Option<OneOrMore<AlertKind>>,
         /// Names of channels in the settings.
-        channels: Option<Vec<At<String>>>,
+        channels: Option<OneOrMore<At<String>>>,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::yaml::tree::{Key, Origin};
 
 impl Check<'_> {
     pub(super) fn webhook(&mut self, key: &Key, written: WebhookFile) -> Option<Webhook> {
-        let allowed = written.allow.unwrap_or_default();
+        let allowed = written.allow.map(|allow| allow.0).unwrap_or_default();
         let allow = AllowAddresses {
             private: allowed.contains(&AddressWord::Private),
             loopback: allowed.contains(&AddressWord::Loopback),
@@ -69,7 +69,7 @@ impl Check<'_> {
             ca: written.ca.map(|path| self.folder.join(path)),
             client: written.client.map(|client| self.client_certificate(client)),
             proxy: written.proxy.and_then(|proxy| self.web_proxy(proxy)),
-            retry_statuses: self.retry_statuses(written.retry_statuses.unwrap_or_default()),
+            retry_statuses: self.retry_statuses(written.retry_statuses.map(|statuses| statuses.0).unwrap_or_default()),
             compress: written.compress.unwrap_or(Compress::None),
             per_minute: written.per_minute.map(Into::into),
             in_flight: written.in_flight.map_or(4, Into::into),
