@@ -1,7 +1,9 @@
 //! Progress of a run: counters that the stages raise and the command line displays.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
 
 /// Progress of one stage. Cheap to raise from any thread.
 #[derive(Default)]
@@ -30,6 +32,14 @@ impl Meter {
     }
 }
 
+/// An export that the source is still preparing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The source's last status of it; empty before the first poll.
+    pub status: String,
+    pub next_poll: Timestamp,
+}
+
 /// The meters of one run. Clones share them.
 #[derive(Clone, Default)]
 pub struct Progress(Arc<Meters>);
@@ -42,6 +52,18 @@ pub struct Meters {
     pub transform: Meter,
     /// Bytes acknowledged by all destinations together.
     pub deliver: Meter,
+    waits_for: Mutex<Option<Wait>>,
+}
+
+impl Meters {
+    /// Sets what the run waits for; `None` if it waits no longer.
+    pub fn set_wait(&self, wait: Option<Wait>) {
+        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = wait;
+    }
+
+    pub fn wait(&self) -> Option<Wait> {
+        self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl std::ops::Deref for Progress {

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::{Common, connect, exit, print_json};
 use crate::clock::Clock;
+use crate::deliver::target_folder;
 use crate::pipeline::plan::{Plan, ReportRef, Source};
-use crate::pipeline::{Loaded, load_all, problems_of_all};
+use crate::pipeline::{Loaded, load_all, problems_of_all, shared_names};
 use crate::settings::{FILE, Settings};
-use crate::yaml::problem::Severity;
+use crate::yaml::problem::{Problem, Severity};
 use crate::yaml::render;
 
 /// Reads the settings and the pipelines, and shows every problem in them.
@@ -25,6 +26,9 @@ pub struct Args {
     /// Try what they use too: each tenant, each report with its columns (exported once), each destination (a probe file)
     #[arg(long)]
     pub connect: bool,
+    /// Also read every secret that the settings name, as this account with this environment; no value is shown
+    #[arg(long)]
+    pub secrets: bool,
 }
 
 /// Prints the problems. Returns exit code 0 if all files are valid, 2 otherwise.
@@ -35,6 +39,12 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
         Ok((settings, warnings)) => {
             let mut loaded = load_all(settings, &args.paths);
             loaded.problems.splice(0..0, warnings.iter().cloned().chain(settings.key_problems()));
+            let nothing = loaded.plans.is_empty() && !loaded.failed();
+            loaded.problems.extend(nothing.then(|| nothing_to_check(settings, &args.paths)));
+            loaded.problems.extend(shared_names(&loaded.plans, now, target_folder));
+            if args.secrets {
+                loaded.problems.extend(settings.secret_problems());
+            }
             for plan in &loaded.plans {
                 loaded.problems.extend(plan.clock_warnings(now));
                 loaded.problems.extend(plan.name_warnings(now));
@@ -75,6 +85,15 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
         (false, false) => exit::FAILED,
         (false, true) => exit::DONE,
     })
+}
+
+/// Returns the problem that there are no pipeline files.
+fn nothing_to_check(settings: &Settings, paths: &[PathBuf]) -> Problem {
+    let folders = if paths.is_empty() { std::slice::from_ref(&settings.pipelines) } else { paths };
+    let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    let what = format!("there is nothing to check: no pipeline file (.yaml) in {}", folders.join(", "));
+    Problem::error(None, what)
+        .hint("`reportferry init` writes an example; `pipelines:` in the settings names the folder")
 }
 
 /// Returns the document that `check --json` prints.

@@ -13,7 +13,6 @@ use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
 use crate::run::document::Document;
 use crate::run::{Requester, RunContext};
-use crate::schedule::slot::Slot;
 use crate::settings;
 
 #[derive(clap::Args)]
@@ -166,8 +165,7 @@ async fn continue_run(opened: &Opened, run: &Run, wait: Duration, common: &Commo
 
 async fn execute(opened: &Opened, run: &Run, sessions: &Sessions, wait: Duration) -> anyhow::Result<Document> {
     let plan = Arc::new(opened.plan_of(run)?);
-    let at = jiff::Timestamp::from_millisecond(run.slot_ms)?;
-    let slot = Slot::new(&run.pipeline, at, plan.zone.clone());
+    let slot = run.slot(plan.zone.clone());
     let context = RunContext { sessions: sessions.clone(), ..opened.context() };
     let _bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &context.progress);
     Ok(context.run(&plan, &slot, Requester::Retry, wait).await?)

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::opened::Opened;
 use super::{Common, exit};
 use crate::extract::requests_of;
+use crate::ledger::record::Run;
 use crate::run::document::{Document, utc};
 
 #[derive(clap::Args)]
@@ -52,7 +53,8 @@ pub(super) async fn run(args: EvidenceArgs, common: &Common) -> anyhow::Result<u
         "made_at": opened.clock.now().to_string(),
         "asked_for_by": run.origin.name(),
         "released_by": run.released_by, "rejected_by": run.rejected_by,
-        "plan": plan(&opened, &run.pipeline, &run.plan_digest),
+        "input_file": run.input,
+        "plan": plan(&opened, &run),
         "run": document,
         "deliveries": intents,
         "attempts": attempts,
@@ -74,11 +76,16 @@ pub(super) async fn run(args: EvidenceArgs, common: &Common) -> anyhow::Result<u
 }
 
 /// Returns the plan's text, if the file is unchanged since the run.
-fn plan(opened: &Opened, pipeline: &str, digest: &str) -> Value {
+fn plan(opened: &Opened, run: &Run) -> Value {
+    let (pipeline, digest) = (&run.pipeline, &run.plan_digest);
     match opened.plan(pipeline) {
-        Ok(plan) if plan.digest == digest => {
+        Ok(plan) if plan.digest == *digest => {
             let text = std::fs::read_to_string(plan.file.as_path()).unwrap_or_default();
-            json!({"pipeline": pipeline, "sha256": digest, "text": text, "requests_it_may_send": requests_of(&plan.source)})
+            let requests = match &run.input {
+                None => requests_of(&plan.source),
+                Some(input) => vec![format!("none: {} was read in place of the source", input.path)],
+            };
+            json!({"pipeline": pipeline, "sha256": digest, "text": text, "requests_it_may_send": requests})
         }
         _ => json!({"pipeline": pipeline, "sha256": digest, "text": null,
                     "note": "the pipeline file was changed or removed since"}),

@@ -15,6 +15,7 @@ mod alert;
 mod backfill;
 mod bars;
 pub mod check;
+mod complete;
 mod completions;
 mod connect;
 mod decide;
@@ -23,6 +24,7 @@ mod dismiss;
 mod doctor;
 mod evidence;
 pub mod exit;
+mod health;
 pub mod init;
 mod moment;
 mod opened;
@@ -133,8 +135,13 @@ enum Command {
     Schema(schema::Args),
     /// Send a test alert
     Alert(alert::AlertArgs),
+    /// Ask the running worker whether it is ready, as a container's probe does
+    Health(health::HealthArgs),
     /// Print a shell completion script
     Completions(completions::CompletionsArgs),
+    /// Print the names that completion scripts offer
+    #[command(hide = true)]
+    Complete(complete::CompleteArgs),
     /// Run a simulated Docebo to practise on
     Sandbox(sandbox::Args),
     /// Run the example pipelines against a sandbox and a private SFTP server
@@ -212,7 +219,9 @@ async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
         Command::Trust(args) => trust::run(args, common).await,
         Command::Schema(args) => schema::run(&args),
         Command::Alert(args) => alert::run(args, common).await,
+        Command::Health(args) => health::run(args, common).await,
         Command::Completions(args) => completions::run(&args),
+        Command::Complete(args) => complete::run(args, common).await,
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Demo(args) => demo::run(args, common).await,
     }

@@ -12,7 +12,7 @@ use crate::run::RunContext;
 use crate::settings::{Destination, Settings, Tenant};
 use crate::telemetry;
 use crate::work::event_loop;
-use crate::yaml::problem::{Problem, did_you_mean};
+use crate::yaml::problem::{self, Problem, did_you_mean};
 
 /// The loaded settings and the open ledger.
 pub(super) struct Opened {
@@ -197,7 +197,7 @@ fn find(folder: &Path, pipeline: &str) -> anyhow::Result<PathBuf> {
     }
     let mut problems = Vec::new();
     let files = pipeline::files(folder, &[], &mut problems);
-    if !problems.is_empty() {
+    if problem::any_error(&problems) {
         return Err(Problems(problems).into());
     }
     let stem = |file: &PathBuf| file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

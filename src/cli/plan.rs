@@ -155,11 +155,7 @@ fn destination(delivery: &crate::pipeline::plan::DeliveryPlan) -> Destination {
     use crate::pipeline::plan::Existing;
     Destination {
         destination: delivery.destination.name.clone(),
-        address: match &delivery.destination.kind {
-            DestinationKind::Sftp(sftp) => format!("sftp {}@{}:{}", sftp.username, sftp.host, sftp.port),
-            DestinationKind::Webhook(webhook) => format!("POST {}", without_query(&webhook.url)),
-            DestinationKind::Local(local) => format!("folder {}", local.path.display()),
-        },
+        address: address(&delivery.destination.kind),
         directory: delivery.directory.clone(),
         existing: match delivery.existing {
             Existing::Fail => "fail",
@@ -169,6 +165,15 @@ fn destination(delivery: &crate::pipeline::plan::DeliveryPlan) -> Destination {
         },
         done_file: delivery.done_file.as_ref().map(|name| name.render_done("{name}").unwrap_or_default()),
         required: delivery.required,
+    }
+}
+
+/// Describes where a destination is, without secrets.
+pub(super) fn address(kind: &DestinationKind) -> String {
+    match kind {
+        DestinationKind::Sftp(sftp) => format!("sftp {}@{}:{}", sftp.username, sftp.host, sftp.port),
+        DestinationKind::Webhook(webhook) => format!("POST {}", without_query(&webhook.url)),
+        DestinationKind::Local(local) => format!("folder {}", local.path.display()),
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn run(args: ReplayArgs, common: &Common) -> anyhow::Result<u8>
         return Err(argument(format!("{name:?} is not a file name")));
     }
     let context = opened.context();
-    let slot = Slot::new(&plan.name, opened.clock.now(), plan.zone.clone());
+    let slot = Slot::new(&plan.name, opened.clock.now(), plan.zone.clone()).with_input(run.input.clone());
     let bars = Bars::draw(&format!("{}  replays {}", plan.name, run.id), &context.progress);
     let replay = Replay { name: args.name, destinations: args.to };
     let document = context.replay(&plan, &run, &replay, &slot, args.wait).await;

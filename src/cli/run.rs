@@ -1,20 +1,23 @@
 //! `run PIPELINE…`: runs pipelines now, with progress bars on a terminal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::bars::Bars;
 use super::moment::Moment;
-use super::opened::{Opened, argument_hint};
+use super::opened::{Opened, argument, argument_hint};
+use super::plan::address;
 use super::{Common, Problems, duration, exit, print_runs, text};
 use crate::deliver::Sessions;
+use crate::digest;
 use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::state::RunState;
-use crate::pipeline::plan::{FileSource, Source};
+use crate::pipeline::plan::Plan;
 use crate::run::spool::SpoolError;
 use crate::run::{Requester, RunContext, RunError};
-use crate::schedule::slot::Slot;
+use crate::schedule::slot::{InputFile, Slot};
+use crate::settings::{DestinationKind, real_path};
 
 #[derive(clap::Args)]
 pub(super) struct RunArgs {
@@ -25,9 +28,12 @@ pub(super) struct RunArgs {
     /// [default: now]
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     slot: Option<Moment>,
-    /// Read the rows from this CSV instead of the source
+    /// Read the rows from this CSV instead of the source: a run of its own, never the slot's
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// With `--from`: deliver to all destinations, not only to folders below the data folder
+    #[arg(long, requires = "from")]
+    deliver: bool,
     /// Allow a slot that may have been delivered and then pruned from the ledger
     #[arg(long)]
     include_pruned: bool,
@@ -39,16 +45,17 @@ pub(super) struct RunArgs {
 pub(super) async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
     let now = opened.clock.now();
+    let input = args.from.as_deref().map(input_file).transpose()?;
     let mut plans = Vec::new();
     for pipeline in &args.pipelines {
-        let mut plan = opened.plan(pipeline)?;
-        if let Some(from) = &args.from {
-            plan.source = Source::File(FileSource { path: std::path::absolute(from)?, csv: plan.source.csv() });
-        }
+        let plan = opened.plan(pipeline)?;
         let requested = args.slot.map(|moment| moment.slot(&opened.clock, &plan));
         let requested = requested.transpose().map_err(|problem| Problems(vec![problem]))?;
-        let slot = Slot::new(&plan.name, requested.unwrap_or(now), plan.zone.clone());
-        if requested.is_some() && !args.include_pruned {
+        let slot = Slot::new(&plan.name, requested.unwrap_or(now), plan.zone.clone()).with_input(input.clone());
+        if let Some(input) = input.as_ref().filter(|_| !args.deliver) {
+            require_deliver(&opened, &plan, &slot, input)?;
+        }
+        if requested.is_some() && input.is_none() && !args.include_pruned {
             refuse_pruned(&opened, &slot).await?;
         }
         plans.push((Arc::new(plan), slot));
@@ -93,6 +100,55 @@ pub(super) async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         print_runs(&documents)?;
     }
     Ok(exit::of_all(&codes))
+}
+
+/// Returns the file with its digest.
+///
+/// # Errors
+/// It cannot be read.
+fn input_file(path: &Path) -> anyhow::Result<InputFile> {
+    let path = std::path::absolute(path)?;
+    let sha256 = match std::fs::metadata(&path) {
+        Ok(there) if !there.is_file() => Err("it is not a file".to_owned()),
+        Ok(_) => digest::of_file(&path).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match (sha256, path.to_str()) {
+        (Ok(sha256), Some(path)) => Ok(InputFile { path: path.to_owned(), sha256 }),
+        (Ok(_), None) => Err(argument(format!("{} is not UTF-8", path.display()))),
+        (Err(error), _) => Err(argument(format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+/// Refuses to deliver the rows of a file to anything but folders below the data folder without `--deliver`: readers would
+/// take them for the report's.
+fn require_deliver(opened: &Opened, plan: &Plan, slot: &Slot, input: &InputFile) -> anyhow::Result<()> {
+    let data = real_path(&opened.settings.data);
+    let stays_here = |kind: &DestinationKind| match kind {
+        DestinationKind::Local(local) => {
+            let path = real_path(&local.path);
+            path.zip(data.as_ref()).is_some_and(|(path, data)| path.starts_with(data))
+        }
+        DestinationKind::Sftp(_) | DestinationKind::Webhook(_) => false,
+    };
+    let leaving = plan.deliveries.iter().filter(|delivery| !stays_here(&delivery.destination.kind));
+    let leaving: Vec<String> = leaving
+        .map(|delivery| {
+            let directory = if delivery.directory.is_empty() { "" } else { &format!(", {}", delivery.directory) };
+            format!("{} ({}{directory})", delivery.destination.name, address(&delivery.destination.kind))
+        })
+        .collect();
+    if leaving.is_empty() {
+        return Ok(());
+    }
+    let name = plan.artifact.first_name(slot).unwrap_or_else(|error| error.name);
+    let more = if plan.artifact.split.is_some() { " and further files" } else { "" };
+    let what = format!(
+        "the rows of {} would be delivered as {name}{more} to {}; nothing was delivered",
+        input.path,
+        leaving.join(" and ")
+    );
+    Err(argument_hint(what, "add `--deliver` to deliver them; without it, only folders below the data folder get them"))
 }
 
 /// Refuses a slot that may have been delivered and pruned since: only a person can know.

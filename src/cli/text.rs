@@ -17,6 +17,9 @@ pub(super) fn run(document: &Document) -> String {
         document.run,
         document.origin,
     );
+    if let Some(input) = &document.input {
+        let _ = writeln!(text, "  input     {}  sha256 {}, in place of the source", input.path, input.sha256);
+    }
     if let Some(reason) = document.reason.as_deref().filter(|reason| !reason.is_empty()) {
         let _ = writeln!(text, "  reason    {reason}");
     }

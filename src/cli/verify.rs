@@ -1,5 +1,6 @@
 //! `verify [RUN]`: compares the files at the destinations with the receipts.
 
+mod superseded;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -39,15 +40,17 @@ struct VerifiedFile {
     path: String,
     /// `data`, `checksum`, `manifest` or `done`.
     role: Role,
-    /// `present`, `changed`, `picked_up`, `lost` or `unknown`; always `acknowledged` for a webhook.
+    /// `present`, `picked_up`, `superseded`; `changed` or `lost`, which are wrong; `unknown` if it cannot be verified; always
+    /// `acknowledged` for a webhook, whose content cannot be verified either.
     found: &'static str,
     /// The evidence, or why there is none.
     how: String,
 }
 
 impl VerifiedFile {
-    fn is_ok(&self) -> bool {
-        matches!(self.found, "present" | "picked_up" | webhook::ACKNOWLEDGED)
+    /// Returns true if the file is not what the receipt says, and nobody is known to have changed that.
+    fn is_wrong(&self) -> bool {
+        matches!(self.found, "changed" | "lost")
     }
 }
 
@@ -75,12 +78,14 @@ pub(super) async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8>
                 continue;
             }
             if let (Some(stored), Some(intent)) = (delivery.receipt, delivery.intent) {
-                let (address, pickup) = (stored.receipt.address, delivery.pickup);
-                let delivered = Delivered { run: run.id.clone(), intent, address, pickup };
+                let (address, pickup, ended_ms) = (stored.receipt.address, delivery.pickup, stored.ended_ms);
+                let delivered =
+                    Delivered { run: run.id.clone(), intent, address, pickup, ended_ms, superseded: Vec::new() };
                 by_destination.entry(delivery.destination).or_default().push(delivered);
             }
         }
     }
+    superseded::find(&opened.ledger, by_destination.values_mut().flatten()).await?;
     for (name, deliveries) in by_destination {
         let destination = opened.settings.destinations.get(&name).cloned();
         let verified = match destination {
@@ -98,13 +103,13 @@ pub(super) async fn run(args: VerifyArgs, common: &Common) -> anyhow::Result<u8>
         }
     }
     opened.ledger.close().await;
-    let all_ok = found.iter().all(VerifiedFile::is_ok);
+    let any_wrong = found.iter().any(VerifiedFile::is_wrong);
     if common.json {
         print_json(&json!({"files": found}))?;
     } else {
         print(&found, runs.len());
     }
-    Ok(if all_ok { exit::DONE } else { exit::FAILED })
+    Ok(if any_wrong { exit::FAILED } else { exit::DONE })
 }
 
 /// One delivery with its receipt.
@@ -113,6 +118,9 @@ struct Delivered {
     intent: Intent,
     address: String,
     pickup: Option<Pickup>,
+    ended_ms: i64,
+    /// For each file of the intent, how a later run of ours replaced or removed it, if one did.
+    superseded: Vec<Option<String>>,
 }
 
 /// The result for one delivery.
@@ -145,7 +153,7 @@ fn verify_delivery(
     delivered: &Delivered,
     checksum: bool,
 ) -> Result<VerifiedDelivery, Verdict> {
-    let Delivered { run, intent, address, pickup } = delivered;
+    let Delivered { run, intent, address, pickup, superseded, .. } = delivered;
     let seen = session.check(intent, checksum)?;
     // The setting at delivery counts; deliveries recorded without one use the current setting.
     let kind = pickup.as_ref().map(|pickup| pickup.kind).or(PickupKind::of(&destination.pickup));
@@ -164,8 +172,12 @@ fn verify_delivery(
         pickup,
         data_is_gone,
     };
-    let found = files.iter().map(|(file, state)| {
-        let (found, how) = evidence.classify(file.role, state);
+    let found = files.iter().zip(superseded).map(|((file, state), superseded)| {
+        let (found, how) = match (evidence.classify(file.role, state), superseded) {
+            // The size alone does not distinguish it from the later file.
+            ((found, _), Some(how)) if found != "picked_up" && *state != FinalName::Ours => ("superseded", how.clone()),
+            (classified, _) => classified,
+        };
         let (run, destination) = (run.clone(), destination.name.clone());
         VerifiedFile { run, destination, path: file.final_path.clone(), role: file.role, found, how }
     });
@@ -221,7 +233,7 @@ impl PickupEvidence<'_> {
                 ("changed", format!("a different file of {bytes} bytes is there"))
             }
             (FinalName::Other { bytes: None }, _) => ("changed", "a different file is there".to_owned()),
-            (FinalName::Hidden { why }, _) => ("unknown", why.clone()),
+            (FinalName::Hidden { why }, _) => ("unknown", format!("cannot be verified: {why}")),
         }
     }
 
@@ -261,7 +273,7 @@ fn unknown_delivery(destination: &str, delivered: Delivered, why: &str) -> Verif
         path: file.final_path,
         role: file.role,
         found: "unknown",
-        how: why.to_owned(),
+        how: format!("cannot be verified: {why}"),
     });
     VerifiedDelivery { files: found.collect(), run, pickup: None }
 }
@@ -281,10 +293,20 @@ fn print(found: &[VerifiedFile], runs: usize) {
         .collect();
     print!("{}", text::table(&["RUN", "DESTINATION", "PATH", "FOUND", "HOW"], &rows));
     let (webhooks, files): (Vec<_>, Vec<_>) = found.iter().partition(|found| found.found == webhook::ACKNOWLEDGED);
+    let count = |words: &[&str]| files.iter().filter(|found| words.contains(&found.found)).count();
     println!();
     if !files.is_empty() || webhooks.is_empty() {
-        let ok = files.iter().filter(|found| found.is_ok()).count();
-        println!("{ok} of {} files match the receipts of {runs} runs", files.len());
+        println!("{} of {} files match the receipts of {runs} runs", count(&["present", "picked_up"]), files.len());
+        for (words, what) in [
+            (&["changed", "lost"][..], "wrong"),
+            (&["superseded"], "superseded by later runs"),
+            (&["unknown"], "cannot be verified"),
+        ] {
+            let count = count(words);
+            if count > 0 {
+                println!("{count} {what}");
+            }
+        }
     }
     if !webhooks.is_empty() {
         println!("{} webhook deliveries were acknowledged; their content cannot be verified", webhooks.len());

@@ -9,6 +9,7 @@
 
 mod companions;
 pub mod doctor;
+mod leftover;
 pub mod local;
 mod names;
 mod pickup;
@@ -21,13 +22,16 @@ mod session;
 mod sessions;
 pub mod sftp;
 mod steps;
+mod target_folder;
 pub mod webhook;
 
+pub use leftover::Leftover;
 pub use pickup::{Ack, PickupKind, PickupOutcome};
 pub use remote_state::{FinalName, PathState, RemoteFile, RemoteState, Stamp};
 pub use request::{DeliveryMeta, DeliveryRequest};
 pub use session::{PendingSession, Session};
 pub use sessions::Sessions;
+pub use target_folder::{TargetFolder, target_folder};
 
 use std::time::Duration;
 
@@ -111,7 +115,8 @@ pub struct Receipt {
     /// The beginning of a webhook receiver's response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// Refusals that did not fail the delivery: a mode, a modification time, fsync.
+    /// Refusals that did not fail the delivery (a mode, a modification time, fsync), and what became of the files that it
+    /// replaces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

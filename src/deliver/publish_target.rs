@@ -1,8 +1,11 @@
 //! Publishes an intent's files in order: the same for SFTP and for folders.
 
+mod replaced;
+
 use super::request::DeliveryRequest;
-use super::{IntendedFile, Intent, Receipt, ReceivedFile, RemoteFile, RemoteState, Role, Verdict};
+use super::{FinalName, IntendedFile, Intent, Receipt, ReceivedFile, RemoteFile, RemoteState, Role, Verdict};
 use crate::progress::Meter;
+use replaced::{OldDoneFiles, remove_leftover};
 
 /// Operations of a destination on one file. After a failed step, the temporary file is removed if there is still contact.
 pub(super) trait PublishTarget {
@@ -28,7 +31,34 @@ pub(super) trait PublishTarget {
     /// Removes the temporary file, if it exists. Failures are ignored: a sweep removes it later.
     fn remove_temporary(&mut self, file: &IntendedFile);
 
-    /// Takes what the destination refused so far without failing the delivery, as text.
+    /// Removes the done file of an earlier delivery at the final name of `done`, before `replacing` replaces a file that it
+    /// covers. A missing one is a success.
+    ///
+    /// # Errors
+    /// It is there and cannot be removed; or it stays because the other file cannot be replaced.
+    fn remove_old_done_file(
+        &mut self,
+        delivery: &DeliveryRequest<'_>,
+        done: &IntendedFile,
+        replacing: &IntendedFile,
+    ) -> Result<(), Verdict>;
+
+    /// Compares the file at the final name with `file`, by size and digest.
+    ///
+    /// # Errors
+    /// Contact was lost.
+    fn inspect_final_name(&mut self, file: &IntendedFile) -> Result<FinalName, Verdict>;
+
+    /// Removes a file of the replaced delivery. Returns why it stays, if it does.
+    ///
+    /// # Errors
+    /// Contact was lost.
+    fn remove_leftover(&mut self, file: &IntendedFile) -> Result<Option<String>, Verdict>;
+
+    /// Adds a note to the receipt, once.
+    fn add_note(&mut self, note: String);
+
+    /// Takes the notes so far: what the destination refused without failing the delivery, and what became of replaced files.
     fn notes(&mut self) -> Vec<String>;
 
     /// Returns the address and the host key's fingerprint, for the receipt.
@@ -66,8 +96,17 @@ pub(super) fn publish(
             }
         }
     }
+    let mut old = OldDoneFiles::of(intent);
     let mut first = None;
+    let mut is_cleared = false;
     for (index, file) in intent.files.iter().enumerate() {
+        // A done file of the whole declares the group complete: nothing of the replaced one may be left then.
+        if file.role == Role::Done && file.of.is_none() && !is_cleared {
+            if let Err(verdict) = remove_leftover(target, delivery) {
+                return verdict.after_data();
+            }
+            is_cleared = true;
+        }
         let outcome = match (published(index, file), written[index].take()) {
             (Some(verified), _) => {
                 if seen_of(index).is_some_and(|seen| seen.temporary) && !file.is_direct() {
@@ -75,10 +114,9 @@ pub(super) fn publish(
                 }
                 Ok((verified, "found"))
             }
-            (None, Some(verified)) => target.commit_name(delivery, file).map(|how| (verified, how)),
-            (None, None) => target
-                .write(delivery, intent, file, seen_of(index), meter)
-                .and_then(|verified| target.commit_name(delivery, file).map(|how| (verified, how))),
+            (None, written) => {
+                publish_file(target, (delivery, intent), file, (seen_of(index), written), &mut old, meter)
+            }
         };
         match (outcome, &first) {
             (Ok(published), None) => first = Some(published),
@@ -86,6 +124,9 @@ pub(super) fn publish(
             (Err(verdict), None) => return verdict,
             (Err(verdict), Some(_)) => return verdict.after_data(),
         }
+    }
+    if !is_cleared && let Err(verdict) = remove_leftover(target, delivery) {
+        return verdict.after_data();
     }
     match (first, intent.files.first()) {
         (Some((verified, how)), Some(data)) => {
@@ -95,6 +136,30 @@ pub(super) fn publish(
         }
         _ => Verdict::Rejected { reason: "the intent names no file".to_owned(), hint: None },
     }
+}
+
+/// Writes one file, unless it is `written`, and gives it its final name. Returns how it was verified and published.
+fn publish_file(
+    target: &mut impl PublishTarget,
+    (delivery, intent): (&DeliveryRequest<'_>, &Intent),
+    file: &IntendedFile,
+    (seen, written): (Option<&RemoteFile>, Option<String>),
+    old: &mut OldDoneFiles,
+    meter: &Meter,
+) -> Result<(String, &'static str), Verdict> {
+    // Without a temporary name, writing already replaces the file.
+    if file.is_direct() {
+        old.remove(target, delivery, intent, file)?;
+    }
+    let verified = match written {
+        Some(verified) => verified,
+        None => target.write(delivery, intent, file, seen, meter)?,
+    };
+    if let Err(verdict) = old.remove(target, delivery, intent, file) {
+        target.remove_temporary(file);
+        return Err(verdict);
+    }
+    Ok((verified, target.commit_name(delivery, file)?))
 }
 
 fn receipt(

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::{Intent, names};
+use super::{Intent, Leftover, names};
 use crate::encode::Artifact;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::settings::ModifiedTime;
@@ -27,6 +27,8 @@ pub struct DeliveryRequest<'a> {
     pub artifact: &'a Artifact,
     pub plan: &'a DeliveryPlan,
     pub about: &'a DeliveryMeta,
+    /// What the replaced delivery has and this one has not.
+    pub leftover: Option<&'a Leftover>,
     /// End of the attempt.
     pub until: Option<Instant>,
 }
@@ -36,7 +38,7 @@ impl<'a> DeliveryRequest<'a> {
     pub fn new(run: &'a str, artifact: &'a Artifact, plan: &'a DeliveryPlan) -> Self {
         static NOTHING: DeliveryMeta =
             DeliveryMeta { pipeline: String::new(), slot: String::new(), delivered_to: Vec::new() };
-        Self { run, artifact, plan, about: &NOTHING, until: None }
+        Self { run, artifact, plan, about: &NOTHING, leftover: None, until: None }
     }
 }
 

@@ -134,7 +134,8 @@ impl Session {
     /// Publishes the intent's files in order. Skips what is published already by `seen`, the result of
     /// [`Session::inspect`]. Adds the acknowledged bytes to `meter`.
     ///
-    /// `Retryable` guarantees that no final name has been touched; after `Unknown`, inspect first.
+    /// `Retryable` guarantees that no final name has been touched, except that an old done file may be removed; after
+    /// `Unknown`, inspect first.
     pub fn publish(
         &mut self,
         delivery: &DeliveryRequest<'_>,

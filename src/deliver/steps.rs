@@ -3,6 +3,11 @@
 use super::Role;
 use crate::fault::FaultStep;
 
+/// The removal of the old done file before a delivery replaces what it covers.
+pub(super) const OLD_DONE_FILE: FaultStep = FaultStep::new("done.remove");
+/// The removal of a file that the replaced delivery has and the new one has not.
+pub(super) const LEFTOVER: FaultStep = FaultStep::new("leftover.remove");
+
 pub(super) struct Steps {
     pub open: FaultStep,
     pub write: FaultStep,

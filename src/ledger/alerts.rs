@@ -312,7 +312,7 @@ fn recoveries(tx: &mut Tx) -> Result<Vec<Recovery>, LedgerError> {
     let rows = tx.query(
         "SELECT a.id AS alert_id, r.id, r.pipeline, r.slot, r.slot_ms, CAST(NULL AS TEXT) AS destination, r.reason, \
          r.updated_ms AS at_ms FROM alerts a \
-         JOIN runs r ON r.id = (SELECT d.id FROM runs d WHERE d.state = 'delivered' AND d.pipeline = a.pipeline \
+         JOIN runs r ON r.id = (SELECT d.id FROM runs d WHERE d.state = 'delivered' AND d.pipeline = a.pipeline AND d.input_sha256 = '' \
          AND d.slot_ms >= a.slot_ms AND d.updated_ms >= a.at_ms ORDER BY d.slot_ms LIMIT 1) \
          WHERE a.recovered_ms IS NULL AND a.run_id IS NOT NULL AND a.kind <> $1 \
          AND (a.kind <> $2 OR a.destination IS NULL OR EXISTS (SELECT 1 FROM receipts t JOIN runs x ON x.id = t.run_id \

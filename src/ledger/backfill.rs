@@ -19,7 +19,7 @@ impl Ledger {
         self.read("list the runs", move |tx| {
             super::query::select(
                 tx,
-                "WHERE pipeline = $1 AND slot_ms BETWEEN $2 AND $3 ORDER BY slot_ms",
+                "WHERE pipeline = $1 AND slot_ms BETWEEN $2 AND $3 AND input_sha256 = '' ORDER BY slot_ms",
                 params![&pipeline, from_ms, to_ms],
             )
         })

@@ -43,7 +43,7 @@ impl Ledger {
             }
             let rows = tx.query(
                 "SELECT p.name, f.first_ms, (SELECT d.updated_ms FROM runs d WHERE d.state = 'delivered' \
-                 AND d.pipeline = p.name ORDER BY d.slot_ms DESC LIMIT 1) AS delivered_ms FROM pipelines p \
+                 AND d.pipeline = p.name AND d.input_sha256 = '' ORDER BY d.slot_ms DESC LIMIT 1) AS delivered_ms FROM pipelines p \
                  JOIN (SELECT pipeline, CAST(MIN(slot_ms) AS BIGINT) AS first_ms FROM runs GROUP BY pipeline) f \
                  ON f.pipeline = p.name WHERE p.schedule IS NOT NULL ORDER BY p.name",
                 &[],

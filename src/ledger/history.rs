@@ -17,6 +17,12 @@ pub enum RunEvent {
     Entered {
         slot: String,
     },
+    /// Entered by a person, with the rows of a file in place of the source's.
+    EnteredFile {
+        slot: String,
+        path: String,
+        sha256: String,
+    },
     Backfilled {
         by: String,
     },

@@ -43,7 +43,7 @@ pub use history::{Event, RunEvent};
 pub use operate::{NewestSlot, Paused, PipelineStatus, WorkerRecord, WorkerState};
 pub use pickups::{DuePickup, ExpectedPickup, Overdue, PickupCounts, next_poll};
 pub use prune::Spooled;
-pub use query::{Refusals, RunFilter};
+pub use query::{Delivered, Refusals, RunFilter};
 pub use runs::DueDelivery;
 pub use servers::StoredProbe;
 pub use slots::{Counts, Portion};
@@ -85,7 +85,7 @@ pub enum LedgerError {
 /// and nobody has dismissed it.
 const LATE: &str = "r.state IN ('due', 'extracting', 'transforming', 'delivering', 'held', 'blocked', 'failed') AND r.deadline_ms < $1 \
      AND r.dismissed_ms IS NULL \
-     AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' AND l.pipeline = r.pipeline \
+     AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'delivered' AND l.pipeline = r.pipeline AND l.input_sha256 = '' \
      AND l.slot_ms > r.slot_ms)";
 
 impl Ledger {

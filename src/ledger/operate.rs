@@ -120,8 +120,10 @@ impl Ledger {
                  r.id, r.slot, r.slot_ms, r.state, r.reason, r.updated_ms, r.next_run_at_ms, \
                  d.updated_ms AS delivered_ms, \
                  (SELECT CAST(MAX(c.rows) AS BIGINT) FROM receipts c WHERE c.run_id = d.id) AS rows FROM pipelines p \
-                 LEFT JOIN runs r ON r.id = (SELECT id FROM runs WHERE pipeline = p.name ORDER BY slot_ms DESC LIMIT 1) \
+                 LEFT JOIN runs r ON r.id = (SELECT id FROM runs WHERE pipeline = p.name AND input_sha256 = '' \
+                 ORDER BY slot_ms DESC LIMIT 1) \
                  LEFT JOIN runs d ON d.id = (SELECT id FROM runs WHERE state = 'delivered' AND pipeline = p.name \
+                 AND input_sha256 = '' \
                  ORDER BY slot_ms DESC LIMIT 1)",
                 &[],
             )?;
@@ -153,7 +155,8 @@ impl Ledger {
                 standings.entry(pipeline).or_default().waiting.push(waiting);
             }
             for (pipeline, since_ms) in late(tx, now)? {
-                let select = format!("SELECT r.id FROM runs r WHERE r.pipeline = $2 AND {LATE} ORDER BY r.deadline_ms LIMIT 1");
+                let select =
+                    format!("SELECT r.id FROM runs r WHERE r.pipeline = $2 AND {LATE} ORDER BY r.deadline_ms LIMIT 1");
                 let run = tx.query_one(&select, params![now, &pipeline])?.get("id")?;
                 standings.entry(pipeline).or_default().late = Some((since_ms, run));
             }

@@ -19,7 +19,8 @@ const PRUNABLE: &str = "updated_ms < $1 AND slot_ms < $1 AND next_run_at_ms IS N
                            AND state NOT IN ('due', 'extracting', 'transforming', 'delivering', 'held', 'blocked') \
                            AND NOT EXISTS (SELECT 1 FROM pickups p WHERE p.run_id = runs.id AND p.state = 'pending' \
                            AND p.next_poll_ms IS NOT NULL) \
-                           AND slot_ms < (SELECT MAX(n.slot_ms) FROM runs n WHERE n.pipeline = runs.pipeline)";
+                           AND (input_sha256 <> '' OR slot_ms < (SELECT MAX(n.slot_ms) FROM runs n \
+                           WHERE n.pipeline = runs.pipeline AND n.input_sha256 = ''))";
 
 /// Rows of a run and the run itself, in deletion order.
 const DELETES: [&str; 9] = [
@@ -119,13 +120,17 @@ impl Ledger {
 
 /// Deletes the run if it may still be pruned. Returns true if it did.
 fn prune_run(tx: &mut Tx, id: &str, before_ms: i64, now: i64) -> Result<bool, LedgerError> {
-    let still = format!("SELECT pipeline, slot_ms FROM runs WHERE id = $2 AND {PRUNABLE}");
+    let still = format!("SELECT pipeline, slot_ms, input_sha256 FROM runs WHERE id = $2 AND {PRUNABLE}");
     let Some(row) = tx.query_opt(&still, params![before_ms, id])? else { return Ok(false) };
+    let slot_ms = match row.get::<String>("input_sha256")?.as_str() {
+        "" => Some(row.get::<i64>("slot_ms")?),
+        _ => None, // the slot's own run is not pruned with it
+    };
     tx.execute(
         "INSERT INTO pipelines (name, cursor_ms, pruned_until_ms) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE \
          SET pruned_until_ms = excluded.pruned_until_ms \
          WHERE pipelines.pruned_until_ms IS NULL OR pipelines.pruned_until_ms < excluded.pruned_until_ms",
-        params![&row.get::<String>("pipeline")?, now, row.get::<i64>("slot_ms")?],
+        params![&row.get::<String>("pipeline")?, now, slot_ms],
     )?;
     for delete in DELETES {
         tx.execute(delete, params![id])?;

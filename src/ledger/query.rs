@@ -5,6 +5,8 @@ use super::record::{Attempt, Delivery, Dismissal, Pickup, Run, StoredReceipt};
 use super::state::{PickupState, RunState};
 use super::store::{Param, Row, Tx, params};
 use super::{Ledger, LedgerError};
+use crate::deliver::{Intent, Receipt};
+use crate::schedule::slot::InputFile;
 
 /// Filter of runs; `None` does not restrict.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +28,16 @@ pub struct Refusals {
     pub refused: u32,
     /// The destination accepted a delivery before.
     pub delivered: bool,
+}
+
+/// A delivery with its receipt.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    pub run: String,
+    /// As in its receipt.
+    pub address: String,
+    pub ended_ms: i64,
+    pub intent: Intent,
 }
 
 impl Ledger {
@@ -108,6 +120,27 @@ impl Ledger {
         .await
     }
 
+    /// Returns the deliveries to places with file names that were received after `since_ms`, oldest first.
+    pub async fn delivered_since(&self, since_ms: i64) -> Result<Vec<Delivered>, LedgerError> {
+        self.read("read the receipts", move |tx| {
+            let rows = tx.query(
+                "SELECT r.run_id, r.ended_ms, r.receipt_json, d.intent_json FROM receipts r JOIN deliveries d \
+                 ON d.run_id = r.run_id AND d.destination = r.destination WHERE r.ended_ms > $1 ORDER BY r.ended_ms",
+                params![since_ms],
+            )?;
+            let mut delivered = Vec::new();
+            for row in rows {
+                let (receipt, intent) = (row.json::<Receipt>("receipt_json")?, row.json::<Intent>("intent_json")?);
+                if let (Some(receipt), Some(intent)) = (receipt, intent) {
+                    let (run, ended_ms) = (row.get("run_id")?, row.get("ended_ms")?);
+                    delivered.push(Delivered { run, address: receipt.address, ended_ms, intent });
+                }
+            }
+            Ok(delivered)
+        })
+        .await
+    }
+
     /// Ordered by start, by destination.
     pub async fn attempts(&self, run_id: &str) -> Result<Vec<Attempt>, LedgerError> {
         let run = run_id.to_owned();
@@ -155,7 +188,7 @@ pub(super) fn select(tx: &mut Tx, tail: &str, params: &[Param]) -> Result<Vec<Ru
     const COLUMNS: &str = "id, pipeline, slot_ms, slot, state, reason, released_by, rejected_by, dismissed_ms, \
                            dismissed_by, dismissed_reason, replaces, plan_digest, \
                            execution_id, extract_json, rows_json, artifact_json, origin, next_run_at_ms, deadline_ms, \
-                           created_ms, updated_ms";
+                           input_path, input_sha256, created_ms, updated_ms";
     tx.query(&format!("SELECT {COLUMNS} FROM runs {tail}"), params)?.iter().map(run_from).collect()
 }
 
@@ -172,6 +205,7 @@ fn run_from(row: &Row) -> Result<Run, LedgerError> {
         dismissed: dismissal_from(row)?,
         replaces: row.get("replaces")?,
         plan_digest: row.get("plan_digest")?,
+        input: input_of(row)?,
         execution_id: row.get("execution_id")?,
         extract: row.json("extract_json")?,
         rows: row.json("rows_json")?,
@@ -188,6 +222,12 @@ fn dismissal_from(row: &Row) -> Result<Option<Dismissal>, LedgerError> {
     let text = |column| row.get::<Option<String>>(column).map(Option::unwrap_or_default);
     let (by, because) = (text("dismissed_by")?, text("dismissed_reason")?);
     Ok(row.get::<Option<i64>>("dismissed_ms")?.map(|at_ms| Dismissal { at_ms, by, because }))
+}
+
+/// Returns the file that was run in place of the source.
+pub(super) fn input_of(row: &Row) -> Result<Option<InputFile>, LedgerError> {
+    let (path, sha256): (Option<String>, String) = (row.get("input_path")?, row.get("input_sha256")?);
+    Ok(path.map(|path| InputFile { path, sha256 }))
 }
 
 fn delivery_from(row: &Row) -> Result<Delivery, LedgerError> {

@@ -1,5 +1,7 @@
 //! The ledger's records, as types.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::state::{DeliveryState, PickupState, RunState};
@@ -7,6 +9,7 @@ use crate::deliver::{Intent, OfferedKey, PickupKind, Receipt};
 use crate::encode::{Artifact, FileGroup};
 use crate::extract::{Extract, Form};
 use crate::pipeline::plan::CsvDialect;
+use crate::schedule::slot::{InputFile, Slot};
 
 /// Origin of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct Run {
     /// The paths whose whole content its delivery replaces; `None` where it adds to what is there.
     pub replaces: Option<String>,
     pub plan_digest: String,
+    /// The file that was run in place of the source.
+    pub input: Option<InputFile>,
     /// The source's execution, recorded before the first request about it.
     pub execution_id: Option<String>,
     pub extract: Option<ExtractFacts>,
@@ -73,6 +78,14 @@ pub struct Dismissal {
     pub because: String,
 }
 
+impl Run {
+    /// Returns its slot, in the pipeline's zone.
+    pub fn slot(&self, zone: TimeZone) -> Slot {
+        let at = Timestamp::from_millisecond(self.slot_ms).unwrap_or_default();
+        Slot::new(&self.pipeline, at, zone).with_input(self.input.clone())
+    }
+}
+
 /// A run with something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunnableRun {
@@ -80,6 +93,7 @@ pub struct RunnableRun {
     pub pipeline: String,
     pub slot_ms: i64,
     pub state: RunState,
+    pub input: Option<InputFile>,
     /// A person started it with `run`, maybe with a file from elsewhere.
     pub by_person: bool,
 }

@@ -13,7 +13,7 @@ use super::{Ledger, LedgerError};
 use crate::encode::Artifact;
 use crate::fault::FaultStep;
 use crate::pipeline::plan::DeliveryPlan;
-use crate::schedule::slot::Slot;
+use crate::schedule::slot::{InputFile, Slot};
 
 pub(super) fn json(value: &impl Serialize) -> Result<String, LedgerError> {
     serde_json::to_string(value).map_err(|error| LedgerError::Unreadable { what: error.to_string() })
@@ -82,13 +82,15 @@ impl NewRun<'_> {
     /// Enters the slot once. Returns false if it exists.
     pub(super) fn insert(&self, tx: &mut Tx, now: i64) -> Result<bool, LedgerError> {
         let id = self.slot.run_id();
+        let input = self.slot.input.as_ref();
         let (state, reason) = match &self.event {
             RunEvent::Skipped { reason } => (RunState::Skipped, Some(reason.as_str())),
             _ => (RunState::Due, None),
         };
         let entered = tx.execute(
             "INSERT INTO runs (id, pipeline, slot_ms, slot, state, reason, plan_digest, created_ms, updated_ms, origin, \
-             next_run_at_ms, deadline_ms, alert_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
+             next_run_at_ms, deadline_ms, alert_at_ms, input_path, input_sha256) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
             params![
                 &id,
                 &self.slot.pipeline,
@@ -102,6 +104,8 @@ impl NewRun<'_> {
                 self.next_run_at_ms,
                 self.deadline_ms,
                 self.alert_at_ms,
+                input.map(|input| input.path.as_str()),
+                input.map_or("", |input| input.sha256.as_str()),
             ],
         )?;
         if entered == 1 {
@@ -131,7 +135,10 @@ impl Ledger {
                 slot: &slot,
                 origin: Origin::Person,
                 plan_digest: &plan_digest,
-                event: RunEvent::Entered { slot: slot.rfc3339() },
+                event: match slot.input.clone() {
+                    None => RunEvent::Entered { slot: slot.rfc3339() },
+                    Some(InputFile { path, sha256 }) => RunEvent::EnteredFile { slot: slot.rfc3339(), path, sha256 },
+                },
                 next_run_at_ms: Some(now),
                 deadline_ms: None,
                 alert_at_ms: None,

@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use super::history::RunEvent;
+use super::query::input_of;
 use super::record::{Origin, RunnableRun};
 use super::runs::{NewRun, later};
 use super::state::RunState;
 use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
+use crate::deliver::{Intent, Leftover, Receipt};
 use crate::fault::FaultStep;
 use crate::schedule::Overlap;
 use crate::schedule::missed::SlotDecision;
 use crate::schedule::slot::Slot;
+
+/// Earlier deliveries among which the replaced one is searched.
+const REPLACED_MAX: u32 = 50;
 
 /// Due slots of one pipeline, and its new cursor.
 #[derive(Clone, Debug)]
@@ -60,7 +65,8 @@ impl Ledger {
         self.check_worker()?;
         self.read("find due runs", move |tx| {
             let rows = tx.query(
-                "SELECT id, pipeline, slot_ms, state, origin FROM (SELECT id, pipeline, slot_ms, state, origin, \
+                "SELECT id, pipeline, slot_ms, state, origin, input_path, input_sha256 FROM (SELECT id, pipeline, slot_ms, state, \
+                 origin, input_path, input_sha256, \
                  next_run_at_ms, CASE origin WHEN 'backfill' THEN 1 ELSE 0 END AS later, \
                  ROW_NUMBER() OVER (PARTITION BY pipeline, \
                  CASE WHEN state IN ('delivering', 'delivered') THEN id ELSE '' END \
@@ -76,6 +82,7 @@ impl Ledger {
                     pipeline: row.get("pipeline")?,
                     slot_ms: row.get("slot_ms")?,
                     state: row.get("state")?,
+                    input: input_of(row)?,
                     by_person: row.get::<Origin>("origin")? == Origin::Person,
                 })
             };
@@ -123,6 +130,42 @@ impl Ledger {
         .await
     }
 
+    /// Returns what the delivery that `intent` replaces left at the destination beside it, by its receipt and intent.
+    pub async fn leftover(
+        &self,
+        run_id: &str,
+        destination: &str,
+        intent: &Intent,
+    ) -> Result<Option<Leftover>, LedgerError> {
+        let (run, destination, intent) = (run_id.to_owned(), destination.to_owned(), intent.clone());
+        self.read("find the replaced delivery", move |tx| {
+            // An older slot is never put over a later one, so the newest slot with one of the paths was the last.
+            let earlier = tx.query(
+                "SELECT other.id, r.receipt_json, d.intent_json FROM runs mine JOIN runs other \
+                 ON other.pipeline = mine.pipeline AND other.id <> mine.id \
+                 JOIN receipts r ON r.run_id = other.id AND r.destination = $2 \
+                 JOIN deliveries d ON d.run_id = r.run_id AND d.destination = r.destination \
+                 WHERE mine.id = $1 ORDER BY other.slot_ms DESC LIMIT $3",
+                params![&run, &destination, REPLACED_MAX],
+            )?;
+            let paths = |intent: &Intent| intent.data().map(|file| file.final_path.clone()).collect::<Vec<_>>();
+            let ours = paths(&intent);
+            for row in earlier {
+                let (Some(receipt), Some(theirs)) =
+                    (row.json::<Receipt>("receipt_json")?, row.json::<Intent>("intent_json")?)
+                else {
+                    continue;
+                };
+                if paths(&theirs).iter().any(|path| ours.contains(path)) {
+                    let id: String = row.get("id")?;
+                    return Ok(Leftover::of(&id, &receipt.address, theirs, &intent));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
     /// Returns the later slot of the same pipeline whose file is at `path` of the destination, by its receipt.
     pub async fn later_slot_at(
         &self,
@@ -134,12 +177,12 @@ impl Ledger {
         self.read("find later receipts", move |tx| {
             let later = tx.query(
                 "SELECT later.slot, r.receipt_json FROM runs mine JOIN runs later ON later.pipeline = mine.pipeline \
-                 AND later.slot_ms > mine.slot_ms JOIN receipts r ON r.run_id = later.id AND r.destination = $2 \
+                 AND later.slot_ms > mine.slot_ms AND later.input_sha256 = '' JOIN receipts r ON r.run_id = later.id AND r.destination = $2 \
                  WHERE mine.id = $1 ORDER BY later.slot_ms DESC",
                 params![&run, &destination],
             )?;
             let is_there = |row: &&Row| {
-                let receipt = row.json::<crate::deliver::Receipt>("receipt_json");
+                let receipt = row.json::<Receipt>("receipt_json");
                 receipt.is_ok_and(|receipt| receipt.is_some_and(|receipt| receipt.path == path))
             };
             later.iter().find(is_there).map(|row| row.get("slot")).transpose()

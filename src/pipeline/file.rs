@@ -12,7 +12,7 @@ use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap};
 use crate::settings::PipelineAlertsFile;
 use crate::yaml::problem::Problem;
-use crate::yaml::read::{At, FromNode, Lenient, Named, scalar};
+use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, scalar};
 use crate::yaml::scalars::{Length, Whole};
 use crate::yaml::tree::{Node, NodeKind, Origin};
 
@@ -105,9 +105,9 @@ crate::kinds! {
         /// New name: the column's old name.
         Rename = "rename": At<Named<At<String>>>,
         /// Keeps these columns, in this order.
-        Select = "select": At<Vec<At<String>>>,
+        Select = "select": At<OneOrMore<At<String>>>,
         /// Removes these columns.
-        Drop = "drop": At<Vec<At<String>>>,
+        Drop = "drop": At<OneOrMore<At<String>>>,
         /// Keeps the rows for which this expression is true.
         Filter = "filter": At<Expression>,
         /// Column: the expression for its value.

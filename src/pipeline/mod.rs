@@ -15,6 +15,8 @@ pub mod operator;
 pub mod plan;
 /// Texts with a grammar of their own.
 pub mod scalars;
+/// Deliveries of several pipelines to the same names.
+mod shared;
 /// The uses of texts in a pipeline file.
 mod texts;
 /// Warnings about a plan's upcoming slots.
@@ -25,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plan::Plan;
+pub use shared::shared_names;
 
 use crate::settings::Settings;
 use crate::yaml::problem::{self, Problem, Severity};
@@ -144,7 +147,7 @@ pub fn files(folder: &Path, paths: &[PathBuf], problems: &mut Vec<Problem>) -> V
     for path in if paths.is_empty() { &folder } else { paths } {
         match path.is_dir() {
             true => files.extend(in_folder(path, problems)),
-            // A missing default folder contains no pipelines; a missing file is a problem when it is opened.
+            // `check` reports that there is nothing. A missing default folder contains no pipelines; a missing file is a problem when it is opened.
             false if paths.is_empty() && !path.exists() => {}
             false => files.push(path.clone()),
         }
@@ -158,7 +161,8 @@ fn same_name(plan: &Plan, first: &Path) -> Problem {
         .hint("a pipeline's name is its file's name without the ending: rename one of the files")
 }
 
-/// Returns the `.yaml` and `.yml` files of a folder, sorted by name, without hidden ones and subfolders.
+/// Returns the `.yaml` and `.yml` files of a folder, sorted by name, without hidden ones. Those of subfolders are not read,
+/// which is a warning.
 fn in_folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut files: Vec<PathBuf> = match entries {
@@ -168,13 +172,37 @@ fn in_folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
             Vec::new()
         }
     };
-    files.retain(|path| {
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
-        yaml && !hidden && !path.is_dir()
-    });
+    files.retain(|path| !is_hidden(path));
     files.sort();
+    problems.extend(files.iter().filter(|path| path.is_dir() && !path.is_symlink()).filter_map(|path| unread(path)));
+    files.retain(|path| is_yaml(path) && !path.is_dir());
     files
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
+/// Returns a warning about the first pipeline file in a subfolder, at any depth below it.
+fn unread(folder: &Path) -> Option<Problem> {
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in entries.filter(|path| !is_hidden(path) && !path.is_symlink()) {
+            if path.is_dir() {
+                open.push(path);
+            } else if is_yaml(&path) {
+                let what = format!("{} is not read: pipelines in subfolders are ignored", path.display());
+                let hint = "move it up into the pipelines folder, or name its folder as `pipelines:` in the settings";
+                return Some(Problem { severity: Severity::Warning, ..Problem::error(None, what) }.hint(hint));
+            }
+        }
+    }
+    None
 }
 
 /// Returns the file's stem, which names runs, rows and folders.

@@ -116,7 +116,7 @@ impl Plan {
         Slot::new(&self.name, at, self.zone.clone())
     }
 
-    fn upcoming(&self, now: Timestamp, most: usize) -> Vec<Timestamp> {
+    pub(super) fn upcoming(&self, now: Timestamp, most: usize) -> Vec<Timestamp> {
         let Some(schedule) = &self.schedule else { return Vec::new() };
         schedule.cron.between(now, last_day(now), most, &self.zone)
     }

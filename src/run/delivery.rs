@@ -154,14 +154,8 @@ impl DeliveryTask {
                 measure::delivered(self.destination(), receipt.bytes);
                 measure::rows("delivered", ended.rows);
                 tracing::info!(run, pipeline, destination, attempt, path = receipt.path, "delivered");
-                for refused in &receipt.notes {
-                    tracing::warn!(
-                        run,
-                        pipeline,
-                        destination,
-                        refused,
-                        "delivered, but the destination refused part of it"
-                    );
+                for note in &receipt.notes {
+                    tracing::warn!(run, pipeline, destination, note, "delivered, with a note");
                 }
             }
             Verdict::Skipped { .. } => tracing::info!(run, pipeline, destination, attempt, reason, "skipped"),

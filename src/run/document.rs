@@ -8,6 +8,7 @@ use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::record::{Delivery, Pickup, Run};
 use crate::ledger::state::{DeliveryState, PickupState, RunState};
 use crate::ledger::{Ledger, LedgerError};
+use crate::schedule::slot::InputFile;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Document {
@@ -17,6 +18,9 @@ pub struct Document {
     pub slot: String,
     pub state: RunState,
     pub reason: Option<String>,
+    /// The file that was run in place of the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputFile>,
     /// `schedule`, `person` or `backfill`; only for text output.
     #[serde(skip)]
     pub origin: &'static str,
@@ -119,6 +123,7 @@ impl Document {
             slot: run.slot.clone(),
             state: run.state,
             reason: run.reason.clone(),
+            input: run.input.clone(),
             origin: run.origin.name(),
             rows,
             artifact: run.artifact.as_ref().map(|artifact| ArtifactDocument {

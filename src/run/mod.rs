@@ -10,6 +10,7 @@ pub mod replay;
 pub mod spool;
 mod transform;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
 use crate::ledger::{DueDelivery, Ledger, LedgerError, RunEvent};
 use crate::measure::{self, Stage};
-use crate::pipeline::plan::{Plan, Source};
+use crate::pipeline::plan::{FileSource, Plan, Source};
 use crate::progress::Progress;
 use crate::schedule::slot::Slot;
 use crate::settings::{Settings, login};
@@ -143,9 +144,14 @@ impl RunContext {
         let mut run = self.ledger.enter(slot, &plan.digest).await?;
         if may_continue(&run, requester) {
             let extract_deadline = later(begun, self.settings.work.deadlines.extract);
+            let input = run
+                .input
+                .as_ref()
+                .map(|input| Source::File(FileSource { path: PathBuf::from(&input.path), csv: plan.source.csv() }));
             let execution = RunExecution {
                 context: self,
                 plan,
+                source: input.as_ref().unwrap_or(&plan.source),
                 spool: &spool,
                 requester,
                 until: later(begun, wait),
@@ -203,6 +209,8 @@ fn log_end(run: &Run, state: RunState, reason: &str) {
 struct RunExecution<'a> {
     context: &'a RunContext,
     plan: &'a Arc<Plan>,
+    /// The plan's source, or the file that is run in place of it.
+    source: &'a Source,
     spool: &'a Spool,
     requester: Requester,
     /// No delivery attempt starts after this.
@@ -273,7 +281,7 @@ impl RunExecution<'_> {
     }
 
     async fn make_artifact(&self, run: &mut Run) -> Result<Artifact, Stop> {
-        let tenant = match &self.plan.source {
+        let tenant = match self.source {
             Source::Docebo(docebo) => Some(docebo.tenant.name.as_str()),
             Source::File(_) => None,
         };

@@ -25,10 +25,10 @@ impl RunExecution<'_> {
             }
         }
         self.context.ledger.advance(run, RunState::Extracting, None).await?;
-        let source = Source::new(&self.plan.source, &self.context.settings.limits, &self.context.tenants);
+        let source = Source::new(self.source, &self.context.settings.limits, &self.context.tenants);
         let source = source.map_err(|error| failed(describe(&error)))?;
         let extract = self.fetch(run, &source).await;
-        if let Some(sent) = summarize(&self.plan.source, &source.sent()) {
+        if let Some(sent) = summarize(self.source, &source.sent()) {
             self.context.ledger.note(&run.id, RunEvent::Requests { sent }).await?;
         }
         extract
@@ -61,6 +61,9 @@ impl RunExecution<'_> {
             };
             match outcome {
                 Ok(extract) => {
+                    if let Some(input) = run.input.as_ref().filter(|input| input.sha256 != extract.sha256) {
+                        return Err(failed(format!("{} was changed since the run began: run it again", input.path)));
+                    }
                     let facts = ExtractFacts::of(&extract);
                     self.context.ledger.note_extract(run, facts).await?;
                     return Ok(extract);
@@ -76,7 +79,7 @@ impl RunExecution<'_> {
     /// Waits before the next attempt, or fails if there is none.
     async fn wait_to_retry(&self, run: &mut Run, error: ExtractError, failures: u32) -> Result<(), Stop> {
         let why = describe(&error);
-        let (poll, retry) = match &self.plan.source {
+        let (poll, retry) = match self.source {
             plan::Source::Docebo(docebo) => (docebo.tenant.poll, docebo.tenant.retry),
             plan::Source::File(_) => return Err(failed(why)),
         };

@@ -11,7 +11,7 @@ use super::secrets::{SecretFile, SecretPlace};
 use super::{Egress, SecretRef};
 use crate::http::address_guard::AllowAddresses;
 use crate::yaml::problem::Problem;
-use crate::yaml::read::{At, FromNode, Lenient, Named};
+use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore};
 use crate::yaml::scalars::{Length, Whole};
 use crate::yaml::tree::{Node, NodeKind};
 
@@ -159,7 +159,7 @@ crate::table! {
     /// Alerts: their events and channels.
     pub struct AlertsFile {
         /// Default: failed, held, blocked, late, not_delivered, pickup_overdue, pipeline_invalid, recovered.
-        on: Option<Vec<AlertKind>>,
+        on: Option<OneOrMore<AlertKind>>,
         /// More alerts than this to one channel are combined into one message. Default: 20.
         max_per_message (was most): Option<Whole<1, 1_000>>,
         /// Channels of alerts, by name.
@@ -185,7 +185,7 @@ crate::table! {
         ca: Option<String>,
         proxy: Option<WebProxyFile>,
         /// Addresses that are allowed although they are refused by default: private, loopback, link_local.
-        allow: Option<Vec<AddressWord>>,
+        allow: Option<OneOrMore<AddressWord>>,
     }
 }
 
@@ -227,7 +227,7 @@ crate::table! {
         password: Option<SecretFile>,
         /// The sender: `reportferry@acme.example`.
         from: At<String>,
-        to: At<Vec<At<String>>>,
+        to: At<OneOrMore<At<String>>>,
     }
 }
 
@@ -236,12 +236,12 @@ crate::table! {
     pub struct PipelineAlertsFile {
         /// failed, held, blocked, late, not_delivered, pickup_overdue, pipeline_invalid, recovered; an empty list disables
         /// alerts.
-        on: Option<Vec<AlertKind>>,
+        on: Option<OneOrMore<AlertKind>>,
         /// The time after which a delivery that is not done sends an alert; 0 for none. Default: the destination's.
         #[schemars(with = "Option<AlertAfter>")]
         alert_after: AlertAfter,
         /// Names of channels in the settings.
-        channels: Option<Vec<At<String>>>,
+        channels: Option<OneOrMore<At<String>>>,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{SecretError, SecretRef};
 use crate::http::{self, address_guard::AllowAddresses};
 use crate::settings::secrets::SecretFile;
-use crate::yaml::read::At;
+use crate::yaml::read::{At, OneOrMore};
 
 /// Certificates and a proxy.
 #[derive(Clone, Default)]
@@ -62,8 +62,8 @@ crate::words!(AddressWord {
 });
 
 /// Returns the addresses that these words allow.
-pub(super) fn allowed(words: Option<Vec<AddressWord>>) -> AllowAddresses {
-    let words = words.unwrap_or_default();
+pub(super) fn allowed(words: Option<OneOrMore<AddressWord>>) -> AllowAddresses {
+    let words = words.map(|words| words.0).unwrap_or_default();
     AllowAddresses {
         private: words.contains(&AddressWord::Private),
         loopback: words.contains(&AddressWord::Loopback),

@@ -82,6 +82,8 @@ pub struct Settings {
     pub secrets: BTreeMap<String, SecretRef>,
     /// Private keys of destinations: their origin, their source, and true if there is a passphrase.
     keys: Vec<(Origin, SecretRef, bool)>,
+    /// All secrets that are read from elsewhere, with the origins of their keys.
+    named_secrets: Vec<(Origin, SecretRef)>,
     pub work: WorkLimits,
     pub keep: Keep,
     pub alerts: Alerts,
@@ -90,6 +92,19 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns a problem for each secret that this process cannot read now.
+    pub fn secret_problems(&self) -> Vec<Problem> {
+        let problem = |(origin, secret): &(Origin, SecretRef)| {
+            let error = secret.read().err()?;
+            let hint = match secret {
+                SecretRef::Env(name) => format!("set {name} where the worker runs, and run this there"),
+                _ => "run this where the worker runs, as its account".to_owned(),
+            };
+            Some(origin.error(error.to_string()).hint(hint))
+        };
+        self.named_secrets.iter().filter_map(problem).collect()
+    }
+
     /// Returns the problems of the destinations' private keys that can be found without a server. A key that cannot be
     /// read here may be readable for the worker.
     pub fn key_problems(&self) -> Vec<Problem> {
@@ -248,6 +263,16 @@ const FAULTS: &str = "REPORTFERRY_FAULT";
 #[allow(clippy::disallowed_methods)] // the one place
 pub fn fault_rules() -> Option<String> {
     std::env::var(FAULTS).ok()
+}
+
+/// Returns the path without links, also of a folder that does not exist yet; `None` if it cannot be known.
+pub fn real_path(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let (ancestor, real) = path.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)))?;
+    let rest = path.strip_prefix(ancestor).ok()?;
+    let is_plain = rest.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    // Joined part by part, without a slash at the end.
+    is_plain.then(|| rest.components().fold(real, |path, part| path.join(part)))
 }
 
 fn folder_of(file: Option<&Path>) -> PathBuf {

@@ -8,7 +8,7 @@ use super::egress::{AddressWord, Egress, WebProxyFile};
 use super::secrets::SecretFile;
 use crate::http::address_guard::AllowAddresses;
 use crate::yaml::problem::Problem;
-use crate::yaml::read::{At, FromNode, Named};
+use crate::yaml::read::{At, FromNode, Named, OneOrMore};
 use crate::yaml::scalars::{Length, Size, Whole};
 use crate::yaml::tree::{Node, NodeKind};
 
@@ -102,10 +102,10 @@ crate::table! {
         /// Requests of one delivery in flight. Default: 4.
         in_flight: Option<Whole<1, 64>>,
         /// Statuses that are retried, besides 408, 425, 429 and 5xx: 400 to 599, but not 410. Default: none.
-        retry_statuses: Option<Vec<At<Whole<0, 999>>>>,
+        retry_statuses: Option<OneOrMore<At<Whole<0, 999>>>>,
         timeouts: Option<WebTimeouts>,
         /// Addresses that are allowed although they are refused by default: private, loopback, link_local.
-        allow: Option<Vec<AddressWord>>,
+        allow: Option<OneOrMore<AddressWord>>,
         /// Accept plain http beyond loopback. Default: false.
         insecure: Option<bool>,
     }

@@ -136,7 +136,7 @@ impl<C: ExecuteRun> Worker<C> {
                 continue;
             };
             let due = Timestamp::from_millisecond(runnable.slot_ms).unwrap_or(now);
-            let slot = Slot::new(&runnable.pipeline, due, plan.zone.clone());
+            let slot = Slot::new(&runnable.pipeline, due, plan.zone.clone()).with_input(runnable.input.clone());
             if runnable.state == RunState::Due {
                 measure::lateness(now.duration_since(due).unsigned_abs());
             }

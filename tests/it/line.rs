@@ -274,7 +274,8 @@ fn rows_may_come_from_a_file() {
     let text = "Employee Number,Course Code,Completion Date,Email,Course Enrollment Status\n\
                 007,C-1,2026-01-02 03:04:05,a@example.com,Completed\n008,C-1,,b@example.com,Enrolled\n";
     std::fs::write(&from, text).unwrap();
-    let output = rig.reportferry(&["run", "line", "--slot", SLOT, "--from", from.to_str().unwrap(), "--json"]);
+    let output =
+        rig.reportferry(&["run", "line", "--slot", SLOT, "--from", from.to_str().unwrap(), "--deliver", "--json"]);
     assert_code(&output, 0);
     assert_eq!(
         document(&output)["rows"],

@@ -16,6 +16,7 @@ mod operate;
 mod pickup;
 mod prove;
 mod reading;
+mod replace;
 mod schedule;
 mod secrets;
 mod servers;

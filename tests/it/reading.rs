@@ -107,7 +107,7 @@ fn a_file_given_by_hand_is_read_as_the_source_is() {
     let case = Case::new("{path: in.csv, csv: {delimiter: \"|\", encoding: utf-16}}");
     let text: Vec<u8> = "\u{feff}sep=|\r\nid|name\r\n1|A, é\r\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
     std::fs::write(case.path().join("other.csv"), text).unwrap();
-    case.delivered(&case.reportferry(&["run", "p", "--from", "other.csv"]), "id,name\n1,\"A, é\"\n");
+    case.delivered(&case.reportferry(&["run", "p", "--from", "other.csv", "--deliver"]), "id,name\n1,\"A, é\"\n");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::deliver::companions::{self, name_taken};
 use crate::deliver::publish_target::PublishTarget;
 use crate::deliver::rate_limit::{Pace, Paced, TOO_LONG};
 use crate::deliver::request::DeliveryRequest;
-use crate::deliver::steps::{Steps, steps};
+use crate::deliver::steps::{LEFTOVER, OLD_DONE_FILE, Steps, steps};
 use crate::deliver::{FinalName, IntendedFile, Intent, RemoteFile, Role, Verdict};
 use crate::digest::hex;
 use crate::fault;
@@ -108,9 +108,7 @@ impl LocalTarget {
         temporary: &Path,
     ) -> Result<(), Verdict> {
         for refused in attributes::set(target, self.mode, delivery.modified(self.mtime)) {
-            if !self.notes.contains(&refused) {
-                self.notes.push(refused);
-            }
+            self.add_note(refused);
         }
         let sync = || target.sync_all();
         let synced = if file.role == Role::Data { fault::step("local.fsync", sync) } else { sync() };
@@ -173,6 +171,41 @@ impl PublishTarget for LocalTarget {
     /// A crash between link and unlink leaves one too.
     fn remove_temporary(&mut self, file: &IntendedFile) {
         let _ = fs::remove_file(&file.temporary);
+    }
+
+    fn remove_old_done_file(
+        &mut self,
+        _delivery: &DeliveryRequest<'_>,
+        done: &IntendedFile,
+        _replacing: &IntendedFile,
+    ) -> Result<(), Verdict> {
+        let path = Path::new(&done.final_path);
+        match fault::step(OLD_DONE_FILE, || fs::remove_file(path)) {
+            Ok(()) => sync_directory(path).map_err(|error| before_publishing("fsync the directory of", path, &error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(before_publishing("remove the old done file", path, &error)),
+        }
+    }
+
+    fn inspect_final_name(&mut self, file: &IntendedFile) -> Result<FinalName, Verdict> {
+        Ok(inspect_final(file, true))
+    }
+
+    fn remove_leftover(&mut self, file: &IntendedFile) -> Result<Option<String>, Verdict> {
+        match fault::step(LEFTOVER, || fs::remove_file(&file.final_path)) {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if is_lost(&error) => {
+                Err(Verdict::Unknown { reason: format!("remove {}: {error}", file.final_path) })
+            }
+            Err(error) => Ok(Some(error.to_string())),
+        }
+    }
+
+    fn add_note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     fn notes(&mut self) -> Vec<String> {

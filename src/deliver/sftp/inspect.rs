@@ -39,12 +39,12 @@ impl<T: Transport> SftpTarget<T> {
     }
 
     fn inspect_file(&mut self, file: &IntendedFile, read: bool) -> Result<RemoteFile, SftpError> {
-        let final_name = self.inspect_final_name(file, read)?;
+        let final_name = self.final_name(file, read)?;
         let temporary = !file.is_direct() && matches!(self.at(&file.temporary)?, AtPath::There(_));
         Ok(RemoteFile { final_name, temporary })
     }
 
-    fn inspect_final_name(&mut self, file: &IntendedFile, read: bool) -> Result<FinalName, SftpError> {
+    pub(super) fn final_name(&mut self, file: &IntendedFile, read: bool) -> Result<FinalName, SftpError> {
         let path = &file.final_path;
         let attributes = match self.client.doing("stat", path, |client| client.lstat(path)) {
             Ok(attributes) => attributes,

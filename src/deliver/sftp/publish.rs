@@ -13,12 +13,16 @@ use crate::deliver::publish_target;
 use crate::deliver::publish_target::PublishTarget;
 use crate::deliver::rate_limit::Pace;
 use crate::deliver::request::DeliveryRequest;
-use crate::deliver::{IntendedFile, Intent, RemoteFile, RemoteState, Role, Verdict};
+use crate::deliver::steps::{LEFTOVER, OLD_DONE_FILE};
+use crate::deliver::{FinalName, IntendedFile, Intent, RemoteFile, RemoteState, Role, Verdict};
 use crate::fault;
 use crate::pipeline::plan::DeliveryPlan;
 use crate::progress::Meter;
 use crate::settings::{DestinationKind, Sftp};
 use crate::sftp::{ContentDigest, Handle, Transport, open};
+
+const KEEP_OLD_DONE_FILE: &str = "let the account remove files there: beside new data, the old done file would mean to readers \
+                                  that all is complete; or put the slot into the artifact's name";
 
 /// Returns the SFTP settings of a plan's destination.
 pub(super) fn settings(plan: &DeliveryPlan) -> Result<&Sftp, Verdict> {
@@ -73,6 +77,58 @@ impl<T: Transport> PublishTarget for SftpTarget<T> {
 
     fn remove_temporary(&mut self, file: &IntendedFile) {
         self.try_remove(&file.temporary);
+    }
+
+    fn remove_old_done_file(
+        &mut self,
+        delivery: &DeliveryRequest<'_>,
+        done: &IntendedFile,
+        replacing: &IntendedFile,
+    ) -> Result<(), Verdict> {
+        // Where the server cannot replace it, the old files stay complete.
+        if !replacing.is_direct() {
+            self.choose_strategy(delivery, replacing)?;
+        }
+        let path = &done.final_path;
+        let removed = self
+            .client
+            .doing("remove the old done file", path, |client| fault::step(OLD_DONE_FILE, || client.remove(path)));
+        let Err(error) = removed else { return Ok(()) };
+        if error.is_lost() {
+            return Err(error.before_publishing());
+        }
+        // Servers use several statuses for a file that is not there.
+        match self.at(path).map_err(SftpError::before_publishing)? {
+            AtPath::Absent => Ok(()),
+            AtPath::There(_) => Err(match error.before_publishing() {
+                Verdict::Rejected { reason, .. } => rejected(reason, KEEP_OLD_DONE_FILE),
+                verdict => verdict,
+            }),
+            AtPath::Hidden => {
+                self.note(format!(
+                    "an old done file may have been beside the new files until it was replaced: {error}"
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    fn inspect_final_name(&mut self, file: &IntendedFile) -> Result<FinalName, Verdict> {
+        self.final_name(file, true).map_err(SftpError::before_publishing)
+    }
+
+    fn remove_leftover(&mut self, file: &IntendedFile) -> Result<Option<String>, Verdict> {
+        let path = &file.final_path;
+        match self.client.doing("remove", path, |client| fault::step(LEFTOVER, || client.remove(path))) {
+            Ok(()) => Ok(None),
+            Err(error) if error.is_lost() => Err(error.before_publishing()),
+            Err(error) if error.source.is_not_found() => Ok(None),
+            Err(error) => Ok(Some(error.to_string())),
+        }
+    }
+
+    fn add_note(&mut self, note: String) {
+        self.note(note);
     }
 
     fn notes(&mut self) -> Vec<String> {

@@ -214,7 +214,7 @@ impl<T: Transport> SftpTarget<T> {
     }
 
     /// Renames to a free name. Checks the final name first, because a plain rename overwrites on some servers (SFTPGo).
-    fn choose_strategy(
+    pub(super) fn choose_strategy(
         &mut self,
         delivery: &DeliveryRequest<'_>,
         file: &IntendedFile,

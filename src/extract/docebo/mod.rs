@@ -73,7 +73,9 @@ impl Docebo {
         if !self.client.tenant.identified.load(Relaxed) {
             self.identify().await?;
         }
-        report::finished(&self.client, &export, &self.subject).await?;
+        let finished = report::finished(&self.client, &export, &self.subject, progress).await;
+        progress.set_wait(None);
+        finished?;
         match self.via {
             Via::Download => download::download(&self.client, &export, into, progress, &self.subject).await,
             Via::Results => results::results(&self.client, &export, into, progress, &self.subject).await,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::call::{Call, data};
@@ -13,6 +14,7 @@ use crate::extract::message::{one_line, server_message};
 use crate::extract::{ExtractError, guard};
 use crate::fault::{self, FaultStep};
 use crate::pipeline::plan::ReportRef;
+use crate::progress::{Progress, Wait};
 
 /// The number of names suggested for one that was not found.
 const NEAR_MAX: usize = 3;
@@ -130,15 +132,23 @@ pub(super) async fn start(client: &ApiClient, report: &str, subject: &str) -> Re
     Ok(Export { report: report.to_owned(), execution })
 }
 
-/// Waits until the export is done.
+/// Waits until the export is done. Meanwhile, `progress` has its last status and the time of the next poll.
 ///
 /// Only `SUCCEEDED`, `FAILED` and `ERROR` are known to be final; every other status is taken for "still running".
-pub(super) async fn finished(client: &ApiClient, export: &Export, subject: &str) -> Result<(), ExtractError> {
+pub(super) async fn finished(
+    client: &ApiClient,
+    export: &Export,
+    subject: &str,
+    progress: &Progress,
+) -> Result<(), ExtractError> {
     let poll = client.tenant.settings.poll;
     let call = Call { step: ApiStep::Status, path: export.path(""), query: vec![], subject };
     let begun = client.clock().now();
-    let mut wait = poll.initial;
+    let (mut wait, mut last) = (poll.initial, String::new());
     loop {
+        let next_poll = client.clock().now().saturating_add(SignedDuration::try_from(wait).unwrap_or_default());
+        let next_poll = next_poll.unwrap_or(Timestamp::MAX);
+        progress.set_wait(Some(Wait { status: last, next_poll }));
         client.clock().sleep(wait).await;
         let data = client.data(FaultStep::new("extract.poll"), &call).await?;
         let status = data.get("status").and_then(Value::as_str).unwrap_or_default().trim().to_ascii_uppercase();
@@ -153,6 +163,7 @@ pub(super) async fn finished(client: &ApiClient, export: &Export, subject: &str)
             }
             _ => tracing::debug!(status = one_line(&status), "export still running"),
         }
+        last = one_line(&status);
         wait = next_wait(wait, poll.max);
         let spent = client.clock().now().duration_since(begun).unsigned_abs();
         if spent.saturating_add(wait) > poll.give_up_after {

@@ -22,6 +22,10 @@ CREATE TABLE runs (
     -- The paths that its delivery replaces, where it replaces the whole content there; NULL where it adds to it.
     replaces       TEXT,
     plan_digest    TEXT   NOT NULL,
+    -- The file that a person had run in place of the source. Such a run is never the slot's own: whatever asks for a slot,
+    -- the newest run or the last delivery requires that the digest is empty.
+    input_path     TEXT,
+    input_sha256   TEXT   NOT NULL DEFAULT '',
     -- The export that the source was asked for.
     execution_id   TEXT,
     extract_json   TEXT,
@@ -35,7 +39,7 @@ CREATE TABLE runs (
     alert_at_ms    BIGINT,
     created_ms     BIGINT NOT NULL,
     updated_ms     BIGINT NOT NULL,
-    UNIQUE (pipeline, slot_ms)
+    UNIQUE (pipeline, slot_ms, input_sha256)
 );
 
 CREATE INDEX runs_by_update ON runs (updated_ms);

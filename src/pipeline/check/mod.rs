@@ -20,7 +20,7 @@ use crate::schedule::{Missed, Overlap, Schedule};
 use crate::settings::PipelineAlertsFile;
 use crate::settings::{SecretRef, Settings};
 use crate::yaml::problem::{Place, Problem, did_you_mean};
-use crate::yaml::read::{At, FromNode, Lenient, Named, list};
+use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, list};
 use crate::yaml::tree::{Key, Node, Origin};
 
 /// Returns the plan, or `None` if a part could not be read. A plan may come with problems. Without settings there is no
@@ -116,11 +116,11 @@ impl Check<'_> {
 
     fn alerts(&mut self, written: PipelineAlertsFile) -> AlertPlan {
         let Some(Settings { alerts, .. }) = self.settings else {
-            return AlertPlan { on: written.on.unwrap_or_default(), channels: Vec::new() };
+            return AlertPlan { on: written.on.map(|on| on.0).unwrap_or_default(), channels: Vec::new() };
         };
         let channels = match written.channels {
             None => alerts.channels.keys().cloned().collect(),
-            Some(named) => {
+            Some(OneOrMore(named)) => {
                 for channel in named.iter().filter(|channel| !alerts.channels.contains_key(&channel.value)) {
                     let problem = unknown_name("channel", &channel.value, &channel.origin, alerts.channels.keys());
                     self.problems.push(problem);
@@ -128,7 +128,7 @@ impl Check<'_> {
                 named.into_iter().map(|channel| channel.value).collect()
             }
         };
-        AlertPlan { on: written.on.unwrap_or_else(|| alerts.on.clone()), channels }
+        AlertPlan { on: written.on.map_or_else(|| alerts.on.clone(), |on| on.0), channels }
     }
 
     fn source(&mut self, written: SourceFile) -> Option<Source> {
@@ -195,12 +195,12 @@ impl Check<'_> {
         let (origin, kind) = match step {
             StepFile::Rename(renames) => (renames.origin, self.rename(renames.value)),
             StepFile::Select(names) => {
-                if names.value.is_empty() {
+                if names.value.0.is_empty() {
                     self.problems.push(names.origin.error("no column is selected here"));
                 }
-                (names.origin, StepKind::Select(self.columns(names.value)))
+                (names.origin, StepKind::Select(self.columns(names.value.0)))
             }
-            StepFile::Drop(names) => (names.origin, StepKind::Drop(self.columns(names.value))),
+            StepFile::Drop(names) => (names.origin, StepKind::Drop(self.columns(names.value.0))),
             StepFile::Filter(filter) => {
                 if let Some((what, hint)) = filter.value.expr.not_a_condition() {
                     self.problems.push(filter.origin.error(what).hint(hint));

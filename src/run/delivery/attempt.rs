@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::{DeliveryTask, reason};
 use crate::attempt::Repeats;
 use crate::deliver::webhook::{AckedBatches, WebhookTarget};
-use crate::deliver::{DeliveryRequest, Intent, RemoteState, Session, Verdict};
+use crate::deliver::{DeliveryRequest, Intent, Leftover, RemoteState, Session, Verdict};
 use crate::ledger::LedgerError;
 use crate::ledger::record::Delivery;
 use crate::pipeline::plan::Existing;
@@ -132,9 +132,13 @@ impl DeliveryTask {
             return Ok(AttemptOutcome::failed(number, Verdict::Skipped { reason }));
         }
         self.context.ledger.note_intent(&self.run, self.destination(), &intent).await?;
+        let leftover = match self.delivery().existing {
+            Existing::Replace => self.context.ledger.leftover(&self.run, self.destination(), &intent).await?,
+            Existing::Fail | Existing::Keep | Existing::Number => None,
+        };
         let extra = permit.try_acquire_extra(self.delivery().destination.extra_sessions(self.artifact.bytes));
         let published = tokio::task::spawn_blocking(move || {
-            let (verdict, session) = task.publish(session, &intent, seen.as_ref(), extra);
+            let (verdict, session) = task.publish(session, (&intent, leftover.as_ref()), seen.as_ref(), extra);
             AttemptOutcome { number, verdict, published: session.map(|session| (session, intent)) }
         });
         Ok(published.await.unwrap_or_else(|_| AttemptOutcome::failed(number, panicked())))
@@ -212,11 +216,11 @@ impl DeliveryTask {
     fn publish(
         &self,
         mut session: Session,
-        intent: &Intent,
+        (intent, leftover): (&Intent, Option<&Leftover>),
         seen: Option<&RemoteState>,
         extra_sessions: usize,
     ) -> (Verdict, Option<Session>) {
-        let delivery = DeliveryRequest { until: self.attempt_deadline(), ..self.request() };
+        let delivery = DeliveryRequest { leftover, until: self.attempt_deadline(), ..self.request() };
         session.attach(self.context.sessions.prefetch(&self.delivery().destination, extra_sessions));
         let verdict = session.publish(&delivery, intent, seen, &self.context.progress.deliver);
         let mut sessions = Vec::new();

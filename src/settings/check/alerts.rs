@@ -12,7 +12,7 @@ impl Check<'_> {
         let defaults = Alerts::default();
         let Some(written) = written else { return defaults };
         Alerts {
-            on: written.on.unwrap_or(defaults.on),
+            on: written.on.map_or(defaults.on, |on| on.0),
             max_per_message: written.max_per_message.map_or(defaults.max_per_message, Into::into),
             channels: self.named("channel", written.channels, |check, _, channel| check.channel(channel)),
         }
@@ -47,10 +47,10 @@ impl Check<'_> {
             self.problems
                 .push(origin.error("`username` and `password` belong together").hint("write both, or neither"));
         }
-        if written.to.value.is_empty() {
+        if written.to.value.0.is_empty() {
             self.problems.push(written.to.origin.error("no recipient is set").hint("write at least one address"));
         }
-        for address in written.to.value.iter().chain([&written.from]) {
+        for address in written.to.value.0.iter().chain([&written.from]) {
             let parts = address.value.split_once('@');
             if address.value.contains(['\r', '\n', ' ', ','])
                 || !parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
@@ -67,7 +67,7 @@ impl Check<'_> {
             username: written.username,
             password: written.password.map(|secret| self.secret(secret)),
             from: written.from.value,
-            to: written.to.value.into_iter().map(|address| address.value).collect(),
+            to: written.to.value.0.into_iter().map(|address| address.value).collect(),
         })
     }
 }

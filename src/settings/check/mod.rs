@@ -31,7 +31,7 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
     let folder = folder_of(file.as_deref());
     let data = written.data.0.map(|data| folder.join(data));
     let accepted = data.as_ref().map(|data| data.join(ACCEPTED));
-    let mut check = Check { folder: &folder, accepted, keys: Vec::new(), problems };
+    let mut check = Check { folder: &folder, accepted, keys: Vec::new(), named_secrets: Vec::new(), problems };
     let ledger = match written.ledger {
         Some(ledger) => ledger.0.and_then(|ledger| check.ledger(ledger.0)),
         None => data.as_ref().map(|data| LedgerSettings::Sqlite(data.join("ledger.db"))),
@@ -47,9 +47,10 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
     }
     let secrets = check.named("secret", written.secrets, |check, _, secret| Some(check.secret(secret)));
     let alerts = check.alerts(written.alerts.and_then(|alerts| alerts.0));
-    let keys = check.keys;
+    let (keys, named_secrets) = (check.keys, check.named_secrets);
     Some(Settings {
         keys,
+        named_secrets,
         pipelines: folder.join(written.pipelines.0?),
         data: data?,
         ledger: ledger?,
@@ -72,6 +73,8 @@ struct Check<'a> {
     accepted: Option<PathBuf>,
     /// As [`Settings::keys`].
     keys: Vec<(Origin, SecretRef, bool)>,
+    /// As [`Settings::named_secrets`].
+    named_secrets: Vec<(Origin, SecretRef)>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -103,6 +106,9 @@ impl Check<'_> {
 
     /// Resolves a secret's file; warns of one that is written out in the settings file.
     fn secret(&mut self, written: SecretFile) -> SecretRef {
+        if !matches!(written.secret, SecretRef::Literal(_)) {
+            self.named_secrets.push((written.origin.clone(), self.secret_place(&written.secret)));
+        }
         match written.secret {
             SecretRef::File(_) => self.secret_place(&written.secret),
             SecretRef::Literal(_) => {

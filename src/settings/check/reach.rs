@@ -130,10 +130,10 @@ impl Check<'_> {
         }
     }
 
-    fn names(&mut self, written: Option<Vec<At<String>>>, of: AlgorithmKind) -> Vec<String> {
+    fn names(&mut self, written: Option<OneOrMore<At<String>>>, of: AlgorithmKind) -> Vec<String> {
         let known = supported(of);
         let mut names = Vec::new();
-        for At { value, origin } in written.unwrap_or_default() {
+        for At { value, origin } in written.map(|names| names.0).unwrap_or_default() {
             if known.contains(&value) {
                 names.push(value);
                 continue;

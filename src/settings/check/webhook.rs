@@ -63,7 +63,7 @@ impl Check<'_> {
             headers,
             egress: self.egress(written.ca, written.proxy),
             client: written.client.map(|client| self.client_certificate(client)),
-            retry_statuses: self.retry_statuses(written.retry_statuses.unwrap_or_default()),
+            retry_statuses: self.retry_statuses(written.retry_statuses.map(|statuses| statuses.0).unwrap_or_default()),
             compress: written.compress.unwrap_or(Compress::None),
             per_minute: written.per_minute.map(Into::into),
             in_flight: written.in_flight.map_or(4, Into::into),

@@ -45,10 +45,10 @@ crate::table! {
 crate::table! {
     /// Algorithms to negotiate, best first.
     pub struct AlgorithmsFile {
-        kex: Option<Vec<At<String>>>,
-        host_key: Option<Vec<At<String>>>,
-        cipher: Option<Vec<At<String>>>,
-        mac: Option<Vec<At<String>>>,
+        kex: Option<OneOrMore<At<String>>>,
+        host_key: Option<OneOrMore<At<String>>>,
+        cipher: Option<OneOrMore<At<String>>>,
+        mac: Option<OneOrMore<At<String>>>,
     }
 }
 

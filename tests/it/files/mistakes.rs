@@ -75,7 +75,7 @@ fn mistakes_in_a_pipeline_are_told_where_they_stand() {
         ),
         // types and words
         ("schedule:\n", "schedule: daily\nx:\n"),
-        ("[id, course, done]", "id"),
+        ("[id, course, done]", "{id: course}"),
         ("header: names", "header: yes"),
         ("header: names", "header: true"),
         ("header: names", "header: []"),
@@ -161,7 +161,7 @@ fn mistakes_in_a_pipeline_are_told_where_they_stand() {
         // several at once
         (
             PIPELINE,
-            "shedule:\n  cron: 1 2 3\nsource: {docebo: {tenant: 7, report: x, vai: results}}\ntransform: [{filter: \"'\"}, {select: a}]\nexpect: {rows: {min: x}}\nartifact: {csv: {bom: 1}}\ndeliver: {nowhere: {path: ../x}}\n",
+            "shedule:\n  cron: 1 2 3\nsource: {docebo: {tenant: 7, report: x, vai: results}}\ntransform: [{filter: \"'\"}, {select: {a: b}}]\nexpect: {rows: {min: x}}\nartifact: {csv: {bom: 1}}\ndeliver: {nowhere: {path: ../x}}\n",
         ),
         (PIPELINE, ""),
         (PIPELINE, "- a\n- b\n"),

@@ -52,6 +52,8 @@ fn metrics_tell_what_happened_and_promtool_takes_them() {
     let (worker, address) = listening(&stand);
     assert_eq!(get(address, "/healthz").unwrap().0, 200);
     assert_eq!(get(address, "/nothing").unwrap().0, 404);
+    let health = stand.rig.reportferry(&["health"]);
+    assert_eq!(health.status.code(), Some(0), "{}", crate::stage::rig::both(&health));
     eventually("three slots are delivered", || {
         stand.runs().iter().filter(|run| run.state == RunState::Delivered).count() >= 3
     });
@@ -127,4 +129,33 @@ fn a_late_pipeline_is_seen() {
         value(&metrics, "reportferry_late_seconds{pipeline=\"line\"}").is_some_and(|seconds| seconds >= 60.0)
             && value(&metrics, "reportferry_pipelines_late") == Some(1.0)
     });
+}
+
+#[test]
+fn health_says_why_a_worker_is_not_ready() {
+    let stand = Stand::new(Rig::new(&every_minute()));
+    let health = |arguments: &[&str]| stand.rig.reportferry(&[&["health"], arguments].concat());
+    let unset = health(&[]);
+    assert_eq!(unset.status.code(), Some(2), "{}", crate::stage::rig::both(&unset));
+    assert!(crate::stage::rig::both(&unset).contains("add `http: 127.0.0.1:8080`"));
+    // A worker that answers that it is not ready, and then none.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let set = format!("http=0.0.0.0:{}", address.port());
+    let answers = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let read = stream.read(&mut request).unwrap();
+        assert!(request[..read].starts_with(b"GET /readyz "));
+        let body = "the ledger is locked\n";
+        write!(stream, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    });
+    let unready = health(&["--json", "--set", &set]);
+    answers.join().unwrap();
+    assert_eq!(unready.status.code(), Some(3), "{}", crate::stage::rig::both(&unready));
+    let told = crate::stage::rig::document(&unready);
+    assert_eq!((&told["ok"], &told["reason"]), (&false.into(), &"the ledger is locked".into()));
+    let away = health(&["--set", &set]);
+    assert_eq!(away.status.code(), Some(3), "{}", crate::stage::rig::both(&away));
+    assert!(crate::stage::rig::both(&away).contains("no response from the worker"));
 }
