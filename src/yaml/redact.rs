@@ -76,7 +76,10 @@ pub(super) fn is_secret_key(key: &str) -> bool {
 
 /// Returns true for a secret's key. Misspelt keys count: their lines are the ones shown.
 fn is_secret(key: &str, place: &Place) -> bool {
-    is_secret_key(key) || place.key.starts_with("secrets.") && !["env", "file"].contains(&key)
+    is_secret_key(key)
+        || place.key.starts_with("secrets.") && !["env", "file"].contains(&key)
+        // Anyone who knows a channel's address can post to it.
+        || place.key.starts_with("alerts.channels.") && ["url", "webhook"].contains(&key)
 }
 
 /// Masks secrets in a file that cannot be parsed: everything after a secret's key on its line, on the more deeply
@@ -92,8 +95,9 @@ fn suspected_spans(text: &str, blank: &mut impl FnMut(Range<usize>)) {
             blank(offset + value..offset + line.len());
         } else if let Some((key, start)) = secret_key(line) {
             blank(offset + start..offset + line.len());
-            within =
-                (key == "secrets" || line[start..].trim_start().starts_with(['|', '>', '"', '\''])).then_some(indent);
+            within = (["secrets", "slack"].contains(&key)
+                || line[start..].trim_start().starts_with(['|', '>', '"', '\'']))
+            .then_some(indent);
         }
         offset += line.len();
     }

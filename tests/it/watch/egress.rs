@@ -116,3 +116,20 @@ fn a_page_that_others_may_reach_is_a_warning() {
     rig.settings(|text| text.replace("0.0.0.0", "127.0.0.1"));
     assert!(!both(&rig.reportferry(&["check"])).contains("no sign-in"));
 }
+
+#[test]
+fn an_address_that_is_written_out_is_masked_where_its_line_is_shown() {
+    let rig = Rig::new(PIPELINE);
+    for written in [
+        format!("{{slack: {{url: \"https://hooks.example/{TOKEN}\", allow: [privat]}}}}"),
+        format!("{{webhook: {{url: \"https://hooks.example/{TOKEN}\", allow: [privat]}}}}"),
+        format!("{{webhook: \"https://hooks.example/{TOKEN}\", allow: [privat]}}"),
+        format!("\n      slack:\n        url: https://hooks.example/{TOKEN}\n        allow: [privat"),
+    ] {
+        let text = format!("alerts:\n  channels:\n    desk: {written}\n");
+        std::fs::write(rig.folder.path().join("reportferry.yaml"), text).unwrap();
+        let checked = rig.reportferry(&["check"]);
+        assert_eq!(checked.status.code(), Some(2), "{}", both(&checked));
+        assert!(!both(&checked).contains(TOKEN), "{}", both(&checked));
+    }
+}
