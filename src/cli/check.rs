@@ -30,7 +30,9 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     let mut found = match Settings::load(common.config.as_deref(), &common.set) {
         Ok((settings, warnings)) => {
             let mut loaded = load_all(&settings, &args.paths);
-            loaded.problems.splice(0..0, warnings.into_iter().chain(settings.key_problems()));
+            loaded
+                .problems
+                .splice(0..0, warnings.into_iter().chain(settings.key_problems()).chain(settings.exposed_secrets()));
             for plan in &loaded.plans {
                 loaded.problems.extend(plan.clock_warnings(now));
                 loaded.problems.extend(plan.name_warnings(now));
@@ -52,8 +54,9 @@ pub fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     if common.json {
         print_json(&document(&found, now))?;
     } else {
-        eprint!("{}", render::render(&found.problems, super::color(), super::WIDTH));
-        write!(std::io::stdout().lock(), "{}", summary(&found, now))?;
+        // Not as the log is written: a pager may read it slowly, and all of it is wanted.
+        let _ = std::io::stderr().write_all(render::render(&found.problems, super::color(), super::WIDTH).as_bytes());
+        print!("{}", summary(&found, now));
     }
     Ok(if failed { exit::PROBLEM } else { exit::DONE })
 }

@@ -48,7 +48,7 @@ impl SpoolFile {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
-        let file = File::create(&part)?;
+        let file = crate::disk::private_file().write(true).create(true).truncate(true).open(&part)?;
         let (full, blocks) = sync_channel(1);
         let (emptied, free) = channel();
         let work = move || write_all(file, &blocks, &emptied, marks);

@@ -145,7 +145,8 @@ fn same_name(plan: &Plan, first: &Path) -> Problem {
         .hint("a pipeline's name is its file's name without the ending: rename one of the files")
 }
 
-/// Returns the `.yaml` and `.yml` files of a folder, sorted by name, without hidden ones and subfolders.
+/// Returns the `.yaml` and `.yml` files of a folder, sorted by name, without hidden ones. What is not
+/// a file, but has a file's ending, is a problem when it is opened.
 fn in_folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut files: Vec<PathBuf> = match entries {
@@ -158,7 +159,7 @@ fn in_folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     files.retain(|path| {
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         let yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
-        yaml && !hidden && !path.is_dir()
+        yaml && !hidden
     });
     files.sort();
     files

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::Backoff;
+use crate::disk;
 use crate::secret::Secret;
 use crate::ssh::{KeyProblem, NO_PASSPHRASE, NOT_TEXT, PrivateKey};
 use crate::yaml;
@@ -77,6 +78,8 @@ pub struct Settings {
     pub secrets: BTreeMap<String, SecretRef>,
     /// Private keys of destinations: their origin, their source, and true if there is a passphrase.
     keys: Vec<(Origin, SecretRef, bool)>,
+    /// Files with secrets, and where they are named.
+    secret_files: Vec<(Origin, PathBuf)>,
     pub work: WorkLimits,
     pub keep: Keep,
     pub alerts: Alerts,
@@ -104,6 +107,16 @@ impl Settings {
             }
         };
         self.keys.iter().filter_map(problem).collect()
+    }
+
+    /// Returns a warning for each file with a secret that other accounts can read.
+    pub fn exposed_secrets(&self) -> Vec<Problem> {
+        let exposed = self.secret_files.iter().filter_map(|(origin, path)| {
+            let to = disk::exposed_to(path)?;
+            let what = format!("{} has a secret, and {to} may read it", path.display());
+            Some(origin.warning(what).hint(format!("`chmod 600 {}`", path.display())))
+        });
+        exposed.collect()
     }
 
     /// Loads the settings file (by default `reportferry.yaml`, which may be missing), the environment and the flags

@@ -5,6 +5,7 @@
 
 mod cases;
 mod crash;
+mod environment;
 mod extract;
 mod files;
 mod ledger;

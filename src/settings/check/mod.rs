@@ -30,7 +30,7 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
     let folder = folder_of(file.as_deref());
     let data = written.data.0.map(|data| folder.join(data));
     let accepted = data.as_ref().map(|data| data.join(ACCEPTED));
-    let mut check = Check { folder: &folder, accepted, keys: Vec::new(), problems };
+    let mut check = Check { folder: &folder, accepted, keys: Vec::new(), secret_files: Vec::new(), problems };
     let ledger = match written.ledger {
         Some(ledger) => ledger.0.and_then(|ledger| check.ledger(ledger.0)),
         None => data.as_ref().map(|data| LedgerSettings::Sqlite(data.join("ledger.db"))),
@@ -40,9 +40,10 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
     let destinations = check.named("destination", written.destinations, Check::destination);
     let secrets = check.named("secret", written.secrets, |check, _, secret| Some(check.secret(secret)));
     let alerts = check.alerts(written.alerts.and_then(|alerts| alerts.0));
-    let keys = check.keys;
+    let Check { keys, secret_files, .. } = check;
     Some(Settings {
         keys,
+        secret_files,
         pipelines: folder.join(written.pipelines.0?),
         data: data?,
         ledger: ledger?,
@@ -65,6 +66,8 @@ struct Check<'a> {
     accepted: Option<PathBuf>,
     /// As [`Settings::keys`].
     keys: Vec<(Origin, SecretRef, bool)>,
+    /// As [`Settings::secret_files`].
+    secret_files: Vec<(Origin, PathBuf)>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -97,7 +100,13 @@ impl Check<'_> {
     /// Resolves a secret's file; warns of one that is written out in the settings file.
     fn secret(&mut self, written: SecretFile) -> SecretRef {
         match written.secret {
-            SecretRef::File(_) => self.secret_place(&written.secret),
+            SecretRef::File(_) => {
+                let resolved = self.secret_place(&written.secret);
+                if let SecretRef::File(path) = &resolved {
+                    self.secret_files.push((written.origin, path.clone()));
+                }
+                resolved
+            }
             SecretRef::Literal(_) => {
                 if matches!(written.origin, Origin::File(_)) {
                     let problem = written.origin.warning("a secret is written out in this file");
