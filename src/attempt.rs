@@ -47,6 +47,10 @@ impl Backoff {
     }
 }
 
+/// Backoff of a run that found a disk of this machine full: somebody has to free space.
+pub const DISK_FULL: Backoff =
+    Backoff { initial: Duration::from_secs(5), max: Duration::from_secs(60), give_up_after: Duration::MAX };
+
 /// Meaning of a server's refusal of a rename, right after the file was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenameRefusal {

@@ -25,7 +25,14 @@ pub fn of(bytes: &[u8]) -> String {
 /// # Errors
 /// The file cannot be read.
 pub fn of_file(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    of_open(File::open(path)?)
+}
+
+/// Returns the digest of an open file, from where it is.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn of_open(mut file: File) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {

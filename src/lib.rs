@@ -28,8 +28,9 @@
 //! - [`tls`]: client certificates, and TLS failures as text.
 //! - [`http`]: what all HTTP clients share.
 //! - [`wire`]: fields and packets of the SSH protocols.
-//! - [`clock`], [`secret`], [`digest`], [`fault`], [`progress`], [`measure`], [`telemetry`]: the time, secret values,
-//!   SHA-256, injected faults for tests, progress, metrics, logs.
+//! - [`clock`], [`secret`], [`digest`], [`disk`], [`fault`], [`progress`], [`measure`]: the time, secret values, SHA-256,
+//!   private files and free space, injected faults for tests, progress, metrics.
+//! - [`telemetry`]: logs, and whatever else goes to standard error.
 
 #![forbid(unsafe_code)]
 
@@ -39,6 +40,7 @@ pub mod cli;
 pub mod clock;
 pub mod deliver;
 pub mod digest;
+pub mod disk;
 pub mod encode;
 pub mod expect;
 pub mod expr;

@@ -39,6 +39,7 @@ pub fn describe() {
     describe_counter!("reportferry_attempts_total", "Attempts at deliveries, by verdict.");
     describe_counter!("reportferry_pickups_total", "Deliveries picked up, or overdue, as the worker found it.");
     describe_counter!("reportferry_alerts_total", "Attempts to send alerts, by channel and outcome.");
+    describe_counter!("reportferry_log_lines_lost_total", "Log lines lost: standard error could not be written.");
     describe_histogram!("reportferry_stage_duration_seconds", Unit::Seconds, "How long a stage of a run took.");
     describe_histogram!("reportferry_lateness_seconds", Unit::Seconds, "How long after its slot a run started.");
     for (name, unit, text) in GAUGES {
@@ -74,6 +75,11 @@ const GAUGES: &[(&str, Option<Unit>, &str)] = &[
     ("reportferry_budget_requests", None, "Requests that may be sent to the tenant at once."),
     ("reportferry_ledger_bytes", Some(Unit::Bytes), "Size of the ledger's files."),
     ("reportferry_spool_bytes", Some(Unit::Bytes), "Size of the spool, measured once a minute."),
+    (
+        "reportferry_free_space_bytes",
+        Some(Unit::Bytes),
+        "Free space for the data folder and the ledger's file, by folder.",
+    ),
 ];
 
 /// Counts a slot that ended or was skipped.
@@ -111,6 +117,11 @@ pub fn pickup(destination: &str, state: &'static str) {
 /// Counts alerts by outcome: `sent`, `retried` or `given_up`.
 pub fn alerts(channel: &str, how: &'static str, count: usize) {
     counter!("reportferry_alerts_total", "channel" => channel.to_owned(), "outcome" => how).increment(count as u64);
+}
+
+/// Sets the number of log lines lost so far.
+pub fn log_lines_lost(lost: u64) {
+    counter!("reportferry_log_lines_lost_total").absolute(lost);
 }
 
 /// Sets a gauge with one value.

@@ -2,6 +2,8 @@
 
 /// One message over one channel.
 mod channel;
+/// Messages that are sent without the ledger.
+mod direct;
 /// An alert as a message.
 mod message;
 
@@ -20,6 +22,7 @@ use crate::pipeline::plan::{AlertPlan, Plan};
 use crate::settings::Settings;
 
 pub use channel::{ChannelError, ChannelSender};
+pub use direct::send_directly;
 pub use message::Message;
 
 /// Interval of queries for new events.
@@ -82,10 +85,15 @@ impl Alerts {
 
     /// Runs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
+        let mut is_delayed = false;
         loop {
-            if let Err(error) = self.round().await {
+            let round = self.round().await;
+            if let Err(error) = &round
+                && !is_delayed
+            {
                 tracing::warn!(reason = error.to_string(), "ledger unavailable, alerts are delayed");
             }
+            is_delayed = round.is_err();
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.clock.sleep(ROUND) => {}

@@ -38,7 +38,8 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     let mut found = match &loaded {
         Ok((settings, warnings)) => {
             let mut loaded = load_all(settings, &args.paths);
-            loaded.problems.splice(0..0, warnings.iter().cloned().chain(settings.key_problems()));
+            let of_settings = settings.key_problems().into_iter().chain(settings.exposed_secrets());
+            loaded.problems.splice(0..0, warnings.iter().cloned().chain(of_settings));
             let nothing = loaded.plans.is_empty() && !loaded.failed();
             loaded.problems.extend(nothing.then(|| nothing_to_check(settings, &args.paths)));
             loaded.problems.extend(shared_names(&loaded.plans, now, target_folder));
@@ -65,8 +66,9 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     }
     let failed = found.failed();
     if !common.json {
-        eprint!("{}", render::render(&found.problems, super::color(), super::WIDTH));
-        write!(std::io::stdout().lock(), "{}", summary(&found, now))?;
+        // Not as the log is written: a pager may read it slowly, and all of it is wanted.
+        let _ = std::io::stderr().write_all(render::render(&found.problems, super::color(), super::WIDTH).as_bytes());
+        print!("{}", summary(&found, now));
     }
     let sections = match &loaded {
         Ok((settings, _)) if args.connect && !failed => connect::connect(&found.plans, settings, common.json).await?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::opened::{Opened, argument_hint};
 use super::steps::{Shown, render_step};
-use super::{Common, exit, print_json, write_stdout};
+use super::{Common, exit, print_json};
 use crate::deliver::doctor::{Advice, Probe, Scope, Visit, probe};
 use crate::extract::Tenants;
 use crate::pipeline::load_all;
@@ -72,7 +72,7 @@ async fn doctor_tenant(tenant: &Arc<Tenant>, opened: &Opened, common: &Common) -
         print_json(&shown)?;
     } else {
         let how = if ok { "its reports can be fetched" } else { "something it needs is missing" };
-        write_stdout(format_args!("\n{} ({}): {how}\n", tenant.name, tenant.base));
+        print!("\n{} ({}): {how}\n", tenant.name, tenant.base);
     }
     Ok(if ok { exit::DONE } else { exit::FAILED })
 }

@@ -26,7 +26,6 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         ("settings.schema.json", schema::text(&schema::settings())? + "\n"),
         ("pipeline.schema.json", schema::text(&schema::pipeline())? + "\n"),
     ];
-    let mut out = std::io::stdout().lock();
     for (name, text) in files {
         let path = args.dir.join(name);
         if let Some(folder) = path.parent() {
@@ -35,9 +34,9 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
                 file.write_all(text.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
-                writeln!(out, "wrote {}", path.display())?;
+                println!("wrote {}", path.display());
             }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => writeln!(out, "kept {}", path.display())?,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => println!("kept {}", path.display()),
             Err(error) => return Err(error).with_context(|| format!("writing {}", path.display())),
         }
     }

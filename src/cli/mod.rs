@@ -2,13 +2,21 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-/// Works like the standard library's macro, but ignores a closed pipe (`| head`). All commands below use it.
+/// Works like the standard library's macro, but interrupts no work: a closed pipe (`| head`) is ignored, and another
+/// failure becomes the exit code. All commands below use it.
 macro_rules! print {
-    ($($text:tt)*) => { $crate::cli::write_stdout(format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::cli::stdout::write(format_args!($($text)*)) };
 }
 macro_rules! println {
     () => { print!("\n") };
     ($($text:tt)*) => { print!("{}\n", format_args!($($text)*)) };
+}
+/// Works like the standard library's macro, but neither waits for a reader nor fails.
+macro_rules! eprint {
+    ($($text:tt)*) => { $crate::telemetry::print(format_args!($($text)*)) };
+}
+macro_rules! eprintln {
+    ($($text:tt)*) => { eprint!("{}\n", format_args!($($text)*)) };
 }
 
 mod alert;
@@ -39,6 +47,7 @@ pub mod sandbox;
 pub mod schema;
 mod show;
 mod status;
+mod stdout;
 mod steps;
 mod tenant;
 mod text;
@@ -48,12 +57,15 @@ mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
+use crate::run::RunError;
 use crate::run::document::Document;
 use crate::run::spool::SpoolError;
+use crate::telemetry;
 use crate::work::event_loop::TakenError;
 use crate::yaml::problem::Problem;
 use crate::yaml::render::render;
@@ -156,18 +168,28 @@ pub struct Problems(pub Vec<Problem>);
 /// The width in columns to which problems are rendered.
 const WIDTH: usize = 120;
 
+/// Longest time that a command takes to end after it was interrupted.
+const INTERRUPT_MAX: Duration = Duration::from_secs(2);
+
 /// Reads the process's arguments and runs the command.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => return ExitCode::from(refuse_arguments(&error)),
+    telemetry::print_panics();
+    let code = match Arguments::try_parse() {
+        Ok(arguments) => execute(arguments),
+        Err(error) => refuse_arguments(&error),
     };
+    let code = if stdout::flush() { code } else { exit::UNEXPECTED };
+    telemetry::flush();
+    ExitCode::from(code)
+}
+
+fn execute(arguments: Arguments) -> u8 {
     let json = arguments.common.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start the async runtime: {error}");
-            return ExitCode::from(exit::UNEXPECTED);
+            return exit::UNEXPECTED;
         }
     };
     // The worker handles signals itself, and a display that is refreshed ends by one.
@@ -177,11 +199,16 @@ pub fn main() -> ExitCode {
         _ => false,
     };
     let code = runtime.block_on(async {
+        // In a task of its own: signals are handled while the command blocks its thread.
+        let mut command = tokio::spawn(dispatch(arguments.command, arguments.common));
         tokio::select! {
-            outcome = dispatch(arguments.command, &arguments.common) => {
-                outcome.unwrap_or_else(|error| explain(&error, json))
-            }
+            outcome = &mut command => match outcome {
+                Ok(outcome) => outcome.unwrap_or_else(|error| explain(&error, json)),
+                Err(_) => exit::UNEXPECTED, // it panicked, and the panic is printed
+            },
             () = stop_signal(), if !handles_signals => {
+                command.abort();
+                let _ = tokio::time::timeout(INTERRUPT_MAX, command).await; // processes that it started end with it
                 let message = "interrupted: the ledger has the progress, and the same command continues from there";
                 report(exit::INTERRUPTED, message, &[], json)
             }
@@ -189,10 +216,11 @@ pub fn main() -> ExitCode {
     });
     // A thread that still waits for a server must not keep the process alive: every step is safe to interrupt.
     runtime.shutdown_background();
-    ExitCode::from(code)
+    code
 }
 
-async fn dispatch(command: Command, common: &Common) -> anyhow::Result<u8> {
+async fn dispatch(command: Command, common: Common) -> anyhow::Result<u8> {
+    let common = &common;
     match command {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args, common).await,
@@ -235,8 +263,13 @@ fn refuse_arguments(error: &clap::Error) -> u8 {
         let message = text.trim().strip_prefix("error: ").unwrap_or(text.trim()).to_owned();
         return report(exit::PROBLEM, &message, &[], true);
     }
-    let _ = error.print(); // without an output there is nowhere to report it
-    if error.use_stderr() { exit::PROBLEM } else { exit::DONE }
+    let text = error.render();
+    if error.use_stderr() {
+        eprint!("{text}");
+        return exit::PROBLEM;
+    }
+    print!("{text}");
+    exit::DONE
 }
 
 /// Prints why a command ends, as text on standard error or as JSON on standard output. Returns `code`.
@@ -268,12 +301,18 @@ fn explain(error: &anyhow::Error, json: bool) -> u8 {
     if error.chain().any(is_broken_pipe) {
         return exit::DONE;
     }
-    report(if is_busy(error) { exit::BUSY } else { exit::UNEXPECTED }, &format!("{error:#}"), &[], json)
+    let waits = error.chain().any(|cause| cause.downcast_ref().is_some_and(RunError::is_disk_full));
+    let code = match (is_busy(error), waits) {
+        (true, _) => exit::BUSY,
+        (false, true) => exit::WAITING,
+        (false, false) => exit::UNEXPECTED,
+    };
+    report(code, &format!("{error:#}"), &[], json)
 }
 
 /// Returns true if another process works on what the command needs.
 fn is_busy(error: &anyhow::Error) -> bool {
-    use crate::run::{RunError, replay::ReplayError};
+    use crate::run::replay::ReplayError;
     error.chain().any(|cause| {
         // Transparent errors are not in the chain of those that hold them.
         let spool = cause.downcast_ref().or_else(|| match (cause.downcast_ref(), cause.downcast_ref()) {
@@ -287,30 +326,6 @@ fn is_busy(error: &anyhow::Error) -> bool {
 /// Returns true if standard error should be coloured.
 fn color() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr()) && crate::settings::wants_color()
-}
-
-/// Writes to standard output. A closed pipe is ignored, so that it interrupts no work.
-fn write_stdout(text: std::fmt::Arguments<'_>) {
-    use std::io::{ErrorKind, Write};
-    match std::io::stdout().write_fmt(text) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            eprintln!("error: cannot write to standard output: {error}");
-            std::process::exit(exit::UNEXPECTED.into());
-        }
-        _ => {}
-    }
-}
-
-/// Replaces what a terminal shows by `text`; elsewhere, adds it after an empty line. Returns false once nobody reads it.
-fn refresh_stdout(text: &str) -> std::io::Result<bool> {
-    use std::io::{ErrorKind, IsTerminal, Write};
-    let mut output = std::io::stdout();
-    let (before, after) = if output.is_terminal() { ("\x1b[H\x1b[2J", "") } else { ("", "\n") };
-    match write!(output, "{before}{text}{after}").and_then(|()| output.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// The version of the `--json` documents. Adding names does not change it; changing one does.
@@ -345,7 +360,7 @@ async fn stop_signal() {
 }
 
 /// Parses `500ms`, `10s`, `2h`.
-fn duration(text: &str) -> Result<std::time::Duration, String> {
+fn duration(text: &str) -> Result<Duration, String> {
     crate::yaml::scalars::parse_length(text)
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::opened::Opened;
 use super::{Common, exit, print_json, text};
-use crate::run::prune::prune;
+use crate::run::prune::{Pruned, prune};
 
 #[derive(clap::Args)]
 pub(super) struct PruneArgs {
@@ -17,11 +17,14 @@ pub(super) async fn run(args: PruneArgs, common: &Common) -> anyhow::Result<u8> 
     let opened = Opened::new(common).await?;
     let pruned = prune(&opened.settings, &opened.ledger, &opened.clock, !args.yes).await?;
     if common.json {
-        print_json(&json!({"runs": pruned.runs, "folders": pruned.folders, "bytes": pruned.bytes, "dry": !args.yes}))?;
+        print_json(
+            &json!({"runs": pruned.runs, "folders": pruned.folders, "extracts": pruned.extracts, "bytes": pruned.bytes, "dry": !args.yes}),
+        )?;
         return Ok(exit::DONE);
     }
-    let summary =
-        format!("{} runs in the ledger, {} spool folders ({})", pruned.runs, pruned.folders, text::bytes(pruned.bytes));
+    let Pruned { runs, folders, extracts, bytes } = pruned;
+    let bytes = text::bytes(bytes);
+    let summary = format!("{runs} runs in the ledger, {folders} spool folders and {extracts} extracts ({bytes})");
     match args.yes {
         true => println!("removed: {summary}"),
         false => println!("would be removed: {summary}; `--yes` removes them"),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::opened::{argument_hint, settings, tenant};
 use super::tenant::{columns, used};
-use super::{Common, exit, print_json, write_stdout};
+use super::{Common, exit, print_json};
 use crate::clock::Clock;
 use crate::extract::{Account, ListedReport, Tenants};
 use crate::pipeline::load_all;
@@ -63,7 +63,7 @@ pub(super) async fn run(args: ReportsArgs, common: &Common) -> anyhow::Result<u8
     if common.json {
         print_json(&Document { tenant: &tenant.name, reports })?;
     } else {
-        write_stdout(format_args!("{}", table(&reports)));
+        print!("{}", table(&reports));
     }
     Ok(exit::DONE)
 }

@@ -1,7 +1,5 @@
 //! `schema`: prints the JSON Schemas of pipeline and settings files, for editors.
 
-use std::io::Write;
-
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 
@@ -18,7 +16,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let schema = if args.file == "settings" { settings() } else { pipeline() };
-    writeln!(std::io::stdout().lock(), "{}", text(&schema)?)?;
+    println!("{}", text(&schema)?);
     Ok(0)
 }
 

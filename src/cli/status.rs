@@ -165,7 +165,7 @@ async fn watch(opened: &Opened, args: &StatusArgs, common: &Common, every: Durat
         let loaded = pipeline::load_all(&opened.settings, &[]);
         let now = local_now(opened);
         let status = Status::gather(opened, &loaded, args.attention, &now).await?;
-        if !super::refresh_stdout(&view::text(&status, args.attention, &now))? {
+        if !super::stdout::refresh(&view::text(&status, args.attention, &now))? {
             return Ok(exit::DONE);
         }
         tokio::select! {

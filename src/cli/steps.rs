@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::write_stdout;
 use crate::deliver::doctor::{DoctorReport, DoctorStep, StepOutcome};
 use crate::extract::ExtractError;
 
@@ -22,7 +21,7 @@ pub(super) struct Shown {
 impl Shown {
     pub(super) fn begin(tested: &str, json: bool) -> Self {
         if !json {
-            write_stdout(format_args!("{tested}\n"));
+            print!("{tested}\n");
         }
         Self { tested: tested.to_owned(), ok: true, steps: Vec::new(), json }
     }
@@ -30,7 +29,7 @@ impl Shown {
     pub(super) fn step(&mut self, step: DoctorStep) {
         self.ok &= step.outcome != StepOutcome::Failed;
         if !self.json {
-            write_stdout(format_args!("{}", render_step(&step)));
+            print!("{}", render_step(&step));
         }
         self.steps.push(step);
     }
@@ -49,7 +48,7 @@ impl Shown {
     pub(super) fn listener(json: bool) -> DoctorReport {
         DoctorReport::new(move |step| {
             if !json {
-                write_stdout(format_args!("{}", render_step(step)));
+                print!("{}", render_step(step));
             }
         })
     }

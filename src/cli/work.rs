@@ -1,24 +1,44 @@
 //! `work`: runs the worker.
 
+use std::fs::File;
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::opened::Opened;
 use super::{Common, exit};
 use crate::alert::{Alerts, Rules};
+use crate::disk;
 use crate::serve::{self, Sources, WorkerHealth};
-use crate::settings::Settings;
-use crate::work::event_loop::{self, Command, End, EventLoop};
+use crate::settings::{LedgerSettings, Settings};
+use crate::telemetry;
+use crate::work::commands::{Commander, Commands};
+use crate::work::event_loop::{self, End, EventLoop};
 
 #[derive(clap::Args)]
 pub(super) struct WorkArgs {}
 
+/// Longest time that the worker takes to end at once.
+const INTERRUPT_MAX: Duration = Duration::from_secs(3);
+/// Longest wait for the ledger to close.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+
 pub(super) async fn run(_args: WorkArgs, common: &Common) -> anyhow::Result<u8> {
-    let opened = Opened::new(common).await?;
-    let _lock = event_loop::lock(&opened.settings.data)?;
-    opened.ledger.lock_for_worker().await?;
-    let commands = commands()?;
+    // Before anything that may wait: settings on a slow disk, a lock, a database that does not respond.
+    let (commander, commands) = Commands::new();
+    handle_signals(&commander)?;
+    tokio::spawn(end_at_once(commands.clone()));
+    let starting = tokio::spawn(open(common.clone()));
+    let abort = starting.abort_handle();
+    let (opened, _lock) = tokio::select! {
+        biased;
+        () = commands.stop(1) => {
+            abort.abort();
+            return Ok(exit::DONE);
+        }
+        opened = starting => opened??,
+    };
     let common = common.clone();
     let reread = Box::new(move || Settings::load(common.config.as_deref(), &common.set));
     let context = opened.context();
@@ -43,30 +63,63 @@ pub(super) async fn run(_args: WorkArgs, common: &Common) -> anyhow::Result<u8> 
     let alerts = Alerts::new(opened.ledger.clone(), opened.clock.clone(), rules.clone());
     tokio::spawn(alerts.run(stop.clone()));
     let end = EventLoop::new(context, reread, health, rules).work(commands).await?;
-    opened.ledger.close().await;
+    let _ = tokio::time::timeout(CLOSE_MAX, opened.ledger.close()).await; // what is committed stays so
     Ok(match end {
         End::Stopped => exit::DONE,
         End::Interrupted => exit::INTERRUPTED,
     })
 }
 
+/// Opens settings and ledger, and locks out other workers.
+async fn open(common: Common) -> anyhow::Result<(Opened, File)> {
+    let opened = Opened::new(&common).await?;
+    let lock = event_loop::lock(&opened.settings.data)?;
+    opened.ledger.lock_for_worker().await?;
+    let settings = opened.settings.clone();
+    tokio::task::spawn_blocking(move || keep_private(&settings)).await?;
+    Ok((opened, lock))
+}
+
+/// Takes permissions from others: of folders and files that an earlier version made, or somebody changed. Warns of
+/// secrets that others may read.
+fn keep_private(settings: &Settings) {
+    let ledger = match &settings.ledger {
+        LedgerSettings::Sqlite(path) => Some(path.as_path()),
+        LedgerSettings::Postgres(_) => None,
+    };
+    let tightened = disk::tighten(&settings.data, ledger);
+    if tightened > 0 {
+        let folder = settings.data.display();
+        tracing::info!(%folder, tightened, "others may no longer read these folders and files");
+    }
+    for warning in settings.exposed_secrets() {
+        tracing::warn!("{warning}");
+    }
+}
+
 /// Turns signals into commands: SIGTERM and SIGINT stop, SIGHUP reloads.
-fn commands() -> anyhow::Result<mpsc::Receiver<Command>> {
-    let (sender, commands) = mpsc::channel(4);
-    for (kind, command) in [
-        (SignalKind::terminate(), Command::Stop),
-        (SignalKind::interrupt(), Command::Stop),
-        (SignalKind::hangup(), Command::Reload),
+fn handle_signals(commander: &Commander) -> anyhow::Result<()> {
+    type Give = fn(&Commander);
+    for (kind, give) in [
+        (SignalKind::terminate(), Commander::stop as Give),
+        (SignalKind::interrupt(), Commander::stop),
+        (SignalKind::hangup(), Commander::reload),
     ] {
         let mut signals = signal(kind)?;
-        let sender = sender.clone();
+        let commander = commander.clone();
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                if sender.send(command).await.is_err() {
-                    return;
-                }
+                give(&commander);
             }
         });
     }
-    Ok(commands)
+    Ok(())
+}
+
+/// Ends the process after a second request to stop, also if something blocks the worker.
+async fn end_at_once(commands: Commands) {
+    commands.stop(2).await;
+    tokio::time::sleep(INTERRUPT_MAX).await;
+    telemetry::flush();
+    std::process::exit(exit::INTERRUPTED.into());
 }

@@ -7,19 +7,27 @@ pub(super) const NUMBER_MAX: u32 = 999;
 const OUTER_ENDINGS: &[&str] = &["gz", "zst", "gpg", "pgp", "age"];
 
 const TEMPORARY_ENDING: &str = ".part";
-const RUN_ID_DIGITS: usize = 16;
+/// Hexadecimal digits of a run's id, and of a random part.
+const ID_DIGITS: usize = 16;
 
 /// Returns `.<name>.<run>.part`: hidden from readers, and recognisable as ours.
 pub(super) fn temporary(name: &str, run: &str) -> String {
     format!(".{name}.{run}{TEMPORARY_ENDING}")
 }
 
+/// Returns `.<name>.<run>-<random>.part`, which nobody can guess: for a folder in which others may plant links.
+pub(super) fn random_temporary(name: &str, run: &str) -> String {
+    format!(".{name}.{run}-{:016x}{TEMPORARY_ENDING}", fastrand::u64(..))
+}
+
 /// Returns the name and run id in one of our temporary names; `None` for any other name.
 pub(super) fn temporary_parts(name: &str) -> Option<(&str, &str)> {
     let inner = name.strip_prefix('.')?.strip_suffix(TEMPORARY_ENDING)?;
-    let (name, run) = inner.rsplit_once('.')?;
-    let is_run = run.len() == RUN_ID_DIGITS && run.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    (is_run && !name.is_empty()).then_some((name, run))
+    let (name, id) = inner.rsplit_once('.')?;
+    let is_id =
+        |id: &str| id.len() == ID_DIGITS && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let (run, random) = id.split_once('-').map_or((id, None), |(run, random)| (run, Some(random)));
+    (is_id(run) && random.is_none_or(is_id) && !name.is_empty()).then_some((name, run))
 }
 
 /// Returns a numbered name: `completions.csv` → `completions-3.csv`.
@@ -150,12 +158,17 @@ mod tests {
         let ours = temporary("a.csv", "0123456789abcdef");
         assert_eq!(ours, ".a.csv.0123456789abcdef.part");
         assert_eq!(temporary_parts(&ours), Some(("a.csv", "0123456789abcdef")));
+        let random = random_temporary("a.csv", "0123456789abcdef");
+        assert_eq!(temporary_parts(&random), Some(("a.csv", "0123456789abcdef")));
+        assert_ne!(random, random_temporary("a.csv", "0123456789abcdef"));
         for other in [
             "a.csv.0123456789abcdef.part",
             ".a.csv.0123456789abcde.part",
             ".a.csv.0123456789abcdeg.part",
             ".a.csv.0123456789ABCDEF.part",
             ".a.csv.part",
+            ".a.csv.0123456789abcdef-.part",
+            ".a.csv.0123456789abcdef-0.part",
             "..0123456789abcdef.part",
             ".0123456789abcdef.part",
             ".a.csv.0123456789abcdef.parts",

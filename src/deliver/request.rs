@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::{Intent, Leftover, names};
+use super::{IntendedFile, Intent, Leftover, names};
 use crate::encode::Artifact;
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::settings::ModifiedTime;
@@ -73,11 +73,13 @@ pub(super) fn may_sweep(
     let Some((inner, run)) = names::temporary_parts(name) else { return false };
     let last = |path: &str| path.rsplit('/').next() == Some(name);
     let intended = intent.files.iter().any(|file| !file.is_direct() && last(&file.temporary));
+    let final_name = |file: &IntendedFile| file.final_path.rsplit('/').next() == Some(inner);
     // A file that was moved aside belongs to readers: remove it only when this run's own file is in its place.
     let moved_aside = inner.strip_suffix(".old");
     let inner = moved_aside.unwrap_or(inner);
     let ours = || delivery.artifact.data_files().iter().any(|file| names::belongs_to(inner, file.name));
-    let earlier = run == delivery.run && ours();
+    // In a folder, earlier attempts had other temporary names.
+    let earlier = run == delivery.run && (ours() || intent.files.iter().any(final_name));
     let is_old = |modified_s: i64| now.as_second().saturating_sub(modified_s) > ORPHAN_AGE_S;
     let orphaned = moved_aside.is_none() && modified_s.is_some_and(is_old);
     intended || earlier || orphaned

@@ -63,7 +63,7 @@ impl SpoolFile {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
-        let file = File::create(&part)?;
+        let file = crate::disk::private_file().write(true).create(true).truncate(true).open(&part)?;
         let since = marks.then(|| (0, Sha256::new()));
         let writer = SpoolWriter { file, hash: Sha256::new(), since, written: Written::default() };
         Ok(Self { path: path.to_owned(), part, block: Vec::new(), writer: Some(writer), thread: None })

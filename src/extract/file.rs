@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::save::Saving;
 use super::sniff::SourceKind;
 use super::{Extract, ExtractError};
+use crate::disk;
 use crate::progress::Progress;
 use crate::settings::Limits;
 
@@ -37,7 +38,7 @@ pub(super) async fn collect(
     }
     progress.extract.set(0);
     progress.extract.expect(before.0);
-    let mut file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+    let mut file = disk::open_regular(path).map_err(|error| unreadable(path, &error))?;
     let saving = Saving::begin(into);
     loop {
         let (read, chunk) = tokio::task::spawn_blocking(move || {
@@ -69,8 +70,8 @@ pub(super) async fn collect(
 /// Returns size and time of the last change.
 async fn facts(path: &Path) -> Result<(u64, Option<SystemTime>), ExtractError> {
     let facts = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
-    if !facts.is_file() {
-        return Err(ExtractError::Refused { what: format!("{} is not a file", path.display()), hint: None });
+    if let Some(kind) = disk::describe_special(&facts) {
+        return Err(ExtractError::Refused { what: format!("{} is {kind}, not a file", path.display()), hint: None });
     }
     Ok((facts.len(), facts.modified().ok()))
 }

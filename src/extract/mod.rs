@@ -47,6 +47,9 @@ pub enum Form {
     Zip,
 }
 
+/// Name of an extract that is not complete.
+pub const PARTIAL: &str = "extract.part";
+
 impl Form {
     /// Returns the extract's file name.
     pub fn file_name(self) -> &'static str {
@@ -81,6 +84,9 @@ pub enum ExtractError {
     /// The export failed or no longer exists: a retry starts a new one.
     #[error("{what}")]
     Expired { what: String },
+    /// A disk of this machine is full: a retry continues with the same execution ID.
+    #[error("{what}")]
+    DiskFull { what: String },
     /// The start was sent, but no response came: an export with an unknown ID may be running, and a retry may start a
     /// second one.
     #[error("{what}")]
@@ -103,7 +109,7 @@ impl ExtractError {
             Self::StartUnconfirmed { .. } => {
                 Some("the next attempt starts a new export; the first one, if any, ends by itself")
             }
-            Self::Later { .. } | Self::Expired { .. } => None,
+            Self::Later { .. } | Self::DiskFull { .. } | Self::Expired { .. } => None,
         }
     }
 }

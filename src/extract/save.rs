@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::sniff::{self, FormatError, SourceKind};
-use super::{Extract, ExtractError, Form};
+use super::{Extract, ExtractError, Form, PARTIAL};
 use crate::digest::hex;
+use crate::disk;
 use crate::fault;
 use crate::settings::Limits;
 
@@ -35,7 +36,7 @@ pub(super) struct Saving<B> {
 impl<B: AsRef<[u8]> + Send + 'static> Saving<B> {
     /// Starts `extract.part` in the directory `into`, which is created if missing. An existing file is overwritten.
     pub(super) fn begin(into: &Path) -> Self {
-        let part = into.join("extract.part");
+        let part = into.join(PARTIAL);
         let (chunks, waiting) = mpsc::channel::<B>(CHUNKS_WAITING);
         let path = part.clone();
         let writer = tokio::task::spawn_blocking(move || write(&path, waiting));
@@ -66,7 +67,13 @@ impl<B: AsRef<[u8]> + Send + 'static> Saving<B> {
         };
         match finished.await {
             Ok(extract) => Ok(extract),
-            Err(FormatError::Io(error)) => Err(SaveError::Io { path: part, error }),
+            Err(FormatError::Io(error)) => {
+                if disk::is_full(&error) {
+                    // What was received takes the space that everything else needs now.
+                    let _ = std::fs::remove_file(&part);
+                }
+                Err(SaveError::Io { path: part, error })
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -74,9 +81,9 @@ impl<B: AsRef<[u8]> + Send + 'static> Saving<B> {
 
 fn write<B: AsRef<[u8]>>(path: &Path, mut waiting: mpsc::Receiver<B>) -> io::Result<(File, u64, String)> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
+        disk::create_private_folder(directory)?;
     }
-    let mut file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+    let mut file = disk::private_file().read(true).write(true).create(true).truncate(true).open(path)?;
     let mut hash = Sha256::new();
     let mut bytes = 0;
     while let Some(chunk) = waiting.blocking_recv() {
@@ -112,6 +119,7 @@ impl SaveError {
     /// Converts the error of saving `subject`.
     pub(super) fn into_extract(self, subject: &str) -> ExtractError {
         match self {
+            Self::Io { ref error, .. } if disk::is_full(error) => ExtractError::DiskFull { what: self.to_string() },
             Self::Io { .. } => ExtractError::later(self.to_string()),
             Self::Format(FormatError::Wrong { what, hint }) => {
                 ExtractError::Refused { what: format!("{subject}: {what}"), hint: hint.map(str::to_owned) }

@@ -83,8 +83,9 @@ fn fault_at(step: FaultStep) -> Option<FaultKind> {
     found
 }
 
-/// Dies as by `kill -9`: no destructors, no flushed buffers.
+/// Dies as by `kill -9`: no destructors, no flushed buffers, except for the log, which names the fault.
 fn die() -> ! {
+    crate::telemetry::flush();
     std::process::abort()
 }
 

@@ -81,6 +81,20 @@ pub enum LedgerError {
     Injected(#[from] Injected),
 }
 
+impl LedgerError {
+    /// Returns true if the disk of the ledger is full.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Sql { source, .. } => source.is_disk_full(),
+            Self::Open { source, .. } => {
+                source.downcast_ref().is_some_and(StoreError::is_disk_full)
+                    || source.downcast_ref().is_some_and(crate::disk::is_full)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The condition for a slot `r` that is late at `$1`: its deadline has passed and it is not delivered, nor is any later one,
 /// and nobody has dismissed it.
 const LATE: &str = "r.state IN ('due', 'extracting', 'transforming', 'delivering', 'held', 'blocked', 'failed') AND r.deadline_ms < $1 \

@@ -162,7 +162,7 @@ fn same_name(plan: &Plan, first: &Path) -> Problem {
 }
 
 /// Returns the `.yaml` and `.yml` files of a folder, sorted by name, without hidden ones. Those of subfolders are not read,
-/// which is a warning.
+/// which is a warning. What is not a file, but has a file's ending, is a problem when it is opened.
 fn in_folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut files: Vec<PathBuf> = match entries {
@@ -175,7 +175,7 @@ fn in_folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     files.retain(|path| !is_hidden(path));
     files.sort();
     problems.extend(files.iter().filter(|path| path.is_dir() && !path.is_symlink()).filter_map(|path| unread(path)));
-    files.retain(|path| is_yaml(path) && !path.is_dir());
+    files.retain(|path| is_yaml(path));
     files
 }
 

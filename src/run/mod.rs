@@ -17,8 +17,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
+use crate::attempt::DISK_FULL;
 use crate::clock::Clock;
 use crate::deliver::Sessions;
+use crate::disk;
 use crate::encode::Artifact;
 use crate::expect;
 use crate::extract::Tenants;
@@ -72,6 +74,20 @@ pub enum RunError {
     Spool(#[from] SpoolError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error("{0}; the run waits: it continues once there is space")]
+    DiskFull(String),
+}
+
+impl RunError {
+    /// Returns true if a disk of this machine is full: the run continues once there is space.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::DiskFull(_) => true,
+            Self::Spool(SpoolError::Io { source, .. }) => disk::is_full(source),
+            Self::Spool(SpoolError::Busy { .. }) => false,
+            Self::Ledger(error) => error.is_disk_full(),
+        }
+    }
 }
 
 /// The reason for which a run stops early.
@@ -133,6 +149,37 @@ impl RunContext {
     /// # Errors
     /// See [`RunContext::run`].
     pub async fn run_record(
+        &self,
+        plan: &Arc<Plan>,
+        slot: &Slot,
+        requester: Requester,
+        wait: Duration,
+    ) -> Result<Run, RunError> {
+        let until = later(self.clock.now(), wait);
+        let mut found_full = 0;
+        loop {
+            let left = Duration::try_from(until.duration_since(self.clock.now())).unwrap_or_default();
+            let error = match self.run_once(plan, slot, requester, left).await {
+                Err(error) if error.is_disk_full() => error,
+                ended => return ended,
+            };
+            found_full += 1;
+            let pause = DISK_FULL.wait(found_full, None);
+            if requester == Requester::Worker || later(self.clock.now(), pause) > until {
+                return Err(error);
+            }
+            if found_full == 1 {
+                tracing::warn!(run = slot.run_id(), reason = with_causes(&error), "disk full, waiting for space");
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(error),
+                () = self.clock.sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Executes the run until it ends, waits, or finds the disk full.
+    async fn run_once(
         &self,
         plan: &Arc<Plan>,
         slot: &Slot,

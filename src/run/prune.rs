@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::spool::Spool;
+use super::spool::{Spool, extracts};
 use crate::clock::Clock;
 use crate::ledger::state::RunState;
 use crate::ledger::{Ledger, LedgerError, Spooled};
@@ -22,7 +22,9 @@ pub struct Pruned {
     pub runs: u64,
     /// Folders removed from the spool.
     pub folders: u64,
-    /// Bytes in these folders.
+    /// Extracts removed from folders that stay.
+    pub extracts: u64,
+    /// Bytes removed from the spool.
     pub bytes: u64,
 }
 
@@ -33,16 +35,24 @@ pub struct Pruned {
 pub async fn prune(settings: &Settings, ledger: &Ledger, clock: &Clock, dry: bool) -> Result<Pruned, LedgerError> {
     let now = clock.now();
     let before = |keep: Duration| now.saturating_sub(signed(keep)).unwrap_or(Timestamp::MIN).as_millisecond();
-    let ages = Ages { ended_ms: before(settings.keep.artifacts), orphaned_ms: before(ORPHAN_AGE) };
+    let ages = Ages {
+        ended_ms: before(settings.keep.artifacts),
+        extracts_ms: before(settings.keep.extracts),
+        orphaned_ms: before(ORPHAN_AGE),
+    };
     let spool = settings.data.join("spool");
     let folders = tokio::task::spawn_blocking(move || folders(&spool)).await.unwrap_or_default();
     let mut pruned = Pruned::default();
     for chunk in folders.chunks(LOOKUP_CHUNK) {
         let ids: Vec<String> = chunk.iter().map(|folder| folder.run.clone()).collect();
         let known = ledger.spooled(&ids).await?;
-        for folder in chunk.iter().filter(|folder| ages.is_expired(known.get(&folder.run), folder)) {
-            if let Some(bytes) = remove(ledger, folder, &ages, dry).await? {
-                pruned.folders += 1;
+        for folder in chunk {
+            let Some(part) = ages.expired(known.get(&folder.run), folder) else { continue };
+            if let Some(bytes) = remove(ledger, folder, part, &ages, dry).await? {
+                match part {
+                    Part::Folder => pruned.folders += 1,
+                    Part::Extract => pruned.extracts += 1,
+                }
                 pruned.bytes += bytes;
             }
         }
@@ -55,23 +65,29 @@ pub async fn prune(settings: &Settings, ledger: &Ledger, clock: &Clock, dry: boo
 /// Folders looked up in the ledger at once.
 const LOOKUP_CHUNK: usize = 500;
 
-/// The moments before which ended runs and unknown folders are removed.
+/// A part of the spool that is removed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Extract,
+    Folder,
+}
+
+/// The moments before which ended runs, their extracts and unknown folders are removed.
 struct Ages {
     ended_ms: i64,
+    extracts_ms: i64,
     orphaned_ms: i64,
 }
 
 impl Ages {
-    /// Returns true if the folder may be removed. Open and held runs keep theirs.
-    fn is_expired(&self, run: Option<&Spooled>, folder: &Folder) -> bool {
-        match run {
-            Some(run) => {
-                !run.has_work
-                    && run.state.is_end()
-                    && !matches!(run.state, RunState::Held | RunState::Blocked)
-                    && run.updated_ms < self.ended_ms
-            }
-            None => folder.modified_ms < self.orphaned_ms,
+    /// Returns what may be removed of the folder. Open and held runs keep theirs.
+    fn expired(&self, run: Option<&Spooled>, folder: &Folder) -> Option<Part> {
+        let Some(run) = run else { return (folder.modified_ms < self.orphaned_ms).then_some(Part::Folder) };
+        let has_ended = !run.has_work && run.state.is_end() && !matches!(run.state, RunState::Held | RunState::Blocked);
+        match has_ended {
+            true if run.updated_ms < self.ended_ms => Some(Part::Folder),
+            true if run.updated_ms < self.extracts_ms => Some(Part::Extract),
+            _ => None,
         }
     }
 }
@@ -103,21 +119,49 @@ fn folders(spool: &Path) -> Vec<Folder> {
         .collect()
 }
 
-/// Removes a folder that no process uses. Returns its bytes. Checks the ledger again once the folder is locked, as a
-/// person may have continued the run since.
-async fn remove(ledger: &Ledger, folder: &Folder, ages: &Ages, dry: bool) -> Result<Option<u64>, LedgerError> {
+/// Removes a folder that no process uses, or its extract. Returns the bytes. Checks the ledger again once the folder is
+/// locked, as a person may have continued the run since.
+async fn remove(
+    ledger: &Ledger,
+    folder: &Folder,
+    part: Part,
+    ages: &Ages,
+    dry: bool,
+) -> Result<Option<u64>, LedgerError> {
     let path = folder.path.clone();
-    if dry {
-        return Ok(tokio::task::spawn_blocking(move || size(&path)).await.ok());
+    let bytes = tokio::task::spawn_blocking(move || part.size(&path)).await.ok().flatten();
+    if dry || bytes.is_none() {
+        return Ok(bytes);
     }
-    let taken = tokio::task::spawn_blocking(move || Spool::take_idle(&path).map(|spool| (size(spool.path()), spool)));
-    let Some((bytes, spool)) = taken.await.ok().flatten() else { return Ok(None) };
+    let path = folder.path.clone();
+    let taken = tokio::task::spawn_blocking(move || Spool::take_idle(&path));
+    let Some(spool) = taken.await.ok().flatten() else { return Ok(None) };
     let known = ledger.spooled(std::slice::from_ref(&folder.run)).await?;
-    if !ages.is_expired(known.get(&folder.run), folder) {
+    if ages.expired(known.get(&folder.run), folder) < Some(part) {
         return Ok(None);
     }
-    let removed = tokio::task::spawn_blocking(move || spool.remove()).await;
-    Ok(removed.is_ok_and(|removed| removed.is_ok()).then_some(bytes))
+    let removed = tokio::task::spawn_blocking(move || match part {
+        Part::Folder => spool.remove().is_ok(),
+        Part::Extract => {
+            spool.remove_extract();
+            true
+        }
+    });
+    let removed = removed.await.unwrap_or(false);
+    Ok(bytes.filter(|_| removed))
+}
+
+impl Part {
+    /// Returns the bytes of this part of a run's folder; `None` if it is not there.
+    fn size(self, folder: &Path) -> Option<u64> {
+        match self {
+            Self::Folder => Some(size(folder)),
+            Self::Extract => {
+                let there = extracts(folder).into_iter().filter_map(|path| fs::metadata(path).ok());
+                there.map(|facts| facts.len()).reduce(|sum, bytes| sum + bytes)
+            }
+        }
+    }
 }
 
 /// Returns the bytes of the files in a folder and below it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{RunExecution, Stop, blocking, failed};
+use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::extract::{ExecutionId, Extract, ExtractError, Sent, Source};
 use crate::ledger::RunEvent;
 use crate::ledger::record::{ExtractFacts, Run};
@@ -79,12 +79,15 @@ impl RunExecution<'_> {
     /// Waits before the next attempt, or fails if there is none.
     async fn wait_to_retry(&self, run: &mut Run, error: ExtractError, failures: u32) -> Result<(), Stop> {
         let why = describe(&error);
+        if matches!(error, ExtractError::DiskFull { .. }) {
+            return Err(Stop::Error(RunError::DiskFull(why)));
+        }
         let (poll, retry) = match self.source {
             plan::Source::Docebo(docebo) => (docebo.tenant.poll, docebo.tenant.retry),
             plan::Source::File(_) => return Err(failed(why)),
         };
         let min_wait = match error {
-            ExtractError::Refused { .. } => return Err(failed(why)),
+            ExtractError::Refused { .. } | ExtractError::DiskFull { .. } => return Err(failed(why)),
             ExtractError::Later { wait, .. } => wait,
             // The export whose start was not confirmed may be running, so the next start must wait.
             ExtractError::StartUnconfirmed { .. } => Some(poll.initial),

@@ -109,7 +109,7 @@ fn copy(from: &std::path::Path, to: &Artifact) -> std::io::Result<bool> {
         return Ok(false);
     }
     if let Some(folder) = to.path.parent() {
-        std::fs::create_dir_all(folder)?;
+        crate::disk::create_private_folder(folder)?;
     }
     // A hard link if the file system supports it: nothing writes to the file any more.
     if std::fs::hard_link(from, &to.path).is_err() {

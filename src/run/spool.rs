@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::extract::Form;
+use crate::disk;
+use crate::extract::{Form, PARTIAL};
 
 /// The folder `data/spool/<run id>/`, locked until dropped. The system releases the lock if the process dies.
 pub struct Spool {
@@ -36,7 +37,7 @@ impl Spool {
         let failed = |source| SpoolError::Io { path: directory.clone(), source };
         let mut waited = Duration::ZERO;
         loop {
-            std::fs::create_dir_all(&directory).map_err(failed)?;
+            disk::create_private_folder(&directory).map_err(failed)?;
             let lock = open_lock(&directory).map_err(failed)?;
             match lock.try_lock() {
                 Ok(()) if is_lock_of(&lock, &directory) => return Ok(Self { directory, _lock: lock }),
@@ -80,14 +81,19 @@ impl Spool {
 
     /// Removes the extract, which is no longer needed. A failure costs only disk space.
     pub fn remove_extract(&self) {
-        for form in [Form::Csv, Form::Zip] {
-            let _ = std::fs::remove_file(self.directory.join(form.file_name()));
+        for path in extracts(&self.directory) {
+            let _ = std::fs::remove_file(path);
         }
     }
 }
 
+/// Returns the names under which a run's folder may have an extract.
+pub(super) fn extracts(directory: &Path) -> [PathBuf; 3] {
+    [Form::Csv.file_name(), Form::Zip.file_name(), PARTIAL].map(|name| directory.join(name))
+}
+
 fn open_lock(directory: &Path) -> io::Result<File> {
-    File::options().create(true).truncate(false).write(true).open(directory.join("lock"))
+    disk::private_file().create(true).truncate(false).write(true).open(directory.join("lock"))
 }
 
 /// Returns true if `lock` is still the lock file in `directory`.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{RunExecution, Stop, blocking, failed};
+use super::{RunError, RunExecution, Stop, blocking, failed};
+use crate::disk;
 use crate::encode::Artifact;
 use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
 use crate::extract::Extract;
@@ -54,7 +55,7 @@ pub(super) async fn transform_and_encode(
     let pass = move || {
         let writing = |source| TransformError::Write { source };
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(writing)?;
+            disk::create_private_folder(folder).map_err(writing)?;
         }
         let meter = &progress.transform;
         meter.set(0);
@@ -72,6 +73,9 @@ pub(super) async fn transform_and_encode(
     match blocking(pass).await? {
         Ok(done) => Ok(done),
         Err(error @ TransformError::Read { .. }) => Ok(Transformed::Damaged { what: with_causes(&error) }),
+        Err(ref error @ TransformError::Write { ref source }) if disk::is_full(source) => {
+            Err(Stop::Error(RunError::DiskFull(with_causes(error))))
+        }
         Err(error) => Err(failed(with_causes(&error))),
     }
 }

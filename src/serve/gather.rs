@@ -1,16 +1,24 @@
 //! Gauges, read when metrics are requested: a few indexed queries, and sizes on disk once a minute.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use super::Sources;
+use crate::disk;
 use crate::ledger::{LedgerError, PipelineFigures};
 use crate::measure::{self, PipelineGauges, set, set_of};
 use crate::run::prune;
 use crate::schedule::zone::zones;
+use crate::settings::{LedgerSettings, Settings};
+use crate::telemetry;
 
 /// The spool is walked at most this often.
 const SIZES_EVERY: SignedDuration = SignedDuration::from_secs(60);
+
+/// Longest wait for the disks' free space.
+const DISK_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Gather {
@@ -36,6 +44,10 @@ impl Gather {
     pub(super) async fn all(&self, from: &Sources) -> Result<(), LedgerError> {
         let mut last = self.last.lock().await;
         let now = from.clock.now();
+        measure::log_lines_lost(telemetry::lost());
+        for (folder, free) in free_space(&from.settings).await {
+            set_of("reportferry_free_space_bytes", "folder", &folder, free as f64);
+        }
         measure::build(env!("CARGO_PKG_VERSION"), &zones().version);
         let (pipelines, problems) = from.health.pipelines();
         set("reportferry_pipelines", pipelines as f64);
@@ -86,6 +98,20 @@ fn set_figures(gauges: &mut PipelineGauges, figures: &PipelineFigures, now: Time
     gauges.set("reportferry_runs_failed", pipeline, figures.failed as f64);
     gauges.set("reportferry_runs_held", pipeline, figures.held as f64);
     gauges.set("reportferry_runs_blocked", pipeline, figures.blocked as f64);
+}
+
+/// Returns the free space for the data folder and the ledger's file. A folder that does not respond in time is left out.
+async fn free_space(settings: &Settings) -> Vec<(String, u64)> {
+    let mut folders = vec![("data".to_owned(), settings.data.clone())];
+    if let LedgerSettings::Sqlite(path) = &settings.ledger {
+        folders.extend(path.parent().map(|folder| ("ledger".to_owned(), folder.to_owned())));
+    }
+    let measured = move || {
+        let measured = folders.into_iter().filter_map(|(name, folder)| Some((name, disk::space(&folder).ok()?.free)));
+        measured.collect()
+    };
+    let measured = tokio::time::timeout(DISK_MAX, tokio::task::spawn_blocking(measured)).await;
+    measured.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// Measures the spool on a blocking thread: it may hold many files.

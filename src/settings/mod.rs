@@ -38,6 +38,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::attempt::Backoff;
+use crate::disk;
 use crate::secret::Secret;
 use crate::ssh::{KeyProblem, NO_PASSPHRASE, NOT_TEXT, PrivateKey};
 use crate::yaml;
@@ -124,6 +125,17 @@ impl Settings {
             }
         };
         self.keys.iter().filter_map(problem).collect()
+    }
+
+    /// Returns a warning for each file with a secret that other accounts can read.
+    pub fn exposed_secrets(&self) -> Vec<Problem> {
+        let exposed = self.named_secrets.iter().filter_map(|(origin, secret)| {
+            let SecretRef::File(path) = secret else { return None };
+            let to = disk::exposed_to(path)?;
+            let what = format!("{} has a secret, and {to} may read it", path.display());
+            Some(origin.warning(what).hint(format!("`chmod 600 {}`", path.display())))
+        });
+        exposed.collect()
     }
 
     /// Loads the settings file (by default `reportferry.yaml`, which may be missing), the environment and the flags

@@ -2,7 +2,7 @@
 
 use std::env::VarError;
 use std::io::{ErrorKind, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::SecretRef;
 use crate::secret::Secret;
@@ -76,26 +76,26 @@ fn of_variable(name: &str, read: Result<String, VarError>) -> Result<Secret, Sec
     }
 }
 
-fn read_file(path: &PathBuf) -> Result<Secret, SecretError> {
+fn read_file(path: &Path) -> Result<Secret, SecretError> {
     let cannot = |error: std::io::Error| {
         let cause = match error.kind() {
+            ErrorKind::NotFound if path.is_symlink() => "it is a link to a file that does not exist".to_owned(),
             ErrorKind::NotFound => "it does not exist".to_owned(),
-            ErrorKind::IsADirectory => "it is a directory".to_owned(),
             ErrorKind::PermissionDenied => "this account may not read it".to_owned(),
             _ => error.to_string(),
         };
-        SecretError::File { path: path.clone(), cause }
+        SecretError::File { path: path.to_owned(), cause }
     };
     let mut bytes = Vec::new();
-    let opened = std::fs::File::open(path).map_err(cannot)?;
+    let opened = crate::disk::open_regular(path).map_err(cannot)?;
     opened.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > SECRET_BYTES_MAX {
-        return Err(SecretError::FileTooLarge(path.clone()));
+        return Err(SecretError::FileTooLarge(path.to_owned()));
     }
-    let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.clone()))?;
+    let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.to_owned()))?;
     secret_of(&text).ok_or_else(|| match text.is_empty() {
-        true => SecretError::EmptyFile(path.clone()),
-        false => SecretError::BlankFile(path.clone()),
+        true => SecretError::EmptyFile(path.to_owned()),
+        false => SecretError::BlankFile(path.to_owned()),
     })
 }
 

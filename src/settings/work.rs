@@ -41,6 +41,8 @@ crate::options! {
         runs: Duration as Kept = DAY * 90,
         /// Artifacts in the spool; until then, the same bytes can be sent again. Default: 30d.
         artifacts: Duration as Kept = DAY * 30,
+        /// Extracts, with all their columns, of runs that have ended without being delivered. Default: 3d.
+        extracts: Duration as Length = DAY * 3,
     }
 }
 
@@ -57,6 +59,8 @@ crate::options! {
         record_bytes: usize as Size = 1 << 20,
         /// Bytes of one JSON response.
         response_bytes (was answer_bytes): usize as Size = 64 << 20,
+        /// Free disk space, below which a `low_space` alert is sent; at most a quarter of the disk. Default: 1GiB.
+        free_space: u64 as Size = 1 << 30,
     }
 }
 

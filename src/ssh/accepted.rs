@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::host_key::fingerprint;
 use super::known_hosts;
 use super::{Endpoint, HostKey, HostKeys};
+use crate::disk;
 
 /// Returns true if the `known_hosts` file at `path` has a key for the server.
 pub fn has_accepted(path: &Path, endpoint: &Endpoint) -> bool {
@@ -76,7 +77,7 @@ fn read_if_exists(path: &Path) -> io::Result<String> {
 /// Writes the file atomically: concurrent readers see the old or the new one.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    fs::create_dir_all(folder)?;
+    disk::create_private_folder(folder)?;
     let mut file = tempfile::Builder::new().prefix(".known_hosts").tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;

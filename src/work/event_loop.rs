@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher};
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Worker;
+use super::commands::Commands;
 use super::folder::Stamp;
+use super::ledger_state::LedgerState;
 use super::pickups::Pickups;
+use super::space::SpaceWatch;
 use crate::alert::Rules;
+use crate::disk;
 use crate::ledger::LedgerError;
 use crate::run::RunContext;
 use crate::run::limits::RunLimits;
@@ -22,15 +26,6 @@ use crate::run::with_causes;
 use crate::serve::WorkerHealth;
 use crate::settings::Settings;
 use crate::yaml::problem::Problem;
-
-/// Commands by signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Reload the settings and all pipeline files.
-    Reload,
-    /// Stop gracefully; a second one stops at once.
-    Stop,
-}
 
 /// TaskOutcome of the event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +48,10 @@ const PRUNE: Duration = Duration::from_secs(3600);
 const PICKUPS: Duration = Duration::from_secs(2);
 /// Interval of the worker's heartbeat in the ledger.
 const BEAT: Duration = Duration::from_secs(10);
+/// Interval of checks of the free disk space.
+const SPACE: Duration = Duration::from_secs(10);
+/// Longest wait for the ledger's last write when the worker stops.
+const LAST_WRITE_MAX: Duration = Duration::from_secs(3);
 /// Time for files to settle after a change notification before they are read.
 const SETTLE: Duration = Duration::from_millis(200);
 /// The folder is also polled, because some file systems send no notifications. Polling takes at most 1/POLL_SHARE of the time.
@@ -78,8 +77,8 @@ pub enum TakenError {
 /// Another worker holds it, or the folder cannot be written.
 pub fn lock(data: &Path) -> Result<File, TakenError> {
     let failed = |source| TakenError::Io { folder: data.to_owned(), source };
-    std::fs::create_dir_all(data).map_err(failed)?;
-    let file = File::options().create(true).truncate(false).write(true).open(data.join("worker.lock"));
+    disk::create_private_folder(data).map_err(failed)?;
+    let file = disk::private_file().create(true).truncate(false).write(true).open(data.join("worker.lock"));
     let file = file.map_err(failed)?;
     let mut probes = LOCK_PROBES_MAX;
     loop {
@@ -124,10 +123,26 @@ pub struct EventLoop {
     reread: Reread,
     settings_stamp: Option<Stamp>,
     started: Timestamp,
-    /// The last ledger failure, so that it is logged once.
-    ledger_failure: Option<String>,
+    ledger_state: LedgerState,
     health: WorkerHealth,
     rules: Rules,
+    space: SpaceWatch,
+    due: Due,
+}
+
+/// The times at which the loop's regular tasks are due next.
+struct Due {
+    files: Instant,
+    beat: Instant,
+    pickups: Instant,
+    prune: Instant,
+    space: Instant,
+}
+
+impl Due {
+    fn from(now: Instant) -> Self {
+        Self { files: now + POLL, beat: now + BEAT, pickups: now, prune: now + SETTLE, space: now }
+    }
 }
 
 impl EventLoop {
@@ -143,18 +158,36 @@ impl EventLoop {
             pickups,
             reread,
             settings_stamp,
-            ledger_failure: None,
+            ledger_state: LedgerState::default(),
             context,
             health,
             rules,
+            space: SpaceWatch::default(),
+            due: Due::from(Instant::now()),
         }
     }
 
-    /// Runs until a command to stop arrives.
+    /// Runs until a command to stop arrives, whatever the worker is waiting for.
     ///
     /// # Errors
     /// The ledger is unavailable at the start. Later, its failures are retried.
-    pub async fn work(mut self, mut commands: mpsc::Receiver<Command>) -> Result<End, LedgerError> {
+    pub async fn work(mut self, commands: Commands) -> Result<End, LedgerError> {
+        tokio::select! {
+            biased;
+            () = commands.stop(1) => return Ok(End::Stopped),
+            started = self.start() => started?,
+        }
+        let (changed, _watcher) = self.watch();
+        loop {
+            tokio::select! {
+                biased;
+                () = commands.stop(1) => return Ok(self.stop(&commands).await),
+                () = self.round(&commands, &changed) => {}
+            }
+        }
+    }
+
+    async fn start(&mut self) -> Result<(), LedgerError> {
         self.worker.reload(&self.context.settings, true).await?;
         self.context.ledger.note_worker(self.started.as_millisecond(), false).await?;
         let zones = crate::schedule::zone::zones();
@@ -166,53 +199,72 @@ impl EventLoop {
         );
         self.publish_status();
         self.health.ready();
-        let (changed, _watcher) = self.watch();
-        let mut prune_at = Instant::now() + SETTLE;
-        let (mut check_at, mut beat_at) = (Instant::now() + POLL, Instant::now() + BEAT);
-        let mut pickups_at = Instant::now();
+        self.due = Due::from(Instant::now());
+        Ok(())
+    }
+
+    /// Does what is due, then waits until something else is. May be dropped at any time when the worker stops.
+    async fn round(&mut self, commands: &Commands, changed: &Notify) {
+        self.do_due().await;
+        let mut until = self.tick().await;
         loop {
-            let now = Instant::now();
-            self.health.beat(self.context.clock.now(), self.worker.active());
-            if now >= check_at {
-                check_at = self.check_files().await;
-            }
-            if now >= beat_at {
-                let beaten = self.context.ledger.note_worker(self.started.as_millisecond(), false).await;
-                self.handle_ledger_result(beaten);
-                let sessions = self.context.sessions.clone();
-                tokio::spawn(async move { sessions.close_idle().await });
-                beat_at = Instant::now() + BEAT;
-            }
-            if now >= pickups_at {
-                let ticked = self.pickups.tick(&self.context.settings).await;
-                self.handle_ledger_result(ticked);
-                pickups_at = Instant::now() + PICKUPS;
-            }
-            if now >= prune_at {
-                self.prune();
-                prune_at = Instant::now() + PRUNE;
-            }
-            let mut until = self.tick().await;
-            loop {
-                tokio::select! {
-                    biased;
-                    command = commands.recv() => match command {
-                        Some(Command::Reload) => self.reload(true).await,
-                        Some(Command::Stop) | None => return self.stop(&mut commands).await,
-                    },
-                    () = changed.notified() => check_at = check_at.min(Instant::now() + SETTLE),
-                    done = self.worker.active_runs.done(), if !self.worker.active_runs.is_empty() => {
-                        if let Some((active_run, outcome)) = done {
-                            let finished = self.worker.finish(active_run, outcome).await;
-                            self.handle_ledger_result(finished);
-                        }
-                        let pause = if self.worker.queue.is_empty() { TICK_MIN } else { TICK_MIN_QUEUED };
-                        until = until.min(Instant::now() + pause);
+            let next = until.min(self.due.files).min(self.due.beat);
+            tokio::select! {
+                biased;
+                () = commands.reload() => self.reload(true).await,
+                () = changed.notified() => self.due.files = self.due.files.min(Instant::now() + SETTLE),
+                done = self.worker.active_runs.done(), if !self.worker.active_runs.is_empty() => {
+                    if let Some((active_run, outcome)) = done {
+                        let finished = self.worker.finish(active_run, outcome).await;
+                        self.handle_ledger_result(finished);
                     }
-                    () = sleep_until(until.min(check_at).min(beat_at)) => break,
+                    let pause = if self.worker.queue.is_empty() { TICK_MIN } else { TICK_MIN_QUEUED };
+                    until = until.min(Instant::now() + pause);
                 }
+                () = sleep_until(next) => return,
             }
         }
+    }
+
+    async fn do_due(&mut self) {
+        let now = Instant::now();
+        self.health.beat(self.context.clock.now(), self.worker.active());
+        if now >= self.due.files {
+            self.due.files = self.check_files().await;
+        }
+        let was_clean = self.ledger_state.begin_round();
+        if now >= self.due.beat || self.ledger_state.is_failing() {
+            self.beat(was_clean).await;
+        }
+        if now >= self.due.pickups {
+            let ticked = self.pickups.tick(&self.context.settings).await;
+            self.handle_ledger_result(ticked);
+            self.due.pickups = Instant::now() + PICKUPS;
+        }
+        if now >= self.due.prune {
+            self.prune();
+            self.due.prune = now + PRUNE;
+        }
+        if now >= self.due.space {
+            self.space.check(&self.context.settings, &self.context.stop);
+            self.due.space = now + SPACE;
+        }
+    }
+
+    fn handle_ledger_result(&mut self, outcome: Result<(), LedgerError>) {
+        self.ledger_state.handle(outcome, &self.health);
+    }
+
+    /// Writes the heartbeat. After a failure, a round without one and this write show that the ledger is available again:
+    /// reads succeed on a full disk too.
+    async fn beat(&mut self, was_clean: bool) {
+        match self.context.ledger.note_worker(self.started.as_millisecond(), false).await {
+            Ok(()) if was_clean => self.ledger_state.handle_write(&self.context.settings.ledger, &self.health),
+            beaten => self.handle_ledger_result(beaten),
+        }
+        let sessions = self.context.sessions.clone();
+        tokio::spawn(async move { sessions.close_idle().await });
+        self.due.beat = Instant::now() + BEAT;
     }
 
     /// Runs one tick and returns when the next is due.
@@ -237,30 +289,13 @@ impl EventLoop {
             (self.context.settings.clone(), self.context.ledger.clone(), self.context.clock.clone());
         tokio::spawn(async move {
             match prune(&settings, &ledger, &clock, false).await {
-                Ok(Pruned { runs: 0, folders: 0, .. }) => {}
-                Ok(Pruned { runs, folders, bytes }) => tracing::info!(runs, folders, bytes, "pruned"),
+                Ok(Pruned { runs: 0, folders: 0, extracts: 0, .. }) => {}
+                Ok(Pruned { runs, folders, extracts, bytes }) => {
+                    tracing::info!(runs, folders, extracts, bytes, "pruned");
+                }
                 Err(error) => tracing::warn!(reason = with_causes(&error), "not pruned"),
             }
         });
-    }
-
-    /// Logs the first ledger failure and the recovery; retries in between are silent.
-    fn handle_ledger_result(&mut self, outcome: Result<(), LedgerError>) {
-        match outcome {
-            Ok(()) if self.ledger_failure.take().is_some() => {
-                self.health.ready();
-                tracing::info!("ledger available again");
-            }
-            Ok(()) => {}
-            Err(error) => {
-                let what = with_causes(&error);
-                self.health.not_ready(format!("the ledger cannot be used: {what}"));
-                if self.ledger_failure.as_ref() != Some(&what) {
-                    tracing::error!(reason = what, "ledger unavailable, retrying");
-                }
-                self.ledger_failure = Some(what);
-            }
-        }
     }
 
     /// Reloads changed settings and pipelines. Returns when to check again.
@@ -327,15 +362,39 @@ impl EventLoop {
     }
 
     /// Drains active runs until they finish, reach a durable step, or the grace period ends.
-    async fn stop(mut self, commands: &mut mpsc::Receiver<Command>) -> Result<End, LedgerError> {
+    async fn stop(mut self, commands: &Commands) -> End {
         let grace = self.context.settings.work.grace;
         tracing::info!(runs = self.worker.active(), grace = ?grace, "stopping");
         self.health.stopping();
         self.worker.active_runs.close();
         self.pickups.abort();
         self.context.stop.cancel();
-        let until = Instant::now() + grace;
-        let mut end = End::Stopped;
+        let end = tokio::select! {
+            biased;
+            () = commands.stop(2) => End::Interrupted,
+            () = sleep_until(Instant::now() + grace) => End::Stopped,
+            () = self.drain() => End::Stopped,
+        };
+        if !self.worker.active_runs.is_empty() {
+            tracing::warn!(runs = self.worker.active(), "grace period over, runs will resume at next start");
+            self.worker.active_runs.abort();
+        }
+        let ledger = self.context.ledger.clone();
+        let last = async {
+            self.context.sessions.close_all().await;
+            ledger.note_worker(self.started.as_millisecond(), true).await
+        };
+        match timeout(LAST_WRITE_MAX, last).await {
+            Ok(Ok(())) => tracing::info!("stopped"),
+            // The heartbeat ends by itself.
+            Ok(Err(error)) => tracing::warn!(reason = with_causes(&error), "stopped, without a note in the ledger"),
+            Err(_) => tracing::warn!("stopped, without a note in the ledger: it does not respond"),
+        }
+        end
+    }
+
+    /// Finishes active runs until none is left.
+    async fn drain(&mut self) {
         while !self.worker.active_runs.is_empty() {
             self.health.beat(self.context.clock.now(), self.worker.active());
             tokio::select! {
@@ -345,22 +404,8 @@ impl EventLoop {
                         self.handle_ledger_result(finished);
                     }
                 }
-                command = commands.recv() => if command != Some(Command::Reload) {
-                    end = End::Interrupted;
-                    break;
-                },
-                () = sleep_until(until.min(Instant::now() + POLL)) => if Instant::now() >= until {
-                    break;
-                },
+                () = tokio::time::sleep(POLL) => {}
             }
         }
-        if !self.worker.active_runs.is_empty() {
-            tracing::warn!(runs = self.worker.active(), "grace period over, runs will resume at next start");
-            self.worker.active_runs.abort();
-        }
-        self.context.sessions.close_all().await;
-        self.context.ledger.note_worker(self.started.as_millisecond(), true).await?;
-        tracing::info!("stopped");
-        Ok(end)
     }
 }

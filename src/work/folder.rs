@@ -18,7 +18,8 @@ pub(super) struct Stamp {
 
 impl Stamp {
     pub(super) fn of(path: &Path) -> Option<Self> {
-        let meta = std::fs::metadata(path).ok()?;
+        // A link to nothing has one too: it is a problem, while a file that is gone ends its pipeline.
+        let meta = std::fs::metadata(path).or_else(|_| std::fs::symlink_metadata(path)).ok()?;
         Some(Self {
             inode: meta.ino(),
             bytes: meta.len(),

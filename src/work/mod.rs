@@ -4,23 +4,30 @@
 
 /// The runs that this process is working on.
 mod active_runs;
+/// Requests to stop and to reload.
+pub mod commands;
 /// The event loop: signals, ticks, reloads, stop.
 pub mod event_loop;
 /// The pipelines folder, polled for changes.
 mod folder;
+/// The ledger's failures and recoveries.
+mod ledger_state;
 /// Checks for pickups.
 pub mod pickups;
 /// Reload of changed files while runs are active.
 mod reload;
 /// The plans in use and when each is next due.
 mod schedule_table;
+/// Free disk space.
+pub mod space;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::attempt::DISK_FULL;
 use crate::clock::Clock;
 use crate::ledger::record::RunnableRun;
 use crate::ledger::state::RunState;
@@ -71,6 +78,8 @@ pub struct Worker<C> {
     queue: VecDeque<RunnableRun>,
     /// Runs that could not continue, with the time until which they wait.
     backoff_until: HashMap<String, Timestamp>,
+    /// Runs that wait for disk space, and how often each found none.
+    found_full: HashMap<String, u32>,
 }
 
 impl<C: ExecuteRun> Worker<C> {
@@ -84,6 +93,7 @@ impl<C: ExecuteRun> Worker<C> {
             active_runs: ActiveRuns::new(work),
             queue: VecDeque::new(),
             backoff_until: HashMap::new(),
+            found_full: HashMap::new(),
         }
     }
 
@@ -99,6 +109,11 @@ impl<C: ExecuteRun> Worker<C> {
     pub async fn tick(&mut self) -> Result<(), LedgerError> {
         self.enter_due().await?;
         self.queue = self.ledger.runnable(self.clock.now_ms(), RUNNABLE_MAX).await?.into();
+        if !self.found_full.is_empty() {
+            // A run that was cancelled or removed waits no longer.
+            let waits: HashSet<&str> = self.queue.iter().map(|runnable| runnable.run.as_str()).collect();
+            self.found_full.retain(|run, _| waits.contains(run.as_str()));
+        }
         self.active_runs.remove_active(&mut self.queue);
         self.start_runnable(usize::MAX).await
     }
@@ -178,6 +193,9 @@ impl<C: ExecuteRun> Worker<C> {
     /// Records how a task ended, then starts the next runs in the queue.
     async fn finish(&mut self, active_run: ActiveRun, outcome: TaskOutcome) -> Result<(), LedgerError> {
         let (run, pipeline) = (&active_run.run, &active_run.pipeline);
+        if self.note_disk(&active_run, &outcome) {
+            return self.start_runnable(SEARCH_MAX).await;
+        }
         match outcome {
             TaskOutcome::Settled(state) => {
                 if state.is_end() {
@@ -200,6 +218,29 @@ impl<C: ExecuteRun> Worker<C> {
             }
         }
         self.start_runnable(SEARCH_MAX).await
+    }
+
+    /// Makes a run that found a disk full wait. Returns true if it did. Logs the first such run, and the end of the last
+    /// one's wait: retries in between are silent.
+    fn note_disk(&mut self, active_run: &ActiveRun, outcome: &TaskOutcome) -> bool {
+        let (run, pipeline) = (&active_run.run, &active_run.pipeline);
+        let TaskOutcome::Broken(error) = outcome else {
+            if self.found_full.remove(run).is_some() && self.found_full.is_empty() {
+                tracing::info!(run, pipeline, "disk has space again, runs continue");
+            }
+            return false;
+        };
+        if !error.is_disk_full() {
+            return false;
+        }
+        if self.found_full.is_empty() {
+            tracing::error!(run, pipeline, reason = with_causes(error), "disk full, runs wait for space");
+        }
+        let times = self.found_full.entry(run.clone()).or_default();
+        *times += 1;
+        let wait = DISK_FULL.wait(*times, None);
+        self.back_off(run, wait);
+        true
     }
 
     /// Waits for one task to end and finishes it, with those that ended meanwhile. Returns at once if there is none.

@@ -6,17 +6,20 @@ use std::sync::Arc;
 
 use super::problem::Problem;
 use super::tree::{FILE_BYTES_MAX, place};
+use crate::disk::open_regular;
 
 /// Returns the text of a file, at most [`FILE_BYTES_MAX`] bytes of UTF-8.
 pub fn text(file: &Arc<PathBuf>) -> Result<String, Problem> {
     let at = || place(file, "", 0..0, "");
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(file.as_path())
-        .and_then(|opened| opened.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    let read = open_regular(file).and_then(|opened| opened.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         return Err(match error.kind() {
+            std::io::ErrorKind::NotFound if file.is_symlink() => {
+                Problem::error(at(), format!("{} is a link to a file that does not exist", file.display()))
+            }
             std::io::ErrorKind::NotFound => Problem::error(None, format!("there is no file {}", file.display())),
-            _ => Problem::error(None, format!("cannot read {}: {error}", file.display())),
+            _ => Problem::error(at(), format!("cannot read {}: {error}", file.display())),
         });
     }
     if bytes.len() > FILE_BYTES_MAX {

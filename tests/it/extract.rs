@@ -390,6 +390,6 @@ fn a_local_file_is_copied() {
         assert_eq!(csv_of(&extract, &Limits::default()).unwrap(), b"id,name\n007,Ann\n");
         std::fs::write(&path, "").unwrap();
         assert!(collect(&path).await.unwrap_err().to_string().contains("empty"));
-        assert!(collect(from.path()).await.unwrap_err().to_string().contains("is not a file"));
+        assert!(collect(from.path()).await.unwrap_err().to_string().contains("is a directory, not a file"));
     });
 }

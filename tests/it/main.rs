@@ -7,6 +7,7 @@ mod attention;
 mod cases;
 mod crash;
 mod deploy;
+mod environment;
 mod extract;
 mod files;
 mod ledger;

@@ -96,7 +96,8 @@ impl Prober<'_> {
             self.must("remove", &second, || fs::remove_file(&second))?;
         }
         self.must("rename", &second, || fs::rename(&first, &second))?;
-        self.must("write again", &first, || fs::write(&first, b"again"))?;
+        let write_again = || OpenOptions::new().write(true).create_new(true).open(&first)?.write_all(b"again");
+        self.must("write again", &first, write_again)?;
         self.must("rename over", &second, || fs::rename(&first, &second))?;
         self.must("remove", &second, || fs::remove_file(&second))?;
         self.must("fsync the directory", &directory, || File::open(&directory)?.sync_all())?;

@@ -4,7 +4,17 @@ use std::io;
 use std::path::Path;
 
 use crate::deliver::Verdict;
+use crate::disk::describe_special;
 use crate::fault::Injected;
+
+/// Refuses a final name that something other than a regular file has: a link would lead elsewhere.
+pub(super) fn refuse_special(path: &Path) -> Result<(), Verdict> {
+    let Some(kind) = std::fs::symlink_metadata(path).ok().as_ref().and_then(describe_special) else { return Ok(()) };
+    Err(Verdict::Rejected {
+        reason: format!("{} is {kind}, not a file", path.display()),
+        hint: Some("remove it, or correct the artifact's `name`".to_owned()),
+    })
+}
 
 /// Returns true for an injected loss of contact. For a disk, that is the process's own death before the next step.
 pub(super) fn is_lost(error: &io::Error) -> bool {
@@ -29,4 +39,19 @@ pub(super) fn before_publishing(doing: &str, path: &Path, error: &io::Error) -> 
         _ => return Verdict::Retryable { reason, wait: None },
     };
     Verdict::Rejected { reason, hint: Some(hint.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_tried_again() {
+        let full = io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
+        let verdict = before_publishing("write", Path::new("/drop/a.csv"), &full);
+        assert!(
+            matches!(&verdict, Verdict::Retryable { reason, .. } if reason.contains("No space left")),
+            "{verdict:?}"
+        );
+    }
 }

@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 use super::LocalTarget;
 use crate::deliver::remote_state::NOT_READ;
 use crate::deliver::{FinalName, IntendedFile, Intent, PathState, RemoteFile, RemoteState, Stamp};
-use crate::digest;
+use crate::{digest, disk};
 
 impl LocalTarget {
     pub fn check(&self, intent: &Intent, read: bool) -> RemoteState {
@@ -48,7 +48,7 @@ pub(super) fn inspect_final(file: &IntendedFile, read: bool) -> FinalName {
     if !read {
         return FinalName::SameSize { why: NOT_READ.to_owned() };
     }
-    match digest::of_file(file.final_path.as_ref()) {
+    match disk::open_itself(file.final_path.as_ref()).and_then(digest::of_open) {
         Ok(sha256) if sha256 == file.sha256 => FinalName::Ours,
         Ok(_) => FinalName::Other { bytes: Some(there.len()) },
         Err(error) => FinalName::SameSize { why: format!("read {}: {error}", file.final_path) },

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::error::{before_publishing, is_lost};
+use super::error::{before_publishing, is_lost, refuse_special};
 use super::inspect::inspect_final;
 use super::{LocalTarget, attributes};
 use crate::deliver::companions::{self, name_taken};
@@ -56,10 +56,8 @@ impl LocalTarget {
             let refused = attributes::make_directories(directory, self.directory_mode)?;
             self.notes.extend(refused.filter(|refused| !self.notes.contains(refused)));
         }
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
         let Steps { open, write: write_step, .. } = steps(file.role);
-        let opened = fault::step(open, || options.open(temporary));
+        let opened = fault::step(open, || create_new(temporary));
         let mut target = opened.map_err(|error| before_publishing("open", temporary, &error))?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; if file.role == Role::Data { COPY_BYTES } else { COMPANION_COPY_BYTES }];
@@ -140,6 +138,9 @@ impl PublishTarget for LocalTarget {
 
     fn commit_name(&mut self, delivery: &DeliveryRequest<'_>, file: &IntendedFile) -> Result<&'static str, Verdict> {
         let (temporary, final_path) = (Path::new(&file.temporary), Path::new(&file.final_path));
+        if delivery.replacing() {
+            refuse_special(final_path).inspect_err(|_| self.remove_temporary(file))?;
+        }
         let how = if delivery.replacing() { "rename" } else { "link" };
         let rename = steps(file.role).rename;
         let renamed = fault::step(rename, || match delivery.replacing() {
@@ -214,6 +215,19 @@ impl PublishTarget for LocalTarget {
 
     fn endpoint(&self) -> (String, Option<String>) {
         (self.base.display().to_string(), None)
+    }
+}
+
+/// Creates a temporary file. What has its name is removed, never written to: it is a file of ours that an earlier attempt
+/// left, or something that another account put there.
+fn create_new(temporary: &Path) -> io::Result<File> {
+    let create = || OpenOptions::new().write(true).create_new(true).open(temporary);
+    match create() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(temporary)?;
+            create()
+        }
+        created => created,
     }
 }
 

@@ -117,12 +117,23 @@ pub enum StoreError {
     #[error(transparent)]
     Postgres(#[from] ::postgres::Error),
     /// The shared commit failed.
-    #[error("not committed: {0}")]
-    NotCommitted(String),
+    #[error("not committed: {reason}")]
+    NotCommitted { reason: String, disk_full: bool },
     #[error("the ledger is closed")]
     Closed,
     #[error("the operation panicked")]
     Panicked,
+}
+
+impl StoreError {
+    pub(super) fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            Self::Postgres(error) => error.code() == Some(&::postgres::error::SqlState::DISK_FULL),
+            Self::NotCommitted { disk_full, .. } => *disk_full,
+            Self::Closed | Self::Panicked => false,
+        }
+    }
 }
 
 /// Pending calls to the threads of the store; `None` after closing.
@@ -182,7 +193,8 @@ impl<T: Send, F: Fn(&mut Tx) -> Result<T, LedgerError> + Send> Call for Pending<
         let panicked = |_| Err(LedgerError::Sql { operation: self.operation, source: StoreError::Panicked });
         let mut result = catch_unwind(AssertUnwindSafe(|| (self.apply)(tx))).unwrap_or_else(panicked);
         if tx.failed && result.is_ok() {
-            let source = StoreError::NotCommitted("the operation continued after a failed statement".to_owned());
+            let reason = "the operation continued after a failed statement".to_owned();
+            let source = StoreError::NotCommitted { reason, disk_full: false };
             result = Err(LedgerError::Sql { operation: self.operation, source });
         }
         self.result.insert(result).as_ref().map(|_| ())

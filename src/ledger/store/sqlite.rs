@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::tx::{self, Tx};
 use super::{Call, LedgerError, SCHEMA, StoreError, VERSION};
+use crate::disk;
 
 /// Time limit for another process that writes.
 const BUSY_WAIT: Duration = Duration::from_secs(30);
@@ -49,11 +50,14 @@ pub(super) fn start(
 /// Lock on `<ledger>.lock` while open: SQLite has none for what two first starts do before the tables exist.
 fn lock(ledger: &Path) -> std::io::Result<File> {
     if let Some(folder) = ledger.parent() {
-        std::fs::create_dir_all(folder)?;
+        disk::create_private_folder(folder)?;
     }
     let mut path = ledger.as_os_str().to_owned();
     path.push(".lock");
-    let lock = File::options().create(true).truncate(false).write(true).open(path)?;
+    let open = |path: &Path| disk::private_file().create(true).truncate(false).write(true).open(path);
+    // SQLite takes an empty file for a new ledger, and gives its mode to the files beside it.
+    open(ledger)?;
+    let lock = open(Path::new(&path))?;
     lock.lock().map(|()| lock)
 }
 
@@ -110,12 +114,13 @@ fn write_all(connection: &Connection, calls: &Receiver<Box<dyn Call>>) {
         if outcome.is_err() && !connection.is_autocommit() {
             execute(connection, "ROLLBACK").ok(); // the next BEGIN fails if this did
         }
-        let outcome = outcome.map_err(|error| error.to_string());
+        let outcome = outcome.map_err(|error| (error.to_string(), error.is_disk_full()));
         for call in group.members {
             let (operation, outcome) = (call.operation(), outcome.clone());
-            call.respond(
-                outcome.map_err(|text| LedgerError::Sql { operation, source: StoreError::NotCommitted(text) }),
-            );
+            call.respond(outcome.map_err(|(reason, disk_full)| LedgerError::Sql {
+                operation,
+                source: StoreError::NotCommitted { reason, disk_full },
+            }));
         }
         for call in group.refused {
             call.respond(Ok(()));

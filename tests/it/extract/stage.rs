@@ -161,6 +161,7 @@ pub(super) async fn outcome(stage: &Stage) -> String {
             let verdict = match &error {
                 ExtractError::Refused { .. } => "refused",
                 ExtractError::Later { .. } => "later",
+                ExtractError::DiskFull { .. } => "disk full",
                 ExtractError::Expired { .. } => "expired",
                 ExtractError::StartUnconfirmed { .. } => "unconfirmed",
             };

@@ -92,7 +92,7 @@ fn secrets_are_read_from_their_places() {
     let told = |place: SecretRef| place.read().map(|_| ()).unwrap_err().to_string();
     assert_eq!(told(SecretRef::File("/no/such".into())), "cannot read the secret's file /no/such: it does not exist");
     let directory = told(SecretRef::File(folder.path().into()));
-    assert!(directory.ends_with(": it is a directory"), "{directory}");
+    assert!(directory.ends_with(": it is a directory, not a file"), "{directory}");
     let unset = "the environment variable REPORTFERRY_TEST_UNSET is not set; it should contain a secret";
     assert_eq!(told(SecretRef::Env("REPORTFERRY_TEST_UNSET".into())), unset);
 }

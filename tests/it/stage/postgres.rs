@@ -118,7 +118,7 @@ impl Cluster {
 }
 
 /// Where the newest server's programs are.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").expect("no PostgreSQL: run tests/tools");
     versions.map(|version| version.unwrap().path().join("bin")).max().expect("no PostgreSQL: run tests/tools")
 }

@@ -35,7 +35,8 @@ pub(super) const ORDER: &[&[&str]] = &[
     &["tls"],
     &["http"],
     &["wire"],
-    &["clock", "secret", "digest", "fault", "progress", "measure", "telemetry"],
+    &["clock", "secret", "digest", "disk", "fault", "progress", "measure"],
+    &["telemetry"],
 ];
 
 /// Lines of a file, its tests not counted.

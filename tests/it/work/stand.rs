@@ -40,6 +40,12 @@ impl Stand {
         Self { rig, runtime, ledger }
     }
 
+    /// Closes the ledger.
+    pub(crate) fn closed(self) -> Self {
+        self.runtime.block_on(self.ledger.close());
+        self
+    }
+
     /// As if a worker had gone through a schedule of UTC up to `minutes` ago.
     pub(crate) fn behind(&self, pipeline: &str, minutes: i64) -> Timestamp {
         let now = Timestamp::now().as_second();
@@ -153,6 +159,11 @@ pub(crate) struct Working {
 }
 
 impl Working {
+    /// A worker whose log goes elsewhere.
+    pub(crate) fn of(child: Child) -> Self {
+        Self { child, log: crate::stage::file() }
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
