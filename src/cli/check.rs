@@ -61,7 +61,7 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
             Loaded { plans: Vec::new(), problems }
         }
     };
-    if args.strict {
+    if args.strict || loaded.as_ref().is_ok_and(|(settings, _)| settings.strict) {
         found.problems.iter_mut().for_each(|problem| problem.severity = Severity::Error);
     }
     let failed = found.failed();

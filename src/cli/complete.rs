@@ -19,6 +19,7 @@ pub(super) enum Kind {
     Runs,
     Destinations,
     Tenants,
+    DestinationsAndTenants,
     States,
 }
 
@@ -29,6 +30,7 @@ impl Kind {
             Self::Runs => "runs",
             Self::Destinations => "destinations",
             Self::Tenants => "tenants",
+            Self::DestinationsAndTenants => "destinations-and-tenants",
             Self::States => "states",
         }
     }
@@ -40,6 +42,7 @@ impl Kind {
             "run" | "runs" => Self::Runs,
             "destination" => Self::Destinations,
             "tenant" => Self::Tenants,
+            "destination_or_tenant" => Self::DestinationsAndTenants,
             "state" => Self::States,
             _ => return None,
         })
@@ -66,6 +69,10 @@ async fn names(kind: Kind, common: &Common) -> Option<Vec<String>> {
             Some(files.iter().filter_map(|file| Some(file.file_stem()?.to_string_lossy().into_owned())).collect())
         }
         Kind::Destinations => Some(settings()?.destinations.into_keys().collect()),
+        Kind::DestinationsAndTenants => {
+            let settings = settings()?;
+            Some(settings.destinations.into_keys().chain(settings.tenants.into_keys()).collect())
+        }
         Kind::Tenants => Some(settings()?.tenants.into_keys().collect()),
         Kind::Runs => {
             let settings = settings()?;

@@ -15,8 +15,7 @@ use crate::settings::Tenant;
 #[derive(clap::Args)]
 pub(super) struct DoctorArgs {
     /// The name of a destination or a tenant in the settings
-    #[arg(value_name = "DESTINATION or TENANT")]
-    name: String,
+    destination_or_tenant: String,
     /// The directory to test, as in a pipeline's `path` [default: the destination's base]
     #[arg(long, value_name = "DIRECTORY", default_value = "", hide_default_value = true)]
     path: String,
@@ -27,10 +26,10 @@ pub(super) struct DoctorArgs {
 
 pub(super) async fn run(args: DoctorArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
-    if let Some(tenant) = opened.settings.tenants.get(&args.name) {
+    if let Some(tenant) = opened.settings.tenants.get(&args.destination_or_tenant) {
         return doctor_tenant(tenant, &opened, common).await;
     }
-    let destination = opened.destination_or_tenant(&args.name)?;
+    let destination = opened.destination_or_tenant(&args.destination_or_tenant)?;
     if crate::deliver::leaves_base(&args.path) {
         let hint = "name a directory below the destination's base";
         return Err(argument_hint(format!("{:?} is not a directory to deliver to", args.path), hint));

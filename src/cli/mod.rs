@@ -66,7 +66,7 @@ use crate::run::RunError;
 use crate::run::document::Document;
 use crate::run::spool::SpoolError;
 use crate::telemetry;
-use crate::work::event_loop::TakenError;
+use crate::work::lock::TakenError;
 use crate::yaml::problem::Problem;
 use crate::yaml::render::render;
 

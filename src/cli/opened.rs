@@ -11,7 +11,7 @@ use crate::pipeline::{self, plan::Plan};
 use crate::run::RunContext;
 use crate::settings::{Destination, Settings, Tenant};
 use crate::telemetry;
-use crate::work::event_loop;
+use crate::work::lock;
 use crate::yaml::problem::{self, Problem, did_you_mean};
 
 /// The loaded settings and the open ledger.
@@ -83,7 +83,7 @@ impl Opened {
     pub(super) async fn worker(&self) -> anyhow::Result<Option<(WorkerRecord, WorkerState)>> {
         let is_locked = match self.ledger.is_locked_by_worker().await? {
             Some(is_locked) => is_locked,
-            None => event_loop::is_locked(&self.settings.data)?,
+            None => lock::is_locked(&self.settings.data)?,
         };
         let record = self.ledger.worker_record().await?;
         let now_ms = self.clock.now_ms();

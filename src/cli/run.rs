@@ -11,6 +11,7 @@ use super::plan::address;
 use super::{Common, Problems, duration, exit, print_runs, text};
 use crate::deliver::Sessions;
 use crate::digest;
+use crate::disk;
 use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::state::RunState;
 use crate::pipeline::plan::Plan;
@@ -108,11 +109,7 @@ pub(super) async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
 /// It cannot be read.
 fn input_file(path: &Path) -> anyhow::Result<InputFile> {
     let path = std::path::absolute(path)?;
-    let sha256 = match std::fs::metadata(&path) {
-        Ok(there) if !there.is_file() => Err("it is not a file".to_owned()),
-        Ok(_) => digest::of_file(&path).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
+    let sha256 = disk::open_regular(&path).and_then(digest::of_open);
     match (sha256, path.to_str()) {
         (Ok(sha256), Some(path)) => Ok(InputFile { path: path.to_owned(), sha256 }),
         (Ok(_), None) => Err(argument(format!("{} is not UTF-8", path.display()))),

@@ -7,14 +7,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::opened::Opened;
-use super::{Common, exit};
+use super::{Common, Problems, exit};
 use crate::alert::{Alerts, Rules};
 use crate::disk;
 use crate::serve::{self, Sources, WorkerHealth};
 use crate::settings::{LedgerSettings, Settings};
 use crate::telemetry;
 use crate::work::commands::{Commander, Commands};
-use crate::work::event_loop::{self, End, EventLoop};
+use crate::work::event_loop::{End, EventLoop};
+use crate::work::lock::lock;
+use crate::yaml::problem::Severity;
 
 #[derive(clap::Args)]
 pub(super) struct WorkArgs {}
@@ -73,16 +75,19 @@ pub(super) async fn run(_args: WorkArgs, common: &Common) -> anyhow::Result<u8> 
 /// Opens settings and ledger, and locks out other workers.
 async fn open(common: Common) -> anyhow::Result<(Opened, File)> {
     let opened = Opened::new(&common).await?;
-    let lock = event_loop::lock(&opened.settings.data)?;
+    let lock = lock(&opened.settings.data)?;
     opened.ledger.lock_for_worker().await?;
     let settings = opened.settings.clone();
-    tokio::task::spawn_blocking(move || keep_private(&settings)).await?;
+    tokio::task::spawn_blocking(move || keep_private(&settings)).await??;
     Ok((opened, lock))
 }
 
 /// Takes permissions from others: of folders and files that an earlier version made, or somebody changed. Warns of
 /// secrets that others may read.
-fn keep_private(settings: &Settings) {
+///
+/// # Errors
+/// There is such a secret, and the settings are strict.
+fn keep_private(settings: &Settings) -> Result<(), Problems> {
     let ledger = match &settings.ledger {
         LedgerSettings::Sqlite(path) => Some(path.as_path()),
         LedgerSettings::Postgres(_) => None,
@@ -92,9 +97,15 @@ fn keep_private(settings: &Settings) {
         let folder = settings.data.display();
         tracing::info!(%folder, tightened, "others may no longer read these folders and files");
     }
-    for warning in settings.exposed_secrets() {
+    let mut exposed = settings.exposed_secrets();
+    if settings.strict && !exposed.is_empty() {
+        exposed.iter_mut().for_each(|problem| problem.severity = Severity::Error);
+        return Err(Problems(exposed));
+    }
+    for warning in exposed {
         tracing::warn!("{warning}");
     }
+    Ok(())
 }
 
 /// Turns signals into commands: SIGTERM and SIGINT stop, SIGHUP reloads.

@@ -34,6 +34,7 @@ impl Ledger {
             let bad = tx.query(
                 "SELECT r.pipeline, r.state, CAST(COUNT(*) AS BIGINT) AS count FROM runs r \
                  WHERE r.state IN ('held', 'blocked') OR (r.state IN ('failed', 'rejected') AND r.rejected_by IS NULL \
+                 AND r.dismissed_ms IS NULL \
                  AND r.origin <> 'person' AND NOT EXISTS (SELECT 1 FROM runs d WHERE d.state = 'delivered' \
                  AND d.pipeline = r.pipeline AND d.slot_ms > r.slot_ms)) GROUP BY r.pipeline, r.state",
                 &[],

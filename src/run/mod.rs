@@ -3,6 +3,7 @@
 mod deliveries;
 mod delivery;
 pub mod document;
+mod error;
 pub mod limits;
 pub mod prune;
 mod pull;
@@ -20,13 +21,12 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::DISK_FULL;
 use crate::clock::Clock;
 use crate::deliver::Sessions;
-use crate::disk;
 use crate::encode::Artifact;
 use crate::expect;
 use crate::extract::Tenants;
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
-use crate::ledger::{DueDelivery, Ledger, LedgerError, RunEvent};
+use crate::ledger::{DueDelivery, Ledger, RunEvent};
 use crate::measure::{self, Stage};
 use crate::pipeline::plan::{FileSource, Plan, Source};
 use crate::progress::Progress;
@@ -35,8 +35,10 @@ use crate::settings::{Settings, login};
 use crate::transform::StepRows;
 
 use document::Document;
+pub use error::RunError;
+use error::{Stop, failed};
 use limits::RunLimits;
-use spool::{Spool, SpoolError};
+use spool::Spool;
 use transform::Transformed;
 pub use transform::with_causes;
 
@@ -65,50 +67,6 @@ pub enum Requester {
     Slot,
     /// A person who retries the run from where it stopped.
     Retry,
-}
-
-/// The run cannot be executed at all; its state in the ledger is unchanged.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error("{0}; the run waits: it continues once there is space")]
-    DiskFull(String),
-}
-
-impl RunError {
-    /// Returns true if a disk of this machine is full: the run continues once there is space.
-    pub fn is_disk_full(&self) -> bool {
-        match self {
-            Self::DiskFull(_) => true,
-            Self::Spool(SpoolError::Io { source, .. }) => disk::is_full(source),
-            Self::Spool(SpoolError::Busy { .. }) => false,
-            Self::Ledger(error) => error.is_disk_full(),
-        }
-    }
-}
-
-/// The reason for which a run stops early.
-enum Stop {
-    End {
-        state: RunState,
-        reason: String,
-    },
-    /// The process is stopping; the run's state is unchanged.
-    Parked,
-    Error(RunError),
-}
-
-impl From<LedgerError> for Stop {
-    fn from(error: LedgerError) -> Self {
-        Self::Error(error.into())
-    }
-}
-
-fn failed(reason: impl Into<String>) -> Stop {
-    Stop::End { state: RunState::Failed, reason: reason.into() }
 }
 
 /// The number of fetches, should the extract be damaged.

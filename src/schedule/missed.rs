@@ -117,7 +117,7 @@ mod tests {
         for missed in [Missed::Latest, Missed::All, Missed::Skip] {
             assert_eq!(decisions(missed, "2026-11-23T10:01:00Z", true), ["+"]);
         }
-        assert_eq!(decisions(Missed::Skip, "2026-11-23T10:01:00.001Z", true), ["missed: no worker was run"]);
+        assert_eq!(decisions(Missed::Skip, "2026-11-23T10:01:00.001Z", true), ["missed: there was no work"]);
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
             "two hours is not more than 2h"
         );
         assert_eq!(decisions(Missed::Latest, "2026-11-23T15:00:01Z", true), [later, later, later, old]);
-        assert_eq!(decisions(Missed::Skip, "2026-11-23T11:00:30Z", true), ["missed: no worker was run", "+"]);
+        assert_eq!(decisions(Missed::Skip, "2026-11-23T11:00:30Z", true), ["missed: there was no work", "+"]);
     }
 
     #[test]

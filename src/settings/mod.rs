@@ -85,6 +85,8 @@ pub struct Settings {
     keys: Vec<(Origin, SecretRef, bool)>,
     /// All secrets that are read from elsewhere, with the origins of their keys.
     named_secrets: Vec<(Origin, SecretRef)>,
+    /// Warnings are problems.
+    pub strict: bool,
     pub work: WorkLimits,
     pub keep: Keep,
     pub alerts: Alerts,

@@ -1,7 +1,5 @@
 //! The worker's event loop: signals, ticks, reloads, and a graceful stop.
 
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +15,6 @@ use super::ledger_state::LedgerState;
 use super::pickups::Pickups;
 use super::space::SpaceWatch;
 use crate::alert::Rules;
-use crate::disk;
 use crate::ledger::LedgerError;
 use crate::run::RunContext;
 use crate::run::limits::RunLimits;
@@ -27,7 +24,7 @@ use crate::serve::WorkerHealth;
 use crate::settings::Settings;
 use crate::yaml::problem::Problem;
 
-/// TaskOutcome of the event loop.
+/// Outcome of the event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// No run was active any more, or the grace period was over: what was active resumes at the next start.
@@ -57,61 +54,6 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// The folder is also polled, because some file systems send no notifications. Polling takes at most 1/POLL_SHARE of the time.
 const POLL_SHARE: u32 = 250;
 const POLL_MAX: Duration = Duration::from_secs(30);
-
-/// A command that checks for a worker ([`is_locked`]) has the lock for a moment.
-const LOCK_PROBES_MAX: u32 = 5;
-const LOCK_PROBE: Duration = Duration::from_millis(20);
-
-/// The data folder cannot be locked.
-#[derive(Debug, thiserror::Error)]
-pub enum TakenError {
-    #[error("another worker uses {folder}: `reportferry status` shows since when")]
-    Taken { folder: PathBuf },
-    #[error("cannot lock {folder}")]
-    Io { folder: PathBuf, source: std::io::Error },
-}
-
-/// Locks the data folder for one worker, for as long as the file is held. The system releases it however the process dies.
-///
-/// # Errors
-/// Another worker holds it, or the folder cannot be written.
-pub fn lock(data: &Path) -> Result<File, TakenError> {
-    let failed = |source| TakenError::Io { folder: data.to_owned(), source };
-    disk::create_private_folder(data).map_err(failed)?;
-    let file = disk::private_file().create(true).truncate(false).write(true).open(data.join("worker.lock"));
-    let file = file.map_err(failed)?;
-    let mut probes = LOCK_PROBES_MAX;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if probes > 0 => {
-                probes -= 1;
-                std::thread::sleep(LOCK_PROBE);
-            }
-            Err(TryLockError::WouldBlock) => return Err(TakenError::Taken { folder: data.to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-    }
-}
-
-/// Returns true if a worker has the data folder, whatever its record in the ledger claims.
-///
-/// # Errors
-/// The lock cannot be read.
-pub fn is_locked(data: &Path) -> Result<bool, TakenError> {
-    let failed = |source| TakenError::Io { folder: data.to_owned(), source };
-    let file = match File::open(data.join("worker.lock")) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(failed(error)),
-    };
-    // Shared, so that two commands do not see each other.
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
 
 /// Reads the settings again, from the same file, environment and arguments.
 pub type Reread = Box<dyn Fn() -> Result<(Settings, Vec<Problem>), Vec<Problem>> + Send + Sync>;

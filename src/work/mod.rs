@@ -12,6 +12,8 @@ pub mod event_loop;
 mod folder;
 /// The ledger's failures and recoveries.
 mod ledger_state;
+/// The lock of a data folder.
+pub mod lock;
 /// Checks for pickups.
 pub mod pickups;
 /// Reload of changed files while runs are active.

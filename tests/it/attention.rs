@@ -236,7 +236,9 @@ fn a_killed_worker_shows_at_once_on_postgres() {
 fn same_next(stand: &Stand, state: RunState) -> String {
     let receiver = Receiver::start();
     std::fs::write(stand.rig.folder.path().join("desk"), format!("http://{}/desk", receiver.address)).unwrap();
-    stand.rig.settings(|text| format!("alerts: {{channels: {{desk: {{webhook: {{file: desk}}}}}}}}\n{text}"));
+    stand.rig.settings(|text| {
+        format!("alerts: {{channels: {{desk: {{webhook: {{url: {{file: desk}}, allow: [loopback]}}}}}}}}\n{text}")
+    });
     let settings = stand.rig.folder.path().join("reportferry.yaml");
     let (settings, _) = Settings::load_with(Some(&settings), &[], std::iter::empty()).unwrap_or_else(|_| panic!());
     let rules = Rules::default();

@@ -181,6 +181,7 @@ impl PublishTarget for LocalTarget {
         _replacing: &IntendedFile,
     ) -> Result<(), Verdict> {
         let path = Path::new(&done.final_path);
+        refuse_special(path)?;
         match fault::step(OLD_DONE_FILE, || fs::remove_file(path)) {
             Ok(()) => sync_directory(path).map_err(|error| before_publishing("fsync the directory of", path, &error)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

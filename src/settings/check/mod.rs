@@ -53,6 +53,7 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
         named_secrets,
         pipelines: folder.join(written.pipelines.0?),
         data: data?,
+        strict: written.strict.unwrap_or(false),
         ledger: ledger?,
         http,
         tenants: tenants.into_iter().map(|(name, tenant)| (name, Arc::new(tenant))).collect(),

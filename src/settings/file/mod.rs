@@ -31,6 +31,8 @@ crate::table! {
         /// Ledger and spool. Default: data.
         #[schemars(with = "Option<String>")]
         data: Lenient<String>,
+        /// Treat warnings as problems: in `check`, and where the worker starts. Default: false.
+        strict: Option<bool>,
         #[schemars(with = "Option<LedgerFile>")]
         ledger: Option<Lenient<LedgerKey>>,
         /// The address of /healthz, /readyz and /metrics: `127.0.0.1:8080`. Default: no listener.

@@ -98,7 +98,7 @@ fn a_run_that_finds_the_disk_full_waits_and_continues_and_low_space_is_reported_
     let receiver = Receiver::start();
     fs::write(rig.folder.path().join("hook"), format!("http://{}/ops", receiver.address)).unwrap();
     rig.settings(|text| {
-        format!("{text}alerts: {{channels: {{ops: {{webhook: {{file: hook}}}}}}}}\nlimits: {{free_space: 6MiB}}\n")
+        format!("{text}alerts: {{channels: {{ops: {{webhook: {{url: {{file: hook}}, allow: [loopback]}}}}}}}}\nlimits: {{free_space: 6MiB}}\n")
     });
     disk.fill_up_to(2 << 20); // the extract has 3 MiB
     let log = file();

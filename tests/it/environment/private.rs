@@ -104,6 +104,8 @@ fn a_secret_that_others_may_read_is_a_warning_and_with_strict_a_problem() {
     chmod(0o644);
     assert_eq!(warnings(&["check"], 0), 3);
     assert_eq!(warnings(&["check", "--strict"], 2), 3);
+    assert_eq!(warnings(&["--set", "strict=true", "check"], 2), 3);
+    assert_eq!(warnings(&["--set", "strict=true", "work"], 2), 3, "it does not start");
     chmod(0o600);
     assert_eq!(warnings(&["check", "--strict"], 0), 0);
 }
