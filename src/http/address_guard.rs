@@ -77,7 +77,7 @@ fn admit(host: &str, address: IpAddr, allow: AllowAddresses) -> Result<(), Refus
 /// Checks an address in the URL itself, which bypasses name resolution.
 ///
 /// # Errors
-/// As [`admit`].
+/// The address is special, and its kind is not allowed.
 pub fn admit_url(url: &Url, allow: AllowAddresses) -> Result<(), Refused> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host.parse().map_or(Ok(()), |address| admit(host, address, allow))
