@@ -53,7 +53,9 @@ async fn one_run(ledger: &Ledger, number: i64) -> Result<(), LedgerError> {
     let at = jiff::Timestamp::from_second(number).unwrap();
     let mut run = ledger.enter(&Slot::new("p", at, TimeZone::UTC), "digest").await?;
     ledger.advance(&mut run, RunState::Extracting, None).await?;
-    ledger.note_extract(&mut run, ExtractFacts { zip: false, bytes: 5, sha256: "ab".into() }).await?;
+    ledger
+        .note_extract(&mut run, ExtractFacts { zip: false, bytes: 5, sha256: "ab".into(), source: Default::default() })
+        .await?;
     ledger.advance(&mut run, RunState::Transforming, None).await?;
     let artifact = Artifact {
         path: "x".into(),
@@ -72,6 +74,7 @@ async fn one_run(ledger: &Ledger, number: i64) -> Result<(), LedgerError> {
             &artifact,
             serde_json::json!({}),
             &[DueDelivery { destination: "bi", required: true, alert_after: None }],
+            &Default::default(),
         )
         .await?;
     ledger.advance(&mut run, RunState::Delivering, None).await?;

@@ -28,6 +28,8 @@ pub use request_log::Sent;
 pub use source::{Source, requests_of};
 pub use tenants::Tenants;
 
+use crate::expect::AccountScope;
+
 /// The source's rows, unchanged, in a file on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extract {
@@ -37,6 +39,22 @@ pub struct Extract {
     pub bytes: u64,
     /// SHA-256 of the file on disk, lower-case hex.
     pub sha256: String,
+    /// What the source said about the rows.
+    pub source: SourceFacts,
+}
+
+/// A source's statements about an extract, as far as it makes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SourceFacts {
+    /// The number of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// The assignments of the account that read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<AccountScope>,
+    /// Records changed after this moment are left for the next run: `2026-11-23 05:30:00`, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<String>,
 }
 
 /// The file format.
@@ -62,8 +80,8 @@ impl Form {
 
 impl Extract {
     /// Returns an extract that an earlier process saved in `directory`, from its record in the ledger.
-    pub fn saved(directory: &Path, form: Form, bytes: u64, sha256: String) -> Self {
-        Self { path: directory.join(form.file_name()), form, bytes, sha256 }
+    pub fn saved(directory: &Path, form: Form, bytes: u64, sha256: String, source: SourceFacts) -> Self {
+        Self { path: directory.join(form.file_name()), form, bytes, sha256, source }
     }
 }
 

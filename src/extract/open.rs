@@ -122,6 +122,7 @@ mod tests {
     use zip::write::SimpleFileOptions;
     use zip::{CompressionMethod, ZipWriter};
 
+    use super::super::SourceFacts;
     use super::*;
 
     const CSV: &[u8] = b"id,name\n007,Ann\n008,Bob\n";
@@ -139,7 +140,8 @@ mod tests {
         let path = directory.path().join("extract.zip");
         std::fs::write(&path, bytes).unwrap();
         let sha256 = digest::of(bytes);
-        let extract = Extract { path, form: Form::Zip, bytes: bytes.len() as u64, sha256 };
+        let extract =
+            Extract { path, form: Form::Zip, bytes: bytes.len() as u64, sha256, source: SourceFacts::default() };
         assert!(extract.is_intact());
         let mut reader = extract.open(&limits).map_err(|error| error.to_string())?;
         let mut csv = Vec::new();

@@ -7,6 +7,7 @@ mod alerts;
 mod attempts;
 mod attention;
 mod backfill;
+mod baseline;
 mod batches;
 mod decisions;
 mod files;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::state::{DeliveryState, PickupState, RunState};
 use crate::deliver::{Intent, OfferedKey, PickupKind, Receipt};
 use crate::encode::{Artifact, FileGroup};
-use crate::extract::{Extract, Form};
+use crate::expect::Checked;
+use crate::extract::{Extract, Form, SourceFacts};
 use crate::pipeline::plan::CsvDialect;
 use crate::schedule::slot::{InputFile, Slot};
 
@@ -61,6 +62,8 @@ pub struct Run {
     pub extract: Option<ExtractFacts>,
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactFacts>,
+    /// What was found about the artifact.
+    pub checked: Checked,
     pub origin: Origin,
     /// Time at which the worker next has something to do.
     pub next_run_at_ms: Option<i64>,
@@ -104,11 +107,18 @@ pub struct ExtractFacts {
     pub zip: bool,
     pub bytes: u64,
     pub sha256: String,
+    #[serde(default)]
+    pub source: SourceFacts,
 }
 
 impl ExtractFacts {
     pub fn of(extract: &Extract) -> Self {
-        Self { zip: extract.form == Form::Zip, bytes: extract.bytes, sha256: extract.sha256.clone() }
+        Self {
+            zip: extract.form == Form::Zip,
+            bytes: extract.bytes,
+            sha256: extract.sha256.clone(),
+            source: extract.source.clone(),
+        }
     }
 
     pub fn form(&self) -> Form {

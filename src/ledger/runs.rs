@@ -11,6 +11,7 @@ use super::state::{DeliveryState, RunState};
 use super::store::{Tx, params};
 use super::{Ledger, LedgerError};
 use crate::encode::Artifact;
+use crate::expect::Checked;
 use crate::fault::FaultStep;
 use crate::pipeline::plan::DeliveryPlan;
 use crate::schedule::slot::{InputFile, Slot};
@@ -230,10 +231,11 @@ impl Ledger {
         artifact: &Artifact,
         rows: serde_json::Value,
         destinations: &[DueDelivery<'_>],
+        checked: &Checked,
     ) -> Result<(), LedgerError> {
         let facts = ArtifactFacts::of(artifact);
         let (id, text, rows_text, now) = (run.id.clone(), json(&facts)?, rows.to_string(), self.clock.now_ms());
-        let digest = plan_digest.to_owned();
+        let (digest, checked_text) = (plan_digest.to_owned(), json(checked)?);
         let due = |delivery: &DueDelivery| {
             (delivery.destination.to_owned(), delivery.required, delivery.alert_after.map(|after| later(0, after)))
         };
@@ -246,8 +248,9 @@ impl Ledger {
         };
         self.write(FaultStep::new("ledger.artifact"), "record the artifact", move |tx| {
             tx.execute(
-                "UPDATE runs SET artifact_json = $1, rows_json = $2, plan_digest = $3, updated_ms = $4 WHERE id = $5",
-                params![&text, &rows_text, &digest, now, &id],
+                "UPDATE runs SET artifact_json = $1, rows_json = $2, plan_digest = $3, updated_ms = $4, checked_json = $6 \
+                 WHERE id = $5",
+                params![&text, &rows_text, &digest, now, &id, &checked_text],
             )?;
             for (destination, required, alert_after_ms) in &due {
                 tx.execute(
@@ -260,6 +263,7 @@ impl Ledger {
         })
         .await?;
         run.artifact = Some(facts);
+        run.checked = checked.clone();
         run.plan_digest = plan_digest.to_owned();
         run.rows = Some(rows);
         Ok(())

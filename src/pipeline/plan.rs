@@ -156,6 +156,18 @@ pub struct Expect {
     pub rows_max: Option<u64>,
 }
 
+/// The consequence of an expectation that is not met, the mildest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The run is delivered, with a warning.
+    Warn,
+    /// The run waits for a person.
+    Hold,
+    /// The run fails.
+    Fail,
+}
+
 /// The policy for an artifact without rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenEmpty {

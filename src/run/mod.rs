@@ -239,10 +239,11 @@ impl RunExecution<'_> {
             None => self.make_artifact(run).await?,
         };
         if !is_released {
-            match expect::check(artifact.rows, &self.plan.expect) {
+            match run.checked.verdict() {
                 expect::Verdict::Pass => {}
                 expect::Verdict::Hold(reason) => return Err(Stop::End { state: RunState::Held, reason }),
                 expect::Verdict::Skip(reason) => return Err(Stop::End { state: RunState::Skipped, reason }),
+                expect::Verdict::Fail(reason) => return Err(Stop::End { state: RunState::Failed, reason }),
             }
         }
         // The plan was edited since, or the bytes are an earlier run's.
@@ -299,15 +300,16 @@ impl RunExecution<'_> {
             let extracted = self.context.clock.now();
             measure::stage(Stage::Extract, extracted.duration_since(begun).unsigned_abs());
             self.context.ledger.advance(run, RunState::Transforming, None).await?;
+            let baseline = self.context.ledger.baseline(run).await?;
             let deadline = self.context.settings.work.deadlines.transform;
             let transformed = tokio::select! {
-                transformed = transform::transform_and_encode(self, run, &extract) => transformed?,
+                transformed = transform::transform_and_encode(self, run, &extract, baseline) => transformed?,
                 () = self.context.clock.sleep(deadline) => {
                     return Err(failed("the transform took longer than work.deadlines.transform"));
                 }
             };
             match transformed {
-                Transformed::Done { artifact, balance } => {
+                Transformed::Done { artifact, balance, checked } => {
                     measure::stage(Stage::Transform, self.context.clock.now().duration_since(extracted).unsigned_abs());
                     measure::rows("extracted", balance.extracted);
                     measure::rows("written", balance.written);
@@ -322,7 +324,10 @@ impl RunExecution<'_> {
                     }
                     let rows = serde_json::to_value(&balance).map_err(|error| failed(error.to_string()))?;
                     let destinations: Vec<DueDelivery> = self.plan.deliveries.iter().map(DueDelivery::from).collect();
-                    self.context.ledger.note_artifact(run, &self.plan.digest, &artifact, rows, &destinations).await?;
+                    self.context
+                        .ledger
+                        .note_artifact(run, &self.plan.digest, &artifact, rows, &destinations, &checked)
+                        .await?;
                     return Ok(*artifact);
                 }
                 Transformed::Damaged { what } => {

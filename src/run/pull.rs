@@ -18,7 +18,13 @@ impl RunExecution<'_> {
     /// Returns the extract: saved by an earlier process, or of the export that it started, or of a new one.
     pub(super) async fn extract(&self, run: &mut Run) -> Result<Extract, Stop> {
         if let Some(facts) = &run.extract {
-            let extract = Extract::saved(self.spool.path(), facts.form(), facts.bytes, facts.sha256.clone());
+            let extract = Extract::saved(
+                self.spool.path(),
+                facts.form(),
+                facts.bytes,
+                facts.sha256.clone(),
+                facts.source.clone(),
+            );
             let saved = extract.clone();
             if blocking(move || saved.is_intact()).await? {
                 return Ok(extract);

@@ -7,6 +7,7 @@ use super::document::Document;
 use super::spool::Spool;
 use super::{Requester, RunContext, RunError};
 use crate::encode::Artifact;
+use crate::expect::Checked;
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
 use crate::ledger::{DueDelivery, RunEvent};
@@ -98,7 +99,9 @@ impl RunContext {
         let destinations = plan.deliveries.iter().map(DueDelivery::from);
         let destinations: Vec<DueDelivery> = destinations.filter(|due| chosen(due.destination)).collect();
         let rows = of.rows.clone().unwrap_or_default();
-        self.ledger.note_artifact(&mut run, &of.plan_digest, artifact, rows, &destinations).await?;
+        self.ledger
+            .note_artifact(&mut run, &of.plan_digest, artifact, rows, &destinations, &Checked::default())
+            .await?;
         Ok(())
     }
 }

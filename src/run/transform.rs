@@ -8,6 +8,7 @@ use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
 use crate::encode::Artifact;
 use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
+use crate::expect::{self, Baseline, Checked};
 use crate::extract::Extract;
 use crate::ledger::record::Run;
 use crate::pipeline::plan::ArtifactPlan;
@@ -19,6 +20,7 @@ pub(super) enum Transformed {
     Done {
         artifact: Box<Artifact>,
         balance: Balance,
+        checked: Box<Checked>,
     },
     /// The extract on disk differs from what was saved: it must be fetched again.
     Damaged {
@@ -30,6 +32,7 @@ pub(super) async fn transform_and_encode(
     execution: &RunExecution<'_>,
     run: &Run,
     extract: &Extract,
+    baseline: Baseline,
 ) -> Result<Transformed, Stop> {
     let plan = execution.plan;
     let at = jiff::Timestamp::from_millisecond(run.slot_ms).map_err(|error| failed(error.to_string()))?;
@@ -68,7 +71,8 @@ pub(super) async fn transform_and_encode(
         let names = |number| template.render_file(&slot.name_fields(), number).map_err(std::io::Error::other);
         let artifact = Box::new(file.finish(names).map_err(writing)?);
         meter.expect(meter.done());
-        Ok(Transformed::Done { artifact, balance })
+        let checked = Box::new(expect::check(artifact.rows, &plan.expect, &baseline));
+        Ok(Transformed::Done { artifact, balance, checked })
     };
     match blocking(pass).await? {
         Ok(done) => Ok(done),

@@ -93,6 +93,7 @@ async fn what_is_written_is_there_after_a_new_start(place: Place) {
             &artifact(),
             rows.clone(),
             &[DueDelivery { destination: "hris", required: true, alert_after: None }],
+            &Default::default(),
         )
         .await
         .unwrap();
@@ -135,6 +136,7 @@ async fn one_delivery_has_one_receipt_and_then_no_attempt(place: Place) {
             &artifact(),
             json!({}),
             &[DueDelivery { destination: "hris", required: true, alert_after: None }],
+            &Default::default(),
         )
         .await
         .unwrap();
@@ -161,7 +163,7 @@ async fn a_run_ends_with_the_last_delivery_that_it_waits_for(place: Place) {
         required,
         alert_after: None,
     });
-    ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &destinations).await.unwrap();
+    ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &destinations, &Default::default()).await.unwrap();
     ledger.advance(&mut run, RunState::Delivering, None).await.unwrap();
     let end = async |destination: &str, verdict: &Verdict, ended: &Ended| {
         let number = ledger.begin_attempt(&run.id, destination, None).await.unwrap().number;
@@ -193,6 +195,7 @@ async fn failures_in_a_row_are_counted_and_forgotten_on_retry(place: Place) {
             &artifact(),
             json!({}),
             &[DueDelivery { destination: "hris", required: true, alert_after: None }],
+            &Default::default(),
         )
         .await
         .unwrap();

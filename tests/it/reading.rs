@@ -24,7 +24,7 @@ fn read_zipped(content: &[u8], csv: CsvInput) -> Result<Vec<String>, String> {
     zip.start_file("r.csv", SimpleFileOptions::default()).unwrap();
     zip.write_all(content).unwrap();
     let bytes = zip.finish().unwrap().metadata().unwrap().len();
-    let extract = Extract { path, form: Form::Zip, bytes, sha256: String::new() };
+    let extract = Extract { path, form: Form::Zip, bytes, sha256: String::new(), source: Default::default() };
     let (limits, meter) = (Limits::default(), Meter::default());
     let read = extract.open(&limits).unwrap();
     let input = Input { read, csv, limits, meter: &meter, stop: CancellationToken::new() };

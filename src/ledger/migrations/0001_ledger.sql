@@ -31,6 +31,8 @@ CREATE TABLE runs (
     extract_json   TEXT,
     rows_json      TEXT,
     artifact_json  TEXT,
+    -- What was found about the artifact, and what later runs compare with.
+    checked_json   TEXT,
     -- When there is next something to do for the worker; NULL when there is nothing.
     next_run_at_ms BIGINT,
     -- When it is late (the pipeline's expected_by); NULL where there is no deadline.
@@ -51,6 +53,20 @@ CREATE INDEX runs_by_state ON runs (state, pipeline, slot_ms);
 CREATE INDEX runs_by_change ON runs (state, updated_ms);
 CREATE INDEX runs_by_deadline ON runs (state, deadline_ms);
 CREATE INDEX runs_by_alert ON runs (state, alert_at_ms);
+
+-- The headers and the account's assignments that later runs are compared with; the newest of each kind counts.
+CREATE TABLE accepted (
+    pipeline    TEXT   NOT NULL,
+    -- header, scope
+    kind        TEXT   NOT NULL,
+    at_ms       BIGINT NOT NULL,
+    run_id      TEXT   NOT NULL,
+    -- The person who accepted it; NULL if a delivered run set it.
+    accepted_by TEXT,
+    because     TEXT,
+    value_json  TEXT   NOT NULL,
+    PRIMARY KEY (pipeline, kind, at_ms, run_id)
+);
 
 -- The history of each run.
 CREATE TABLE events (

@@ -98,7 +98,7 @@ async fn a_cancelled_run_is_over_and_so_are_its_deliveries(place: Place) {
     let destinations = ["archive", "bi", "hris"];
     let destinations = destinations.map(|destination| DueDelivery { destination, required: true, alert_after: None });
     ledger.advance(&mut run, RunState::Transforming, None).await.unwrap();
-    ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &destinations).await.unwrap();
+    ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &destinations, &Default::default()).await.unwrap();
     ledger.advance(&mut run, RunState::Delivering, None).await.unwrap();
     let end = async |destination: &str, verdict: &Verdict, ended: &Ended| {
         let number = ledger.begin_attempt(&run.id, destination, None).await.unwrap().number;

@@ -45,6 +45,7 @@ impl Desk {
                 &artifact(),
                 json!({}),
                 &[reportferry::ledger::DueDelivery { destination: "hris", required: true, alert_after: None }],
+                &Default::default(),
             )
             .await
             .unwrap();

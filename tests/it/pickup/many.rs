@@ -33,6 +33,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
             &artifact,
             serde_json::json!({}),
             &[reportferry::ledger::DueDelivery { destination: "local", required: true, alert_after: None }],
+            &Default::default(),
         )
         .await
         .unwrap();

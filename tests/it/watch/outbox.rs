@@ -280,7 +280,11 @@ async fn p11_what_is_not_delivered_in_time_is_told_once_with_its_destination() {
         let mut run = outbox.entered(pipeline, 0).await;
         outbox.ledger.advance(&mut run, S::Extracting, None).await.unwrap();
         outbox.ledger.advance(&mut run, S::Transforming, None).await.unwrap();
-        outbox.ledger.note_artifact(&mut run, "d", &crate::ledger::artifact(), Value::Null, &[due]).await.unwrap();
+        outbox
+            .ledger
+            .note_artifact(&mut run, "d", &crate::ledger::artifact(), Value::Null, &[due], &Default::default())
+            .await
+            .unwrap();
         let next = if pipeline == "held" { S::Held } else { S::Delivering };
         outbox.ledger.advance(&mut run, next, None).await.unwrap();
     }

@@ -1,0 +1,112 @@
+//! The findings about an artifact, as the ledger keeps them and people read them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::plan::Severity;
+
+/// The result of checking one artifact, and what later runs compare with. The ledger keeps both with the artifact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The most severe first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// The reason not to deliver the artifact, by the pipeline's own setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<String>,
+    #[serde(default)]
+    pub facts: Facts,
+}
+
+/// An expectation that was not met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The key in the pipeline file: `unique`, `rows.change`.
+    pub expectation: String,
+    pub severity: Severity,
+    /// What was expected and what was found, in one sentence.
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
+}
+
+/// The difference that a person decides on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Difference {
+    /// The source's columns against the accepted ones.
+    Header { added: Vec<String>, removed: Vec<String>, moved: Vec<String> },
+    /// The number of rows against earlier runs, newest first.
+    Rows { rows: u64, usual: u64, earlier: Vec<EarlierRows> },
+    /// Rows that do not meet the expectation.
+    Offending(OffendingRows),
+    /// The account's assignments against the accepted ones.
+    Scope { changes: Vec<String> },
+}
+
+/// The rows of one delivered run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierRows {
+    pub run: String,
+    /// RFC 3339 in the pipeline's zone.
+    pub slot: String,
+    pub rows: u64,
+}
+
+/// The first and the last offending rows, [`OFFENDING_ROWS_MAX`] at most, as they would be delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffendingRows {
+    /// All offending rows, shown or not.
+    pub total: u64,
+    pub columns: Vec<String>,
+    pub rows: Vec<OffendingRow>,
+}
+
+/// The number of offending rows kept for one finding.
+pub const OFFENDING_ROWS_MAX: usize = 10;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffendingRow {
+    /// The number in the artifact, from 1, without the header.
+    pub number: u64,
+    pub cells: Vec<String>,
+}
+
+/// Facts that later runs of the pipeline are compared with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The source's columns, in order.
+    #[serde(default)]
+    pub header: Vec<String>,
+    /// The rows of the artifact.
+    #[serde(default)]
+    pub rows: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<AccountScope>,
+}
+
+/// The assignments of the source's account, as far as it may read them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountScope {
+    pub username: String,
+    /// The platform's word for its level.
+    pub level: String,
+    /// Assigned resources by kind: `users`, `courses`, `branches`, `groups`.
+    pub assigned: BTreeMap<String, u64>,
+    /// Sorted.
+    pub permissions: Vec<String>,
+}
+
+/// The earlier runs of the pipeline that an artifact is compared with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Baseline {
+    /// The accepted header; `None` before the first delivered run.
+    pub header: Option<Vec<String>>,
+    pub scope: Option<AccountScope>,
+    /// Rows of delivered runs, newest slot first, at most [`EARLIER_RUNS_MAX`].
+    pub rows: Vec<EarlierRows>,
+}
+
+/// The number of delivered runs that a baseline has: enough for five of the same weekday of a daily pipeline.
+pub const EARLIER_RUNS_MAX: usize = 60;
