@@ -9,6 +9,7 @@ mod crash;
 mod deploy;
 mod environment;
 mod extract;
+mod feeds;
 mod files;
 mod ledger;
 mod line;

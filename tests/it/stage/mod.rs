@@ -9,6 +9,7 @@ use reportferry::settings::LedgerSettings;
 pub(crate) mod account;
 pub(crate) mod agent;
 pub(crate) mod asyncssh;
+pub(crate) mod docebo;
 pub(crate) mod postgres;
 mod process;
 pub(crate) mod proftpd;
