@@ -15,7 +15,7 @@ use crate::yaml::tree::{Node, NodeKind};
 #[schemars(untagged)]
 pub enum DoceboFile {
     Report(ReportSourceFile),
-    Records(RecordsSourceFile),
+    Records(Box<RecordsSourceFile>),
 }
 
 crate::table! {
@@ -95,7 +95,7 @@ impl FromNode for DoceboFile {
             }
         }
         let node = Node { kind: NodeKind::Table(of_records), ..node.clone() };
-        RecordsSourceFile::from_node(&node, problems).map(Self::Records)
+        Box::from_node(&node, problems).map(Self::Records)
     }
 }
 

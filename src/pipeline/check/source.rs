@@ -24,7 +24,7 @@ impl Check<'_> {
     pub(super) fn source(&mut self, written: SourceFile) -> Option<Source> {
         match written {
             SourceFile::Docebo(DoceboFile::Report(report)) => self.report(report),
-            SourceFile::Docebo(DoceboFile::Records(records)) => self.records(records),
+            SourceFile::Docebo(DoceboFile::Records(records)) => self.records(*records),
             SourceFile::File(file) if file.path.value.is_empty() => {
                 self.problems.push(file.path.origin.error("a path is expected here"));
                 None

@@ -53,7 +53,7 @@ impl Order {
         self.entries.sort_unstable();
         let start = self.written;
         for entries in self.entries.chunks(READ_MAX) {
-            let bytes: Vec<u8> = entries.iter().flat_map(Entry::to_bytes).collect();
+            let bytes: Vec<u8> = entries.iter().flat_map(|entry| entry.to_bytes()).collect();
             self.file.write_all(&bytes)?;
             self.written += bytes.len() as u64;
         }
@@ -134,7 +134,7 @@ impl Iterator for Part<'_> {
 }
 
 impl Entry {
-    fn to_bytes(&self) -> [u8; ENTRY_BYTES] {
+    fn to_bytes(self) -> [u8; ENTRY_BYTES] {
         let mut bytes = [0; ENTRY_BYTES];
         bytes[..16].copy_from_slice(&self.key.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.changed_at.to_le_bytes());
