@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Proxy};
 
 use crate::secret::Secret;
@@ -109,12 +109,21 @@ fn wait(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
         // More digits than fit mean "very long".
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let at = match httpdate::parse_http_date(text) {
-        Ok(at) => Timestamp::try_from(at).ok()?,
+    Some(Duration::try_from(date(text)?.duration_since(now)).unwrap_or_default())
+}
+
+/// Parses a date in one of HTTP's forms.
+fn date(text: &str) -> Option<Timestamp> {
+    match httpdate::parse_http_date(text) {
+        Ok(at) => Timestamp::try_from(at).ok(),
         // Not HTTP's, but seen: a numeric zone in place of GMT.
-        Err(_) => jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?,
-    };
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+        Err(_) => jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok(),
+    }
+}
+
+/// Returns the server's time when it sent the response (RFC 9110, 6.6.1).
+pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
+    date(headers.get(DATE)?.to_str().ok()?.trim())
 }
 
 /// Finds the first error of type `E` in a chain of causes. An error inside an `io::Error` counts as its cause, which

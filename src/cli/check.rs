@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Common, connect, exit, print_json};
 use crate::clock::Clock;
 use crate::deliver::target_folder;
-use crate::pipeline::plan::{Plan, ReportRef, Source};
+use crate::pipeline::plan::{Plan, Pull, ReportPull, ReportRef, Source};
 use crate::pipeline::{Loaded, load_all, problems_of_all, shared_names};
 use crate::settings::{FILE, Settings};
 use crate::yaml::problem::{Problem, Severity};
@@ -145,13 +145,18 @@ fn totals(found: &Loaded) -> String {
     }
 }
 
-/// Describes the source: its tenant and report, or its file.
+/// Describes the source: its tenant and report or records, or its file.
 fn report(plan: &Plan) -> String {
     match &plan.source {
         Source::File(file) => file.path.display().to_string(),
-        Source::Docebo(docebo) => match &docebo.report {
-            ReportRef::Id(id) => format!("{}: report {id}", docebo.tenant.name),
-            ReportRef::Name(name) => format!("{}: {name:?}", docebo.tenant.name),
+        Source::Docebo(docebo) => match &docebo.pull {
+            Pull::Report(ReportPull { report: ReportRef::Id(id), .. }) => {
+                format!("{}: report {id}", docebo.tenant.name)
+            }
+            Pull::Report(ReportPull { report: ReportRef::Name(name), .. }) => {
+                format!("{}: {name:?}", docebo.tenant.name)
+            }
+            Pull::Records(records) => format!("{}: {}", docebo.tenant.name, records.list.word()),
         },
     }
 }

@@ -22,7 +22,8 @@ pub(super) async fn connect(plans: &[Arc<Plan>], settings: &Settings, json: bool
         let of_tenant: Vec<_> = tenant::used(plans, tenant).map(|(plan, _)| plan.clone()).collect();
         if !of_tenant.is_empty() {
             if tenant::probe(tenant, &of_tenant, settings, &tenants, &mut shown).await {
-                for plan in &of_tenant {
+                // The columns of records are the pipeline's own.
+                for plan in of_tenant.iter().filter(|plan| plan.source.records().is_none()) {
                     columns(plan, settings, &tenants, &mut shown).await;
                 }
             }

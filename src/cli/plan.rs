@@ -5,7 +5,9 @@ use jiff::tz::AmbiguousOffset;
 use serde::Serialize;
 
 use super::{Common, exit, print_json, text};
-use crate::extract::requests_of;
+use crate::clock::Clock;
+use crate::extract::{continues, requests_of};
+use crate::ledger::{Ledger, LedgerError};
 use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::{Plan, Source};
 use crate::schedule::Schedule;
@@ -13,7 +15,7 @@ use crate::schedule::cron::ChangeKind;
 use crate::schedule::expected;
 use crate::schedule::missed::jitter;
 use crate::schedule::slot::Slot;
-use crate::settings::DestinationKind;
+use crate::settings::{DestinationKind, LedgerSettings, Settings};
 
 #[derive(clap::Args)]
 pub(super) struct PlanArgs {
@@ -36,7 +38,19 @@ struct Document {
     columns: Option<Vec<String>>,
     /// Every request that may be sent.
     requests: Vec<String>,
+    /// The changes of records that the next run would ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<Window>,
     destinations: Vec<Destination>,
+}
+
+#[derive(Serialize)]
+struct Window {
+    records: &'static str,
+    /// As the platform reads it, in UTC; null for all records, or where it is not known.
+    updated_from: Option<String>,
+    /// The reason for this moment.
+    because: String,
 }
 
 #[derive(Serialize)]
@@ -68,7 +82,7 @@ struct Destination {
 pub(super) async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
     let settings = super::opened::settings(common)?;
     let plan = super::opened::plan(&settings, &args.pipeline)?;
-    let clock = crate::clock::Clock::System;
+    let clock = Clock::System;
     let document = Document {
         pipeline: plan.name.clone(),
         description: plan.description.clone(),
@@ -80,6 +94,7 @@ pub(super) async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
             Source::Docebo(_) => requests_of(&plan.source),
             Source::File(file) => vec![format!("none: {} is read", file.path.display())],
         },
+        records: window(&plan, &settings, &clock).await,
         destinations: plan.deliveries.iter().map(destination).collect(),
     };
     if common.json {
@@ -88,6 +103,42 @@ pub(super) async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
         print(&document);
     }
     Ok(exit::DONE)
+}
+
+/// Returns the window that the next run would ask for, as far as the ledger can be read.
+async fn window(plan: &Plan, settings: &Settings, clock: &Clock) -> Option<Window> {
+    let (_, pull) = plan.source.records()?;
+    let records = pull.list.word();
+    let Some(digest) = continues(&plan.source) else {
+        let updated_from = pull.updated_since.from(None);
+        return Some(Window { records, updated_from, because: "`updated_since` in the pipeline".to_owned() });
+    };
+    let is_new = matches!(&settings.ledger, LedgerSettings::Sqlite(path) if !path.exists());
+    let watermark = match is_new {
+        true => Ok(None),
+        false => watermark(settings, clock, &plan.name, &digest).await,
+    };
+    let (updated_from, because) = match watermark {
+        Ok(Some(until)) => {
+            let because = format!("the last delivered run read until {until} UTC, less the overlap");
+            (pull.updated_since.from(Some(&until)), because)
+        }
+        Ok(None) => (None, "no run of this source is delivered yet".to_owned()),
+        Err(error) => (None, format!("not known: {error}")),
+    };
+    Some(Window { records, updated_from, because })
+}
+
+async fn watermark(
+    settings: &Settings,
+    clock: &Clock,
+    pipeline: &str,
+    digest: &str,
+) -> Result<Option<String>, LedgerError> {
+    let ledger = Ledger::open(&settings.ledger, clock.clone()).await?;
+    let watermark = ledger.watermark(pipeline, digest).await;
+    ledger.close().await;
+    watermark
 }
 
 fn slots(plan: &Plan, from: Timestamp, count: usize) -> Vec<PlannedSlot> {
@@ -144,7 +195,7 @@ fn remark(plan: &Plan, schedule: &Schedule, slot: &Slot) -> Option<String> {
 
 /// Returns the output columns, if a step names them all.
 fn columns(plan: &Plan) -> Option<Vec<String>> {
-    let mut columns = Columns::default();
+    let mut columns = Columns::of_source(&plan.source);
     for step in &plan.steps {
         (step.kind.declaration().columns)(&mut columns);
     }
@@ -215,6 +266,10 @@ fn print(document: &Document) {
     println!("requests that may be sent");
     for request in &document.requests {
         println!("  {request}");
+    }
+    if let Some(Window { records, updated_from, because }) = &document.records {
+        let since = updated_from.as_ref().map_or("all".to_owned(), |from| format!("changed since {from} UTC"));
+        println!("\nrecords that the next run asks for\n  {records}, {since}: {because}");
     }
     println!("\ndestinations");
     for to in &document.destinations {

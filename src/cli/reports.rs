@@ -11,7 +11,7 @@ use super::{Common, exit, print_json};
 use crate::clock::Clock;
 use crate::extract::{Account, ListedReport, Tenants};
 use crate::pipeline::load_all;
-use crate::pipeline::plan::{CsvInput, DoceboSource, Plan, ReportRef, Source, Via};
+use crate::pipeline::plan::{CsvInput, DoceboSource, Plan, Pull, ReportPull, ReportRef, Source, Via};
 use crate::settings::{Settings, Tenant};
 
 #[derive(clap::Args)]
@@ -69,9 +69,10 @@ pub(super) async fn run(args: ReportsArgs, common: &Common) -> anyhow::Result<u8
 }
 
 fn with_pipelines(listed: ListedReport, plans: &[Arc<Plan>], tenant: &Tenant) -> ShownReport {
-    let uses = |source: &DoceboSource| match &source.report {
-        ReportRef::Id(id) => *id == listed.id,
-        ReportRef::Name(name) => *name == listed.name,
+    let uses = |source: &DoceboSource| match &source.pull {
+        Pull::Report(ReportPull { report: ReportRef::Id(id), .. }) => *id == listed.id,
+        Pull::Report(ReportPull { report: ReportRef::Name(name), .. }) => *name == listed.name,
+        Pull::Records(_) => false,
     };
     let pipelines = used(plans, tenant).filter(|(_, source)| uses(source)).map(|(plan, _)| plan.name.clone()).collect();
     ShownReport { pipelines, columns: None, listed }
@@ -86,10 +87,14 @@ async fn columns_of(
 ) -> anyhow::Result<Vec<String>> {
     // A pipeline that uses it knows how its CSV is written.
     let (via, csv) = used(plans, tenant)
-        .find(|(plan, _)| report.pipelines.contains(&plan.name))
-        .map_or((Via::Download, CsvInput::default()), |(_, source)| (source.via, source.csv));
+        .find_map(|(plan, source)| match &source.pull {
+            Pull::Report(used) if report.pipelines.contains(&plan.name) => Some((used.via, used.csv)),
+            _ => None,
+        })
+        .unwrap_or((Via::Download, CsvInput::default()));
     let report = ReportRef::Id(report.listed.id.clone());
-    let source = Source::Docebo(DoceboSource { tenant: tenant.clone(), report, via, csv });
+    let pull = Pull::Report(ReportPull { report, via, csv });
+    let source = Source::Docebo(DoceboSource { tenant: tenant.clone(), pull });
     columns(&source, None, BTreeMap::new(), settings, tenants).await
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::steps::Shown;
 use crate::deliver::doctor::{DoctorStep, StepOutcome};
 use crate::extract::{self, Account, ExtractError, Level, ListedReport, Tenants};
-use crate::pipeline::plan::{DoceboSource, Plan, ReportRef, Source};
+use crate::pipeline::plan::{DoceboSource, Plan, Pull, ReportPull, ReportRef, Source};
 use crate::progress::{Meter, Progress};
 use crate::run::with_causes;
 use crate::secret::Secret;
@@ -29,23 +29,46 @@ pub(super) async fn probe(
     let Some(reports) = sign_in(tenant, settings, tenants, shown).await else { return false };
     let mut ok = true;
     for (plan, source) in used(plans, tenant) {
-        let step = format!("report of {}", plan.name);
-        let name = |name: &str| reports.iter().filter(|known| known.name == name).count();
-        let problem = match &source.report {
-            ReportRef::Id(id) if reports.iter().any(|known| known.id == *id) => None,
-            ReportRef::Id(id) => Some(format!("the account does not see report {id}")),
-            ReportRef::Name(text) if name(text) == 1 => None,
-            ReportRef::Name(text) if name(text) == 0 => Some(format!("the account sees no report named {text:?}")),
-            ReportRef::Name(text) => Some(format!("{} reports are named {text:?}: write the ID", name(text))),
+        ok &= match &source.pull {
+            Pull::Report(pull) => report(plan, pull, &reports, tenant, shown),
+            Pull::Records(_) => records(plan, settings, tenants, shown).await,
         };
-        ok &= problem.is_none();
-        shown.step(match problem {
-            None => DoctorStep::done(&step, Default::default(), "visible"),
-            Some(problem) => DoctorStep::new(&step, StepOutcome::Failed, Default::default(), problem)
-                .hint(format!("make it visible to {} in Docebo; `reports {}` lists", tenant.username, tenant.name)),
-        });
     }
     ok
+}
+
+/// Shows if the account sees the report of a pipeline. Returns true if it does.
+fn report(plan: &Plan, pull: &ReportPull, reports: &[ListedReport], tenant: &Tenant, shown: &mut Shown) -> bool {
+    let step = format!("report of {}", plan.name);
+    let name = |name: &str| reports.iter().filter(|known| known.name == name).count();
+    let problem = match &pull.report {
+        ReportRef::Id(id) if reports.iter().any(|known| known.id == *id) => None,
+        ReportRef::Id(id) => Some(format!("the account does not see report {id}")),
+        ReportRef::Name(text) if name(text) == 1 => None,
+        ReportRef::Name(text) if name(text) == 0 => Some(format!("the account sees no report named {text:?}")),
+        ReportRef::Name(text) => Some(format!("{} reports are named {text:?}: write the ID", name(text))),
+    };
+    let ok = problem.is_none();
+    shown.step(match problem {
+        None => DoctorStep::done(&step, Default::default(), "visible"),
+        Some(problem) => DoctorStep::new(&step, StepOutcome::Failed, Default::default(), problem)
+            .hint(format!("make it visible to {} in Docebo; `reports {}` lists", tenant.username, tenant.name)),
+    });
+    ok
+}
+
+/// Asks for one record of a pipeline's list. Returns true if the account may read it.
+async fn records(plan: &Plan, settings: &Settings, tenants: &Tenants, shown: &mut Shown) -> bool {
+    let (step, begun) = (format!("records of {}", plan.name), Instant::now());
+    let asked = match extract::Source::new(&plan.source, &settings.limits, tenants) {
+        Ok(source) => source.probe().await,
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok(()) => shown.step(DoctorStep::done(&step, begun.elapsed(), "the account may read them")),
+        Err(error) => return shown.failed::<()>(&step, begun, &error).is_some(),
+    }
+    true
 }
 
 /// Signs in and lists the reports; shows each step. Returns `None` after a step that failed.
@@ -115,7 +138,7 @@ pub(super) async fn columns(
     // The rows are personal data: they stay in our own folder, and are removed with it.
     let folder = tempfile::Builder::new().prefix("columns-").tempdir_in(&settings.data)?;
     let source = extract::Source::new(source, &limits, tenants).map_err(described)?;
-    let execution = source.start().await.map_err(described)?;
+    let execution = source.start(None).await.map_err(described)?;
     let extract = source.collect(&execution, folder.path(), &Progress::default()).await.map_err(described)?;
     let read = move || {
         let meter = Meter::default();

@@ -23,6 +23,10 @@ pub(super) fn run(document: &Document) -> String {
     if let Some(reason) = document.reason.as_deref().filter(|reason| !reason.is_empty()) {
         let _ = writeln!(text, "  reason    {reason}");
     }
+    if let Some(records) = &document.records {
+        let from = records.updated_from.as_ref().map_or("all".to_owned(), |from| format!("changed from {from}"));
+        let _ = writeln!(text, "  records   {from}, until {}", records.watermark);
+    }
     if let Some(rows) = &document.rows {
         let _ = writeln!(text, "  rows      {}", self::rows(rows));
     }

@@ -25,7 +25,7 @@ pub use budget::Remaining;
 pub use docebo::{Account, ListedReport};
 pub use identity::{Identity, Level};
 pub use request_log::Sent;
-pub use source::{Source, requests_of};
+pub use source::{Source, continues, requests_of};
 pub use tenants::Tenants;
 
 use crate::expect::AccountScope;
@@ -52,6 +52,12 @@ pub struct SourceFacts {
     /// The assignments of the account that read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<AccountScope>,
+    /// The digest of the source whose records were read. Runs with the same one continue one another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Records changed since this moment were read, `2026-11-23 04:30:00`, UTC; all if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_from: Option<String>,
     /// Records changed after this moment are left for the next run: `2026-11-23 05:30:00`, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<String>,
@@ -85,7 +91,8 @@ impl Extract {
     }
 }
 
-/// The identity of a started export, with which an interrupted run continues: for Docebo `report id/execution id`.
+/// The identity of a started export, with which an interrupted run continues: for a report `report id/execution id`, for
+/// records `users/2026-11-23 04:30:00/digest`.
 /// Empty for a source that starts nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionId(pub String);

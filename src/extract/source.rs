@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::docebo::{Docebo, paths};
+use super::docebo::{Docebo, digest_of, paths};
 use super::identity::Identity;
 use super::request_log::Sent;
 use super::tenants::Tenants;
 use super::{ExecutionId, Extract, ExtractError, file};
-use crate::pipeline::plan;
+use crate::pipeline::plan::{self, UpdatedSince};
 use crate::progress::Progress;
 use crate::settings::Limits;
 
@@ -30,13 +30,14 @@ impl Source {
     }
 
     /// Signs in, checks the account, finds the report and starts its export. The caller must record the execution ID
-    /// before it does anything else.
+    /// before it does anything else. `watermark` is the moment up to which the newest delivered run read: the execution
+    /// reads the records that changed since.
     ///
     /// # Errors
     /// Each variant of [`ExtractError`] but `Expired`.
-    pub async fn start(&self) -> Result<ExecutionId, ExtractError> {
+    pub async fn start(&self, watermark: Option<&str>) -> Result<ExecutionId, ExtractError> {
         match self {
-            Self::Docebo(docebo) => docebo.start().await,
+            Self::Docebo(docebo) => docebo.start(watermark).await,
             Self::File { .. } => Ok(ExecutionId(String::new())),
         }
     }
@@ -69,6 +70,17 @@ impl Source {
         }
     }
 
+    /// Tries to read one record; of any other source, only signs in.
+    ///
+    /// # Errors
+    /// `Refused` or `Later`.
+    pub async fn probe(&self) -> Result<(), ExtractError> {
+        match self {
+            Self::Docebo(docebo) => docebo.probe().await,
+            Self::File { .. } => Ok(()),
+        }
+    }
+
     /// Returns the counts of requests sent, by status.
     pub fn sent(&self) -> Vec<Sent> {
         match self {
@@ -83,5 +95,16 @@ pub fn requests_of(source: &plan::Source) -> Vec<String> {
     match source {
         plan::Source::Docebo(docebo) => paths::declared(docebo),
         plan::Source::File(source) => file::declared(&source.path),
+    }
+}
+
+/// Returns the digest of the source whose watermark the next run reads; `None` if it needs none.
+pub fn continues(source: &plan::Source) -> Option<String> {
+    match source {
+        plan::Source::Docebo(docebo) => {
+            let (_, records) = source.records()?;
+            matches!(records.updated_since, UpdatedSince::LastDelivered { .. }).then(|| digest_of(docebo))?
+        }
+        plan::Source::File(_) => None,
     }
 }

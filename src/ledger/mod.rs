@@ -24,6 +24,7 @@ mod servers;
 mod slots;
 pub mod state;
 mod store;
+mod watermark;
 
 use std::sync::Arc;
 

@@ -14,11 +14,16 @@ const PORTION: usize = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs that have an end and wait for nothing, not for a reader either, of which the newest of each pipeline is never
-/// among. A slot that is yet to come stays, however early it was done.
+/// among, and neither is the one that the next run of a records source continues. A slot that is yet to come stays,
+/// however early it was done.
 const PRUNABLE: &str = "updated_ms < $1 AND slot_ms < $1 AND next_run_at_ms IS NULL \
                            AND state NOT IN ('due', 'extracting', 'transforming', 'delivering', 'held', 'blocked') \
                            AND NOT EXISTS (SELECT 1 FROM pickups p WHERE p.run_id = runs.id AND p.state = 'pending' \
                            AND p.next_poll_ms IS NOT NULL) \
+                           AND (state <> 'delivered' OR watermark IS NULL OR EXISTS (SELECT 1 FROM runs w \
+                           WHERE w.state = 'delivered' AND w.pipeline = runs.pipeline \
+                           AND w.source_digest = runs.source_digest \
+                           AND (w.watermark > runs.watermark OR (w.watermark = runs.watermark AND w.id > runs.id)))) \
                            AND (input_sha256 <> '' OR slot_ms < (SELECT MAX(n.slot_ms) FROM runs n \
                            WHERE n.pipeline = runs.pipeline AND n.input_sha256 = ''))";
 
@@ -54,8 +59,8 @@ impl Ledger {
         .await
     }
 
-    /// Deletes runs that ended before `before_ms`, with all their rows. Held runs stay, and so does the newest of each
-    /// pipeline. Returns how many.
+    /// Deletes runs that ended before `before_ms`, with all their rows. Held runs stay, and so do the newest of each
+    /// pipeline and the one with its watermark. Returns how many.
     pub async fn prune(&self, before_ms: i64) -> Result<u64, LedgerError> {
         let mut forgotten = 0;
         loop {

@@ -197,7 +197,8 @@ impl Ledger {
         let (id, noted, now) = (run.id.clone(), execution_id.map(str::to_owned), self.clock.now_ms());
         self.write(FaultStep::new("ledger.execution_id"), "record the export's execution", move |tx| {
             tx.execute(
-                "UPDATE runs SET execution_id = $1, extract_json = NULL, updated_ms = $2 WHERE id = $3",
+                "UPDATE runs SET execution_id = $1, extract_json = NULL, source_digest = NULL, watermark = NULL, \
+                 updated_ms = $2 WHERE id = $3",
                 params![&noted, now, &id],
             )?;
             let started = |execution_id| RunEvent::ExportStarted { execution_id };
@@ -213,9 +214,11 @@ impl Ledger {
     pub async fn note_extract(&self, run: &mut Run, facts: ExtractFacts) -> Result<(), LedgerError> {
         let (id, text, now) = (run.id.clone(), json(&facts)?, self.clock.now_ms());
         let event = RunEvent::Extracted { bytes: facts.bytes, sha256: facts.sha256.clone() };
+        let source = facts.source.clone();
         self.write(FaultStep::new("ledger.extract"), "record the extract", move |tx| {
-            const UPDATE: &str = "UPDATE runs SET extract_json = $1, updated_ms = $2 WHERE id = $3";
-            tx.execute(UPDATE, params![&text, now, &id])?;
+            const UPDATE: &str = "UPDATE runs SET extract_json = $1, updated_ms = $2, source_digest = $4, watermark = $5 \
+                                  WHERE id = $3";
+            tx.execute(UPDATE, params![&text, now, &id, &source.digest, &source.watermark])?;
             record(tx, &id, now, &event)
         })
         .await?;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{Assign, Column, Expression, Rename};
+use super::plan::{Assign, Column, Expression, Rename, Source};
 use crate::expr::value::CellRef;
 use crate::yaml::problem::{Place, Problem, did_you_mean};
 
@@ -30,6 +30,11 @@ impl Columns {
     pub(crate) fn of_header(names: &[String]) -> Self {
         let known = names.iter().cloned().zip((0..).map(CellRef::Input)).collect();
         Self { known, is_closed: true, ..Self::default() }
+    }
+
+    /// Returns a source's columns, as far as they are known before it is read.
+    pub fn of_source(source: &Source) -> Self {
+        source.records().map(|(_, records)| Self::of_header(&records.fields)).unwrap_or_default()
     }
 
     /// Returns the names, if all are known.

@@ -4,17 +4,18 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::csv::Delimiter;
+use super::docebo::DoceboFile;
 use super::done::DoneFile;
-use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd, Via, WhenEmpty};
+use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd, WhenEmpty};
 use super::scalars::{CompanionName, Directory, Expression};
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap};
 use crate::settings::PipelineAlertsFile;
 use crate::yaml::problem::Problem;
-use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, scalar};
+use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore};
 use crate::yaml::scalars::{Length, Whole};
-use crate::yaml::tree::{Node, NodeKind, Origin};
+use crate::yaml::tree::{Node, Origin};
 
 crate::table! {
     /// A pipeline: the report that is pulled, the transformation of its rows, and the destinations of the artifact.
@@ -62,31 +63,10 @@ crate::table! {
 
 crate::kinds! {
     pub enum SourceFile {
-        /// A report of a Docebo tenant.
+        /// A report or records of a Docebo tenant.
         Docebo = "docebo": DoceboFile,
         /// A CSV file on this machine.
         File = "file": CsvSourceFile,
-    }
-}
-
-crate::table! {
-    pub struct DoceboFile {
-        /// The tenant's name in the settings.
-        tenant: Lenient<At<String>>,
-        /// The report's UUID, or `{name: …}`.
-        report: Lenient<ReportFile>,
-        /// The way the rows are fetched: one download, or pages of results. Default: download.
-        via: Option<Lenient<Via>>,
-        /// The format of the downloaded CSV, if it is not comma-separated UTF-8.
-        csv: Option<At<CsvInput>>,
-    }
-}
-
-crate::table! {
-    /// A report by its exact name.
-    pub struct ReportName {
-        /// The report's name, exactly as Docebo shows it.
-        name: At<String>,
     }
 }
 
@@ -200,53 +180,12 @@ pub enum ReplaceWord {
 
 crate::words!(Missed { "latest" => Missed::Latest, "all" => Missed::All, "skip" => Missed::Skip });
 crate::words!(Overlap { "skip" => Overlap::Skip, "queue" => Overlap::Queue });
-crate::words!(Via { "download" => Via::Download, "results" => Via::Results });
 crate::words!(WhenEmpty { "send" => WhenEmpty::Send, "skip" => WhenEmpty::Skip, "hold" => WhenEmpty::Hold });
 crate::words!(QuoteStyle { "necessary" => QuoteStyle::Necessary, "always" => QuoteStyle::Always });
 crate::words!(Existing {
     "fail" => Existing::Fail, "replace" => Existing::Replace, "keep" => Existing::Keep, "number" => Existing::Number,
 });
 crate::words!(ReplaceWord { "with_gap" => ReplaceWord::WithGap });
-
-/// A report's UUID or its name.
-pub enum ReportFile {
-    Id(String),
-    Name(String),
-}
-
-impl FromNode for ReportFile {
-    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
-        if matches!(node.kind, NodeKind::Table(_)) {
-            let ReportName { name } = ReportName::from_node(node, problems)?;
-            return Some(ReportFile::Name(name.value));
-        }
-        let (text, _) = scalar(node, "a report's UUID or `{name: …}`", problems)?;
-        if is_uuid(text) {
-            return Some(ReportFile::Id(text.to_ascii_lowercase()));
-        }
-        problems.push(
-            node.error(format!("{text:?} is not a report's UUID"))
-                .hint("write the UUID from the report's address, or its name as `{name: …}`"),
-        );
-        None
-    }
-}
-
-/// Returns true for a UUID of RFC 9562: 8-4-4-4-12 hexadecimal digits.
-fn is_uuid(text: &str) -> bool {
-    let groups: Vec<&str> = text.split('-').collect();
-    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-        && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
-crate::schema_as!(ReportFile, |generator| {
-    let name = generator.subschema_for::<ReportName>();
-    let uuid = schemars::json_schema!({
-        "type": "string",
-        "pattern": "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
-    });
-    schemars::json_schema!({"anyOf": [uuid, name]})
-});
 
 /// One destination's entry; an empty one uses the defaults.
 pub struct Delivery {

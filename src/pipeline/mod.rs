@@ -6,6 +6,8 @@ mod check;
 pub mod columns;
 /// The format of a CSV.
 mod csv;
+/// The source `docebo`: a report, or records.
+mod docebo;
 /// The done file: its name, or its name and its content.
 pub mod done;
 /// The contents of a pipeline file.
@@ -13,6 +15,8 @@ pub mod file;
 /// The declaration of each transform operator.
 pub mod operator;
 pub mod plan;
+/// Records of a list endpoint.
+pub mod records;
 /// Texts with a grammar of their own.
 pub mod scalars;
 /// Deliveries of several pipelines to the same names.

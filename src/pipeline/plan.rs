@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
+pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
 use crate::expr::Expr;
 use crate::name::content::ContentTemplate;
 use crate::name::{NameError, NameTemplate};
@@ -59,6 +60,18 @@ pub enum Source {
 
 pub struct DoceboSource {
     pub tenant: Arc<Tenant>,
+    pub pull: Pull,
+}
+
+/// What is read from a Docebo tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pull {
+    Report(ReportPull),
+    Records(RecordsPull),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportPull {
     pub report: ReportRef,
     pub via: Via,
     /// The format of the download; pages of results are never CSV.
@@ -92,8 +105,17 @@ impl Source {
     /// Returns the format of the CSV that it yields.
     pub fn csv(&self) -> CsvInput {
         match self {
-            Self::Docebo(docebo) => docebo.csv,
+            Self::Docebo(DoceboSource { pull: Pull::Report(report), .. }) => report.csv,
+            Self::Docebo(DoceboSource { pull: Pull::Records(_), .. }) => CsvInput::default(),
             Self::File(file) => file.csv,
+        }
+    }
+
+    /// Returns the records that it reads, with their tenant.
+    pub fn records(&self) -> Option<(&Tenant, &RecordsPull)> {
+        match self {
+            Self::Docebo(DoceboSource { tenant, pull: Pull::Records(records) }) => Some((tenant, records)),
+            _ => None,
         }
     }
 }

@@ -11,7 +11,7 @@ fn role(path: &[&str]) -> Role {
         ["source", "file", "path"] => Role::Local,
         ["description"] => Role::Free,
         ["transform", "filter"] | ["transform", "set", ..] => Role::Expression,
-        ["transform", ..] | ["source", _, "report", ..] => Role::Foreign,
+        ["transform", ..] | ["source", _, "report" | "filter" | "fields", ..] => Role::Foreign,
         ["artifact", "name"] | ["deliver", _, "checksum" | "manifest" | "done_file", ..] => Role::Name,
         ["deliver", _, "path"] => Role::Remote,
         [.., "tenant"] => Role::Label,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::deliver::ReceivedFile;
 use crate::encode::GroupFile;
+use crate::extract::SourceFacts;
 use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::record::{Delivery, Pickup, Run};
 use crate::ledger::state::{DeliveryState, PickupState, RunState};
@@ -24,6 +25,9 @@ pub struct Document {
     /// `schedule`, `person` or `backfill`; only for text output.
     #[serde(skip)]
     pub origin: &'static str,
+    /// The changes of records that were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<RecordsDocument>,
     /// The row balance of the transform, and the number of delivered rows.
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactDocument>,
@@ -36,6 +40,24 @@ pub struct Document {
     pub superseded_by: Option<String>,
     /// The next command; null where nothing is left to do.
     pub next: Option<String>,
+}
+
+/// Times are RFC 3339, UTC.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordsDocument {
+    /// The moment since which records had changed; null for all records.
+    pub updated_from: Option<String>,
+    /// The moment up to which changes were read: the next run continues there once this one is delivered.
+    pub watermark: String,
+}
+
+impl RecordsDocument {
+    fn of(source: &SourceFacts) -> Option<Self> {
+        // The ledger keeps times as the platform writes them.
+        let rfc_3339 = |time: &String| format!("{}Z", time.replacen(' ', "T", 1));
+        let updated_from = source.updated_from.as_ref().map(rfc_3339);
+        Some(Self { updated_from, watermark: rfc_3339(source.watermark.as_ref()?) })
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -125,6 +147,7 @@ impl Document {
             reason: run.reason.clone(),
             input: run.input.clone(),
             origin: run.origin.name(),
+            records: run.extract.as_ref().and_then(|extract| RecordsDocument::of(&extract.source)),
             rows,
             artifact: run.artifact.as_ref().map(|artifact| ArtifactDocument {
                 name: artifact.name.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{RunError, RunExecution, Stop, blocking, failed};
-use crate::extract::{ExecutionId, Extract, ExtractError, Sent, Source};
+use crate::extract::{ExecutionId, Extract, ExtractError, Sent, Source, continues};
 use crate::ledger::RunEvent;
 use crate::ledger::record::{ExtractFacts, Run};
 use crate::ledger::state::RunState;
@@ -53,7 +53,7 @@ impl RunExecution<'_> {
                 None if starts == STARTS_MAX => {
                     return Err(failed(format!("{STARTS_MAX} exports were started and none gave the report")));
                 }
-                None => match source.start().await {
+                None => match source.start(self.watermark().await?.as_deref()).await {
                     Ok(execution_id) => {
                         starts += 1;
                         self.context.ledger.note_execution_id(run, Some(&execution_id.0)).await?;
@@ -79,6 +79,14 @@ impl RunExecution<'_> {
                     self.wait_to_retry(run, error, failures).await?;
                 }
             }
+        }
+    }
+
+    /// Returns the moment up to which the newest delivered run read the same records.
+    async fn watermark(&self) -> Result<Option<String>, Stop> {
+        match continues(self.source) {
+            Some(digest) => Ok(self.context.ledger.watermark(&self.plan.name, &digest).await?),
+            None => Ok(None),
         }
     }
 

@@ -85,6 +85,33 @@ pub enum Packing {
 pub struct Records {
     pub numeric_ids: bool,
     pub empty_page: bool,
+    pub cursors: Cursors,
+    /// Maximum rows of a page.
+    pub cap: Option<u64>,
+    pub short_first: bool,
+    pub no_more_flag: bool,
+    pub no_totals: bool,
+    /// The stated total is this much larger.
+    pub more_total: u64,
+    pub lost: u64,
+    pub repeats: bool,
+    pub grows: bool,
+    pub shrinks: bool,
+    /// Responses that end half way.
+    pub cut: u32,
+}
+
+/// Cursors of the pages of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cursors {
+    #[default]
+    None,
+    /// Each page has another, without which the next one is refused.
+    Each,
+    /// All pages have the same.
+    Same,
+    /// All pages have the same, and it leads to the first one for ever.
+    Stuck,
 }
 
 /// A step that fails.

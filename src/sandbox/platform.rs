@@ -32,6 +32,7 @@ pub(super) struct Platform {
 struct Memory {
     tokens: Tokens,
     exports: Exports,
+    records: records::State,
     /// Number of injections of each fault.
     injected: HashMap<(ApiStep, Option<&'static str>, usize), u32>,
     #[cfg(feature = "fault-injection")]
@@ -130,7 +131,11 @@ impl Platform {
                 let content = self.content(wrong, report);
                 self.memory().exports.results(wrong, report, &id, &query, &content)
             }
-            Endpoint::List(list) => records::list(list, &self.options, &wrong.records, &query),
+            Endpoint::List(list) => {
+                let query = Query::try_from_uri(request.uri()).map_or_else(|_| Vec::new(), |Query(query)| query);
+                let query = records::Query(query);
+                records::list(list, &self.options, &wrong.records, &query, &mut self.memory().records)
+            }
             Endpoint::PowerUser(id) => power_user(&id),
             Endpoint::Token | Endpoint::Unknown => reply::error(404, "Page not found"),
         }
@@ -190,6 +195,7 @@ impl Endpoint {
             ("GET", ["manage", "v1", "user"]) => Self::List(List::Users),
             ("GET", ["learn", "v1", "courses"]) => Self::List(List::Courses),
             ("GET", ["learn", "v1", "enrollments"]) => Self::List(List::Enrollments),
+            ("GET", ["course", "v1", "courses", "enrollments"]) => Self::List(List::CourseEnrollments),
             ("GET", ["poweruser", "v1", "powerusers", id]) => Self::PowerUser((*id).to_owned()),
             ("GET", ["analytics", "v1", "reports"]) => Self::Reports,
             ("GET", ["analytics", "v1", "reports", report, rest @ ..]) => {

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used)] // helpers of tests are tests
 
 mod answers;
+mod records;
 mod refusals;
 mod stage;
 
@@ -13,11 +14,12 @@ use std::time::Duration;
 
 use reportferry::clock::Clock;
 use reportferry::extract::{ExecutionId, ExtractError, Form, Source, Tenants};
-use reportferry::pipeline::plan::{self, CsvInput, Encoding, FileSource, ReportRef};
+use reportferry::pipeline::plan::{self, CsvInput, Encoding, FileSource, ReportRef, Via};
 use reportferry::progress::{Meter, Progress};
 use reportferry::sandbox::REPORTS;
 use reportferry::settings::{Budget, Limits};
 use reportferry::transform::{Input, Transform};
+use stage::report as by;
 use stage::{CLIENT_SECRET, Case, PASSWORD, Stage, check, csv_of, ms, on_threads, outcome, rows_of};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
@@ -164,8 +166,8 @@ fn numbers_of_pages_keep_their_text() {
 fn a_ticket_goes_on_elsewhere() {
     on_threads(async {
         for report in [ReportRef::Id(REPORTS[0].id.into()), ReportRef::Name(REPORTS[0].name.into())] {
-            let mut stage = Case::new("").with(|case| case.report = report).stage().await;
-            let execution_id = stage.source().start().await.expect("a execution_id");
+            let mut stage = Case::new("").with(|case| case.pull = by(report, Via::Download)).stage().await;
+            let execution_id = stage.source().start(None).await.expect("a execution_id");
             assert!(execution_id.0.starts_with(REPORTS[0].id) && execution_id.0.len() > REPORTS[0].id.len() + 1);
             stage.tenants = Tenants::new(Clock::System);
             let source = stage.source();
@@ -228,7 +230,7 @@ fn notes_say_what_was_sent_and_nothing_secret() {
         let source = stage.source();
         let progress = Progress::default();
         let extract = source
-            .collect(&source.start().await.expect("a execution_id"), stage.spool(), &progress)
+            .collect(&source.start(None).await.expect("a execution_id"), stage.spool(), &progress)
             .await
             .expect("an extract");
         assert_eq!((progress.extract.done(), progress.extract.total()), (extract.bytes, extract.bytes));
@@ -309,7 +311,7 @@ fn the_budget_holds_requests_back() {
         let source = stage.source();
         let spool = stage.spool().to_owned();
         let pull = tokio::spawn(async move {
-            let execution_id = source.start().await?;
+            let execution_id = source.start(None).await?;
             source.collect(&execution_id, &spool, &Progress::default()).await
         });
         // Four at once (a tenth of a minute's), the others one by one as time goes by.
@@ -378,7 +380,7 @@ fn a_local_file_is_copied() {
         };
         let collect = async |path: &Path| {
             let source = source(path);
-            let execution_id = source.start().await.expect("a execution_id");
+            let execution_id = source.start(None).await.expect("a execution_id");
             source.collect(&execution_id, spool.path(), &Progress::default()).await
         };
         let missing = collect(&path).await.unwrap_err();

@@ -19,6 +19,8 @@ mod pairs;
 mod pickups;
 /// What only PostgreSQL does.
 mod postgres;
+/// Where the next run of a records source continues.
+mod watermark;
 
 use crate::stage::{Place, on_both};
 

@@ -18,6 +18,7 @@ mod operate;
 mod pickup;
 mod prove;
 mod reading;
+mod records;
 mod replace;
 mod schedule;
 mod secrets;

@@ -4,6 +4,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use super::page::Page;
 use super::refusal::{self, ApiStep};
 use super::token;
 use crate::extract::ExtractError;
@@ -112,5 +113,23 @@ pub(super) fn data(body: &[u8], step: ApiStep, subject: &str) -> Result<Value, E
     match response.get_mut("data") {
         Some(data) => Ok(data.take()),
         None => Err(refused("the response has no data".into())),
+    }
+}
+
+/// Parses a page of rows, with the hints of its headers. The platform's own error message is preferred.
+pub(super) fn page(headers: &HeaderMap, body: &[u8], step: ApiStep, subject: &str) -> Result<Page, ExtractError> {
+    match Page::read(body) {
+        Ok(mut page) if !page.is_refusal => {
+            page.hints.note_headers(headers);
+            Ok(page)
+        }
+        unusable => {
+            let refused = data(body, step, subject).err();
+            let why = unusable.err().unwrap_or_else(|| "the platform reports a failure".to_owned());
+            Err(refused.unwrap_or_else(|| ExtractError::Refused {
+                what: format!("{subject}: cannot {}: a page cannot be read: {}", step.doing(), one_line(&why)),
+                hint: None,
+            }))
+        }
     }
 }

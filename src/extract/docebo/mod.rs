@@ -1,4 +1,4 @@
-//! Docebo reports: token, identity, export, download.
+//! Docebo reports and records: token, identity, export, download, pages.
 //!
 //! The API is only partly documented: every step is a GET, even the one that starts an export; a missing permission
 //! shows as a web page with 200 or as fewer rows; the statuses of a running export are unknown.
@@ -6,7 +6,9 @@
 mod account;
 mod call;
 mod download;
+mod page;
 pub(super) mod paths;
+mod records;
 mod refusal;
 mod report;
 mod results;
@@ -16,6 +18,7 @@ mod token;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
+use self::records::Window;
 use self::report::Export;
 use super::client::ApiClient;
 use super::identity::Identity;
@@ -23,18 +26,19 @@ use super::message::one_line;
 use super::request_log::{RequestLog, Sent};
 use super::tenants::Tenants;
 use super::{ExecutionId, Extract, ExtractError};
-use crate::pipeline::plan::{DoceboSource, ReportRef, Via};
+use crate::pipeline::plan::{DoceboSource, Pull, RecordsPull, ReportPull, ReportRef, Via};
 use crate::progress::Progress;
 use crate::settings::Limits;
 
 pub use self::account::Account;
 pub use self::report::ListedReport;
 
-/// One report of one tenant.
+/// One report or list of records of one tenant.
 pub struct Docebo {
     client: ApiClient,
-    report: ReportRef,
-    via: Via,
+    pull: Pull,
+    /// The digest of the source, under which the ledger keeps what was read of its records.
+    digest: Option<String>,
     /// The start of every message: "tenant acme, report …".
     subject: String,
 }
@@ -42,24 +46,31 @@ pub struct Docebo {
 impl Docebo {
     pub(super) fn new(source: &DoceboSource, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
         let tenant = tenants.of(&source.tenant)?;
-        let guard = paths::guard(tenant.base.clone(), &source.report, source.via);
-        let subject = match &source.report {
-            ReportRef::Id(id) => format!("tenant {}, report {id}", source.tenant.name),
-            ReportRef::Name(name) => format!("tenant {}, report {name:?}", source.tenant.name),
+        let guard = paths::guard(tenant.base.clone(), &source.pull);
+        let what = match &source.pull {
+            Pull::Report(ReportPull { report: ReportRef::Id(id), .. }) => format!("report {id}"),
+            Pull::Report(ReportPull { report: ReportRef::Name(name), .. }) => format!("report {name:?}"),
+            Pull::Records(pull) => pull.list.word().to_owned(),
         };
+        let subject = format!("tenant {}, {what}", source.tenant.name);
         let client = ApiClient { tenant, guard, log: RequestLog::default(), limits: *limits };
-        Ok(Self { client, report: source.report.clone(), via: source.via, subject })
+        Ok(Self { client, pull: source.pull.clone(), digest: digest_of(source), subject })
     }
 
     pub(super) async fn identify(&self) -> Result<Identity, ExtractError> {
         session::identify(&self.client).await
     }
 
-    pub(super) async fn start(&self) -> Result<ExecutionId, ExtractError> {
+    pub(super) async fn start(&self, watermark: Option<&str>) -> Result<ExecutionId, ExtractError> {
         self.identify().await?;
-        let report = report::resolve(&self.client, &self.report, &self.subject).await?;
-        let export = report::start(&self.client, &report, &self.subject).await?;
-        Ok(ExecutionId(export.execution_id()))
+        match &self.pull {
+            Pull::Report(pull) => {
+                let report = report::resolve(&self.client, &pull.report, &self.subject).await?;
+                let export = report::start(&self.client, &report, &self.subject).await?;
+                Ok(ExecutionId(export.execution_id()))
+            }
+            Pull::Records(pull) => Ok(self.window(pull, watermark).execution_id()),
+        }
     }
 
     pub(super) async fn collect(
@@ -68,17 +79,35 @@ impl Docebo {
         into: &Path,
         progress: &Progress,
     ) -> Result<Extract, ExtractError> {
-        let export = self.export_of(execution_id)?;
+        let source = match &self.pull {
+            Pull::Report(pull) => Collected::Export(pull, self.export_of(pull, execution_id)?),
+            Pull::Records(pull) => Collected::Window(pull, self.window_of(pull, execution_id)?),
+        };
         // A new token may be another account's, so it is identified first; any token reads an older execution.
         if !self.client.tenant.identified.load(Relaxed) {
             self.identify().await?;
         }
+        let (pull, export) = match source {
+            Collected::Export(pull, export) => (pull, export),
+            Collected::Window(pull, window) => {
+                return records::records(&self.client, pull, window, into, progress, &self.subject).await;
+            }
+        };
         let finished = report::finished(&self.client, &export, &self.subject, progress).await;
         progress.set_wait(None);
         finished?;
-        match self.via {
+        match pull.via {
             Via::Download => download::download(&self.client, &export, into, progress, &self.subject).await,
             Via::Results => results::results(&self.client, &export, into, progress, &self.subject).await,
+        }
+    }
+
+    /// Reads one record, to see if the account may; a report is not asked for.
+    pub(super) async fn probe(&self) -> Result<(), ExtractError> {
+        self.identify().await?;
+        match &self.pull {
+            Pull::Report(_) => Ok(()),
+            Pull::Records(pull) => records::probe(&self.client, pull, &self.subject).await,
         }
     }
 
@@ -87,13 +116,41 @@ impl Docebo {
         self.client.log.counts()
     }
 
-    fn export_of(&self, execution_id: &ExecutionId) -> Result<Export, ExtractError> {
-        let export = Export::from_execution_id(&execution_id.0).filter(|export| match &self.report {
+    fn export_of(&self, pull: &ReportPull, execution_id: &ExecutionId) -> Result<Export, ExtractError> {
+        let export = Export::from_execution_id(&execution_id.0).filter(|export| match &pull.report {
             ReportRef::Id(id) => export.report == *id,
             ReportRef::Name(_) => true,
         });
         export.ok_or_else(|| ExtractError::Expired {
             what: format!("{}: the export {:?} is of another report", self.subject, one_line(&execution_id.0)),
         })
+    }
+
+    fn window(&self, pull: &RecordsPull, watermark: Option<&str>) -> Window {
+        let digest = self.digest.clone().unwrap_or_default();
+        Window { word: pull.list.word(), updated_from: pull.updated_since.from(watermark), digest }
+    }
+
+    /// Returns the window that an earlier process began to read.
+    fn window_of(&self, pull: &RecordsPull, execution_id: &ExecutionId) -> Result<Window, ExtractError> {
+        let window = self.window(pull, None).begun(execution_id);
+        window.ok_or_else(|| ExtractError::Expired {
+            what: format!("{}: {:?} was begun for another source", self.subject, one_line(&execution_id.0)),
+        })
+    }
+}
+
+/// What is collected.
+enum Collected<'a> {
+    Export(&'a ReportPull, Export),
+    Window(&'a RecordsPull, Window),
+}
+
+/// Returns the digest under which the ledger keeps what was read of the source's records; `None` for a report.
+pub(super) fn digest_of(source: &DoceboSource) -> Option<String> {
+    match &source.pull {
+        Pull::Report(_) => None,
+        // Another account may see other records.
+        Pull::Records(pull) => Some(pull.digest(&[&source.tenant.name, &source.tenant.base, &source.tenant.username])),
     }
 }

@@ -3,7 +3,7 @@
 use reqwest::{Method, Url};
 
 use crate::extract::guard::{Guard, base_of};
-use crate::pipeline::plan::{DoceboSource, ReportRef, Via};
+use crate::pipeline::plan::{DoceboSource, Pull, RecordList, ReportRef, Via};
 
 pub(super) const TOKEN: &str = "/oauth2/token";
 pub(super) const SESSION: &str = "/manage/v1/user/session";
@@ -27,7 +27,25 @@ pub(super) fn tail(via: Via) -> &'static str {
     }
 }
 
-pub(super) fn guard(base: Url, report: &ReportRef, via: Via) -> Guard {
+/// Returns the path of a list of records.
+pub(super) fn records(list: &RecordList) -> &'static str {
+    match list {
+        RecordList::Users => "/manage/v1/user",
+        RecordList::Courses => "/learn/v1/courses",
+        RecordList::Enrollments => "/learn/v1/enrollments",
+        RecordList::CourseEnrollments(_) => "/course/v1/courses/enrollments",
+    }
+}
+
+/// Returns the guard of what a plan pulls.
+pub(super) fn guard(base: Url, pull: &Pull) -> Guard {
+    match pull {
+        Pull::Report(pull) => report_guard(base, &pull.report, pull.via),
+        Pull::Records(pull) => guard_of(base, [SESSION.to_owned(), records(&pull.list).to_owned()]),
+    }
+}
+
+fn report_guard(base: Url, report: &ReportRef, via: Via) -> Guard {
     let (id, listed) = match report {
         ReportRef::Id(id) => (id.as_str(), None),
         ReportRef::Name(_) => ("{report}", Some(REPORTS.to_owned())),
@@ -39,20 +57,24 @@ pub(super) fn guard(base: Url, report: &ReportRef, via: Via) -> Guard {
         Some(execution(id, "{execution}", "")),
         Some(execution(id, "{execution}", tail(via))),
     ];
-    let gets = paths.into_iter().flatten().map(|path| (Method::GET, path));
+    guard_of(base, paths.into_iter().flatten())
+}
+
+/// Returns the guard of the token's request and these GETs.
+fn guard_of(base: Url, paths: impl IntoIterator<Item = String>) -> Guard {
+    let gets = paths.into_iter().map(|path| (Method::GET, path));
     Guard::new(base, std::iter::once((Method::POST, TOKEN.to_owned())).chain(gets))
 }
 
 /// Returns the guard of what is asked about an account without a pipeline.
 pub(super) fn account_guard(base: Url) -> Guard {
-    let gets = [SESSION, REPORTS].map(|path| (Method::GET, path.to_owned()));
-    Guard::new(base, std::iter::once((Method::POST, TOKEN.to_owned())).chain(gets))
+    guard_of(base, [SESSION, REPORTS].map(str::to_owned))
 }
 
 /// Lists every request that the plan may send, as `METHOD URL`, with IDs known only from a response in braces.
 pub(in crate::extract) fn declared(source: &DoceboSource) -> Vec<String> {
     match base_of(&source.tenant.name, &source.tenant.base) {
-        Ok(base) => guard(base, &source.report, source.via).declared(),
+        Ok(base) => guard(base, &source.pull).declared(),
         Err(error) => vec![error.to_string()],
     }
 }
@@ -63,7 +85,7 @@ mod tests {
 
     #[test]
     fn declared_requests_are_listed() {
-        let lines = guard(
+        let lines = report_guard(
             base_of("acme", "https://acme.docebosaas.com").unwrap(),
             &ReportRef::Name("Compliance".into()),
             Via::Results,

@@ -13,6 +13,7 @@ pub(super) enum ApiStep {
     Status,
     Download,
     Results,
+    Records,
 }
 
 impl ApiStep {
@@ -25,6 +26,7 @@ impl ApiStep {
             Self::Status => "get the export's status",
             Self::Download => "download the export",
             Self::Results => "read the export's results",
+            Self::Records => "read the records",
         }
     }
 }
@@ -43,6 +45,12 @@ pub(super) fn of_status(step: ApiStep, status: StatusCode, message: Option<Strin
         ),
         (401, _) => ExtractError::refused(what, "the platform refuses a token that it has just issued"),
         (403, ApiStep::Identity) => ExtractError::refused(what, "the account may not use the API: is it active?"),
+        (403, ApiStep::Records) => ExtractError::refused(
+            what,
+            "the account's Power User profile needs the permission to view these records (users, courses, enrollments), \
+             and the users and courses assigned to it",
+        ),
+        (404 | 410, ApiStep::Records) => ExtractError::refused(what, "this platform has no such list of records"),
         (403, _) => ExtractError::refused(
             what,
             "the account's Power User profile needs the permission to view and export reports, and the report must be \

@@ -3,23 +3,19 @@
 //! Pages follow one another by `nextToken`, or, if the platform has none, by `page`. `paging` chooses each request and
 //! refuses the results if their end cannot be determined, so that missing rows are never overlooked.
 
-mod page;
 mod paging;
 mod sheet;
 
 use std::path::Path;
 
-use reqwest::header::HeaderMap;
-
-use self::page::Page;
 use self::paging::{Next, PageRef, Paging, PagingError, Proof};
 use self::sheet::Sheet;
 use super::call::Call;
+use super::page::Page;
 use super::paths;
 use super::refusal::ApiStep;
 use super::report::{Export, next_wait};
 use crate::extract::client::{ApiClient, CallError};
-use crate::extract::message::one_line;
 use crate::extract::save::Saving;
 use crate::extract::sniff::SourceKind;
 use crate::extract::{Extract, ExtractError};
@@ -171,24 +167,6 @@ impl Pages<'_> {
             let what = format!("{subject}: its results are over limits.download_bytes ({max})");
             return Err(ExtractError::refused(what, "narrow the report, or raise limits.download_bytes"));
         }
-        read(&headers, &body, subject)
-    }
-}
-
-fn read(headers: &HeaderMap, body: &[u8], subject: &str) -> Result<Page, ExtractError> {
-    match Page::read(body) {
-        Ok(mut page) if !page.is_refusal => {
-            page.hints.note_headers(headers);
-            Ok(page)
-        }
-        unusable => {
-            // The platform's own error message is preferred.
-            let refused = super::call::data(body, ApiStep::Results, subject).err();
-            let why = unusable.err().unwrap_or_else(|| "the platform reports a failure".to_owned());
-            Err(refused.unwrap_or_else(|| ExtractError::Refused {
-                what: format!("{subject}: a page of results cannot be read: {}", one_line(&why)),
-                hint: None,
-            }))
-        }
+        super::call::page(&headers, &body, ApiStep::Results, subject)
     }
 }

@@ -2,6 +2,8 @@
 
 /// Artifacts, deliveries and their names.
 mod deliver;
+/// Sources: reports, records, files.
+mod source;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,8 +13,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::columns::Columns;
-use super::file::{DoceboFile, ExpectFile, PipelineFile};
-use super::file::{ReportFile, ScheduleFile, SourceFile, StepFile};
+use super::file::{ExpectFile, PipelineFile, ScheduleFile, StepFile};
 use super::plan::*;
 use super::scalars::Expression as Written;
 use crate::digest;
@@ -36,8 +37,9 @@ pub(super) fn plan(
     let written = PipelineFile::from_node(node, problems)?;
     let mut check = Check { settings, file, problems };
     let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
-    let source = written.source.0.map(|source| check.source(source));
-    let (steps, secrets) = check.steps(written.transform.unwrap_or_default());
+    let source = written.source.0.and_then(|source| check.source(source));
+    let columns = source.as_ref().map(Columns::of_source).unwrap_or_default();
+    let (steps, secrets) = check.steps(written.transform.unwrap_or_default(), columns);
     let expect = check.expect(written.expect.and_then(|part| part.0));
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
@@ -49,6 +51,7 @@ pub(super) fn plan(
     if let (Some(artifact), Some(deliveries)) = (&artifact, &deliveries) {
         check.check_file_groups(artifact, deliveries);
         check.check_companion_names(artifact, deliveries);
+        check.check_replaced_changes(source.as_ref(), artifact, deliveries);
     }
     let (schedule, zone) = match scheduled {
         None => (None, TimeZone::UTC),
@@ -61,7 +64,7 @@ pub(super) fn plan(
         description: written.description.and_then(|description| description.0),
         schedule,
         zone,
-        source: source.flatten()?,
+        source: source?,
         steps,
         expect,
         artifact: artifact?,
@@ -131,51 +134,12 @@ impl Check<'_> {
         AlertPlan { on: written.on.map_or_else(|| alerts.on.clone(), |on| on.0), channels }
     }
 
-    fn source(&mut self, written: SourceFile) -> Option<Source> {
-        match written {
-            SourceFile::Docebo(docebo) => self.docebo(docebo),
-            SourceFile::File(file) if file.path.value.is_empty() => {
-                self.problems.push(file.path.origin.error("a path is expected here"));
-                None
-            }
-            SourceFile::File(file) => {
-                let csv = file.csv.unwrap_or_default();
-                Some(Source::File(FileSource { path: self.settings?.folder().join(file.path.value), csv }))
-            }
-        }
-    }
-
-    fn docebo(&mut self, written: DoceboFile) -> Option<Source> {
-        let tenant = written.tenant.0.and_then(|tenant| {
-            let tenants = &self.settings?.tenants;
-            let found = tenants.get(&tenant.value).cloned();
-            if found.is_none() {
-                let known = tenants.keys();
-                self.problems.push(unknown_name("tenant", &tenant.value, &tenant.origin, known));
-            }
-            found
-        });
-        let via = written.via.and_then(|via| via.0).unwrap_or(Via::Download);
-        let strict = written.csv.as_ref().is_none_or(|csv| csv.value.strict);
-        if let (Via::Results, Some(csv)) = (via, &written.csv)
-            && csv.value != (CsvInput { strict, ..CsvInput::default() })
-        {
-            let what = "`delimiter` and `encoding` describe a downloaded CSV, and `via: results` fetches JSON";
-            self.problems.push(csv.origin.error(what).hint("remove them, or write `via: download`"));
-        }
-        Some(Source::Docebo(DoceboSource {
-            tenant: tenant?,
-            report: match written.report.0? {
-                ReportFile::Id(id) => ReportRef::Id(id),
-                ReportFile::Name(name) => ReportRef::Name(name),
-            },
-            via,
-            csv: written.csv.map(|csv| csv.value).unwrap_or_default(),
-        }))
-    }
-
-    fn steps(&mut self, written: Vec<Lenient<StepFile>>) -> (Vec<TransformStep>, BTreeMap<String, SecretRef>) {
-        let mut columns = Columns::default();
+    /// Checks the steps, which begin with `columns`.
+    fn steps(
+        &mut self,
+        written: Vec<Lenient<StepFile>>,
+        mut columns: Columns,
+    ) -> (Vec<TransformStep>, BTreeMap<String, SecretRef>) {
         let mut secrets = BTreeMap::new();
         let mut steps = Vec::new();
         for part in written {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::{ApiStep, Fault, Misbehaviour, Misbehaviours, Packing, ReplyKind};
-use super::{By, Paging};
+use super::{By, Cursors, Paging, Records};
 use crate::sandbox::reports;
 
 /// All rules, for `--help`.
@@ -57,7 +57,17 @@ Body
   fewer_rows=N             N percent fewer
 Records
   ids=number|string        how ids are written (default string)
-  empty_page               a page without items that says has_more_data";
+  empty_page               a page without items that says has_more_data
+  cursor=each|same|stuck   another cursor for each page, which is required; the same for all; one that leads to the first
+                           page for ever
+  records_cap=N            no page has more than N records, whatever is asked for
+  short_first              the first page has half the records
+  no_more_flag, no_totals  has_more_data, or total_count and total_page_count, are left out
+  more_total=N             total_count says N more than there are
+  lost_records=N           the last N records never come
+  repeats                  each page begins with the last record of the one before
+  grows, shrinks           after the first page a record is added at the start of the list, or removed from there
+  cut_pages=N              the first N pages end half way";
 
 impl FromStr for Misbehaviours {
     type Err = String;
@@ -90,7 +100,7 @@ impl Misbehaviour {
             self.faults.push(Fault::read(step, value)?);
             return Ok(());
         }
-        if let Some(applied) = self.export.paging.apply(key, value) {
+        if let Some(applied) = self.export.paging.apply(key, value).or_else(|| self.records.apply(key, value)) {
             return applied;
         }
         let word = || if value.is_empty() { Err(format!("{key} needs a word")) } else { Ok(value.to_owned()) };
@@ -122,9 +132,6 @@ impl Misbehaviour {
                 self.body.rename = Some((old.to_owned(), new.to_owned()));
             }
             "fewer_rows" => self.body.fewer_rows = number::<u64>(key, value)?.min(100),
-            "ids" if value == "number" => self.records.numeric_ids = true,
-            "ids" if value == "string" => self.records.numeric_ids = false,
-            "empty_page" => self.records.empty_page = true,
             _ => return Err(format!("{rule:?} is not a misbehaviour; `sandbox --help` lists them")),
         }
         Ok(())
@@ -236,6 +243,33 @@ impl Paging {
             ("empty_between", "") => self.empty_between = true,
             ("counts", "") => self.counts = true,
             ("json_types", "") => self.json_types = true,
+            _ => return None,
+        }
+        Some(Ok(()))
+    }
+}
+
+impl Records {
+    /// Parses a rule about records; `None` for any other rule.
+    fn apply(&mut self, key: &str, value: &str) -> Option<Result<(), String>> {
+        let set = |to: &mut u64| number(key, value).map(|number| *to = number);
+        match (key, value) {
+            ("ids", "number") => self.numeric_ids = true,
+            ("ids", "string") => self.numeric_ids = false,
+            ("cursor", "each") => self.cursors = Cursors::Each,
+            ("cursor", "same") => self.cursors = Cursors::Same,
+            ("cursor", "stuck") => self.cursors = Cursors::Stuck,
+            ("empty_page", "") => self.empty_page = true,
+            ("short_first", "") => self.short_first = true,
+            ("no_more_flag", "") => self.no_more_flag = true,
+            ("no_totals", "") => self.no_totals = true,
+            ("repeats", "") => self.repeats = true,
+            ("grows", "") => self.grows = true,
+            ("shrinks", "") => self.shrinks = true,
+            ("records_cap", _) => return Some(number(key, value).map(|cap| self.cap = Some(cap))),
+            ("cut_pages", _) => return Some(number(key, value).map(|cut| self.cut = cut)),
+            ("more_total", _) => return Some(set(&mut self.more_total)),
+            ("lost_records", _) => return Some(set(&mut self.lost)),
             _ => return None,
         }
         Some(Ok(()))

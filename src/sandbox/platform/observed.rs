@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header;
+use jiff::Timestamp;
 
 use super::Platform;
 use crate::sandbox::Sandbox;
 use crate::sandbox::misbehave::Misbehaviours;
+use crate::sandbox::records::List;
 
 /// Requests kept in the log; later ones are only counted.
 const LOG_MAX: usize = 100_000;
@@ -30,6 +32,18 @@ impl Sandbox {
     /// Returns the number of started exports.
     pub fn exports(&self) -> usize {
         self.platform.memory().exports.started.len()
+    }
+
+    /// Changes these records at a moment, by their index; one beyond the last is added, with those before it. `list` is
+    /// `users`, `courses` or `enrollments`.
+    pub fn change_records(&self, list: &str, indexes: impl IntoIterator<Item = u64>, at: Timestamp) {
+        let list = match list {
+            "users" => List::Users,
+            "courses" => List::Courses,
+            _ => List::Enrollments,
+        };
+        let mut memory = self.platform.memory();
+        indexes.into_iter().for_each(|index| memory.records.change(list, index, at));
     }
 
     /// Replaces the misbehaviours from now on, and restarts the count of faults.

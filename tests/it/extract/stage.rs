@@ -9,7 +9,7 @@ use std::time::Duration;
 use reportferry::attempt::Backoff;
 use reportferry::clock::Clock;
 use reportferry::extract::{Extract, ExtractError, Source, Tenants, requests_of};
-use reportferry::pipeline::plan::{self, CsvInput, DoceboSource, ReportRef, Via};
+use reportferry::pipeline::plan::{self, CsvInput, DoceboSource, Pull, ReportPull, ReportRef, Via};
 use reportferry::progress::Progress;
 use reportferry::sandbox::{REPORTS, Sandbox, SandboxOptions};
 use reportferry::secret::Secret;
@@ -22,11 +22,15 @@ pub(super) const ROWS: u64 = 2500;
 /// What one case is, before its one difference.
 pub(super) struct Case {
     pub misbehave: &'static str,
-    pub report: ReportRef,
-    pub via: Via,
+    pub pull: Pull,
     pub rows: u64,
     pub tenant: Tenant,
     pub limits: Limits,
+}
+
+/// A report of the platform.
+pub(super) fn report(report: ReportRef, via: Via) -> Pull {
+    Pull::Report(ReportPull { report, via, csv: CsvInput::default() })
 }
 
 pub(super) fn ms(ms: u64) -> Duration {
@@ -49,16 +53,16 @@ impl Case {
             egress: Default::default(),
             retry: Backoff { initial: ms(1), max: ms(4), give_up_after: ms(30_000) },
         };
-        let report = ReportRef::Id(REPORTS[0].id.into());
-        Self { misbehave, report, via: Via::Download, rows: ROWS, tenant, limits: Limits::default() }
+        let pull = report(ReportRef::Id(REPORTS[0].id.into()), Via::Download);
+        Self { misbehave, pull, rows: ROWS, tenant, limits: Limits::default() }
     }
 
     pub(super) fn results(misbehave: &'static str) -> Self {
-        Self { via: Via::Results, ..Self::new(misbehave) }
+        Self { pull: report(ReportRef::Id(REPORTS[0].id.into()), Via::Results), ..Self::new(misbehave) }
     }
 
     pub(super) fn named(misbehave: &'static str, name: &str) -> Self {
-        Self { report: ReportRef::Name(name.into()), ..Self::new(misbehave) }
+        Self { pull: report(ReportRef::Name(name.into()), Via::Download), ..Self::new(misbehave) }
     }
 
     /// Waits for the export only this long.
@@ -82,9 +86,7 @@ impl Case {
         let sandbox = Sandbox::start(options).await.expect("a free port");
         let tenant =
             if self.tenant.base.is_empty() { Tenant { base: sandbox.url.clone(), ..self.tenant } } else { self.tenant };
-        let csv = CsvInput::default();
-        let source =
-            plan::Source::Docebo(DoceboSource { tenant: Arc::new(tenant), report: self.report, via: self.via, csv });
+        let source = plan::Source::Docebo(DoceboSource { tenant: Arc::new(tenant), pull: self.pull });
         let spool = crate::stage::folder();
         Stage { sandbox, source, limits: self.limits, tenants: Tenants::new(Clock::System), spool }
     }
@@ -111,7 +113,7 @@ impl Stage {
     /// Start and collect, as a run does.
     pub(super) async fn pull(&self) -> Result<Extract, ExtractError> {
         let source = self.source();
-        let execution_id = source.start().await?;
+        let execution_id = source.start(None).await?;
         source.collect(&execution_id, self.spool(), &Progress::default()).await
     }
 
@@ -173,7 +175,7 @@ pub(super) async fn outcome(stage: &Stage) -> String {
 
 /// What comes of the case holds every one of `words`; nothing secret is in it; nothing undeclared was sent.
 pub(super) async fn check(case: Case, words: &[&str]) -> Stage {
-    let about = format!("{} {:?} {:?}", case.misbehave, case.report, case.via);
+    let about = format!("{} {:?}", case.misbehave, case.pull);
     let stage = case.stage().await;
     let outcome = outcome(&stage).await;
     for word in words {

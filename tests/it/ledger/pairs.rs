@@ -111,6 +111,7 @@ async fn read_all(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
     ledger.spooled(std::slice::from_ref(&run.id)).await?;
     ledger.refusals(&run.id, "hris", Some("p")).await?;
     ledger.pruned_up_to("p").await?;
+    ledger.watermark("p", "d").await?;
     ledger.runnable(0, 9).await?;
     ledger.next_runnable_at(0).await?;
     ledger.known_pipelines().await?;

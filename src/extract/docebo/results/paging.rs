@@ -6,7 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::page::{Hints, Page};
+use crate::extract::docebo::page::{Hints, Page};
 
 /// The maximum number of consecutive empty pages.
 const EMPTY_MAX: u32 = 10;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::page::Row;
 use crate::extract::ExtractError;
+use crate::extract::docebo::page::Row;
 
 /// A CSV under construction.
 pub(super) struct Sheet<'a> {

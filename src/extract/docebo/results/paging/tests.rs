@@ -1,5 +1,5 @@
-use super::super::page::Row;
 use super::*;
+use crate::extract::docebo::page::Row;
 
 /// A platform with rows numbered from 0 and the given behaviour; reads it by following [`Paging`], as `results` does.
 #[derive(Clone)]
@@ -82,6 +82,7 @@ impl Platform {
                 _ => 0,
             }),
             pages: None,
+            cursor: None,
             ends: false,
         };
         Page { rows, hints, is_refusal: false }

@@ -40,6 +40,8 @@ pub(super) struct Hints {
     pub pages: Option<u64>,
     /// The number of this page.
     pub current: Option<u64>,
+    /// The `cursor`, as it must be sent back with the next page's number.
+    pub cursor: Option<String>,
 }
 
 /// The entries of a JSON object, with the values unparsed.
@@ -143,6 +145,13 @@ impl Hints {
                 Value::Number(_) => self.token = Some(text.to_owned()),
                 _ => return Err("its nextToken is neither a text nor a number".to_owned()),
             },
+            "cursor" => {
+                self.cursor = match &value {
+                    Value::String(cursor) if !cursor.is_empty() => Some(cursor.clone()),
+                    Value::Number(_) => Some(text.to_owned()),
+                    _ => None,
+                }
+            }
             "hasmoredata" | "hasmore" | "hasnext" | "hasnextpage" => self.more = truth.or(self.more),
             "islast" | "islastpage" => self.more = truth.map(|last| !last).or(self.more),
             "next" | "nextpage" | "nexturl" | "nextlink" | "nextcursor" | "nextpagetoken" | "continuationtoken" => {
@@ -227,6 +236,8 @@ mod tests {
                 r#"{"data":{"items":[],"has_more_data":true,"count":3,"current_page":1,"total_page_count":7}}"#,
                 Hints { more: Some(true), totals: vec![3], pages: Some(7), current: Some(1), ..Hints::default() },
             ),
+            (r#"{"data":{"items":[],"cursor":"a/b"}}"#, Hints { cursor: Some("a/b".into()), ..Hints::default() }),
+            (r#"{"data":{"items":[],"cursor":null}}"#, Hints::default()),
             (
                 r#"{"meta":{"pagination":{"total":"12"}},"hasMore":0,"data":[]}"#,
                 Hints { more: Some(false), totals: vec![12], ..Hints::default() },
