@@ -10,6 +10,7 @@ use reqwest::Url;
 use super::ExtractError;
 use super::budget::{Budget, Remaining};
 use super::guard;
+use super::refused::CredentialMemory;
 use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::settings::Tenant;
@@ -18,6 +19,8 @@ use crate::settings::Tenant;
 #[derive(Clone)]
 pub struct Tenants {
     clock: Clock,
+    /// Remembers refused credentials over restarts.
+    memory: Option<Arc<dyn CredentialMemory>>,
     known: Arc<Mutex<HashMap<String, Arc<TenantState>>>>,
 }
 
@@ -31,6 +34,9 @@ pub(super) struct TenantState {
     /// True once the account is identified and allowed.
     pub identified: AtomicBool,
     pub clock: Clock,
+    pub memory: Option<Arc<dyn CredentialMemory>>,
+    /// Before this moment the account's assignments are not requested again: they were refused.
+    pub assignments_refused_until: Mutex<Option<Timestamp>>,
 }
 
 #[derive(Default)]
@@ -56,8 +62,14 @@ pub(super) struct RefusedPassword {
 }
 
 impl Tenants {
+    /// Remembers refused credentials in this process alone.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, known: Arc::default() }
+        Self { clock, memory: None, known: Arc::default() }
+    }
+
+    /// Remembers refused credentials in `memory` too.
+    pub fn remembering(clock: Clock, memory: Arc<dyn CredentialMemory>) -> Self {
+        Self { memory: Some(memory), ..Self::new(clock) }
     }
 
     /// Returns the state of `tenant`. Reloaded settings get a new state, which keeps the spent budget if its limits are
@@ -83,6 +95,8 @@ impl Tenants {
             token: Default::default(),
             identified: AtomicBool::new(false),
             clock: self.clock.clone(),
+            memory: self.memory.clone(),
+            assignments_refused_until: Mutex::default(),
         });
         known.insert(tenant.name.clone(), state.clone());
         Ok(state)

@@ -6,6 +6,8 @@ mod rules;
 
 use std::collections::BTreeMap;
 
+use super::access::AccessRules;
+
 #[cfg(feature = "fault-injection")]
 pub use rules::HELP;
 
@@ -21,6 +23,7 @@ pub struct Misbehaviour {
     pub export: Export,
     pub body: Body,
     pub records: Records,
+    pub access: AccessRules,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -107,6 +110,7 @@ pub enum ApiStep {
     Results,
     Download,
     Records,
+    Assignments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

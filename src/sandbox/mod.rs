@@ -1,6 +1,7 @@
 //! A Docebo to practise on: a platform on loopback, from options and a seed, that responds as the real one is known to, and
 //! misbehaves on request.
 
+mod access;
 mod content;
 mod exports;
 mod learning;
@@ -25,6 +26,7 @@ use tokio::task::JoinHandle;
 
 #[cfg(feature = "fault-injection")]
 pub use self::misbehave::HELP as MISBEHAVE_HELP;
+pub use self::access::Area;
 pub use self::misbehave::Misbehaviours;
 pub use self::oauth::{ACCOUNTS, Account};
 use self::platform::Platform;

@@ -4,7 +4,9 @@
 //! shows as a web page with 200 or as fewer rows; the statuses of a running export are unknown.
 
 mod account;
+mod assertion;
 mod call;
+mod credentials;
 mod download;
 pub(super) mod paths;
 mod refusal;
