@@ -41,8 +41,11 @@ pub(super) async fn probe(
         ok &= problem.is_none();
         shown.step(match problem {
             None => DoctorStep::done(&step, Default::default(), "visible"),
-            Some(problem) => DoctorStep::new(&step, StepOutcome::Failed, Default::default(), problem)
-                .hint(format!("make it visible to {} in Docebo; `reports {}` lists", identity_of(tenant), tenant.name)),
+            Some(problem) => DoctorStep::new(&step, StepOutcome::Failed, Default::default(), problem).hint(format!(
+                "make it visible to {} in Docebo; `reports {}` lists",
+                identity_of(tenant),
+                tenant.name
+            )),
         });
     }
     ok

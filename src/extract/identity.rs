@@ -11,6 +11,8 @@ pub struct Identity {
     pub id: String,
     pub username: String,
     pub level: Level,
+    /// The platform's word for the level.
+    pub level_word: String,
 }
 
 /// The account's permission level.

@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use budget::Remaining;
-pub use docebo::{Account, ListedReport};
+pub use docebo::{Access, Account, Area, Certainty, ListedReport};
+pub use docebo::{ScopeCheck, ScopeLine, ScopeVerdict, Standing, check_scope};
 pub use identity::{Identity, Level};
 pub use refused::{CredentialMemory, RefusedCredentials};
 pub use request_log::Sent;

@@ -1,7 +1,6 @@
 //! The tenants in use: HTTP client, token and budget, shared by all pipelines of a tenant.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use reqwest::Url;
 use super::ExtractError;
 use super::budget::{Budget, Remaining};
 use super::guard;
+use super::identity::Identity;
 use super::refused::CredentialMemory;
 use crate::clock::Clock;
 use crate::secret::Secret;
@@ -31,8 +31,8 @@ pub(super) struct TenantState {
     pub budget: Arc<Budget>,
     /// Locked while a token is fetched, so that many callers make one request.
     pub token: tokio::sync::Mutex<TokenState>,
-    /// True once the account is identified and allowed.
-    pub identified: AtomicBool,
+    /// The account, once it is identified and allowed.
+    pub identified: Mutex<Option<Identity>>,
     pub clock: Clock,
     pub memory: Option<Arc<dyn CredentialMemory>>,
     /// Before this moment the account's assignments are not requested again: they were refused.
@@ -93,7 +93,7 @@ impl Tenants {
             http: client(tenant)?,
             budget,
             token: Default::default(),
-            identified: AtomicBool::new(false),
+            identified: Mutex::default(),
             clock: self.clock.clone(),
             memory: self.memory.clone(),
             assignments_refused_until: Mutex::default(),

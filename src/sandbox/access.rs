@@ -131,7 +131,8 @@ pub(super) fn power_user(account: Option<Account>, wrong: &Misbehaviour) -> Repl
     let Some(account) = account.filter(|account| account.level == "power_user") else {
         return reply::error(404, "Power User not found");
     };
-    let permission = |area: &Area| json!({"area": area.name(), "code": format!("/framework/admin/{}/view", area.name())});
+    let permission =
+        |area: &Area| json!({"area": area.name(), "code": format!("/framework/admin/{}/view", area.name())});
     let mut permissions: Vec<_> = account.areas.iter().chain(&wrong.access.allowed).map(permission).collect();
     permissions.extend(wrong.access.permission.iter().map(|code| json!({"area": "other", "code": code})));
     reply::data(json!({

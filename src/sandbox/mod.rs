@@ -24,9 +24,9 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use self::access::Area;
 #[cfg(feature = "fault-injection")]
 pub use self::misbehave::HELP as MISBEHAVE_HELP;
-pub use self::access::Area;
 pub use self::misbehave::Misbehaviours;
 pub use self::oauth::{ACCOUNTS, Account};
 use self::platform::Platform;

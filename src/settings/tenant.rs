@@ -34,11 +34,20 @@ pub struct Tenant {
 /// How a token is requested (RFC 6749; RFC 7523).
 #[derive(Clone)]
 pub enum Grant {
-    Password { client_secret: SecretRef, username: String, password: SecretRef },
+    Password {
+        client_secret: SecretRef,
+        username: String,
+        password: SecretRef,
+    },
     /// An assertion that an RSA key signs.
-    JwtBearer { username: String, key: SecretRef },
+    JwtBearer {
+        username: String,
+        key: SecretRef,
+    },
     /// No account is named: the identity check finds which one it is.
-    ClientCredentials { client_secret: SecretRef },
+    ClientCredentials {
+        client_secret: SecretRef,
+    },
 }
 
 impl Tenant {

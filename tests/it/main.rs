@@ -19,6 +19,7 @@ mod prove;
 mod reading;
 mod replace;
 mod schedule;
+mod scope;
 mod secrets;
 mod servers;
 mod set;

@@ -5,6 +5,7 @@
 
 mod account;
 mod assertion;
+mod assignments;
 mod call;
 mod credentials;
 mod download;
@@ -12,11 +13,11 @@ pub(super) mod paths;
 mod refusal;
 mod report;
 mod results;
+mod scope;
 mod session;
 mod token;
 
 use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
 
 use self::report::Export;
 use super::client::ApiClient;
@@ -31,6 +32,7 @@ use crate::settings::Limits;
 
 pub use self::account::Account;
 pub use self::report::ListedReport;
+pub use self::scope::{Access, Area, Certainty, ScopeCheck, ScopeLine, ScopeVerdict, Standing, check_scope};
 
 /// One report of one tenant.
 pub struct Docebo {
@@ -72,16 +74,16 @@ impl Docebo {
     ) -> Result<Extract, ExtractError> {
         let export = self.export_of(execution_id)?;
         // A new token may be another account's, so it is identified first; any token reads an older execution.
-        if !self.client.tenant.identified.load(Relaxed) {
-            self.identify().await?;
-        }
+        let identity = session::known(&self.client).await?;
         let finished = report::finished(&self.client, &export, &self.subject, progress).await;
         progress.set_wait(None);
         finished?;
-        match self.via {
-            Via::Download => download::download(&self.client, &export, into, progress, &self.subject).await,
-            Via::Results => results::results(&self.client, &export, into, progress, &self.subject).await,
-        }
+        let mut extract = match self.via {
+            Via::Download => download::download(&self.client, &export, into, progress, &self.subject).await?,
+            Via::Results => results::results(&self.client, &export, into, progress, &self.subject).await?,
+        };
+        extract.source.scope = assignments::of_run(&self.client, &identity).await;
+        Ok(extract)
     }
 
     /// Returns the counts of requests sent, by status.

@@ -9,6 +9,11 @@ pub(super) const TOKEN: &str = "/oauth2/token";
 pub(super) const SESSION: &str = "/manage/v1/user/session";
 pub(super) const REPORTS: &str = "/analytics/v1/reports";
 
+/// Returns the path of an account's assignments.
+pub(super) fn assignments(account: &str) -> String {
+    format!("/poweruser/v1/powerusers/{account}")
+}
+
 /// Returns the path that starts a report's export.
 pub(super) fn export(report: &str) -> String {
     format!("{REPORTS}/{report}/export/csv")
@@ -27,6 +32,7 @@ pub(super) fn tail(via: Via) -> &'static str {
     }
 }
 
+/// Returns the guard of a plan: its requests, and none beside them.
 pub(super) fn guard(base: Url, report: &ReportRef, via: Via) -> Guard {
     let (id, listed) = match report {
         ReportRef::Id(id) => (id.as_str(), None),
@@ -34,6 +40,7 @@ pub(super) fn guard(base: Url, report: &ReportRef, via: Via) -> Guard {
     };
     let paths = [
         Some(SESSION.to_owned()),
+        Some(assignments("{account}")),
         listed,
         Some(export(id)),
         Some(execution(id, "{execution}", "")),
@@ -46,6 +53,13 @@ pub(super) fn guard(base: Url, report: &ReportRef, via: Via) -> Guard {
 /// Returns the guard of what is asked about an account without a pipeline.
 pub(super) fn account_guard(base: Url) -> Guard {
     let gets = [SESSION, REPORTS].map(|path| (Method::GET, path.to_owned()));
+    Guard::new(base, std::iter::once((Method::POST, TOKEN.to_owned())).chain(gets))
+}
+
+/// Returns the guard of `scope`: the account, and the paths that it tries.
+pub(super) fn scope_guard<'a>(base: Url, tried: impl Iterator<Item = &'a str>) -> Guard {
+    let own = [SESSION.to_owned(), assignments("{account}")];
+    let gets = own.into_iter().chain(tried.map(str::to_owned)).map(|path| (Method::GET, path));
     Guard::new(base, std::iter::once((Method::POST, TOKEN.to_owned())).chain(gets))
 }
 
@@ -72,6 +86,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r"
         POST https://acme.docebosaas.com/oauth2/token
         GET https://acme.docebosaas.com/manage/v1/user/session
+        GET https://acme.docebosaas.com/poweruser/v1/powerusers/{account}
         GET https://acme.docebosaas.com/analytics/v1/reports
         GET https://acme.docebosaas.com/analytics/v1/reports/{report}/export/csv
         GET https://acme.docebosaas.com/analytics/v1/reports/{report}/exports/{execution}

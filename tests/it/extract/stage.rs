@@ -126,6 +126,7 @@ impl Stage {
         let declared: Vec<String> = requests_of(&self.source)
             .iter()
             .map(|line| line.replace(&self.sandbox.url, "").replace("{report}", "*").replace("{execution}", "*"))
+            .map(|line| line.replace("{account}", "*"))
             .collect();
         for seen in self.sandbox.log() {
             let parts: Vec<&str> = seen.path.split('/').collect();
