@@ -6,7 +6,7 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use super::access::AccessRules;
+use super::area::Area;
 
 #[cfg(feature = "fault-injection")]
 pub use rules::HELP;
@@ -88,6 +88,20 @@ pub enum Packing {
 pub struct Records {
     pub numeric_ids: bool,
     pub empty_page: bool,
+}
+
+/// Rules about areas, of `--misbehave`.
+#[derive(Clone, Debug, Default)]
+pub struct AccessRules {
+    /// Denied to every account, in this way.
+    pub denied: BTreeMap<Area, ReplyKind>,
+    /// Allowed to every account.
+    pub allowed: Vec<Area>,
+    /// Numbers of assigned users and courses.
+    pub assigned_users: Option<u64>,
+    pub assigned_courses: Option<u64>,
+    /// A further permission of every account.
+    pub permission: Option<String>,
 }
 
 /// A step that fails.

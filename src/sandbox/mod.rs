@@ -2,6 +2,7 @@
 //! misbehaves on request.
 
 mod access;
+mod area;
 mod content;
 mod exports;
 mod learning;
@@ -24,7 +25,7 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use self::access::Area;
+pub use self::area::Area;
 #[cfg(feature = "fault-injection")]
 pub use self::misbehave::HELP as MISBEHAVE_HELP;
 pub use self::misbehave::Misbehaviours;

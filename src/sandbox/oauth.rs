@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::SandboxOptions;
-use super::access::Area;
+use super::area::Area;
 use super::misbehave::Misbehaviour;
 use super::reply::{self, Reply};
 use crate::clock::Clock;

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::file::tenant::Relevant;
 use super::{Budget, Egress, HttpTimeouts, SecretRef};
 use crate::attempt::Backoff;
-use crate::yaml::problem::Problem;
-use crate::yaml::read::{FromNode, scalar};
+use crate::yaml::read::scalar;
 use crate::yaml::tree::Node;
 
 /// One Docebo platform and its account.
@@ -31,7 +29,7 @@ pub struct Tenant {
     pub scope_check: Option<Duration>,
 }
 
-/// How a token is requested (RFC 6749; RFC 7523).
+/// The way in which a token is requested (RFC 6749; RFC 7523).
 #[derive(Clone)]
 pub enum Grant {
     Password {
@@ -100,7 +98,7 @@ impl GrantKind {
     }
 
     /// Returns the grant that a tenant's table names.
-    fn of(table: &Node) -> Self {
+    pub(super) fn of(table: &Node) -> Self {
         match table.get("grant").and_then(|node| scalar(node, "", &mut Vec::new())) {
             Some(("jwt_bearer", _)) => Self::JwtBearer,
             Some(("client_credentials", _)) => Self::ClientCredentials,
@@ -126,19 +124,6 @@ pub struct ScopeList {
     pub include: Vec<String>,
     /// Paths that are not tried.
     pub skip: Vec<String>,
-}
-
-impl<T: FromNode> FromNode for Relevant<T> {
-    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
-        T::from_node(node, problems).map(|value| Self(Some(value)))
-    }
-
-    fn missing(table: &Node, key: &str, problems: &mut Vec<Problem>) -> Option<Self> {
-        match GrantKind::of(table).uses(key) {
-            true => T::missing(table, key, problems).map(|value| Self(Some(value))),
-            false => Some(Self(None)),
-        }
-    }
 }
 
 crate::words!(GrantKind {

@@ -86,7 +86,13 @@ fn a_power_user_for_reports_alone_is_least_privilege() {
     stand.only_reads();
 
     let text = stand.text(&["scope"], 0);
-    for part in ["Yes, as far as reads show it", "A Superadmin is not needed", "No write was tried", "unverified path that answers 404 proves nothing", "needed and allowed"] {
+    for part in [
+        "Yes, as far as reads show it",
+        "A Superadmin is not needed",
+        "No write was tried",
+        "unverified path that answers 404 proves nothing",
+        "needed and allowed",
+    ] {
         assert!(text.replace('\n', " ").contains(part), "{part}: {text}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::extract::{Access, Level, ScopeCheck, ScopeLine, ScopeVerdict, Standing};
 
-/// Answers whether the account can do anything but the requests of the reports.
+/// Describes in one paragraph if the account can do anything but the requests of the reports.
 pub(super) fn answer(check: &ScopeCheck) -> String {
     let (account, needed) = (account(check), count(check, ScopeVerdict::Needed));
     let beside = beside(check);

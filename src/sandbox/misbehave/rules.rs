@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::{ApiStep, Fault, Misbehaviour, Misbehaviours, Packing, ReplyKind};
+use super::{AccessRules, ApiStep, Fault, Misbehaviour, Misbehaviours, Packing, ReplyKind};
 use super::{By, Paging};
-use crate::sandbox::access::{AccessRules, Area};
+use crate::sandbox::area::Area;
 use crate::sandbox::reports;
 
 /// All rules, for `--help`.

@@ -14,6 +14,19 @@ use crate::yaml::tree::Node;
 /// A key that some grants need and the others do not have.
 pub struct Relevant<T>(pub Option<T>);
 
+impl<T: FromNode> FromNode for Relevant<T> {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        T::from_node(node, problems).map(|value| Self(Some(value)))
+    }
+
+    fn missing(table: &Node, key: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        match GrantKind::of(table).uses(key) {
+            true => T::missing(table, key, problems).map(|value| Self(Some(value))),
+            false => Some(Self(None)),
+        }
+    }
+}
+
 crate::table! {
     /// One Docebo platform and its account.
     pub struct TenantFile {

@@ -15,7 +15,7 @@ use crate::http::retry_after;
 
 const DOING: &str = "request it";
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
@@ -99,7 +99,7 @@ async fn once(client: &ApiClient, path: &str, subject: &str) -> Result<Found, Ca
     of_response(client, response).await
 }
 
-/// Returns true if the token was no longer valid: then a 401 says nothing about the endpoint.
+/// Returns true if the token was no longer valid: then a 401 is no evidence about the endpoint.
 async fn renewed(client: &ApiClient, generation: u64) -> Result<bool, CallError> {
     let subject = format!("tenant {}", client.tenant.settings.name);
     let call = Call { step: ApiStep::Identity, path: paths::SESSION.into(), query: vec![], subject: &subject };

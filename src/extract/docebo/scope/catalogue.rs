@@ -49,7 +49,7 @@ impl Area {
     }
 }
 
-/// How sure it is that a path exists on the platform.
+/// The certainty that a path exists on the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Certainty {

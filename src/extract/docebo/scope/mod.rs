@@ -1,4 +1,4 @@
-//! What the account may reach, against what the plans need. Every request is a GET, besides the token's POST.
+//! Compares what the account may reach with what the plans need. Every request is a GET, besides the token's POST.
 
 mod attempt;
 mod catalogue;
@@ -64,6 +64,18 @@ pub enum Standing {
     Least,
 }
 
+impl Standing {
+    /// Returns the word in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Denied => "denied",
+            Self::Excess => "excess",
+            Self::Least => "least",
+        }
+    }
+}
+
 /// One request: what came of it, and what that means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScopeLine {
@@ -90,7 +102,7 @@ pub struct ScopeLine {
     pub fix: Option<String>,
 }
 
-/// What a request's access means for the pipelines.
+/// The meaning of a request's access for the pipelines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScopeVerdict {

@@ -7,7 +7,7 @@ use crate::extract::guard::base_of;
 use crate::pipeline::plan::{Plan, ReportRef, Source};
 use crate::settings::Tenant;
 
-/// How it is known whether a needed request is allowed.
+/// The evidence that a needed request is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Evidence {
     /// The sign-in was accepted.
