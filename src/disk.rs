@@ -32,7 +32,7 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
 pub fn tighten(data: &Path, ledger: Option<&Path>) -> u64 {
     let mut pending = vec![data.join("spool")];
     let mut tightened = tighten_one(data);
-    for name in ["known_hosts", "worker.lock"] {
+    for name in ["known_hosts", "worker.lock", "credentials.salt"] {
         tightened += tighten_one(&data.join(name));
     }
     for suffix in ["", "-wal", "-shm", ".lock"] {

@@ -68,6 +68,7 @@ fn subject_of(alert: &Alert) -> String {
             Some(to) => format!("{pipeline} is not delivered to {to} yet, slot {slot}"),
             None => format!("{pipeline} has nothing to deliver yet, slot {slot}"),
         },
+        AlertKind::ScopeChanged => format!("what the account of tenant {pipeline} can reach has changed"),
         AlertKind::PipelineInvalid => format!("the file of {pipeline} cannot be used"),
         AlertKind::Recovered if alert.run.is_none() => format!("the file of {pipeline} can be used again"),
         AlertKind::PickupOverdue => format!("{pipeline} was not picked up at {to} in time, slot {slot}"),
@@ -93,6 +94,7 @@ fn next(alert: &Alert) -> String {
         AlertKind::Blocked => Need::Blocked(alert.blockers.clone()),
         AlertKind::PickupOverdue => Need::PickupOverdue { destination: alert.destination.clone().unwrap_or_default() },
         AlertKind::NotDelivered => Need::NotDelivered { destination: alert.destination.clone() },
+        AlertKind::ScopeChanged => return format!("reportferry scope {}", alert.pipeline),
         AlertKind::PipelineInvalid => Need::InvalidFile,
         AlertKind::Late | AlertKind::Recovered => Need::Late,
     };
@@ -105,6 +107,9 @@ fn next(alert: &Alert) -> String {
 fn document(alert: &Alert) -> Value {
     let mut document = json!({"event": alert.kind.name(), "pipeline": alert.pipeline, "slot": alert.slot,
            "run": alert.run, "reason": reason(alert), "since": utc(alert.at_ms), "next": next(alert)});
+    if alert.kind == AlertKind::ScopeChanged {
+        document["tenant"] = document["pipeline"].take();
+    }
     if let Some(destination) = &alert.destination {
         document["destination"] = json!(destination);
     }

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::ledger::{Alert, AlertSend, Ledger, LedgerError, Sent};
 use crate::measure;
 use crate::pipeline::plan::{AlertPlan, Plan};
-use crate::settings::Settings;
+use crate::settings::{AlertKind, Settings};
 
 pub use channel::{ChannelError, ChannelSender};
 pub use direct::send_directly;
@@ -61,7 +61,9 @@ impl Rules {
 impl Loaded {
     /// Returns the channels that the alert goes to.
     fn channels(&self, alert: &Alert) -> Vec<String> {
-        let (alerts, rule) = (&self.settings.alerts, self.pipelines.get(&alert.pipeline));
+        // A change of a scope is the tenant's: a pipeline of the same name has no rule for it.
+        let rule = self.pipelines.get(&alert.pipeline).filter(|_| alert.kind != AlertKind::ScopeChanged);
+        let alerts = &self.settings.alerts;
         let on = rule.map_or(&alerts.on, |rule| &rule.on);
         match (on.contains(&alert.kind), rule) {
             (false, _) => Vec::new(),

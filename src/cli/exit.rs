@@ -19,7 +19,7 @@ pub const INTERRUPTED: u8 = 5;
 pub const WAITING: u8 = 6;
 /// Another process is working on it.
 pub const BUSY: u8 = 7;
-/// Something needs attention (`status --attention`).
+/// Something needs attention (`status --attention`), or an account may do more than it needs (`scope`).
 pub const ATTENTION: u8 = 8;
 
 /// The codes of several runs by weight: the first that occurs is the code of all.

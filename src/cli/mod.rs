@@ -45,6 +45,7 @@ mod run;
 mod runs;
 pub mod sandbox;
 pub mod schema;
+mod scope;
 mod show;
 mod status;
 mod stdout;
@@ -141,6 +142,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// List the reports that a tenant's account sees, and show their columns
     Reports(reports::ReportsArgs),
+    /// Show what a tenant's account can reach, against what the pipelines need
+    Scope(scope::ScopeArgs),
     /// Show a server's host keys, and accept them
     Trust(trust::TrustArgs),
     /// Print the JSON Schema of pipeline or settings files
@@ -244,6 +247,7 @@ async fn dispatch(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Dismiss(args) => dismiss::dismiss(args, common).await,
         Command::Doctor(args) => doctor::run(args, common).await,
         Command::Reports(args) => reports::run(args, common).await,
+        Command::Scope(args) => scope::run(args, common).await,
         Command::Trust(args) => trust::run(args, common).await,
         Command::Schema(args) => schema::run(&args),
         Command::Alert(args) => alert::run(args, common).await,

@@ -18,7 +18,10 @@ use crate::schedule::slot::Slot;
 use crate::schedule::zone::zones;
 use crate::settings;
 use crate::yaml::render::render;
+use tenants::TenantDocument;
 
+/// Accounts and scope checks.
+mod tenants;
 /// The text form.
 mod view;
 
@@ -41,6 +44,7 @@ struct Status {
     zones: String,
     /// The zone of the text form, in which `today` is a day.
     zone: String,
+    tenants: Vec<TenantDocument>,
     pipelines: Vec<PipelineDocument>,
 }
 
@@ -217,7 +221,8 @@ impl Status {
         }
         let worker = opened.worker().await?.map(|(record, state)| WorkerDocument::new(record, state));
         let zones = format!("{}, {}", zones().version, zones().origin);
-        Ok(Self { worker, zones, zone: settings::local_zone().1, pipelines })
+        let tenants = tenants::gather(&opened.settings.tenants, &opened.ledger).await?;
+        Ok(Self { worker, zones, zone: settings::local_zone().1, tenants, pipelines })
     }
 
     fn needs_attention(&self) -> bool {

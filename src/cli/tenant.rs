@@ -51,8 +51,11 @@ fn report(plan: &Plan, pull: &ReportPull, reports: &[ListedReport], tenant: &Ten
     let ok = problem.is_none();
     shown.step(match problem {
         None => DoctorStep::done(&step, Default::default(), "visible"),
-        Some(problem) => DoctorStep::new(&step, StepOutcome::Failed, Default::default(), problem)
-            .hint(format!("make it visible to {} in Docebo; `reports {}` lists", tenant.username, tenant.name)),
+        Some(problem) => DoctorStep::new(&step, StepOutcome::Failed, Default::default(), problem).hint(format!(
+            "make it visible to {} in Docebo; `reports {}` lists",
+            identity_of(tenant),
+            tenant.name
+        )),
     });
     ok
 }
@@ -88,8 +91,8 @@ async fn sign_in(
             let level = match &identity.level {
                 Level::PowerUser => "a Power User".to_owned(),
                 Level::User => "a user without administration".to_owned(),
-                Level::Superadmin => "a SUPERADMIN, which allow_superadmin accepts".to_owned(),
-                Level::Unknown(level) => format!("of the unknown level {level:?}, which allow_superadmin accepts"),
+                Level::Superadmin => "a SUPERADMIN, which `level: any` accepts".to_owned(),
+                Level::Unknown(level) => format!("of the unknown level {level:?}, which `level: any` accepts"),
             };
             let found = format!("{} is {level}", identity.username);
             shown.step(DoctorStep::done("sign-in", begun.elapsed(), found).with("account id", &identity.id));
@@ -105,6 +108,10 @@ async fn sign_in(
         }
         Err(error) => shown.failed("reports", begun, &error),
     }
+}
+
+fn identity_of(tenant: &Tenant) -> &str {
+    tenant.username().unwrap_or("the account of the client credentials")
 }
 
 /// Returns the plans whose source is this tenant.

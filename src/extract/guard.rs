@@ -94,16 +94,17 @@ impl Guard {
         Ok(url)
     }
 
+    /// Lists every request that may be sent: the method and the path, with IDs known only from a response in braces.
+    pub(super) fn requests(&self) -> impl Iterator<Item = (&Method, String)> {
+        self.patterns.iter().map(|pattern| {
+            (&pattern.method, pattern.segments.iter().map(|segment| format!("/{}", segment.text())).collect())
+        })
+    }
+
     /// Lists every request that may be sent, as `METHOD URL`.
     pub(super) fn declared(&self) -> Vec<String> {
         let base = self.base.as_str().trim_end_matches('/');
-        self.patterns
-            .iter()
-            .map(|pattern| {
-                let path: String = pattern.segments.iter().map(|segment| format!("/{}", segment.text())).collect();
-                format!("{} {base}{path}", pattern.method)
-            })
-            .collect()
+        self.requests().map(|(method, path)| format!("{method} {base}{path}")).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ExtractError;
-use crate::settings::Tenant;
+use crate::settings::{AllowedLevel, Tenant};
 
 /// The account behind the token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,8 @@ pub struct Identity {
     pub id: String,
     pub username: String,
     pub level: Level,
+    /// The platform's word for the level.
+    pub level_word: String,
 }
 
 /// The account's permission level.
@@ -28,7 +30,7 @@ impl Identity {
     /// Refuses an account that is or may be a Superadmin, unless the settings allow it.
     pub(super) fn check(&self, tenant: &Tenant, subject: &str) -> Result<(), ExtractError> {
         let what = match &self.level {
-            _ if tenant.allow_superadmin => return Ok(()),
+            _ if tenant.level == AllowedLevel::Any => return Ok(()),
             Level::PowerUser | Level::User => return Ok(()),
             Level::Superadmin => format!("{subject}: account {:?} is a Superadmin", self.username),
             Level::Unknown(level) => format!(
@@ -36,8 +38,8 @@ impl Identity {
                 self.username
             ),
         };
-        let hint = "create a Power User with only report permissions; to use this account anyway, set \
-                    allow_superadmin: true for the tenant";
+        let hint = "create a Power User with only report permissions; to use this account anyway, write \
+                    `level: any` for the tenant";
         Err(ExtractError::refused(what, hint))
     }
 }

@@ -1,7 +1,6 @@
 //! The tenants in use: HTTP client, token and budget, shared by all pipelines of a tenant.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -10,6 +9,8 @@ use reqwest::Url;
 use super::ExtractError;
 use super::budget::{Budget, Remaining};
 use super::guard;
+use super::identity::Identity;
+use super::refused::CredentialMemory;
 use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::settings::Tenant;
@@ -18,6 +19,8 @@ use crate::settings::Tenant;
 #[derive(Clone)]
 pub struct Tenants {
     clock: Clock,
+    /// Remembers refused credentials over restarts.
+    memory: Option<Arc<dyn CredentialMemory>>,
     known: Arc<Mutex<HashMap<String, Arc<TenantState>>>>,
 }
 
@@ -28,9 +31,12 @@ pub(super) struct TenantState {
     pub budget: Arc<Budget>,
     /// Locked while a token is fetched, so that many callers make one request.
     pub token: tokio::sync::Mutex<TokenState>,
-    /// True once the account is identified and allowed.
-    pub identified: AtomicBool,
+    /// The account, once it is identified and allowed.
+    pub identified: Mutex<Option<Identity>>,
     pub clock: Clock,
+    pub memory: Option<Arc<dyn CredentialMemory>>,
+    /// Before this moment the account's assignments are not requested again: they were refused.
+    pub assignments_refused_until: Mutex<Option<Timestamp>>,
 }
 
 #[derive(Default)]
@@ -56,8 +62,14 @@ pub(super) struct RefusedPassword {
 }
 
 impl Tenants {
+    /// Remembers refused credentials in this process alone.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, known: Arc::default() }
+        Self { clock, memory: None, known: Arc::default() }
+    }
+
+    /// Remembers refused credentials in `memory` too.
+    pub fn remembering(clock: Clock, memory: Arc<dyn CredentialMemory>) -> Self {
+        Self { memory: Some(memory), ..Self::new(clock) }
     }
 
     /// Returns the state of `tenant`. Reloaded settings get a new state, which keeps the spent budget if its limits are
@@ -81,8 +93,10 @@ impl Tenants {
             http: client(tenant)?,
             budget,
             token: Default::default(),
-            identified: AtomicBool::new(false),
+            identified: Mutex::default(),
             clock: self.clock.clone(),
+            memory: self.memory.clone(),
+            assignments_refused_until: Mutex::default(),
         });
         known.insert(tenant.name.clone(), state.clone());
         Ok(state)

@@ -7,6 +7,7 @@ use super::files::problem_from;
 use super::next::Blocker;
 use super::state::{NotificationEvent, NotificationState, PickupState};
 use super::store::{Row, Tx, named_column, params};
+use super::tenants::scope_changes;
 use super::{LATE, Ledger, LedgerError};
 use crate::fault::FaultStep;
 use crate::settings::AlertKind;
@@ -33,7 +34,7 @@ fn of_kind(kind: AlertKind) -> Option<(&'static str, String)> {
              AND r.pipeline NOT IN (SELECT name FROM pipelines WHERE paused_ms IS NOT NULL)"
                 .to_owned(),
         )),
-        AlertKind::PickupOverdue | AlertKind::PipelineInvalid | AlertKind::Recovered => None,
+        AlertKind::PickupOverdue | AlertKind::PipelineInvalid | AlertKind::ScopeChanged | AlertKind::Recovered => None,
     }
 }
 
@@ -43,6 +44,7 @@ pub struct Alert {
     pub kind: AlertKind,
     /// The run, and its slot; `None` for an event of the pipeline.
     pub run: Option<String>,
+    /// The pipeline; the tenant, of a change of its scope.
     pub pipeline: String,
     pub slot: Option<String>,
     /// The delivery that it concerns, if it concerns one.
@@ -108,6 +110,12 @@ impl Ledger {
                 found.extend(overdue_pickups(tx, since_ms)?);
                 found.extend(open_deliveries(tx, since_ms, now)?);
                 found.extend(invalid_files(tx, since_ms)?);
+                let changes = scope_changes(tx, since_ms)?.into_iter();
+                found.extend(
+                    changes.map(|(tenant, reason, at_ms)| {
+                        of_pipeline(AlertKind::ScopeChanged, tenant, Some(reason), at_ms)
+                    }),
+                );
                 let mut recoveries = recoveries(tx)?;
                 recoveries.extend(late_pickups(tx)?);
                 recoveries.extend(valid_files(tx)?);
@@ -360,7 +368,8 @@ fn enter_alert(tx: &mut Tx, alert: &Alert, channels: &[String], now: i64) -> Res
             alert.slot_ms,
             &alert.reason,
             alert.at_ms,
-            (alert.kind == AlertKind::Recovered).then_some(now),
+            // Neither has an end that would be found later.
+            matches!(alert.kind, AlertKind::Recovered | AlertKind::ScopeChanged).then_some(now),
             &alert.destination,
         ],
     )?;
@@ -387,14 +396,4 @@ fn close_alerts(tx: &mut Tx, alerts: &[String], now: i64) -> Result<BTreeSet<Str
         }
     }
     Ok(informed)
-}
-
-/// Closes the alert of a pickup that is no longer awaited, without a notification.
-pub(super) fn close_overdue(tx: &mut Tx, run: &str, destination: &str, now: i64) -> Result<(), LedgerError> {
-    tx.execute(
-        "UPDATE alerts SET recovered_ms = $1 WHERE run_id = $2 AND destination = $3 AND kind = $4 \
-         AND recovered_ms IS NULL",
-        params![now, run, destination, AlertKind::PickupOverdue.name()],
-    )
-    .map(|_| ())
 }

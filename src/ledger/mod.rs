@@ -24,6 +24,7 @@ mod servers;
 mod slots;
 pub mod state;
 mod store;
+mod tenants;
 mod watermark;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub use runs::DueDelivery;
 pub use servers::StoredProbe;
 pub use slots::{Counts, Portion};
 pub use store::StoreError;
+pub use tenants::StoredScope;
 
 /// The durable record. Clones share its connections.
 #[derive(Clone)]

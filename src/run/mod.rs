@@ -1,5 +1,6 @@
 //! One run: slot → extract → transform → check → encode → deliver → receipt.
 
+mod credentials;
 mod deliveries;
 mod delivery;
 pub mod document;
@@ -34,6 +35,7 @@ use crate::schedule::slot::Slot;
 use crate::settings::{Settings, login};
 use crate::transform::StepRows;
 
+use credentials::LedgerMemory;
 use document::Document;
 pub use error::RunError;
 use error::{Stop, failed};
@@ -74,10 +76,11 @@ const FETCHES_MAX: u32 = 3;
 
 impl RunContext {
     pub fn new(settings: Arc<Settings>, ledger: Ledger, clock: Clock) -> Self {
+        let memory = LedgerMemory::new(ledger.clone(), settings.data.clone());
         Self {
             settings,
             ledger,
-            tenants: Tenants::new(clock.clone()),
+            tenants: Tenants::remembering(clock.clone(), Arc::new(memory)),
             clock,
             progress: Progress::default(),
             limits: RunLimits::default(),

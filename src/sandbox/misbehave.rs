@@ -6,6 +6,8 @@ mod rules;
 
 use std::collections::BTreeMap;
 
+use super::area::Area;
+
 #[cfg(feature = "fault-injection")]
 pub use rules::HELP;
 
@@ -21,6 +23,7 @@ pub struct Misbehaviour {
     pub export: Export,
     pub body: Body,
     pub records: Records,
+    pub access: AccessRules,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -114,6 +117,20 @@ pub enum Cursors {
     Stuck,
 }
 
+/// Rules about areas, of `--misbehave`.
+#[derive(Clone, Debug, Default)]
+pub struct AccessRules {
+    /// Denied to every account, in this way.
+    pub denied: BTreeMap<Area, ReplyKind>,
+    /// Allowed to every account.
+    pub allowed: Vec<Area>,
+    /// Numbers of assigned users and courses.
+    pub assigned_users: Option<u64>,
+    pub assigned_courses: Option<u64>,
+    /// A further permission of every account.
+    pub permission: Option<String>,
+}
+
 /// A step that fails.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -134,6 +151,7 @@ pub enum ApiStep {
     Results,
     Download,
     Records,
+    Assignments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! A Docebo to practise on: a platform on loopback, from options and a seed, that responds as the real one is known to, and
 //! misbehaves on request.
 
+mod access;
+mod area;
 mod content;
 mod exports;
 mod learning;
@@ -23,6 +25,7 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use self::area::Area;
 #[cfg(feature = "fault-injection")]
 pub use self::misbehave::HELP as MISBEHAVE_HELP;
 pub use self::misbehave::Misbehaviours;

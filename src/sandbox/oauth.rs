@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::SandboxOptions;
+use super::area::Area;
 use super::misbehave::Misbehaviour;
 use super::reply::{self, Reply};
+use crate::clock::Clock;
 
 /// Default lifetime of a token, in seconds.
 const TOKEN_SECONDS: u64 = 3600;
@@ -19,14 +23,33 @@ pub struct Account {
     pub id: u64,
     pub username: &'static str,
     pub level: &'static str,
+    /// The areas that it may read.
+    pub areas: &'static [Area],
 }
 
-/// The Power User, a learner, and one that must not be used.
+const fn account(id: u64, username: &'static str, level: &'static str, areas: &'static [Area]) -> Account {
+    Account { id, username, level, areas }
+}
+
+/// Power Users for reports and lists of records, for reports alone, with far too much and with nothing; a learner; and
+/// one that must not be used.
 pub const ACCOUNTS: &[Account] = &[
-    Account { id: 11234, username: "svc-reporting", level: "power_user" },
-    Account { id: 11301, username: "learner", level: "user" },
-    Account { id: 13, username: "root", level: "super_admin" },
+    account(11234, "svc-reporting", "power_user", &[Area::Reports, Area::Users, Area::Courses, Area::Enrollments]),
+    account(11240, "svc-least", "power_user", &[Area::Reports]),
+    account(11241, "svc-broad", "power_user", Area::ALL),
+    account(11242, "svc-denied", "power_user", &[]),
+    account(11301, "learner", "user", &[Area::Reports]),
+    account(13, "root", "super_admin", Area::ALL),
 ];
+
+fn by_name(username: &str) -> Option<Account> {
+    ACCOUNTS.iter().find(|account| account.username == username).copied()
+}
+
+/// Returns the account with an ID as in a path.
+pub(super) fn by_id(id: &str) -> Option<Account> {
+    ACCOUNTS.iter().find(|account| account.id.to_string() == id).copied()
+}
 
 /// The issued tokens.
 #[derive(Default)]
@@ -34,12 +57,31 @@ pub(super) struct Tokens {
     given: u64,
     access: HashMap<String, Access>,
     refresh: HashMap<String, Account>,
+    /// The assertions that were sent.
+    #[cfg(feature = "fault-injection")]
+    pub assertions: Vec<String>,
 }
 
 struct Access {
     account: Account,
     ends: Instant,
     uses_left: Option<u32>,
+}
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// Returns the account of an assertion (RFC 7523) by its claims; the signature is not checked.
+fn asserted(assertion: &str, options: &SandboxOptions) -> Option<Account> {
+    let mut parts = assertion.split('.');
+    let mut part = || URL_SAFE_NO_PAD.decode(parts.next()?).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    let (header, claims): (Value, Value) = (part()?, part()?);
+    let now = Clock::System.now().as_second();
+    let is_valid = header["alg"] == "RS256"
+        && claims["iss"] == options.client_id.as_str()
+        && claims["aud"].as_str().is_some_and(|host| !host.is_empty() && !host.contains('/'))
+        && claims["iat"].as_i64().is_some_and(|issued| issued <= now)
+        && claims["exp"].as_i64().is_some_and(|end| now < end);
+    by_name(claims["sub"].as_str()?).filter(|_| is_valid)
 }
 
 impl Tokens {
@@ -55,15 +97,22 @@ impl Tokens {
             let echo = if wrong.sign_in.echo_secrets { format!(" {form:?}") } else { String::new() };
             format!("{text}{echo}")
         };
-        if field("client_id") != options.client_id || field("client_secret") != options.client_secret {
+        let grant = field("grant_type");
+        let is_app = field("client_id") == options.client_id && field("client_secret") == options.client_secret;
+        if grant != JWT_BEARER && !is_app {
             return reply::oauth_error("invalid_client", &message("The client credentials are invalid"));
         }
-        let account = match field("grant_type") {
-            "password" if !wrong.sign_in.grant_off => ACCOUNTS
-                .iter()
-                .find(|account| account.username == field("username") && options.password == field("password"))
-                .copied()
+        let account = match grant {
+            "password" if !wrong.sign_in.grant_off => by_name(field("username"))
+                .filter(|_| options.password == field("password"))
                 .ok_or("Invalid username and password combination"),
+            JWT_BEARER if !wrong.sign_in.grant_off => {
+                #[cfg(feature = "fault-injection")]
+                self.assertions.push(field("assertion").to_owned());
+                asserted(field("assertion"), options).ok_or("Invalid assertion")
+            }
+            // What the real platform acts as is not documented.
+            "client_credentials" if !wrong.sign_in.grant_off => by_name("root").ok_or("no account"),
             "refresh_token" if !wrong.sign_in.refresh_refused => {
                 // A refresh token is valid once.
                 self.refresh.remove(field("refresh_token")).ok_or("Invalid refresh token")

@@ -13,10 +13,11 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::SandboxOptions;
+use super::access;
 use super::content::Content;
 use super::exports::{self, Exports};
 use super::misbehave::{ApiStep, Misbehaviour, Misbehaviours, ReplyKind};
-use super::oauth::{Account, Tokens};
+use super::oauth::{self, Account, Tokens};
 use super::records::{self, List};
 use super::reply::{self, Reply};
 use super::reports::{self, REPORTS, Report};
@@ -51,6 +52,8 @@ enum Endpoint {
     Results(&'static Report, String),
     List(List),
     PowerUser(String),
+    /// A list that only `scope` asks for.
+    Other(String),
     Unknown,
 }
 
@@ -105,6 +108,7 @@ impl Platform {
     }
 
     async fn act(&self, endpoint: Endpoint, wrong: &Misbehaviour, request: Request) -> Reply {
+        let path = request.uri().path().to_owned();
         let Query(query) = Query::<HashMap<String, String>>::try_from_uri(request.uri()).unwrap_or_default();
         if let Endpoint::Token = endpoint {
             let Ok(axum::Form(form)) = axum::Form::<HashMap<String, String>>::from_request(request, &()).await else {
@@ -116,6 +120,9 @@ impl Platform {
         let Some(account) = self.memory().tokens.account(authorization) else {
             return reply::error(401, "The access token provided is invalid or has expired");
         };
+        if let Some(kind) = access::denied(account, &path, &wrong.access) {
+            return reply::fail(kind).await;
+        }
         if let Some(report) = endpoint.report()
             && wrong.hidden
         {
@@ -136,7 +143,8 @@ impl Platform {
                 let query = records::Query(query);
                 records::list(list, &self.options, &wrong.records, &query, &mut self.memory().records)
             }
-            Endpoint::PowerUser(id) => power_user(&id),
+            Endpoint::PowerUser(id) => access::power_user(oauth::by_id(&id), wrong),
+            Endpoint::Other(path) => access::list(&path),
             Endpoint::Token | Endpoint::Unknown => reply::error(404, "Page not found"),
         }
     }
@@ -176,16 +184,6 @@ fn session(account: Account, wrong: &Misbehaviour) -> Reply {
     }))
 }
 
-fn power_user(id: &str) -> Reply {
-    if id != "11234" {
-        return reply::error(404, "Power User not found");
-    }
-    reply::data(json!({
-        "total_assigned_users": 125, "total_assigned_courses": 24, "total_assigned_branches": 8,
-        "total_assigned_groups": 0, "permissions": [{"area": "report", "code": "/framework/admin/report/view"}],
-    }))
-}
-
 impl Endpoint {
     fn read(method: &Method, path: &str) -> Self {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
@@ -208,6 +206,7 @@ impl Endpoint {
                     _ => Self::Unknown,
                 }
             }
+            ("GET", _) => Self::Other(path.to_owned()),
             _ => Self::Unknown,
         }
     }
@@ -230,8 +229,9 @@ impl Endpoint {
             Self::Status(..) => ApiStep::Status,
             Self::Download(..) => ApiStep::Download,
             Self::Results(..) => ApiStep::Results,
-            Self::List(_) | Self::PowerUser(_) => ApiStep::Records,
-            Self::Unknown => return None,
+            Self::List(_) => ApiStep::Records,
+            Self::PowerUser(_) => ApiStep::Assignments,
+            Self::Other(_) | Self::Unknown => return None,
         })
     }
 }

@@ -69,12 +69,14 @@ pub enum AlertKind {
     PickupOverdue,
     /// The pipeline's file cannot be used.
     PipelineInvalid,
+    /// What a tenant's account can reach has changed.
+    ScopeChanged,
     /// Its pipeline delivers again, its reader has picked it up after all, or its file can be used again.
     Recovered,
 }
 
 impl AlertKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Failed,
         Self::Held,
         Self::Blocked,
@@ -82,6 +84,7 @@ impl AlertKind {
         Self::NotDelivered,
         Self::PickupOverdue,
         Self::PipelineInvalid,
+        Self::ScopeChanged,
         Self::Recovered,
     ];
 
@@ -94,6 +97,7 @@ impl AlertKind {
             Self::NotDelivered => "not_delivered",
             Self::PickupOverdue => "pickup_overdue",
             Self::PipelineInvalid => "pipeline_invalid",
+            Self::ScopeChanged => "scope_changed",
             Self::Recovered => "recovered",
         }
     }
@@ -158,7 +162,7 @@ pub enum MailTls {
 crate::table! {
     /// Alerts: their events and channels.
     pub struct AlertsFile {
-        /// Default: failed, held, blocked, late, not_delivered, pickup_overdue, pipeline_invalid, recovered.
+        /// Default: failed, held, blocked, late, not_delivered, pickup_overdue, pipeline_invalid, scope_changed, recovered.
         on: Option<OneOrMore<AlertKind>>,
         /// More alerts than this to one channel are combined into one message. Default: 20.
         max_per_message (was most): Option<Whole<1, 1_000>>,
@@ -248,6 +252,7 @@ crate::table! {
 crate::words!(AlertKind {
     "failed" => AlertKind::Failed, "held" => AlertKind::Held, "blocked" => AlertKind::Blocked, "late" => AlertKind::Late,
     "not_delivered" => AlertKind::NotDelivered, "pipeline_invalid" => AlertKind::PipelineInvalid,
-    "pickup_overdue" (was "uncollected") => AlertKind::PickupOverdue, "recovered" => AlertKind::Recovered,
+    "pickup_overdue" (was "uncollected") => AlertKind::PickupOverdue, "scope_changed" => AlertKind::ScopeChanged,
+    "recovered" => AlertKind::Recovered,
 });
 crate::words!(MailTls { "starttls" => MailTls::StartTls, "tls" => MailTls::Tls, "none" => MailTls::None });

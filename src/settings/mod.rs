@@ -22,6 +22,8 @@ mod ledger;
 mod reach;
 /// References to secrets.
 mod secrets;
+/// Tenants.
+mod tenant;
 /// The uses of texts in the settings.
 mod texts;
 /// Receivers of POST requests.
@@ -58,6 +60,7 @@ pub use egress::{Egress, WebProxy};
 pub use ledger::{LedgerSettings, PostgresSettings, PostgresTls};
 pub use reach::{CredentialError, Proxy};
 pub use secrets::SecretError;
+pub use tenant::{AllowedLevel, Grant, GrantKind, ScopeList, Tenant};
 pub use texts::variable;
 pub use webhook::{Compress, Webhook, WebhookAuth, WebhookBody};
 pub use work::{Deadlines, Keep, Limits, WorkLimits};
@@ -301,26 +304,6 @@ pub enum SecretRef {
     File(PathBuf),
     /// Written out in the settings file: allowed, with a warning from `check`.
     Literal(Secret),
-}
-
-/// One Docebo platform and its account.
-pub struct Tenant {
-    pub name: String,
-    /// Scheme, host and port, without a path: `https://acme.docebosaas.com`.
-    pub base: String,
-    pub client_id: String,
-    pub client_secret: SecretRef,
-    pub username: String,
-    pub password: SecretRef,
-    pub budget: Budget,
-    /// The backoff between polls of an export's status.
-    pub poll: Backoff,
-    /// Accept an account that is, or may be, a Superadmin.
-    pub allow_superadmin: bool,
-    pub timeouts: HttpTimeouts,
-    /// The backoff of one request that is safe to repeat.
-    pub retry: Backoff,
-    pub egress: Egress,
 }
 
 crate::options! {

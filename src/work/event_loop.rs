@@ -13,6 +13,7 @@ use super::commands::Commands;
 use super::folder::Stamp;
 use super::ledger_state::LedgerState;
 use super::pickups::Pickups;
+use super::scope_checks::ScopeChecks;
 use super::space::SpaceWatch;
 use crate::alert::Rules;
 use crate::ledger::LedgerError;
@@ -47,6 +48,8 @@ const PICKUPS: Duration = Duration::from_secs(2);
 const BEAT: Duration = Duration::from_secs(10);
 /// Interval of checks of the free disk space.
 const SPACE: Duration = Duration::from_secs(10);
+/// Interval of queries for scope checks that are due.
+const SCOPE: Duration = Duration::from_secs(5);
 /// Longest wait for the ledger's last write when the worker stops.
 const LAST_WRITE_MAX: Duration = Duration::from_secs(3);
 /// Time for files to settle after a change notification before they are read.
@@ -62,6 +65,7 @@ pub struct EventLoop {
     context: RunContext,
     worker: Worker<RunContext>,
     pickups: Pickups,
+    scope_checks: ScopeChecks,
     reread: Reread,
     settings_stamp: Option<Stamp>,
     started: Timestamp,
@@ -78,12 +82,13 @@ struct Due {
     beat: Instant,
     pickups: Instant,
     prune: Instant,
+    scope: Instant,
     space: Instant,
 }
 
 impl Due {
     fn from(now: Instant) -> Self {
-        Self { files: now + POLL, beat: now + BEAT, pickups: now, prune: now + SETTLE, space: now }
+        Self { files: now + POLL, beat: now + BEAT, pickups: now, prune: now + SETTLE, scope: now, space: now }
     }
 }
 
@@ -92,12 +97,13 @@ impl EventLoop {
         context.limits = RunLimits::new(context.settings.work);
         let worker =
             Worker::new(context.ledger.clone(), context.clock.clone(), context.clone(), &context.settings.work);
-        let pickups = Pickups::new(&context);
+        let (pickups, scope_checks) = (Pickups::new(&context), ScopeChecks::new(&context));
         let settings_stamp = context.settings.file.as_deref().and_then(Stamp::of);
         Self {
             started: context.clock.now(),
             worker,
             pickups,
+            scope_checks,
             reread,
             settings_stamp,
             ledger_state: LedgerState::default(),
@@ -182,6 +188,12 @@ impl EventLoop {
             let ticked = self.pickups.tick(&self.context.settings).await;
             self.handle_ledger_result(ticked);
             self.due.pickups = Instant::now() + PICKUPS;
+        }
+        if now >= self.due.scope {
+            let plans = self.worker.plans().cloned().collect();
+            let ticked = self.scope_checks.tick(&self.context.settings, plans).await;
+            self.handle_ledger_result(ticked);
+            self.due.scope = now + SCOPE;
         }
         if now >= self.due.prune {
             self.prune();
@@ -310,6 +322,7 @@ impl EventLoop {
         self.health.stopping();
         self.worker.active_runs.close();
         self.pickups.abort();
+        self.scope_checks.abort();
         self.context.stop.cancel();
         let end = tokio::select! {
             biased;

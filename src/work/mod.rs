@@ -20,6 +20,8 @@ pub mod pickups;
 mod reload;
 /// The plans in use and when each is next due.
 mod schedule_table;
+/// Checks of what the tenants' accounts can reach.
+mod scope_checks;
 /// Free disk space.
 pub mod space;
 

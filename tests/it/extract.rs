@@ -248,6 +248,7 @@ fn notes_say_what_was_sent_and_nothing_secret() {
         1 GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/export/csv Some(200)
         3 GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/exports/EXECUTION Some(200)
         1 GET /analytics/v1/reports/619bf79c-970a-4a8e-be8a-dde48a05c652/exports/EXECUTION/download Some(200)
+        1 GET /poweruser/v1/powerusers/11234 Some(200)
         ");
         let all: Vec<String> = stage.sandbox.log().iter().map(|seen| format!("{seen:?}")).collect();
         assert!(all.iter().all(|seen| !seen.contains(PASSWORD) && !seen.contains(CLIENT_SECRET)), "no secret in a URL");
@@ -326,7 +327,7 @@ fn the_budget_holds_requests_back() {
             tokio::task::yield_now().await;
         }
         pull.await.unwrap().expect("an extract");
-        assert_eq!(stage.sandbox.requests(), 7);
+        assert_eq!(stage.sandbox.requests(), 8);
         assert!(stage.tenants.remaining("acme").is_some_and(|left| left.in_flight == 1));
     });
 }

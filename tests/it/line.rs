@@ -154,7 +154,7 @@ fn a_superadmin_is_refused() {
     assert_code(&failed, 3);
     assert!(document(&failed)["reason"].as_str().unwrap().to_lowercase().contains("superadmin"), "{}", both(&failed));
     assert_eq!(docebo.exports(), 0);
-    assert_code(&rig.reportferry(&["--set", "tenants.acme.allow_superadmin=true", "run", "line", "--slot", SLOT]), 0);
+    assert_code(&rig.reportferry(&["--set", "tenants.acme.level=any", "run", "line", "--slot", SLOT]), 0);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod reading;
 mod records;
 mod replace;
 mod schedule;
+mod scope;
 mod secrets;
 mod servers;
 mod set;

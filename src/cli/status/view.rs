@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
-use super::{AttentionDocument, PipelineDocument, Status, WorkerDocument};
+use super::{AttentionDocument, PipelineDocument, Status, WorkerDocument, tenants};
 use crate::cli::{WIDTH, text::table};
 use crate::ledger::WorkerState;
 
@@ -20,10 +20,11 @@ pub(super) fn text(status: &Status, attention: bool, now: &ZonedDateTime) -> Str
     let worker = status.worker.as_ref().map(|worker| describe_worker(worker, now));
     let worker = worker.unwrap_or_else(|| "never started: `reportferry work` starts it".to_owned());
     let mut text = format!(
-        "worker  {worker}\ntimes   {}, now {}\nzones   {}\n\n",
+        "worker  {worker}\ntimes   {}, now {}\nzones   {}\n{}\n",
         status.zone,
         now.strftime("%a %-d %b %Y %H:%M"),
-        status.zones
+        status.zones,
+        tenants::text(&status.tenants, |time| at(time, now))
     );
     if attention && status.pipelines.is_empty() {
         text.push_str("no pipeline needs attention\n");

@@ -4,7 +4,10 @@
 //! shows as a web page with 200 or as fewer rows; the statuses of a running export are unknown.
 
 mod account;
+mod assertion;
+mod assignments;
 mod call;
+mod credentials;
 mod download;
 mod page;
 pub(super) mod paths;
@@ -12,11 +15,11 @@ mod records;
 mod refusal;
 mod report;
 mod results;
+mod scope;
 mod session;
 mod token;
 
 use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
 
 use self::records::Window;
 use self::report::Export;
@@ -32,6 +35,7 @@ use crate::settings::Limits;
 
 pub use self::account::Account;
 pub use self::report::ListedReport;
+pub use self::scope::{Access, Area, Certainty, ScopeCheck, ScopeLine, ScopeVerdict, Standing, check_scope};
 
 /// One report or list of records of one tenant.
 pub struct Docebo {
@@ -84,21 +88,31 @@ impl Docebo {
             Pull::Records(pull) => Collected::Window(pull, self.window_of(pull, execution_id)?),
         };
         // A new token may be another account's, so it is identified first; any token reads an older execution.
-        if !self.client.tenant.identified.load(Relaxed) {
-            self.identify().await?;
-        }
-        let (pull, export) = match source {
-            Collected::Export(pull, export) => (pull, export),
+        let identity = session::known(&self.client).await?;
+        let mut extract = match source {
+            Collected::Export(pull, export) => self.collect_export(pull, &export, into, progress).await?,
             Collected::Window(pull, window) => {
-                return records::records(&self.client, pull, window, into, progress, &self.subject).await;
+                records::records(&self.client, pull, window, into, progress, &self.subject).await?
             }
         };
-        let finished = report::finished(&self.client, &export, &self.subject, progress).await;
+        extract.source.scope = assignments::of_run(&self.client, &identity).await;
+        Ok(extract)
+    }
+
+    /// Waits for an export and saves its rows.
+    async fn collect_export(
+        &self,
+        pull: &ReportPull,
+        export: &Export,
+        into: &Path,
+        progress: &Progress,
+    ) -> Result<Extract, ExtractError> {
+        let finished = report::finished(&self.client, export, &self.subject, progress).await;
         progress.set_wait(None);
         finished?;
         match pull.via {
-            Via::Download => download::download(&self.client, &export, into, progress, &self.subject).await,
-            Via::Results => results::results(&self.client, &export, into, progress, &self.subject).await,
+            Via::Download => download::download(&self.client, export, into, progress, &self.subject).await,
+            Via::Results => results::results(&self.client, export, into, progress, &self.subject).await,
         }
     }
 

@@ -9,6 +9,11 @@ pub(super) const TOKEN: &str = "/oauth2/token";
 pub(super) const SESSION: &str = "/manage/v1/user/session";
 pub(super) const REPORTS: &str = "/analytics/v1/reports";
 
+/// Returns the path of an account's assignments.
+pub(super) fn assignments(account: &str) -> String {
+    format!("/poweruser/v1/powerusers/{account}")
+}
+
 /// Returns the path that starts a report's export.
 pub(super) fn export(report: &str) -> String {
     format!("{REPORTS}/{report}/export/csv")
@@ -41,7 +46,9 @@ pub(super) fn records(list: &RecordList) -> &'static str {
 pub(super) fn guard(base: Url, pull: &Pull) -> Guard {
     match pull {
         Pull::Report(pull) => report_guard(base, &pull.report, pull.via),
-        Pull::Records(pull) => guard_of(base, [SESSION.to_owned(), records(&pull.list).to_owned()]),
+        Pull::Records(pull) => {
+            guard_of(base, [SESSION.to_owned(), assignments("{account}"), records(&pull.list).to_owned()])
+        }
     }
 }
 
@@ -52,6 +59,7 @@ fn report_guard(base: Url, report: &ReportRef, via: Via) -> Guard {
     };
     let paths = [
         Some(SESSION.to_owned()),
+        Some(assignments("{account}")),
         listed,
         Some(export(id)),
         Some(execution(id, "{execution}", "")),
@@ -69,6 +77,12 @@ fn guard_of(base: Url, paths: impl IntoIterator<Item = String>) -> Guard {
 /// Returns the guard of what is asked about an account without a pipeline.
 pub(super) fn account_guard(base: Url) -> Guard {
     guard_of(base, [SESSION, REPORTS].map(str::to_owned))
+}
+
+/// Returns the guard of `scope`: the account, and the paths that it tries.
+pub(super) fn scope_guard<'a>(base: Url, tried: impl Iterator<Item = &'a str>) -> Guard {
+    let own = [SESSION.to_owned(), assignments("{account}")];
+    guard_of(base, own.into_iter().chain(tried.map(str::to_owned)))
 }
 
 /// Lists every request that the plan may send, as `METHOD URL`, with IDs known only from a response in braces.
@@ -94,6 +108,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r"
         POST https://acme.docebosaas.com/oauth2/token
         GET https://acme.docebosaas.com/manage/v1/user/session
+        GET https://acme.docebosaas.com/poweruser/v1/powerusers/{account}
         GET https://acme.docebosaas.com/analytics/v1/reports
         GET https://acme.docebosaas.com/analytics/v1/reports/{report}/export/csv
         GET https://acme.docebosaas.com/analytics/v1/reports/{report}/exports/{execution}

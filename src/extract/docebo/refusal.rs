@@ -8,6 +8,7 @@ use crate::extract::ExtractError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiStep {
     Identity,
+    Assignments,
     Reports,
     Start,
     Status,
@@ -21,6 +22,7 @@ impl ApiStep {
     pub(super) fn doing(self) -> &'static str {
         match self {
             Self::Identity => "identify the account",
+            Self::Assignments => "read the account's assignments",
             Self::Reports => "list the reports",
             Self::Start => "start the export",
             Self::Status => "get the export's status",

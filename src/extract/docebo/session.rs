@@ -1,7 +1,5 @@
 //! The token → the account behind it.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use serde_json::Value;
 
 use super::call::Call;
@@ -27,7 +25,24 @@ fn level(text: &str) -> Level {
 /// Returns the token's account; refuses one that the settings do not allow.
 pub(super) async fn identify(client: &ApiClient) -> Result<Identity, ExtractError> {
     let tenant = &client.tenant.settings;
-    let subject = format!("tenant {}", tenant.name);
+    let identity = account(client).await?;
+    identity.check(tenant, &format!("tenant {}", tenant.name))?;
+    *client.tenant.identified.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(identity.clone());
+    Ok(identity)
+}
+
+/// Returns the allowed account that this process has identified, or identifies it.
+pub(super) async fn known(client: &ApiClient) -> Result<Identity, ExtractError> {
+    let known = client.tenant.identified.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+    match known {
+        Some(identity) => Ok(identity),
+        None => identify(client).await,
+    }
+}
+
+/// Returns the token's account, whatever it is.
+pub(super) async fn account(client: &ApiClient) -> Result<Identity, ExtractError> {
+    let subject = format!("tenant {}", client.tenant.settings.name);
     let call = Call { step: ApiStep::Identity, path: paths::SESSION.into(), query: vec![], subject: &subject };
     let data = client.data(FaultStep::new("extract.identity"), &call).await?;
     let text = |key: &str| match data.get(key) {
@@ -35,10 +50,9 @@ pub(super) async fn identify(client: &ApiClient) -> Result<Identity, ExtractErro
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
     };
-    let identity = Identity { id: text("id"), username: text("username"), level: level(&text("user_level")) };
-    identity.check(tenant, &subject)?;
-    client.tenant.identified.store(true, Relaxed);
-    Ok(identity)
+    let word = text("user_level");
+    let (level, level_word) = (level(&word), one_line(&word));
+    Ok(Identity { id: text("id"), username: text("username"), level, level_word })
 }
 
 #[cfg(test)]

@@ -1,24 +1,25 @@
-//! The account's secrets → a valid token, fetched once for all concurrent callers.
+//! The account's credentials → a valid token, fetched once for all concurrent callers.
 //!
-//! The grant is `password`, or `refresh_token` if there is one, with `password` as the fallback. A refused password is
-//! not sent again for a while, because Docebo's lockout rules are unknown.
+//! The grant is that of the settings, or `refresh_token` if there is one, with the former as the fallback. Refused
+//! credentials are not sent again for a while, also by the next process, because Docebo's lockout rules are unknown.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
+use super::credentials::Credentials;
 use super::paths;
 use crate::extract::ExtractError;
 use crate::extract::client::{ApiClient, CallError, is_web_page};
 use crate::extract::message::{one_line, server_message};
+use crate::extract::refused::RefusedCredentials;
 use crate::extract::tenants::{Bearer, RefusedPassword, TokenState};
 use crate::fault;
 use crate::http::retry_after;
 use crate::secret::Secret;
-use crate::settings::SecretRef;
+use crate::settings::GrantKind;
 
 const DOING: &str = "sign in";
 /// The lifetime of a token if the platform does not state it.
@@ -27,13 +28,8 @@ const LIFETIME_DEFAULT: Duration = Duration::from_secs(3600);
 const LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
 /// A token is renewed this long, or a tenth of its lifetime, before it expires, whichever is shorter.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
-/// The time for which a refused password is not sent again.
+/// The time for which refused credentials are not sent again.
 const REFUSAL_KEPT: Duration = Duration::from_secs(15 * 60);
-
-struct Credentials {
-    client_secret: Secret,
-    password: Secret,
-}
 
 #[derive(Deserialize)]
 struct Granted {
@@ -74,70 +70,66 @@ pub(super) async fn bearer(client: &ApiClient, stale: Option<u64>) -> Result<Bea
 }
 
 async fn grant(state: &mut TokenState, client: &ApiClient) -> Result<Granted, ExtractError> {
-    let tenant = &client.tenant.settings;
-    let read = |what: &str, secret: &SecretRef| {
-        secret.read().map_err(|error| ExtractError::Refused {
-            what: format!("tenant {}: {what} cannot be read: {error}", tenant.name),
-            hint: None,
-        })
-    };
-    let credentials = Credentials {
-        client_secret: read("client_secret", &tenant.client_secret)?,
-        password: read("password", &tenant.password)?,
-    };
-    if let Some(refresh) = state.refresh.take() {
+    let credentials = Credentials::read(&client.tenant.settings)?;
+    if let Some(refresh) = state.refresh.take().filter(|_| credentials.can_refresh()) {
         match request_grant(client, &credentials, Some(&refresh)).await {
             Ok(granted) => return Ok(granted),
-            // A refresh token's lifetime is unknown: the password is the fallback.
+            // A refresh token's lifetime is unknown: the grant of the settings is the fallback.
             Err(Denied::Grant(_)) => {}
             Err(Denied::Other(error @ ExtractError::Later { .. })) => return Err(error),
             Err(Denied::Other(_)) => {}
         }
     }
-    let digest = credentials.digest(&tenant.client_id, &tenant.username);
-    if let Some(refused) = state.refused.as_ref().filter(|refused| refused.digest == digest)
-        && client.clock().now() < refused.until
-    {
-        let what = format!("{} (not sent again before {})", refused.what, refused.until);
-        return Err(ExtractError::refused(what, HINT_GRANT));
+    let digest = credentials.digest();
+    let refused = state.refused.as_ref().filter(|refused| refused.digest == digest);
+    if let Some(refused) = refused.filter(|refused| client.clock().now() < refused.until) {
+        return Err(not_sent(&refused.what, refused.until, &credentials));
     }
-    match request_grant(client, &credentials, None).await {
+    let remembered = remembered(client, &credentials).await?;
+    let granted = request_grant(client, &credentials, None).await;
+    state.refused = None;
+    match granted {
         Ok(granted) => {
-            state.refused = None;
+            if let (true, Some(memory)) = (remembered, &client.tenant.memory) {
+                memory.remember(&client.tenant.settings.name, None).await;
+            }
             Ok(granted)
         }
         Err(Denied::Grant(error)) => {
-            let until = client.clock().now().saturating_add(signed(REFUSAL_KEPT)).unwrap_or(Timestamp::MAX);
+            let at = client.clock().now();
+            let until = at.saturating_add(signed(REFUSAL_KEPT)).unwrap_or(Timestamp::MAX);
             state.refused = Some(RefusedPassword { digest, until, what: error.to_string() });
+            if let Some(memory) = &client.tenant.memory
+                && let Some(digest) = memory.digest(&credentials.parts())
+            {
+                let refused = RefusedCredentials { digest, at, until, reason: error.to_string() };
+                memory.remember(&client.tenant.settings.name, Some(refused)).await;
+            }
             Err(error)
         }
         Err(Denied::Other(error)) => Err(error),
     }
 }
 
-impl Credentials {
-    fn digest(&self, client_id: &str, username: &str) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        for part in [client_id, username, self.client_secret.expose(), self.password.expose()] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        hash.finalize().into()
-    }
-
-    /// Redacts the secrets in `text`, should the platform repeat them.
-    fn redact(&self, text: &str, refresh: Option<&Secret>) -> String {
-        let secrets = [Some(&self.client_secret), Some(&self.password), refresh];
-        secrets
-            .into_iter()
-            .flatten()
-            .map(Secret::expose)
-            .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "[secret]"))
+/// Returns true if an earlier process recorded a refusal that no longer counts.
+///
+/// # Errors
+/// It counts: these credentials were refused, and may not be sent yet.
+async fn remembered(client: &ApiClient, credentials: &Credentials) -> Result<bool, ExtractError> {
+    let Some(memory) = &client.tenant.memory else { return Ok(false) };
+    let Some(refused) = memory.recall(&client.tenant.settings.name).await else { return Ok(false) };
+    let is_same = memory.digest(&credentials.parts()).is_some_and(|digest| digest == refused.digest);
+    match is_same && client.clock().now() < refused.until {
+        true => Err(not_sent(&refused.reason, refused.until, credentials)),
+        false => Ok(true),
     }
 }
 
-/// Requests a grant by the refresh token if given, otherwise by the password.
+fn not_sent(what: &str, until: Timestamp, credentials: &Credentials) -> ExtractError {
+    ExtractError::refused(format!("{what} (not sent again before {until})"), credentials.hint_refused())
+}
+
+/// Requests a token by the refresh token if given, otherwise by the grant of the settings.
 async fn request_grant(
     client: &ApiClient,
     credentials: &Credentials,
@@ -145,21 +137,8 @@ async fn request_grant(
 ) -> Result<Granted, Denied> {
     let tenant = &client.tenant.settings;
     let subject = format!("tenant {}", tenant.name);
-    let mut form =
-        vec![("client_id", tenant.client_id.as_str()), ("client_secret", credentials.client_secret.expose())];
-    match refresh {
-        Some(refresh) => form.extend([("grant_type", "refresh_token"), ("refresh_token", refresh.expose())]),
-        None => form.extend([
-            ("grant_type", "password"),
-            ("scope", "api"),
-            ("username", &tenant.username),
-            ("password", credentials.password.expose()),
-        ]),
-    }
+    let form = credentials.form(client, refresh).map_err(Denied::Other)?;
     let url = client.guard.admit(&Method::POST, paths::TOKEN, &[]).map_err(Denied::Other)?;
-    let mut encoded = url.clone();
-    encoded.query_pairs_mut().extend_pairs(form);
-    let form = Secret::new(encoded.query().unwrap_or_default());
     // A repeated request gives a second token, which is harmless.
     let mut tries = client.tries();
     let (status, body) = loop {
@@ -176,7 +155,7 @@ async fn request_grant(
     let redact = |text: &str| one_line(&credentials.redact(text, refresh));
     if !status.is_success() {
         let body = credentials.redact(&String::from_utf8_lossy(&body), refresh);
-        return Err(denied(&subject, status, &body, refresh.is_some()));
+        return Err(denied(&subject, status, &body, credentials, refresh.is_some()));
     }
     let granted: Granted = serde_json::from_slice(&body).map_err(|_| {
         let message = server_message(&String::from_utf8_lossy(&body))
@@ -226,11 +205,14 @@ async fn post(
     }
 }
 
-const HINT_GRANT: &str = "the username or password is wrong, or the account is not active; it is not tried again, \
-                          because Docebo may lock the account";
-
 /// Returns the error for an OAuth error response (RFC 6749, 5.2), with a hint.
-fn denied(subject: &str, status: reqwest::StatusCode, body: &str, refreshing: bool) -> Denied {
+fn denied(
+    subject: &str,
+    status: reqwest::StatusCode,
+    body: &str,
+    credentials: &Credentials,
+    refreshing: bool,
+) -> Denied {
     let code = serde_json::from_str::<serde_json::Value>(body)
         .ok()
         .and_then(|value| Some(value.get("error")?.as_str()?.to_owned()))
@@ -240,18 +222,19 @@ fn denied(subject: &str, status: reqwest::StatusCode, body: &str, refreshing: bo
     let shown = if code.is_empty() { status.to_string() } else { one_line(&code) };
     let what = format!("{subject}: cannot sign in: {shown}{message}");
     match code.as_str() {
-        "invalid_grant" => Denied::Grant(ExtractError::refused(what, HINT_GRANT)),
+        "invalid_grant" => Denied::Grant(ExtractError::refused(what, credentials.hint_refused())),
         _ if refreshing => Denied::Grant(ExtractError::Refused { what, hint: None }),
+        "invalid_client" if credentials.kind == GrantKind::ClientCredentials => {
+            Denied::Grant(ExtractError::refused(what, credentials.hint_refused()))
+        }
         "invalid_client" => Denied::Other(ExtractError::refused(
             what,
             "client_id or client_secret is wrong for the OAuth2 app of this platform (Admin, API and SSO, API \
              credentials)",
         )),
-        "unsupported_grant_type" | "unauthorized_client" => Denied::Other(ExtractError::refused(
-            what,
-            "switch on the grant \"Resource Owner Password Credentials\" for the OAuth2 app (Admin, API and SSO, API \
-             credentials)",
-        )),
+        "unsupported_grant_type" | "unauthorized_client" => {
+            Denied::Other(ExtractError::refused(what, credentials.hint_unsupported()))
+        }
         "invalid_scope" => {
             Denied::Other(ExtractError::refused(what, "the OAuth2 app does not grant the scope \"api\""))
         }

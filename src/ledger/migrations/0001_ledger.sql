@@ -218,6 +218,28 @@ CREATE TABLE probes (
     PRIMARY KEY (destination, at_ms)
 );
 
+-- Credentials that a platform refused: they are not sent again for a while.
+CREATE TABLE refused_credentials (
+    tenant     TEXT   NOT NULL PRIMARY KEY,
+    refused_ms BIGINT NOT NULL,
+    until_ms   BIGINT NOT NULL,
+    -- 16 bits of a keyed digest: other credentials differ, and nothing is learnt about these.
+    digest     TEXT   NOT NULL,
+    reason     TEXT   NOT NULL
+);
+
+-- What a tenant's account could reach; JSON of extract::ScopeCheck. The newest are kept.
+CREATE TABLE scope_checks (
+    tenant       TEXT   NOT NULL,
+    at_ms        BIGINT NOT NULL,
+    scope_json   TEXT   NOT NULL,
+    -- What changed since the check before; NULL where nothing did.
+    changes_json TEXT,
+    PRIMARY KEY (tenant, at_ms)
+);
+
+CREATE INDEX scope_checks_by_time ON scope_checks (at_ms);
+
 -- Events that a person must hear of, each once: the key is the kind, the run and, for a delivery's, the destination; for a
 -- pipeline's, the pipeline and the time.
 CREATE TABLE alerts (

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::{ApiStep, Fault, Misbehaviour, Misbehaviours, Packing, ReplyKind};
+use super::{AccessRules, ApiStep, Fault, Misbehaviour, Misbehaviours, Packing, ReplyKind};
 use super::{By, Cursors, Paging, Records};
+use crate::sandbox::area::Area;
 use crate::sandbox::reports;
 
 /// All rules, for `--help`.
@@ -16,7 +17,7 @@ What to do wrong: rules, separated by commas; `REPORT:` before a rule keeps it t
 progress, sessions, certifications, catalog).
 
 Any step fails: STEP=KIND, or STEP=KIND*N for the first N times.
-  STEP  token session reports start status results download records
+  STEP  token session reports start status results download records assignments
   KIND  a status (400 401 403 404 429 500 502 503 504); 429_seconds 429_date 503_seconds 503_date (with Retry-After);
         html (a sign-in page, 200); redirect (302 to it); unsuccessful (200, \"success\": false); garbage (not JSON);
         empty; reset (the connection); stall (no answer, ever); lost (done, but the answer is not sent)
@@ -29,6 +30,11 @@ Sign-in
   echo_secrets             errors repeat what was sent
 Account
   level=WORD               user_level, as written
+  deny_AREA=KIND           no account may read the area (users courses enrollments reports learning_plans groups
+                           power_users settings commerce certifications); KIND as above: 401, 403, html, redirect
+  allow_AREA               every account may read the area
+  assigned_users=N, assigned_courses=N   the account's assignments
+  permission=CODE          one more permission among them
 Reports
   hidden                   the account does not see them
   name_twice               another report has the same name
@@ -103,6 +109,9 @@ impl Misbehaviour {
         if let Some(applied) = self.export.paging.apply(key, value).or_else(|| self.records.apply(key, value)) {
             return applied;
         }
+        if let Some(applied) = self.access.apply(key, value) {
+            return applied;
+        }
         let word = || if value.is_empty() { Err(format!("{key} needs a word")) } else { Ok(value.to_owned()) };
         match key {
             "grant" if value == "off" => self.sign_in.grant_off = true,
@@ -148,25 +157,54 @@ impl Fault {
             Some((kind, times)) => (kind, Some(number("the times of a fault", times)?)),
             None => (text, None),
         };
-        let kind = match kind {
-            "429_seconds" => ReplyKind::RetrySeconds(429),
-            "429_date" => ReplyKind::RetryDate(429),
-            "503_seconds" => ReplyKind::RetrySeconds(503),
-            "503_date" => ReplyKind::RetryDate(503),
-            "html" => ReplyKind::Html,
-            "redirect" => ReplyKind::Redirect,
-            "unsuccessful" => ReplyKind::Unsuccessful,
-            "garbage" => ReplyKind::Garbage,
-            "empty" => ReplyKind::Empty,
-            "reset" => ReplyKind::Reset,
-            "stall" => ReplyKind::Stall,
-            "lost" => ReplyKind::Lost,
+        Ok(Self { step, kind: kind.parse()?, times })
+    }
+}
+
+impl FromStr for ReplyKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        use ReplyKind::*;
+        Ok(match text {
+            "429_seconds" => RetrySeconds(429),
+            "429_date" => RetryDate(429),
+            "503_seconds" => RetrySeconds(503),
+            "503_date" => RetryDate(503),
+            "html" => Html,
+            "redirect" => Redirect,
+            "unsuccessful" => Unsuccessful,
+            "garbage" => Garbage,
+            "empty" => Empty,
+            "reset" => Reset,
+            "stall" => Stall,
+            "lost" => Lost,
             status => match status.parse() {
-                Ok(status @ 400..=599) => ReplyKind::Status(status),
+                Ok(status @ 400..=599) => Status(status),
                 _ => return Err(format!("{status:?} is not a kind of failure")),
             },
+        })
+    }
+}
+
+impl AccessRules {
+    /// Parses a rule about what accounts may read; `None` for any other rule.
+    fn apply(&mut self, key: &str, value: &str) -> Option<Result<(), String>> {
+        let area = |name: &str| Area::ALL.iter().copied().find(|area| area.name() == name);
+        let outcome = match (key.strip_prefix("deny_").map(area), key.strip_prefix("allow_").map(area), key) {
+            (Some(Some(area)), ..) => value.parse().map(|kind| self.denied.extend([(area, kind)])),
+            (_, Some(Some(area)), _) => {
+                self.allowed.push(area);
+                Ok(())
+            }
+            (.., "assigned_users") => number(key, value).map(|count| self.assigned_users = Some(count)),
+            (.., "assigned_courses") => number(key, value).map(|count| self.assigned_courses = Some(count)),
+            (.., "permission") if !value.is_empty() => {
+                self.permission = Some(value.to_owned());
+                Ok(())
+            }
+            _ => return None,
         };
-        Ok(Self { step, kind, times })
+        Some(outcome)
     }
 }
 
@@ -182,6 +220,7 @@ impl FromStr for ApiStep {
             "results" => Self::Results,
             "download" => Self::Download,
             "records" => Self::Records,
+            "assignments" => Self::Assignments,
             _ => return Err(()),
         })
     }

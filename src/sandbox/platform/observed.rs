@@ -46,6 +46,11 @@ impl Sandbox {
         indexes.into_iter().for_each(|index| memory.records.change(list, index, at));
     }
 
+    /// Returns the assertions that asked for a token.
+    pub fn assertions(&self) -> Vec<String> {
+        self.platform.memory().tokens.assertions.clone()
+    }
+
     /// Replaces the misbehaviours from now on, and restarts the count of faults.
     pub fn misbehave(&self, misbehave: Misbehaviours) {
         *self.platform.misbehave.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(misbehave);

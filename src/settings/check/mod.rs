@@ -10,6 +10,8 @@ mod ledger;
 mod pickup;
 /// Connections to SSH servers.
 mod reach;
+/// Tenants.
+mod tenant;
 /// Receivers of POST requests.
 mod webhook;
 
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::Listen;
-use super::file::{BackoffFile, SettingsFile, TenantFile};
+use super::file::{BackoffFile, SettingsFile};
 use super::secrets::SecretFile;
 use super::*;
 use crate::yaml::read::{At, FromNode, Lenient, Named};
@@ -159,34 +161,6 @@ impl Check<'_> {
                 .push(origin.warning(what).hint("write `127.0.0.1:8080`, or let only your monitoring reach it"));
         }
         address
-    }
-
-    fn tenant(&mut self, key: &Key, written: TenantFile) -> Option<Tenant> {
-        let insecure = written.insecure.unwrap_or(false);
-        let base = written.docebo.0.map(|At { value, origin }| {
-            if value.0.exposed && !insecure {
-                let problem = origin.error("plain http would send secrets unencrypted");
-                self.problems.push(problem.hint("write `https://`; if it must be, add `insecure: true`"));
-            }
-            value.0.text
-        });
-        let poll = Backoff { initial: secs(10), max: secs(60), give_up_after: secs(7_200) };
-        let poll = self.backoff(written.poll, poll);
-        let retry = self.backoff(written.retry, Backoff { initial: secs(1), max: secs(60), give_up_after: secs(900) });
-        Some(Tenant {
-            name: key.text.clone(),
-            client_id: written.client_id,
-            client_secret: self.secret(written.client_secret),
-            username: written.username,
-            password: self.secret(written.password),
-            budget: written.budget.unwrap_or_default(),
-            poll,
-            allow_superadmin: written.allow_superadmin.unwrap_or(false),
-            timeouts: written.timeouts.unwrap_or_default(),
-            retry,
-            egress: self.egress(written.ca, written.proxy),
-            base: base?,
-        })
     }
 }
 

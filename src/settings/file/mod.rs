@@ -10,15 +10,17 @@ pub mod name;
 pub mod pickup;
 /// Connections to SSH servers.
 pub mod reach;
+/// Tenants.
+pub mod tenant;
 
 use destination::DestinationFile;
 use ledger::{LedgerFile, LedgerKey};
+use tenant::TenantFile;
 
-use super::address::{Address, Listen};
+use super::address::Listen;
 use super::alerts::AlertsFile;
-use super::egress::WebProxyFile;
 use super::secrets::SecretFile;
-use super::{Budget, HttpTimeouts, Keep, Limits, Log, LogFormat, WorkLimits};
+use super::{Keep, Limits, Log, LogFormat, WorkLimits};
 use crate::yaml::read::{At, Lenient, Named};
 use crate::yaml::scalars::Length;
 
@@ -54,35 +56,6 @@ crate::table! {
         limits: Lenient<Limits>,
         #[schemars(with = "Option<Log>")]
         log: Lenient<Log>,
-    }
-}
-
-crate::table! {
-    /// One Docebo platform and its account.
-    pub struct TenantFile {
-        /// Scheme and host, without a path: `https://acme.docebosaas.com`.
-        #[schemars(with = "String")]
-        docebo: Lenient<At<Address>>,
-        /// The OAuth2 app's client id.
-        client_id: String,
-        client_secret: SecretFile,
-        /// A Power User with report permissions only.
-        username: String,
-        password: SecretFile,
-        /// Requests, for all pipelines of the tenant.
-        budget: Option<Budget>,
-        /// The backoff between polls of an export's status.
-        poll: Option<At<BackoffFile>>,
-        timeouts: Option<HttpTimeouts>,
-        /// The backoff of one request that is safe to repeat.
-        retry: Option<At<BackoffFile>>,
-        /// Certificates (PEM) that replace the system's.
-        ca: Option<String>,
-        proxy: Option<WebProxyFile>,
-        /// Accept an account that is, or may be, a Superadmin. Default: false.
-        allow_superadmin: Option<bool>,
-        /// Accept plain http beyond loopback. Default: false.
-        insecure: Option<bool>,
     }
 }
 

@@ -2,17 +2,19 @@
 
 use reportferry::extract::Level;
 use reportferry::secret::Secret;
-use reportferry::settings::SecretRef;
+use reportferry::settings::{AllowedLevel, SecretRef};
 
-use super::stage::{Case, ROWS, check, ms, on_threads, outcome};
+use super::stage::{CLIENT_SECRET, Case, PASSWORD, ROWS, check, ms, on_threads, outcome, password_grant};
 
 #[test]
 fn sign_in_that_fails() {
     on_threads(async {
         let wrong = |secret: &str| SecretRef::Literal(Secret::new(secret));
-        let bad_client = |case: &mut Case| case.tenant.client_secret = wrong("another");
+        let right = || SecretRef::Literal(Secret::new(PASSWORD));
+        let grant = |secret: &str, password| password_grant("svc-reporting", secret, password);
+        let bad_client = |case: &mut Case| case.tenant.grant = grant("another", right());
         check(Case::new("").with(bad_client), &["refused", "invalid_client", "client_secret is wrong"]).await;
-        let bad_password = |case: &mut Case| case.tenant.password = wrong("another");
+        let bad_password = |case: &mut Case| case.tenant.grant = grant(CLIENT_SECRET, wrong("another"));
         let stage = check(Case::new("").with(bad_password), &["refused", "invalid_grant", "Docebo may lock"]).await;
         assert_eq!(stage.sandbox.requests(), 1, "a wrong password is sent once");
         assert!(outcome(&stage).await.contains("not sent again before"));
@@ -25,7 +27,9 @@ fn sign_in_that_fails() {
         check(Case::new("token=empty"), &["refused", "no token"]).await;
         check(Case::new("token=500"), &["later", "500"]).await;
         check(Case::new("token=404"), &["refused", "404"]).await;
-        let missing = |case: &mut Case| case.tenant.password = SecretRef::File("/nowhere/password".into());
+        let missing = |case: &mut Case| {
+            case.tenant.grant = grant(CLIENT_SECRET, SecretRef::File("/nowhere/password".into()));
+        };
         check(Case::new("").with(missing), &["refused", "password cannot be read", "/nowhere/password"]).await;
         let closed = |case: &mut Case| case.tenant.base = "http://127.0.0.1:1".into();
         check(
@@ -41,15 +45,17 @@ fn accounts_that_must_not_be_used() {
     on_threads(async {
         for level in ["super_admin", "superadmin", "godadmin", "/framework/level/godadmin", "SUPER_ADMIN"] {
             let misbehave: &'static str = format!("level={level}").leak();
-            let stage = check(Case::new(misbehave), &["refused", "is a Superadmin", "allow_superadmin"]).await;
+            let stage = check(Case::new(misbehave), &["refused", "is a Superadmin", "`level: any`"]).await;
             assert_eq!(stage.sandbox.exports(), 0);
-            check(Case::new(misbehave).with(|case| case.tenant.allow_superadmin = true), &["2500 rows"]).await;
+            check(Case::new(misbehave).with(|case| case.tenant.level = AllowedLevel::Any), &["2500 rows"]).await;
         }
         for misbehave in ["level=", "level=wizard"] {
             check(Case::new(misbehave), &["refused", "unknown level", "Power User"]).await;
-            check(Case::new(misbehave).with(|case| case.tenant.allow_superadmin = true), &["2500 rows"]).await;
+            check(Case::new(misbehave).with(|case| case.tenant.level = AllowedLevel::Any), &["2500 rows"]).await;
         }
-        let root = |case: &mut Case| case.tenant.username = "root".into();
+        let root = |case: &mut Case| {
+            case.tenant.grant = password_grant("root", CLIENT_SECRET, SecretRef::Literal(Secret::new(PASSWORD)));
+        };
         check(Case::new("").with(root), &["refused", "Superadmin"]).await;
         for (misbehave, words) in [
             ("session=403", ["refused", "may not use the API"]),

@@ -13,7 +13,7 @@ use reportferry::pipeline::plan::{self, CsvInput, DoceboSource, Pull, ReportPull
 use reportferry::progress::Progress;
 use reportferry::sandbox::{REPORTS, Sandbox, SandboxOptions};
 use reportferry::secret::Secret;
-use reportferry::settings::{Budget, HttpTimeouts, Limits, SecretRef, Tenant};
+use reportferry::settings::{AllowedLevel, Budget, Grant, HttpTimeouts, Limits, SecretRef, Tenant};
 
 pub(super) const CLIENT_SECRET: &str = "s3cret-of-the-client";
 pub(super) const PASSWORD: &str = "pass-w0rd of the account";
@@ -37,18 +37,24 @@ pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
+/// The grant of an account by its password.
+pub(super) fn password_grant(username: &str, client_secret: &str, password: SecretRef) -> Grant {
+    let client_secret = SecretRef::Literal(Secret::new(client_secret));
+    Grant::Password { client_secret, username: username.to_owned(), password }
+}
+
 impl Case {
     pub(super) fn new(misbehave: &'static str) -> Self {
         let tenant = Tenant {
             name: "acme".into(),
             base: String::new(),
             client_id: "reportferry".into(),
-            client_secret: SecretRef::Literal(Secret::new(CLIENT_SECRET)),
-            username: "svc-reporting".into(),
-            password: SecretRef::Literal(Secret::new(PASSWORD)),
+            grant: password_grant("svc-reporting", CLIENT_SECRET, SecretRef::Literal(Secret::new(PASSWORD))),
             budget: Budget { per_minute: 60_000, per_hour: 600_000, in_flight: 2 },
             poll: Backoff { initial: ms(1), max: ms(4), give_up_after: ms(30_000) },
-            allow_superadmin: false,
+            level: AllowedLevel::PowerUser,
+            scope: Default::default(),
+            scope_check: None,
             timeouts: HttpTimeouts { connect: ms(10_000), idle: ms(10_000) },
             egress: Default::default(),
             retry: Backoff { initial: ms(1), max: ms(4), give_up_after: ms(30_000) },
@@ -122,6 +128,7 @@ impl Stage {
         let declared: Vec<String> = requests_of(&self.source)
             .iter()
             .map(|line| line.replace(&self.sandbox.url, "").replace("{report}", "*").replace("{execution}", "*"))
+            .map(|line| line.replace("{account}", "*"))
             .collect();
         for seen in self.sandbox.log() {
             let parts: Vec<&str> = seen.path.split('/').collect();

@@ -6,6 +6,7 @@ use super::{PIPELINE, SETTINGS};
 /// A key that had another name in an earlier version is reported with the name it has now.
 #[test]
 fn an_old_key_names_the_key_it_became() {
+    const CLIENT_ID: &str = "    client_id: reportferry";
     const LOCAL: &str = "    local: {path: drop}";
     const HOST: &str = "      host: sftp.hris.example";
     const IN_PIPELINE: Pairs = &[
@@ -20,6 +21,7 @@ fn an_old_key_names_the_key_it_became() {
         (LOCAL, "\n    retry: {within: 2h}"),
         (LOCAL, "\n    pickup: {moved: {within: 4h}}"),
         (LOCAL, "\n    pickup: {ack_file: {name: \"{name}.ack\", within: 4h}}"),
+        (CLIENT_ID, "\n    allow_superadmin: true"),
         ("tenants:\n", "alerts: {most: 9}\n"),
         ("tenants:\n", "limits: {answer_bytes: 1MB}\n"),
         ("tenants:\n", "work: {deadlines: {shape: 1h}}\n"),
@@ -48,6 +50,7 @@ fn an_old_key_names_the_key_it_became() {
             "give_up_after",
             "deadline",
             "deadline",
+            "level",
             "max_per_message",
             "response_bytes",
             "transform",

@@ -4,9 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use reportferry::name::NameTemplate;
-use reportferry::settings::{DestinationKind, Pickup, PickupDeadline, SecretRef, Settings};
+use reportferry::settings::{DestinationKind, Grant, Pickup, PickupDeadline, SecretRef, Settings, Tenant};
 
 use super::{Folder, PIPELINE, SETTINGS};
+
+fn password(tenant: &Tenant) -> &SecretRef {
+    match &tenant.grant {
+        Grant::Password { password, .. } => password,
+        _ => panic!("{} has another grant", tenant.name),
+    }
+}
 
 #[test]
 fn layers_win_in_their_order_and_keep_texts_as_they_are() {
@@ -23,7 +30,7 @@ fn layers_win_in_their_order_and_keep_texts_as_they_are() {
     assert!(settings.ledger == crate::stage::sqlite(&base.join("data/ledger.db")));
     assert_eq!((settings.limits.rows, settings.limits.record_bytes), (100_000_000, 1 << 20));
     let tenant = &settings.tenants["acme.eu-1"];
-    assert!(matches!(&tenant.password, SecretRef::File(path) if *path == base.join("secrets/acme")));
+    assert!(matches!(password(tenant), SecretRef::File(path) if *path == base.join("secrets/acme")));
     assert_eq!((tenant.budget.per_hour, tenant.poll.max.as_secs(), tenant.timeouts.idle.as_secs()), (800, 60, 60));
     let DestinationKind::Sftp(sftp) = &settings.destinations["hris"].kind else { panic!("hris is sftp") };
     assert_eq!((sftp.port, sftp.base.as_str(), sftp.write_bytes, sftp.in_flight), (22, "", 32_000, 128));
@@ -41,8 +48,8 @@ fn layers_win_in_their_order_and_keep_texts_as_they_are() {
     ];
     let settings = said(&variables, &[("limits.rows", "6")]);
     let tenant = &settings.tenants["acme.eu-1"];
-    assert_eq!(tenant.username, "007");
-    assert!(matches!(&tenant.password, SecretRef::File(path) if path == Path::new("/run/p")));
+    assert_eq!(tenant.username(), Some("007"));
+    assert!(matches!(password(tenant), SecretRef::File(path) if path == Path::new("/run/p")));
     assert!(settings.ledger == crate::stage::sqlite(Path::new("/var/lib/ferry/ledger.db")));
     assert_eq!(settings.limits.rows, 6, "flags win over the environment");
     let DestinationKind::Local(local) = &settings.destinations["new"].kind else { panic!("new is local") };
@@ -243,7 +250,7 @@ fn a_newline_at_the_end_of_a_secret_in_a_variable_of_ours_is_dropped() {
     let variable = "REPORTFERRY_TENANTS__ACME__PASSWORD";
     let settings = folder.settings_with(&[(variable, "hunter2\n")], &[]).map(|(settings, _)| settings);
     let settings = settings.unwrap_or_else(|problems| panic!("{}", folder.told(&problems)));
-    assert_eq!(settings.tenants["acme"].password.read().unwrap().expose(), "hunter2");
+    assert_eq!(password(&settings.tenants["acme"]).read().unwrap().expose(), "hunter2");
     let problems = folder.settings_with(&[(variable, " \n")], &[]).map(|_| ()).unwrap_err();
     assert!(folder.told(&problems).contains("this secret is white space only"), "{}", folder.told(&problems));
 }

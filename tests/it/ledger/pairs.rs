@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reportferry::deliver::doctor::Probe;
 use reportferry::deliver::{PickupKind, PickupOutcome};
+use reportferry::extract::{RefusedCredentials, ScopeCheck, Standing};
 use reportferry::ledger::record::{ExtractFacts, Run};
 use reportferry::ledger::{ExpectedPickup, KnownPipeline, Portion, RunEvent, Sent};
 use reportferry::schedule::Overlap;
@@ -48,6 +49,18 @@ fn probe() -> Probe {
     let (steps, plan, advice, left_behind) = Default::default();
     let (kind, address) = ("sftp".to_owned(), "h:22".to_owned());
     Probe { destination: "hris".to_owned(), kind, address, ok: true, steps, plan, advice, left_behind }
+}
+
+fn refused_credentials() -> RefusedCredentials {
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    RefusedCredentials { digest: "beef".to_owned(), at, until: at, reason: "invalid_grant".to_owned() }
+}
+
+fn scope_check() -> ScopeCheck {
+    let (identity, refusal, assignments, lines, requests) = Default::default();
+    let [tenant, address, grant, allowed_level] = ["acme", "https://acme", "password", "power_user"].map(str::to_owned);
+    let standing = Standing::Least;
+    ScopeCheck { tenant, address, grant, allowed_level, standing, identity, refusal, assignments, lines, requests }
 }
 
 async fn attempt(ledger: &Ledger, run: &Run) -> Result<bool, LedgerError> {
@@ -94,6 +107,9 @@ const OPERATIONS: &[Operation] = operations! {
     record_pipelines(ledger, run) => ledger.record_pipelines(&[KnownPipeline { name: "p".into(), schedule: None, cursor_ms: 0, ..KnownPipeline::default() }]);
     note_worker(ledger, run) => ledger.note_worker(0, false);
     note_probe(ledger, run) => ledger.note_probe(&probe());
+    note_refused(ledger, run) => ledger.note_refused("acme", Some(&refused_credentials()));
+    note_accepted(ledger, run) => ledger.note_refused("acme", None);
+    note_scope(ledger, run) => ledger.note_scope(&scope_check(), &["more".to_owned()]);
     alerts(ledger, run) => send_alerts(&ledger);
     prune(ledger, run) => ledger.prune(i64::MAX);
 };
@@ -136,6 +152,8 @@ async fn read_all(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
     ledger.due_pickups("hris", 9).await?;
     ledger.pickup_counts().await?;
     ledger.last_probe("hris").await?;
+    ledger.refused("acme").await?;
+    ledger.last_scope("acme").await?;
     ledger.due_alerts().await?;
     ledger.prunable(i64::MAX).await?;
     Ok(())
