@@ -74,29 +74,46 @@ const OF_REPORTS: [(&str, &str); 2] = [
     ("csv", "records come as JSON, not as a CSV: remove it"),
 ];
 
+/// Keys of records.
+const OF_RECORDS: [&str; 4] = ["updated_since", "overlap", "filter", "fields"];
+
 impl FromNode for DoceboFile {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         let has = |key: &str| node.get(key).is_some();
-        let is_records = ["records", "record"].into_iter().any(has)
-            || (!has("report") && ["updated_since", "overlap", "filter", "fields"].into_iter().any(has));
+        let is_records =
+            ["records", "record"].into_iter().any(has) || (!has("report") && OF_RECORDS.into_iter().any(has));
         if !is_records {
-            return ReportSourceFile::from_node(node, problems).map(Self::Report);
+            let node = without(node, problems, |key| {
+                OF_RECORDS.contains(&key).then(|| {
+                    let what = format!("`{key}` belongs to records");
+                    (what, "a report is always whole: remove it, or write `records` in place of `report`")
+                })
+            });
+            return ReportSourceFile::from_node(&node, problems).map(Self::Report);
         }
-        let NodeKind::Table(entries) = &node.kind else { return None };
-        let mut of_records = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
-            if key.text == "report" {
-                let problem = key.origin.error("`report` and `records` are mutually exclusive");
-                problems.push(problem.hint("keep one of them; a pipeline has one source"));
-            } else if let Some((_, why)) = OF_REPORTS.iter().find(|(name, _)| *name == key.text) {
-                problems.push(key.origin.error(format!("`{}` belongs to a report", key.text)).hint(*why));
-            } else {
-                of_records.push((key.clone(), value.clone()));
+        let node = without(node, problems, |key| {
+            if key == "report" {
+                let what = "`report` and `records` are mutually exclusive".to_owned();
+                return Some((what, "keep one of them; a pipeline has one source"));
             }
-        }
-        let node = Node { kind: NodeKind::Table(of_records), ..node.clone() };
+            let (_, why) = OF_REPORTS.iter().find(|(name, _)| *name == key)?;
+            Some((format!("`{key}` belongs to a report"), *why))
+        });
         Box::from_node(&node, problems).map(Self::Records)
     }
+}
+
+/// Returns a table without the keys for which `problem` returns a problem and its hint, and reports these.
+fn without(node: &Node, problems: &mut Vec<Problem>, problem: impl Fn(&str) -> Option<(String, &'static str)>) -> Node {
+    let NodeKind::Table(entries) = &node.kind else { return node.clone() };
+    let mut kept = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        match problem(&key.text) {
+            Some((what, hint)) => problems.push(key.origin.error(what).hint(hint)),
+            None => kept.push((key.clone(), value.clone())),
+        }
+    }
+    Node { kind: NodeKind::Table(kept), ..node.clone() }
 }
 
 crate::words!(Via { "download" => Via::Download, "results" => Via::Results });

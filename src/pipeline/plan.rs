@@ -63,7 +63,7 @@ pub struct DoceboSource {
     pub pull: Pull,
 }
 
-/// What is read from a Docebo tenant.
+/// The rows that are read from a Docebo tenant: those of a report, or records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pull {
     Report(ReportPull),

@@ -31,7 +31,7 @@ pub(super) enum List {
 
 impl List {
     /// Returns the list with the same records.
-    fn kept_as(self) -> Self {
+    fn base_list(self) -> Self {
         if self == Self::CourseEnrollments { Self::Enrollments } else { self }
     }
 }
@@ -61,7 +61,7 @@ impl State {
     }
 
     fn of(&self, list: List) -> impl DoubleEndedIterator<Item = (u64, &Change)> {
-        let list = list.kept_as();
+        let list = list.base_list();
         self.changes.range((list, 0)..=(list, u64::MAX)).map(|((_, index), change)| (*index, change))
     }
 }
@@ -195,7 +195,7 @@ fn bounds(wrong: &Records, page: u64, size: u64, held: u64) -> (u64, u64) {
     if number > 1 {
         from -= u64::from(wrong.repeats || wrong.grows).min(from);
         from += u64::from(wrong.shrinks);
-        // Whoever repeats a record has room for it.
+        // The repeated record comes on top.
         rows += u64::from(wrong.repeats || wrong.grows);
     }
     let from = from.min(held);
@@ -229,7 +229,7 @@ fn status_of(index: u64) -> &'static str {
 
 fn item(list: List, index: u64, numeric: bool, state: &State) -> Value {
     let id = |number: u64| if numeric { json!(number) } else { json!(number.to_string()) };
-    let change = state.changes.get(&(list.kept_as(), index));
+    let change = state.changes.get(&(list.base_list(), index));
     let (changed_at, times) = change.map_or((UNCHANGED, 0), |change| (change.at.as_str(), change.times));
     let (course, title) = COURSES[index as usize % COURSES.len()];
     let completed = if index.is_multiple_of(3) { json!(UNCHANGED) } else { Value::Null };

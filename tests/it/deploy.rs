@@ -37,7 +37,7 @@ fn compose_configures_the_worker_with_keys_that_exist() {
     let worker = &compose["services"]["worker"];
     let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("reportferry.yaml");
     let (ok, text) = check(&settings, &variables(worker));
-    assert!(ok && text.contains("4 pipelines"), "{text}");
+    assert!(ok && text.contains("5 pipelines"), "{text}");
     // Within a container, the page's port is published on loopback alone.
     assert_eq!(text.matches("REPORTFERRY_").count(), text.matches("REPORTFERRY_HTTP").count(), "no such key: {text}");
     let mut misspelt = variables(worker);

@@ -14,6 +14,8 @@ mod names;
 mod plans;
 /// How a source's CSV is written.
 mod reading;
+/// Records as a source.
+mod records;
 /// Keys of an earlier version.
 mod renamed_keys;
 /// Layers of settings, and secrets.

@@ -189,7 +189,7 @@ fn a_run_that_is_not_delivered_moves_nothing() {
     file.push_str(",date_last_updated\n1,2,u,completed,80,,,,2026-11-23 00:00:00\n");
     std::fs::write(ground.rig.folder.path().join("in.csv"), file).unwrap();
     let input = ground.rig.folder.path().join("in.csv");
-    let of_file = ["run", "line", "--slot", &slot(4), "--json", "--from", input.to_str().unwrap()];
+    let of_file = ["run", "line", "--slot", &slot(4), "--json", "--from", input.to_str().unwrap(), "--deliver"];
     let of_file = ground.rig.reportferry(&of_file);
     assert!(of_file.status.success(), "{}", both(&of_file));
     let replay = ground.rig.reportferry(&["replay", document(&of_file)["run"].as_str().unwrap(), "--as", "again.csv"]);

@@ -154,7 +154,7 @@ impl Docebo {
     }
 }
 
-/// What is collected.
+/// The subject of one collection.
 enum Collected<'a> {
     Export(&'a ReportPull, Export),
     Window(&'a RecordsPull, Window),

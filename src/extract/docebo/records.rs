@@ -2,7 +2,7 @@
 //!
 //! Nothing is delivered before the list was read whole, so a process that is interrupted starts the list anew.
 
-mod order;
+mod key_sort;
 mod paging;
 mod rows;
 
@@ -34,7 +34,7 @@ const PAGE_ROWS: usize = 200;
 /// A platform's clock that differs by more than this is not believed.
 const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_hours(24);
 
-/// What one run reads of a list.
+/// The part of a list that one run reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     /// The kind of records.

@@ -10,7 +10,7 @@ use crate::pipeline::file::SourceFile;
 use crate::pipeline::plan::*;
 use crate::pipeline::records::{RecordsWord, UpdatedSinceWord};
 use crate::settings::Tenant;
-use crate::yaml::problem::{Problem, Severity};
+use crate::yaml::problem::{Place, Problem, Severity};
 use crate::yaml::read::{At, Lenient, OneOrMore, list};
 use crate::yaml::scalars::{Length, Whole};
 
@@ -123,8 +123,12 @@ impl Check<'_> {
         }
         match filter.courses.len() + filter.users.len() + filter.statuses.len() {
             0 => {
-                let problem = origin.error("nothing is filtered here");
-                self.problems.push(problem.hint("write `courses: [301]`, `users`, `statuses`, or remove it"));
+                // What was written for it, if anything, is reported already.
+                let is_below = |place: &Place| place.key.starts_with(origin.key());
+                if !self.problems.iter().any(|problem| problem.place.as_ref().is_some_and(is_below)) {
+                    let problem = origin.error("nothing is filtered here");
+                    self.problems.push(problem.hint("write `courses: [301]`, `users`, `statuses`, or remove it"));
+                }
                 None
             }
             1..=FILTER_MAX => Some(filter),

@@ -1,7 +1,7 @@
 //! Received pages → the next page to request, or the end. Pure.
 //!
-//! Every sign of more is followed: `has_more_data`, totals and page counts, a page that is not empty where nothing else
-//! is said. A list that ends with fewer records than the platform states is never complete.
+//! Every sign of more is followed: `has_more_data`, totals and page counts; without any sign, pages until one is empty. A
+//! list that ends with fewer records than the platform states is never complete.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::order::{Entry, Order};
+use super::key_sort::{Entry, KeySort};
 use crate::extract::docebo::page::Row;
 use crate::pipeline::plan::RecordList;
 use crate::yaml::problem::did_you_mean;
@@ -21,7 +21,7 @@ const NAMES_MAX: usize = 200;
 /// The records received so far.
 pub(super) struct Rows {
     file: BufWriter<File>,
-    order: Order,
+    keys: KeySort,
     fields: Vec<String>,
     /// True for each field that a record had.
     found: Vec<bool>,
@@ -36,7 +36,7 @@ impl Rows {
     pub(super) fn create(folder: &Path, fields: Vec<String>, list: &RecordList) -> io::Result<Self> {
         Ok(Self {
             file: BufWriter::with_capacity(CHUNK_BYTES, tempfile::tempfile_in(folder)?),
-            order: Order::create(folder)?,
+            keys: KeySort::create(folder)?,
             found: vec![false; fields.len()],
             fields,
             names: BTreeSet::new(),
@@ -61,7 +61,7 @@ impl Rows {
             let mut key = [0; 16];
             key.copy_from_slice(&hash.finalize()[..16]);
             let changed_at = cell(self.changed_at).map_or(0, rank);
-            self.order.add(Entry { key: u128::from_le_bytes(key), changed_at, number: self.count })?;
+            self.keys.add(Entry { key: u128::from_le_bytes(key), changed_at, number: self.count })?;
             self.count += 1;
             for (field, found) in self.fields.iter().zip(&mut self.found) {
                 let text = cell(field);
@@ -89,7 +89,7 @@ impl Rows {
 
     /// Returns the records to keep: of those with the same key the one that changed last, else the one that came last.
     pub(super) fn finish(self) -> io::Result<Result<Kept, String>> {
-        let superseded = match self.order.superseded()? {
+        let superseded = match self.keys.superseded()? {
             Ok(superseded) => superseded,
             Err(what) => return Ok(Err(what)),
         };

@@ -27,7 +27,7 @@ pub(super) struct Entry {
 
 const ENTRY_BYTES: usize = 32;
 
-pub(super) struct Order {
+pub(super) struct KeySort {
     entries: Vec<Entry>,
     file: File,
     /// Bytes of the file.
@@ -37,7 +37,7 @@ pub(super) struct Order {
     sorted_max: usize,
 }
 
-impl Order {
+impl KeySort {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         let file = tempfile::tempfile_in(folder)?;
         Ok(Self { entries: Vec::new(), file, written: 0, parts: Vec::new(), sorted_max: SORTED_MAX })
@@ -71,8 +71,11 @@ impl Order {
         }
         self.spill()?;
         let file = &self.file;
-        let mut parts: Vec<Part<'_>> =
-            self.parts.iter().map(|(start, end)| Part { file, at: *start, end: *end, read: Vec::new() }).collect();
+        let mut parts: Vec<SortedPart<'_>> = self
+            .parts
+            .iter()
+            .map(|(start, end)| SortedPart { file, at: *start, end: *end, read: Vec::new() })
+            .collect();
         let mut heads = BinaryHeap::new();
         for (index, part) in parts.iter_mut().enumerate() {
             heads.extend(part.next().transpose()?.map(|entry| Reverse((entry, index))));
@@ -108,7 +111,7 @@ fn superseded(sorted: impl Iterator<Item = io::Result<Entry>>) -> io::Result<Res
 }
 
 /// A sorted part of the file.
-struct Part<'a> {
+struct SortedPart<'a> {
     file: &'a File,
     at: u64,
     end: u64,
@@ -116,7 +119,7 @@ struct Part<'a> {
     read: Vec<Entry>,
 }
 
-impl Iterator for Part<'_> {
+impl Iterator for SortedPart<'_> {
     type Item = io::Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -161,9 +164,9 @@ mod tests {
             .map(|number| Entry { key: u128::from(random.u64(0..3000)) << 64, changed_at: random.u64(0..3), number })
             .collect();
         let found = |sorted_max: usize| {
-            let mut order = Order { sorted_max, ..Order::create(&std::env::temp_dir()).unwrap() };
-            entries.iter().for_each(|entry| order.add(*entry).unwrap());
-            order.superseded().unwrap().unwrap()
+            let mut keys = KeySort { sorted_max, ..KeySort::create(&std::env::temp_dir()).unwrap() };
+            entries.iter().for_each(|entry| keys.add(*entry).unwrap());
+            keys.superseded().unwrap().unwrap()
         };
         let expected: Vec<u64> = entries
             .iter()
