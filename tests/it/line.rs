@@ -80,6 +80,7 @@ fn only_what_the_plan_declares_is_asked() {
             "POST" => seen.path == "/oauth2/token",
             "GET" => {
                 seen.path == "/manage/v1/user/session"
+                    || seen.path == "/poweruser/v1/powerusers/11234"
                     || seen.path == format!("{report}/export/csv")
                     || seen.path.starts_with(&format!("{report}/exports/"))
             }

@@ -14,6 +14,7 @@ use crate::extract::client::{ApiClient, CallError};
 use crate::extract::guard::is_id;
 use crate::extract::identity::{Identity, Level};
 use crate::extract::message::one_line;
+use crate::fault;
 
 /// The time for which assignments that were refused are not requested again.
 const REFUSAL_KEPT: SignedDuration = SignedDuration::from_hours(1);
@@ -54,7 +55,7 @@ pub(super) async fn read(client: &ApiClient, identity: &Identity) -> Result<Acco
     }
     let path = paths::assignments(&identity.id);
     let call = Call { step: ApiStep::Assignments, path, query: vec![], subject: &subject };
-    let body = client.body_once(&call).await?;
+    let body = fault::step_async("extract.assignments", || client.body_once(&call)).await?;
     Ok(parse(&data(&body, call.step, &subject)?, identity))
 }
 

@@ -8,6 +8,7 @@ pub(super) const EXTRACT: &[&str] = &[
     "extract.poll",
     "extract.download",
     "extract.save",
+    "extract.assignments",
 ];
 
 /// Of a run that is delivered.

@@ -99,7 +99,7 @@ async fn once(client: &ApiClient, path: &str, subject: &str) -> Result<Found, Ca
     of_response(client, response).await
 }
 
-/// Returns true if the token was no longer valid: then a 401 is no evidence about the endpoint.
+/// Returns true if the token was no longer valid: then a 401 is not evidence about the endpoint.
 async fn renewed(client: &ApiClient, generation: u64) -> Result<bool, CallError> {
     let subject = format!("tenant {}", client.tenant.settings.name);
     let call = Call { step: ApiStep::Identity, path: paths::SESSION.into(), query: vec![], subject: &subject };
