@@ -162,6 +162,17 @@ impl Columns {
         }
     }
 
+    /// Returns a column's position, and reports the column if it cannot exist.
+    pub(crate) fn require(&mut self, column: &Column) -> Option<usize> {
+        self.find(column, None);
+        self.position(&column.name)
+    }
+
+    /// Reports columns that cannot exist or are named twice.
+    pub(crate) fn require_each_once(&mut self, columns: &[Column]) {
+        self.find_each_once(columns);
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.known.iter().position(|(known, _)| known == name)
     }

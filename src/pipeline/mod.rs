@@ -8,6 +8,8 @@ pub mod columns;
 mod csv;
 /// The done file: its name, or its name and its content.
 pub mod done;
+/// The expectations in a pipeline file.
+pub mod expect_file;
 /// The contents of a pipeline file.
 pub mod file;
 /// The declaration of each transform operator.
