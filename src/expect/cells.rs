@@ -1,13 +1,15 @@
 //! Conditions on single cells.
 
+use std::ops::RangeInclusive;
+
 use jiff::tz::TimeZone;
+use regex::bytes::Regex;
 
 use super::offending::Offending;
 use super::part_of;
 use crate::expr::decimal::{Decimal, Number, read_number};
 use crate::expr::time::{Moment, TimeFormat, ZoneClock, read_iso};
 use crate::pipeline::plan::{CellCondition, Severity, ValueSet};
-use regex::bytes::Regex;
 
 /// A condition on a delivered column, and the rows that do not meet it.
 pub(super) struct CellCheck {
@@ -35,7 +37,7 @@ struct Range {
     min: Option<Decimal>,
     max: Option<Decimal>,
     /// The same limits for whole numbers.
-    whole: std::ops::RangeInclusive<i64>,
+    whole: RangeInclusive<i64>,
 }
 
 impl CellCheck {
@@ -140,9 +142,12 @@ impl Range {
         let ten = |scale: u8| 10_i128.pow(u32::from(scale).min(38));
         let least = min.map_or(i128::MIN, |min| -((-min.unscaled).div_euclid(ten(min.scale))));
         let most = max.map_or(i128::MAX, |max| max.unscaled.div_euclid(ten(max.scale)));
-        // Beyond these no number of 18 digits is in the range, or each is.
-        let within = |limit: i128| limit.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-        Self { min, max, whole: within(least)..=within(most) }
+        let whole = match (i64::try_from(least.max(i64::MIN.into())), i64::try_from(most.min(i64::MAX.into()))) {
+            (Ok(least), Ok(most)) => least..=most,
+            // The whole range is beyond numbers of 64 bits.
+            _ => RangeInclusive::new(1, 0),
+        };
+        Self { min, max, whole }
     }
 
     fn holds(&self, cell: &[u8]) -> bool {

@@ -18,7 +18,7 @@ use crate::schedule::slot::Slot;
 use crate::transform::{Record, Row};
 use crate::yaml::problem::Problem;
 
-/// What is known before the first row.
+/// The facts known before the first row.
 pub struct Opening<'plan, 'a> {
     pub expect: &'plan Expect,
     pub baseline: Baseline,
@@ -32,7 +32,7 @@ pub struct Opening<'plan, 'a> {
     pub memory: usize,
 }
 
-/// What is known after the last row.
+/// The facts known after the last row.
 pub struct Ended {
     /// The rows of the extract.
     pub extracted: u64,
@@ -71,37 +71,26 @@ impl<'plan> Checker<'plan> {
     /// Every column that is missing, or that the source's header has twice.
     pub fn open(opening: Opening<'plan, '_>) -> Result<(Self, RecordChecker), Vec<Problem>> {
         let Opening { expect, baseline, slot, header, columns, folder, memory } = opening;
-        let mut delivered = Columns::of_header(columns);
-        let mut source = Columns::of_header(header);
+        check_columns(expect, header, columns)?;
         let cells = expect.cells.iter().filter_map(|rule| {
             let column = &rule.expected.column;
-            let at = delivered.require(column)?;
+            let at = position(column, columns)?;
             Some(CellCheck::new(at, &column.name, rule.severity, &rule.expected.condition))
         });
-        let cells = cells.collect();
+        let unique = expect.unique.iter().map(|rule| (unique(&rule.expected, columns), rule.severity));
+        let references =
+            expect.references.iter().filter_map(|rule| Some((references(&rule.expected, columns)?, rule.severity)));
         let memory = memory / (expect.unique.len() + expect.references.len()).max(1);
-        let mut keys = Vec::new();
-        for rule in &expect.unique {
-            let kind = unique(&rule.expected, &mut delivered);
-            keys.push(KeyCheck::new(kind, rule.severity, folder, memory));
-        }
-        for rule in &expect.references {
-            if let Some(kind) = references(&rule.expected, &mut delivered) {
-                keys.push(KeyCheck::new(kind, rule.severity, folder, memory));
-            }
-        }
-        let (mut of_rows, mut of_records) = (None, None);
-        if let Some(rule) = &expect.fresh {
-            let (newest, columns, column) = match &rule.expected.column {
-                FreshColumn::Delivered(column) => (&mut of_rows, &mut delivered, column),
-                FreshColumn::Source(column) => (&mut of_records, &mut source, column),
-            };
-            *newest = columns.require(column).map(|at| Newest::new(at, &column.name, rule));
-        }
-        let problems: Vec<Problem> = [delivered, source].into_iter().flat_map(Columns::into_problems).collect();
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let keys = unique.chain(references).map(|(kind, severity)| KeyCheck::new(kind, severity, folder, memory));
+        let newest = |column: &Column, columns: &[String]| {
+            let rule = expect.fresh.as_ref()?;
+            Some(Newest::new(position(column, columns)?, &column.name, rule))
+        };
+        let (of_rows, of_records) = match expect.fresh.as_ref().map(|rule| &rule.expected.column) {
+            None => (None, None),
+            Some(FreshColumn::Delivered(column)) => (newest(column, columns), None),
+            Some(FreshColumn::Source(column)) => (None, newest(column, header)),
+        };
         let checker = Self {
             expect,
             baseline,
@@ -109,8 +98,8 @@ impl<'plan> Checker<'plan> {
             day: slot.at.date(),
             header: header.to_vec(),
             columns: columns.to_vec(),
-            cells,
-            keys,
+            cells: cells.collect(),
+            keys: keys.collect(),
             newest: of_rows,
             rows: 0,
         };
@@ -182,15 +171,37 @@ impl RecordChecker {
     }
 }
 
-fn unique(columns: &[Column], delivered: &mut Columns) -> KeyKind {
-    let names = columns.iter().map(|column| column.name.clone()).collect();
-    KeyKind::Unique { columns: columns.iter().filter_map(|column| delivered.require(column)).collect(), names }
+/// Checks that all columns of the expectations exist: in the source's header, or among the delivered ones.
+///
+/// # Errors
+/// Every column that is missing, or that the header has twice.
+pub fn check_columns(expect: &Expect, header: &[String], columns: &[String]) -> Result<(), Vec<Problem>> {
+    let (mut source, mut delivered) = (Columns::of_header(header), Columns::of_header(columns));
+    let cells = expect.cells.iter().map(|rule| &rule.expected.column);
+    let unique = expect.unique.iter().flat_map(|rule| &rule.expected);
+    let references = expect.references.iter().flat_map(|rule| [&rule.expected.from, &rule.expected.to]);
+    cells.chain(unique).chain(references).for_each(|column| delivered.require(column));
+    match expect.fresh.as_ref().map(|rule| &rule.expected.column) {
+        Some(FreshColumn::Source(column)) => source.require(column),
+        Some(FreshColumn::Delivered(column)) => delivered.require(column),
+        None => {}
+    }
+    let problems: Vec<Problem> = [delivered, source].into_iter().flat_map(Columns::into_problems).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-fn references(Reference { from, to }: &Reference, delivered: &mut Columns) -> Option<KeyKind> {
-    let (from_at, to_at) = (delivered.require(from), delivered.require(to));
+fn position(column: &Column, columns: &[String]) -> Option<usize> {
+    columns.iter().position(|name| *name == column.name)
+}
+
+fn unique(expected: &[Column], columns: &[String]) -> KeyKind {
+    let names = expected.iter().map(|column| column.name.clone()).collect();
+    KeyKind::Unique { columns: expected.iter().filter_map(|column| position(column, columns)).collect(), names }
+}
+
+fn references(Reference { from, to }: &Reference, columns: &[String]) -> Option<KeyKind> {
     let (from_name, to_name) = (from.name.clone(), to.name.clone());
-    Some(KeyKind::References { from: from_at?, to: to_at?, from_name, to_name })
+    Some(KeyKind::References { from: position(from, columns)?, to: position(to, columns)?, from_name, to_name })
 }
 
 fn complete(expect: &Expect, ended: &Ended) -> Option<Finding> {

@@ -14,7 +14,7 @@ mod offending;
 mod rows;
 mod scope;
 
-pub use checker::{Checker, Ended, Opening, RecordChecker};
+pub use checker::{Checker, Ended, Opening, RecordChecker, check_columns};
 pub use draft::Draft;
 pub use finding::{AccountScope, Baseline, Checked, Difference, EARLIER_RUNS_MAX, EarlierRows, Facts, Finding};
 pub use finding::{OFFENDING_ROWS_MAX, OffendingRow, OffendingRows};

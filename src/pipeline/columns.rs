@@ -162,10 +162,9 @@ impl Columns {
         }
     }
 
-    /// Returns a column's position, and reports the column if it cannot exist.
-    pub(crate) fn require(&mut self, column: &Column) -> Option<usize> {
+    /// Reports a column that cannot exist.
+    pub(crate) fn require(&mut self, column: &Column) {
         self.find(column, None);
-        self.position(&column.name)
     }
 
     /// Reports columns that cannot exist or are named twice.

@@ -21,19 +21,19 @@ crate::table! {
         /// warning.
         columns: Option<Lenient<At<ColumnsFile>>>,
         /// Column: the type of its values: `integer`, `decimal`, `date`, `timestamp`, or `{date: "%m/%d/%Y"}`.
-        types: Lenient<Named<At<TypeFile>>>,
+        types: Option<Lenient<Named<At<TypeFile>>>>,
         /// Columns without empty cells.
         not_null: Option<Lenient<OneOrMore<At<String>>>>,
         /// Columns whose values together occur once: one list, or several lists.
         unique: Option<Lenient<At<UniqueFile>>>,
         /// Column: its allowed values.
-        values: Lenient<Named<At<OneOrMore<At<String>>>>>,
+        values: Option<Lenient<Named<At<OneOrMore<At<String>>>>>>,
         /// Column: its smallest and largest number.
-        range: Lenient<Named<At<RangeFile>>>,
+        range: Option<Lenient<Named<At<RangeFile>>>>,
         /// Column: a regular expression that its values match, anchored as it is written: `'^[0-9]{8}$'`.
-        r#match: Lenient<Named<Pattern>>,
+        r#match: Option<Lenient<Named<Pattern>>>,
         /// Column: the column in which each of its values occurs.
-        references: Lenient<Named<At<String>>>,
+        references: Option<Lenient<Named<At<String>>>>,
         /// The largest age of the newest value of a column at the slot.
         fresh: Option<Lenient<At<FreshFile>>>,
         /// Compares the rows with the number that the source states. Default: true.
@@ -43,7 +43,7 @@ crate::table! {
         /// `same`: the account's assignments are the accepted ones. Default: a change is a warning.
         scope: Option<Lenient<At<ScopeWord>>>,
         /// Key: the consequence of not meeting it: `hold`, `warn` or `fail`. Default: hold.
-        severity: Lenient<SeverityFile>,
+        severity: Option<Lenient<SeverityFile>>,
     }
 }
 
@@ -315,10 +315,6 @@ impl FromNode for SeverityFile {
         let mut severities = Named::<Severity>::from_node(node, problems)?.0;
         severities.retain(|(key, _)| SEVERITY_KEYS.contains(&key.text.as_str()));
         Some(Self(severities))
-    }
-
-    fn missing(_: &Node, _: &str, _: &mut Vec<Problem>) -> Option<Self> {
-        Some(Self::default())
     }
 }
 

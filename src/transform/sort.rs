@@ -4,9 +4,9 @@
 //! next one fills. All runs of spilled items are in one temporary file, which has no name and so is gone with the
 //! process; reading them merges them. With more runs than read buffers fit into the budget, they are merged in stages.
 
+mod fixed;
 mod merge;
 mod records;
-mod words;
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -14,9 +14,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
+pub use fixed::Words;
 use merge::{Merge, RunReader};
 pub use records::{RecordItem, Records};
-pub use words::Words;
 
 /// Items in memory: how they are kept, compared and written.
 pub trait Chunk: Send + 'static {

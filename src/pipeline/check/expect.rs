@@ -5,10 +5,10 @@ use jiff::tz::TimeZone;
 use super::Check;
 use crate::pipeline::columns::Columns;
 use crate::pipeline::expect_file::{
-    ChangeTable, ColumnsFile, ExpectFile, FreshFile, RangeFile, RowsFile, SeverityFile, TypeFile, UniqueFile,
+    ChangeTable, ColumnsFile, ExpectFile, FreshFile, Pattern, RangeFile, RowsFile, SeverityFile, TypeFile, UniqueFile,
 };
 use crate::pipeline::plan::*;
-use crate::yaml::read::{At, Lenient, Named};
+use crate::yaml::read::{At, Lenient, Named, OneOrMore};
 use crate::yaml::tree::Key;
 
 /// The delivered columns, and the severities by key.
@@ -27,8 +27,11 @@ impl Rules<'_> {
         })
     }
 
-    fn rule<T>(&mut self, key: &str, expected: T) -> Rule<T> {
-        Rule { severity: self.severity(key), expected }
+    /// Returns the rule of a key that is written and could be read.
+    fn part<T>(&mut self, key: &str, written: Option<Lenient<T>>) -> Option<Rule<T>> {
+        let written = written?;
+        let severity = self.severity(key);
+        written.0.map(|expected| Rule { severity, expected })
     }
 }
 
@@ -41,49 +44,53 @@ impl Check<'_> {
         source: Option<&Source>,
     ) -> Expect {
         let Some(written) = written else { return Expect::default() };
-        let SeverityFile(severities) = written.severity.0.unwrap_or_default();
+        let SeverityFile(severities) = lenient(written.severity).unwrap_or_default();
         let severities = severities.into_iter().map(|(key, severity)| (key, severity, false)).collect();
         let mut rules = Rules { columns, severities };
         let mut expect =
             Expect { when_empty: lenient(written.when_empty).unwrap_or(WhenEmpty::Hold), ..Expect::default() };
-        if let Some(rows) = lenient(written.rows) {
-            self.rows(rows, &mut rules, &mut expect);
+        if let Some(rule) = rules.part("rows", written.rows) {
+            self.rows(rule, &mut expect);
         }
-        expect.columns = lenient(written.columns).map(|header| rules.rule("columns", self.header(header)));
+        let columns = rules.part("columns", written.columns);
+        expect.columns = columns.map(|rule| rule.map(|written| self.header(written)));
         self.cells(written.types, "types", &mut rules, &mut expect, |_, written| {
             Some(condition_of_type(written.value))
         });
-        for column in self.named_once(lenient(written.not_null).map(|columns| columns.0), &mut rules) {
-            let rule = CellRule { column, condition: CellCondition::NotNull };
-            expect.cells.push(rules.rule("not_null", rule));
+        if let Some(Rule { severity, expected }) = rules.part("not_null", written.not_null) {
+            for column in self.named_once(expected.0, &mut rules) {
+                let expected = CellRule { column, condition: CellCondition::NotNull };
+                expect.cells.push(Rule { severity, expected });
+            }
         }
         self.cells(written.values, "values", &mut rules, &mut expect, |check, values| check.values(values));
         self.cells(written.range, "range", &mut rules, &mut expect, |check, range| check.range(range));
-        let patterns =
-            |_: &mut Self, pattern: crate::pipeline::expect_file::Pattern| Some(CellCondition::Match(pattern.0));
-        self.cells(written.r#match, "match", &mut rules, &mut expect, patterns);
-        if let Some(unique) = lenient(written.unique) {
-            self.unique(unique, &mut rules, &mut expect);
+        self.cells(written.r#match, "match", &mut rules, &mut expect, |_, Pattern(regex)| {
+            Some(CellCondition::Match(regex))
+        });
+        if let Some(rule) = rules.part("unique", written.unique) {
+            expect.unique = self.unique(rule, &mut rules);
         }
         self.references(written.references, &mut rules, &mut expect);
-        expect.fresh = lenient(written.fresh).and_then(|fresh| self.fresh(fresh, &mut rules));
+        expect.fresh = rules.part("fresh", written.fresh).and_then(|rule| self.fresh(rule, &mut rules));
         expect.complete = lenient(written.complete).unwrap_or(true).then(|| rules.severity("complete"));
-        expect.size_max = lenient(written.size).map(|size| rules.rule("size", size.max.0));
-        if let Some(scope) = lenient(written.scope) {
-            expect.scope = ScopeRule::Same(rules.severity("scope"));
+        expect.size_max = rules.part("size", written.size).map(|rule| rule.map(|size| size.max.0));
+        if let Some(Rule { severity, expected }) = rules.part("scope", written.scope) {
+            expect.scope = ScopeRule::Same(severity);
             if let Some(Source::File(_)) = source {
                 let what = "`scope: same` compares an account's assignments, and a file has no account";
-                self.problems.push(scope.origin.error(what).hint("remove it"));
+                self.problems.push(expected.origin.error(what).hint("remove it"));
             }
         }
-        for (key, _, _) in rules.severities.iter().filter(|(.., is_used)| !is_used) {
-            let what = format!("the severity of `{}` has no effect: `expect` does not have this key", key.text);
+        for (key, ..) in rules.severities.iter().filter(|(.., is_used)| !is_used) {
+            let what = format!("the severity of `{}` has no effect, as nothing here expects it", key.text);
             self.problems.push(key.origin.error(what).hint(format!("write `{}`, or remove its severity", key.text)));
         }
         expect
     }
 
-    fn rows(&mut self, RowsFile { min, max, change }: RowsFile, rules: &mut Rules<'_>, expect: &mut Expect) {
+    fn rows(&mut self, written: Rule<RowsFile>, expect: &mut Expect) {
+        let Rule { severity, expected: RowsFile { min, max, change } } = written;
         if let (Some(min), Some(max)) = (&min, &max)
             && min.value.0 > max.value.0
         {
@@ -99,15 +106,14 @@ impl Check<'_> {
                     .hint("remove one of the two"),
             );
         }
-        expect.rows_min = min.map(|min| rules.rule("rows", min.value.0));
-        expect.rows_max = max.map(|max| rules.rule("rows", max.value.0));
+        expect.rows_min = min.map(|min| Rule { severity, expected: min.value.0 });
+        expect.rows_max = max.map(|max| Rule { severity, expected: max.value.0 });
         expect.rows_change = change.map(|change| {
             let ChangeTable { by, over, same_weekday } = change.0;
             let over = over.map_or(CHANGE_OVER, usize::from);
-            rules.rule("rows", RowsChange { by: by.0, over, same_weekday: same_weekday.unwrap_or(true) })
+            let expected = RowsChange { by: by.0, over, same_weekday: same_weekday.unwrap_or(true) };
+            Rule { severity, expected }
         });
-        // Written without any of its keys.
-        rules.severity("rows");
     }
 
     fn header(&mut self, written: At<ColumnsFile>) -> HeaderRule {
@@ -132,27 +138,23 @@ impl Check<'_> {
     /// Adds the rules of a key that has a condition for each column.
     fn cells<T>(
         &mut self,
-        written: Lenient<Named<T>>,
+        written: Option<Lenient<Named<T>>>,
         key: &str,
         rules: &mut Rules<'_>,
         expect: &mut Expect,
         condition: impl Fn(&mut Self, T) -> Option<CellCondition>,
     ) {
-        let Some(Named(columns)) = written.0 else {
-            rules.severity(key);
-            return;
-        };
+        let Some(Rule { severity, expected: Named(columns) }) = rules.part(key, written) else { return };
         for (name, value) in columns {
             let column = Column { at: self.place(&name.origin), name: name.text };
             rules.columns.require(&column);
-            let severity = rules.severity(key);
             if let Some(condition) = condition(self, value) {
                 expect.cells.push(Rule { severity, expected: CellRule { column, condition } });
             }
         }
     }
 
-    fn values(&mut self, written: At<crate::yaml::read::OneOrMore<At<String>>>) -> Option<CellCondition> {
+    fn values(&mut self, written: At<OneOrMore<At<String>>>) -> Option<CellCondition> {
         let At { value: values, origin } = written;
         if values.0.is_empty() {
             self.problems.push(origin.error("no value is allowed here").hint("list the allowed values: `[Yes, No]`"));
@@ -181,29 +183,23 @@ impl Check<'_> {
     }
 
     /// Returns the columns of a list; reports those that are missing or named twice.
-    fn named_once(&mut self, written: Option<Vec<At<String>>>, rules: &mut Rules<'_>) -> Vec<Column> {
-        let columns = self.columns(written.unwrap_or_default());
+    fn named_once(&mut self, written: Vec<At<String>>, rules: &mut Rules<'_>) -> Vec<Column> {
+        let columns = self.columns(written);
         rules.columns.require_each_once(&columns);
         columns
     }
 
-    fn unique(&mut self, written: At<UniqueFile>, rules: &mut Rules<'_>, expect: &mut Expect) {
-        let At { value: UniqueFile(lists), origin } = written;
-        for list in lists {
-            if list.is_empty() {
-                let problem = origin.error("no column is written here");
-                self.problems.push(problem.hint("name the columns that identify a row: `[employee_id, course]`"));
-            }
-            let columns = self.named_once(Some(list), rules);
-            expect.unique.push(rules.rule("unique", columns));
+    fn unique(&mut self, written: Rule<At<UniqueFile>>, rules: &mut Rules<'_>) -> Vec<Rule<Vec<Column>>> {
+        let Rule { severity, expected: At { value: UniqueFile(lists), origin } } = written;
+        if lists.is_empty() || lists.iter().any(Vec::is_empty) {
+            let problem = origin.error("no column is written here");
+            self.problems.push(problem.hint("name the columns that identify a row: `[employee_id, course]`"));
         }
+        lists.into_iter().map(|list| Rule { severity, expected: self.named_once(list, rules) }).collect()
     }
 
-    fn references(&mut self, written: Lenient<Named<At<String>>>, rules: &mut Rules<'_>, expect: &mut Expect) {
-        let Some(Named(references)) = written.0 else {
-            rules.severity("references");
-            return;
-        };
+    fn references(&mut self, written: Option<Lenient<Named<At<String>>>>, rules: &mut Rules<'_>, expect: &mut Expect) {
+        let Some(Rule { severity, expected: Named(references) }) = rules.part("references", written) else { return };
         for (from, to) in references {
             if from.text == to.value {
                 let what = format!("{:?} refers to itself, which is always true", to.value);
@@ -213,13 +209,13 @@ impl Check<'_> {
             let to = self.column(to);
             rules.columns.require(&from);
             rules.columns.require(&to);
-            expect.references.push(rules.rule("references", Reference { from, to }));
+            expect.references.push(Rule { severity, expected: Reference { from, to } });
         }
     }
 
-    fn fresh(&mut self, written: At<FreshFile>, rules: &mut Rules<'_>) -> Option<Rule<Fresh>> {
-        let At { value: FreshFile { source_column, column, format, timezone, max_age }, origin } = written;
-        let severity = rules.severity("fresh");
+    fn fresh(&mut self, written: Rule<At<FreshFile>>, rules: &mut Rules<'_>) -> Option<Rule<Fresh>> {
+        let Rule { severity, expected: At { value, origin } } = written;
+        let FreshFile { source_column, column, format, timezone, max_age } = value;
         let column = match (source_column, column) {
             (Some(source), None) => FreshColumn::Source(self.column(source)),
             (None, Some(delivered)) => {

@@ -39,6 +39,13 @@ pub struct Rule<T> {
     pub expected: T,
 }
 
+impl<T> Rule<T> {
+    /// Returns the rule with another form of what is expected.
+    pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Rule<U> {
+        Rule { severity: self.severity, expected: convert(self.expected) }
+    }
+}
+
 /// The consequence of an expectation that is not met, the mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

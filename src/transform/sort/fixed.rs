@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::merge::RunReader;
 use super::{Chunk, Sorter};
 
-/// Numbers in memory. Equal ones cannot be told apart, so any sort of them is stable.
+/// Numbers in memory. Any sort of them is stable, as equal ones do not differ.
 pub struct Words(Vec<u128>);
 
 const WORD_BYTES: usize = size_of::<u128>();
