@@ -1,7 +1,7 @@
 //! ⑤ Checks an artifact against the pipeline's `expect` → [`Checked`], and decides → [`Verdict`].
 //!
 //! A [`Checker`] sees every delivered row in the pass that encodes it, and keeps only numbers. The cells of the rows that
-//! a finding shows are read in a second pass ([`Draft::wanted`]), which a run without findings does not need.
+//! a finding shows are read in a second pass ([`Draft::wants_rows`]), which a run without findings does not need.
 
 mod cells;
 mod checker;
