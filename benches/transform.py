@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Filter, rename, move to another zone and hash 1 million rows: ours and DuckDB in turn.
+"""Filter, rename, move to another zone and hash rows: ours, ours with expectations, and DuckDB, in turn.
 
-    target/tools/bin/python benches/transform.py [ROUNDS]
+    target/tools/bin/python benches/transform.py [ROUNDS [ROWS [--no-peer]]]
 
-Prints the medians of wall time, CPU time and peak memory, and their ratios (below 1: ours is less). The outputs are
-compared byte by byte.
+1 million rows and five rounds by default. Prints the medians of wall time, CPU time and peak memory, and their ratios
+(below 1: ours is less). The outputs are compared byte by byte.
 """
 import filecmp
 import os
+import pathlib
 import random
 import statistics
 import subprocess
@@ -17,7 +18,28 @@ import time
 
 import built
 
-ROWS = 1_000_000
+ROWS = int(sys.argv[2].replace("_", "")) if len(sys.argv) > 2 else 1_000_000
+SETTINGS = "destinations: {out: {local: {path: out}}}\n"
+PIPELINE = """
+source: {file: {path: in.csv}}
+transform:
+  - rename: {employee_id: Employee Number, course: Course Code, status: Course Enrollment Status, done: Completion Date,
+      email: Email}
+  - filter: status <> 'Not Started'
+  - set:
+      done: format_time(done, '%m/%d/%Y %H:%M:%S', 'America/New_York')
+      email: sha256(email)
+artifact: {name: out.csv}
+deliver: {out: {}}
+"""
+EXPECT = """
+expect:
+  not_null: [employee_id, course, done]
+  unique: [employee_id, course]
+  values: {status: [Completed, In Progress]}
+  range: {Score: {min: 0, max: 100}}
+  match: {employee_id: '^[0-9]{8}$'}
+"""
 DUCKDB = """
 import duckdb, sys
 db = duckdb.connect(config={'threads': 2})
@@ -64,23 +86,37 @@ def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     program = built.bench("transform")
     with tempfile.TemporaryDirectory() as folder:
-        source, ours, theirs = (os.path.join(folder, name) for name in ("in.csv", "ours.csv", "theirs.csv"))
+        settings, source, ours, theirs = (
+            os.path.join(folder, name) for name in ("reportferry.yaml", "in.csv", "ours.csv", "theirs.csv"))
         generate(source)
         print(f"{ROWS:,} rows, {os.path.getsize(source) / 1e6:.0f} MB, {rounds} rounds, in turn")
-        baseline = measure([sys.executable, "-c", "import duckdb; duckdb.connect()"])
-        measured = {"ours": [], "DuckDB": []}
+        commands = {}
+        for name, file, text in (("ours", "plain", PIPELINE), ("with expectations", "expecting", PIPELINE + EXPECT)):
+            pipeline = os.path.join(folder, f"{file}.yaml")
+            commands[name] = [program, settings, pipeline, ours]
+            pathlib.Path(pipeline).write_text(text)
+        pathlib.Path(settings).write_text(SETTINGS)
+        if "--no-peer" not in sys.argv:
+            commands["DuckDB"] = [sys.executable, "-c", DUCKDB, source, theirs]
+        measured = {name: [] for name in commands}
         for _ in range(rounds):
-            measured["ours"].append(measure([program, source, ours]))
-            measured["DuckDB"].append(measure([sys.executable, "-c", DUCKDB, source, theirs]))
-        if not filecmp.cmp(ours, theirs, shallow=False):
-            sys.exit("the outputs differ")
+            for name, command in commands.items():
+                measured[name].append(measure(command))
+                if name == "DuckDB" and not filecmp.cmp(ours, theirs, shallow=False):
+                    sys.exit("the outputs differ")
         medians = {name: [statistics.median(column) for column in zip(*runs)] for name, runs in measured.items()}
         for name, (wall, cpu, memory) in medians.items():
-            print(f"{name:8} wall {wall:6.3f} s   CPU {cpu:6.3f} s   peak {memory:7.1f} MiB")
-        print(f"         (of DuckDB's, starting Python takes {baseline[0]:.3f} s wall, {baseline[1]:.3f} s CPU)")
-        net = [medians["DuckDB"][0] - baseline[0], medians["DuckDB"][1] - baseline[1], medians["DuckDB"][2]]
-        ratios = [ours / theirs for ours, theirs in zip(medians["ours"], net)]
-        print("ratio    wall {:6.2f}     CPU {:6.2f}     peak {:7.3f}   (start-up taken off)".format(*ratios))
+            print(f"{name:17} wall {wall:6.3f} s   CPU {cpu:6.3f} s   peak {memory:7.1f} MiB")
+        compare("expectations", medians["with expectations"], medians["ours"], "against without")
+        if "DuckDB" in medians:
+            baseline = measure([sys.executable, "-c", "import duckdb; duckdb.connect()"])
+            wall, cpu, memory = medians["DuckDB"]
+            compare("DuckDB", medians["ours"], [wall - baseline[0], cpu - baseline[1], memory], "its start-up taken off")
+
+
+def compare(name, one, other, note):
+    ratios = [a / b for a, b in zip(one, other)]
+    print("ratio, {:12} wall {:6.2f}     CPU {:6.2f}     peak {:7.3f}   ({})".format(name, *ratios, note))
 
 
 main()

@@ -1,70 +1,54 @@
-//! One transform from file to file, to be measured from outside: `transform_bench IN OUT`.
+//! One transform with its checks, to be measured from outside: `transform_bench SETTINGS PIPELINE OUT`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use reportferry::encode::csv::CsvFile;
-use reportferry::expr::Expr;
-use reportferry::pipeline::plan::{
-    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, StepKind, TransformStep,
-};
+use reportferry::expect::{Baseline, Checker, Ended, Opening};
+use reportferry::pipeline;
+use reportferry::pipeline::plan::Source;
 use reportferry::progress::Meter;
-use reportferry::settings::Limits;
-use reportferry::transform::{Input, Transform};
-use reportferry::yaml::problem::Place;
+use reportferry::schedule::slot::Slot;
+use reportferry::settings::Settings;
+use reportferry::transform::{Input, Transform, TransformError};
 use tokio_util::sync::CancellationToken;
-
-fn place(key: &str) -> Place {
-    Place { file: Arc::new(PathBuf::from("bench.yaml")), line: 1, column: 1, span: 0..0, key: key.to_owned() }
-}
-
-fn steps() -> anyhow::Result<Vec<TransformStep>> {
-    let renames =
-        [("employee_id", "Employee Number"), ("course", "Course Code"), ("status", "Course Enrollment Status")]
-            .into_iter()
-            .chain([("done", "Completion Date"), ("email", "Email")]);
-    let renames = renames.map(|(to, from)| Rename {
-        to: Column { name: to.to_owned(), at: place("rename") },
-        from: Column { name: from.to_owned(), at: place("rename") },
-    });
-    let set = |column: &str, expr: &str| {
-        anyhow::Ok(Assign {
-            column: column.to_owned(),
-            value: Expression::new(Expr::parse(expr)?, |_| place("set")),
-            at: place("set"),
-        })
-    };
-    let kinds = [
-        StepKind::Rename(renames.collect()),
-        StepKind::Filter(Expression::new(Expr::parse("status <> 'Not Started'")?, |_| place("filter"))),
-        StepKind::Set(vec![
-            set("done", "format_time(done, '%m/%d/%Y %H:%M:%S', 'America/New_York')")?,
-            set("email", "sha256(email)")?,
-        ]),
-    ];
-    Ok(kinds.into_iter().map(|kind| TransformStep { at: place("step"), kind }).collect())
-}
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, input, output] = arguments.as_slice() else { anyhow::bail!("transform_bench IN OUT") };
-    let meter = Meter::default();
-    let stop = CancellationToken::new();
-    let (read, csv) = (Box::new(File::open(input)?), CsvInput::default());
-    let input = Input { read, csv, limits: Limits::default(), meter: &meter, stop };
-    let dialect = CsvDialect {
-        delimiter: b',',
-        quote: QuoteStyle::Necessary,
-        record_end: RecordEnd::Lf,
-        header: Header::Names,
-        bom: false,
-        formula_guard: false,
+    let [_, settings, pipeline, output] = arguments.as_slice() else {
+        anyhow::bail!("transform_bench SETTINGS PIPELINE OUT")
     };
-    let transform = Transform::open(input, &steps()?, &BTreeMap::new())?;
-    let mut file = CsvFile::create(Path::new(output), "out.csv", &dialect, transform.columns(), None)?;
-    transform.run(|row| file.row(row))?;
-    file.finish(|_| Ok(String::new()))?;
+    let (settings, _) = Settings::load(Some(Path::new(settings)), &[]).map_err(|found| anyhow::anyhow!("{found:?}"))?;
+    let (plan, _) = pipeline::load(&settings, Path::new(pipeline)).map_err(|found| anyhow::anyhow!("{found:?}"))?;
+    let Source::File(source) = &plan.source else { anyhow::bail!("the source is a file") };
+    let meter = Meter::default();
+    let (read, limits) = (Box::new(File::open(&source.path)?), settings.limits);
+    let input = Input { read, csv: source.csv, limits, meter: &meter, stop: CancellationToken::new() };
+    let transform = Transform::open(input, &plan.steps, &BTreeMap::new())?;
+    let output = Path::new(output);
+    let slot = Slot::new("bench", "2026-11-23T05:30:00Z".parse()?, plan.zone.clone());
+    let opening = Opening {
+        expect: &plan.expect,
+        baseline: Baseline::default(),
+        slot: &slot,
+        header: transform.header(),
+        columns: transform.columns(),
+        folder: output.parent().unwrap_or(Path::new(".")),
+        memory: limits.memory,
+    };
+    let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
+    let mut file = CsvFile::create(output, "out.csv", &plan.artifact.csv, transform.columns(), None)?;
+    let balance = transform.run_observed(
+        |record| records.record(record),
+        |row| {
+            checker.row(row).map_err(|source| TransformError::Spill { source })?;
+            file.row(row).map_err(|source| TransformError::Write { source })
+        },
+    )?;
+    let artifact = file.finish(|_| Ok(String::new()))?;
+    let ended = Ended { extracted: balance.extracted, stated_rows: None, bytes: artifact.bytes, scope: None };
+    let draft = checker.finish(records, ended)?;
+    anyhow::ensure!(!draft.wants_rows(), "the data does not meet its expectations");
     Ok(())
 }

@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::steps::Shown;
 use crate::deliver::doctor::{DoctorStep, StepOutcome};
+use crate::expect;
 use crate::extract::{self, Account, ExtractError, Level, ListedReport, Tenants};
 use crate::pipeline::plan::{DoceboSource, Plan, Pull, ReportPull, ReportRef, Source};
 use crate::progress::{Meter, Progress};
 use crate::run::with_causes;
 use crate::secret::Secret;
 use crate::settings::{Settings, Tenant};
-use crate::transform::{Input, Transform};
+use crate::transform::{Input, Transform, TransformError};
 
 /// Signs in, and compares the reports that the account sees with those that `plans` use. Returns true if all can be
 /// fetched.
@@ -128,7 +129,7 @@ pub(super) fn used<'a>(
 /// Exports the report once and returns the columns after the steps of `plan`; without a plan, the report's own.
 ///
 /// # Errors
-/// The report cannot be fetched, or the steps do not fit its columns.
+/// The report cannot be fetched, or the steps or expectations do not fit its columns.
 pub(super) async fn columns(
     source: &Source,
     plan: Option<&Arc<Plan>>,
@@ -154,6 +155,10 @@ pub(super) async fn columns(
         let steps = plan.as_ref().map_or(&[][..], |plan| &plan.steps);
         let transform =
             Transform::open(input, steps, &secrets).map_err(|error| anyhow::anyhow!(with_causes(&error)))?;
+        if let Some(plan) = &plan {
+            expect::check_columns(&plan.expect, transform.header(), transform.columns())
+                .map_err(|problems| anyhow::anyhow!(TransformError::Problems(problems)))?;
+        }
         anyhow::Ok(transform.columns().to_vec())
     };
     let columns = tokio::task::spawn_blocking(read).await?;

@@ -1,11 +1,25 @@
 //! ⑤ Checks an artifact against the pipeline's `expect` → [`Checked`], and decides → [`Verdict`].
+//!
+//! A [`Checker`] sees every delivered row in the pass that encodes it, and keeps only numbers. The cells of the rows that
+//! a finding shows are read in a second pass ([`Draft::wants_rows`]), which a run without findings does not need.
 
+mod cells;
+mod checker;
+mod draft;
 mod finding;
+mod fresh;
+mod header;
+mod keys;
+mod offending;
+mod rows;
+mod scope;
 
+pub use checker::{Checker, Ended, Opening, RecordChecker, check_columns};
+pub use draft::Draft;
 pub use finding::{AccountScope, Baseline, Checked, Difference, EARLIER_RUNS_MAX, EarlierRows, Facts, Finding};
 pub use finding::{OFFENDING_ROWS_MAX, OffendingRow, OffendingRows};
 
-use crate::pipeline::plan::{Expect, Severity, WhenEmpty};
+use crate::pipeline::plan::Severity;
 
 /// The decision about an artifact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,71 +51,32 @@ impl Checked {
     }
 }
 
-/// Checks the number of rows about to be delivered.
-///
-/// Without rows, `when_empty` decides first: `skip` ignores `rows.min`, while `send` must still satisfy it.
-pub fn check(rows: u64, expect: &Expect, _earlier: &Baseline) -> Checked {
-    let mut checked = Checked { facts: Facts { rows, ..Facts::default() }, ..Checked::default() };
-    let mut hold = |expectation: &str, message: String| {
-        let severity = Severity::Hold;
-        checked.findings.push(Finding { expectation: expectation.into(), severity, message, difference: None });
-    };
-    match (expect.when_empty, expect.rows_min, expect.rows_max) {
-        (WhenEmpty::Skip, ..) if rows == 0 => {
-            checked.skip = Some("there are no rows, and `when_empty` is `skip`".into());
+/// Returns a number with commas between its thousands: `1,204`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
         }
-        (WhenEmpty::Hold, ..) if rows == 0 => {
-            hold("when_empty", "there are no rows, and `expect.when_empty` is `hold`".into());
-        }
-        (_, Some(min), _) if rows < min => hold("rows.min", format!("{}, at least {min} expected", counted(rows))),
-        (_, _, Some(max)) if rows > max => hold("rows.max", format!("{}, at most {max} expected", counted(rows))),
-        _ => {}
+        text.push(digit);
     }
-    checked
+    text
 }
 
+/// Returns `3 of 1,204 rows have`, or `1 of 1,204 rows has`.
+fn part_of(count: u64, rows: u64) -> String {
+    let verb = if count == 1 { "has" } else { "have" };
+    format!("{} of {} {verb}", grouped(count), counted(rows))
+}
+
+/// Returns `1 row` or `1,204 rows`.
 fn counted(rows: u64) -> String {
     match rows {
-        0 => "there are no rows".into(),
-        1 => "there is 1 row".into(),
-        rows => format!("there are {rows} rows"),
+        1 => "1 row".to_owned(),
+        rows => format!("{} rows", grouped(rows)),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn verdict(rows: u64, when_empty: WhenEmpty, rows_min: Option<u64>, rows_max: Option<u64>) -> String {
-        match check(rows, &Expect { when_empty, rows_min, rows_max }, &Baseline::default()).verdict() {
-            Verdict::Pass => "pass".into(),
-            Verdict::Hold(reason) => format!("hold: {reason}"),
-            Verdict::Skip(reason) => format!("skip: {reason}"),
-            Verdict::Fail(reason) => format!("fail: {reason}"),
-        }
-    }
-
-    #[test]
-    fn rows_are_judged_at_their_limits() {
-        use WhenEmpty::{Hold, Send, Skip};
-        let unset = "hold: there are no rows, and `expect.when_empty` is `hold`";
-        let cases = [
-            (0, Hold, None, None, unset),
-            (0, Hold, Some(1), None, unset),
-            (0, Skip, None, None, "skip: there are no rows, and `when_empty` is `skip`"),
-            (0, Skip, Some(1), None, "skip: there are no rows, and `when_empty` is `skip`"),
-            (0, Send, None, None, "pass"),
-            (0, Send, Some(1), None, "hold: there are no rows, at least 1 expected"),
-            (1, Hold, Some(1), None, "pass"),
-            (1, Skip, Some(2), None, "hold: there is 1 row, at least 2 expected"),
-            (9, Hold, Some(10), Some(20), "hold: there are 9 rows, at least 10 expected"),
-            (10, Hold, Some(10), Some(20), "pass"),
-            (20, Hold, Some(10), Some(20), "pass"),
-            (21, Hold, Some(10), Some(20), "hold: there are 21 rows, at most 20 expected"),
-            (u64::MAX, Hold, None, None, "pass"),
-        ];
-        for (rows, when_empty, min, max, expected) in cases {
-            assert_eq!(verdict(rows, when_empty, min, max), expected, "{rows} rows, {when_empty:?}, {min:?}..={max:?}");
-        }
-    }
-}
+mod tests;

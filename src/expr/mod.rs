@@ -27,7 +27,7 @@ mod cast;
 mod chars;
 mod condition;
 mod convert;
-mod decimal;
+pub(crate) mod decimal;
 mod dialects;
 pub(crate) mod eval;
 pub(crate) mod hmac;

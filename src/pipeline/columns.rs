@@ -167,6 +167,16 @@ impl Columns {
         }
     }
 
+    /// Reports a column that cannot exist.
+    pub(crate) fn require(&mut self, column: &Column) {
+        self.find(column, None);
+    }
+
+    /// Reports columns that cannot exist or are named twice.
+    pub(crate) fn require_each_once(&mut self, columns: &[Column]) {
+        self.find_each_once(columns);
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.known.iter().position(|(known, _)| known == name)
     }

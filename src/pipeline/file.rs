@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use super::csv::Delimiter;
 use super::docebo::DoceboFile;
 use super::done::DoneFile;
-use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd, WhenEmpty};
+use super::expect_file::ExpectFile;
+use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory, Expression};
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
@@ -96,24 +97,6 @@ crate::kinds! {
 }
 
 crate::table! {
-    pub struct ExpectFile {
-        /// Limits of the number of rows.
-        rows: Option<RowsFile>,
-        /// An artifact without rows is sent, skipped, or held for a decision. Default: hold.
-        when_empty: Option<WhenEmpty>,
-    }
-}
-
-crate::table! {
-    pub struct RowsFile {
-        /// Fewer rows than this are held.
-        min: Option<At<Whole<0, { u64::MAX }>>>,
-        /// More rows than this are held.
-        max: Option<At<Whole<0, { u64::MAX }>>>,
-    }
-}
-
-crate::table! {
     pub struct ArtifactFile {
         /// The file's name: `completions_{slot:%Y%m%d}.csv`.
         #[schemars(with = "String")]
@@ -180,7 +163,6 @@ pub enum ReplaceWord {
 
 crate::words!(Missed { "latest" => Missed::Latest, "all" => Missed::All, "skip" => Missed::Skip });
 crate::words!(Overlap { "skip" => Overlap::Skip, "queue" => Overlap::Queue });
-crate::words!(WhenEmpty { "send" => WhenEmpty::Send, "skip" => WhenEmpty::Skip, "hold" => WhenEmpty::Hold });
 crate::words!(QuoteStyle { "necessary" => QuoteStyle::Necessary, "always" => QuoteStyle::Always });
 crate::words!(Existing {
     "fail" => Existing::Fail, "replace" => Existing::Replace, "keep" => Existing::Keep, "number" => Existing::Number,

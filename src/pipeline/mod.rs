@@ -10,6 +10,8 @@ mod csv;
 mod docebo;
 /// The done file: its name, or its name and its content.
 pub mod done;
+/// The expectations in a pipeline file.
+pub mod expect_file;
 /// The contents of a pipeline file.
 pub mod file;
 /// The declaration of each transform operator.

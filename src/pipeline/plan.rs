@@ -1,5 +1,7 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
+mod expect;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
+pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
 use crate::expr::Expr;
@@ -168,34 +172,6 @@ impl Expression {
         let columns = expr.columns().map(|name| Column { name: name.to_owned(), at: place(name) }).collect();
         Self { expr, columns }
     }
-}
-
-pub struct Expect {
-    pub when_empty: WhenEmpty,
-    /// Fewer delivered rows than this are held.
-    pub rows_min: Option<u64>,
-    /// More delivered rows than this are held.
-    pub rows_max: Option<u64>,
-}
-
-/// The consequence of an expectation that is not met, the mildest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// The run is delivered, with a warning.
-    Warn,
-    /// The run waits for a person.
-    Hold,
-    /// The run fails.
-    Fail,
-}
-
-/// The policy for an artifact without rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenEmpty {
-    Send,
-    Skip,
-    Hold,
 }
 
 pub struct ArtifactPlan {

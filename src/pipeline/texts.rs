@@ -12,6 +12,11 @@ fn role(path: &[&str]) -> Role {
         ["description"] => Role::Free,
         ["transform", "filter"] | ["transform", "set", ..] => Role::Expression,
         ["transform", ..] | ["source", _, "report" | "filter" | "fields", ..] => Role::Foreign,
+        ["expect", "match", ..] => Role::Free,
+        ["expect", "columns" | "types" | "not_null" | "unique" | "values" | "range" | "references", ..] => {
+            Role::Foreign
+        }
+        ["expect", "fresh", "column" | "source_column" | "format"] => Role::Foreign,
         ["artifact", "name"] | ["deliver", _, "checksum" | "manifest" | "done_file", ..] => Role::Name,
         ["deliver", _, "path"] => Role::Remote,
         [.., "tenant"] => Role::Label,

@@ -1,6 +1,8 @@
 //! transform → encode: one pass over the rows, from the extract to the artifact in the spool.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,12 +10,15 @@ use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
 use crate::encode::Artifact;
 use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
-use crate::expect::{self, Baseline, Checked};
-use crate::extract::Extract;
+use crate::expect::{Baseline, Checked, Checker, Ended, Opening};
+use crate::extract::{Extract, SourceFacts};
 use crate::ledger::record::Run;
-use crate::pipeline::plan::ArtifactPlan;
+use crate::pipeline::plan::{ArtifactPlan, Plan, Source};
+use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
-use crate::transform::{Balance, Input, Transform, TransformError};
+use crate::secret::Secret;
+use crate::settings::Limits;
+use crate::transform::{Balance, Input, Row, Transform, TransformError};
 
 /// The outcome of the pass.
 pub(super) enum Transformed {
@@ -49,38 +54,106 @@ pub(super) async fn transform_and_encode(
         let last = plan.artifact.name.render_file(&slot.name_fields(), GROUP_FILES_MAX);
         last.map_err(|error| failed(format!("artifact.name: {error}")))?;
     }
-    let path = execution.spool.artifact(&name);
+    let mut baseline = baseline;
+    if let Source::File(_) = execution.source {
+        baseline.scope = None; // a file has no account
+    }
     let stop = CancellationToken::new();
     // If this future is dropped, the thread stops at its next block.
     let _stops = stop.clone().drop_guard();
-    let (plan, extract, progress) = (plan.clone(), extract.clone(), execution.context.progress.clone());
-    let limits = execution.context.settings.limits;
-    let pass = move || {
-        let writing = |source| TransformError::Write { source };
-        if let Some(folder) = path.parent() {
-            disk::create_private_folder(folder).map_err(writing)?;
-        }
-        let meter = &progress.transform;
-        meter.set(0);
-        let read = extract.open(&limits).map_err(|source| TransformError::Read { source })?;
-        let input = Input { read, csv: plan.source.csv(), limits, meter, stop };
-        let transform = Transform::open(input, &plan.steps, &secrets)?;
-        let ArtifactPlan { csv, split, name: template, .. } = &plan.artifact;
-        let mut file = CsvFile::create(&path, &name, csv, transform.columns(), *split).map_err(writing)?;
-        let balance = transform.run(|row| file.row(row))?;
-        let names = |number| template.render_file(&slot.name_fields(), number).map_err(std::io::Error::other);
-        let artifact = Box::new(file.finish(names).map_err(writing)?);
-        meter.expect(meter.done());
-        let checked = Box::new(expect::check(artifact.rows, &plan.expect, &baseline));
-        Ok(Transformed::Done { artifact, balance, checked })
+    let pass = Pass {
+        plan: plan.clone(),
+        extract: extract.clone(),
+        path: execution.spool.artifact(&name),
+        folder: execution.spool.path().to_owned(),
+        slot,
+        name,
+        secrets,
+        limits: execution.context.settings.limits,
+        baseline,
+        progress: execution.context.progress.clone(),
+        stop,
     };
-    match blocking(pass).await? {
+    match blocking(|| pass.run()).await? {
         Ok(done) => Ok(done),
         Err(error @ TransformError::Read { .. }) => Ok(Transformed::Damaged { what: with_causes(&error) }),
-        Err(ref error @ TransformError::Write { ref source }) if disk::is_full(source) => {
+        Err(ref error @ (TransformError::Write { ref source } | TransformError::Spill { ref source }))
+            if disk::is_full(source) =>
+        {
             Err(Stop::Error(RunError::DiskFull(with_causes(error))))
         }
         Err(error) => Err(failed(with_causes(&error))),
+    }
+}
+
+/// The inputs of the pass, which runs on a thread of its own.
+struct Pass {
+    plan: Arc<Plan>,
+    extract: Extract,
+    /// The artifact's path, and the folder for what does not fit into memory.
+    path: PathBuf,
+    folder: PathBuf,
+    slot: Slot,
+    name: String,
+    secrets: BTreeMap<String, Secret>,
+    limits: Limits,
+    baseline: Baseline,
+    progress: Progress,
+    stop: CancellationToken,
+}
+
+impl Pass {
+    fn run(mut self) -> Result<Transformed, TransformError> {
+        let writing = |source| TransformError::Write { source };
+        let spilling = |source| TransformError::Spill { source };
+        if let Some(folder) = self.path.parent() {
+            disk::create_private_folder(folder).map_err(writing)?;
+        }
+        let baseline = std::mem::take(&mut self.baseline);
+        let meter = &self.progress.transform;
+        meter.set(0);
+        let transform = self.open(meter)?;
+        let opening = Opening {
+            expect: &self.plan.expect,
+            baseline,
+            slot: &self.slot,
+            header: transform.header(),
+            columns: transform.columns(),
+            folder: &self.folder,
+            memory: self.limits.memory,
+        };
+        let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
+        let ArtifactPlan { csv, split, name: template, .. } = &self.plan.artifact;
+        let mut file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
+        let balance = transform.run_observed(
+            |record| records.record(record),
+            |row| {
+                checker.row(row).map_err(spilling)?;
+                file.row(row).map_err(writing)
+            },
+        )?;
+        let names = |number| template.render_file(&self.slot.name_fields(), number).map_err(std::io::Error::other);
+        let artifact = Box::new(file.finish(names).map_err(writing)?);
+        meter.expect(meter.done());
+        let SourceFacts { rows: stated_rows, scope, .. } = self.extract.source.clone();
+        let ended = Ended { extracted: balance.extracted, stated_rows, bytes: artifact.bytes, scope };
+        let mut draft = checker.finish(records, ended).map_err(spilling)?;
+        if draft.wants_rows() {
+            let keep = |row: &Row<'_>| {
+                draft.row(row);
+                Ok(())
+            };
+            self.open(&Meter::default())?.run(keep)?;
+        }
+        Ok(Transformed::Done { artifact, balance, checked: Box::new(draft.finish()) })
+    }
+
+    /// Opens the extract and compiles the plan's steps against its header.
+    fn open<'a>(&self, meter: &'a Meter) -> Result<Transform<'a>, TransformError> {
+        let Self { plan, extract, secrets, limits, stop, .. } = self;
+        let read = extract.open(limits).map_err(|source| TransformError::Read { source })?;
+        let input = Input { read, csv: plan.source.csv(), limits: *limits, meter, stop: stop.clone() };
+        Transform::open(input, &plan.steps, secrets)
     }
 }
 

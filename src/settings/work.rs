@@ -59,6 +59,8 @@ crate::options! {
         record_bytes: usize as Size = 1 << 20,
         /// Bytes of one JSON response.
         response_bytes (was answer_bytes): usize as Size = 64 << 20,
+        /// Memory of one run's expectations that need all rows, at least 1 MiB; the rest goes through its spool folder.
+        memory: usize as Memory = 64 << 20,
         /// Free disk space, below which a `low_space` alert is sent; at most a quarter of the disk. Default: 1GiB.
         free_space: u64 as Size = 1 << 30,
     }
@@ -81,6 +83,29 @@ impl FromNode for Kept {
             problems.push(problem.hint("write `1d` or more: they prevent slots from running twice"));
         }
         Some(Self(length))
+    }
+}
+
+/// A size of 1 MiB or more.
+struct Memory(Size);
+
+const MEMORY_MIN: u64 = 1 << 20;
+
+impl FromNode for Memory {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let size = Size::from_node(node, problems)?;
+        if size.0 < MEMORY_MIN {
+            problems.push(node.error("a sort needs at least 1 MiB").hint("write `1MiB` or more"));
+        }
+        Some(Self(size))
+    }
+}
+
+crate::schema_as!(Memory, |generator| generator.subschema_for::<Size>());
+
+impl From<Memory> for usize {
+    fn from(memory: Memory) -> Self {
+        memory.0.into()
     }
 }
 

@@ -13,7 +13,7 @@ use super::block::ReadAhead;
 use super::decode;
 use super::error::TransformError;
 use super::program::{Program, Row};
-use super::record::Records;
+use super::record::{Record, Records};
 use crate::pipeline::plan::{CsvInput, TransformStep};
 use crate::progress::Meter;
 use crate::secret::Secret;
@@ -61,16 +61,34 @@ impl<'a> Transform<'a> {
         self.program.output_columns()
     }
 
+    /// Returns the names of the source's columns.
+    pub fn header(&self) -> &[String] {
+        self.records.names()
+    }
+
     /// Passes every output row to `on_row`, in the order of the extract.
     ///
     /// # Errors
     /// The first record that is malformed, beyond a limit, or without a result; an error of `on_row`; being stopped.
-    pub fn run(mut self, mut on_row: impl FnMut(&Row<'_>) -> io::Result<()>) -> Result<Balance, TransformError> {
+    pub fn run(self, mut on_row: impl FnMut(&Row<'_>) -> io::Result<()>) -> Result<Balance, TransformError> {
+        self.run_observed(|_| (), |row| on_row(row).map_err(|source| TransformError::Write { source }))
+    }
+
+    /// Passes every record of the extract to `on_record`, and every output row to `on_row`.
+    ///
+    /// # Errors
+    /// See [`Transform::run`].
+    pub fn run_observed(
+        mut self,
+        mut on_record: impl FnMut(&Record<'_>),
+        mut on_row: impl FnMut(&Row<'_>) -> Result<(), TransformError>,
+    ) -> Result<Balance, TransformError> {
         let (mut extracted, mut written) = (0, 0);
         while let Some(record) = self.records.next()? {
             extracted += 1;
+            on_record(&record);
             if let Some(row) = self.program.row(record)? {
-                on_row(&row).map_err(|source| TransformError::Write { source })?;
+                on_row(&row)?;
                 written += 1;
             }
         }

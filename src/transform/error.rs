@@ -12,6 +12,9 @@ pub enum TransformError {
     Read { source: io::Error },
     #[error("writing the artifact")]
     Write { source: io::Error },
+    /// The temporary file of a sort.
+    #[error("sorting the rows on disk")]
+    Spill { source: io::Error },
     #[error("the extract is empty, without even a header")]
     Empty,
     /// The steps do not fit the header.

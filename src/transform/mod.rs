@@ -11,6 +11,7 @@ pub(crate) mod decode;
 mod error;
 mod program;
 mod record;
+pub mod sort;
 
 pub use balance::{Balance, StepRows};
 pub use chain::{Input, Transform};

@@ -45,6 +45,7 @@ enum Action {
 }
 
 /// A transformed row.
+#[derive(Clone, Copy)]
 pub struct Row<'a> {
     outputs: &'a [CellRef],
     made: &'a [Span],
@@ -62,23 +63,32 @@ pub struct Cell<'a> {
 
 impl<'a> Row<'a> {
     pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> {
-        let (record, arena, made) = (self.record, self.arena, self.made);
-        self.outputs.iter().map(move |output| {
-            let span = match output {
-                CellRef::Input(column) => {
-                    let (start, end) = record.cells.bounds[*column as usize];
-                    Span::Record { start, end }
-                }
-                CellRef::Made(index) => made[*index as usize],
-            };
-            match span {
-                Span::Record { start, end } => {
-                    Cell { bytes: &record.cells.bytes[start as usize..end as usize], is_plain: record.is_plain }
-                }
-                Span::Arena { start, end } => Cell { bytes: &arena[start as usize..end as usize], is_plain: false },
-                Span::Literal { .. } => Cell { bytes: &[], is_plain: true }, // sets copy literals into the arena
+        let row = *self;
+        self.outputs.iter().map(move |output| row.cell_of(*output))
+    }
+
+    /// Returns the cell of an output column, by its position.
+    #[inline]
+    pub(crate) fn cell(&self, column: usize) -> &'a [u8] {
+        self.cell_of(self.outputs[column]).bytes
+    }
+
+    #[inline]
+    fn cell_of(&self, output: CellRef) -> Cell<'a> {
+        let Self { made, arena, record, .. } = *self;
+        let span = match output {
+            CellRef::Input(column) => {
+                return Cell { bytes: record.cell(column as usize), is_plain: record.is_plain };
             }
-        })
+            CellRef::Made(index) => made[index as usize],
+        };
+        match span {
+            Span::Record { start, end } => {
+                Cell { bytes: &record.cells.bytes[start as usize..end as usize], is_plain: record.is_plain }
+            }
+            Span::Arena { start, end } => Cell { bytes: &arena[start as usize..end as usize], is_plain: false },
+            Span::Literal { .. } => Cell { bytes: &[], is_plain: true }, // sets copy literals into the arena
+        }
     }
 }
 

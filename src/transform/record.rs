@@ -39,6 +39,15 @@ pub struct Record<'a> {
     pub line: u64,
 }
 
+impl<'a> Record<'a> {
+    /// Returns a cell by its column's position.
+    #[inline]
+    pub(crate) fn cell(&self, column: usize) -> &'a [u8] {
+        let (start, end) = self.cells.bounds[column];
+        &self.cells.bytes[start as usize..end as usize]
+    }
+}
+
 pub(crate) struct Records<'a> {
     ahead: ReadAhead,
     csv: CsvInput,

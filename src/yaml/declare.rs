@@ -15,7 +15,7 @@ macro_rules! table {
         impl $Name {
             /// The keys of the table.
             #[allow(dead_code)] // not every table is asked for its keys
-            pub(crate) const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
+            pub(crate) const KEYS: &'static [&'static str] = &[$($crate::yaml::read::key_of(stringify!($field))),*];
         }
 
         impl $crate::yaml::read::FromNode for $Name {
@@ -25,7 +25,7 @@ macro_rules! table {
             ) -> Option<Self> {
                 const RENAMED: &[(&str, &str)] = &[$($((stringify!($old), stringify!($field)),)?)*];
                 let node = $crate::yaml::read::table(node, Self::KEYS, RENAMED, problems)?;
-                $(let $field = <$Type as $crate::yaml::read::FromNode>::from_key(&node, stringify!($field), problems);)*
+                $(let $field = <$Type as $crate::yaml::read::FromNode>::from_key(&node, $crate::yaml::read::key_of(stringify!($field)), problems);)*
                 Some(Self { $($field: $field?),* })
             }
         }

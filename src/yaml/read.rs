@@ -53,6 +53,14 @@ fn in_table(table: &Node) -> String {
     }
 }
 
+/// Returns the key of a field, which may have a keyword's name: `r#match` is `match`.
+pub const fn key_of(field: &str) -> &str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
+
 /// Returns the kind of a node: `a list`.
 pub fn describe(node: &Node) -> &'static str {
     match &node.kind {

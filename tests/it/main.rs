@@ -8,6 +8,7 @@ mod cases;
 mod crash;
 mod deploy;
 mod environment;
+mod expect;
 mod extract;
 mod feeds;
 mod files;

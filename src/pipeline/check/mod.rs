@@ -2,6 +2,8 @@
 
 /// Artifacts, deliveries and their names.
 mod deliver;
+/// Expectations.
+mod expect;
 /// Sources: reports, records, files.
 mod source;
 
@@ -13,7 +15,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::columns::Columns;
-use super::file::{ExpectFile, PipelineFile, ScheduleFile, StepFile};
+use super::file::{PipelineFile, ScheduleFile, StepFile};
 use super::plan::*;
 use super::scalars::Expression as Written;
 use crate::digest;
@@ -39,8 +41,9 @@ pub(super) fn plan(
     let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
     let source = written.source.0.and_then(|source| check.source(source));
     let columns = source.as_ref().map(Columns::of_source).unwrap_or_default();
-    let (steps, secrets) = check.steps(written.transform.unwrap_or_default(), columns);
-    let expect = check.expect(written.expect.and_then(|part| part.0));
+    let (steps, secrets, mut columns) = check.steps(written.transform.unwrap_or_default(), columns);
+    let expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
+    check.problems.extend(columns.into_problems());
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
     let alerts = written.alerts.and_then(|part| part.0);
@@ -134,12 +137,13 @@ impl Check<'_> {
         AlertPlan { on: written.on.map_or_else(|| alerts.on.clone(), |on| on.0), channels }
     }
 
-    /// Checks the steps, which begin with `columns`.
+    /// Checks the steps, which begin with `columns`. Returns them, the secrets that they use, and the columns after them
+    /// with the steps' problems.
     fn steps(
         &mut self,
         written: Vec<Lenient<StepFile>>,
         mut columns: Columns,
-    ) -> (Vec<TransformStep>, BTreeMap<String, SecretRef>) {
+    ) -> (Vec<TransformStep>, BTreeMap<String, SecretRef>, Columns) {
         let mut secrets = BTreeMap::new();
         let mut steps = Vec::new();
         for part in written {
@@ -151,8 +155,7 @@ impl Check<'_> {
             (step.kind.declaration().columns)(&mut columns);
             steps.push(step);
         }
-        self.problems.extend(columns.into_problems());
-        (steps, secrets)
+        (steps, secrets, columns)
     }
 
     fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> TransformStep {
@@ -212,31 +215,6 @@ impl Check<'_> {
             }
         }
         Expression::new(written.expr.clone(), |column| self.place(&written.origin_of(column)))
-    }
-
-    fn expect(&mut self, written: Option<ExpectFile>) -> Expect {
-        let ExpectFile { rows, when_empty } = written.unwrap_or(ExpectFile { rows: None, when_empty: None });
-        let (min, max) = rows.map_or((None, None), |rows| (rows.min, rows.max));
-        if let (Some(min), Some(max)) = (&min, &max)
-            && min.value.0 > max.value.0
-        {
-            let what = format!("`min` is {} and `max` is {}: no number of rows is both", min.value.0, max.value.0);
-            self.problems.push(max.origin.error(what));
-        }
-        if let (Some(WhenEmpty::Send), Some(min)) = (when_empty, &min)
-            && min.value.0 > 0
-        {
-            self.problems.push(
-                min.origin
-                    .warning("an empty artifact is held for having too few rows, although `when_empty` is `send`")
-                    .hint("remove one of the two"),
-            );
-        }
-        Expect {
-            when_empty: when_empty.unwrap_or(WhenEmpty::Hold),
-            rows_min: min.map(|min| min.value.0),
-            rows_max: max.map(|max| max.value.0),
-        }
     }
 }
 

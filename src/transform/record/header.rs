@@ -10,12 +10,12 @@ const DELIMITERS: [char; 4] = [';', '\t', '|', ','];
 impl Records<'_> {
     /// Reads the header. Returns `None` if the file has no records.
     pub(crate) fn header(&mut self) -> Result<Option<Vec<String>>, TransformError> {
-        let Some(mut names) = self.names()? else { return Ok(None) };
+        let Some(mut names) = self.read_names()? else { return Ok(None) };
         if let Some(declared) = declared_separator(&names, self.csv.delimiter) {
             if declared == char::from(self.csv.delimiter) {
                 // A line for spreadsheets, not part of the data.
                 (self.width, self.read) = (None, 0);
-                match self.names()? {
+                match self.read_names()? {
                     Some(next) => names = next,
                     None => return Ok(None),
                 }
@@ -30,7 +30,12 @@ impl Records<'_> {
         Ok(Some(names))
     }
 
-    fn names(&mut self) -> Result<Option<Vec<String>>, TransformError> {
+    /// Returns the column names, once the header is read.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.header
+    }
+
+    fn read_names(&mut self) -> Result<Option<Vec<String>>, TransformError> {
         let Some(record) = self.next()? else { return Ok(None) };
         let cells = record.cells.bounds.iter().map(|&(start, end)| &record.cells.bytes[start as usize..end as usize]);
         let mut names: Vec<String> = cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();

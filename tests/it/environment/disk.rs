@@ -184,3 +184,23 @@ fn a_log_on_a_full_disk_loses_lines_and_nothing_else() {
     let text = fs::read_to_string(&log).unwrap();
     assert_eq!(text.matches("log lines lost").count(), 1, "{text}");
 }
+
+#[test]
+fn a_sort_that_finds_the_disk_full_waits_for_space() {
+    let rig = rig(5 << 20);
+    let file = rig.folder.path().join("pipelines/line.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    // The artifact is small, and each row takes 16 bytes of the sort.
+    let expect = "transform: [{set: {n: \"'1'\"}}, {select: [n]}]\nexpect: {unique: n, severity: {unique: warn}}\n";
+    fs::write(&file, format!("{text}{expect}")).unwrap();
+    rig.settings(|text| format!("{text}limits: {{memory: 1MiB}}\n"));
+    let disk = SmallDisk::mount(rig.folder.path().join("data"), 24);
+    disk.fill_up_to(7 << 20); // the extract has 5 MiB, the artifact 0.4 and the sort 3
+    let run = |wait: &str| disk.command(&rig.command(&["run", "line", "--slot", SLOT, "--json", "--wait", wait]));
+    let given_up = run("0s").output().unwrap();
+    assert_eq!(given_up.status.code(), Some(6), "{}", both(&given_up));
+    assert!(both(&given_up).contains("sorting the rows on disk: No space left on device"), "{}", both(&given_up));
+    fs::remove_file(disk.filler()).unwrap();
+    let output = run("5s").output().unwrap();
+    assert_eq!(document(&output)["state"], "delivered", "{}", both(&output));
+}

@@ -171,6 +171,69 @@ fn mistakes_in_a_pipeline_are_told_where_they_stand() {
 }
 
 #[test]
+fn mistakes_in_expectations_are_told_where_they_stand() {
+    const ROWS: &str = "  rows: {min: 1, max: 1000}\n";
+    let instead = [
+        "  rows: {change: 30}\n",
+        "  rows: {change: 0%}\n",
+        "  rows: {change: 2000%}\n",
+        "  rows: {change: {over: 5}}\n",
+        "  rows: {change: {by: 30%, over: 61, same_weekdy: true}}\n",
+        "  columns: exactly\n",
+        "  columns: some\n",
+        "  columns: [a, b, a]\n",
+        "  columns: []\n",
+        "  types: {id: intger}\n",
+        "  types: {done: \"%m/%d/%Y\"}\n",
+        "  types: {done: {date: \"%m/%d\"}}\n",
+        "  types: {done: {date: \"%m/%d/%q\"}}\n",
+        "  types: {don: date}\n",
+        "  types: {email: date}\n",
+        "  types: [id]\n",
+        "  not_null: [id, corse]\n",
+        "  not_null: [id, id]\n",
+        "  unique: [id, [course]]\n",
+        "  unique: [[id, course], [id, corse]]\n",
+        "  unique: []\n",
+        "  unique: [[]]\n",
+        "  values: {course: []}\n",
+        "  values: {course: [A, \"\"]}\n",
+        "  values: {course: {A: B}}\n",
+        "  range: {id: {min: 1e3}}\n",
+        "  range: {id: {min: ten}}\n",
+        "  range: {id: {min: 10, max: 9.99}}\n",
+        "  range: {id: {}}\n",
+        "  range: {id: {mn: 1}}\n",
+        "  match: {id: '^[0-9{8}$'}\n",
+        "  match: {id: '(?=a)'}\n",
+        "  match: {id: '(a{1000}){1000}'}\n",
+        "  references: {id: id}\n",
+        "  references: {id: manager}\n",
+        "  fresh: {max_age: 1h}\n",
+        "  fresh: {column: done}\n",
+        "  fresh: {column: dne, max_age: 1h}\n",
+        "  fresh: {column: done, source_column: done, max_age: 1h}\n",
+        "  fresh: {column: done, format: \"%H:%M\", timezone: Europe/Rom, max_age: 1 day}\n",
+        "  complete: yes\n",
+        "  size: {max: 50MB}\n",
+        "  size: 50MiB\n",
+        "  scope: different\n",
+        "  severity: {uniqe: hold, size: held}\n",
+        "  severity: {unique: warn}\n",
+        "  severity: {when_empty: fail}\n",
+        "  complete: false\n  severity: {complete: warn}\n",
+        "  columns: exactly\n  severity: {columns: warn}\n",
+        "  uniqe: [id]\n",
+    ];
+    let mistakes: Vec<(&str, &str)> = instead.iter().map(|mistake| (ROWS, *mistake)).collect();
+    insta::assert_snapshot!("mistakes_in_expectations", told_of_each(PIPELINE, &mistakes, pipeline_problems));
+    let file = PIPELINE.replace(ROWS, "  scope: same\n");
+    let docebo = "  docebo:\n    tenant: acme\n    report: 619bf79c-970a-4a8e-be8a-dde48a05c652\n    via: download\n";
+    let told = pipeline_problems(&file.replace(docebo, "  file: {path: in.csv}\n"));
+    assert!(told.contains("and a file has no account"), "{told}");
+}
+
+#[test]
 fn mistakes_in_the_settings_are_told_where_they_stand() {
     let mistakes = [
         ("tenants:\n", "tenats:\n"),
@@ -183,6 +246,7 @@ fn mistakes_in_the_settings_are_told_where_they_stand() {
         ("password: {file: secrets/acme}", "password: {file: secrets/acme, env: X}"),
         ("password: {file: secrets/acme}", "password: {}"),
         ("password: {file: secrets/acme}", "password: [hunter2]"),
+        ("destinations:\n", "limits: {memory: 1023KiB}\ndestinations:\n"),
         ("https://acme.docebosaas.com", "acme.docebosaas.com"),
         ("https://acme.docebosaas.com", "https://acme.docebosaas.com/learn"),
         ("https://acme.docebosaas.com", "http://acme.docebosaas.com"),
