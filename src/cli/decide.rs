@@ -35,6 +35,9 @@ pub(super) struct RetryArgs {
 pub(super) struct ReleaseArgs {
     /// The run's ID, or a unique prefix of it
     run: String,
+    /// The reason, shown by `show`
+    #[arg(long)]
+    because: Option<String>,
     /// The person who decides [default: the login name]
     #[arg(long)]
     by: Option<String>,
@@ -50,7 +53,7 @@ pub(super) struct RejectArgs {
     /// The person who decides [default: the login name]
     #[arg(long)]
     by: Option<String>,
-    /// The reason
+    /// The reason, shown by `show`
     #[arg(long, default_value = "")]
     because: String,
 }
@@ -117,24 +120,38 @@ fn retried_state(name: &str) -> anyhow::Result<RunState> {
 
 pub(super) async fn release(args: ReleaseArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
-    let mut run = opened.run(&args.run).await?;
-    if run.state != RunState::Held {
-        return Err(argument(format!("run {} is {}, not held", run.id, run.state.name())));
-    }
+    let mut run = held(&opened, &args.run).await?;
     opened.plan_of(&run)?;
-    opened.ledger.release(&mut run, &args.by.unwrap_or_else(settings::login)).await?;
+    opened.context().check_held_bytes(&run).await.map_err(|lost| {
+        let hint = format!("reportferry reject {} --because TEXT, then reportferry run {}", run.id, run.pipeline);
+        argument_hint(format!("run {} cannot be released: {lost}", run.id), hint)
+    })?;
+    opened.ledger.release(&mut run, &args.by.unwrap_or_else(settings::login), args.because.as_deref()).await?;
     continue_run(&opened, &run, args.wait, common).await
 }
 
 pub(super) async fn reject(args: RejectArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
-    let mut run = opened.run(&args.run).await?;
-    if run.state != RunState::Held {
-        return Err(argument(format!("run {} is {}, not held", run.id, run.state.name())));
-    }
+    let mut run = held(&opened, &args.run).await?;
     opened.ledger.reject(&mut run, &args.by.unwrap_or_else(settings::login), &args.because).await?;
     print_run(&Document::of(&opened.ledger, &run).await?, common)?;
     Ok(exit::DONE)
+}
+
+/// Returns the held run.
+///
+/// # Errors
+/// It is not held; the error names its next command, if it has one.
+async fn held(opened: &Opened, prefix: &str) -> anyhow::Result<Run> {
+    let run = opened.run(prefix).await?;
+    if run.state == RunState::Held {
+        return Ok(run);
+    }
+    let what = format!("run {} is {}, not held", run.id, run.state.name());
+    Err(match opened.ledger.need(&run).await?.0 {
+        Some(need) => argument_hint(what, next_command(&need, &run.pipeline, Runs::One(&run.id))),
+        None => argument(what),
+    })
 }
 
 async fn continue_run(opened: &Opened, run: &Run, wait: Duration, common: &Common) -> anyhow::Result<u8> {

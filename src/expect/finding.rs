@@ -60,6 +60,9 @@ pub struct OffendingRows {
     /// All offending rows, shown or not.
     pub total: u64,
     pub columns: Vec<String>,
+    /// Those of the columns that the expectation names. What leaves this machine, as alerts do, has no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checked_columns: Vec<String>,
     pub rows: Vec<OffendingRow>,
 }
 

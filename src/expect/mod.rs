@@ -1,7 +1,10 @@
 //! ⑤ Checks an artifact against the pipeline's `expect` → [`Checked`], and decides → [`Verdict`].
 
+mod compare;
+mod describe;
 mod finding;
 
+pub use compare::{header_difference, scope_changes};
 pub use finding::{AccountScope, Baseline, Checked, Difference, EARLIER_RUNS_MAX, EarlierRows, Facts, Finding};
 pub use finding::{OFFENDING_ROWS_MAX, OffendingRow, OffendingRows};
 
@@ -20,6 +23,11 @@ pub enum Verdict {
 }
 
 impl Checked {
+    /// Returns the findings that stop the run.
+    pub fn stopped_by(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity >= Severity::Hold)
+    }
+
     /// Decides by the most severe findings; the reason joins theirs.
     pub fn verdict(&self) -> Verdict {
         if let Some(reason) = &self.skip {

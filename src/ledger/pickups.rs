@@ -9,7 +9,7 @@ use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
 use crate::deliver::{Intent, PickupKind, PickupOutcome, Receipt};
 use crate::fault::FaultStep;
-use crate::settings::{self, PickupDeadline};
+use crate::settings::{self, AlertKind, PickupDeadline};
 
 /// Time for which a late pickup is still checked.
 const LATE_WITHIN: Duration = Duration::from_secs(7 * 86_400);
@@ -298,7 +298,7 @@ fn move_pickup(
         PickupEvent::PickedUp => RunEvent::PickedUp { destination: destination_name, reason },
         PickupEvent::DeadlinePassed => RunEvent::PickupOverdue { destination: destination_name, reason },
         PickupEvent::Superseded => {
-            super::alerts::close_overdue(tx, run, destination, now)?;
+            close_overdue(tx, run, destination, now)?;
             RunEvent::PickupSuperseded { destination: destination_name, reason }
         }
     };
@@ -321,6 +321,16 @@ pub(super) fn overdue(tx: &mut Tx) -> Result<Vec<Overdue>, LedgerError> {
         })
     };
     rows.iter().map(overdue).collect()
+}
+
+/// Closes the alert of a pickup that is no longer awaited, without a notification.
+fn close_overdue(tx: &mut Tx, run: &str, destination: &str, now: i64) -> Result<(), LedgerError> {
+    tx.execute(
+        "UPDATE alerts SET recovered_ms = $1 WHERE run_id = $2 AND destination = $3 AND kind = $4 \
+         AND recovered_ms IS NULL",
+        params![now, run, destination, AlertKind::PickupOverdue.name()],
+    )
+    .map(|_| ())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd, Via, WhenEm
 use super::scalars::{CompanionName, Directory, Expression};
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
-use crate::schedule::{Missed, Overlap};
+use crate::schedule::{Missed, Overlap, WhileHeld};
 use crate::settings::PipelineAlertsFile;
 use crate::yaml::problem::Problem;
 use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, scalar};
@@ -52,6 +52,9 @@ crate::table! {
         missed_max_age (was missed_within): Option<Length>,
         /// The policy for a slot that is due while the previous one is still running. Default: skip.
         overlap: Option<Overlap>,
+        /// The policy for a slot that is due while the run of an earlier one is held: run it, or wait for the decision.
+        /// Default: continue.
+        while_held: Option<WhileHeld>,
         /// The local time by which a slot must be delivered; after it, an alert is sent. Default: never.
         #[schemars(with = "Option<String>")]
         expected_by: Option<Time>,
@@ -200,6 +203,7 @@ pub enum ReplaceWord {
 
 crate::words!(Missed { "latest" => Missed::Latest, "all" => Missed::All, "skip" => Missed::Skip });
 crate::words!(Overlap { "skip" => Overlap::Skip, "queue" => Overlap::Queue });
+crate::words!(WhileHeld { "continue" => WhileHeld::Continue, "wait" => WhileHeld::Wait });
 crate::words!(Via { "download" => Via::Download, "results" => Via::Results });
 crate::words!(WhenEmpty { "send" => WhenEmpty::Send, "skip" => WhenEmpty::Skip, "hold" => WhenEmpty::Hold });
 crate::words!(QuoteStyle { "necessary" => QuoteStyle::Necessary, "always" => QuoteStyle::Always });
