@@ -12,12 +12,11 @@ use crate::run::document::{Document, utc};
 use crate::settings;
 
 #[derive(clap::Args)]
-#[group(id = "kind", required = true, multiple = false, args = ["header", "scope"])]
 pub(super) struct AcceptArgs {
     /// The run's ID, or a unique prefix of it
     run: String,
     /// The report's columns
-    #[arg(long)]
+    #[arg(long, required_unless_present = "scope", conflicts_with = "scope")]
     header: bool,
     /// What the source's account is assigned
     #[arg(long)]

@@ -112,7 +112,7 @@ pub(super) fn follow(tx: &mut Tx, run: &str, now: i64) -> Result<(), LedgerError
 
 /// Returns true if the baseline, or a delivered run, is of a later slot: an older one must not replace it.
 fn is_older(tx: &mut Tx, pipeline: &str, slot_ms: i64, accepted: &str) -> Result<bool, LedgerError> {
-    const LATER: &str = "SELECT 1 AS later FROM runs WHERE pipeline = $1 AND slot_ms > $2 AND input_sha256 = '' \
+    const LATER: &str = "SELECT id FROM runs WHERE pipeline = $1 AND slot_ms > $2 AND input_sha256 = '' \
                          AND checked_json IS NOT NULL AND (state = 'delivered' OR id = $3) LIMIT 1";
     Ok(tx.query_opt(LATER, params![pipeline, slot_ms, accepted])?.is_some())
 }

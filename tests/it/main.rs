@@ -10,6 +10,7 @@ mod deploy;
 mod environment;
 mod extract;
 mod files;
+mod holds;
 mod ledger;
 mod line;
 mod local;
