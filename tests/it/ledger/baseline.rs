@@ -132,12 +132,14 @@ async fn a_release_is_of_a_held_run_and_excludes_the_opposite(place: Place) {
     let mut run = transformed(&ledger, &at(1), &checked("a", Some(Severity::Hold))).await;
     assert!(ledger.release(&mut run.clone(), "ann", None).await.is_err(), "it is not held yet");
     ledger.advance(&mut run, RunState::Held, Some("other columns")).await.unwrap();
+    assert_eq!(ledger.held_by().await.unwrap(), [("columns".to_owned(), 1)].into());
     let mut stale = run.clone();
     ledger.release(&mut run, "ann", Some("right")).await.unwrap();
     assert!(ledger.reject(&mut stale, "bob", "wrong").await.is_err());
     let found = ledger.run(&run.id).await.unwrap().unwrap();
     assert_eq!((found.state, found.released_by.as_deref()), (RunState::Delivering, Some("ann")));
     assert!(found.next_run_at_ms.is_some(), "the worker continues it");
+    assert!(ledger.held_by().await.unwrap().is_empty());
     // Other bytes are not what was released.
     ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[], &checked("b", None)).await.unwrap();
     assert_eq!(ledger.run(&run.id).await.unwrap().unwrap().released_by, None);

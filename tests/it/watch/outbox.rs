@@ -405,3 +405,28 @@ async fn a_held_run_is_told_with_its_difference_and_no_more_of_the_rows_than_was
     let failed = events.iter().find(|event| event["pipeline"] == "b").unwrap();
     assert!(failed.get("findings").is_none(), "it failed for another reason: {failed}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_waits_for_a_held_run_is_late_like_any_other() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("late, not_delivered");
+    let known = KnownPipeline { name: "a".to_owned(), waits_while_held: true, ..KnownPipeline::default() };
+    outbox.ledger.record_pipelines(&[known]).await.unwrap();
+    outbox.run("a", 0, &[S::Extracting, S::Transforming, S::Held], "no rows").await;
+    outbox.hand.advance(MINUTE);
+    outbox.enter("a", 1, Some(MINUTE)).await;
+    let reason = outbox.entered("a", 1).await.reason;
+    assert_eq!(reason.as_deref(), Some("waits for a decision on the held run of slot 2026-11-23T05:30:00+00:00"));
+    assert!(outbox.ledger.runnable(i64::MAX, 9).await.unwrap().is_empty());
+    outbox.hand.advance(3 * MINUTE);
+    alerts.round().await.unwrap();
+    let waiting = outbox.slot("a", 1).run_id();
+    let events = outbox.got("desk");
+    let mut told: Vec<&str> = events
+        .iter()
+        .filter(|event| event["run"] == waiting.as_str())
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, ["late", "not_delivered"], "{events:?}");
+}
