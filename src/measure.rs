@@ -67,6 +67,7 @@ const GAUGES: &[(&str, Option<Unit>, &str)] = &[
     ("reportferry_late_seconds", Some(Unit::Seconds), "Time since the pipeline's expected_by passed without delivery."),
     ("reportferry_runs_failed", None, "Failed or rejected runs of the pipeline since it last delivered."),
     ("reportferry_runs_held", None, "Held runs of the pipeline."),
+    ("reportferry_runs_held_by_expectation", None, "Held runs by the expectation that holds them."),
     ("reportferry_runs_blocked", None, "Blocked runs of the pipeline."),
     ("reportferry_heartbeat_age_seconds", Some(Unit::Seconds), "Time since the worker's event loop last ran."),
     ("reportferry_pipelines_late", None, "Pipelines with a slot that is late."),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::expect::Finding;
 use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::{Alert, AlertSend};
 use crate::run::document::utc;
@@ -18,6 +19,10 @@ pub struct Message {
 
 /// Characters of a reason in a message; `show` has all of them.
 const REASON_CHARS_MAX: usize = 600;
+/// Characters of what differs in a message, in whole lines.
+const DIFFERENCE_CHARS_MAX: usize = 2_500;
+/// Findings in a message.
+const FINDINGS_MAX: usize = 5;
 /// Lines of a summary.
 const SUMMARY_LINES_MAX: usize = 50;
 
@@ -28,8 +33,14 @@ impl Message {
         if let Some(reason) = reason(alert) {
             text.push_str(&format!("\n{reason}"));
         }
+        text.push_str(&differences(alert));
         text.push_str(&format!("\nNext: {}", next(alert)));
-        Self { subject, text, document: document(alert) }
+        let mut document = document(alert);
+        if !alert.findings.is_empty() {
+            let findings = alert.findings.iter().take(FINDINGS_MAX).map(Finding::for_alert);
+            document["findings"] = json!(findings.collect::<Vec<_>>());
+        }
+        Self { subject, text, document }
     }
 
     /// Combines many events in one message.
@@ -85,6 +96,21 @@ fn reason(alert: &Alert) -> Option<String> {
         Some((end, _)) => format!("{}…", &reason[..end]),
         None => reason.to_owned(),
     })
+}
+
+/// Describes what differs, finding by finding. `show` has all of it.
+fn differences(alert: &Alert) -> String {
+    let mut text = String::new();
+    for finding in alert.findings.iter().take(FINDINGS_MAX).map(Finding::for_alert) {
+        let lines = finding.lines().into_iter().map(|line| format!("\n  {line}"));
+        for line in std::iter::once(format!("\n{} {}", finding.label(), finding.expectation)).chain(lines) {
+            if text.chars().count() + line.chars().count() > DIFFERENCE_CHARS_MAX {
+                return text + "\n  …";
+            }
+            text.push_str(&line);
+        }
+    }
+    text
 }
 
 fn next(alert: &Alert) -> String {

@@ -35,6 +35,9 @@ pub(super) struct RetryArgs {
 pub(super) struct ReleaseArgs {
     /// The run's ID, or a unique prefix of it
     run: String,
+    /// The reason, shown by `show`
+    #[arg(long)]
+    because: Option<String>,
     /// The person who decides [default: the login name]
     #[arg(long)]
     by: Option<String>,
@@ -50,7 +53,7 @@ pub(super) struct RejectArgs {
     /// The person who decides [default: the login name]
     #[arg(long)]
     by: Option<String>,
-    /// The reason
+    /// The reason, shown by `show`
     #[arg(long, default_value = "")]
     because: String,
 }
@@ -65,7 +68,7 @@ pub(super) async fn retry(args: RetryArgs, common: &Common) -> anyhow::Result<u8
         let hint = next_command(&Need::Held, &run.pipeline, Runs::One(&run.id));
         return Err(argument_hint(format!("run {} is held, which `retry` does not change", run.id), hint));
     }
-    continue_run(&opened, &run, args.wait, common).await
+    continue_run(&opened, &run, Requester::Retry, args.wait, common).await
 }
 
 /// Retries the runs of a pipeline that wait for a person in these states. Those that were dismissed, or whose content a
@@ -79,7 +82,7 @@ async fn retry_all(pipeline: &str, states: &[String], wait: Duration, common: &C
     // Sessions are shared, for one sign-in per destination.
     let sessions = Sessions::default();
     for run in &runs {
-        let document = match execute(&opened, run, &sessions, wait).await {
+        let document = match execute(&opened, run, &sessions, Requester::Retry, wait).await {
             Ok(document) => document,
             Err(error) if super::is_busy(&error) => {
                 eprintln!("{error:#}");
@@ -117,27 +120,48 @@ fn retried_state(name: &str) -> anyhow::Result<RunState> {
 
 pub(super) async fn release(args: ReleaseArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
-    let mut run = opened.run(&args.run).await?;
-    if run.state != RunState::Held {
-        return Err(argument(format!("run {} is {}, not held", run.id, run.state.name())));
-    }
+    let mut run = held(&opened, &args.run).await?;
     opened.plan_of(&run)?;
-    opened.ledger.release(&mut run, &args.by.unwrap_or_else(settings::login)).await?;
-    continue_run(&opened, &run, args.wait, common).await
+    opened.context().check_held_bytes(&run).await.map_err(|lost| {
+        let hint = format!("reportferry reject {} --because TEXT, then reportferry run {}", run.id, run.pipeline);
+        argument_hint(format!("run {} cannot be released: {lost}", run.id), hint)
+    })?;
+    opened.ledger.release(&mut run, &args.by.unwrap_or_else(settings::login), args.because.as_deref()).await?;
+    // Its deliveries are due.
+    continue_run(&opened, &run, Requester::Slot, args.wait, common).await
 }
 
 pub(super) async fn reject(args: RejectArgs, common: &Common) -> anyhow::Result<u8> {
     let opened = Opened::new(common).await?;
-    let mut run = opened.run(&args.run).await?;
-    if run.state != RunState::Held {
-        return Err(argument(format!("run {} is {}, not held", run.id, run.state.name())));
-    }
+    let mut run = held(&opened, &args.run).await?;
     opened.ledger.reject(&mut run, &args.by.unwrap_or_else(settings::login), &args.because).await?;
     print_run(&Document::of(&opened.ledger, &run).await?, common)?;
     Ok(exit::DONE)
 }
 
-async fn continue_run(opened: &Opened, run: &Run, wait: Duration, common: &Common) -> anyhow::Result<u8> {
+/// Returns the held run.
+///
+/// # Errors
+/// It is not held; the error names its next command, if it has one.
+async fn held(opened: &Opened, prefix: &str) -> anyhow::Result<Run> {
+    let run = opened.run(prefix).await?;
+    if run.state == RunState::Held {
+        return Ok(run);
+    }
+    let what = format!("run {} is {}, not held", run.id, run.state.name());
+    Err(match opened.ledger.need(&run).await?.0 {
+        Some(need) => argument_hint(what, next_command(&need, &run.pipeline, Runs::One(&run.id))),
+        None => argument(what),
+    })
+}
+
+async fn continue_run(
+    opened: &Opened,
+    run: &Run,
+    requester: Requester,
+    wait: Duration,
+    common: &Common,
+) -> anyhow::Result<u8> {
     match run.state {
         RunState::Skipped if run.may_be_backfilled() => {
             let message = format!("run {} was skipped before it started", run.id);
@@ -155,7 +179,7 @@ async fn continue_run(opened: &Opened, run: &Run, wait: Duration, common: &Commo
         _ => {}
     }
     let sessions = Sessions::default();
-    let document = execute(opened, run, &sessions, wait).await;
+    let document = execute(opened, run, &sessions, requester, wait).await;
     sessions.close_all().await;
     let document = document?;
     print_run(&document, common)?;
@@ -163,12 +187,18 @@ async fn continue_run(opened: &Opened, run: &Run, wait: Duration, common: &Commo
     Ok(exit::of(&document))
 }
 
-async fn execute(opened: &Opened, run: &Run, sessions: &Sessions, wait: Duration) -> anyhow::Result<Document> {
+async fn execute(
+    opened: &Opened,
+    run: &Run,
+    sessions: &Sessions,
+    requester: Requester,
+    wait: Duration,
+) -> anyhow::Result<Document> {
     let plan = Arc::new(opened.plan_of(run)?);
     let slot = run.slot(plan.zone.clone());
     let context = RunContext { sessions: sessions.clone(), ..opened.context() };
     let _bars = Bars::draw(&format!("{}  slot {}", plan.name, slot.rfc3339()), &context.progress);
-    Ok(context.run(&plan, &slot, Requester::Retry, wait).await?)
+    Ok(context.run(&plan, &slot, requester, wait).await?)
 }
 
 fn print_run(document: &Document, common: &Common) -> anyhow::Result<()> {

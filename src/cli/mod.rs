@@ -19,6 +19,7 @@ macro_rules! eprintln {
     ($($text:tt)*) => { eprint!("{}\n", format_args!($($text)*)) };
 }
 
+mod accept;
 mod alert;
 mod backfill;
 mod bars;
@@ -130,10 +131,12 @@ enum Command {
     Resume(pause::ResumeArgs),
     /// Remove what is older than the settings' `keep`
     Prune(prune::PruneArgs),
-    /// Deliver a held run
+    /// Deliver a held run: exactly the bytes that were held
     Release(decide::ReleaseArgs),
     /// Discard a held run: it is never delivered
     Reject(decide::RejectArgs),
+    /// Make a run's columns or its account's assignments what later runs are compared with
+    Accept(accept::AcceptArgs),
     /// End a run that waits or is to be tried again: it is never delivered
     Cancel(dismiss::CancelArgs),
     /// Mark failed runs as handled: `status` no longer lists them
@@ -243,6 +246,7 @@ async fn dispatch(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Prune(args) => prune::run(args, common).await,
         Command::Release(args) => decide::release(args, common).await,
         Command::Reject(args) => decide::reject(args, common).await,
+        Command::Accept(args) => accept::run(args, common).await,
         Command::Cancel(args) => dismiss::cancel(args, common).await,
         Command::Dismiss(args) => dismiss::dismiss(args, common).await,
         Command::Doctor(args) => doctor::run(args, common).await,

@@ -10,11 +10,11 @@ use crate::extract::{continues, requests_of};
 use crate::ledger::{Ledger, LedgerError};
 use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::{Plan, Source};
-use crate::schedule::Schedule;
 use crate::schedule::cron::ChangeKind;
 use crate::schedule::expected;
 use crate::schedule::missed::jitter;
 use crate::schedule::slot::Slot;
+use crate::schedule::{Schedule, WhileHeld};
 use crate::settings::{DestinationKind, LedgerSettings, Settings};
 
 #[derive(clap::Args)]
@@ -32,6 +32,9 @@ struct Document {
     pipeline: String,
     description: Option<String>,
     schedule: Option<String>,
+    /// `continue` or `wait`, with a schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    while_held: Option<&'static str>,
     zone: String,
     slots: Vec<PlannedSlot>,
     /// The output columns, if the pipeline names them all; otherwise the report decides.
@@ -87,6 +90,10 @@ pub(super) async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
         pipeline: plan.name.clone(),
         description: plan.description.clone(),
         schedule: plan.schedule.as_ref().map(|schedule| schedule.cron.text().to_owned()),
+        while_held: plan.schedule.as_ref().map(|schedule| match schedule.while_held {
+            WhileHeld::Continue => "continue",
+            WhileHeld::Wait => "wait",
+        }),
         zone: plan.zone.iana_name().unwrap_or("UTC").to_owned(),
         slots: slots(&plan, clock.now(), args.next.into()),
         columns: columns(&plan),
@@ -228,6 +235,14 @@ pub(super) fn address(kind: &DestinationKind) -> String {
     }
 }
 
+/// Describes what a held run means for the slots after it, where that is not the default.
+fn while_held(document: &Document) -> &'static str {
+    match document.while_held {
+        Some("wait") => "; slots wait while a run is held",
+        _ => "",
+    }
+}
+
 /// Removes the query, which may hold secrets.
 fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or(url)
@@ -239,7 +254,7 @@ fn print(document: &Document) {
         println!("  {description}");
     }
     match &document.schedule {
-        Some(schedule) => println!("  due {schedule} in {}\n", document.zone),
+        Some(schedule) => println!("  due {schedule} in {}{}\n", document.zone, while_held(document)),
         None => println!("  no schedule: `reportferry run {}` runs it\n", document.pipeline),
     }
     if !document.slots.is_empty() {

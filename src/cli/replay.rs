@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::bars::Bars;
 use super::opened::{Opened, argument, argument_hint};
 use super::{Common, duration, exit, print_runs, text};
+use crate::ledger::next::{Need, Runs, next_command};
+use crate::ledger::record::Run;
+use crate::ledger::state::RunState;
 use crate::run::replay::{Replay, ReplayError};
 use crate::schedule::slot::Slot;
 use crate::yaml::problem::did_you_mean;
@@ -49,6 +52,7 @@ pub(super) async fn run(args: ReplayArgs, common: &Common) -> anyhow::Result<u8>
         ReplayError::NoArtifact(_) | ReplayError::NotSaved(_) => {
             argument_hint(error.to_string(), format!("`reportferry run {}` creates a new one", run.pipeline))
         }
+        ReplayError::NotReleased(..) => argument_hint(error.to_string(), withheld_hint(&run)),
         other => other.into(),
     })?;
     opened.ledger.close().await;
@@ -57,4 +61,13 @@ pub(super) async fn run(args: ReplayArgs, common: &Common) -> anyhow::Result<u8>
         false => print!("{}", text::run(&document)),
     }
     Ok(exit::of(&document))
+}
+
+/// Returns what to do in place of a replay of bytes that are withheld.
+fn withheld_hint(run: &Run) -> String {
+    match run.state {
+        RunState::Held => next_command(&Need::Held, &run.pipeline, Runs::One(&run.id)),
+        RunState::Failed => next_command(&Need::Failed, &run.pipeline, Runs::One(&run.id)),
+        _ => format!("`reportferry run {}` creates a new one", run.pipeline),
+    }
 }

@@ -9,6 +9,7 @@ use super::{Common, exit, print_json, text};
 use crate::ledger::RunFilter;
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
+use crate::pipeline::plan::Severity;
 
 #[derive(clap::Args)]
 pub(super) struct RunsArgs {
@@ -59,7 +60,7 @@ pub(super) async fn run(args: RunsArgs, common: &Common) -> anyhow::Result<u8> {
                 run.slot.clone(),
                 run.state.name().to_owned(),
                 run.artifact.as_ref().map(|artifact| artifact.name.clone()).unwrap_or_default(),
-                run.reason.clone().unwrap_or_default(),
+                remark(run),
             ]
         })
         .collect();
@@ -79,5 +80,21 @@ fn state(name: &str) -> anyhow::Result<RunState> {
 
 fn run_json(run: &Run) -> serde_json::Value {
     json!({"run": run.id, "pipeline": run.pipeline, "slot": run.slot, "state": run.state, "reason": run.reason,
-           "origin": run.origin.name(), "artifact": run.artifact.as_ref().map(|made| json!({"name": made.name, "bytes": made.bytes, "sha256": made.sha256}))})
+           "origin": run.origin.name(), "warnings": warnings(run), "artifact": run.artifact.as_ref().map(|made| json!({"name": made.name, "bytes": made.bytes, "sha256": made.sha256}))})
+}
+
+/// Returns the number of expectations that were not met, and are warnings only.
+fn warnings(run: &Run) -> usize {
+    run.checked.findings.iter().filter(|finding| finding.severity == Severity::Warn).count()
+}
+
+/// Returns the reason for the run's state, and the number of its warnings.
+fn remark(run: &Run) -> String {
+    let reason = run.reason.clone().filter(|reason| !reason.is_empty());
+    let warnings = match warnings(run) {
+        0 => None,
+        1 => Some("1 warning".to_owned()),
+        count => Some(format!("{count} warnings")),
+    };
+    reason.into_iter().chain(warnings).collect::<Vec<_>>().join("; ")
 }

@@ -112,6 +112,9 @@ struct AttentionDocument {
     run: Option<String>,
     destination: Option<String>,
     reason: Option<String>,
+    /// The expectations that stopped the newest run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    expectations: Vec<String>,
     next: String,
 }
 
@@ -313,6 +316,7 @@ fn attention(
                 run: run.map(str::to_owned),
                 destination: destination.map(str::to_owned),
                 reason,
+                expectations: Vec::new(),
                 next: next_command(need, pipeline, Runs::One(run.unwrap_or_default())),
             });
         };
@@ -348,6 +352,7 @@ fn attention_of_runs(pipeline: &str, waiting: &WaitingRuns) -> Vec<AttentionDocu
         run: Some(run.run.clone()),
         destination: None,
         reason: run.reason.clone().filter(|reason| !reason.is_empty()),
+        expectations: run.expectations.clone(),
         next: next_command(&waiting.need(run), pipeline, runs),
     };
     if waiting.state != RunState::Held {
@@ -362,6 +367,7 @@ fn attention_of_runs(pipeline: &str, waiting: &WaitingRuns) -> Vec<AttentionDocu
         found.push(AttentionDocument {
             run: None,
             reason: None,
+            expectations: Vec::new(),
             ..entry(newest, more, waiting.since_ms, Runs::All(waiting.state))
         });
     }

@@ -27,6 +27,7 @@ pub(super) fn run(document: &Document) -> String {
         let from = records.updated_from.as_ref().map_or("all".to_owned(), |from| format!("changed from {from}"));
         let _ = writeln!(text, "  records   {from}, until {}", records.watermark);
     }
+    text.push_str(&findings(document));
     if let Some(rows) = &document.rows {
         let _ = writeln!(text, "  rows      {}", self::rows(rows));
     }
@@ -36,6 +37,10 @@ pub(super) fn run(document: &Document) -> String {
             let _ =
                 writeln!(text, "    {}  {} rows  {}  sha256 {}", file.name, file.rows, bytes(file.bytes), file.sha256);
         }
+    }
+    if let Some(decision) = &document.decision {
+        let because = decision.because.as_deref().map(|because| format!(": {because}")).unwrap_or_default();
+        let _ = writeln!(text, "  {}  by {} at {}{because}", decision.decision, decision.by, decision.at);
     }
     for delivery in &document.deliveries {
         text.push_str(&self::delivery(delivery));
@@ -48,6 +53,24 @@ pub(super) fn run(document: &Document) -> String {
     }
     if let Some(next) = &document.next {
         let _ = writeln!(text, "  next      {next}");
+    }
+    text
+}
+
+/// Renders what was found about the artifact: the expectation, the message where the reason does not have it, and the
+/// difference.
+fn findings(document: &Document) -> String {
+    let mut text = String::new();
+    let reason = document.reason.as_deref().unwrap_or_default();
+    for finding in &document.findings {
+        let message = if reason.contains(&finding.message) { String::new() } else { format!(": {}", finding.message) };
+        let _ = writeln!(text, "  {:<9} {}{message}", finding.label(), finding.expectation);
+        for line in finding.lines() {
+            let _ = writeln!(text, "            {line}");
+        }
+        if let Some(option) = finding.accept_option().filter(|_| document.next.is_some()) {
+            let _ = writeln!(text, "            to accept this: reportferry accept {} {option}", document.run);
+        }
     }
     text
 }

@@ -142,13 +142,15 @@ impl<'plan> Checker<'plan> {
         let header_finding = header::check(&header, baseline.header.as_deref(), expect.columns.as_ref());
         header_finding.into_iter().for_each(|finding| draft.add(finding));
         for check in cells.into_iter().filter(|check| check.offending.total > 0) {
-            draft.add_offending(finding(check.key(), check.severity, check.message(rows)), check.offending);
+            let found = finding(check.key(), check.severity, check.message(rows));
+            draft.add_offending(found, check.offending, vec![check.name]);
         }
         for check in keys {
             let result = check.finish()?;
             if result.offending.total > 0 {
                 let KeyResult { kind, severity, .. } = &result;
-                draft.add_offending(finding(kind.key(), *severity, result.message(rows)), result.offending);
+                let found = finding(kind.key(), *severity, result.message(rows));
+                draft.add_offending(found, result.offending, kind.names());
             }
         }
         let newest = newest.or(records.newest).and_then(|newest| newest.finish(slot));

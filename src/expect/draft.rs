@@ -11,7 +11,8 @@ use crate::transform::Row;
 pub struct Draft {
     pub(super) checked: Checked,
     columns: Vec<String>,
-    findings: Vec<(Finding, Offending)>,
+    /// With the offending rows, and the columns that the expectation names.
+    findings: Vec<(Finding, Offending, Vec<String>)>,
     /// The cells of rows to show, by number; `None` until they are read.
     cells: BTreeMap<u64, Option<Vec<String>>>,
     /// Rows seen in the second pass.
@@ -27,12 +28,12 @@ impl Draft {
     }
 
     pub(super) fn add(&mut self, finding: Finding) {
-        self.findings.push((finding, Offending::default()));
+        self.findings.push((finding, Offending::default(), Vec::new()));
     }
 
-    pub(super) fn add_offending(&mut self, finding: Finding, offending: Offending) {
+    pub(super) fn add_offending(&mut self, finding: Finding, offending: Offending, checked_columns: Vec<String>) {
         self.cells.extend(offending.numbers().into_iter().map(|number| (number, None)));
-        self.findings.push((finding, offending));
+        self.findings.push((finding, offending, checked_columns));
     }
 
     /// Returns true if all delivered rows are to be passed to [`Draft::row`] once more.
@@ -51,15 +52,15 @@ impl Draft {
     /// Returns the findings, the most severe first.
     pub fn finish(self) -> Checked {
         let Self { mut checked, columns, mut findings, cells, .. } = self;
-        findings.sort_by_key(|(finding, _)| Reverse(finding.severity));
+        findings.sort_by_key(|(finding, ..)| Reverse(finding.severity));
         checked.findings = findings
             .into_iter()
-            .map(|(finding, offending)| match offending.total {
+            .map(|(finding, offending, checked_columns)| match offending.total {
                 0 => finding,
                 total => {
                     let row = |number| Some(OffendingRow { number, cells: cells.get(&number)?.clone()? });
                     let rows = offending.numbers().into_iter().filter_map(row).collect();
-                    let rows = OffendingRows { total, columns: columns.clone(), rows };
+                    let rows = OffendingRows { total, columns: columns.clone(), checked_columns, rows };
                     Finding { difference: Some(Difference::Offending(rows)), ..finding }
                 }
             })

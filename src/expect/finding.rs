@@ -36,7 +36,14 @@ pub struct Finding {
 #[serde(rename_all = "snake_case")]
 pub enum Difference {
     /// The source's columns against the accepted ones.
-    Header { added: Vec<String>, removed: Vec<String>, moved: Vec<String> },
+    Header {
+        added: Vec<String>,
+        removed: Vec<String>,
+        moved: Vec<String>,
+        /// The pipeline file lists the expected columns: there is nothing to accept.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        listed: bool,
+    },
     /// The number of rows against earlier runs, newest first.
     Rows { rows: u64, usual: u64, earlier: Vec<EarlierRows> },
     /// Rows that do not meet the expectation.
@@ -60,6 +67,9 @@ pub struct OffendingRows {
     /// All offending rows, shown or not.
     pub total: u64,
     pub columns: Vec<String>,
+    /// Those of the columns that the expectation names. What leaves this machine, as alerts do, has no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checked_columns: Vec<String>,
     pub rows: Vec<OffendingRow>,
 }
 

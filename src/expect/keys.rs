@@ -104,6 +104,14 @@ impl KeyCheck {
 }
 
 impl KeyKind {
+    /// Returns the names of the columns.
+    pub(super) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Unique { names, .. } => names.clone(),
+            Self::References { from_name, to_name, .. } => vec![from_name.clone(), to_name.clone()],
+        }
+    }
+
     /// Returns the key in the pipeline file.
     pub(super) fn key(&self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 
 mod cells;
 mod checker;
+mod describe;
 mod draft;
 mod finding;
 mod fresh;
@@ -18,6 +19,8 @@ pub use checker::{Checker, Ended, Opening, RecordChecker, check_columns};
 pub use draft::Draft;
 pub use finding::{AccountScope, Baseline, Checked, Difference, EARLIER_RUNS_MAX, EarlierRows, Facts, Finding};
 pub use finding::{OFFENDING_ROWS_MAX, OffendingRow, OffendingRows};
+pub use header::header_difference;
+pub use scope::scope_changes;
 
 use crate::pipeline::plan::Severity;
 
@@ -34,11 +37,13 @@ pub enum Verdict {
 }
 
 impl Checked {
+    /// Returns the findings that stop the run.
+    pub fn stopped_by(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity >= Severity::Hold)
+    }
+
     /// Decides by the most severe findings; the reason joins theirs.
     pub fn verdict(&self) -> Verdict {
-        if let Some(reason) = &self.skip {
-            return Verdict::Skip(reason.clone());
-        }
         let reasons = |severity| {
             let severe = self.findings.iter().filter(|finding| finding.severity == severity);
             severe.map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; ")
@@ -46,7 +51,7 @@ impl Checked {
         match self.findings.iter().map(|finding| finding.severity).max() {
             Some(Severity::Fail) => Verdict::Fail(reasons(Severity::Fail)),
             Some(Severity::Hold) => Verdict::Hold(reasons(Severity::Hold)),
-            Some(Severity::Warn) | None => Verdict::Pass,
+            Some(Severity::Warn) | None => self.skip.clone().map_or(Verdict::Pass, Verdict::Skip),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::attention::blockers;
+use super::alert::{Alert, AlertSend, Sent};
+use super::attention::{blockers, findings};
 use super::files::problem_from;
-use super::next::Blocker;
 use super::state::{NotificationEvent, NotificationState, PickupState};
 use super::store::{Row, Tx, named_column, params};
 use super::tenants::scope_changes;
@@ -38,61 +38,11 @@ fn of_kind(kind: AlertKind) -> Option<(&'static str, String)> {
     }
 }
 
-/// One event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alert {
-    pub kind: AlertKind,
-    /// The run, and its slot; `None` for an event of the pipeline.
-    pub run: Option<String>,
-    /// The pipeline; the tenant, of a change of its scope.
-    pub pipeline: String,
-    pub slot: Option<String>,
-    /// The delivery that it concerns, if it concerns one.
-    pub destination: Option<String>,
-    pub reason: Option<String>,
-    /// What blocks its run now; of alerts about a blocked run that are due.
-    pub blockers: Vec<Blocker>,
-    pub slot_ms: i64,
-    /// Time of the event.
-    pub at_ms: i64,
-}
-
-impl Alert {
-    /// Identity: one kind of event happens to a run or delivery once, and to a pipeline once at a time.
-    fn id(&self) -> String {
-        let kind = self.kind.name();
-        match (&self.run, &self.destination) {
-            (Some(run), Some(destination)) => format!("{kind}:{run}:{destination}"),
-            (Some(run), None) => format!("{kind}:{run}"),
-            (None, _) => format!("{kind}:{}:{}", self.pipeline, self.at_ms),
-        }
-    }
-}
-
 /// The end of one or several alerts.
 struct Recovery {
     alert: Alert,
     /// Ids of the alerts that it ends.
     of: Vec<String>,
-}
-
-/// An alert to send over a channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AlertSend {
-    pub alert: Alert,
-    pub channel: String,
-    /// Failed attempts.
-    pub attempts: u32,
-    /// Time at which it was first due.
-    pub since_ms: i64,
-}
-
-/// Outcome of an attempt to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sent {
-    Done,
-    Again { due_ms: i64, reason: String },
-    GivenUp { reason: String },
 }
 
 impl Ledger {
@@ -165,8 +115,13 @@ impl Ledger {
                 })
             };
             let mut sends = rows.iter().map(due).collect::<Result<Vec<_>, LedgerError>>()?;
-            for AlertSend { alert, .. } in sends.iter_mut().filter(|send| send.alert.kind == AlertKind::Blocked) {
-                alert.blockers = blockers(tx, alert.run.as_deref().unwrap_or_default())?;
+            for AlertSend { alert, .. } in &mut sends {
+                let run = alert.run.as_deref().unwrap_or_default();
+                match alert.kind {
+                    AlertKind::Blocked => alert.blockers = blockers(tx, run)?,
+                    AlertKind::Held | AlertKind::Failed => alert.findings = findings(tx, run)?,
+                    _ => {}
+                }
             }
             Ok(sends)
         })
@@ -213,6 +168,7 @@ fn alert_from(row: &Row, kind: AlertKind) -> Result<Alert, LedgerError> {
         destination: row.get("destination")?,
         reason: row.get("reason")?,
         blockers: Vec::new(),
+        findings: Vec::new(),
         at_ms: row.get("at_ms")?,
     })
 }
@@ -310,8 +266,19 @@ fn valid_files(tx: &mut Tx) -> Result<Vec<Recovery>, LedgerError> {
 }
 
 fn of_pipeline(kind: AlertKind, pipeline: String, reason: Option<String>, at_ms: i64) -> Alert {
-    let blockers = Vec::new();
-    Alert { kind, run: None, pipeline, slot: None, destination: None, reason, blockers, slot_ms: at_ms, at_ms }
+    let (blockers, findings) = Default::default();
+    Alert {
+        kind,
+        run: None,
+        pipeline,
+        slot: None,
+        destination: None,
+        reason,
+        blockers,
+        findings,
+        slot_ms: at_ms,
+        at_ms,
+    }
 }
 
 /// Returns for each open alert the first run from its slot on that was delivered after it; for alerts of a pipeline, the

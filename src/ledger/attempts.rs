@@ -1,5 +1,6 @@
 //! Writes for a run's deliveries: attempts, intents, verdicts and receipts.
 
+use super::baseline::follow;
 use super::history::RunEvent;
 use super::pickups::{await_pickup, supersede};
 use super::runs::{json, next_run_at, record};
@@ -243,6 +244,10 @@ impl AttemptEnd {
             ),
             params![&self.run, to.name(), self.now],
         )?;
-        if ended == 1 { record(tx, &self.run, self.now, &RunEvent::Delivered) } else { Ok(()) }
+        if ended == 1 {
+            record(tx, &self.run, self.now, &RunEvent::Delivered)?;
+            follow(tx, &self.run, self.now)?;
+        }
+        Ok(())
     }
 }

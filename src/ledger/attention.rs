@@ -5,6 +5,7 @@ use super::record::Run;
 use super::state::{DeliveryState, RunState};
 use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
+use crate::expect::{Checked, Finding};
 
 /// The condition for a run `r` whose content a later one has replaced: the later slot was delivered, and its plan replaces
 /// the same paths as a whole.
@@ -32,6 +33,8 @@ pub struct WaitingRun {
     pub slot: String,
     pub slot_ms: i64,
     pub reason: Option<String>,
+    /// The expectations that stopped it, by their keys.
+    pub expectations: Vec<String>,
     /// Its blocked deliveries.
     pub blockers: Vec<Blocker>,
 }
@@ -107,10 +110,18 @@ pub(super) fn blockers(tx: &mut Tx, run: &str) -> Result<Vec<Blocker>, LedgerErr
     rows.iter().map(blocker).collect()
 }
 
+/// Returns what was found about the run's artifact, if that stopped it.
+pub(super) fn findings(tx: &mut Tx, run: &str) -> Result<Vec<Finding>, LedgerError> {
+    let row = tx.query_opt("SELECT checked_json FROM runs WHERE id = $1", params![run])?;
+    let checked: Option<Checked> = row.map_or(Ok(None), |row| row.json("checked_json"))?;
+    let checked = checked.unwrap_or_default();
+    Ok(if checked.stopped_by().next().is_some() { checked.findings } else { Vec::new() })
+}
+
 /// Returns the runs that wait for a person, by pipeline and state.
 pub(super) fn waiting(tx: &mut Tx) -> Result<Vec<(String, WaitingRuns)>, LedgerError> {
     let select = format!(
-        "SELECT * FROM (SELECT r.pipeline, r.state, r.id, r.slot, r.slot_ms, r.reason, \
+        "SELECT * FROM (SELECT r.pipeline, r.state, r.id, r.slot, r.slot_ms, r.reason, r.checked_json, \
          ROW_NUMBER() OVER (PARTITION BY r.pipeline, r.state ORDER BY r.slot_ms DESC) AS turn, \
          CAST(COUNT(*) OVER (PARTITION BY r.pipeline, r.state) AS BIGINT) AS count, \
          CAST(MIN(r.slot_ms) OVER (PARTITION BY r.pipeline, r.state) AS BIGINT) AS since_ms \
@@ -123,7 +134,9 @@ pub(super) fn waiting(tx: &mut Tx) -> Result<Vec<(String, WaitingRuns)>, LedgerE
         let run: String = row.get("id")?;
         let blockers = if state == RunState::Blocked { blockers(tx, &run)? } else { Vec::new() };
         let (slot, slot_ms, reason) = (row.get("slot")?, row.get("slot_ms")?, row.get("reason")?);
-        let waiting = WaitingRun { run, slot, slot_ms, reason, blockers };
+        let checked: Checked = row.json("checked_json")?.unwrap_or_default();
+        let expectations = checked.stopped_by().map(|finding| finding.expectation.clone()).collect();
+        let waiting = WaitingRun { run, slot, slot_ms, reason, expectations, blockers };
         match found.last_mut().filter(|(of, group)| *of == pipeline && group.state == state) {
             Some((_, group)) => group.newest.push(waiting),
             None => {

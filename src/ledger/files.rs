@@ -1,6 +1,7 @@
 //! Pipelines as the worker read their files: schedules, cursors, problems, and the last valid texts.
 
 use super::store::{Row, params};
+use super::waiting::note_waiting;
 use super::{Ledger, LedgerError};
 use crate::fault::FaultStep;
 
@@ -35,6 +36,8 @@ pub struct KnownPipeline {
     /// Cron expression and zone; `None` without a schedule or file.
     pub schedule: Option<String>,
     pub cursor_ms: i64,
+    /// Its slots wait while an earlier slot's run is held.
+    pub waits_while_held: bool,
     pub problem: Option<FileProblem>,
     /// The SHA-256 of the last valid text of its file; `None` if there was none, or no file.
     pub valid_sha256: Option<String>,
@@ -51,13 +54,14 @@ impl Ledger {
                     name: row.get("name")?,
                     schedule: row.get("schedule")?,
                     cursor_ms: row.get("cursor_ms")?,
+                    waits_while_held: row.get("waits_while_held")?,
                     problem: problem_from(row)?,
                     valid_sha256: row.get("valid_sha256")?,
                     valid_text: None,
                 })
             };
             const SELECT: &str =
-                "SELECT name, schedule, cursor_ms, problem, stopped_reason, problem_ms, valid_sha256 FROM pipelines";
+                "SELECT name, schedule, cursor_ms, waits_while_held, problem, stopped_reason, problem_ms, valid_sha256 FROM pipelines";
             tx.query(SELECT, &[])?.iter().map(known).collect()
         })
         .await
@@ -83,8 +87,9 @@ impl Ledger {
                     let problem = known.problem.as_ref();
                     tx.execute(
                         "INSERT INTO pipelines (name, schedule, cursor_ms, problem, stopped_reason, problem_ms, \
-                         valid_sha256, valid_text) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                         valid_sha256, valid_text, waits_while_held) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10) \
                          ON CONFLICT (name) DO UPDATE SET schedule = excluded.schedule, cursor_ms = excluded.cursor_ms, \
+                         waits_while_held = excluded.waits_while_held, \
                          problem = excluded.problem, stopped_reason = excluded.stopped_reason, \
                          problem_ms = excluded.problem_ms, valid_sha256 = excluded.valid_sha256, \
                          valid_text = CASE WHEN excluded.valid_sha256 IS NULL THEN NULL \
@@ -101,8 +106,10 @@ impl Ledger {
                             &known.valid_sha256,
                             &known.valid_text,
                             now,
+                            known.waits_while_held,
                         ],
                     )?;
+                    note_waiting(tx, &known.name)?;
                 }
                 Ok(())
             })

@@ -1,11 +1,12 @@
 //! Figures for metrics: few reads of indexes, of all pipelines at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::operate::late;
 use super::state::RunState;
 use super::store::Row;
 use super::{Ledger, LedgerError};
+use crate::expect::Checked;
 
 /// A pipeline that has slots, as metrics show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,22 @@ impl Ledger {
                 })
             };
             rows.iter().map(figures).collect()
+        })
+        .await
+    }
+
+    /// Returns the number of held runs by the expectation that holds them; a run may be held by several.
+    pub async fn held_by(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
+        self.read("count the held runs", |tx| {
+            let mut counts = BTreeMap::new();
+            for row in tx.query("SELECT checked_json FROM runs WHERE state = 'held'", &[])? {
+                let checked: Checked = row.json("checked_json")?.unwrap_or_default();
+                let keys: BTreeSet<&str> = checked.stopped_by().map(|finding| finding.expectation.as_str()).collect();
+                for key in keys {
+                    *counts.entry(key.to_owned()).or_default() += 1;
+                }
+            }
+            Ok(counts)
         })
         .await
     }

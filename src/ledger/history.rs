@@ -35,6 +35,19 @@ pub enum RunEvent {
     },
     Released {
         by: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A person accepted its header or the account's assignments as the baseline of later runs.
+    Accepted {
+        kind: String,
+        by: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// It failed by an expectation: its artifact and extract are not used again.
+    ArtifactDiscarded {
+        reason: String,
     },
     Extracting,
     ExportStarted {

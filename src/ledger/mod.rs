@@ -3,6 +3,7 @@
 //! Every method is one transaction, durable when it returns, because a lost commit would send a file again. One set of SQL
 //! serves SQLite and PostgreSQL (`store`). Every method fails if the ledger is unavailable; other errors are documented.
 
+mod alert;
 mod alerts;
 mod attempts;
 mod attention;
@@ -25,6 +26,7 @@ mod slots;
 pub mod state;
 mod store;
 mod tenants;
+mod waiting;
 mod watermark;
 
 use std::sync::Arc;
@@ -37,9 +39,10 @@ use crate::fault::{self, Injected};
 use crate::settings::LedgerSettings;
 use store::{Store, Tx};
 
-pub use alerts::{Alert, AlertSend, Sent};
+pub use alert::{Alert, AlertSend, Sent};
 pub use attempts::{Ended, StartedAttempt};
 pub use attention::{WaitingRun, WaitingRuns};
+pub use baseline::{Accepted, BaselineKind};
 pub use files::{FileProblem, KnownPipeline};
 pub use gauges::PipelineFigures;
 pub use history::{Event, RunEvent};

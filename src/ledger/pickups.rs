@@ -9,8 +9,7 @@ use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
 use crate::deliver::{Intent, PickupKind, PickupOutcome, Receipt};
 use crate::fault::FaultStep;
-use crate::settings::AlertKind;
-use crate::settings::{self, PickupDeadline};
+use crate::settings::{self, AlertKind, PickupDeadline};
 
 /// Time for which a late pickup is still checked.
 const LATE_WITHIN: Duration = Duration::from_secs(7 * 86_400);

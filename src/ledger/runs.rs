@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::baseline::follow;
 use super::history::RunEvent;
 use super::query::find_run;
 use super::record::{ArtifactFacts, ExtractFacts, Origin, Run};
 use super::state::{DeliveryState, RunState};
 use super::store::{Tx, params};
+use super::waiting::note_waiting;
 use super::{Ledger, LedgerError};
 use crate::encode::Artifact;
 use crate::expect::Checked;
@@ -159,7 +161,7 @@ impl Ledger {
     pub async fn advance(&self, run: &mut Run, to: RunState, reason: Option<&str>) -> Result<(), LedgerError> {
         let step = if to.is_end() { FaultStep::new("ledger.finish") } else { FaultStep::new("ledger.advance") };
         let (id, from, now) = (run.id.clone(), run.state, self.clock.now_ms());
-        let (because, replaces) = (reason.map(str::to_owned), run.replaces.clone());
+        let (because, replaces, pipeline) = (reason.map(str::to_owned), run.replaces.clone(), run.pipeline.clone());
         self.write(step, "change the run's state", move |tx| {
             let illegal = || LedgerError::IllegalMove { run: id.clone(), from: from.name(), to: to.name() };
             let event = RunEvent::reaching(to, because.as_deref()).ok_or_else(illegal)?;
@@ -181,10 +183,17 @@ impl Ledger {
                 tx.execute(ALERT, params![now, &id])?;
             }
             match moved {
-                0 => Err(illegal()),
-                _ if from == to => Ok(()),
-                _ => record(tx, &id, now, &event),
+                0 => return Err(illegal()),
+                _ if from == to => return Ok(()),
+                _ => record(tx, &id, now, &event)?,
             }
+            if to == RunState::Delivered {
+                follow(tx, &id, now)?;
+            }
+            if from == RunState::Held || to == RunState::Held {
+                note_waiting(tx, &pipeline)?;
+            }
+            Ok(())
         })
         .await?;
         run.state = to;
@@ -226,7 +235,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records the artifact, its row balance, and the destinations it is due at.
+    /// Records the artifact, what was found about it, its row balance, and the destinations it is due at. A release was of
+    /// other bytes, and ends. Of a replay, nothing was found: no later run is compared with it.
     pub async fn note_artifact(
         &self,
         run: &mut Run,
@@ -238,7 +248,8 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let facts = ArtifactFacts::of(artifact);
         let (id, text, rows_text, now) = (run.id.clone(), json(&facts)?, rows.to_string(), self.clock.now_ms());
-        let (digest, checked_text) = (plan_digest.to_owned(), json(checked)?);
+        let (digest, checked_text) =
+            (plan_digest.to_owned(), (*checked != Checked::default()).then(|| json(checked)).transpose()?);
         let due = |delivery: &DueDelivery| {
             (delivery.destination.to_owned(), delivery.required, delivery.alert_after.map(|after| later(0, after)))
         };
@@ -251,7 +262,8 @@ impl Ledger {
         };
         self.write(FaultStep::new("ledger.artifact"), "record the artifact", move |tx| {
             tx.execute(
-                "UPDATE runs SET artifact_json = $1, rows_json = $2, plan_digest = $3, updated_ms = $4, checked_json = $6 \
+                "UPDATE runs SET artifact_json = $1, rows_json = $2, plan_digest = $3, updated_ms = $4, checked_json = $6, \
+                 released_by = NULL \
                  WHERE id = $5",
                 params![&text, &rows_text, &digest, now, &id, &checked_text],
             )?;
@@ -267,46 +279,9 @@ impl Ledger {
         .await?;
         run.artifact = Some(facts);
         run.checked = checked.clone();
+        run.released_by = None;
         run.plan_digest = plan_digest.to_owned();
         run.rows = Some(rows);
-        Ok(())
-    }
-
-    /// Releases a held run.
-    pub async fn release(&self, run: &mut Run, by: &str) -> Result<(), LedgerError> {
-        let (id, released_by, now) = (run.id.clone(), by.to_owned(), self.clock.now_ms());
-        self.write(FaultStep::new("ledger.release"), "release the run", move |tx| {
-            const UPDATE: &str = "UPDATE runs SET released_by = $1, updated_ms = $2 WHERE id = $3";
-            tx.execute(UPDATE, params![&released_by, now, &id])?;
-            record(tx, &id, now, &RunEvent::Released { by: released_by.clone() })
-        })
-        .await?;
-        run.released_by = Some(by.to_owned());
-        Ok(())
-    }
-
-    /// Rejects a held run: it is never delivered.
-    ///
-    /// # Errors
-    /// The run is not held any more, or the ledger cannot be written.
-    pub async fn reject(&self, run: &mut Run, by: &str, why: &str) -> Result<(), LedgerError> {
-        let (id, from, now) = (run.id.clone(), run.state, self.clock.now_ms());
-        let event = RunEvent::RejectedBy { by: by.to_owned(), reason: why.to_owned() };
-        let (rejected_by, reason) = (by.to_owned(), why.to_owned());
-        let to = RunState::Rejected;
-        self.write(FaultStep::new("ledger.reject"), "reject the run", move |tx| {
-            let illegal = || LedgerError::IllegalMove { run: id.clone(), from: from.name(), to: to.name() };
-            from.after(&event).ok_or_else(illegal)?;
-            let rejected = tx.execute(
-                "UPDATE runs SET state = $1, rejected_by = $2, reason = $3, updated_ms = $4 WHERE id = $5 AND state = $6",
-                params![to.name(), &rejected_by, &reason, now, &id, from.name()],
-            )?;
-            if rejected == 0 { Err(illegal()) } else { record(tx, &id, now, &event) }
-        })
-        .await?;
-        run.state = to;
-        run.rejected_by = Some(by.to_owned());
-        run.reason = Some(why.to_owned());
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::record::{Origin, RunnableRun};
 use super::runs::{NewRun, later};
 use super::state::RunState;
 use super::store::{Row, Tx, params};
+use super::waiting::{WAITS, note_waiting};
 use super::{Ledger, LedgerError};
 use crate::deliver::{Intent, Leftover, Receipt};
 use crate::fault::FaultStep;
@@ -59,23 +60,23 @@ impl Ledger {
     }
 
     /// Returns the open runs that are runnable at `now_ms`, of pipelines that are not paused: runs of schedules before
-    /// those of backfills, oldest first. Of each pipeline's runs without an artifact, only one. A run that a person started
+    /// those of backfills, oldest first. Those that wait for a decision on a held run are left out. Of each pipeline's runs without an artifact, only one. A run that a person started
     /// is theirs to continue (its file may be theirs) until it is delivering.
     pub async fn runnable(&self, now_ms: i64, limit: u32) -> Result<Vec<RunnableRun>, LedgerError> {
         self.check_worker()?;
         self.read("find due runs", move |tx| {
-            let rows = tx.query(
+            let select = format!(
                 "SELECT id, pipeline, slot_ms, state, origin, input_path, input_sha256 FROM (SELECT id, pipeline, slot_ms, state, \
                  origin, input_path, input_sha256, \
                  next_run_at_ms, CASE origin WHEN 'backfill' THEN 1 ELSE 0 END AS later, \
                  ROW_NUMBER() OVER (PARTITION BY pipeline, \
                  CASE WHEN state IN ('delivering', 'delivered') THEN id ELSE '' END \
                  ORDER BY CASE origin WHEN 'backfill' THEN 1 ELSE 0 END, slot_ms) AS turn \
-                 FROM runs WHERE next_run_at_ms <= $1 AND (origin <> 'person' OR state IN ('delivering', 'delivered')) \
+                 FROM runs r WHERE next_run_at_ms <= $1 AND NOT ({WAITS}) AND (origin <> 'person' OR state IN ('delivering', 'delivered')) \
                  AND pipeline NOT IN (SELECT name FROM pipelines WHERE paused_ms IS NOT NULL)) AS due \
-                 WHERE turn = 1 ORDER BY later, next_run_at_ms, slot_ms LIMIT $2",
-                params![now_ms, limit],
-            )?;
+                 WHERE turn = 1 ORDER BY later, next_run_at_ms, slot_ms LIMIT $2"
+            );
+            let rows = tx.query(&select, params![now_ms, limit])?;
             let due = |row: &Row| {
                 Ok(RunnableRun {
                     run: row.get("id")?,
@@ -229,7 +230,7 @@ fn enter_portion(tx: &mut Tx, portion: &Portion, now: i64, counts: &mut Counts) 
             counts.skipped += u64::from(!open);
         }
     }
-    Ok(())
+    note_waiting(tx, &portion.pipeline)
 }
 
 /// Returns why the pipeline is paused, if it is.
@@ -249,15 +250,16 @@ struct ActiveSlot {
 }
 
 /// Returns the slot of a run of the pipeline that has not reached its first attempts. Runs that only wait for a destination
-/// are not active; backfills make way; runs that a person started are outside the schedule.
+/// are not active, nor those that wait for a decision; backfills make way; runs that a person started are outside the
+/// schedule.
 fn active_slot(tx: &mut Tx, pipeline: &str) -> Result<Option<ActiveSlot>, LedgerError> {
-    let row = tx.query_opt(
-        "SELECT slot, state FROM runs WHERE pipeline = $1 AND origin = 'schedule' \
+    let select = format!(
+        "SELECT slot, state FROM runs r WHERE pipeline = $1 AND origin = 'schedule' AND NOT ({WAITS}) \
          AND (state IN ('due', 'extracting', 'transforming') \
-         OR (state = 'delivering' AND EXISTS (SELECT 1 FROM deliveries d WHERE d.run_id = runs.id AND d.failures = 0 \
-         AND d.state IN ('due', 'publishing')))) ORDER BY slot_ms LIMIT 1",
-        params![pipeline],
-    )?;
+         OR (state = 'delivering' AND EXISTS (SELECT 1 FROM deliveries d WHERE d.run_id = r.id AND d.failures = 0 \
+         AND d.state IN ('due', 'publishing')))) ORDER BY slot_ms LIMIT 1"
+    );
+    let row = tx.query_opt(&select, params![pipeline])?;
     let active =
         |row: Row| Ok(ActiveSlot { slot: row.get("slot")?, started: row.get::<RunState>("state")? != RunState::Due });
     row.map(active).transpose()

@@ -109,8 +109,10 @@ impl RunState {
         use RunEvent as E;
         use RunState as S;
         match (self, event) {
-            // A mark, not a move.
-            (S::Failed | S::Rejected, E::Dismissed { .. }) => Some(self),
+            // Marks, not moves.
+            (S::Failed | S::Rejected, E::Dismissed { .. }) | (S::Failed, E::ArtifactDiscarded { .. }) => Some(self),
+            // It delivers, in the same transaction.
+            (S::Held, E::Released { .. }) => Some(self),
             (S::Due | S::Extracting | S::Transforming | S::Delivering, E::Extracting | E::Failed { .. })
             | (S::Held | S::Blocked | S::Failed | S::Rejected, E::Extracting | E::Failed { .. })
             | (S::Extracting | S::Transforming | S::Delivering, E::Transforming)

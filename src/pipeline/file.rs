@@ -11,7 +11,7 @@ use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory, Expression};
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
-use crate::schedule::{Missed, Overlap};
+use crate::schedule::{Missed, Overlap, WhileHeld};
 use crate::settings::PipelineAlertsFile;
 use crate::yaml::problem::Problem;
 use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore};
@@ -54,6 +54,9 @@ crate::table! {
         missed_max_age (was missed_within): Option<Length>,
         /// The policy for a slot that is due while the previous one is still running. Default: skip.
         overlap: Option<Overlap>,
+        /// The policy for a slot that is due while the run of an earlier one is held: run it, or wait for the decision.
+        /// Default: continue.
+        while_held: Option<WhileHeld>,
         /// The local time by which a slot must be delivered; after it, an alert is sent. Default: never.
         #[schemars(with = "Option<String>")]
         expected_by: Option<Time>,
@@ -163,6 +166,7 @@ pub enum ReplaceWord {
 
 crate::words!(Missed { "latest" => Missed::Latest, "all" => Missed::All, "skip" => Missed::Skip });
 crate::words!(Overlap { "skip" => Overlap::Skip, "queue" => Overlap::Queue });
+crate::words!(WhileHeld { "continue" => WhileHeld::Continue, "wait" => WhileHeld::Wait });
 crate::words!(QuoteStyle { "necessary" => QuoteStyle::Necessary, "always" => QuoteStyle::Always });
 crate::words!(Existing {
     "fail" => Existing::Fail, "replace" => Existing::Replace, "keep" => Existing::Keep, "number" => Existing::Number,

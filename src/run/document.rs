@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use crate::deliver::ReceivedFile;
 use crate::encode::GroupFile;
+use crate::expect::Finding;
 use crate::extract::SourceFacts;
 use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::record::{Delivery, Pickup, Run};
 use crate::ledger::state::{DeliveryState, PickupState, RunState};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Event, Ledger, LedgerError, RunEvent};
 use crate::schedule::slot::InputFile;
 
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +32,12 @@ pub struct Document {
     /// The row balance of the transform, and the number of delivered rows.
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactDocument>,
+    /// What was found about the artifact, the most severe first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// The person who released or rejected it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionDocument>,
     pub deliveries: Vec<DeliveryDocument>,
     /// A person's mark that nothing more is to be done for it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +73,16 @@ pub struct DismissalDocument {
     pub at: String,
     pub by: String,
     pub because: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DecisionDocument {
+    /// `released` or `rejected`.
+    pub decision: &'static str,
+    /// RFC 3339, UTC.
+    pub at: String,
+    pub by: String,
+    pub because: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -135,6 +152,8 @@ impl Document {
         let deliveries = ledger.deliveries(&run.id).await?;
         let delivered = deliveries.iter().filter_map(|delivery| Some(delivery.receipt.as_ref()?.rows)).max();
         let (need, superseded_by) = ledger.need(run).await?;
+        let is_decided = run.released_by.is_some() || run.rejected_by.is_some();
+        let decision = if is_decided { decision(&ledger.events(&run.id).await?) } else { None };
         let mut rows = run.rows.clone();
         if let Some(serde_json::Value::Object(rows)) = &mut rows {
             rows.insert("delivered".to_owned(), delivered.unwrap_or(0).into());
@@ -155,6 +174,8 @@ impl Document {
                 sha256: artifact.sha256.clone(),
                 files: artifact.set.as_ref().map_or(Vec::new(), |set| set.files.clone()),
             }),
+            findings: run.checked.findings.clone(),
+            decision,
             next: need
                 .or_else(|| overdue_pickup(&deliveries))
                 .map(|need| next_command(&need, &run.pipeline, Runs::One(&run.id))),
@@ -167,6 +188,19 @@ impl Document {
             superseded_by,
         })
     }
+}
+
+/// Returns the last decision about a held run.
+fn decision(events: &[Event]) -> Option<DecisionDocument> {
+    events.iter().rev().find_map(|Event { at_ms, event }| {
+        let (decision, by, because) = match event {
+            RunEvent::Released { by, reason } => ("released", by, reason.as_ref()),
+            RunEvent::RejectedBy { by, reason } => ("rejected", by, Some(reason)),
+            _ => return None,
+        };
+        let because = because.filter(|because| !because.is_empty()).cloned();
+        Some(DecisionDocument { decision, at: utc(*at_ms), by: by.clone(), because })
+    })
 }
 
 fn overdue_pickup(deliveries: &[Delivery]) -> Option<Need> {

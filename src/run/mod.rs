@@ -5,6 +5,7 @@ mod deliveries;
 mod delivery;
 pub mod document;
 mod error;
+mod held;
 pub mod limits;
 pub mod prune;
 mod pull;
@@ -39,6 +40,7 @@ use credentials::LedgerMemory;
 use document::Document;
 pub use error::RunError;
 use error::{Stop, failed};
+pub use held::HeldBytesError;
 use limits::RunLimits;
 use spool::Spool;
 use transform::Transformed;
@@ -234,14 +236,19 @@ impl RunExecution<'_> {
         if self.requester == Requester::Retry {
             self.context.ledger.retry_deliveries(&run.id, &login()).await?;
         }
-        let saved = self.saved_artifact(run).await?;
-        // A person released the bytes that were held, not others that are made in their place.
-        let is_released = run.released_by.is_some() && saved.is_some();
-        let artifact = match saved {
+        if run.state == RunState::Failed && matches!(run.checked.verdict(), expect::Verdict::Fail(_)) {
+            // The same bytes would fail again.
+            self.context.ledger.discard_artifact(run).await?;
+        }
+        let artifact = match self.saved_artifact(run).await? {
             Some(artifact) => artifact,
+            // A person released the bytes that were held, not others that are made in their place.
+            None if run.released_by.is_some() && run.state != RunState::Failed => {
+                return Err(self.released_is_lost(run));
+            }
             None => self.make_artifact(run).await?,
         };
-        if !is_released {
+        if run.released_by.is_none() {
             match run.checked.verdict() {
                 expect::Verdict::Pass => {}
                 expect::Verdict::Hold(reason) => return Err(Stop::End { state: RunState::Held, reason }),
@@ -287,6 +294,15 @@ impl RunExecution<'_> {
             ))),
             None => Ok(None),
         }
+    }
+
+    /// Fails a run whose released bytes the spool no longer holds.
+    fn released_is_lost(&self, run: &Run) -> Stop {
+        let name = run.artifact.as_ref().map(|artifact| artifact.name.as_str()).unwrap_or_default();
+        failed(format!(
+            "the spool no longer holds the released {name} unchanged, and nothing else is delivered in its place; \
+             `retry` fetches the report again and checks it"
+        ))
     }
 
     async fn make_artifact(&self, run: &mut Run) -> Result<Artifact, Stop> {

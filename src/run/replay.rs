@@ -7,7 +7,7 @@ use super::document::Document;
 use super::spool::Spool;
 use super::{Requester, RunContext, RunError};
 use crate::encode::Artifact;
-use crate::expect::Checked;
+use crate::expect::{Checked, Verdict};
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
 use crate::ledger::{DueDelivery, RunEvent};
@@ -28,6 +28,8 @@ pub enum ReplayError {
     NoArtifact(String),
     #[error("the spool no longer holds the artifact of run {0} unchanged (settings: keep.artifacts)")]
     NotSaved(String),
+    #[error("run {0} is {1}: its bytes were never released")]
+    NotReleased(String, &'static str),
     #[error("run {0} has {1} files, which cannot share one name: replay without a new name")]
     Several(String, usize),
     #[error("cannot copy the artifact")]
@@ -40,7 +42,7 @@ impl RunContext {
     /// Delivers the artifact of `run` once more, as the run of the slot `now`.
     ///
     /// # Errors
-    /// The artifact is not saved any more, or the run cannot be executed.
+    /// The artifact is not saved any more, a person or an expectation withholds it, or the run cannot be executed.
     pub async fn replay(
         &self,
         plan: &Arc<Plan>,
@@ -50,6 +52,9 @@ impl RunContext {
         wait: Duration,
     ) -> Result<Document, ReplayError> {
         let facts = run.artifact.clone().ok_or_else(|| ReplayError::NoArtifact(run.id.clone()))?;
+        if is_withheld(run) {
+            return Err(ReplayError::NotReleased(run.id.clone(), run.state.name()));
+        }
         if let (Some(_), Some(set)) = (&options.name, &facts.set) {
             return Err(ReplayError::Several(run.id.clone(), set.files.len()));
         }
@@ -104,6 +109,12 @@ impl RunContext {
             .await?;
         Ok(())
     }
+}
+
+/// Returns true if an expectation keeps the artifact from being delivered, and no person released it.
+fn is_withheld(run: &Run) -> bool {
+    let is_kept = matches!(run.checked.verdict(), Verdict::Hold(_) | Verdict::Fail(_));
+    is_kept && run.released_by.is_none()
 }
 
 /// Copies the artifact. Returns false if the source or the copy is not intact.

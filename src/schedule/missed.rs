@@ -77,8 +77,8 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::schedule::Overlap;
     use crate::schedule::cron::Cron;
+    use crate::schedule::{Overlap, WhileHeld};
     use crate::yaml::tree::place;
 
     fn schedule(missed: Missed) -> Schedule {
@@ -88,6 +88,7 @@ mod tests {
             missed,
             missed_max_age: Duration::from_secs(2 * 3600),
             overlap: Overlap::Skip,
+            while_held: WhileHeld::Continue,
             jitter: Duration::ZERO,
             expected_by: None,
         }

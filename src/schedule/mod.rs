@@ -23,6 +23,7 @@ pub struct Schedule {
     /// Missed slots older than this are skipped.
     pub missed_max_age: Duration,
     pub overlap: Overlap,
+    pub while_held: WhileHeld,
     pub jitter: Duration,
     /// The local time by which a slot must be delivered.
     pub expected_by: Option<jiff::civil::Time>,
@@ -41,4 +42,13 @@ pub enum Missed {
 pub enum Overlap {
     Skip,
     Queue,
+}
+
+/// The policy for a slot that is due while the run of an earlier one is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhileHeld {
+    /// It runs.
+    Continue,
+    /// It stays due until a person has decided on the held run.
+    Wait,
 }

@@ -57,6 +57,9 @@ impl Gather {
         for (state, count) in from.ledger.open_runs().await? {
             set_of("reportferry_runs", "state", state.name(), count as f64);
         }
+        for (expectation, count) in from.ledger.held_by().await? {
+            set_of("reportferry_runs_held_by_expectation", "expectation", &expectation, count as f64);
+        }
         let figures = from.ledger.pipeline_figures().await?;
         set("reportferry_pipelines_late", figures.iter().filter(|figures| figures.late_ms.is_some()).count() as f64);
         last.by_pipeline.begin();

@@ -12,6 +12,7 @@ use super::{ExecuteRun, Worker};
 use crate::ledger::{FileProblem, KnownPipeline, LedgerError};
 use crate::pipeline;
 use crate::pipeline::plan::Plan;
+use crate::schedule::WhileHeld;
 use crate::settings::Settings;
 use crate::yaml::open;
 use crate::yaml::problem::{Problem, Severity};
@@ -215,8 +216,10 @@ impl<C: ExecuteRun> Worker<C> {
             Some(before) if before.digest != plan.digest => tracing::info!(pipeline = name, "pipeline reloaded"),
             Some(_) => {}
         }
+        let waits_while_held = plan.schedule.as_ref().is_some_and(|schedule| schedule.while_held == WhileHeld::Wait);
         self.schedule.insert(plan, cursor);
-        Ok(KnownPipeline { name, schedule, cursor_ms: cursor.as_millisecond(), ..KnownPipeline::default() })
+        let cursor_ms = cursor.as_millisecond();
+        Ok(KnownPipeline { name, schedule, cursor_ms, waits_while_held, ..KnownPipeline::default() })
     }
 
     async fn finish_schedule(

@@ -13,6 +13,8 @@ use serde_json::json;
 
 /// What waits for a person.
 mod attention;
+/// Headers and assignments that later runs are compared with, and slots that wait for a held run.
+mod baseline;
 /// Operations side by side.
 mod pairs;
 /// Readers that are waited for.

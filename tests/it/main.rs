@@ -12,6 +12,7 @@ mod expect;
 mod extract;
 mod feeds;
 mod files;
+mod holds;
 mod ledger;
 mod line;
 mod local;

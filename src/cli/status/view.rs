@@ -75,6 +75,8 @@ fn today(pipeline: &PipelineDocument, now: &ZonedDateTime) -> String {
         ("delivered", ..) => format!("delivered {since}, {} rows", pipeline.rows.unwrap_or_default()),
         ("skipped", _, Some(reason)) => format!("skipped {since}: {reason}"),
         ("delivering", Some(continues), Some(_)) => format!("not delivered yet, next attempt {}", at(continues, now)),
+        // It waits for a decision on an earlier run.
+        ("due", _, Some(reason)) => format!("due {}, {reason}", at(pipeline.slot.as_deref().unwrap_or_default(), now)),
         ("due", Some(continues), _) => format!("due {}", at(continues, now)),
         ("due" | "extracting" | "transforming" | "delivering", ..) => format!("{state} since {since}"),
         _ => match &pipeline.delivered {

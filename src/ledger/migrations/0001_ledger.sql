@@ -184,6 +184,8 @@ CREATE TABLE pipelines (
     problem_ms      BIGINT,
     -- Since when the file can be used again.
     valid_ms        BIGINT,
+    -- Its slots wait while an earlier slot's run is held.
+    waits_while_held BIGINT NOT NULL DEFAULT 0,
     -- Set while a person has paused it.
     paused_ms       BIGINT,
     paused_by       TEXT,

@@ -19,7 +19,7 @@ use super::file::{PipelineFile, ScheduleFile, StepFile};
 use super::plan::*;
 use super::scalars::Expression as Written;
 use crate::digest;
-use crate::schedule::{Missed, Overlap, Schedule};
+use crate::schedule::{Missed, Overlap, Schedule, WhileHeld};
 use crate::settings::PipelineAlertsFile;
 use crate::settings::{SecretRef, Settings};
 use crate::yaml::problem::{Place, Problem, did_you_mean};
@@ -114,6 +114,7 @@ impl Check<'_> {
             missed: written.missed.unwrap_or(Missed::Latest),
             missed_max_age: written.missed_max_age.map_or(MISSED_MAX_AGE, |within| within.0),
             overlap: written.overlap.unwrap_or(Overlap::Skip),
+            while_held: written.while_held.unwrap_or(WhileHeld::Continue),
             jitter,
             expected_by: written.expected_by,
         };

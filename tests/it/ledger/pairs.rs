@@ -7,7 +7,7 @@ use reportferry::deliver::doctor::Probe;
 use reportferry::deliver::{PickupKind, PickupOutcome};
 use reportferry::extract::{RefusedCredentials, ScopeCheck, Standing};
 use reportferry::ledger::record::{ExtractFacts, Run};
-use reportferry::ledger::{ExpectedPickup, KnownPipeline, Portion, RunEvent, Sent};
+use reportferry::ledger::{Accepted, BaselineKind, ExpectedPickup, KnownPipeline, Portion, RunEvent, Sent};
 use reportferry::schedule::Overlap;
 use reportferry::schedule::missed::SlotDecision;
 use reportferry::settings::PickupDeadline;
@@ -71,6 +71,15 @@ async fn attempt(ledger: &Ledger, run: &Run) -> Result<bool, LedgerError> {
     ledger.end_attempt(&run.id, "hris", number, &verdict, &ended).await
 }
 
+/// Accepts another header at each call.
+async fn accept(ledger: &Ledger, run: &mut Run) -> Result<bool, LedgerError> {
+    let earlier: Option<Accepted<Vec<String>>> = ledger.accepted("p", BaselineKind::Header).await?;
+    let mut header = earlier.map(|accepted| accepted.value).unwrap_or_default();
+    header.push("id".to_owned());
+    run.checked.facts.header = header;
+    ledger.accept(run, BaselineKind::Header, "ann", None).await
+}
+
 async fn send_alerts(ledger: &Ledger) -> Result<(), LedgerError> {
     ledger.find_alerts(0, |_| vec!["desk".to_owned()]).await?;
     let due = ledger.due_alerts().await?;
@@ -88,7 +97,9 @@ const OPERATIONS: &[Operation] = operations! {
     transforming(ledger, run) => ledger.advance(&mut run, RunState::Transforming, None);
     note_artifact(ledger, run) => ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[reportferry::ledger::DueDelivery { destination: "hris", required: true, alert_after: None }], &Default::default());
     held(ledger, run) => ledger.advance(&mut run, RunState::Held, Some("empty"));
-    release(ledger, run) => ledger.release(&mut run, "ann");
+    release(ledger, run) => ledger.release(&mut run, "ann", Some("right"));
+    accept(ledger, run) => accept(&ledger, &mut run);
+    discard(ledger, run) => ledger.discard_artifact(&mut run);
     reject(ledger, run) => ledger.reject(&mut run, "ann", "wrong");
     cancel(ledger, run) => ledger.cancel(&mut run, "ann", "moved");
     dismiss(ledger, run) => ledger.dismiss(std::slice::from_ref(&run.id), "ann", "known");
@@ -104,7 +115,7 @@ const OPERATIONS: &[Operation] = operations! {
     reschedule(ledger, run) => ledger.reschedule(&run.id, false);
     pause(ledger, run) => ledger.pause("p", Some(("ann", "")));
     resume(ledger, run) => ledger.pause("p", None);
-    record_pipelines(ledger, run) => ledger.record_pipelines(&[KnownPipeline { name: "p".into(), schedule: None, cursor_ms: 0, ..KnownPipeline::default() }]);
+    record_pipelines(ledger, run) => ledger.record_pipelines(&[KnownPipeline { name: "p".into(), waits_while_held: true, ..KnownPipeline::default() }]);
     note_worker(ledger, run) => ledger.note_worker(0, false);
     note_probe(ledger, run) => ledger.note_probe(&probe());
     note_refused(ledger, run) => ledger.note_refused("acme", Some(&refused_credentials()));
@@ -137,6 +148,9 @@ async fn read_all(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
     ledger.need(&ledger.run(&run.id).await?.unwrap_or_else(|| run.clone())).await?;
     ledger.is_locked_by_worker().await?;
     ledger.open_runs().await?;
+    ledger.held_by().await?;
+    ledger.baseline(run).await?;
+    ledger.accepted::<Vec<String>>("p", BaselineKind::Header).await?;
     ledger.pipeline_figures().await?;
     ledger.valid_text("p").await?;
     ledger.paused_count().await?;

@@ -9,9 +9,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use reportferry::alert::{Alerts, Rules};
 use reportferry::clock::{Clock, ManualClock};
+use reportferry::expect::Difference;
 use reportferry::ledger::record::Run;
 use reportferry::ledger::state::RunState as S;
 use reportferry::ledger::{DueDelivery, FileProblem, KnownPipeline, Ledger, Portion};
+use reportferry::pipeline::plan::Severity;
 use reportferry::schedule::Overlap;
 use reportferry::schedule::missed::SlotDecision;
 use reportferry::schedule::slot::Slot;
@@ -19,6 +21,8 @@ use reportferry::settings::Settings;
 use serde_json::Value;
 
 use super::alerts::{Receiver, TOKEN};
+use crate::holds::{checked, findings};
+use crate::ledger::artifact;
 use crate::stage::eventually;
 
 struct Outbox {
@@ -363,4 +367,66 @@ async fn p10_a_file_that_cannot_be_used_is_told_once_and_so_is_its_end() {
     assert_eq!(outbox.count("alerts WHERE recovered_ms IS NULL"), 0);
     outbox.ledger.prune(outbox.clock.now_ms() + 1).await.unwrap();
     assert_eq!((outbox.count("alerts"), outbox.count("notifications")), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_run_is_told_with_its_difference_and_no_more_of_the_rows_than_was_checked() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("failed, held");
+    outbox.run("a", 0, &[S::Extracting, S::Transforming], "").await;
+    let mut run = outbox.entered("a", 0).await;
+    let mut found = checked(findings(Severity::Hold), "Region Email");
+    if let Some(Difference::Header { added, .. }) = &mut found.findings[0].difference {
+        added.extend((0..500).map(|number| format!("A new column, number {number}")));
+    }
+    outbox.ledger.note_artifact(&mut run, "", &artifact(), Value::Null, &[], &found).await.unwrap();
+    outbox.ledger.advance(&mut run, S::Held, Some("the report has 501 new columns")).await.unwrap();
+    outbox.run("b", 0, &FAILED, "no such report").await;
+    alerts.round().await.unwrap();
+    let text = outbox.got("ops").iter().map(|event| event["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let text = text.iter().find(|text| text.contains("a is held")).unwrap();
+    for part in [
+        "since 2026-11-23T05:30:00Z\nthe report has 501 new columns\nheld by columns\n  + Region\n",
+        "  - Team\n",
+        "held by rows.change\n  40 rows, usually 118; compared with\n",
+        "held by unique\n  row   employee_id\n  3     0007\n  1204  0007\n  2 of 12 rows, the first and the last\n",
+        "warning scope\n  courses: 12, now 9\nNext: reportferry release ",
+    ] {
+        assert!(text.contains(part), "{part}\nis missing in\n{text}");
+    }
+    assert!(!text.contains("Hopper") && text.chars().count() < 4_000, "{text}");
+    let events = outbox.got("desk");
+    let event = events.iter().find(|event| event["pipeline"] == "a").unwrap();
+    assert!(!event.to_string().contains("Hopper"), "{event}");
+    assert!(event.to_string().len() < 8_000, "{event}");
+    let offending = &event["findings"][2]["difference"]["offending"];
+    assert_eq!((&offending["total"], &offending["rows"][1]["number"]), (&12.into(), &1204.into()), "{event}");
+    assert_eq!(offending["rows"][1]["cells"], serde_json::json!(["0007"]));
+    let failed = events.iter().find(|event| event["pipeline"] == "b").unwrap();
+    assert!(failed.get("findings").is_none(), "it failed for another reason: {failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_waits_for_a_held_run_is_late_like_any_other() {
+    let outbox = Outbox::open().await;
+    let alerts = outbox.alerts("late, not_delivered");
+    let known = KnownPipeline { name: "a".to_owned(), waits_while_held: true, ..KnownPipeline::default() };
+    outbox.ledger.record_pipelines(&[known]).await.unwrap();
+    outbox.run("a", 0, &[S::Extracting, S::Transforming, S::Held], "no rows").await;
+    outbox.hand.advance(MINUTE);
+    outbox.enter("a", 1, Some(MINUTE)).await;
+    let reason = outbox.entered("a", 1).await.reason;
+    assert_eq!(reason.as_deref(), Some("waits for a decision on the held run of slot 2026-11-23T05:30:00+00:00"));
+    assert!(outbox.ledger.runnable(i64::MAX, 9).await.unwrap().is_empty());
+    outbox.hand.advance(3 * MINUTE);
+    alerts.round().await.unwrap();
+    let waiting = outbox.slot("a", 1).run_id();
+    let events = outbox.got("desk");
+    let mut told: Vec<&str> = events
+        .iter()
+        .filter(|event| event["run"] == waiting.as_str())
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, ["late", "not_delivered"], "{events:?}");
 }
