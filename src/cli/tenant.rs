@@ -55,7 +55,7 @@ async fn sign_in(
     tenants: &Tenants,
     shown: &mut Shown,
 ) -> Option<Vec<ListedReport>> {
-    let account = match Account::new(tenant, &settings.limits, tenants) {
+    let account = match Account::new(tenant, &settings.limits, tenants).await {
         Ok(account) => account,
         Err(error) => return shown.failed("address", Instant::now(), &error),
     };
@@ -114,7 +114,7 @@ pub(super) async fn columns(
     std::fs::create_dir_all(&settings.data)?;
     // The rows are personal data: they stay in our own folder, and are removed with it.
     let folder = tempfile::Builder::new().prefix("columns-").tempdir_in(&settings.data)?;
-    let source = extract::Source::new(source, &limits, tenants).map_err(described)?;
+    let source = extract::Source::new(source, &limits, tenants).await.map_err(described)?;
     let execution = source.start().await.map_err(described)?;
     let extract = source.collect(&execution, folder.path(), &Progress::default()).await.map_err(described)?;
     let read = move || {

@@ -1,5 +1,8 @@
 //! No secret in anything that is written: logs at their loudest, messages, documents, the ledger, the spool, the page, metrics.
 
+/// Secrets that a command prints.
+mod commands;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;

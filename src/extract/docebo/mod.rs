@@ -40,8 +40,8 @@ pub struct Docebo {
 }
 
 impl Docebo {
-    pub(super) fn new(source: &DoceboSource, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
-        let tenant = tenants.of(&source.tenant)?;
+    pub(super) async fn new(source: &DoceboSource, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
+        let tenant = tenants.of(&source.tenant).await?;
         let guard = paths::guard(tenant.base.clone(), &source.report, source.via);
         let subject = match &source.report {
             ReportRef::Id(id) => format!("tenant {}, report {id}", source.tenant.name),

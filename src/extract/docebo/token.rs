@@ -3,7 +3,8 @@
 //! The grant is `password`, or `refresh_token` if there is one, with `password` as the fallback. A refused password is
 //! not sent again for a while, because Docebo's lockout rules are unknown.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -18,7 +19,7 @@ use crate::extract::tenants::{Bearer, RefusedPassword, TokenState};
 use crate::fault;
 use crate::http::retry_after;
 use crate::secret::Secret;
-use crate::settings::SecretRef;
+use crate::settings::{SecretRef, Tenant, read_blocking};
 
 const DOING: &str = "sign in";
 /// The lifetime of a token if the platform does not state it.
@@ -74,17 +75,8 @@ pub(super) async fn bearer(client: &ApiClient, stale: Option<u64>) -> Result<Bea
 }
 
 async fn grant(state: &mut TokenState, client: &ApiClient) -> Result<Granted, ExtractError> {
-    let tenant = &client.tenant.settings;
-    let read = |what: &str, secret: &SecretRef| {
-        secret.read().map_err(|error| ExtractError::Refused {
-            what: format!("tenant {}: {what} cannot be read: {error}", tenant.name),
-            hint: None,
-        })
-    };
-    let credentials = Credentials {
-        client_secret: read("client_secret", &tenant.client_secret)?,
-        password: read("password", &tenant.password)?,
-    };
+    let (tenant, began) = (&client.tenant.settings, Instant::now());
+    let credentials = Credentials::read(tenant).await?;
     if let Some(refresh) = state.refresh.take() {
         match request_grant(client, &credentials, Some(&refresh)).await {
             Ok(granted) => return Ok(granted),
@@ -94,14 +86,33 @@ async fn grant(state: &mut TokenState, client: &ApiClient) -> Result<Granted, Ex
             Err(Denied::Other(_)) => {}
         }
     }
-    let digest = credentials.digest(&tenant.client_id, &tenant.username);
+    match grant_by_password(state, client, &credentials).await {
+        // Sent again only if they are others: they were kept, and rotated meanwhile.
+        Err(refused @ ExtractError::Refused { .. }) if tenant.forget_secrets(began) => {
+            let fresh = Credentials::read(tenant).await?;
+            match fresh.digest(tenant) == credentials.digest(tenant) {
+                true => Err(refused),
+                false => grant_by_password(state, client, &fresh).await,
+            }
+        }
+        other => other,
+    }
+}
+
+/// Requests a grant by the password, unless it was refused just now.
+async fn grant_by_password(
+    state: &mut TokenState,
+    client: &ApiClient,
+    credentials: &Credentials,
+) -> Result<Granted, ExtractError> {
+    let digest = credentials.digest(&client.tenant.settings);
     if let Some(refused) = state.refused.as_ref().filter(|refused| refused.digest == digest)
         && client.clock().now() < refused.until
     {
         let what = format!("{} (not sent again before {})", refused.what, refused.until);
         return Err(ExtractError::refused(what, HINT_GRANT));
     }
-    match request_grant(client, &credentials, None).await {
+    match request_grant(client, credentials, None).await {
         Ok(granted) => {
             state.refused = None;
             Ok(granted)
@@ -116,9 +127,24 @@ async fn grant(state: &mut TokenState, client: &ApiClient) -> Result<Granted, Ex
 }
 
 impl Credentials {
-    fn digest(&self, client_id: &str, username: &str) -> [u8; 32] {
+    async fn read(tenant: &Arc<Tenant>) -> Result<Self, ExtractError> {
+        let tenant = tenant.clone();
+        let read = move || {
+            let read = |what: &str, secret: &SecretRef| {
+                secret.read().map_err(|error| ExtractError::Refused {
+                    what: format!("tenant {}: {what} cannot be read: {error}", tenant.name),
+                    hint: None,
+                })
+            };
+            let client_secret = read("client_secret", &tenant.client_secret)?;
+            Ok(Self { client_secret, password: read("password", &tenant.password)? })
+        };
+        read_blocking(read).await
+    }
+
+    fn digest(&self, tenant: &Tenant) -> [u8; 32] {
         let mut hash = Sha256::new();
-        for part in [client_id, username, self.client_secret.expose(), self.password.expose()] {
+        for part in [&tenant.client_id, &tenant.username, self.client_secret.expose(), self.password.expose()] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
