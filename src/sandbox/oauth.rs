@@ -32,6 +32,8 @@ pub const ACCOUNTS: &[Account] = &[
 #[derive(Default)]
 pub(super) struct Tokens {
     given: u64,
+    /// Client secret and password, if they are no longer those of the options.
+    rotated: Option<(String, String)>,
     access: HashMap<String, Access>,
     refresh: HashMap<String, Account>,
 }
@@ -55,13 +57,17 @@ impl Tokens {
             let echo = if wrong.sign_in.echo_secrets { format!(" {form:?}") } else { String::new() };
             format!("{text}{echo}")
         };
-        if field("client_id") != options.client_id || field("client_secret") != options.client_secret {
+        let (client_secret, password) = match &self.rotated {
+            Some((client_secret, password)) => (client_secret, password),
+            None => (&options.client_secret, &options.password),
+        };
+        if field("client_id") != options.client_id || field("client_secret") != client_secret {
             return reply::oauth_error("invalid_client", &message("The client credentials are invalid"));
         }
         let account = match field("grant_type") {
             "password" if !wrong.sign_in.grant_off => ACCOUNTS
                 .iter()
-                .find(|account| account.username == field("username") && options.password == field("password"))
+                .find(|account| account.username == field("username") && password == field("password"))
                 .copied()
                 .ok_or("Invalid username and password combination"),
             "refresh_token" if !wrong.sign_in.refresh_refused => {
@@ -78,6 +84,13 @@ impl Tokens {
             Ok(account) => self.issue(options, wrong, account),
             Err(text) => reply::oauth_error("invalid_grant", &message(text)),
         }
+    }
+
+    /// Replaces the client secret and the password of every account. Issued tokens are no longer valid.
+    pub(super) fn rotate(&mut self, client_secret: String, password: String) {
+        self.rotated = Some((client_secret, password));
+        self.access.clear();
+        self.refresh.clear();
     }
 
     fn issue(&mut self, options: &SandboxOptions, wrong: &Misbehaviour, account: Account) -> Reply {
