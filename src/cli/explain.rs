@@ -119,7 +119,7 @@ fn text(document: &Document<'_>) -> String {
     text
 }
 
-/// Returns a duration in words: `90 seconds`, `2 hours`.
+/// Returns a duration as text: `90 seconds`, `2 hours`.
 fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let counted = |count: u64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });

@@ -82,9 +82,13 @@ fn sftp(server: &Sftp, directory: &str) -> Vec<String> {
         Publish::Rename => "It is written under a temporary name and renamed once it is complete.".to_owned(),
         Publish::Direct => "It is written under its final name: a reader may see an incomplete file.".to_owned(),
     });
+    let when = match server.publish {
+        Publish::Rename => "before it gets its name",
+        Publish::Direct => "once it is written",
+    };
     items.push(match server.verify {
-        Verify::Size => "Its size is checked before it gets its name.".to_owned(),
-        Verify::ReadBack => "It is read back and compared before it gets its name.".to_owned(),
+        Verify::Size => format!("Its size is checked {when}."),
+        Verify::ReadBack => format!("It is read back and compared {when}."),
         Verify::None => "It is not checked at the server.".to_owned(),
     });
     items
@@ -119,7 +123,7 @@ fn webhook(receiver: &Webhook) -> Vec<String> {
     }
     items.push(match receiver.secrets.is_empty() {
         true => "Requests are not signed.".to_owned(),
-        false => "Each request is signed, so that the receiver can tell that it is ours.".to_owned(),
+        false => "Each request is signed, so that the receiver can verify that it is ours.".to_owned(),
     });
     items.extend(receiver.auth.as_ref().map(|auth| match auth {
         WebhookAuth::Bearer(_) => "It signs in with a token.".to_owned(),

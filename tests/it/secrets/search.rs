@@ -216,7 +216,10 @@ fn commands(scenario: &mut Scenario) {
     };
     pipeline("refused", only("refusing"));
     pipeline("proxied", only("proxied"));
-    pipeline("held", PIPELINE.replace("artifact:", "expect: {rows: {min: 1000000}}\nartifact:"));
+    pipeline(
+        "held",
+        PIPELINE.replace("artifact:", "expect: {rows: {min: 1000000}}\nartifact:").replace("completions_", "held_"),
+    );
     let run = |pipeline| ["run", pipeline, "--slot", SLOT, "--wait", "2s", "--json"];
     let output = scenario.run(&rig, 0, &run("line"));
     let id = document(&output)["run"].as_str().unwrap().to_owned();
@@ -277,12 +280,12 @@ fn worker(scenario: &mut Scenario) {
     stand.behind("line", 1);
     stand.behind("good", 1);
     let (worker, address) = listening(&stand);
-    eventually("one is delivered and one has failed", || {
+    eventually("one is delivered and one rejected", || {
         let states: Vec<RunState> = stand.runs().iter().map(|run| run.state).collect();
-        states.contains(&RunState::Delivered) && states.contains(&RunState::Failed)
+        states.contains(&RunState::Delivered) && states.contains(&RunState::Rejected)
     });
     let path = format!("/{CHANNEL}");
-    eventually("the failure is told", || !scenario.alerts.got(&path).is_empty());
+    eventually("the rejection is told", || !scenario.alerts.got(&path).is_empty());
     worker.says("alert not sent, will retry"); // by mail
     for page in ["/", "/healthz", "/readyz", "/metrics"] {
         scenario.written.push((page.to_owned(), get(address, page).unwrap().1.into_bytes()));
