@@ -125,9 +125,9 @@ fn duration(duration: Duration) -> String {
     let counted = |count: u64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
     match seconds {
         0 => counted(u64::from(duration.subsec_millis()), "millisecond"),
-        _ if seconds % 86_400 == 0 && seconds > 86_400 => counted(seconds / 86_400, "day"),
-        _ if seconds % 3_600 == 0 => counted(seconds / 3_600, "hour"),
-        _ if seconds % 60 == 0 => counted(seconds / 60, "minute"),
+        _ if seconds > 86_400 && seconds.is_multiple_of(86_400) => counted(seconds / 86_400, "day"),
+        _ if seconds.is_multiple_of(3_600) => counted(seconds / 3_600, "hour"),
+        _ if seconds.is_multiple_of(60) => counted(seconds / 60, "minute"),
         _ => counted(seconds, "second"),
     }
 }

@@ -72,7 +72,7 @@ fn times(minute: &Field, hour: &Field) -> String {
 /// Returns the step of a set such as 0, 15, 30, 45 that begins anew at `end` without a break.
 fn step(set: &BTreeSet<u8>, end: u8) -> Option<u8> {
     let count = u8::try_from(set.len()).ok().filter(|count| *count > 1)?;
-    let step = (end % count == 0).then(|| end / count)?;
+    let step = (end.is_multiple_of(count)).then(|| end / count)?;
     set.iter().copied().eq((0..count).map(|nth| nth * step)).then_some(step)
 }
 
