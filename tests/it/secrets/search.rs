@@ -157,10 +157,8 @@ impl Scenario {
             pin = servers().sshd.fingerprints[0],
             dead = 9,
         );
-        let top = format!(
-            "secret_commands: true\nalerts: {{channels: {{desk: {{webhook: {{url: {{file: channel}}, allow: [loopback]}}}}, \
-             mail: {{email: {{host: 127.0.0.1, port: 9, tls: none, from: rf@acme.example, to: [ops@acme.example], username: me, password: {{file: mail}}}}}}}}}}\n"
-        );
+        let top = "secret_commands: true\nalerts: {channels: {desk: {webhook: {url: {file: channel}, allow: [loopback]}}, \
+             mail: {email: {host: 127.0.0.1, port: 9, tls: none, from: rf@acme.example, to: [ops@acme.example], username: me, password: {file: mail}}}}}\n";
         rig.settings(|text| {
             let text = text.replace("destinations:\n", &destinations);
             format!(
