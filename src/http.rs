@@ -45,6 +45,19 @@ pub enum EgressError {
 }
 
 impl Egress {
+    /// Returns true if both give the proxy the same account.
+    pub fn has_same_account(&self, other: &Self) -> bool {
+        let account = |egress: &'_ Self| {
+            let account = egress.proxy.as_ref()?.account.as_ref();
+            account.map(|(username, password)| (username.clone(), password.clone()))
+        };
+        match (account(self), account(other)) {
+            (Some((username, password)), Some(other)) => username == other.0 && password.expose() == other.1.expose(),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     /// Begins a client that goes this way and follows neither redirects nor the environment's proxies. Without a proxy, it
     /// reaches no address that `guard` refuses. Blocks while the certificates are read.
     ///

@@ -1,5 +1,6 @@
 //! Sends one message over one channel: an HTTP POST or a mail.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::message::header::ContentType;
@@ -12,7 +13,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use super::Message;
 use crate::http::address_guard::{Refused, admit_url};
 use crate::http::{EgressError, find, pem};
-use crate::settings::{Channel, Email, HttpChannel, MailTls, SecretError};
+use crate::settings::{Channel, Email, HttpChannel, MailTls, SecretError, read_blocking};
 
 /// Timeout of one send; a later one tries again.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -64,22 +65,26 @@ impl ChannelError {
 }
 
 /// A channel with its secrets read.
-pub enum ChannelSender<'a> {
+pub enum ChannelSender {
     Post { url: Url, client: reqwest::Client, slack: bool },
-    Mail { mailer: AsyncSmtpTransport<Tokio1Executor>, email: &'a Email },
+    Mail { mailer: AsyncSmtpTransport<Tokio1Executor>, from: String, to: Vec<String> },
 }
 
-impl<'a> ChannelSender<'a> {
-    /// Reads the channel's secrets.
+impl ChannelSender {
+    /// Reads the channel's secrets and certificates, on a thread that may block.
     ///
     /// # Errors
     /// A secret cannot be read, or does not have the expected form.
-    pub fn new(channel: &'a Channel) -> Result<Self, ChannelError> {
-        match channel {
+    pub async fn open(channel: &Arc<Channel>) -> Result<Self, ChannelError> {
+        let channel = channel.clone();
+        let open = move || match &*channel {
             Channel::Slack(channel) => post(channel, true),
             Channel::Webhook(channel) => post(channel, false),
-            Channel::Email(email) => Ok(Self::Mail { mailer: mailer(email)?, email }),
-        }
+            Channel::Email(email) => {
+                Ok(Self::Mail { mailer: mailer(email)?, from: email.from.clone(), to: email.to.clone() })
+            }
+        };
+        read_blocking(open).await
     }
 
     /// Sends one message and returns the channel's response in short.
@@ -99,10 +104,10 @@ impl<'a> ChannelSender<'a> {
                     status => Err(ChannelError::Refused { status, wait: wait(answer.headers()) }),
                 }
             }
-            Self::Mail { mailer, email } => {
+            Self::Mail { mailer, from, to } => {
                 let mailbox = |address: &str| address.parse().map_err(|_| ChannelError::Mailbox(address.to_owned()));
-                let mut mail = lettre::Message::builder().from(mailbox(&email.from)?);
-                for to in &email.to {
+                let mut mail = lettre::Message::builder().from(mailbox(from)?);
+                for to in to {
                     mail = mail.to(mailbox(to)?);
                 }
                 let mail = mail
@@ -132,7 +137,7 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
-fn post<'a>(channel: &HttpChannel, slack: bool) -> Result<ChannelSender<'a>, ChannelError> {
+fn post(channel: &HttpChannel, slack: bool) -> Result<ChannelSender, ChannelError> {
     let address = |what: &str| ChannelError::Address(what.to_owned());
     let url = Url::parse(channel.url.read()?.expose()).map_err(|_| address("the secret holds no address"))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);

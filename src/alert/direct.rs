@@ -19,7 +19,7 @@ pub async fn send_directly(settings: Arc<Settings>, message: Message, stop: Canc
     }
 }
 
-async fn send(name: &str, channel: &Channel, message: &Message) {
+async fn send(name: &str, channel: &Arc<Channel>, message: &Message) {
     let clock = Clock::System;
     let since = clock.now();
     for failed in 1.. {
@@ -41,6 +41,13 @@ async fn send(name: &str, channel: &Channel, message: &Message) {
     }
 }
 
-async fn attempt(channel: &Channel, message: &Message) -> Result<(), ChannelError> {
-    ChannelSender::new(channel)?.send(message).await.map(drop)
+async fn attempt(channel: &Arc<Channel>, message: &Message) -> Result<(), ChannelError> {
+    let sent = match ChannelSender::open(channel).await {
+        Ok(sender) => sender.send(message).await.map(drop),
+        Err(error) => Err(error),
+    };
+    if sent.as_ref().is_err_and(ChannelError::affects_channel) {
+        channel.forget_secrets();
+    }
+    sent
 }

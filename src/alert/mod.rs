@@ -133,7 +133,7 @@ impl Alerts {
             true => vec![(Message::summary(&sends), sends)],
             false => sends.into_iter().map(|send| (Message::of(&send.alert), vec![send])).collect(),
         };
-        let sender = match ChannelSender::new(target) {
+        let sender = match ChannelSender::open(target).await {
             Ok(sender) => sender,
             Err(error) => {
                 let all = messages.into_iter().flat_map(|(_, sends)| sends).collect();
@@ -150,6 +150,7 @@ impl Alerts {
                 }
                 Err(error) => {
                     if error.affects_channel() {
+                        target.forget_secrets();
                         sends.extend(messages.by_ref().flat_map(|(_, sends)| sends));
                     }
                     self.defer(&channel, sends, &error).await?;

@@ -33,7 +33,7 @@ pub(super) async fn run(args: AlertArgs, common: &Common) -> anyhow::Result<u8> 
     }
     let mut outcomes = Vec::new();
     for (name, channel) in channels {
-        let outcome = match ChannelSender::new(channel) {
+        let outcome = match ChannelSender::open(channel).await {
             Ok(sender) => sender.send(&Message::test()).await,
             Err(error) => Err(error),
         };

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::deliver::target_folder;
 use crate::pipeline::plan::{Plan, Pull, ReportPull, ReportRef, Source};
 use crate::pipeline::{Loaded, load_all, problems_of_all, shared_names};
-use crate::settings::{FILE, Settings};
+use crate::settings::{FILE, Settings, TriedSecret};
 use crate::yaml::problem::{Problem, Severity};
 use crate::yaml::render;
 
@@ -35,6 +35,7 @@ pub struct Args {
 pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     let now = Clock::System.now();
     let loaded = Settings::load(common.config.as_deref(), &common.set);
+    let mut tried = Vec::new();
     let mut found = match &loaded {
         Ok((settings, warnings)) => {
             let mut loaded = load_all(settings, &args.paths);
@@ -44,7 +45,8 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
             loaded.problems.extend(nothing.then(|| nothing_to_check(settings, &args.paths)));
             loaded.problems.extend(shared_names(&loaded.plans, now, target_folder));
             if args.secrets {
-                loaded.problems.extend(settings.secret_problems());
+                tried = settings.try_secrets();
+                loaded.problems.extend(tried.iter().filter_map(|secret| secret.problem.clone()));
             }
             for plan in &loaded.plans {
                 loaded.problems.extend(plan.clock_warnings(now));
@@ -68,7 +70,7 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     if !common.json {
         // Not as the log is written: a pager may read it slowly, and all of it is wanted.
         let _ = std::io::stderr().write_all(render::render(&found.problems, super::color(), super::WIDTH).as_bytes());
-        print!("{}", summary(&found, now));
+        print!("{}{}", of_secrets(&tried), summary(&found, now));
     }
     let sections = match &loaded {
         Ok((settings, _)) if args.connect && !failed => connect::connect(&found.plans, settings, common.json).await?,
@@ -77,6 +79,12 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     let connected = sections.iter().all(|section| section.ok);
     if common.json {
         let mut document = document(&found, now);
+        if args.secrets {
+            document["secrets"] = tried
+                .iter()
+                .map(|tried| json!({"key": tried.key, "from": tried.place, "read": tried.problem.is_none()}))
+                .collect();
+        }
         if args.connect {
             document["connect"] = serde_json::to_value(&sections)?;
         }
@@ -112,6 +120,15 @@ pub fn document(found: &Loaded, now: Timestamp) -> Value {
             "next": next(plan, now),
         })).collect::<Vec<_>>(),
     })
+}
+
+/// Renders one line per secret: its key, its location, and whether it was read.
+fn of_secrets(tried: &[TriedSecret]) -> String {
+    let line = |tried: &TriedSecret| {
+        let outcome = if tried.problem.is_none() { "read" } else { "cannot be read" };
+        format!("secret {}: {outcome} from {}\n", tried.key, tried.place)
+    };
+    tried.iter().map(line).collect()
 }
 
 /// Renders one line per pipeline and the number of problems.

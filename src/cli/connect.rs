@@ -1,6 +1,6 @@
 //! `check --connect`: tries what the pipelines use: tenants, reports with their columns, and destinations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,8 +10,7 @@ use crate::clock::Clock;
 use crate::deliver::doctor::{DoctorStep, StepOutcome, Visit};
 use crate::extract::Tenants;
 use crate::pipeline::plan::{Plan, Source};
-use crate::secret::Secret;
-use crate::settings::Settings;
+use crate::settings::{Settings, read_blocking};
 
 /// Tries everything that `plans` use. Returns the sections with their steps; each step is printed at once unless `json`.
 pub(super) async fn connect(plans: &[Arc<Plan>], settings: &Settings, json: bool) -> anyhow::Result<Vec<Shown>> {
@@ -51,9 +50,10 @@ pub(super) async fn connect(plans: &[Arc<Plan>], settings: &Settings, json: bool
 /// Exports the report of `plan` once and compares its columns with those that the transform uses.
 async fn columns(plan: &Arc<Plan>, settings: &Settings, tenants: &Tenants, shown: &mut Shown) {
     let (step, begun) = (format!("columns of {}", plan.name), Instant::now());
-    let found = match secrets(plan) {
+    let reading = plan.clone();
+    let found = match read_blocking(move || reading.read_secrets()).await {
         Ok(secrets) => tenant::columns(&plan.source, Some(plan), secrets, settings, tenants).await,
-        Err(problem) => Err(anyhow::anyhow!(problem)),
+        Err(error) => Err(error.into()),
     };
     shown.step(match found {
         Ok(columns) => {
@@ -70,12 +70,4 @@ async fn columns(plan: &Arc<Plan>, settings: &Settings, tenants: &Tenants, shown
             }
         }
     });
-}
-
-fn secrets(plan: &Plan) -> Result<BTreeMap<String, Secret>, String> {
-    let read = |(name, secret): (&String, &crate::settings::SecretRef)| {
-        let secret = secret.read().map_err(|error| format!("secret {name:?}: {error}"))?;
-        Ok((name.clone(), secret))
-    };
-    plan.secrets.iter().map(read).collect()
 }

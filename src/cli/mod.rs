@@ -33,6 +33,7 @@ mod dismiss;
 mod doctor;
 mod evidence;
 pub mod exit;
+mod explain;
 mod health;
 pub mod init;
 mod moment;
@@ -105,6 +106,8 @@ enum Command {
     Check(check::Args),
     /// Show when a pipeline is due next, and what it may send where
     Plan(plan::PlanArgs),
+    /// Show what a pipeline does in plain sentences, for the person who approves it
+    Explain(explain::ExplainArgs),
     /// Run pipelines now
     Run(run::RunArgs),
     /// Run the worker: all pipelines on schedule, until it is stopped
@@ -231,6 +234,7 @@ async fn dispatch(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args, common).await,
         Command::Plan(args) => plan::run(args, common).await,
+        Command::Explain(args) => explain::run(args, common).await,
         Command::Run(args) => run::run(args, common).await,
         Command::Work(args) => work::run(args, common).await,
         Command::Status(args) => status::run(args, common).await,

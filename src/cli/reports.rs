@@ -46,7 +46,7 @@ pub(super) async fn run(args: ReportsArgs, common: &Common) -> anyhow::Result<u8
         Some(hint) => argument_hint(error.to_string(), hint),
         None => anyhow::anyhow!("{error}"),
     };
-    let account = Account::new(&tenant, &settings.limits, &tenants).map_err(refused)?;
+    let account = Account::new(&tenant, &settings.limits, &tenants).await.map_err(refused)?;
     account.identify().await.map_err(refused)?;
     let listed = account.reports().await.map_err(refused)?;
     let plans = load_all(&settings, &[]).plans;

@@ -64,7 +64,7 @@ fn report(plan: &Plan, pull: &ReportPull, reports: &[ListedReport], tenant: &Ten
 /// Asks for one record of a pipeline's list. Returns true if the account may read it.
 async fn records(plan: &Plan, settings: &Settings, tenants: &Tenants, shown: &mut Shown) -> bool {
     let (step, begun) = (format!("records of {}", plan.name), Instant::now());
-    let asked = match extract::Source::new(&plan.source, &settings.limits, tenants) {
+    let asked = match extract::Source::new(&plan.source, &settings.limits, tenants).await {
         Ok(source) => source.probe().await,
         Err(error) => Err(error),
     };
@@ -82,7 +82,7 @@ async fn sign_in(
     tenants: &Tenants,
     shown: &mut Shown,
 ) -> Option<Vec<ListedReport>> {
-    let account = match Account::new(tenant, &settings.limits, tenants) {
+    let account = match Account::new(tenant, &settings.limits, tenants).await {
         Ok(account) => account,
         Err(error) => return shown.failed("address", Instant::now(), &error),
     };
@@ -145,7 +145,7 @@ pub(super) async fn columns(
     std::fs::create_dir_all(&settings.data)?;
     // The rows are personal data: they stay in our own folder, and are removed with it.
     let folder = tempfile::Builder::new().prefix("columns-").tempdir_in(&settings.data)?;
-    let source = extract::Source::new(source, &limits, tenants).map_err(described)?;
+    let source = extract::Source::new(source, &limits, tenants).await.map_err(described)?;
     let execution = source.start(None).await.map_err(described)?;
     let extract = source.collect(&execution, folder.path(), &Progress::default()).await.map_err(described)?;
     let read = move || {

@@ -150,7 +150,8 @@ impl<'plan> Checker<'plan> {
             if result.offending.total > 0 {
                 let KeyResult { kind, severity, .. } = &result;
                 let found = finding(kind.key(), *severity, result.message(rows));
-                draft.add_offending(found, result.offending, kind.names());
+                let names = kind.names();
+                draft.add_offending(found, result.offending, names);
             }
         }
         let newest = newest.or(records.newest).and_then(|newest| newest.finish(slot));

@@ -24,6 +24,7 @@ pub(super) struct Builder<'a> {
 pub(super) fn build(tree: &ast::Expr, places: &Places<'_>) -> Built<Checked> {
     let root = Typed::new(Node::Literal(Value::Null), Type::Null);
     let checked = Checked {
+        text: String::new(),
         root,
         columns: Vec::new(),
         quoted: Vec::new(),

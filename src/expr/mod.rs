@@ -30,6 +30,7 @@ mod convert;
 pub(crate) mod decimal;
 mod dialects;
 pub(crate) mod eval;
+mod explain;
 pub(crate) mod hmac;
 mod like;
 mod lint;
@@ -103,6 +104,8 @@ pub struct Expr(Arc<Checked>);
 
 /// The expression's tree and the lists that its nodes index into.
 pub(crate) struct Checked {
+    /// The expression as written.
+    pub(crate) text: String,
     pub(crate) root: Typed,
     pub(crate) columns: Vec<String>,
     /// Columns written in double quotes.
@@ -206,7 +209,7 @@ impl Expr {
         }
         let hyphenated = chars::hyphenated(text);
         match build::build(&tree, &places) {
-            Ok(checked) => Ok(Self(Arc::new(Checked { hyphenated, ..checked }))),
+            Ok(checked) => Ok(Self(Arc::new(Checked { text: text.to_owned(), hyphenated, ..checked }))),
             Err(problem) => Err(problem.with_subtraction_hint(&hyphenated)),
         }
     }

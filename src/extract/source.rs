@@ -22,9 +22,9 @@ impl Source {
     ///
     /// # Errors
     /// The tenant's address is not a URL, or its HTTP client cannot be created.
-    pub fn new(source: &plan::Source, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
+    pub async fn new(source: &plan::Source, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
         Ok(match source {
-            plan::Source::Docebo(docebo) => Self::Docebo(Box::new(Docebo::new(docebo, limits, tenants)?)),
+            plan::Source::Docebo(docebo) => Self::Docebo(Box::new(Docebo::new(docebo, limits, tenants).await?)),
             plan::Source::File(file) => Self::File { path: file.path.clone(), limits: *limits },
         })
     }

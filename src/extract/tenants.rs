@@ -12,8 +12,9 @@ use super::guard;
 use super::identity::Identity;
 use super::refused::CredentialMemory;
 use crate::clock::Clock;
+use crate::http;
 use crate::secret::Secret;
-use crate::settings::Tenant;
+use crate::settings::{Tenant, read_blocking};
 
 /// The tenants in use, each with one token and one budget. Clones share them.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub(super) struct TenantState {
     pub settings: Arc<Tenant>,
     pub base: Url,
     pub http: reqwest::Client,
+    /// The way of `http`, with the proxy's password at the time.
+    egress: http::Egress,
     pub budget: Arc<Budget>,
     /// Locked while a token is fetched, so that many callers make one request.
     pub token: tokio::sync::Mutex<TokenState>,
@@ -72,13 +75,20 @@ impl Tenants {
         Self { memory: Some(memory), ..Self::new(clock) }
     }
 
-    /// Returns the state of `tenant`. Reloaded settings get a new state, which keeps the spent budget if its limits are
-    /// unchanged.
-    pub(super) fn of(&self, tenant: &Arc<Tenant>) -> Result<Arc<TenantState>, ExtractError> {
+    /// Returns the state of `tenant`. Reloaded settings and a new proxy password get a new state, which keeps the spent
+    /// budget if its limits are unchanged.
+    pub(super) async fn of(&self, tenant: &Arc<Tenant>) -> Result<Arc<TenantState>, ExtractError> {
+        let (tenants, tenant) = (self.clone(), tenant.clone());
+        read_blocking(move || tenants.open(&tenant)).await
+    }
+
+    fn open(&self, tenant: &Arc<Tenant>) -> Result<Arc<TenantState>, ExtractError> {
+        let egress = tenant.egress.read().map_err(|error| refused(tenant, format!("the proxy's password: {error}")))?;
         let mut known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let before = known.get(&tenant.name);
         if let Some(state) = before
             && Arc::ptr_eq(&state.settings, tenant)
+            && state.egress.has_same_account(&egress)
         {
             return Ok(state.clone());
         }
@@ -90,7 +100,8 @@ impl Tenants {
         let state = Arc::new(TenantState {
             settings: tenant.clone(),
             base,
-            http: client(tenant)?,
+            http: client(tenant, &egress)?,
+            egress,
             budget,
             token: Default::default(),
             identified: Mutex::default(),
@@ -109,13 +120,15 @@ impl Tenants {
     }
 }
 
+fn refused(tenant: &Tenant, what: String) -> ExtractError {
+    ExtractError::Refused { what: format!("tenant {}: {what}", tenant.name), hint: None }
+}
+
 /// Creates the HTTP client of a tenant.
-fn client(tenant: &Tenant) -> Result<reqwest::Client, ExtractError> {
-    let refused = |what: String| ExtractError::Refused { what: format!("tenant {}: {what}", tenant.name), hint: None };
-    let egress = tenant.egress.read().map_err(|error| refused(format!("the proxy's password: {error}")))?;
+fn client(tenant: &Tenant, egress: &http::Egress) -> Result<reqwest::Client, ExtractError> {
     egress
         .client(None)
-        .map_err(|error| refused(error.to_string()))?
+        .map_err(|error| refused(tenant, error.to_string()))?
         .http1_only()
         // By default reqwest repeats some requests; only `attempt` may.
         .retry(reqwest::retry::never())

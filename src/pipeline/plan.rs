@@ -2,6 +2,7 @@
 
 mod expect;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::name::content::ContentTemplate;
 use crate::name::{NameError, NameTemplate};
 use crate::schedule::Schedule;
 use crate::schedule::slot::Slot;
-use crate::settings::{AlertKind, Destination, Pickup, SecretRef, Tenant, WebhookBody};
+use crate::secret::Secret;
+use crate::settings::{AlertKind, Destination, Pickup, SecretError, SecretRef, Tenant, WebhookBody};
 use crate::yaml::problem::Place;
 
 /// The plan of one pipeline file.
@@ -40,14 +42,34 @@ pub struct Plan {
     pub deliveries: Vec<DeliveryPlan>,
     /// Its alerts, if they differ from the settings'.
     pub alerts: Option<AlertPlan>,
-    pub secrets: std::collections::BTreeMap<String, SecretRef>,
+    pub secrets: BTreeMap<String, SecretRef>,
 }
 
 impl Plan {
+    /// Reads the secrets that its expressions name. Blocks.
+    ///
+    /// # Errors
+    /// One cannot be read.
+    pub fn read_secrets(&self) -> Result<BTreeMap<String, Secret>, NamedSecretError> {
+        let read = |(name, secret): (&String, &SecretRef)| match secret.read() {
+            Ok(secret) => Ok((name.clone(), secret)),
+            Err(source) => Err(NamedSecretError { name: name.clone(), source }),
+        };
+        self.secrets.iter().map(read).collect()
+    }
+
     /// Returns the time that a run has to make its artifact before an alert is sent: the shortest of its deliveries'.
     pub fn alert_after(&self) -> Option<Duration> {
         self.deliveries.iter().filter_map(|delivery| delivery.alert_after).min()
     }
+}
+
+/// A secret of an expression cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("secret {name:?}: {source}")]
+pub struct NamedSecretError {
+    name: String,
+    source: SecretError,
 }
 
 /// The alerts of a pipeline, and the names of their channels in the settings.

@@ -31,7 +31,7 @@ impl RunExecution<'_> {
             }
         }
         self.context.ledger.advance(run, RunState::Extracting, None).await?;
-        let source = Source::new(self.source, &self.context.settings.limits, &self.context.tenants);
+        let source = Source::new(self.source, &self.context.settings.limits, &self.context.tenants).await;
         let source = source.map_err(|error| failed(describe(&error)))?;
         let extract = self.fetch(run, &source).await;
         if let Some(sent) = summarize(self.source, &source.sent()) {

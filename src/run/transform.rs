@@ -44,11 +44,8 @@ pub(super) async fn transform_and_encode(
     let slot = Slot::new(&run.pipeline, at, plan.zone.clone());
     let name =
         plan.artifact.name.render(&slot.name_fields()).map_err(|error| failed(format!("artifact.name: {error}")))?;
-    let mut secrets = BTreeMap::new();
-    for (name, secret) in &plan.secrets {
-        let secret = secret.read().map_err(|error| failed(format!("secret {name:?}: {error}")))?;
-        secrets.insert(name.clone(), secret);
-    }
+    let reading = plan.clone();
+    let secrets = blocking(move || reading.read_secrets()).await?.map_err(|error| failed(error.to_string()))?;
     if plan.artifact.split.is_some() {
         // Checks the longest possible name before the rows are read.
         let last = plan.artifact.name.render_file(&slot.name_fields(), GROUP_FILES_MAX);

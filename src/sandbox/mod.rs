@@ -105,6 +105,11 @@ impl Sandbox {
         self.platform.requests()
     }
 
+    /// Replaces the client secret and the password of every account. Issued tokens are no longer valid.
+    pub fn rotate(&self, client_secret: &str, password: &str) {
+        self.platform.rotate(client_secret.to_owned(), password.to_owned());
+    }
+
     pub fn options(&self) -> &SandboxOptions {
         &self.platform.options
     }

@@ -55,6 +55,8 @@ pub(super) fn by_id(id: &str) -> Option<Account> {
 #[derive(Default)]
 pub(super) struct Tokens {
     given: u64,
+    /// Client secret and password, if they are no longer those of the options.
+    rotated: Option<(String, String)>,
     access: HashMap<String, Access>,
     refresh: HashMap<String, Account>,
     /// The assertions that were sent.
@@ -98,13 +100,17 @@ impl Tokens {
             format!("{text}{echo}")
         };
         let grant = field("grant_type");
-        let is_app = field("client_id") == options.client_id && field("client_secret") == options.client_secret;
+        let (client_secret, password) = match &self.rotated {
+            Some((client_secret, password)) => (client_secret, password),
+            None => (&options.client_secret, &options.password),
+        };
+        let is_app = field("client_id") == options.client_id && field("client_secret") == client_secret;
         if grant != JWT_BEARER && !is_app {
             return reply::oauth_error("invalid_client", &message("The client credentials are invalid"));
         }
         let account = match grant {
             "password" if !wrong.sign_in.grant_off => by_name(field("username"))
-                .filter(|_| options.password == field("password"))
+                .filter(|_| password == field("password"))
                 .ok_or("Invalid username and password combination"),
             JWT_BEARER if !wrong.sign_in.grant_off => {
                 #[cfg(feature = "fault-injection")]
@@ -127,6 +133,13 @@ impl Tokens {
             Ok(account) => self.issue(options, wrong, account),
             Err(text) => reply::oauth_error("invalid_grant", &message(text)),
         }
+    }
+
+    /// Replaces the client secret and the password of every account. Issued tokens are no longer valid.
+    pub(super) fn rotate(&mut self, client_secret: String, password: String) {
+        self.rotated = Some((client_secret, password));
+        self.access.clear();
+        self.refresh.clear();
     }
 
     fn issue(&mut self, options: &SandboxOptions, wrong: &Misbehaviour, account: Account) -> Reply {

@@ -58,6 +58,11 @@ enum Endpoint {
 }
 
 impl Platform {
+    /// As [`super::Sandbox::rotate`].
+    pub(super) fn rotate(&self, client_secret: String, password: String) {
+        self.memory().tokens.rotate(client_secret, password);
+    }
+
     pub(super) fn new(options: SandboxOptions) -> Self {
         let misbehave = Mutex::new(Arc::new(options.misbehave.clone()));
         Self { options, misbehave, memory: Mutex::default() }

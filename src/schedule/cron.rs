@@ -7,6 +7,8 @@
 
 /// Corrections of invalid expressions.
 mod corrections;
+/// Schedules in English.
+mod describe;
 /// Parser of one field of an expression.
 mod field;
 

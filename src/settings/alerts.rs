@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::address::Host;
 use super::egress::{AddressWord, WebProxyFile};
-use super::secrets::{SecretFile, SecretPlace};
+use super::secrets::{SecretFile, SecretPlace, forget_all};
 use super::{Egress, SecretRef};
 use crate::http::address_guard::AllowAddresses;
 use crate::yaml::problem::Problem;
@@ -112,7 +113,7 @@ pub struct Alerts {
     pub on: Vec<AlertKind>,
     /// More alerts than this to one channel are combined into one message.
     pub max_per_message: usize,
-    pub channels: BTreeMap<String, Channel>,
+    pub channels: BTreeMap<String, Arc<Channel>>,
 }
 
 impl Default for Alerts {
@@ -127,6 +128,19 @@ pub enum Channel {
     /// A JSON document by POST.
     Webhook(HttpChannel),
     Email(Box<Email>),
+}
+
+impl Channel {
+    /// Drops what the commands of its secrets printed, because the channel refused it.
+    pub fn forget_secrets(&self) {
+        let secrets: Vec<&SecretRef> = match self {
+            Self::Slack(channel) | Self::Webhook(channel) => {
+                [&channel.url].into_iter().chain(channel.egress.secret()).collect()
+            }
+            Self::Email(email) => email.password.iter().collect(),
+        };
+        forget_all(secrets, Instant::now());
+    }
 }
 
 /// An address that takes POST requests.

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::secrets::forget_all;
 use super::{Proxy, SecretRef, Webhook};
 use crate::attempt::Backoff;
 use crate::name::NameTemplate;
@@ -52,6 +53,16 @@ impl Pickup {
 }
 
 impl Destination {
+    /// Drops what the commands of its secrets printed before `began`, because it was refused. Returns true if that may have
+    /// been the reason.
+    pub fn forget_secrets(&self, began: Instant) -> bool {
+        match &self.kind {
+            DestinationKind::Sftp(sftp) => forget_all(sftp.all_secrets(), began),
+            DestinationKind::Webhook(webhook) => forget_all(webhook.all_secrets(), began),
+            DestinationKind::Local(_) => false,
+        }
+    }
+
     /// Returns the SFTP server, if it is one.
     pub fn sftp(&self) -> Option<&Sftp> {
         match &self.kind {

@@ -25,7 +25,12 @@ pub struct WebProxy {
 }
 
 impl Egress {
-    /// Reads the proxy's password.
+    /// Returns the proxy's password.
+    pub fn secret(&self) -> Option<&SecretRef> {
+        self.proxy.as_ref()?.password.as_ref()
+    }
+
+    /// Reads the proxy's password. Blocks.
     ///
     /// # Errors
     /// It cannot be read.

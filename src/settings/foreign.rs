@@ -5,11 +5,8 @@
 
 use super::alerts::AlertsFile;
 use super::file::SettingsFile;
-use super::{Keep, Limits, Log, WorkLimits};
+use super::{Keep, Limits, Log, PREFIX, WorkLimits};
 use crate::yaml::problem::{Problem, is_near};
-
-/// The prefix of environment variables.
-pub(super) const PREFIX: &str = "REPORTFERRY_";
 
 /// The origin of a variable.
 pub(super) enum Variable {

@@ -6,7 +6,8 @@
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::foreign::{self, PREFIX, Variable};
+use super::PREFIX;
+use super::foreign::{self, Variable};
 use crate::yaml::problem::Problem;
 use crate::yaml::tree::{ENVIRONMENT, Key, Node, NodeKind, Origin, Scalar, Style};
 

@@ -59,11 +59,14 @@ pub use destination::{
 pub use egress::{Egress, WebProxy};
 pub use ledger::{LedgerSettings, PostgresSettings, PostgresTls};
 pub use reach::{CredentialError, Proxy};
-pub use secrets::SecretError;
+pub use secrets::{CommandProblem, SecretCommand, SecretError, read_blocking};
 pub use tenant::{AllowedLevel, Grant, GrantKind, ScopeList, Tenant};
 pub use texts::variable;
 pub use webhook::{Compress, Webhook, WebhookAuth, WebhookBody};
 pub use work::{Deadlines, Keep, Limits, WorkLimits};
+
+/// The prefix of environment variables.
+const PREFIX: &str = "REPORTFERRY_";
 
 /// The default settings file.
 pub const FILE: &str = "reportferry.yaml";
@@ -97,18 +100,28 @@ pub struct Settings {
     pub log: Log,
 }
 
+/// The outcome of reading one secret. Has nothing of its text.
+pub struct TriedSecret {
+    /// Its key in the settings.
+    pub key: String,
+    pub place: String,
+    pub problem: Option<Problem>,
+}
+
 impl Settings {
-    /// Returns a problem for each secret that this process cannot read now.
-    pub fn secret_problems(&self) -> Vec<Problem> {
-        let problem = |(origin, secret): &(Origin, SecretRef)| {
-            let error = secret.read().err()?;
-            let hint = match secret {
-                SecretRef::Env(name) => format!("set {name} where the worker runs, and run this there"),
-                _ => "run this where the worker runs, as its account".to_owned(),
-            };
-            Some(origin.error(error.to_string()).hint(hint))
+    /// Reads each secret and runs each secret's command, to see whether this process can. Blocks.
+    pub fn try_secrets(&self) -> Vec<TriedSecret> {
+        let tried = |(origin, secret): &(Origin, SecretRef)| {
+            let problem = secret.read().err().map(|error| {
+                let hint = match secret {
+                    SecretRef::Env(name) => format!("set {name} where the worker runs, and run this there"),
+                    _ => "run this where the worker runs, as its account".to_owned(),
+                };
+                origin.error(error.to_string()).hint(hint)
+            });
+            TriedSecret { key: origin.key().to_owned(), place: secret.place(), problem }
         };
-        self.named_secrets.iter().filter_map(problem).collect()
+        self.named_secrets.iter().map(tried).collect()
     }
 
     /// Returns the problems of the destinations' private keys that can be found without a server. A key that cannot be
@@ -116,6 +129,9 @@ impl Settings {
     pub fn key_problems(&self) -> Vec<Problem> {
         let problem = |(origin, key, has_passphrase): &(Origin, SecretRef, bool)| {
             let wrong = |what: &str, fix: String| Some(origin.error(format!("the private key {what}")).hint(fix));
+            if matches!(key, SecretRef::Command(_)) {
+                return None; // commands run for deliveries only
+            }
             let text = match key.read() {
                 Ok(text) => text,
                 Err(SecretError::FileNotText(_)) => return wrong("is not text", NOT_TEXT.to_owned()),
@@ -151,7 +167,7 @@ impl Settings {
             let Ok(name) = name.into_string() else { continue };
             match text.into_string() {
                 Ok(text) => variables.push((name, text)),
-                Err(_) if name.starts_with(foreign::PREFIX) => {
+                Err(_) if name.starts_with(PREFIX) => {
                     let what = format!("the environment variable {name} is not text");
                     return Err(vec![Problem::error(None, what).hint("set it to text in UTF-8, or unset it")]);
                 }
@@ -302,6 +318,8 @@ pub enum SecretRef {
     Env(String),
     /// One trailing newline is dropped.
     File(PathBuf),
+    /// What a command prints; its result is kept for a while.
+    Command(Arc<SecretCommand>),
     /// Written out in the settings file: allowed, with a warning from `check`.
     Literal(Secret),
 }

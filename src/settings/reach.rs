@@ -73,7 +73,16 @@ impl Sftp {
         })
     }
 
-    /// Returns the server and the account that signs in to it.
+    /// Returns the secrets of the sign-in, and of the way to the server.
+    pub(super) fn all_secrets(&self) -> Vec<&SecretRef> {
+        let answers = self.keyboard_interactive.iter().map(|(_, answer)| answer);
+        let proxy = self.proxy.as_ref().and_then(|proxy| proxy.password.as_ref());
+        let jump = self.jump.iter().flat_map(|jump| jump.all_secrets());
+        let own = self.password.iter().chain(&self.key).chain(&self.passphrase);
+        own.chain(answers).chain(proxy).chain(jump).collect()
+    }
+
+    /// Returns the server and the account that signs in to it. Blocks while secrets are read.
     ///
     /// # Errors
     /// A secret cannot be read.

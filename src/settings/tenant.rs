@@ -1,8 +1,8 @@
 //! One Docebo platform: its address, its account, and what that account may be.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Budget, Egress, HttpTimeouts, SecretRef};
+use super::{Budget, Egress, HttpTimeouts, SecretRef, secrets};
 use crate::attempt::Backoff;
 use crate::yaml::read::scalar;
 use crate::yaml::tree::Node;
@@ -55,6 +55,16 @@ impl Tenant {
             Grant::Password { username, .. } | Grant::JwtBearer { username, .. } => Some(username),
             Grant::ClientCredentials { .. } => None,
         }
+    }
+
+    /// Drops what the commands of its secrets printed before `began`, because it was refused. Returns true if that may have
+    /// been the reason.
+    pub fn forget_secrets(&self, began: Instant) -> bool {
+        let secrets = match &self.grant {
+            Grant::Password { client_secret, password, .. } => vec![client_secret, password],
+            Grant::JwtBearer { key: secret, .. } | Grant::ClientCredentials { client_secret: secret } => vec![secret],
+        };
+        secrets::forget_all(secrets.into_iter().chain(self.egress.secret()), began)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The uses of texts in the settings.
 
-use super::foreign::PREFIX;
+use super::PREFIX;
 use crate::yaml::redact::SECRET_KEYS;
 use crate::yaml::texts::{Role, Rules};
 

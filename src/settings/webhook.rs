@@ -45,8 +45,7 @@ impl Webhook {
         };
         let headers = self.headers.iter().map(|(_, secret)| secret);
         let client = self.client.as_ref().map(|(_, key)| key);
-        let proxy = self.egress.proxy.as_ref().and_then(|proxy| proxy.password.as_ref());
-        self.secrets.iter().chain(auth).chain(headers).chain(client).chain(proxy)
+        self.secrets.iter().chain(auth).chain(headers).chain(client).chain(self.egress.secret())
     }
 }
 

@@ -167,10 +167,10 @@ fn a_ticket_goes_on_elsewhere() {
     on_threads(async {
         for report in [ReportRef::Id(REPORTS[0].id.into()), ReportRef::Name(REPORTS[0].name.into())] {
             let mut stage = Case::new("").with(|case| case.pull = by(report, Via::Download)).stage().await;
-            let execution_id = stage.source().start(None).await.expect("a execution_id");
+            let execution_id = stage.source().await.start(None).await.expect("a execution_id");
             assert!(execution_id.0.starts_with(REPORTS[0].id) && execution_id.0.len() > REPORTS[0].id.len() + 1);
             stage.tenants = Tenants::new(Clock::System);
-            let source = stage.source();
+            let source = stage.source().await;
             for _ in 0..2 {
                 let extract =
                     source.collect(&execution_id, stage.spool(), &Progress::default()).await.expect("an extract");
@@ -227,7 +227,7 @@ fn one_token_for_all_pipelines() {
 fn notes_say_what_was_sent_and_nothing_secret() {
     on_threads(async {
         let stage = Case::named("", "Compliance completions").stage().await;
-        let source = stage.source();
+        let source = stage.source().await;
         let progress = Progress::default();
         let extract = source
             .collect(&source.start(None).await.expect("a execution_id"), stage.spool(), &progress)
@@ -309,7 +309,7 @@ fn the_budget_holds_requests_back() {
         let mut stage = Case::new("").with(patient).stage().await;
         let (clock, hand) = Clock::manual("2026-11-23T05:30:00Z".parse().unwrap());
         stage.tenants = Tenants::new(clock);
-        let source = stage.source();
+        let source = stage.source().await;
         let spool = stage.spool().to_owned();
         let pull = tokio::spawn(async move {
             let execution_id = source.start(None).await?;
@@ -375,12 +375,12 @@ fn a_local_file_is_copied() {
         let spool = crate::stage::folder();
         let path = from.path().join("rows.csv");
         let tenants = Tenants::new(Clock::System);
-        let source = |path: &Path| {
+        let source = async |path: &Path| {
             let file = plan::Source::File(FileSource { path: path.to_owned(), csv: CsvInput::default() });
-            Source::new(&file, &Limits::default(), &tenants).expect("a source")
+            Source::new(&file, &Limits::default(), &tenants).await.expect("a source")
         };
         let collect = async |path: &Path| {
-            let source = source(path);
+            let source = source(path).await;
             let execution_id = source.start(None).await.expect("a execution_id");
             source.collect(&execution_id, spool.path(), &Progress::default()).await
         };

@@ -21,8 +21,8 @@ pub struct Account {
 impl Account {
     /// # Errors
     /// The tenant's address is not a URL, or its HTTP client cannot be created.
-    pub fn new(tenant: &Arc<Tenant>, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
-        let state = tenants.of(tenant)?;
+    pub async fn new(tenant: &Arc<Tenant>, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
+        let state = tenants.of(tenant).await?;
         let guard = paths::account_guard(state.base.clone());
         let client = ApiClient { tenant: state, guard, log: RequestLog::default(), limits: *limits };
         Ok(Self { client, subject: format!("tenant {}", tenant.name) })

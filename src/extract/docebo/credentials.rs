@@ -1,12 +1,14 @@
 //! The secrets of a tenant's grant → the form of a token request.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
 use super::assertion::{self, Claims};
 use crate::extract::ExtractError;
 use crate::extract::client::ApiClient;
 use crate::secret::Secret;
-use crate::settings::{Grant, GrantKind, SecretRef, Tenant};
+use crate::settings::{Grant, GrantKind, SecretRef, Tenant, read_blocking};
 
 /// The texts with which a tenant's token is requested, as they are now.
 pub(super) struct Credentials {
@@ -20,8 +22,13 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the secrets.
-    pub(super) fn read(tenant: &Tenant) -> Result<Self, ExtractError> {
+    /// Reads the secrets off the async threads.
+    pub(super) async fn read(tenant: &Arc<Tenant>) -> Result<Self, ExtractError> {
+        let tenant = tenant.clone();
+        read_blocking(move || Self::read_now(&tenant)).await
+    }
+
+    fn read_now(tenant: &Tenant) -> Result<Self, ExtractError> {
         let read = |what: &str, secret: &SecretRef| {
             secret.read().map_err(|error| ExtractError::Refused {
                 what: format!("tenant {}: {what} cannot be read: {error}", tenant.name),

@@ -48,8 +48,8 @@ pub struct Docebo {
 }
 
 impl Docebo {
-    pub(super) fn new(source: &DoceboSource, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
-        let tenant = tenants.of(&source.tenant)?;
+    pub(super) async fn new(source: &DoceboSource, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
+        let tenant = tenants.of(&source.tenant).await?;
         let guard = paths::guard(tenant.base.clone(), &source.pull);
         let what = match &source.pull {
             Pull::Report(ReportPull { report: ReportRef::Id(id), .. }) => format!("report {id}"),
@@ -165,6 +165,9 @@ pub(super) fn digest_of(source: &DoceboSource) -> Option<String> {
     match &source.pull {
         Pull::Report(_) => None,
         // Another account may see other records.
-        Pull::Records(pull) => Some(pull.digest(&[&source.tenant.name, &source.tenant.base, &source.tenant.username])),
+        Pull::Records(pull) => {
+            let tenant = &source.tenant;
+            Some(pull.digest(&[&tenant.name, &tenant.base, tenant.username().unwrap_or(&tenant.client_id)]))
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! The grant is that of the settings, or `refresh_token` if there is one, with the former as the fallback. Refused
 //! credentials are not sent again for a while, also by the next process, because Docebo's lockout rules are unknown.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -70,7 +70,8 @@ pub(super) async fn bearer(client: &ApiClient, stale: Option<u64>) -> Result<Bea
 }
 
 async fn grant(state: &mut TokenState, client: &ApiClient) -> Result<Granted, ExtractError> {
-    let credentials = Credentials::read(&client.tenant.settings)?;
+    let (tenant, began) = (&client.tenant.settings, Instant::now());
+    let credentials = Credentials::read(tenant).await?;
     if let Some(refresh) = state.refresh.take().filter(|_| credentials.can_refresh()) {
         match request_grant(client, &credentials, Some(&refresh)).await {
             Ok(granted) => return Ok(granted),
@@ -80,13 +81,32 @@ async fn grant(state: &mut TokenState, client: &ApiClient) -> Result<Granted, Ex
             Err(Denied::Other(_)) => {}
         }
     }
+    match grant_by(state, client, &credentials).await {
+        // Sent again only if they are others: they were kept, and rotated meanwhile.
+        Err(refused @ ExtractError::Refused { .. }) if tenant.forget_secrets(began) => {
+            let fresh = Credentials::read(tenant).await?;
+            match fresh.digest() == credentials.digest() {
+                true => Err(refused),
+                false => grant_by(state, client, &fresh).await,
+            }
+        }
+        other => other,
+    }
+}
+
+/// Requests a grant by these credentials, unless they were refused just now.
+async fn grant_by(
+    state: &mut TokenState,
+    client: &ApiClient,
+    credentials: &Credentials,
+) -> Result<Granted, ExtractError> {
     let digest = credentials.digest();
     let refused = state.refused.as_ref().filter(|refused| refused.digest == digest);
     if let Some(refused) = refused.filter(|refused| client.clock().now() < refused.until) {
-        return Err(not_sent(&refused.what, refused.until, &credentials));
+        return Err(not_sent(&refused.what, refused.until, credentials));
     }
-    let remembered = remembered(client, &credentials).await?;
-    let granted = request_grant(client, &credentials, None).await;
+    let remembered = remembered(client, credentials).await?;
+    let granted = request_grant(client, credentials, None).await;
     state.refused = None;
     match granted {
         Ok(granted) => {

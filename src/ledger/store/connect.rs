@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postgres::config::SslMode;
 use postgres::error::SqlState;
@@ -44,7 +44,13 @@ pub(super) fn connect(server: &PostgresSettings) -> Result<Client, LedgerError> 
             config.ssl_mode(SslMode::Require).connect(MakeRustlsConnect::new(tls))
         }
     };
-    let mut client = client.map_err(|error| unavailable(server, &error))?;
+    let mut client = client.map_err(|error| {
+        if let Some(password) = &server.password {
+            // The next connection reads it anew: it may have been rotated.
+            password.forget(Instant::now());
+        }
+        unavailable(server, &error)
+    })?;
     client.batch_execute(SETUP).map_err(|error| unavailable(server, &error))?;
     Ok(client)
 }

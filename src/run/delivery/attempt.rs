@@ -40,9 +40,27 @@ impl DeliveryTask {
         delivery: &Delivery,
         permit: &mut Permit,
     ) -> Result<AttemptOutcome, LedgerError> {
-        match self.delivery().destination.webhook() {
-            Some(webhook) => self.attempt_webhook(webhook, delivery).await,
-            None => self.attempt_files(delivery, permit).await,
+        let began = Instant::now();
+        let outcome = match self.delivery().destination.webhook() {
+            Some(webhook) => self.attempt_webhook(webhook, delivery).await?,
+            None => self.attempt_files(delivery, permit).await?,
+        };
+        Ok(AttemptOutcome { verdict: self.with_fresh_secrets(outcome.verdict, began), ..outcome })
+    }
+
+    /// Has a refused delivery tried again if it used a secret kept from before the attempt, which may have been rotated
+    /// since: the next attempt reads it anew.
+    fn with_fresh_secrets(&self, verdict: Verdict, began: Instant) -> Verdict {
+        match verdict {
+            Verdict::Rejected { reason, hint } => match self.delivery().destination.forget_secrets(began) {
+                true => Verdict::Retryable { reason, wait: None },
+                false => Verdict::Rejected { reason, hint },
+            },
+            Verdict::Refused { what, reason, hint } => match self.delivery().destination.forget_secrets(began) {
+                true => Verdict::Retryable { reason, wait: None },
+                false => Verdict::Refused { what, reason, hint },
+            },
+            other => other,
         }
     }
 

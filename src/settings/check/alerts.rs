@@ -1,5 +1,7 @@
 //! Alerts as configured → alerts as used.
 
+use std::sync::Arc;
+
 use super::Check;
 use crate::settings::alerts::{AlertsFile, ChannelFile, EmailFile, HttpChannelFile};
 use crate::settings::egress::allowed;
@@ -14,7 +16,7 @@ impl Check<'_> {
         Alerts {
             on: written.on.map_or(defaults.on, |on| on.0),
             max_per_message: written.max_per_message.map_or(defaults.max_per_message, Into::into),
-            channels: self.named("channel", written.channels, |check, _, channel| check.channel(channel)),
+            channels: self.named("channel", written.channels, |check, _, channel| check.channel(channel).map(Arc::new)),
         }
     }
 

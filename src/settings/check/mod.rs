@@ -33,7 +33,9 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
     let folder = folder_of(file.as_deref());
     let data = written.data.0.map(|data| folder.join(data));
     let accepted = data.as_ref().map(|data| data.join(ACCEPTED));
-    let mut check = Check { folder: &folder, accepted, keys: Vec::new(), named_secrets: Vec::new(), problems };
+    let commands = written.secret_commands.is_some_and(|allowed| secret_commands(&allowed, problems));
+    let mut check =
+        Check { folder: &folder, accepted, commands, keys: Vec::new(), named_secrets: Vec::new(), problems };
     let ledger = match written.ledger {
         Some(ledger) => ledger.0.and_then(|ledger| check.ledger(ledger.0)),
         None => data.as_ref().map(|data| LedgerSettings::Sqlite(data.join("ledger.db"))),
@@ -74,6 +76,8 @@ struct Check<'a> {
     folder: &'a Path,
     /// The file of host keys accepted by `trust`.
     accepted: Option<PathBuf>,
+    /// True if secrets may be read by commands.
+    commands: bool,
     /// As [`Settings::keys`].
     keys: Vec<(Origin, SecretRef, bool)>,
     /// As [`Settings::named_secrets`].
@@ -107,29 +111,37 @@ impl Check<'_> {
         found
     }
 
-    /// Resolves a secret's file; warns of one that is written out in the settings file.
+    /// Resolves a secret's location; warns of one that is written out in the settings file.
     fn secret(&mut self, written: SecretFile) -> SecretRef {
-        if !matches!(written.secret, SecretRef::Literal(_)) {
-            self.named_secrets.push((written.origin.clone(), self.secret_place(&written.secret)));
-        }
-        match written.secret {
-            SecretRef::File(_) => self.secret_place(&written.secret),
+        let secret = match written.secret {
+            SecretRef::Env(_) => written.secret,
+            SecretRef::File(path) => SecretRef::File(self.folder.join(path)),
+            SecretRef::Command(command) => SecretRef::Command(self.command(command, &written.origin)),
             SecretRef::Literal(_) => {
                 if matches!(written.origin, Origin::File(_)) {
                     let problem = written.origin.warning("a secret is written out in this file");
                     self.problems.push(problem.hint("write `{env: NAME}` or `{file: PATH}` in its place"));
                 }
-                written.secret
+                return written.secret;
             }
-            SecretRef::Env(_) => written.secret,
-        }
+        };
+        self.named_secrets.push((written.origin, secret.clone()));
+        secret
     }
 
-    fn secret_place(&self, secret: &SecretRef) -> SecretRef {
-        match secret {
-            SecretRef::File(path) => SecretRef::File(self.folder.join(path)),
-            other => other.clone(),
+    /// Resolves the program of a secret's command, if the settings allow commands.
+    fn command(&mut self, mut command: Arc<SecretCommand>, origin: &Origin) -> Arc<SecretCommand> {
+        if !self.commands {
+            let problem = origin.error("these settings do not allow secrets from commands");
+            self.problems.push(problem.hint("write `secret_commands: true` at the top of the settings file"));
         }
+        // A name alone is looked up in `PATH`.
+        if let Some(command) = Arc::get_mut(&mut command)
+            && command.program.components().count() > 1
+        {
+            command.program = self.folder.join(&command.program);
+        }
+        command
     }
 
     fn backoff(&mut self, written: Option<At<BackoffFile>>, default: Backoff) -> Backoff {
@@ -162,6 +174,17 @@ impl Check<'_> {
         }
         address
     }
+}
+
+/// Returns true if secrets may be read by commands. A flag of one command cannot allow that.
+fn secret_commands(allowed: &At<bool>, problems: &mut Vec<Problem>) -> bool {
+    let is_flag = matches!(allowed.origin, Origin::Named(_)) && !allowed.origin.is_environment();
+    if is_flag && allowed.value {
+        let problem =
+            allowed.origin.error("only the settings file and the environment can allow secrets from commands");
+        problems.push(problem.hint("write `secret_commands: true` there"));
+    }
+    allowed.value && !is_flag
 }
 
 /// The file in the data folder that `trust --accept` writes.

@@ -43,11 +43,12 @@ impl Check<'_> {
             Some(AgentFile::Socket(path)) => Some(Agent { socket: AgentSocket::Path(self.folder.join(path)), key }),
         };
         sftp.password = written.password.map(|secret| self.secret(secret));
-        if let Some(key) = &written.key {
-            let at = key.origin.clone();
-            self.keys.push((at, self.secret_place(&key.secret), written.passphrase.is_some()));
-        }
-        sftp.key = written.key.map(|secret| self.secret(secret));
+        sftp.key = written.key.map(|written_key| {
+            let at = written_key.origin.clone();
+            let key = self.secret(written_key);
+            self.keys.push((at, key.clone(), written.passphrase.is_some()));
+            key
+        });
         sftp.passphrase = written.passphrase.map(|secret| self.secret(secret));
         sftp.keyboard_interactive =
             responses.into_iter().map(|(key, secret)| (key.text.to_lowercase(), self.secret(secret))).collect();

@@ -46,6 +46,8 @@ crate::table! {
         destinations: Option<Lenient<Named<Lenient<DestinationFile>>>>,
         /// Secrets for expressions.
         secrets: Option<Lenient<Named<Lenient<SecretFile>>>>,
+        /// Let secrets be read by commands: `{command: [vault, kv, get, …]}`. Default: false.
+        secret_commands: Option<At<bool>>,
         /// Concurrency and deadlines of the worker.
         work: Option<Lenient<WorkLimits>>,
         /// Alerts: their events and channels.

@@ -23,7 +23,8 @@ fn d01_retry_after_zero_does_not_cause_a_storm_at_the_platform() {
             (case.tenant.retry.initial, case.tenant.retry.max) = (ms(200), ms(200));
             case.tenant.retry.give_up_after = ms(60_000);
         });
-        let error = on_threads(async { case.stage().await.source().identify().await }).err().map(|e| e.to_string());
+        let error =
+            on_threads(async { case.stage().await.source().await.identify().await }).err().map(|e| e.to_string());
         assert!(error.is_some_and(|error| error.contains(&code.to_string())));
         let came = platform.came();
         assert!(came.len() <= 6, "{} requests", came.len());
@@ -45,6 +46,6 @@ fn d18_answers_of_the_platform_that_are_slightly_wrong_are_taken() {
         let head = "HTTP/1.1 200\r\nX-Bad : 1\r\nX-Folded: a\r\n b\r\nno colon\r\nContent-Type: application/json\r\n";
         Reply::Answer(format!("{head}Content-Length: {length}\r\n\r\n{body}").into_bytes())
     });
-    let identity = on_threads(async { at(&platform, |_| {}).stage().await.source().identify().await });
+    let identity = on_threads(async { at(&platform, |_| {}).stage().await.source().await.identify().await });
     assert_eq!(identity.expect("an identity").expect("an account").username, "svc");
 }

@@ -145,10 +145,11 @@ fn a_window_is_kept_through_an_interruption() {
         let other = RecordsPull { list: RecordList::Courses, ..since.clone() };
         let stage = records("").with(|case| case.pull = Pull::Records(since)).stage().await;
         stage.sandbox.change_records("users", [3, 5], "2026-11-23T05:00:00Z".parse().expect("a time"));
-        let begun = stage.source().start(Some("2026-11-23 05:30:00")).await.expect("an ID");
+        let begun = stage.source().await.start(Some("2026-11-23 05:30:00")).await.expect("an ID");
         assert!(begun.0.starts_with("users/2026-11-23 04:30:00/"), "{begun:?}");
         // Another process continues, which knows only the ID.
-        let extract = stage.source().collect(&begun, stage.spool(), &Progress::default()).await.expect("an extract");
+        let extract =
+            stage.source().await.collect(&begun, stage.spool(), &Progress::default()).await.expect("an extract");
         assert_eq!(extract.source.updated_from.as_deref(), Some("2026-11-23 04:30:00"));
         assert_eq!(extract.source.rows, Some(2));
         let csv = String::from_utf8(csv_of(&extract, &stage.limits).expect("a CSV")).expect("UTF-8");
@@ -156,7 +157,8 @@ fn a_window_is_kept_through_an_interruption() {
         assert_eq!(ids, ["20003", "20005"]);
         // One that was begun for another source is not.
         let stage = records("").with(|case| case.pull = Pull::Records(other)).stage().await;
-        let refused = stage.source().collect(&begun, stage.spool(), &Progress::default()).await.expect_err("an error");
+        let refused =
+            stage.source().await.collect(&begun, stage.spool(), &Progress::default()).await.expect_err("an error");
         assert!(refused.to_string().contains("was begun for another source"), "{refused}");
     });
 }

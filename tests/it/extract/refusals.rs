@@ -69,7 +69,7 @@ fn accounts_that_must_not_be_used() {
             check(Case::new(misbehave), &words).await;
         }
         let stage = Case::new("").stage().await;
-        let identity = stage.source().identify().await.expect("an identity").expect("an account");
+        let identity = stage.source().await.identify().await.expect("an identity").expect("an account");
         assert_eq!((identity.username.as_str(), identity.level), ("svc-reporting", Level::PowerUser));
     });
 }

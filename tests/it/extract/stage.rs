@@ -108,8 +108,8 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn source(&self) -> Source {
-        Source::new(&self.source, &self.limits, &self.tenants).expect("a source")
+    pub(super) async fn source(&self) -> Source {
+        Source::new(&self.source, &self.limits, &self.tenants).await.expect("a source")
     }
 
     pub(super) fn spool(&self) -> &Path {
@@ -118,7 +118,7 @@ impl Stage {
 
     /// Start and collect, as a run does.
     pub(super) async fn pull(&self) -> Result<Extract, ExtractError> {
-        let source = self.source();
+        let source = self.source().await;
         let execution_id = source.start(None).await?;
         source.collect(&execution_id, self.spool(), &Progress::default()).await
     }

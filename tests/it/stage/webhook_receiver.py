@@ -3,7 +3,7 @@ answers as it is told. One JSON line for each request goes to standard output.
 
     webhook_receiver.py SECRET ANSWERS [CERT KEY [CLIENT_CA]]
 
-ANSWERS is a file with a JSON list; each request takes one away: a status, [status, {header: value}], "drop" (the
+SECRET is `-` for none, or `@` and a file that is read for each request. ANSWERS is a file with a JSON list; each request takes one away: a status, [status, {header: value}], "drop" (the
 request is read and the connection closed), or "slow" (200 after a fifth of a second), else 200. `together` is how many
 requests were under way as one came. A line of standard input is answered with `null` after all requests before it; the
 server ends with standard input.
@@ -14,7 +14,7 @@ import base64, gzip, hashlib, http.server, json, os, ssl, sys, threading, time
 import zstandard
 from standardwebhooks.webhooks import Webhook, hmac_data
 
-secret, answers = sys.argv[1:3]
+given, answers = sys.argv[1:3]
 lock = threading.Lock()
 together = 0
 
@@ -69,6 +69,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         if encoding == "zstd":
             plain = zstandard.ZstdDecompressor().decompressobj().decompress(body)
         verified = None
+        secret = open(given[1:]).read() if given.startswith("@") else given
         if secret != "-":
             try:
                 hook, headers = Webhook(secret), {name.lower(): value for name, value in self.headers.items()}

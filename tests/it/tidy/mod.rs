@@ -46,6 +46,7 @@ fn violations() -> Vec<Violation> {
         invariants::imports(&imports),
         invariants::text(&sources),
         pages::missing(&sources),
+        pages::unknown_tests("docs/threat-model.md"),
         words::names(&sources),
     ];
     for source in &sources {

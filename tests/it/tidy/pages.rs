@@ -137,3 +137,22 @@ pub(super) fn missing(sources: &[Source]) -> Vec<Violation> {
     }
     counted("missing in docs", found)
 }
+
+/// Tests that a page names and that do not exist: `extract::refusals::sign_in_that_fails`.
+pub(super) fn unknown_tests(page: &str) -> Vec<Violation> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join(page)).unwrap();
+    let is_name = |text: &&str| {
+        text.contains("::") && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c))
+    };
+    let named: BTreeSet<&str> = text.split('`').skip(1).step_by(2).filter(is_name).collect();
+    assert!(named.len() > 20, "{page} names no tests");
+    let exists = |name: &str| {
+        let Some((module, function)) = name.rsplit_once("::") else { return false };
+        let file = format!("{}.rs", module.replace("::", "/"));
+        let texts = ["tests/it", "src"].map(|folder| std::fs::read_to_string(root.join(folder).join(&file)));
+        texts.into_iter().flatten().any(|text| text.contains(&format!("fn {function}(")))
+    };
+    let unknown = named.into_iter().filter(|name| !exists(name)).map(|name| (format!("{page}: {name}"), 0));
+    counted("unknown test", unknown.collect())
+}

@@ -129,7 +129,7 @@ pub async fn check_scope(
     tenants: &Tenants,
 ) -> Result<ScopeCheck, ExtractError> {
     let (needs, endpoints) = (needs(plans, tenant), endpoints(&tenant.scope));
-    let state = tenants.of(tenant)?;
+    let state = tenants.of(tenant).await?;
     let sent = needs.iter().filter(|need| need.evidence == Evidence::Sent).map(|need| need.path.as_str());
     // The list of reports proves what is needed of them.
     let tried = endpoints.iter().map(|endpoint| endpoint.path.as_str()).chain(sent).chain([paths::REPORTS]);

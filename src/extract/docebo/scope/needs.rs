@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::paths;
 use crate::extract::guard::base_of;
-use crate::pipeline::plan::{Plan, ReportRef, Source};
+use crate::pipeline::plan::{Plan, Pull, ReportRef, Source};
 use crate::settings::Tenant;
 
 /// The evidence that a needed request is allowed.
@@ -58,16 +58,22 @@ pub(super) fn needs(plans: &[Arc<Plan>], tenant: &Tenant) -> Vec<Need> {
             continue;
         }
         let Ok(base) = base_of(&tenant.name, &tenant.base) else { continue };
-        // The permission for a report's export gives the list too.
-        add("GET", paths::REPORTS, Some(&plan.name), Evidence::Sent);
-        for (method, path) in paths::guard(base, &docebo.report, docebo.via).requests() {
-            let evidence = match path.as_str() {
-                paths::TOKEN => Evidence::SignIn,
-                paths::SESSION => Evidence::Identity,
-                paths::REPORTS => continue,
-                path if path == paths::assignments("{account}") => Evidence::Assignments,
-                path if path.starts_with(paths::REPORTS) => Evidence::Listed(docebo.report.clone()),
-                path if path.contains('{') => Evidence::Unknown,
+        let report = match &docebo.pull {
+            Pull::Report(pull) => Some(&pull.report),
+            Pull::Records(_) => None,
+        };
+        if report.is_some() {
+            // The permission for a report's export gives the list too.
+            add("GET", paths::REPORTS, Some(&plan.name), Evidence::Sent);
+        }
+        for (method, path) in paths::guard(base, &docebo.pull).requests() {
+            let evidence = match (path.as_str(), report) {
+                (paths::TOKEN, _) => Evidence::SignIn,
+                (paths::SESSION, _) => Evidence::Identity,
+                (paths::REPORTS, _) => continue,
+                (path, _) if path == paths::assignments("{account}") => Evidence::Assignments,
+                (path, Some(report)) if path.starts_with(paths::REPORTS) => Evidence::Listed(report.clone()),
+                (path, _) if path.contains('{') => Evidence::Unknown,
                 _ => Evidence::Sent,
             };
             add(method.as_str(), &path, Some(&plan.name), evidence);

@@ -1,0 +1,138 @@
+//! `explain PIPELINE`: what a pipeline does, in plain sentences for the person who approves it.
+//!
+//! Reads files only. Each part of a plan has one function, which takes it to pieces without `..` and matches its steps without `_`,
+//! so a new key of a pipeline or a new step does not compile until it is explained. Settings are read by field.
+
+/// Alerts of the pipeline.
+mod alerts;
+/// Destinations.
+mod destinations;
+/// The checks before anything is delivered.
+mod expectations;
+/// The file.
+mod file;
+/// Rows and columns.
+mod rows;
+/// Schedule and source.
+mod source;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Common, exit, print_json};
+use crate::clock::Clock;
+use crate::pipeline::plan::Plan;
+use crate::settings::Settings;
+
+#[derive(clap::Args)]
+pub(super) struct ExplainArgs {
+    /// The pipeline's name, or its file
+    pipeline: String,
+}
+
+/// The JSON document; its names are an interface.
+#[derive(Serialize)]
+struct Document<'a> {
+    pipeline: &'a str,
+    description: Option<&'a str>,
+    sections: Vec<Section>,
+}
+
+#[derive(Serialize)]
+struct Section {
+    title: &'static str,
+    facts: Vec<Fact>,
+}
+
+/// One sentence, and what it lists.
+#[derive(Serialize)]
+struct Fact {
+    text: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    items: Vec<String>,
+}
+
+impl Fact {
+    fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), items: Vec::new() }
+    }
+
+    fn list(text: impl Into<String>, items: impl IntoIterator<Item = String>) -> Self {
+        Self { text: text.into(), items: items.into_iter().collect() }
+    }
+}
+
+/// Prints what the pipeline does.
+pub(super) async fn run(args: ExplainArgs, common: &Common) -> anyhow::Result<u8> {
+    let settings = super::opened::settings(common)?;
+    let plan = super::opened::plan(&settings, &args.pipeline)?;
+    let document = document(&plan, &settings, Clock::System.now());
+    if common.json {
+        print_json(&document)?;
+    } else {
+        print!("{}", text(&document));
+    }
+    Ok(exit::DONE)
+}
+
+fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document<'a> {
+    let Plan {
+        name,
+        file: _,
+        digest: _,
+        description,
+        schedule,
+        zone,
+        source,
+        steps,
+        expect,
+        artifact,
+        deliveries,
+        alerts,
+        secrets,
+    } = plan;
+    let section = |title, facts| Section { title, facts };
+    let sections = vec![
+        section("When it runs", self::source::schedule(plan, schedule.as_ref(), zone, now)),
+        section("What is requested", self::source::source(source)),
+        section("Rows and columns", rows::rows(steps, secrets.keys())),
+        section("Checks before anything is sent", expectations::expect(expect)),
+        section("The file", file::artifact(plan, artifact, now)),
+        section("Where it goes", deliveries.iter().flat_map(destinations::delivery).collect()),
+        section("Who is alerted", self::alerts::alerts(alerts.as_ref(), &settings.alerts)),
+    ];
+    Document { pipeline: name, description: description.as_deref(), sections }
+}
+
+fn text(document: &Document<'_>) -> String {
+    let mut text = format!("{}\n", document.pipeline);
+    if let Some(description) = document.description {
+        text.push_str(&format!("  {description}\n"));
+    }
+    for Section { title, facts } in &document.sections {
+        text.push_str(&format!("\n{title}\n"));
+        for Fact { text: sentence, items } in facts {
+            text.push_str(&format!("  {sentence}\n"));
+            items.iter().for_each(|item| text.push_str(&format!("    - {item}\n")));
+        }
+    }
+    text
+}
+
+/// Returns a duration as text: `90 seconds`, `2 hours`.
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let counted = |count: u64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+    match seconds {
+        0 => counted(u64::from(duration.subsec_millis()), "millisecond"),
+        _ if seconds > 86_400 && seconds.is_multiple_of(86_400) => counted(seconds / 86_400, "day"),
+        _ if seconds.is_multiple_of(3_600) => counted(seconds / 3_600, "hour"),
+        _ if seconds.is_multiple_of(60) => counted(seconds / 60, "minute"),
+        _ => counted(seconds, "second"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

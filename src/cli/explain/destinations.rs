@@ -1,0 +1,179 @@
+//! One destination in sentences.
+
+use super::{Fact, duration};
+use crate::attempt::Backoff;
+use crate::cli::plan::address;
+use crate::pipeline::plan::{DeliveryPlan, Existing};
+use crate::settings::{
+    Compress, Destination, DestinationKind, Local, Pickup, Publish, Sftp, Verify, Webhook, WebhookAuth, WebhookBody,
+};
+
+pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
+    let DeliveryPlan {
+        destination,
+        at: _,
+        directory,
+        existing,
+        replace_with_gap,
+        publish_together,
+        checksum,
+        manifest,
+        done_file,
+        done_content,
+        required,
+        alert_after,
+    } = delivery;
+    let Destination { name, kind, retry, pickup, alert_after: _ } = &**destination;
+    let mut items = match kind {
+        DestinationKind::Sftp(server) => sftp(server, directory),
+        DestinationKind::Local(folder) => local(folder, directory),
+        DestinationKind::Webhook(receiver) => webhook(receiver),
+    };
+    if destination.webhook().is_none() {
+        items.push(self::existing(*existing, *replace_with_gap));
+        for (what, template) in [("checksum", checksum), ("manifest of rows, columns and digest", manifest)] {
+            items.extend(template.as_ref().map(|name| format!("A {what} is put beside it, called {name}.")));
+        }
+        if let Some(name) = done_file {
+            let content = if done_content.is_some() { "a text" } else { "nothing" };
+            items.push(format!("Last, a file called {name} with {content} in it shows that all is complete."));
+        }
+        if *publish_together {
+            items.push("All files of a split artifact get their names together.".to_owned());
+        }
+        items.extend(self::pickup(pickup));
+    }
+    items.push(match required {
+        true => "The run counts as delivered only if this delivery succeeds.".to_owned(),
+        false => "The run counts as delivered without it.".to_owned(),
+    });
+    items.push(self::retry(*retry));
+    items.push(match alert_after {
+        Some(after) => format!("If it is not done after {}, that is an alert.", duration(*after)),
+        None => "There is no alert if it takes long.".to_owned(),
+    });
+    vec![Fact::list(format!("{name}: {}", address(kind)), items)]
+}
+
+/// The parts of a server that change what is delivered, where, or who can read it.
+fn sftp(server: &Sftp, directory: &str) -> Vec<String> {
+    let below = if server.base.is_empty() { "the account's folder" } else { &server.base };
+    let mut items = vec![
+        "The connection is encrypted (SSH). The server must show a host key that is on file, or nothing is sent."
+            .to_owned(),
+        format!("The file goes into {}{below}.", folder(directory)),
+    ];
+    if let Some(jump) = &server.jump {
+        items.push(format!(
+            "The connection is made through the SSH server {}, which must show its host key too.",
+            jump.host
+        ));
+    }
+    if let Some(proxy) = &server.proxy {
+        items.push(format!(
+            "The connection goes through the proxy {}, which sees only the encrypted bytes.",
+            proxy.host
+        ));
+    }
+    if server.mkdir {
+        items.push("Missing folders are created.".to_owned());
+    }
+    items.push(match server.publish {
+        Publish::Rename => "It is written under a temporary name and renamed once it is complete.".to_owned(),
+        Publish::Direct => "It is written under its final name: a reader may see an incomplete file.".to_owned(),
+    });
+    let when = match server.publish {
+        Publish::Rename => "before it gets its name",
+        Publish::Direct => "once it is written",
+    };
+    items.push(match server.verify {
+        Verify::Size => format!("Its size is checked {when}."),
+        Verify::ReadBack => format!("It is read back and compared {when}."),
+        Verify::None => "It is not checked at the server.".to_owned(),
+    });
+    items
+}
+
+fn local(Local { path, mkdir, mode, dir_mode: _, mtime: _ }: &Local, directory: &str) -> Vec<String> {
+    let mut items =
+        vec![format!("The file goes into {}{}, on the worker's machine.", folder(directory), path.display())];
+    if *mkdir {
+        items.push("Missing folders are created.".to_owned());
+    }
+    if let Some(mode) = mode {
+        items.push(format!("Its permissions are {mode:04o}."));
+    }
+    items.push("It is written under a temporary name and renamed once it is complete.".to_owned());
+    items
+}
+
+/// The parts of a receiver that change what is sent, or who can read it.
+fn webhook(receiver: &Webhook) -> Vec<String> {
+    let mut items = vec![match receiver.body {
+        WebhookBody::Rows { rows, bytes: _ } => format!("The rows are sent as JSON, at most {rows} in one request."),
+        WebhookBody::File => "The file is sent as it is.".to_owned(),
+        WebhookBody::Notice => "Only a notice is sent: where the file is, its size and its digest.".to_owned(),
+    }];
+    items.push(match receiver.url.starts_with("https://") {
+        true => "The connection is encrypted (HTTPS), and the receiver's certificate is checked.".to_owned(),
+        false => "THE CONNECTION IS NOT ENCRYPTED (HTTP).".to_owned(),
+    });
+    if let Some(proxy) = &receiver.egress.proxy {
+        items.push(format!("The connection goes through the proxy {}.", proxy.url));
+    }
+    items.push(match receiver.secrets.is_empty() {
+        true => "Requests are not signed.".to_owned(),
+        false => "Each request is signed, so that the receiver can verify that it is ours.".to_owned(),
+    });
+    items.extend(receiver.auth.as_ref().map(|auth| match auth {
+        WebhookAuth::Bearer(_) => "It signs in with a token.".to_owned(),
+        WebhookAuth::Basic { username, password: _ } => format!("It signs in as {username} with a password."),
+    }));
+    match receiver.compress {
+        Compress::None => {}
+        Compress::Gzip => items.push("Bodies are compressed (gzip).".to_owned()),
+        Compress::Zstd => items.push("Bodies are compressed (zstd).".to_owned()),
+    }
+    items
+}
+
+/// Returns the words before the folder that a destination's files stay below.
+fn folder(directory: &str) -> String {
+    if directory.is_empty() { String::new() } else { format!("the folder {directory} below ") }
+}
+
+fn existing(existing: Existing, with_gap: bool) -> String {
+    match (existing, with_gap) {
+        (Existing::Fail, _) => "If a file of that name is there, the delivery fails, and the file stays.".to_owned(),
+        (Existing::Replace, false) => "A file of that name is replaced in one step.".to_owned(),
+        (Existing::Replace, true) => "A file of that name is replaced; for a moment neither may be there.".to_owned(),
+        (Existing::Keep, _) => "If a file of that name is there, it stays, and nothing is delivered.".to_owned(),
+        (Existing::Number, _) => {
+            "If a file of that name is there, the new one gets a number: name-1, name-2, ….".to_owned()
+        }
+    }
+}
+
+fn pickup(pickup: &Pickup) -> Option<String> {
+    let within = |pickup: &Pickup| match pickup.deadline() {
+        Some(deadline) => format!("; if that does not happen within {}, it is an alert", duration(deadline.after)),
+        None => String::new(),
+    };
+    Some(match pickup {
+        Pickup::None => return None,
+        Pickup::Immediate => "The server takes the file away at once.".to_owned(),
+        Pickup::Moved { deadline: _ } => format!("Its reader is expected to take the file away{}.", within(pickup)),
+        Pickup::AckFile { name, deadline: _ } => {
+            format!("Its reader is expected to write a file called {name}{}.", within(pickup))
+        }
+    })
+}
+
+fn retry(Backoff { initial, max, give_up_after }: Backoff) -> String {
+    format!(
+        "After a failure it is tried again: first after about {}, then at most {} apart, for {}. A refusal is not tried again.",
+        duration(initial),
+        duration(max),
+        duration(give_up_after)
+    )
+}
