@@ -85,31 +85,51 @@ impl Days {
     }
 }
 
-/// Factors of the difference that is always allowed where numbers differ anyway: three standard deviations, which are the
-/// square root of a count, or a range of five numbers divided by 2.33.
+/// Standard deviations of a count, its square root, that are allowed where numbers differ anyway.
+const COUNT_DEVIATIONS: f64 = 3.7;
+/// Standard deviations that are allowed beside that, of which the range of five numbers has 2.33.
 const DEVIATIONS: f64 = 3.0;
 const RANGE_PER_DEVIATION: f64 = 2.33;
-/// The allowance is larger by this factor if no run was of the same weekday.
-const OTHER_WEEKDAY: f64 = 1.5;
+/// The part of the usual number that is allowed may be larger by this factor: if few runs or none were of the same weekday,
+/// and where the range of earlier numbers asks for it.
+const WIDER: f64 = 1.5;
+/// Fewer runs than this are few.
+const FEW: usize = 3;
 
 fn change(rows: u64, rule: &Rule<RowsChange>, earlier: &[EarlierRows], slot: Date) -> Option<Finding> {
     let RowsChange { by, over, same_weekday } = rule.expected;
     let last =
         |days: Days| -> Vec<&EarlierRows> { earlier.iter().filter(|run| days.contain(&run.slot)).take(over).collect() };
     let (kind, weekday) = (Days::kind_of(slot.weekday()), Days::Weekday(slot.weekday()));
-    let candidates = if same_weekday { [(weekday, 1.0), (kind, OTHER_WEEKDAY)] } else { [(Days::All, 1.0); 2] };
-    let found = candidates.into_iter().map(|(days, factor)| (days, factor, last(days)));
-    let (days, factor, compared) = found.into_iter().find(|(.., runs)| !runs.is_empty())?;
+    let candidates = if same_weekday { [weekday, kind] } else { [Days::All; 2] };
+    let found = candidates.into_iter().map(|days| (days, last(days)));
+    let (days, compared) = found.into_iter().find(|(_, runs)| !runs.is_empty())?;
 
     let mut numbers: Vec<u64> = compared.iter().map(|run| run.rows).collect();
     numbers.sort_unstable();
     let usual = median(&numbers);
     let range = (numbers[numbers.len() - 1] - numbers[0]) as f64;
-    let by_chance = match range > 0.0 {
-        true => DEVIATIONS * (usual as f64).sqrt().max(range / RANGE_PER_DEVIATION),
+    // Runs of the same kind of day that never differ are not subject to chance.
+    let varies = [Days::MondayToFriday, Days::Weekend].into_iter().any(|days| {
+        let runs = last(days);
+        runs.iter().any(|run| run.rows != runs[0].rows)
+    });
+    let by_chance = match varies {
+        true => {
+            // The usual number is subject to chance too, the less the more runs it is of.
+            let count = rows.max(usual) as f64 * (1.0 + 1.0 / numbers.len() as f64);
+            let by_range = DEVIATIONS * range / RANGE_PER_DEVIATION;
+            (COUNT_DEVIATIONS * count.sqrt()).max(by_range.min(WIDER * (by * usual as f64)))
+        }
         false => 0.0,
     };
-    let allowed = factor * (by * usual as f64).max(by_chance);
+    let is_other_day = days != candidates[0];
+    let factor = if is_other_day || varies && numbers.len() < FEW { WIDER } else { 1.0 };
+    let mut allowed = (factor * (by * usual as f64)).max(by_chance);
+    if is_other_day && rows > usual {
+        // A Monday may have all the rows of a weekend.
+        allowed = allowed.max(usual as f64);
+    }
     if rows.abs_diff(usual) as f64 <= allowed {
         return None;
     }

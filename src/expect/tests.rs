@@ -322,7 +322,7 @@ fn change(keys: &str, rows: u64, baseline: &[(&str, u64)]) -> Option<String> {
 
 #[test]
 fn rows_are_compared_with_what_is_usual_on_that_weekday() {
-    let mondays = [("2026-11-22", 5), ("2026-11-16", 100), ("2026-11-14", 7), ("2026-11-09", 100), ("2026-11-02", 100)];
+    let mondays = [("2026-11-22", 5), ("2026-11-16", 100), ("2026-11-14", 5), ("2026-11-09", 100), ("2026-11-02", 100)];
     let keys = "{rows: {change: 30%}}";
     for (rows, expected) in [
         (130, None),
@@ -344,16 +344,17 @@ fn rows_are_compared_with_what_is_usual_on_that_weekday() {
     }
     // Until there is one: the same kind of day, with half as much again; weekends are of another kind.
     let others = [("2026-11-20", 100), ("2026-11-19", 100), ("2026-11-15", 5)];
-    assert_eq!(change(keys, 145, &others), None);
-    assert!(change(keys, 146, &others).unwrap().contains(
+    assert_eq!((change(keys, 55, &others), change(keys, 200, &others)), (None, None));
+    assert!(change(keys, 54, &others).unwrap().contains(
         "100 in the last 2 runs from Monday to Friday, as there is none on this weekday; a difference of 45 is allowed"
     ));
+    assert!(change(keys, 201, &others).unwrap().contains("a difference of 100 is allowed"));
     assert_eq!(change(keys, 1, &[("2026-11-21", 900), ("2026-11-22", 900)]), None);
     assert_eq!(change(keys, 1, &[]), None);
     // The last runs of any day.
     let any = "{rows: {change: {by: 30%, over: 2, same_weekday: false}}}";
     assert!(
-        change(any, 150, &[("2026-11-21", 100), ("2026-11-20", 100), ("2026-11-16", 150)])
+        change(any, 1500, &[("2026-11-21", 1000), ("2026-11-20", 1000), ("2026-11-16", 1500)])
             .unwrap()
             .contains("the last 2 runs;")
     );
@@ -366,15 +367,21 @@ fn chance_in_small_numbers_is_no_difference() {
     let numbers = |rows: [u64; 5]| -> Vec<(&str, u64)> {
         ["2026-11-16", "2026-11-09", "2026-11-02", "2026-10-26", "2026-10-19"].into_iter().zip(rows).collect()
     };
-    // 3 × √16 = 12 is more than 10 % of 16 and than 3 × 2 ÷ 2.33.
-    assert_eq!(change(keys, 28, &numbers([16, 15, 17, 16, 16])), None);
-    assert!(change(keys, 29, &numbers([16, 15, 17, 16, 16])).is_some());
+    // Fewer: 3.7 × √(100 × 1.2) = 40.5 is more than 10 % of 100 and than 3 × 2 ÷ 2.33.
+    assert_eq!(change(keys, 60, &numbers([100, 99, 101, 100, 100])), None);
+    assert!(change(keys, 59, &numbers([100, 99, 101, 100, 100])).is_some());
+    // More: 3.7 × √(149 × 1.2) = 49.5.
+    assert_eq!(change(keys, 149, &numbers([100, 99, 101, 100, 100])), None);
+    assert!(change(keys, 150, &numbers([100, 99, 101, 100, 100])).is_some());
     // The same number each time leaves nothing to chance.
     assert!(change(keys, 18, &numbers([16; 5])).is_some());
     assert_eq!(change(keys, 17, &numbers([16; 5])), None);
-    // 3 × 20 ÷ 2.33 = 25.75 is more than 3 × √16.
-    assert_eq!(change(keys, 41, &numbers([16, 6, 26, 16, 16])), None);
-    assert!(change(keys, 42, &numbers([16, 6, 26, 16, 16])).is_some());
+    // 3 × 120 ÷ 2.33 = 154 is more than 3.7 × √(1150 × 1.2) = 137.4 and 10 %, but not more than 15 % is allowed by it.
+    assert_eq!(change(keys, 1150, &numbers([1000, 940, 1060, 1000, 1000])), None);
+    assert!(change(keys, 1151, &numbers([1000, 940, 1060, 1000, 1000])).is_some());
+    // 3 × 110 ÷ 2.33 = 141.6.
+    assert_eq!(change(keys, 1141, &numbers([1000, 945, 1055, 1000, 1000])), None);
+    assert!(change(keys, 1142, &numbers([1000, 945, 1055, 1000, 1000])).is_some());
 }
 
 #[test]
@@ -403,7 +410,7 @@ fn the_source_the_size_and_the_account_are_compared() {
     );
     let with = |scope: Option<AccountScope>| move |ended| Ended { scope: scope.clone(), ..ended };
     let changed =
-        "scope: the account's assignments changed: users 1,200, now 80; permission added: b; permission removed: a";
+        "scope: the account's assignments changed: users: 1,200, now 80; permission added: b; permission removed: a";
     let accepted = Some(scope(1_200, "a"));
     assert_eq!(found_with("{}", accepted.clone(), &with(accepted.clone())).1, None);
     assert_eq!(found_with("{}", accepted.clone(), &with(Some(scope(80, "b")))), (changed.into(), Some(Severity::Warn)));
@@ -435,3 +442,6 @@ fn a_missing_column_is_a_problem_with_a_suggestion() {
     );
     assert!(told[1].contains("did you mean \"done\"?"), "{told:?}");
 }
+
+/// A year of reports without a fault.
+mod year;

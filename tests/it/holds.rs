@@ -4,8 +4,6 @@
 mod decide;
 /// Slots after a held one.
 mod wait;
-/// The row counts of a year without a fault.
-mod year;
 
 use reportferry::clock::Clock;
 use reportferry::expect::{Checked, Difference, EarlierRows, Facts, Finding, OffendingRow, OffendingRows};

@@ -8,7 +8,7 @@ use crate::settings::Settings;
 
 const SETTINGS: &str = r#"
 tenants:
-  acme: {docebo: "https://acme.docebosaas.com", client_id: c, client_secret: hush-1, username: root, password: hush-2, allow_superadmin: true}
+  acme: {docebo: "https://acme.docebosaas.com", client_id: c, client_secret: hush-1, username: root, password: hush-2, level: any}
 destinations:
   hris:
     sftp:
@@ -43,7 +43,21 @@ transform:
   - filter: mail like '%@acme.example' and (Active = 'Yes' or Hired >= '2026-01-01') and not (Branch in ('a', 'b'))
   - set: {mail: "hmac_sha256(mail, 'salt')", Code: "lpad(Code, 8, '0')"}
   - drop: [First, Last]
-expect: {rows: {max: 5000}, when_empty: send}
+expect:
+  rows: {min: 10, max: 5000, change: {by: 12.5%, over: 4, same_weekday: false}}
+  columns: [E-mail, First, Last]
+  types: {Hired: date, Score: decimal, Left: {date: "%m/%d/%Y"}}
+  not_null: [Code]
+  unique: [[Code], [mail, Full]]
+  values: {Active: ["Yes", "No"]}
+  range: {Score: {min: 0, max: 100}}
+  match: {Code: '^[0-9]{8}$'}
+  references: {Manager: Code}
+  fresh: {source_column: Changed, max_age: 36h, timezone: Europe/Rome}
+  size: {max: 50MiB}
+  scope: same
+  when_empty: send
+  severity: {unique: fail, fresh: warn}
 artifact:
   name: "all_{slot:%Y%m%dT%H%M}_{part:3}.csv"
   split: {rows: 1000}

@@ -121,7 +121,7 @@ fn every_list_is_read_with_its_own_fields() {
         assert_eq!((extract.source.rows, csv.lines().count()), (Some(53), 54));
         assert!(csv.lines().skip(1).all(|line| line.starts_with("300,") || line.starts_with("303,")), "{csv}");
         let log = stage.sandbox.log();
-        let query = log.last().and_then(|request| request.query.clone()).expect("a query");
+        let query = log.iter().rev().find_map(|request| request.query.clone()).expect("a query");
         assert!(query.contains("course_id%5B%5D=300&course_id%5B%5D=303&enrollment_status%5B%5D=completed"), "{query}");
         let fields = |fields: &[&str]| RecordsPull {
             fields: fields.iter().map(|field| (*field).to_owned()).collect(),

@@ -166,6 +166,7 @@ fn a_run_that_failed_by_an_expectation_is_fetched_anew() {
 fn a_header_is_accepted_after_it_was_shown() {
     let rig = Rig::new(&held_pipeline());
     let run = hold(&rig);
+    put(&rig, &run, &checked(Vec::new(), ""));
     let none = said(&rig, &["accept", &run, "--header"], 2);
     assert!(none.contains("does not know the columns"), "{none}");
     assert!(said(&rig, &["accept", &run, "--scope"], 2).contains("does not know"));

@@ -40,7 +40,7 @@ DEFAULTS = {
     "assigned_people": None,
     "assigned_courses": None,
     "permissions": ["/framework/admin/report/view"],
-    # path prefix: 401, 403, "html", "redirect" or 404
+    # Beginning of a path, or with a $ the whole path: 401, 403, "html", "redirect" or 404.
     "denied": {},
     # Old header: new header.
     "renamed": {},
@@ -220,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
         if not known:
             return self.refuse(401)
         for prefix, how in now["denied"].items():
-            if url.path.startswith(prefix):
+            if url.path + "$" == prefix or url.path.startswith(prefix):
                 return self.refuse(how)
         query = parse_qs(url.query)
         parts = url.path.strip("/").split("/")

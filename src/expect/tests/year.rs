@@ -1,10 +1,16 @@
+//! The row counts of a year without a fault, which are not to be held.
+
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 
+use super::{EarlierRows, Severity};
+use crate::expect::{EARLIER_RUNS_MAX, rows};
+use crate::pipeline::plan::{Expect, RowsChange, Rule};
+
 /// The ways in which the rows of a daily report come about.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Profile {
+struct Profile {
     /// Rows of an ordinary weekday at the start of the year.
     pub rows: f64,
     /// At the end of the year, in parts of the start.
@@ -18,15 +24,15 @@ pub(crate) struct Profile {
 }
 
 /// Completions of a company's courses: a fifth at weekends, Monday peaks, growth.
-pub(crate) const LARGE: Profile = Profile { rows: 4_000.0, growth: 1.4, weekend: 0.2, monday: 1.5, noise: 0.03 };
-pub(crate) const MEDIUM: Profile = Profile { rows: 250.0, growth: 1.2, weekend: 0.2, monday: 1.3, noise: 0.04 };
+const LARGE: Profile = Profile { rows: 4_000.0, growth: 1.4, weekend: 0.2, monday: 1.5, noise: 0.03 };
+const MEDIUM: Profile = Profile { rows: 250.0, growth: 1.2, weekend: 0.2, monday: 1.3, noise: 0.04 };
 /// Three to twenty rows a day: most of what differs is chance.
-pub(crate) const SMALL: Profile = Profile { rows: 11.0, growth: 1.0, weekend: 1.0, monday: 1.0, noise: 0.0 };
-pub(crate) const PROFILES: [Profile; 3] = [LARGE, MEDIUM, SMALL];
+const SMALL: Profile = Profile { rows: 11.0, growth: 1.0, weekend: 1.0, monday: 1.0, noise: 0.0 };
+const PROFILES: [Profile; 3] = [LARGE, MEDIUM, SMALL];
 
 /// Returns the slots of a year, each day at 05:30 in New York, with the rows of a report without a fault. The same seed
 /// gives the same year. Public holidays are left out: on those a report has the rows of a weekend, and a person decides.
-pub(crate) fn rows_of_a_year(seed: u64, profile: Profile) -> Vec<(ZonedDateTime, u64)> {
+fn rows_of_a_year(seed: u64, profile: Profile) -> Vec<(ZonedDateTime, u64)> {
     let mut random = fastrand::Rng::with_seed(seed);
     let zone = TimeZone::get("America/New_York").unwrap();
     let days = jiff::civil::date(2026, 1, 1).series(jiff::Span::new().days(1)).take(365);
@@ -106,4 +112,64 @@ fn small_reports_vary_by_chance() {
         assert!((9.5..12.5).contains(&mean(&year, |_| true)), "{seed}");
     }
     assert_eq!(PROFILES.map(|profile| profile.rows), [4_000.0, 250.0, 11.0]);
+}
+
+/// Returns what `change: 30%` says about the rows of a day after these earlier ones, newest first.
+fn change_on(day: Date, rows: u64, earlier: &[EarlierRows]) -> Option<String> {
+    let expected = RowsChange { by: 0.3, over: 5, same_weekday: true };
+    let expect = Expect { rows_change: Some(Rule { severity: Severity::Hold, expected }), ..Expect::default() };
+    let earlier = &earlier[..earlier.len().min(EARLIER_RUNS_MAX)];
+    rows::check(rows, &expect, earlier, day).unwrap().first().map(|finding| finding.message.clone())
+}
+
+fn delivered((slot, rows): &(ZonedDateTime, u64)) -> EarlierRows {
+    EarlierRows { run: "r".into(), slot: slot.date().to_string(), rows: *rows }
+}
+
+/// The first runs of a small report have nothing to tell chance by.
+const FIRST_RUNS: usize = 3;
+
+#[test]
+fn nothing_is_held_in_a_year_without_a_fault() {
+    for profile in PROFILES {
+        let mut held = Vec::new();
+        for seed in 0..20 {
+            let mut earlier: Vec<EarlierRows> = Vec::new();
+            for (number, day) in rows_of_a_year(seed, profile).iter().enumerate() {
+                let found = change_on(day.0.date(), day.1, &earlier);
+                held.extend(
+                    found.filter(|_| number >= FIRST_RUNS).map(|found| format!("seed {seed}, {}: {found}", day.0)),
+                );
+                earlier.insert(0, delivered(day));
+            }
+        }
+        // One in twenty years: chance knows no bounds.
+        assert!(held.len() <= 1, "{profile:?}: {held:#?}");
+    }
+}
+
+#[test]
+fn half_the_rows_are_held_on_every_day() {
+    for (profile, rows_min) in [(LARGE, 0), (MEDIUM, 65), (SMALL, 65)] {
+        for seed in 0..5 {
+            let year = rows_of_a_year(seed, profile);
+            let mut earlier: Vec<EarlierRows> = Vec::new();
+            for day in &year {
+                let same = earlier.iter().filter(|run| run.slot.parse::<Date>().unwrap().weekday() == day.0.weekday());
+                let mut usual: Vec<u64> = same.take(5).map(|run| run.rows).collect();
+                usual.sort_unstable();
+                // From the sixth week on, each weekday has five numbers to compare with.
+                if let [_, _, usual, _, _] = usual[..]
+                    && usual >= rows_min
+                {
+                    assert!(
+                        change_on(day.0.date(), usual / 2, &earlier).is_some(),
+                        "seed {seed}, {}: half of {usual}",
+                        day.0
+                    );
+                }
+                earlier.insert(0, delivered(day));
+            }
+        }
+    }
 }
