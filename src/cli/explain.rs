@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use super::{Common, exit, print_json};
 use crate::clock::Clock;
-use crate::pipeline::plan::Plan;
+use crate::pipeline::plan::{Plan, Source};
 use crate::settings::Settings;
 
 #[derive(clap::Args)]
@@ -98,7 +98,7 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
         section("When it runs", self::source::schedule(plan, schedule.as_ref(), zone, now)),
         section("What is requested", self::source::source(source)),
         section("Rows and columns", rows::rows(steps, secrets.keys())),
-        section("Checks before anything is sent", expectations::expect(expect)),
+        section("Checks before anything is sent", expectations::expect(expect, matches!(source, Source::Docebo(_)))),
         section("The file", file::artifact(plan, artifact, now)),
         section("Where it goes", deliveries.iter().flat_map(destinations::delivery).collect()),
         section("Who is alerted", self::alerts::alerts(alerts.as_ref(), &settings.alerts)),

@@ -54,6 +54,7 @@ pub(super) fn reset() -> Reply {
 /// Returns the failure of this kind; [`ReplyKind::Stall`] never returns.
 pub(super) async fn fail(kind: ReplyKind) -> Reply {
     match kind {
+        ReplyKind::Status(403) => error(403, "Operation not permitted"),
         ReplyKind::Status(status) => error(status, "the sandbox fails here on request"),
         ReplyKind::RetrySeconds(status) => retry_after(status, "1"),
         ReplyKind::RetryDate(status) => {

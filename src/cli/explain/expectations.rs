@@ -10,7 +10,8 @@ use crate::pipeline::plan::{
 
 const HELD: &str = "the run is held: nothing is sent until a person releases or rejects it";
 
-pub(super) fn expect(expect: &Expect) -> Vec<Fact> {
+/// Returns what is expected. `has_account` is false for a source that states no rows and has no account.
+pub(super) fn expect(expect: &Expect, has_account: bool) -> Vec<Fact> {
     let Expect {
         when_empty,
         rows_min,
@@ -53,13 +54,14 @@ pub(super) fn expect(expect: &Expect) -> Vec<Fact> {
     if let Some(Rule { severity, expected }) = fresh {
         add(age(expected), *severity);
     }
-    if let Some(severity) = complete {
-        add("If the source states another number of rows than were read".to_owned(), *severity);
+    if let Some(severity) = complete.filter(|_| has_account) {
+        add("If the source states another number of rows than were read".to_owned(), severity);
     }
     if let Some(Rule { severity, expected }) = size_max {
         add(format!("If the file is larger than {}", bytes(*expected)), *severity);
     }
     match scope {
+        ScopeRule::Note if !has_account => {}
         ScopeRule::Note => add("If the LMS account is assigned other resources than before".to_owned(), Severity::Warn),
         ScopeRule::Same(severity) => {
             add("If the LMS account is assigned other resources than were accepted".to_owned(), *severity);
