@@ -6,7 +6,7 @@
 use std::io;
 use std::path::Path;
 
-use siphasher::sip128::SipHasher13;
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_inline};
 
 use super::offending::Offending;
 use super::part_of;
@@ -133,21 +133,24 @@ impl KeyResult {
     }
 }
 
-/// Hashes values with a key of its own, in the upper bits.
+/// Hashes values with seeds of its own, in the upper bits. Whoever finds a collision beforehand would get a run held,
+/// which a repeated value does as well.
 struct KeyHash {
-    keyed: SipHasher13,
+    seeds: [RapidSecrets; 2],
     scratch: Vec<u8>,
 }
 
 impl KeyHash {
     fn new() -> Self {
-        let key = || fastrand::u64(..);
-        Self { keyed: SipHasher13::new_with_keys(key(), key()), scratch: Vec::new() }
+        let seed = || RapidSecrets::seed(fastrand::u64(..));
+        Self { seeds: [seed(), seed()], scratch: Vec::new() }
     }
 
     #[inline]
     fn of(&self, bytes: &[u8]) -> u128 {
-        self.keyed.hash(bytes).as_u128() & (u128::MAX << ROW_BITS)
+        let [high, low] =
+            [0, 1].map(|seed| u128::from(rapidhash_v3_inline::<true, false, true>(bytes, &self.seeds[seed])));
+        (high << 64 | low) & (u128::MAX << ROW_BITS)
     }
 
     #[inline]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use futures_util::stream;
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::SandboxOptions;
@@ -54,7 +53,7 @@ struct Change {
 impl State {
     /// Changes a record, or adds those up to it.
     #[cfg(feature = "fault-injection")]
-    pub(super) fn change(&mut self, list: List, index: u64, at: Timestamp) {
+    pub(super) fn change(&mut self, list: List, index: u64, at: jiff::Timestamp) {
         let change = self.changes.entry((list, index)).or_insert(Change { at: String::new(), times: 0 });
         change.at = at.strftime("%Y-%m-%d %H:%M:%S").to_string();
         change.times += 1;
