@@ -11,7 +11,7 @@ use reportferry::pipeline::plan::Source;
 use reportferry::progress::Meter;
 use reportferry::schedule::slot::Slot;
 use reportferry::settings::Settings;
-use reportferry::transform::{Input, Transform, TransformError};
+use reportferry::transform::{Input, Passed, StepInputs, Transform, TransformError};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> anyhow::Result<()> {
@@ -24,9 +24,11 @@ fn main() -> anyhow::Result<()> {
     let Source::File(source) = &plan.source else { anyhow::bail!("the source is a file") };
     let meter = Meter::default();
     let (read, limits) = (Box::new(File::open(&source.path)?), settings.limits);
-    let input = Input { read, csv: source.csv, limits, meter: &meter, stop: CancellationToken::new() };
-    let transform = Transform::open(input, &plan.steps, &BTreeMap::new())?;
     let output = Path::new(output);
+    let folder = output.parent().unwrap_or(Path::new("."));
+    let (stop, step_inputs) = (CancellationToken::new(), StepInputs::default());
+    let input = Input { read, csv: source.csv, limits, folder, meter: &meter, stop, step_inputs };
+    let transform = Transform::open(input, &plan.steps, &BTreeMap::new())?;
     let slot = Slot::new("bench", "2026-11-23T05:30:00Z".parse()?, plan.zone.clone());
     let opening = Opening {
         expect: &plan.expect,
@@ -34,12 +36,12 @@ fn main() -> anyhow::Result<()> {
         slot: &slot,
         header: transform.header(),
         columns: transform.columns(),
-        folder: output.parent().unwrap_or(Path::new(".")),
+        folder,
         memory: limits.memory,
     };
     let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
     let mut file = CsvFile::create(output, "out.csv", &plan.artifact.csv, transform.columns(), None)?;
-    let balance = transform.run_observed(
+    let Passed { balance, findings } = transform.run_observed(
         |record| records.record(record),
         |row| {
             checker.row(row).map_err(|source| TransformError::Spill { source })?;
@@ -47,7 +49,8 @@ fn main() -> anyhow::Result<()> {
         },
     )?;
     let artifact = file.finish(|_| Ok(String::new()))?;
-    let ended = Ended { extracted: balance.extracted, stated_rows: None, bytes: artifact.bytes, scope: None };
+    let ended =
+        Ended { extracted: balance.extracted, stated_rows: None, bytes: artifact.bytes, scope: None, steps: findings };
     let draft = checker.finish(records, ended)?;
     anyhow::ensure!(!draft.wants_rows(), "the data does not meet its expectations");
     Ok(())

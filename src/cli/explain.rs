@@ -82,6 +82,7 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
         name,
         file: _,
         digest: _,
+        tables,
         description,
         schedule,
         zone,
@@ -97,7 +98,7 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
     let sections = vec![
         section("When it runs", self::source::schedule(plan, schedule.as_ref(), zone, now)),
         section("What is requested", self::source::source(source)),
-        section("Rows and columns", rows::rows(steps, secrets.keys())),
+        section("Rows and columns", rows::rows(steps, tables, secrets.keys())),
         section("Checks before anything is sent", expectations::expect(expect, matches!(source, Source::Docebo(_)))),
         section("The file", file::artifact(plan, artifact, now)),
         section("Where it goes", deliveries.iter().flat_map(destinations::delivery).collect()),

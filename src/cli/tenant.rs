@@ -16,7 +16,7 @@ use crate::progress::{Meter, Progress};
 use crate::run::with_causes;
 use crate::secret::Secret;
 use crate::settings::{Settings, Tenant};
-use crate::transform::{Input, Transform, TransformError};
+use crate::transform::{Input, StepInputs, Transform, TransformError};
 
 /// Signs in, and compares the reports that the account sees with those that `plans` use. Returns true if all can be
 /// fetched.
@@ -151,7 +151,8 @@ pub(super) async fn columns(
     let read = move || {
         let meter = Meter::default();
         let read = extract.open(&limits)?;
-        let input = Input { read, csv, limits, meter: &meter, stop: CancellationToken::new() };
+        let (stop, step_inputs) = (CancellationToken::new(), StepInputs::default());
+        let input = Input { read, csv, limits, folder: folder.path(), meter: &meter, stop, step_inputs };
         let steps = plan.as_ref().map_or(&[][..], |plan| &plan.steps);
         let transform =
             Transform::open(input, steps, &secrets).map_err(|error| anyhow::anyhow!(with_causes(&error)))?;
@@ -161,7 +162,5 @@ pub(super) async fn columns(
         }
         anyhow::Ok(transform.columns().to_vec())
     };
-    let columns = tokio::task::spawn_blocking(read).await?;
-    drop(folder);
-    columns
+    tokio::task::spawn_blocking(read).await?
 }

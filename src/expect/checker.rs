@@ -15,7 +15,7 @@ use super::{counted, grouped, header, rows, scope};
 use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::{Column, Expect, FreshColumn, Reference, Severity};
 use crate::schedule::slot::Slot;
-use crate::transform::{Record, Row};
+use crate::transform::{Record, Row, StepFinding};
 use crate::yaml::problem::Problem;
 
 /// The facts known before the first row.
@@ -42,6 +42,8 @@ pub struct Ended {
     pub bytes: u64,
     /// The assignments of the source's account.
     pub scope: Option<AccountScope>,
+    /// The findings of the transform's steps.
+    pub steps: Vec<StepFinding>,
 }
 
 /// Checks the delivered rows.
@@ -158,6 +160,7 @@ impl<'plan> Checker<'plan> {
         let scope = scope::check(ended.scope.as_ref(), baseline.scope.as_ref(), expect.scope);
         let others = [newest, complete(expect, &ended), size(expect, ended.bytes), scope];
         others.into_iter().flatten().for_each(|finding| draft.add(finding));
+        ended.steps.into_iter().for_each(|found| draft.add(Finding::of_step(found)));
         let facts = Facts { header, rows, scope: ended.scope };
         draft.checked = Checked { findings: Vec::new(), skip, facts };
         Ok(draft)

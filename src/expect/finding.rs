@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::plan::Severity;
+use crate::transform::{Example, StepFinding};
 
 /// The result of checking one artifact, and what later runs compare with. The ledger keeps both with the artifact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,19 @@ pub struct Finding {
     pub message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,
+}
+
+impl Finding {
+    /// Returns what a step of the transform found.
+    pub(super) fn of_step(found: StepFinding) -> Self {
+        let StepFinding { key, severity, message, examples } = found;
+        let row = |example: &Example| OffendingRow { number: example.number, cells: example.cells.clone() };
+        let rows = examples.rows().map(row).collect();
+        let (total, columns) = (examples.total, examples.columns);
+        let rows = OffendingRows { total, columns, checked_columns: Vec::new(), rows };
+        let difference = (total > 0).then_some(Difference::Offending(rows));
+        Self { expectation: key, severity, message, difference }
+    }
 }
 
 /// The difference that a person decides on.
@@ -78,7 +92,7 @@ pub const OFFENDING_ROWS_MAX: usize = 10;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffendingRow {
-    /// The number in the artifact, from 1, without the header.
+    /// The number in the artifact, from 1, without the header; for a step's finding, that of the record in the extract.
     pub number: u64,
     pub cells: Vec<String>,
 }

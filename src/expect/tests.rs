@@ -47,8 +47,9 @@ fn checked_within(
     let open = || {
         let read = Box::new(std::io::Cursor::new(csv.as_bytes().to_vec()));
         let (csv, stop) = (CsvInput::default(), CancellationToken::new());
-        Transform::open(Input { read, csv, limits: Limits::default(), meter: &meter, stop }, &[], &Default::default())
-            .unwrap()
+        let (limits, step_inputs) = (Limits::default(), Default::default());
+        let input = Input { read, csv, limits, folder: folder.path(), meter: &meter, stop, step_inputs };
+        Transform::open(input, &[], &Default::default()).unwrap()
     };
     let transform = open();
     let opening = Opening {
@@ -68,7 +69,13 @@ fn checked_within(
             Ok(())
         },
     );
-    let ended = ended(Ended { extracted: balance.unwrap().extracted, stated_rows: None, bytes: 0, scope: None });
+    let ended = ended(Ended {
+        extracted: balance.unwrap().balance.extracted,
+        stated_rows: None,
+        bytes: 0,
+        scope: None,
+        steps: Vec::new(),
+    });
     let mut draft = checker.finish(records, ended).unwrap();
     if draft.wants_rows() {
         open()

@@ -52,8 +52,29 @@ impl Columns {
         self.known.iter().find(|(known, _)| known == name).map_or(UNKNOWN, |(_, cell)| *cell)
     }
 
+    /// Returns the position of a column's cell in a row that [`Columns::settle`] began. One that is missing has a problem.
+    pub(crate) fn position_of(&self, name: &str) -> usize {
+        match self.cell(name) {
+            CellRef::Input(position) => position as usize,
+            CellRef::Made(_) => u32::MAX as usize,
+        }
+    }
+
     pub(crate) fn report(&mut self, problem: Problem) {
         self.problems.push(problem);
+    }
+
+    /// Begins a new row, whose cells are those of the known columns.
+    pub(crate) fn settle(&mut self) {
+        self.made = 0;
+        for ((_, cell), position) in self.known.iter_mut().zip(0..) {
+            *cell = CellRef::Input(position);
+        }
+    }
+
+    /// Returns the cells of the known columns, with their names.
+    pub(crate) fn cells(&self) -> (Vec<String>, Vec<CellRef>) {
+        self.known.iter().cloned().unzip()
     }
 
     /// Makes every column uncertain, after a step that could not be read.

@@ -96,6 +96,8 @@ crate::kinds! {
         Filter = "filter": At<Expression>,
         /// Column: the expression for its value.
         Set = "set": At<Named<At<Expression>>>,
+        /// Sorts the rows by these columns.
+        Sort = "sort": At<OneOrMore<At<String>>>,
     }
 }
 

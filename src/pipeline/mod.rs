@@ -23,6 +23,8 @@ pub mod records;
 pub mod scalars;
 /// Deliveries of several pipelines to the same names.
 mod shared;
+/// Files that a pipeline file names.
+mod table_file;
 /// The uses of texts in a pipeline file.
 mod texts;
 /// Warnings about a plan's upcoming slots.

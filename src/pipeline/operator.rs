@@ -27,7 +27,7 @@ impl RowShare {
 ///
 /// ```compile_fail,E0063
 /// use reportferry::pipeline::operator::Declaration;
-/// let without_columns = Declaration { kind: "sample", rows: None };
+/// let without_columns = Declaration { kind: "sample", rows: &[] };
 /// ```
 /// ```compile_fail,E0063
 /// use reportferry::pipeline::operator::Declaration;
@@ -36,32 +36,45 @@ impl RowShare {
 pub struct Declaration<'a> {
     /// Its key in a pipeline file.
     pub kind: &'static str,
-    /// `None` if the number of rows does not change.
-    pub rows: Option<RowShare>,
+    /// Its ways of changing the number of rows, in the order in which it counts them.
+    pub rows: &'static [RowShare],
     /// Converts the input columns to the output columns, and reports missing ones.
     pub columns: Box<dyn FnOnce(&mut Columns) + 'a>,
 }
 
 impl StepKind {
+    /// Returns true for an operator on whole tables, which may need all rows.
+    pub fn is_table(&self) -> bool {
+        match self {
+            Self::Sort(_) => true,
+            Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
+        }
+    }
+
     pub fn declaration(&self) -> Declaration<'_> {
         match self {
             Self::Rename(renames) => {
-                Declaration { kind: "rename", rows: None, columns: Box::new(|columns| columns.rename(renames)) }
+                Declaration { kind: "rename", rows: &[], columns: Box::new(|columns| columns.rename(renames)) }
             }
             Self::Select(kept) => {
-                Declaration { kind: "select", rows: None, columns: Box::new(|columns| columns.select(kept)) }
+                Declaration { kind: "select", rows: &[], columns: Box::new(|columns| columns.select(kept)) }
             }
             Self::Drop(dropped) => {
-                Declaration { kind: "drop", rows: None, columns: Box::new(|columns| columns.drop(dropped)) }
+                Declaration { kind: "drop", rows: &[], columns: Box::new(|columns| columns.drop(dropped)) }
             }
             Self::Filter(condition) => Declaration {
                 kind: "filter",
-                rows: Some(RowShare::Dropped),
+                rows: &[RowShare::Dropped],
                 columns: Box::new(|columns| columns.read(condition)),
             },
             Self::Set(assigns) => {
-                Declaration { kind: "set", rows: None, columns: Box::new(|columns| columns.set(assigns)) }
+                Declaration { kind: "set", rows: &[], columns: Box::new(|columns| columns.set(assigns)) }
             }
+            Self::Sort(sort) => Declaration {
+                kind: "sort",
+                rows: &[],
+                columns: Box::new(|columns| columns.require_each_once(&sort.keys)),
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
 mod expect;
+mod sort;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,8 +13,10 @@ use jiff::tz::TimeZone;
 
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
+pub use self::sort::Sort;
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
+pub use super::table_file::TableFile;
 use crate::expr::Expr;
 use crate::name::content::ContentTemplate;
 use crate::name::{NameError, NameTemplate};
@@ -28,8 +31,10 @@ pub struct Plan {
     /// The file's stem.
     pub name: String,
     pub file: Arc<PathBuf>,
-    /// SHA-256 of the file's text, lower-case hex: identifies the version of a pipeline.
+    /// SHA-256 of the file's text and of its tables, lower-case hex: identifies the version of a pipeline.
     pub digest: String,
+    /// The files that the pipeline file names.
+    pub tables: Vec<TableFile>,
     pub description: Option<String>,
     pub schedule: Option<Schedule>,
     /// The zone in which slots are shown and named: the schedule's, else UTC.
@@ -162,6 +167,7 @@ pub enum StepKind {
     Filter(Expression),
     /// Each assignment reads the values before the step.
     Set(Vec<Assign>),
+    Sort(Sort),
 }
 
 pub struct Rename {

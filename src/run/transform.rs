@@ -18,7 +18,7 @@ use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::transform::{Balance, Input, Row, Transform, TransformError};
+use crate::transform::{Balance, Input, Passed, Row, StepInputs, Transform, TransformError};
 
 /// The outcome of the pass.
 pub(super) enum Transformed {
@@ -122,7 +122,7 @@ impl Pass {
         let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
         let ArtifactPlan { csv, split, name: template, .. } = &self.plan.artifact;
         let mut file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
-        let balance = transform.run_observed(
+        let Passed { balance, findings } = transform.run_observed(
             |record| records.record(record),
             |row| {
                 checker.row(row).map_err(spilling)?;
@@ -133,7 +133,7 @@ impl Pass {
         let artifact = Box::new(file.finish(names).map_err(writing)?);
         meter.expect(meter.done());
         let SourceFacts { rows: stated_rows, scope, .. } = self.extract.source.clone();
-        let ended = Ended { extracted: balance.extracted, stated_rows, bytes: artifact.bytes, scope };
+        let ended = Ended { extracted: balance.extracted, stated_rows, bytes: artifact.bytes, scope, steps: findings };
         let mut draft = checker.finish(records, ended).map_err(spilling)?;
         if draft.wants_rows() {
             let keep = |row: &Row<'_>| {
@@ -146,10 +146,12 @@ impl Pass {
     }
 
     /// Opens the extract and compiles the plan's steps against its header.
-    fn open<'a>(&self, meter: &'a Meter) -> Result<Transform<'a>, TransformError> {
-        let Self { plan, extract, secrets, limits, stop, .. } = self;
+    fn open<'a>(&'a self, meter: &'a Meter) -> Result<Transform<'a>, TransformError> {
+        let Self { plan, extract, folder, secrets, limits, stop, .. } = self;
         let read = extract.open(limits).map_err(|source| TransformError::Read { source })?;
-        let input = Input { read, csv: plan.source.csv(), limits: *limits, meter, stop: stop.clone() };
+        let step_inputs = StepInputs::default();
+        let input =
+            Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
         Transform::open(input, &plan.steps, secrets)
     }
 }

@@ -2,10 +2,10 @@
 //! compile time and cost nothing per row.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use tracing::warn;
 
-use super::balance::StepRows;
 use super::error::RowError;
 use super::record::Record;
 use crate::expr::bound::Bound;
@@ -18,16 +18,16 @@ use crate::pipeline::plan::{Expression, StepKind, TransformStep};
 use crate::secret::Secret;
 use crate::yaml::problem::{Place, Problem, did_you_mean};
 
-/// The steps of a pipeline, compiled against one header.
-pub struct Program {
+/// Consecutive row operators, compiled against their input columns.
+#[derive(Default)]
+pub(super) struct Program {
     operations: Vec<Operation>,
     outputs: Vec<CellRef>,
-    names: Vec<String>,
     /// The cells computed in this row, and their bytes.
     made: Vec<Span>,
     arena: Vec<u8>,
-    /// The shares of the steps that change the number of rows.
-    shares: Vec<StepRows>,
+    /// The rows that each step dropped which may drop some.
+    counts: Vec<u64>,
 }
 
 struct Operation {
@@ -38,8 +38,8 @@ struct Operation {
 }
 
 enum Action {
-    /// Keeps the rows for which the expression is true. Counts the others in the share with this index.
-    Filter { share: usize },
+    /// Keeps the rows for which the expression is true. Adds the others to this count.
+    Filter { count: usize },
     /// Computes this cell, of the column of this name.
     Set { made: usize, column: String },
 }
@@ -73,6 +73,11 @@ impl<'a> Row<'a> {
         self.cell_of(self.outputs[column]).bytes
     }
 
+    /// Returns the number and the line of the record that it was made of.
+    pub(super) fn origin(&self) -> (u64, u64) {
+        (self.record.number, self.record.line)
+    }
+
     #[inline]
     fn cell_of(&self, output: CellRef) -> Cell<'a> {
         let Self { made, arena, record, .. } = *self;
@@ -93,56 +98,25 @@ impl<'a> Row<'a> {
 }
 
 impl Program {
-    /// Compiles the steps.
-    ///
-    /// # Errors
-    /// All columns that a step names and the header lacks or has twice; secrets that are missing or unusable as keys;
-    /// names that would occur twice in the output.
-    pub fn compile(
-        steps: &[TransformStep],
-        header: &[String],
-        secrets: &BTreeMap<String, Secret>,
-    ) -> Result<Self, Vec<Problem>> {
-        let mut compiler = Compiler { columns: Columns::of_header(header), secrets, operations: Vec::new() };
-        let mut shares = Vec::new();
-        for (index, step) in steps.iter().enumerate() {
-            let declaration = step.kind.declaration();
-            if let Some(share) = declaration.rows {
-                shares.push(StepRows { step: index + 1, kind: declaration.kind, share, rows: 0 });
-            }
-            compiler.row_operator(step, shares.len());
-            (declaration.columns)(&mut compiler.columns);
-        }
-        let Compiler { columns, operations, .. } = compiler;
-        let made = vec![Span::Arena { start: 0, end: 0 }; columns.made() as usize];
-        let (names, outputs) = columns.finish(steps.last().map(|step| &step.at))?;
-        Ok(Self { operations, outputs, names, made, arena: Vec::new(), shares })
-    }
-
-    /// Returns the names of the output columns.
-    pub fn output_columns(&self) -> &[String] {
-        &self.names
-    }
-
-    /// Returns the steps' shares of the row balance so far.
-    pub(crate) fn shares(&self) -> &[StepRows] {
-        &self.shares
+    /// Returns the rows that each step of [`Builder::share`] dropped so far.
+    pub(super) fn counts(&self) -> &[u64] {
+        &self.counts
     }
 
     /// Transforms one record; `None` if a filter drops it.
     ///
     /// # Errors
     /// A cell for which an expression has no result.
-    pub fn row<'a>(&'a mut self, record: Record<'a>) -> Result<Option<Row<'a>>, RowError> {
+    pub(super) fn row<'a>(&'a mut self, record: Record<'a>) -> Result<Option<Row<'a>>, RowError> {
         self.arena.clear();
         for Operation { key, expression, action } in &mut self.operations {
             match action {
-                Action::Filter { share } => {
+                Action::Filter { count } => {
                     let truth = expression.eval(record.cells, &self.made, &mut self.arena);
                     if truth.map_err(|fault| row_error(&record, key, expression, *fault, "filter"))?
                         != Value::Bool(true)
                     {
-                        self.shares[*share].rows += 1;
+                        self.counts[*count] += 1;
                         return Ok(None);
                     }
                 }
@@ -169,40 +143,64 @@ fn row_error(record: &Record<'_>, step: &str, expression: &Bound, fault: Fault, 
     }
 }
 
-/// The columns between two steps, and the operations so far.
-struct Compiler<'a> {
-    columns: Columns,
-    operations: Vec<Operation>,
+/// The operations of consecutive row operators so far.
+pub(super) struct Builder<'a> {
     secrets: &'a BTreeMap<String, Secret>,
+    operations: Vec<Operation>,
+    counts: usize,
 }
 
-impl Compiler<'_> {
-    /// Adds the operations of a step. `shares` is the number of shares, its own included.
-    fn row_operator(&mut self, step: &TransformStep, shares: usize) {
-        match &step.kind {
-            StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) => {}
-            StepKind::Filter(condition) => self.operation(&step.at, condition, Action::Filter { share: shares - 1 }),
-            StepKind::Set(assigns) => {
-                for (assign, made) in assigns.iter().zip(self.columns.made()..) {
-                    let action = Action::Set { made: made as usize, column: assign.column.clone() };
-                    self.operation(&assign.at, &assign.value, action);
-                }
-            }
-        }
+impl<'a> Builder<'a> {
+    pub(super) fn new(secrets: &'a BTreeMap<String, Secret>) -> Self {
+        Self { secrets, operations: Vec::new(), counts: 0 }
     }
 
-    fn operation(&mut self, at: &Place, Expression { expr, columns }: &Expression, action: Action) {
-        let columns = columns.iter().map(|column| self.columns.cell(&column.name)).collect();
-        let keys = expr.secrets().filter_map(|name| self.key(name, at)).collect();
-        self.operations.push(Operation { key: at.key.clone(), expression: Bound::new(expr, columns, keys), action });
+    /// Adds the operations of a row operator, which reads `columns`. Returns the indexes of its counts.
+    pub(super) fn row_operator(&mut self, step: &TransformStep, columns: &mut Columns) -> Range<usize> {
+        let first = self.counts;
+        match &step.kind {
+            StepKind::Filter(condition) => {
+                self.counts += 1;
+                self.operation(&step.at, condition, Action::Filter { count: first }, columns);
+            }
+            StepKind::Set(assigns) => {
+                for (assign, made) in assigns.iter().zip(columns.made()..) {
+                    let action = Action::Set { made: made as usize, column: assign.column.clone() };
+                    self.operation(&assign.at, &assign.value, action, columns);
+                }
+            }
+            // Resolved by the columns alone, or an operator on whole tables.
+            StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Sort(_) => {}
+        }
+        first..self.counts
+    }
+
+    /// Returns the program, whose rows have the cells of `outputs`, and begins the next one. `made` is the number of cells
+    /// that its operators make.
+    pub(super) fn finish(&mut self, made: u32, outputs: Vec<CellRef>) -> Program {
+        let made = vec![Span::Arena { start: 0, end: 0 }; made as usize];
+        let (operations, counts) = (std::mem::take(&mut self.operations), vec![0; std::mem::take(&mut self.counts)]);
+        Program { operations, outputs, made, arena: Vec::new(), counts }
+    }
+
+    fn operation(
+        &mut self,
+        at: &Place,
+        Expression { expr, columns: read }: &Expression,
+        action: Action,
+        columns: &mut Columns,
+    ) {
+        let cells = read.iter().map(|column| columns.cell(&column.name)).collect();
+        let keys = expr.secrets().filter_map(|name| self.key(name, at, columns)).collect();
+        self.operations.push(Operation { key: at.key.clone(), expression: Bound::new(expr, cells, keys), action });
     }
 
     /// Returns a secret as a key. Reports one that is missing or cannot be a key.
-    fn key(&mut self, name: &str, at: &Place) -> Option<HmacKey> {
+    fn key(&self, name: &str, at: &Place, columns: &mut Columns) -> Option<HmacKey> {
         let Some(secret) = self.secrets.get(name) else {
             let near = did_you_mean(name, self.secrets.keys().map(String::as_str));
             let hint = near.unwrap_or_else(|| "declare it under `secrets` in the settings".to_owned());
-            self.columns.report(Problem::error(at.clone(), format!("there is no secret {name:?}")).hint(hint));
+            columns.report(Problem::error(at.clone(), format!("there is no secret {name:?}")).hint(hint));
             return None;
         };
         if secret.expose().len() < KEY_BYTES_MIN {
@@ -211,7 +209,7 @@ impl Compiler<'_> {
         let key = HmacKey::new(secret);
         if let Err(cause) = &key {
             let hint = "check its source under `secrets` in the settings";
-            self.columns.report(Problem::error(at.clone(), format!("the secret {name:?} {cause}")).hint(hint));
+            columns.report(Problem::error(at.clone(), format!("the secret {name:?} {cause}")).hint(hint));
         }
         key.ok()
     }

@@ -135,7 +135,8 @@ fn a_download_in_utf16_is_kept_and_read_where_it_is_declared() {
         let open = |encoding| {
             let (read, limits) = (extract.open(&stage.limits).expect("its bytes"), stage.limits);
             let csv = CsvInput { encoding, ..CsvInput::default() };
-            let input = Input { read, csv, limits, meter: &meter, stop: CancellationToken::new() };
+            let (folder, stop, step_inputs) = (Path::new("/tmp"), CancellationToken::new(), Default::default());
+            let input = Input { read, csv, limits, folder, meter: &meter, stop, step_inputs };
             Transform::open(input, &[], &BTreeMap::new())
         };
         let undeclared = open(Encoding::Utf8).err().expect("an error").to_string();

@@ -27,7 +27,8 @@ fn read_zipped(content: &[u8], csv: CsvInput) -> Result<Vec<String>, String> {
     let extract = Extract { path, form: Form::Zip, bytes, sha256: String::new(), source: Default::default() };
     let (limits, meter) = (Limits::default(), Meter::default());
     let read = extract.open(&limits).unwrap();
-    let input = Input { read, csv, limits, meter: &meter, stop: CancellationToken::new() };
+    let (stop, step_inputs) = (CancellationToken::new(), Default::default());
+    let input = Input { read, csv, limits, folder: folder.path(), meter: &meter, stop, step_inputs };
     let transform = Transform::open(input, &[], &BTreeMap::new()).map_err(|error| error.to_string())?;
     let mut cells = transform.columns().to_vec();
     let balance = transform.run(|row| {

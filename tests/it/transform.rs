@@ -53,7 +53,9 @@ fn set(column: &str, expr: &str) -> Assign {
 
 fn input(read: impl std::io::Read + Send + 'static, meter: &Meter) -> Input<'_> {
     let csv = CsvInput::default();
-    Input { read: Box::new(read), csv, limits: Limits::default(), meter, stop: CancellationToken::new() }
+    let (stop, step_inputs) = (CancellationToken::new(), Default::default());
+    let folder = Path::new("/tmp");
+    Input { read: Box::new(read), csv, limits: Limits::default(), folder, meter, stop, step_inputs }
 }
 
 const COLUMNS: [&str; 6] = ["a", "b", "n", "d", "t", "f"];
@@ -373,7 +375,7 @@ fn written_expressions_mean_what_duckdb_means() {
     ]));
 }
 
-/// A typed expression of some depth that both sides understand alike.
+/// A typed expression of some depth that both step_inputs understand alike.
 struct Generator(fastrand::Rng);
 
 impl Generator {

@@ -1,7 +1,7 @@
 //! Rows and columns in sentences: each step, then the origin of each column.
 
 use super::Fact;
-use crate::pipeline::plan::{Assign, Column, Expression, Rename, StepKind, TransformStep};
+use crate::pipeline::plan::{Assign, Column, Expression, Rename, Sort, StepKind, TableFile, TransformStep};
 
 /// The content of a column.
 #[derive(Clone)]
@@ -43,7 +43,11 @@ impl Named {
     }
 }
 
-pub(super) fn rows<'a>(steps: &[TransformStep], secrets: impl Iterator<Item = &'a String>) -> Vec<Fact> {
+pub(super) fn rows<'a>(
+    steps: &[TransformStep],
+    tables: &[TableFile],
+    secrets: impl Iterator<Item = &'a String>,
+) -> Vec<Fact> {
     let mut named = Named::default();
     let mut facts: Vec<Fact> = steps
         .iter()
@@ -72,6 +76,10 @@ pub(super) fn rows<'a>(steps: &[TransformStep], secrets: impl Iterator<Item = &'
     if !named.dropped.is_empty() {
         facts.push(Fact::list("These columns are removed:", named.dropped));
     }
+    if !tables.is_empty() {
+        let table = |TableFile { name, path: _, sha256 }: &TableFile| format!("{name}, SHA-256 {}", &sha256[..12]);
+        facts.push(Fact::list("These files beside the pipeline file are read:", tables.iter().map(table)));
+    }
     let secrets: Vec<String> = secrets.map(|name| format!("{name:?}")).collect();
     if !secrets.is_empty() {
         facts.push(Fact::new(format!(
@@ -89,6 +97,9 @@ fn step(number: usize, kind: &StepKind, named: &mut Named) -> Vec<Fact> {
         StepKind::Drop(columns) => drop(number, columns, named),
         StepKind::Filter(condition) => filter(number, condition, named),
         StepKind::Set(assigns) => set(number, assigns, named),
+        StepKind::Sort(Sort { keys }) => {
+            vec![Fact::new(format!("Step {number}: the rows are sorted by {}.", names(keys)))]
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::columns::Columns;
 use super::file::{PipelineFile, ScheduleFile, StepFile};
 use super::plan::*;
 use super::scalars::Expression as Written;
-use crate::digest;
+use super::table_file;
 use crate::schedule::{Missed, Overlap, Schedule, WhileHeld};
 use crate::settings::PipelineAlertsFile;
 use crate::settings::{SecretRef, Settings};
@@ -37,7 +37,7 @@ pub(super) fn plan(
     problems: &mut Vec<Problem>,
 ) -> Option<Plan> {
     let written = PipelineFile::from_node(node, problems)?;
-    let mut check = Check { settings, file, problems };
+    let mut check = Check { settings, file, problems, tables: Vec::new() };
     let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
     let source = written.source.0.and_then(|source| check.source(source));
     let columns = source.as_ref().map(Columns::of_source).unwrap_or_default();
@@ -63,7 +63,8 @@ pub(super) fn plan(
     Some(Plan {
         name: name.to_string(),
         file: file.clone(),
-        digest: digest::of(text.as_bytes()),
+        digest: table_file::version(text, &check.tables),
+        tables: check.tables,
         description: written.description.and_then(|description| description.0),
         schedule,
         zone,
@@ -81,6 +82,8 @@ struct Check<'a> {
     settings: Option<&'a Settings>,
     file: &'a Arc<PathBuf>,
     problems: &'a mut Vec<Problem>,
+    /// The files that the pipeline file names, each once.
+    tables: Vec<TableFile>,
 }
 
 impl Check<'_> {
@@ -183,6 +186,12 @@ impl Check<'_> {
                 };
                 (assigns.origin, StepKind::Set(assigns.value.0.into_iter().map(assign).collect()))
             }
+            StepFile::Sort(names) => {
+                if names.value.0.is_empty() {
+                    self.problems.push(names.origin.error("no column to sort by is named here"));
+                }
+                (names.origin, StepKind::Sort(Sort { keys: self.columns(names.value.0) }))
+            }
         };
         TransformStep { at: self.place(&origin), kind }
     }
@@ -201,6 +210,23 @@ impl Check<'_> {
 
     fn column(&self, name: At<String>) -> Column {
         Column { at: self.place(&name.origin), name: name.value }
+    }
+
+    /// Finds a file that the pipeline file names.
+    #[expect(dead_code, reason = "for joins and maps")]
+    fn table(&mut self, written: &At<String>) -> Option<TableFile> {
+        match TableFile::find(self.file, written) {
+            Ok(table) => {
+                if !self.tables.contains(&table) {
+                    self.tables.push(table.clone());
+                }
+                Some(table)
+            }
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
     }
 
     fn expression(&mut self, written: Written, secrets: &mut BTreeMap<String, SecretRef>) -> Expression {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::expr::Expr;
-use crate::pipeline::plan::{Assign, Column, CsvInput, Rename};
+use crate::pipeline::plan::{Assign, Column, CsvInput, Rename, Sort};
 use crate::progress::Meter;
 use crate::settings::Limits;
 use crate::transform::{Input, Transform, TransformError};
@@ -37,6 +37,7 @@ fn steps(text: &str) -> Vec<TransformStep> {
             ),
             "select" => StepKind::Select(columns(rest)),
             "drop" => StepKind::Drop(columns(rest)),
+            "sort" => StepKind::Sort(Sort { keys: columns(rest) }),
             "filter" => StepKind::Filter(expression(rest, word)),
             "set" => StepKind::Set(
                 rest.split("; ")
@@ -64,6 +65,8 @@ fn transform(text: &str, input: &str) -> Result<String, TransformError> {
         limits: Limits::default(),
         meter: &meter,
         stop: CancellationToken::new(),
+        folder: &std::env::temp_dir(),
+        step_inputs: Default::default(),
     };
     let secrets = BTreeMap::from([("salt".to_owned(), Secret::new("pepper"))]);
     let transform = Transform::open(input, &steps(text), &secrets)?;
@@ -298,8 +301,9 @@ fn a_missing_column_may_be_a_text_or_a_name_with_a_minus_or_spaces() {
 fn a_key_without_text_is_a_problem_and_never_another_key() {
     for text in ["", " ", "\n", "\t\r\n"] {
         let secrets = BTreeMap::from([("salt".to_owned(), Secret::new(text))]);
-        let header = ["a".to_owned()];
-        let found = Program::compile(&steps("set h=hmac_sha256(a, salt)"), &header, &secrets).err().unwrap();
+        let mut columns = Columns::of_header(&["a".to_owned()]);
+        Builder::new(&secrets).row_operator(&steps("set h=hmac_sha256(a, salt)")[0], &mut columns);
+        let found = columns.into_problems();
         assert!(found[0].to_string().contains("the secret \"salt\" is empty or only white space"), "{found:?}");
     }
 }
@@ -341,6 +345,8 @@ fn the_documentation_is_true() {
             limits: Limits::default(),
             meter: &meter,
             stop: CancellationToken::new(),
+            folder: &std::env::temp_dir(),
+            step_inputs: Default::default(),
         };
         let secrets = BTreeMap::from([("email_salt".to_owned(), Secret::new("a key of more than 16 bytes"))]);
         let transform = Transform::open(input, &[step], &secrets).unwrap();
@@ -358,4 +364,20 @@ fn the_documentation_is_true() {
     for function in crate::expr::function_names() {
         assert!(page.contains(&format!("`{function}(")), "{function} is not documented");
     }
+}
+
+#[test]
+fn programs_follow_operators_on_whole_tables() {
+    check(
+        "filter n > 1\nset m=n * 2\nsort b\nfilter m < 10\nrename c=b\nsort c m\nset n=c || n",
+        "n,b\n1,x\n2,y\n5,a\n4,\n3,a\n2,a\n",
+        r#"
+        n|c|m
+        ||8
+        a2|a|4
+        a3|a|6
+        y2|y|4
+        {"extracted":6,"steps":[{"step":1,"kind":"filter","dropped":1},{"step":4,"kind":"filter","dropped":1}],"written":4}
+        "#,
+    );
 }

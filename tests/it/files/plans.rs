@@ -38,6 +38,7 @@ fn a_pipeline_is_read_to_its_last_default() {
             StepKind::Select(columns) | StepKind::Drop(columns) => (step.at.line, columns.len()),
             StepKind::Filter(_) => (step.at.line, 1),
             StepKind::Set(assigns) => (step.at.line, assigns.len()),
+            other => panic!("no step {:?} is written", other.declaration().kind),
         })
         .collect();
     assert_eq!(steps, [(14, 4), (15, 1), (16, 1), (18, 3)]);

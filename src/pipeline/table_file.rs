@@ -1,0 +1,55 @@
+//! Files that a pipeline file names: tables of codes, whose content is part of the pipeline's version.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use crate::yaml::problem::Problem;
+use crate::yaml::read::At;
+use crate::{digest, disk};
+
+/// A file beside the pipeline file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableFile {
+    /// As it is written: relative to the pipeline file's folder.
+    pub name: String,
+    pub path: PathBuf,
+    /// SHA-256 of its content, lower-case hex, when the pipeline was loaded.
+    pub sha256: String,
+}
+
+impl TableFile {
+    /// Finds the file that is written in `pipeline`.
+    ///
+    /// # Errors
+    /// The path is absolute, leaves the pipeline file's folder, or is not a readable file.
+    pub(super) fn find(pipeline: &Path, written: &At<String>) -> Result<Self, Problem> {
+        let name = &written.value;
+        let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if name.is_empty() || !inside {
+            let problem = written.origin.error(format!("{name:?} is not a path below the pipeline file's folder"));
+            return Err(problem.hint("put the file beside the pipeline file, and write its name: `courses.csv`"));
+        }
+        let path = pipeline.parent().unwrap_or(Path::new("")).join(name);
+        match digest_of(&path) {
+            Ok(sha256) => Ok(Self { name: name.clone(), path, sha256 }),
+            Err(error) => {
+                let problem = written.origin.error(format!("cannot read {}: {error}", path.display()));
+                Err(problem.hint("a path is relative to the pipeline file's folder"))
+            }
+        }
+    }
+}
+
+fn digest_of(path: &Path) -> io::Result<String> {
+    digest::of_open(disk::open_regular(path)?)
+}
+
+/// Returns the version of a pipeline: the digest of its text, or of its text's digest and those of its tables.
+pub(super) fn version(text: &str, tables: &[TableFile]) -> String {
+    let own = digest::of(text.as_bytes());
+    if tables.is_empty() {
+        return own;
+    }
+    let lines = tables.iter().map(|table| format!("{} {}\n", table.sha256, table.name));
+    digest::of(std::iter::once(format!("{own}\n")).chain(lines).collect::<String>().as_bytes())
+}
