@@ -38,6 +38,7 @@ mod moment;
 mod node;
 mod place;
 mod refuse;
+pub(crate) mod shape;
 pub(crate) mod time;
 pub(crate) mod value;
 
@@ -266,3 +267,11 @@ pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests;
+
+/// Parses `true`, `t`, `yes`, `y`, `1` and their opposites, in any case.
+pub(crate) fn read_boolean(text: &[u8]) -> Option<bool> {
+    match convert::read(text, Type::Bool) {
+        Some(value::Value::Bool(truth)) => Some(truth),
+        _ => None,
+    }
+}

@@ -3,6 +3,8 @@
 //! Before there is data the source's columns are unknown: every name may be one of them, until a `select` closes the
 //! set. Columns that a step renamed or dropped are gone in either case.
 
+mod unpivot;
+
 use std::collections::BTreeMap;
 
 use super::plan::{Assign, Column, Expression, Rename, Source};
@@ -194,7 +196,7 @@ impl Columns {
     }
 
     /// Reports columns that cannot exist or are named twice.
-    pub(crate) fn require_each_once(&mut self, columns: &[Column]) {
+    pub(crate) fn require_each_once<'a>(&mut self, columns: impl IntoIterator<Item = &'a Column>) {
         self.find_each_once(columns);
     }
 
@@ -202,7 +204,8 @@ impl Columns {
         self.known.iter().position(|(known, _)| known == name)
     }
 
-    fn find_each_once(&mut self, columns: &[Column]) -> Vec<CellRef> {
+    fn find_each_once<'a>(&mut self, columns: impl IntoIterator<Item = &'a Column>) -> Vec<CellRef> {
+        let columns: Vec<&Column> = columns.into_iter().collect();
         let mut cells = Vec::with_capacity(columns.len());
         for (index, column) in columns.iter().enumerate() {
             if columns[..index].iter().any(|earlier| earlier.name == column.name) {

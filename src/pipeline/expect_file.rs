@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::plan::{Severity, WhenEmpty};
+use super::value_type::{TimeFormatText, ValueType};
 use crate::expr::decimal::{Decimal, Number, read_number};
-use crate::expr::time::TimeFormat;
 use crate::yaml::problem::Problem;
 use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, scalar, unknown_word};
 use crate::yaml::scalars::{Length, Size, Whole};
@@ -21,7 +21,7 @@ crate::table! {
         /// warning.
         columns: Option<Lenient<At<ColumnsFile>>>,
         /// Column: the type of its values: `integer`, `decimal`, `date`, `timestamp`, or `{date: "%m/%d/%Y"}`.
-        types: Option<Lenient<Named<At<TypeFile>>>>,
+        types: Option<Lenient<Named<At<ValueType>>>>,
         /// Columns without empty cells.
         not_null: Option<Lenient<OneOrMore<At<String>>>>,
         /// Columns whose values together occur once: one list, or several lists.
@@ -82,25 +82,6 @@ pub enum ColumnsFile {
     Superset,
     List(Vec<At<String>>),
 }
-
-/// The type of a column's values.
-pub enum TypeFile {
-    Integer,
-    Decimal,
-    Date,
-    Timestamp,
-    Format(TimeFormatText),
-}
-
-crate::table! {
-    pub struct TypeFormat {
-        /// The format of dates or times: `%m/%d/%Y`.
-        date: TimeFormatText,
-    }
-}
-
-/// A format that dates or times can be read with.
-pub struct TimeFormatText(pub(crate) TimeFormat);
 
 /// Lists of columns.
 pub struct UniqueFile(pub Vec<Vec<At<String>>>);
@@ -217,40 +198,6 @@ impl FromNode for ColumnsFile {
     }
 }
 
-impl FromNode for TypeFile {
-    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
-        const WORDS: &[&str] = &["integer", "decimal", "date", "timestamp"];
-        if matches!(node.kind, NodeKind::Table(_)) {
-            return TypeFormat::from_node(node, problems).map(|format| Self::Format(format.date));
-        }
-        match scalar(node, "a type", problems)?.0 {
-            "integer" => Some(Self::Integer),
-            "decimal" => Some(Self::Decimal),
-            "date" => Some(Self::Date),
-            "timestamp" => Some(Self::Timestamp),
-            other => {
-                let problem = unknown_word(&node.origin, other, WORDS, &[]);
-                problems.push(match other.contains('%') {
-                    true => problem.hint(format!("write a format as `{{date: \"{other}\"}}`")),
-                    false => problem,
-                });
-                None
-            }
-        }
-    }
-}
-
-impl FromNode for TimeFormatText {
-    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
-        let (text, _) = scalar(node, "a time format", problems)?;
-        let compiled = TimeFormat::compile(text).and_then(|format| format.reads_a_date().map(|()| format));
-        compiled
-            .map_err(|problem| problems.push(Problem { hint: problem.hint, ..node.error(problem.what) }))
-            .map(Self)
-            .ok()
-    }
-}
-
 impl FromNode for UniqueFile {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         let NodeKind::List(items) = &node.kind else {
@@ -327,13 +274,6 @@ crate::schema_as!(Percent, {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?%$"
 crate::schema_as!(ColumnsFile, {
     "anyOf": [{"type": "string", "enum": ["exact", "superset"]}, {"type": "array", "items": {"type": "string"}}]
 });
-crate::schema_as!(TypeFile, |generator| {
-    let format = generator.subschema_for::<TypeFormat>();
-    schemars::json_schema!({
-        "anyOf": [{"type": "string", "enum": ["integer", "decimal", "date", "timestamp"]}, format]
-    })
-});
-crate::schema_as!(TimeFormatText, {"type": "string"});
 crate::schema_as!(UniqueFile, {
     "anyOf": [
         {"type": "string"},

@@ -9,6 +9,7 @@ use super::done::DoneFile;
 use super::expect_file::ExpectFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory, Expression};
+use super::table_steps_file::{DedupeFile, SortFile, UnpivotFile};
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap, WhileHeld};
@@ -97,7 +98,13 @@ crate::kinds! {
         /// Column: the expression for its value.
         Set = "set": At<Named<At<Expression>>>,
         /// Sorts the rows by these columns.
-        Sort = "sort": At<OneOrMore<At<String>>>,
+        Sort = "sort": At<SortFile>,
+        /// Keeps one row of those that have the same cells in some columns.
+        Dedupe = "dedupe": At<DedupeFile>,
+        /// Keeps this many rows, the first ones.
+        Limit = "limit": At<Whole<1, { u64::MAX }>>,
+        /// Makes a row of each of some columns.
+        Unpivot = "unpivot": At<UnpivotFile>,
     }
 }
 

@@ -25,10 +25,14 @@ pub mod scalars;
 mod shared;
 /// Files that a pipeline file names.
 mod table_file;
+/// Steps on whole tables, as they are written.
+pub mod table_steps_file;
 /// The uses of texts in a pipeline file.
 mod texts;
 /// Warnings about a plan's upcoming slots.
 mod upcoming;
+/// The types of values.
+pub mod value_type;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

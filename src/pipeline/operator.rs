@@ -1,7 +1,7 @@
 //! The declaration of each transform operator: its key, its share of the row balance, and its effect on the columns.
 
 use super::columns::Columns;
-use super::plan::StepKind;
+use super::plan::{Dedupe, StepKind};
 
 /// The effect of an operator on the number of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +46,14 @@ impl StepKind {
     /// Returns true for an operator on whole tables, which may need all rows.
     pub fn is_table(&self) -> bool {
         match self {
-            Self::Sort(_) => true,
+            Self::Sort(_) | Self::Dedupe(_) | Self::Limit(_) | Self::Unpivot(_) => true,
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
         }
+    }
+
+    /// Returns true for an operator on whole tables that keeps rows, and so has a part of the memory.
+    pub fn keeps_rows(&self) -> bool {
+        self.is_table() && !matches!(self, Self::Limit(_) | Self::Unpivot(_))
     }
 
     pub fn declaration(&self) -> Declaration<'_> {
@@ -73,7 +78,22 @@ impl StepKind {
             Self::Sort(sort) => Declaration {
                 kind: "sort",
                 rows: &[],
-                columns: Box::new(|columns| columns.require_each_once(&sort.keys)),
+                columns: Box::new(|columns| columns.require_each_once(sort.keys.iter().map(|key| &key.column))),
+            },
+            Self::Dedupe(Dedupe { by, order, keep: _ }) => Declaration {
+                kind: "dedupe",
+                rows: &[RowShare::Merged],
+                columns: Box::new(move |columns| {
+                    columns.require_each_once(by);
+                    columns.require_each_once(order.iter().map(|key| &key.column));
+                }),
+            },
+            Self::Limit(_) => Declaration { kind: "limit", rows: &[RowShare::Dropped], columns: Box::new(|_| ()) },
+            Self::Unpivot(unpivot) => Declaration {
+                kind: "unpivot",
+                // A row whose cells are all empty may become none.
+                rows: &[RowShare::Added, RowShare::Dropped],
+                columns: Box::new(|columns| columns.unpivot(unpivot)),
             },
         }
     }

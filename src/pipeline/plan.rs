@@ -1,7 +1,9 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
+mod dedupe;
 mod expect;
 mod sort;
+mod unpivot;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,9 +13,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use self::dedupe::{Dedupe, Keep};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
-pub use self::sort::Sort;
+pub use self::sort::{Direction, NullsPosition, Sort, SortKey};
+pub use self::unpivot::{Unpivot, UnpivotNulls};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
 pub use super::table_file::TableFile;
@@ -168,6 +172,10 @@ pub enum StepKind {
     /// Each assignment reads the values before the step.
     Set(Vec<Assign>),
     Sort(Sort),
+    Dedupe(Dedupe),
+    /// Keeps this many rows, the first ones.
+    Limit(u64),
+    Unpivot(Unpivot),
 }
 
 pub struct Rename {

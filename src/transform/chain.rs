@@ -101,7 +101,7 @@ impl<'a> Transform<'a> {
         let Input { read, csv, limits, folder, meter, stop, step_inputs } = input;
         let read = decode::reader(read, csv.encoding);
         let ahead = ReadAhead::start(read, csv.delimiter).map_err(|source| TransformError::Read { source })?;
-        let tables = steps.iter().filter(|step| step.kind.is_table()).count().max(1);
+        let tables = steps.iter().filter(|step| step.kind.keeps_rows()).count().max(1);
         let resources = Resources { folder, memory: limits.memory / tables, stop: stop.clone(), step_inputs };
         let mut records = Records::new(ahead, csv, limits, meter, stop);
         let header = records.header()?.ok_or(TransformError::Empty)?;

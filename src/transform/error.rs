@@ -3,6 +3,7 @@
 use std::io;
 
 use super::decode::{DecodeError, UndeclaredEncoding};
+use super::sort::Stopped;
 use crate::yaml::problem::Problem;
 
 /// An error that ends a transform. The unfinished artifact is discarded.
@@ -38,6 +39,14 @@ pub enum TransformError {
 }
 
 impl TransformError {
+    /// Converts an error of a temporary file, which may be that of a sort that was stopped.
+    pub(super) fn spilling(source: io::Error) -> Self {
+        match source.get_ref().is_some_and(|inner| inner.is::<Stopped>()) {
+            true => Self::Stopped,
+            false => Self::Spill { source },
+        }
+    }
+
     /// Converts a read error: malformed text, or a failure of the input.
     pub(super) fn reading(source: io::Error) -> Self {
         match source.get_ref().and_then(|inner| inner.downcast_ref::<DecodeError>()) {

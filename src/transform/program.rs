@@ -170,7 +170,13 @@ impl<'a> Builder<'a> {
                 }
             }
             // Resolved by the columns alone, or an operator on whole tables.
-            StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Sort(_) => {}
+            StepKind::Rename(_)
+            | StepKind::Select(_)
+            | StepKind::Drop(_)
+            | StepKind::Sort(_)
+            | StepKind::Dedupe(_)
+            | StepKind::Limit(_)
+            | StepKind::Unpivot(_) => {}
         }
         first..self.counts
     }

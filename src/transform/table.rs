@@ -1,6 +1,9 @@
 //! Operators that need more than one row at a time.
 
+mod dedupe;
+mod limit;
 mod sort;
+mod unpivot;
 
 use std::path::Path;
 
@@ -47,7 +50,6 @@ pub(super) struct Resources<'a> {
     /// Bytes of memory.
     pub memory: usize,
     /// Looked at once in a while by operators that work without taking or passing on rows.
-    #[allow(dead_code)] // sorting cannot be stopped yet
     pub stop: CancellationToken,
     #[allow(dead_code)] // no step has one yet
     pub step_inputs: StepInputs,
@@ -60,7 +62,10 @@ pub(super) fn open(
     resources: &Resources<'_>,
 ) -> Option<Box<dyn TableOperator>> {
     match &step.kind {
-        StepKind::Sort(sort) => Some(Box::new(sort::SortRows::new(sort, columns, resources))),
+        StepKind::Sort(sort) => Some(Box::new(sort::SortRows::new(sort, &step.at.key, columns, resources))),
+        StepKind::Dedupe(dedupe) => Some(Box::new(dedupe::DedupeRows::new(dedupe, &step.at.key, columns, resources))),
+        StepKind::Limit(most) => Some(Box::new(limit::LimitRows::new(*most))),
+        StepKind::Unpivot(unpivot) => Some(Box::new(unpivot::UnpivotRows::new(unpivot, columns))),
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
     }
 }

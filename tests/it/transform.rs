@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 mod mixed;
 mod oracle;
+mod table_steps;
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
 

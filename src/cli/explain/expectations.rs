@@ -114,7 +114,7 @@ fn cell(CellRule { column, condition }: &CellRule) -> String {
         CellCondition::Integer => format!("If a {name} is not a whole number"),
         CellCondition::Decimal => format!("If a {name} is not a number"),
         CellCondition::Date => format!("If a {name} is not a date such as 2026-11-23"),
-        CellCondition::Timestamp => format!("If a {name} is not a date with a time, such as 2026-11-23 05:30:00"),
+        CellCondition::Datetime => format!("If a {name} is not a date with a time, such as 2026-11-23 05:30:00"),
         CellCondition::TimeFormat(format) => format!("If a {name} is not a time as {:?} writes it", format.text()),
         CellCondition::Values(values) => {
             let values: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
@@ -122,6 +122,7 @@ fn cell(CellRule { column, condition }: &CellRule) -> String {
         }
         CellCondition::Range { min, max } => format!("If a {name} is not {}", ends(min, max)),
         CellCondition::Match(regex) => format!("If a {name} does not match the pattern {}", regex.as_str()),
+        CellCondition::Boolean => format!("If a {name} is neither true nor false"),
     }
 }
 

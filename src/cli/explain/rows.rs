@@ -1,7 +1,9 @@
 //! Rows and columns in sentences: each step, then the origin of each column.
 
+mod tables;
+
 use super::Fact;
-use crate::pipeline::plan::{Assign, Column, Expression, Rename, Sort, StepKind, TableFile, TransformStep};
+use crate::pipeline::plan::{Assign, Column, Expression, Rename, StepKind, TableFile, TransformStep};
 
 /// The content of a column.
 #[derive(Clone)]
@@ -97,9 +99,10 @@ fn step(number: usize, kind: &StepKind, named: &mut Named) -> Vec<Fact> {
         StepKind::Drop(columns) => drop(number, columns, named),
         StepKind::Filter(condition) => filter(number, condition, named),
         StepKind::Set(assigns) => set(number, assigns, named),
-        StepKind::Sort(Sort { keys }) => {
-            vec![Fact::new(format!("Step {number}: the rows are sorted by {}.", names(keys)))]
-        }
+        StepKind::Sort(sort) => tables::sort(number, sort),
+        StepKind::Dedupe(dedupe) => tables::dedupe(number, dedupe),
+        StepKind::Limit(most) => tables::limit(number, *most),
+        StepKind::Unpivot(unpivot) => tables::unpivot(number, unpivot, named),
     }
 }
 

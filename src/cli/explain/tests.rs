@@ -43,14 +43,20 @@ transform:
   - filter: mail like '%@acme.example' and (Active = 'Yes' or Hired >= '2026-01-01') and not (Branch in ('a', 'b'))
   - set: {mail: "hmac_sha256(mail, 'salt')", Code: "lpad(Code, 8, '0')"}
   - drop: [First, Last]
+  - dedupe: {by: [Code, mail], keep: last, order: [{column: Hired, as: date, nulls: first}]}
+  - sort: [Code, {column: Score, order: desc, as: decimal}, {column: Left, as: {date: "%m/%d/%Y"}}]
+  - sort: mail
+  - dedupe: {by: mail, keep: first}
+  - unpivot: {columns: [Score, Branch], name: field, value: content, nulls: keep}
+  - limit: 5000
 expect:
   rows: {min: 10, max: 5000, change: {by: 12.5%, over: 4, same_weekday: false}}
   columns: [E-mail, First, Last]
-  types: {Hired: date, Score: decimal, Left: {date: "%m/%d/%Y"}}
+  types: {Hired: date, Left: {date: "%m/%d/%Y"}, Remote: boolean}
   not_null: [Code]
   unique: [[Code], [mail, Full]]
   values: {Active: ["Yes", "No"]}
-  range: {Score: {min: 0, max: 100}}
+  range: {Age: {min: 0, max: 100}}
   match: {Code: '^[0-9]{8}$'}
   references: {Manager: Code}
   fresh: {source_column: Changed, max_age: 36h, timezone: Europe/Rome}

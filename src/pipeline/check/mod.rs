@@ -6,6 +6,8 @@ mod deliver;
 mod expect;
 /// Sources: reports, records, files.
 mod source;
+/// Steps on whole tables.
+mod table_steps;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -158,6 +160,7 @@ impl Check<'_> {
             let step = self.step(step, &mut secrets);
             (step.kind.declaration().columns)(&mut columns);
             steps.push(step);
+            self.warn_of_order(&steps);
         }
         (steps, secrets, columns)
     }
@@ -186,12 +189,10 @@ impl Check<'_> {
                 };
                 (assigns.origin, StepKind::Set(assigns.value.0.into_iter().map(assign).collect()))
             }
-            StepFile::Sort(names) => {
-                if names.value.0.is_empty() {
-                    self.problems.push(names.origin.error("no column to sort by is named here"));
-                }
-                (names.origin, StepKind::Sort(Sort { keys: self.columns(names.value.0) }))
-            }
+            StepFile::Sort(sort) => (sort.origin.clone(), self.sort(sort)),
+            StepFile::Dedupe(dedupe) => (dedupe.origin, self.dedupe(dedupe.value)),
+            StepFile::Limit(limit) => (limit.origin, StepKind::Limit(limit.value.0)),
+            StepFile::Unpivot(unpivot) => (unpivot.origin, self.unpivot(unpivot.value)),
         };
         TransformStep { at: self.place(&origin), kind }
     }

@@ -103,7 +103,7 @@ pub(crate) enum CellCondition {
     /// `YYYY-MM-DD`.
     Date,
     /// A date with a time of day, in ISO form.
-    Timestamp,
+    Datetime,
     TimeFormat(TimeFormat),
     Values(ValueSet),
     Range {
@@ -111,6 +111,8 @@ pub(crate) enum CellCondition {
         max: Option<Decimal>,
     },
     Match(Regex),
+    /// `true` or `false`, or one of the words that casts read.
+    Boolean,
 }
 
 /// The allowed values of a column.

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::expr::Expr;
-use crate::pipeline::plan::{Assign, Column, CsvInput, Rename, Sort};
+use crate::pipeline::plan::{Assign, Column, CsvInput, Direction, NullsPosition, Rename, Sort, SortKey};
+use crate::pipeline::value_type::ValueType;
 use crate::progress::Meter;
 use crate::settings::Limits;
 use crate::transform::{Input, Transform, TransformError};
@@ -37,7 +38,15 @@ fn steps(text: &str) -> Vec<TransformStep> {
             ),
             "select" => StepKind::Select(columns(rest)),
             "drop" => StepKind::Drop(columns(rest)),
-            "sort" => StepKind::Sort(Sort { keys: columns(rest) }),
+            "sort" => {
+                let key = |column| SortKey {
+                    column,
+                    value_type: ValueType::Text,
+                    direction: Direction::Ascending,
+                    nulls: NullsPosition::Last,
+                };
+                StepKind::Sort(Sort { keys: columns(rest).into_iter().map(key).collect() })
+            }
             "filter" => StepKind::Filter(expression(rest, word)),
             "set" => StepKind::Set(
                 rest.split("; ")
