@@ -19,7 +19,8 @@ crate::table! {
         order: Option<Direction>,
         /// The type that the cells are compared as. Default: text, compared by bytes.
         r#as: Option<ValueType>,
-        /// The place of empty cells. Default: last, in either order.
+        /// The place of empty cells. Default: last, in either order; where one of several rows is kept, that in which it is
+        /// another one.
         nulls: Option<NullsPosition>,
     }
 }

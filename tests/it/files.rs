@@ -20,6 +20,8 @@ mod records;
 mod renamed_keys;
 /// Layers of settings, and secrets.
 mod settings;
+/// Steps on whole tables.
+mod table_steps;
 /// Mistakes that are valid YAML, and texts that are not what they look like.
 mod yaml_mistakes;
 

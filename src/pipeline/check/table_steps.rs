@@ -14,15 +14,16 @@ impl Check<'_> {
         if written.value.0.is_empty() {
             self.problems.push(written.origin.error("no column to sort by is named here"));
         }
-        StepKind::Sort(Sort { keys: self.sort_keys(written.value) })
+        StepKind::Sort(Sort { keys: self.sort_keys(written.value, NullsPosition::Last) })
     }
 
-    fn sort_keys(&mut self, written: SortFile) -> Vec<SortKey> {
-        let key = |SortKeyFile(SortKeyTable { column, order, r#as, nulls })| SortKey {
+    /// `nulls` is the default.
+    fn sort_keys(&mut self, written: SortFile, nulls: NullsPosition) -> Vec<SortKey> {
+        let key = |SortKeyFile(SortKeyTable { column, order, r#as, nulls: written })| SortKey {
             column: self.column(column),
             value_type: r#as.unwrap_or(ValueType::Text),
             direction: order.unwrap_or(Direction::Ascending),
-            nulls: nulls.unwrap_or(NullsPosition::Last),
+            nulls: written.unwrap_or(nulls),
         };
         written.0.into_iter().map(key).collect()
     }
@@ -33,7 +34,12 @@ impl Check<'_> {
             let problem = by.origin.error("no column is written here");
             self.problems.push(problem.hint("name the columns that identify a row: `[employee_id, course]`"));
         }
-        let order = order.map(|order| self.sort_keys(order)).unwrap_or_default();
+        // A row without a value is kept only if no row has one.
+        let nulls = match keep {
+            Keep::First => NullsPosition::Last,
+            Keep::Last => NullsPosition::First,
+        };
+        let order = order.map(|order| self.sort_keys(order, nulls)).unwrap_or_default();
         StepKind::Dedupe(Dedupe { by: self.columns(by.value.0), keep, order })
     }
 

@@ -382,10 +382,10 @@ fn programs_follow_operators_on_whole_tables() {
         "n,b\n1,x\n2,y\n5,a\n4,\n3,a\n2,a\n",
         r#"
         n|c|m
-        ||8
         a2|a|4
         a3|a|6
         y2|y|4
+        ||8
         {"extracted":6,"steps":[{"step":1,"kind":"filter","dropped":1},{"step":4,"kind":"filter","dropped":1}],"written":4}
         "#,
     );

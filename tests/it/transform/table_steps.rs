@@ -22,7 +22,7 @@ struct Key {
 }
 
 /// Returns one to three keys, on different columns.
-fn keys(random: &mut fastrand::Rng) -> Vec<Key> {
+fn keys(random: &mut fastrand::Rng, nulls_default: &str) -> Vec<Key> {
     let mut columns = vec![
         ("a", "text", "varchar"),
         ("b", "boolean", "boolean"),
@@ -41,14 +41,13 @@ fn keys(random: &mut fastrand::Rng) -> Vec<Key> {
         }
         used.push(column);
         let direction = ["asc", "desc"][random.usize(..2)];
-        // The default is last in both directions.
         let nulls = ["first", "last", ""][random.usize(..3)];
         let ours = match (kind, direction, nulls) {
             ("text", "asc", "") => column.to_owned(),
             (_, _, "") => format!("{{column: {column}, order: {direction}, as: {kind}}}"),
             _ => format!("{{column: {column}, order: {direction}, as: {kind}, nulls: {nulls}}}"),
         };
-        let nulls = if nulls.is_empty() { "last" } else { nulls };
+        let nulls = if nulls.is_empty() { nulls_default } else { nulls };
         keys.push(Key { ours, theirs: format!("cast({column} as {sql}) {direction} nulls {nulls}") });
     }
     keys
@@ -74,7 +73,7 @@ fn cases(seed: u64, spilling: bool, steps_and_sql: impl Fn(&mut fastrand::Rng) -
 #[test]
 fn sorted_rows_are_those_of_duckdb() {
     let cases = cases(20_261_126, true, |random| {
-        let keys = keys(random);
+        let keys = keys(random, "last");
         let ours = joined(keys.iter().map(|key| key.ours.clone()));
         let theirs = joined(keys.iter().map(|key| key.theirs.clone()));
         let sql = format!("select {ALL} from rows order by {theirs}, i");
@@ -90,8 +89,8 @@ const ALL: &str = "a, b, n, d, t, m, c";
 fn deduplicated_rows_are_those_of_duckdb() {
     let cases = cases(20_261_127, true, |random| {
         let by = ["c", "a", "b, c", "c, t", "a, b, n", "t"][random.usize(..6)];
-        let order = if random.bool() { keys(random) } else { Vec::new() };
-        let (keep, direction) = [("first", ""), ("last", "desc")][random.usize(..2)];
+        let (keep, direction, nulls) = [("first", "", "last"), ("last", "desc", "first")][random.usize(..2)];
+        let order = if random.bool() { keys(random, nulls) } else { Vec::new() };
         let ours = match order.is_empty() {
             true => format!("- dedupe: {{by: [{by}], keep: {keep}}}"),
             false => {
@@ -170,7 +169,7 @@ fn unpivoted_rows_are_those_of_duckdb() {
 fn the_latest_of_each_group_then_sorted_is_duckdbs() {
     let cases: Vec<Case> = cases(20_261_130, true, |_| {
         let steps = "- filter: b is not null\n- set: {a: upper(a)}\n\
-                     - dedupe: {by: [a, c], keep: last, order: [{column: m, as: datetime, nulls: first}]}\n\
+                     - dedupe: {by: [a, c], keep: last, order: [{column: m, as: datetime}]}\n\
                      - sort: [{column: n, as: integer}, {column: m, as: datetime, order: desc, nulls: first}]\n\
                      - set: {d: d || '!'}\n- select: [n, m, d, a]";
         let sql = "with ours as (select * replace (upper(a) as a) from rows where b is not null), \
