@@ -188,6 +188,16 @@ impl Columns {
         }
     }
 
+    /// Adds a column of a step's own, whose cells are known once the next row begins. Reports one that exists already.
+    pub(crate) fn add(&mut self, column: &Column, hint: &str) {
+        if self.known.iter().any(|(known, _)| *known == column.name) {
+            self.report(column.error(format!("there is a column {:?} already", column.name)).hint(hint));
+            return;
+        }
+        self.gone.remove(&column.name);
+        self.known.push((column.name.clone(), UNKNOWN));
+    }
+
     /// Reports a column that cannot exist.
     pub(crate) fn require(&mut self, column: &Column) {
         self.find(column, None);

@@ -14,6 +14,8 @@ pub mod done;
 pub mod expect_file;
 /// The contents of a pipeline file.
 pub mod file;
+/// The step `join`.
+mod join_file;
 /// The declaration of each transform operator.
 pub mod operator;
 pub mod plan;

@@ -1,6 +1,7 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
 mod expect;
+mod join;
 mod sort;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use jiff::tz::TimeZone;
 
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
+pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
 pub use self::sort::Sort;
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
@@ -168,6 +170,8 @@ pub enum StepKind {
     /// Each assignment reads the values before the step.
     Set(Vec<Assign>),
     Sort(Sort),
+    /// Adds columns of another table, or keeps rows by it.
+    Join(Join),
 }
 
 pub struct Rename {

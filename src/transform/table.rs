@@ -61,6 +61,7 @@ pub(super) fn open(
 ) -> Option<Box<dyn TableOperator>> {
     match &step.kind {
         StepKind::Sort(sort) => Some(Box::new(sort::SortRows::new(sort, columns, resources))),
+        StepKind::Join(_) => None,
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
     }
 }
