@@ -3,6 +3,7 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
+use super::aggregate_file::AggregateFile;
 use super::csv::Delimiter;
 use super::docebo::DoceboFile;
 use super::done::DoneFile;
@@ -101,6 +102,8 @@ crate::kinds! {
         Sort = "sort": At<OneOrMore<At<String>>>,
         /// Adds columns of another table, or keeps the rows that have a match there.
         Join = "join": At<JoinFile>,
+        /// Makes one row of each group of rows.
+        Aggregate = "aggregate": At<AggregateFile>,
     }
 }
 

@@ -1,5 +1,7 @@
 //! ① A pipeline file → a `plan::Plan`, or every `Problem` in it.
 
+/// The step `aggregate`.
+mod aggregate_file;
 /// A pipeline file and the settings → a plan.
 mod check;
 /// The columns after each step.

@@ -1,5 +1,6 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
+mod aggregate;
 mod expect;
 mod join;
 mod sort;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use self::aggregate::{Aggregate, AggregateColumn};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
 pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
@@ -172,6 +174,8 @@ pub enum StepKind {
     Sort(Sort),
     /// Adds columns of another table, or keeps rows by it.
     Join(Join),
+    /// One row for each group of rows.
+    Aggregate(Aggregate),
 }
 
 pub struct Rename {

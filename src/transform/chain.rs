@@ -173,7 +173,8 @@ impl Chain {
         for (step, number) in steps.iter().zip(1..) {
             let declaration = step.kind.declaration();
             let source = if step.kind.is_table() {
-                programs.push(builder.finish(columns.made(), columns.cells().1));
+                let (made, outputs) = builder.table_operator(step, &mut columns);
+                programs.push(builder.finish(made, outputs));
                 columns.settle();
                 operators.extend(table::open(step, &mut columns, resources)?);
                 Source::Operator(programs.len() - 1)

@@ -1,5 +1,6 @@
 //! Operators that need more than one row at a time.
 
+mod aggregate;
 mod join;
 mod keys;
 mod sort;
@@ -72,6 +73,7 @@ pub(super) fn open(
             let join = join::JoinRows::open(step, join, columns, resources)?;
             join.map(|join| Box::new(join) as Box<dyn TableOperator>)
         }
+        StepKind::Aggregate(aggregate) => Some(Box::new(aggregate::AggregateRows::new(step, aggregate, resources))),
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
     })
 }

@@ -1,5 +1,6 @@
 //! Rows and columns in sentences: each step, then the origin of each column.
 
+mod aggregate;
 mod join;
 
 use super::Fact;
@@ -103,6 +104,7 @@ fn step(number: usize, kind: &StepKind, named: &mut Named) -> Vec<Fact> {
             vec![Fact::new(format!("Step {number}: the rows are sorted by {}.", names(keys)))]
         }
         StepKind::Join(plan) => join::join(number, plan, named),
+        StepKind::Aggregate(plan) => aggregate::aggregate(number, plan, named),
     }
 }
 

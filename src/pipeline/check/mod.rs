@@ -1,5 +1,7 @@
 //! A pipeline file and the settings → a [`Plan`] without defaults left to fill in, and every problem found.
 
+/// Aggregates.
+mod aggregate;
 /// Artifacts, deliveries and their names.
 mod deliver;
 /// Expectations.
@@ -200,6 +202,7 @@ impl Check<'_> {
                 (names.origin, StepKind::Sort(Sort { keys: self.columns(names.value.0) }))
             }
             StepFile::Join(join) => (join.origin.clone(), self.join(join)?),
+            StepFile::Aggregate(written) => (written.origin, self.aggregate(written.value, secrets)),
         };
         Some(TransformStep { at: self.place(&origin), kind })
     }

@@ -13,11 +13,11 @@ pub struct Aggregate {
 
 /// A column that is computed from the rows of each group.
 pub struct AggregateColumn {
-    pub name: String,
+    pub column: Column,
     pub function: Function,
     /// `None` for `count(*)`.
     pub argument: Option<Expression>,
-    /// The condition on the rows that count.
+    /// The condition on the rows that are looked at.
     pub filter: Option<Expression>,
     pub at: Place,
 }

@@ -62,7 +62,13 @@ impl StepKind {
     pub fn table(&self) -> Option<&TableRef> {
         match self {
             Self::Join(join) => Some(&join.with),
-            Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) | Self::Sort(_) => None,
+            Self::Rename(_)
+            | Self::Select(_)
+            | Self::Drop(_)
+            | Self::Filter(_)
+            | Self::Set(_)
+            | Self::Sort(_)
+            | Self::Aggregate(_) => None,
         }
     }
 }
