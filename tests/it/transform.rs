@@ -20,7 +20,10 @@ use reportferry::yaml::problem::Place;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+mod aggregate;
+mod join;
 mod mixed;
+mod oracle;
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
 
