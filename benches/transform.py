@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Filter, rename, move to another zone and hash rows: ours, ours with expectations, and DuckDB, in turn.
+"""Filter, rename, move to another zone and hash rows: ours, ours with expectations, and DuckDB, in turn. Then a join and
+an aggregate.
 
     target/tools/bin/python benches/transform.py [ROUNDS [ROWS [--no-peer]]]
 
@@ -56,7 +57,40 @@ db.execute(f'''copy (
 """
 
 
-def generate(path):
+# W3: a join with a file of users, and an aggregate by branch.
+JOIN = {
+    "users": 50_000,
+    "pipeline": """
+source: {file: {path: enrollments.csv}}
+transform:
+  - join: {with: {file: users.csv}, match: {Employee Number: Number}, kind: inner, columns: [Unit]}
+  - aggregate:
+      by: [Unit]
+      columns:
+        enrolled: count(*)
+        completed: count(*) filter (where "Course Enrollment Status" = 'Completed')
+        score: sum("Score")
+        last: max("Completion Date")
+  - sort: [Unit]
+artifact: {name: out.csv}
+deliver: {out: {}}
+""",
+    "duckdb": """
+import duckdb, sys
+db = duckdb.connect(config={'threads': 2})
+db.execute('set enable_progress_bar = false')
+read = "read_csv('{}', all_varchar=true, header=true, delim=',', quote='\"')"
+db.execute(f'''copy (
+  select "Unit", count(*) as enrolled, count(*) filter (where "Course Enrollment Status" = 'Completed') as completed,
+    sum(cast("Score" as bigint)) as score, max("Completion Date") as last
+  from {read.format(sys.argv[1])} join {read.format(sys.argv[3])} on "Employee Number" = "Number"
+  group by "Unit" order by "Unit"
+) to '{sys.argv[2]}' (header, delimiter ',')''')
+""",
+}
+
+
+def generate(path, people=ROWS):
     chance = random.Random(7)
     statuses = ["Completed", "In Progress", "Not Started", "Completed", "Completed"]
     with open(path, "w", newline="") as file:
@@ -66,7 +100,7 @@ def generate(path):
             day, second = chance.randrange(1, 29), chance.randrange(86_400)
             clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
             month, year = chance.randrange(1, 13), chance.randrange(2022, 2027)
-            file.write(f"{row:08},First{row % 977},Lastname{row % 7919},person.{row}@example.com,"
+            file.write(f"{row % people:08},First{row % 977},Lastname{row % 7919},person.{row}@example.com,"
                        f"C-{row % 500:05},Compliance Training Module {row % 500},{statuses[row % 5]},"
                        f"{year}-{month:02}-01 08:00:00,{year}-{month:02}-{day:02} {clock},{row % 101},"
                        f"Region {row % 12} / Site {row % 144}\n")
@@ -112,6 +146,35 @@ def main():
             baseline = measure([sys.executable, "-c", "import duckdb; duckdb.connect()"])
             wall, cpu, memory = medians["DuckDB"]
             compare("DuckDB", medians["ours"], [wall - baseline[0], cpu - baseline[1], memory], "its start-up taken off")
+        measure_join(folder, program, settings, rounds)
+
+
+def measure_join(folder, program, settings, rounds):
+    source, users, ours, theirs = (
+        os.path.join(folder, name) for name in ("enrollments.csv", "users.csv", "ours.csv", "theirs.csv"))
+    generate(source, JOIN["users"] + 1_000)
+    with open(users, "w", newline="") as file:
+        file.write("Number,Name,Manager,Unit\n")
+        for number in range(JOIN["users"]):
+            file.write(f"{number:08},Name {number},{number // 10:08},Region {number % 12} / Site {number % 144}\n")
+    pipeline = os.path.join(folder, "join.yaml")
+    pathlib.Path(pipeline).write_text(JOIN["pipeline"])
+    commands = {"join": [program, settings, pipeline, ours]}
+    if "--no-peer" not in sys.argv:
+        commands["DuckDB"] = [sys.executable, "-c", JOIN["duckdb"], source, theirs, users]
+    measured = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            measured[name].append(measure(command))
+            if name == "DuckDB" and not filecmp.cmp(ours, theirs, shallow=False):
+                sys.exit("the outputs of the join differ")
+    medians = {name: [statistics.median(column) for column in zip(*runs)] for name, runs in measured.items()}
+    for name, (wall, cpu, memory) in medians.items():
+        print(f"join: {name:11} wall {wall:6.3f} s   CPU {cpu:6.3f} s   peak {memory:7.1f} MiB")
+    if "DuckDB" in medians:
+        baseline = measure([sys.executable, "-c", "import duckdb; duckdb.connect()"])
+        wall, cpu, memory = medians["DuckDB"]
+        compare("join", medians["join"], [wall - baseline[0], cpu - baseline[1], memory], "DuckDB's start-up taken off")
 
 
 def compare(name, one, other, note):

@@ -26,6 +26,8 @@ pub enum Function {
     First,
     /// The value of the last row, which may be null.
     Last,
+    /// The value of the only row; a second one is an error. Pivots use it.
+    Only,
 }
 
 /// The order of an argument's values.

@@ -9,6 +9,7 @@ use super::docebo::DoceboFile;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
 use super::join_file::JoinFile;
+use super::pivot_file::PivotFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory, Expression};
 use crate::name::NameTemplate;
@@ -104,6 +105,8 @@ crate::kinds! {
         Join = "join": At<JoinFile>,
         /// Makes one row of each group of rows.
         Aggregate = "aggregate": At<AggregateFile>,
+        /// Makes one row of each group of rows, and columns of the names in one of their columns.
+        Pivot = "pivot": At<PivotFile>,
     }
 }
 

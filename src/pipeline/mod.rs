@@ -20,6 +20,8 @@ pub mod file;
 mod join_file;
 /// The declaration of each transform operator.
 pub mod operator;
+/// The step `pivot`.
+mod pivot_file;
 pub mod plan;
 /// Records of a list endpoint.
 pub mod records;

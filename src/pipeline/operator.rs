@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod join;
+mod pivot;
 
 use super::columns::Columns;
 use super::plan::StepKind;
@@ -49,7 +50,7 @@ impl StepKind {
     /// Returns true for an operator on whole tables, which may need all rows.
     pub fn is_table(&self) -> bool {
         match self {
-            Self::Sort(_) | Self::Join(_) | Self::Aggregate(_) => true,
+            Self::Sort(_) | Self::Join(_) | Self::Aggregate(_) | Self::Pivot(_) => true,
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
         }
     }
@@ -87,6 +88,11 @@ impl StepKind {
                 kind: "aggregate",
                 rows: &[RowShare::Merged, RowShare::Added],
                 columns: Box::new(|columns| aggregate::columns(aggregate, columns)),
+            },
+            Self::Pivot(pivot) => Declaration {
+                kind: "pivot",
+                rows: &[RowShare::Dropped, RowShare::Merged],
+                columns: Box::new(|columns| pivot::columns(pivot, columns)),
             },
         }
     }

@@ -3,6 +3,7 @@
 mod aggregate;
 mod expect;
 mod join;
+mod pivot;
 mod sort;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ pub use self::aggregate::{Aggregate, AggregateColumn};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
 pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
+pub use self::pivot::{Pivot, PivotColumn};
 pub use self::sort::Sort;
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
@@ -176,6 +178,8 @@ pub enum StepKind {
     Join(Join),
     /// One row for each group of rows.
     Aggregate(Aggregate),
+    /// One row for each group of rows, with a column for each of some names.
+    Pivot(Pivot),
 }
 
 pub struct Rename {

@@ -190,7 +190,8 @@ impl<'a> Builder<'a> {
             | StepKind::Drop(_)
             | StepKind::Sort(_)
             | StepKind::Join(_)
-            | StepKind::Aggregate(_) => {}
+            | StepKind::Aggregate(_)
+            | StepKind::Pivot(_) => {}
         }
         first..self.counts
     }

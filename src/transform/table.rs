@@ -3,6 +3,7 @@
 mod aggregate;
 mod join;
 mod keys;
+mod pivot;
 mod sort;
 
 use std::path::Path;
@@ -73,6 +74,7 @@ pub(super) fn open(
             let join = join::JoinRows::open(step, join, columns, resources)?;
             join.map(|join| Box::new(join) as Box<dyn TableOperator>)
         }
+        StepKind::Pivot(pivot) => Some(Box::new(pivot::PivotRows::new(step, pivot, resources))),
         StepKind::Aggregate(aggregate) => Some(Box::new(aggregate::AggregateRows::new(step, aggregate, resources))),
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
     })

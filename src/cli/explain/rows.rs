@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod join;
+mod pivot;
 
 use super::Fact;
 use crate::pipeline::plan::{Assign, Column, Expression, Rename, Sort, StepKind, TableFile, TransformStep};
@@ -105,6 +106,7 @@ fn step(number: usize, kind: &StepKind, named: &mut Named) -> Vec<Fact> {
         }
         StepKind::Join(plan) => join::join(number, plan, named),
         StepKind::Aggregate(plan) => aggregate::aggregate(number, plan, named),
+        StepKind::Pivot(plan) => pivot::pivot(number, plan, named),
     }
 }
 

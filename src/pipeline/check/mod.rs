@@ -8,6 +8,8 @@ mod deliver;
 mod expect;
 /// Joins.
 mod join;
+/// Pivots.
+mod pivot;
 /// Sources: reports, records, files.
 mod source;
 
@@ -202,6 +204,7 @@ impl Check<'_> {
                 (names.origin, StepKind::Sort(Sort { keys: self.columns(names.value.0) }))
             }
             StepFile::Join(join) => (join.origin.clone(), self.join(join)?),
+            StepFile::Pivot(written) => (written.origin, self.pivot(written.value)),
             StepFile::Aggregate(written) => (written.origin, self.aggregate(written.value, secrets)),
         };
         Some(TransformStep { at: self.place(&origin), kind })

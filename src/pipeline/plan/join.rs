@@ -68,7 +68,8 @@ impl StepKind {
             | Self::Filter(_)
             | Self::Set(_)
             | Self::Sort(_)
-            | Self::Aggregate(_) => None,
+            | Self::Aggregate(_)
+            | Self::Pivot(_) => None,
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::{Action, Builder};
 use crate::expr::value::CellRef;
 use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::{Aggregate, StepKind, TransformStep};
+use crate::pipeline::plan::{Aggregate, Pivot, StepKind, TransformStep};
 
 impl Builder<'_> {
     /// Adds the operations that a table operator needs. Returns the number of cells that the program makes, and the cells
@@ -16,6 +16,10 @@ impl Builder<'_> {
     ) -> (u32, Vec<CellRef>) {
         match &step.kind {
             StepKind::Aggregate(aggregate) => self.aggregate(aggregate, columns),
+            StepKind::Pivot(Pivot { by, names, values, .. }) => {
+                let cells = by.iter().chain([names, values]).map(|column| columns.cell(&column.name));
+                (columns.made(), cells.collect())
+            }
             _ => (columns.made(), columns.cells().1),
         }
     }

@@ -38,6 +38,7 @@ fn value(column: &AggregateColumn, named: &Named) -> String {
         (Function::Max(Order::Bytes), _) => format!("the last of {of} in the order of texts"),
         (Function::First, _) => format!("{of} of its first row"),
         (Function::Last, _) => format!("{of} of its last row"),
+        (Function::Only, _) => format!("{of} of its only row"),
     };
     match filter {
         None => value,

@@ -11,7 +11,7 @@ use crate::transform::stored::{read_number, write_number};
 pub(super) enum Accumulator {
     Count(u64),
     Total(Total),
-    /// The value of `min`, `max`, `first` or `last`.
+    /// The value of `min`, `max`, `first`, `last` or a pivot.
     Value(Value),
 }
 
@@ -37,17 +37,13 @@ pub(super) struct Value {
     number: Option<Number>,
 }
 
-/// A sum that has more than 38 digits with this number.
+/// A value that cannot be added.
 #[derive(Debug)]
-pub(super) struct Overflow(Decimal);
-
-impl Overflow {
-    /// Returns the number.
-    pub(super) fn number(&self) -> String {
-        let mut text = Vec::new();
-        self.0.print(&mut text);
-        String::from_utf8_lossy(&text).into_owned()
-    }
+pub(super) enum Fault {
+    /// With this number, the sum has more than 38 digits.
+    TooLong(String),
+    /// There is a value already.
+    Second(String),
 }
 
 /// The bytes of values. One that is replaced by a longer one leaves at most as many bytes unused.
@@ -86,7 +82,7 @@ impl Accumulator {
         match function {
             Function::Count | Function::CountDistinct => Self::Count(0),
             Function::Sum | Function::Avg => Self::Total(Total { count: 0, exact: Decimal::from_int(0), double: None }),
-            Function::Min(_) | Function::Max(_) | Function::First | Function::Last => {
+            Function::Min(_) | Function::Max(_) | Function::First | Function::Last | Function::Only => {
                 Self::Value(Value { is_set: false, start: 0, length: 0, capacity: 0, number: None })
             }
         }
@@ -100,7 +96,7 @@ impl Accumulator {
 
     /// Adds the value of a row. `count(distinct …)` is counted by its caller.
     #[inline]
-    pub(super) fn add(&mut self, function: Function, cell: &[u8], texts: &mut Texts) -> Result<(), Overflow> {
+    pub(super) fn add(&mut self, function: Function, cell: &[u8], texts: &mut Texts) -> Result<(), Fault> {
         match self {
             Self::Count(count) => *count += u64::from(!cell.is_empty()),
             Self::Total(total) => {
@@ -109,7 +105,7 @@ impl Accumulator {
                     total.add(number)?;
                 }
             }
-            Self::Value(value) => value.add(function, cell, texts),
+            Self::Value(value) => value.add(function, cell, texts)?,
         }
         Ok(())
     }
@@ -151,7 +147,7 @@ impl Accumulator {
         bytes: &[u8],
         at: &mut usize,
         texts: &mut Texts,
-    ) -> Result<(), Overflow> {
+    ) -> Result<(), Fault> {
         match self {
             Self::Count(count) => *count += read_number(bytes, at),
             Self::Total(total) => {
@@ -169,11 +165,20 @@ impl Accumulator {
                 let [is_set] = take(bytes, at);
                 let cell = read_cell(bytes, at);
                 if is_set == 1 {
-                    value.add(function, cell, texts);
+                    value.add(function, cell, texts)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+impl Fault {
+    #[cold]
+    fn too_long(number: Decimal) -> Self {
+        let mut text = Vec::new();
+        number.print(&mut text);
+        Self::TooLong(String::from_utf8_lossy(&text).into_owned())
     }
 }
 
@@ -189,7 +194,7 @@ fn take<const LENGTH: usize>(bytes: &[u8], at: &mut usize) -> [u8; LENGTH] {
 
 impl Total {
     #[inline]
-    fn add(&mut self, number: Number) -> Result<(), Overflow> {
+    fn add(&mut self, number: Number) -> Result<(), Fault> {
         self.count += 1;
         match number {
             Number::Int(int) => self.add_exact(Decimal::from_int(int)),
@@ -202,7 +207,7 @@ impl Total {
     }
 
     #[inline]
-    fn add_exact(&mut self, number: Decimal) -> Result<(), Overflow> {
+    fn add_exact(&mut self, number: Decimal) -> Result<(), Fault> {
         // Most numbers have one scale, and then fewer digits than fit by far.
         const PLAIN_MAX: u128 = 10_u128.pow(36);
         if number.scale == self.exact.scale
@@ -211,7 +216,7 @@ impl Total {
         {
             self.exact.unscaled += number.unscaled;
         } else {
-            self.exact = self.exact.add(number).ok_or(Overflow(number))?;
+            self.exact = self.exact.add(number).ok_or_else(|| Fault::too_long(number))?;
         }
         Ok(())
     }
@@ -229,14 +234,17 @@ impl Total {
 impl Value {
     /// Replaces the value by that of a later row, if it comes before it in the order of the function.
     #[inline]
-    fn add(&mut self, function: Function, cell: &[u8], texts: &mut Texts) {
+    fn add(&mut self, function: Function, cell: &[u8], texts: &mut Texts) -> Result<(), Fault> {
         let (order, wanted) = match function {
-            Function::First if self.is_set => return,
-            Function::First | Function::Last => return texts.put(self, cell),
-            _ if cell.is_empty() => return,
-            Function::Max(order) => (order, Ordering::Greater),
-            Function::Min(order) => (order, Ordering::Less),
-            Function::Count | Function::CountDistinct | Function::Sum | Function::Avg => return,
+            Function::Only if self.is_set => return Err(Fault::Second(String::from_utf8_lossy(cell).into_owned())),
+            Function::First if self.is_set => return Ok(()),
+            Function::First | Function::Last | Function::Only => {
+                texts.put(self, cell);
+                return Ok(());
+            }
+            Function::Max(order) if !cell.is_empty() => (order, Ordering::Greater),
+            Function::Min(order) if !cell.is_empty() => (order, Ordering::Less),
+            _ => return Ok(()),
         };
         let number = if order == Order::Number { parse_number(cell) } else { None };
         let is_better = !self.is_set
@@ -249,6 +257,7 @@ impl Value {
             self.number = number;
             texts.put(self, cell);
         }
+        Ok(())
     }
 }
 

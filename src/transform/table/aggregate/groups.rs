@@ -67,31 +67,42 @@ impl Groups {
     /// Adds a row to a group.
     #[inline]
     pub(super) fn add(&mut self, shape: &Shape, group: usize, row: &Row<'_>) -> Result<(), TransformError> {
-        let first = group * shape.computed.len();
-        for (column, Computed { function, argument, condition, .. }) in shape.computed.iter().enumerate() {
+        for (column, Computed { argument, condition, .. }) in shape.computed.iter().enumerate() {
             if condition.is_some_and(|condition| row.cell(condition) != b"true") {
                 continue;
             }
-            let accumulator = &mut self.accumulators[first + column];
-            let Some(argument) = argument else {
-                accumulator.add_one();
-                continue;
-            };
-            let cell = row.cell(*argument);
-            if *function == Function::CountDistinct {
-                if !cell.is_empty() {
-                    self.scratch.clear();
-                    write_number(group as u64, &mut self.scratch);
-                    write_number(column as u64, &mut self.scratch);
-                    self.scratch.extend_from_slice(cell);
-                    if self.distinct.insert(&self.scratch).1 {
-                        accumulator.add_one();
-                    }
-                }
-                continue;
+            match argument {
+                Some(argument) => self.add_cell(shape, group, column, row.cell(*argument), row.origin())?,
+                None => self.accumulators[group * shape.computed.len() + column].add_one(),
             }
-            let added = accumulator.add(*function, cell, &mut self.texts);
-            added.map_err(|overflow| shape.error(column, row.origin(), overflow))?;
+        }
+        Ok(())
+    }
+
+    /// Adds the value of a row to a column of a group.
+    #[inline]
+    pub(super) fn add_cell(
+        &mut self,
+        shape: &Shape,
+        group: usize,
+        column: usize,
+        cell: &[u8],
+        origin: (u64, u64),
+    ) -> Result<(), TransformError> {
+        let function = shape.computed[column].function;
+        let accumulator = &mut self.accumulators[group * shape.computed.len() + column];
+        if function != Function::CountDistinct {
+            let added = accumulator.add(function, cell, &mut self.texts);
+            return added.map_err(|fault| shape.error(column, origin, fault));
+        }
+        if !cell.is_empty() {
+            self.scratch.clear();
+            write_number(group as u64, &mut self.scratch);
+            write_number(column as u64, &mut self.scratch);
+            self.scratch.extend_from_slice(cell);
+            if self.distinct.insert(&self.scratch).1 {
+                accumulator.add_one();
+            }
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ impl Group {
         let begin = *self.begin.get_or_insert(begin);
         for (column, accumulator) in self.accumulators.iter_mut().enumerate() {
             let merged = accumulator.merge(shape.computed[column].function, part, &mut at, &mut self.texts);
-            merged.map_err(|overflow| shape.error(column, (begin.number, begin.line), overflow))?;
+            merged.map_err(|fault| shape.error(column, (begin.number, begin.line), fault))?;
         }
         Ok(())
     }
