@@ -335,7 +335,7 @@ mod tests {
             ("sum(a::date)", "a::date", "needs numbers, not date"),
             ("count(*) + 1", "+", "a `set` step after this one"),
             ("count(*) filter (a = 1)", "a", "`where` is missing"),
-            ("count(*) filter (where )", "", "the expression is empty"),
+            ("count(*) filter (where )", " ", "the expression is empty"),
             ("count(*) filter", "count(*) filter", "a parenthesis is missing"),
             ("max(max(a))", "max", "an expression sees one row"),
         ] {

@@ -94,7 +94,7 @@ fn sums_are_exact_and_end_at_38_digits() {
         assert_eq!(sum(&format!("n\n{most}\n0\n"), memory).unwrap(), format!("s\n{most}"));
         let told = sum(&format!("n\n{most}\n5\n"), memory).unwrap_err();
         let expected =
-            "column \"s\": \"5\" makes the sum of its group longer than 38 digits (step transform[1].aggregate)";
+            "column \"s\": \"5\" makes the sum of its group longer than 38 digits (step transform[0].aggregate)";
         assert!(told.ends_with(expected), "{told}");
         let told = sum("n\n7\nx\n", memory).unwrap_err();
         assert!(told.starts_with("record 2 (line 3), column \"n\": \"x\" is not a valid number"), "{told}");
@@ -123,5 +123,66 @@ fn columns_of_an_aggregate_are_checked() {
     ] {
         let told = told(step);
         assert!(told.contains(expected), "{step}: {told}");
+    }
+}
+
+#[test]
+fn pivots_are_filtered_aggregates_of_duckdb() {
+    let random = &mut fastrand::Rng::with_seed(22);
+    let columns = [
+        ("k", Values::Integers(1, 60)),
+        ("name", Values::Of(&["A", "B, b", "C", "d"])),
+        ("v", Values::Of(&["x", "y", "\"z\"", "é"])),
+    ];
+    let cases: Vec<Case> = (0..500)
+        .map(|number| {
+            let is_small = number % 2 == 0;
+            let rows = table(random, &columns, random.usize(80..200));
+            let first = |name: &str, to: &str| format!("first(v order by i) filter (where name = '{name}') as {to}");
+            Case {
+                table: rows,
+                steps: "- pivot: {by: k, names: name, values: v, columns: {c: C, a: A, b: 'B, b'}, many: first, other: drop}"
+                    .to_owned(),
+                sql: format!(
+                    "select k, {}, {}, {} from rows where name in ('A', 'B, b', 'C') group by k order by min(i)",
+                    first("C", "c"),
+                    first("A", "a"),
+                    first("B, b", "b")
+                ),
+                memory: if is_small { 4_000 } else { 0 },
+                spills: is_small,
+                ..Case::default()
+            }
+        })
+        .collect();
+    let balances = compare_with(&cases, |_, _| StepInputs::default());
+    assert!(balances.iter().all(|balance| balance.steps.iter().all(|step| step.rows > 0)));
+}
+
+#[test]
+fn what_a_pivot_has_no_place_for_is_an_error() {
+    let pivot = |columns: &str, memory| {
+        let step = format!("{{pivot: {{by: [id], names: course, values: status, columns: {columns}}}}}");
+        run_step(&step, "id,course,status\n1,A,x\n2,B,y\n1,B,z\n3,A,\n", "", memory).map(|(out, _)| out)
+    };
+    for memory in [100, 64 << 20] {
+        assert_eq!(pivot("[A, B]", memory).unwrap(), "id|A|B\n1|x|z\n2||y\n3||");
+        let told = pivot("[A]", memory).unwrap_err();
+        let expected = "record 2 (line 3), column \"course\": \"B\" is not a column of the pivot; list it under `columns`, or \
+                        write `other: drop` (step transform[0].pivot)";
+        assert_eq!(told, expected);
+        let step = "{pivot: {by: [id], names: course, values: status, columns: [A]}}";
+        let told = run_step(step, "id,course,status\n1,A,x\n1,A,\n", "", memory).map(|_| ()).unwrap_err();
+        let expected = "column \"A\": \"\" is a second value; write `many: first` to keep the first one, or add a column to \
+                        `by` (step transform[0].pivot)";
+        assert!(told.ends_with(expected), "{told}");
+    }
+    for (columns, expected) in [
+        ("[]", "no column of the result is named here"),
+        ("{x: A, y: A}", "the name \"A\" becomes two columns"),
+        ("{id: A}", "there is a column \"id\" already"),
+    ] {
+        let told = pivot(columns, 64 << 20).unwrap_err();
+        assert!(told.contains(expected), "{told}");
     }
 }

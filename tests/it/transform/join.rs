@@ -142,10 +142,10 @@ fn join(options: &str) -> String {
 #[test]
 fn a_row_that_matches_several_is_an_error_that_names_them() {
     let users = format!("{USERS}1,Eve\n");
-    for memory in [0, 64 << 20] {
+    for memory in [100, 64 << 20] {
         let told = run_step(&join("columns: [Name]"), ROWS, &users, memory).map(|_| ()).unwrap_err();
         let expected = "record 3 (line 4), column \"id\": \"1\" occurs more than once in users.csv, in records 1 and 6; \
-                        remove one there, or write `many: true` if each match is to be a row (step transform[1].join)";
+                        remove one there, or write `many: true` if each match is to be a row (step transform[0].join)";
         assert_eq!(told, expected, "{memory} bytes");
         let (many, passed) = run_step(&join("columns: [Name], many: true"), ROWS, &users, memory).unwrap();
         assert_eq!(many, "id|course|Name\n2|B|Bo\n|C|\n1|A|Ann\n1|A|Eve\n3|D|\n1|E|Ann\n1|E|Eve");
@@ -162,14 +162,14 @@ fn a_row_that_matches_several_is_an_error_that_names_them() {
 
 #[test]
 fn rows_without_a_match_hold_the_run_if_wanted() {
-    for memory in [0, 64 << 20] {
+    for memory in [100, 64 << 20] {
         for (kind, kept) in [("left", "\n2|B|Bo\n|C|\n1|A|Ann\n3|D|\n1|E|Ann"), ("inner", "\n2|B|Bo\n1|A|Ann\n1|E|Ann")]
         {
             let step = join(&format!("columns: [Name], kind: {kind}, unmatched: hold"));
             let (out, passed) = run_step(&step, ROWS, USERS, memory).unwrap();
             assert_eq!(out, format!("id|course|Name{kept}"));
             let [finding] = passed.findings.as_slice() else { panic!("{} findings", passed.findings.len()) };
-            assert_eq!((finding.key.as_str(), finding.severity), ("transform[1].join", Severity::Hold));
+            assert_eq!((finding.key.as_str(), finding.severity), ("transform[0].join", Severity::Hold));
             assert_eq!(finding.message, "2 rows have no match in \"users.csv\"");
             assert_eq!(finding.examples.columns, ["id", "course"]);
             let rows: Vec<(u64, &[String])> =
@@ -180,6 +180,15 @@ fn rows_without_a_match_hold_the_run_if_wanted() {
             assert!(matched.findings.is_empty());
         }
     }
+}
+
+#[test]
+fn rows_of_one_key_that_do_not_fit_into_memory_are_an_error() {
+    let users = format!("Number,Name\n{}", "1,A name of some length\n".repeat(10));
+    let told = |memory| run_step(&join("columns: [Name], many: true"), ROWS, &users, memory).map(|_| ()).unwrap_err();
+    let expected = "\"1\" matches more rows of users.csv than fit into limits.memory (step transform[0].join)";
+    assert!(told(300).ends_with(expected), "{}", told(300));
+    assert!(run_step(&join("columns: [Name], many: true"), ROWS, &users, 3_000).is_ok());
 }
 
 #[test]
