@@ -118,9 +118,39 @@ rows = rows.sort_values('done', kind='stable').drop_duplicates(['employee_id', '
 rows.sort_values(['employee_id', 'course']).to_csv(sys.argv[2], index=False, lineterminator='\\n')
 """
 
+# W3: a join with a file of users, of which a few are missing, and an aggregate by their branch.
+USERS = 50_000
+JOIN = """
+source: {file: {path: enrollments.csv}}
+transform:
+  - join: {with: {file: users.csv}, match: {Employee Number: Number}, kind: inner, columns: [Unit]}
+  - aggregate:
+      by: [Unit]
+      columns:
+        enrolled: count(*)
+        completed: count(*) filter (where "Course Enrollment Status" = 'Completed')
+        score: sum("Score")
+        last: max("Completion Date")
+  - sort: [Unit]
+artifact: {name: out.csv}
+deliver: {out: {}}
+"""
+JOIN_DUCKDB = """
+import duckdb, sys
+db = duckdb.connect(config={'threads': 2})
+db.execute('set enable_progress_bar = false')
+read = "read_csv('{}', all_varchar=true, header=true, delim=',', quote='\"')"
+db.execute(f'''copy (
+  select "Unit", count(*) as enrolled, count(*) filter (where "Course Enrollment Status" = 'Completed') as completed,
+    sum(cast("Score" as bigint)) as score, max("Completion Date") as last
+  from {read.format(sys.argv[1])} join {read.format(sys.argv[1].replace('enrollments', 'users'))} on "Employee Number" = "Number"
+  group by "Unit" order by "Unit"
+) to '{sys.argv[2]}' (header, delimiter ',')''')
+"""
 
-def generate(path, latest=False):
-    """Writes the rows of W1, or those of W2: in no order, and about two of each user and course."""
+
+def generate(path, workload="W1"):
+    """Writes the rows: of W2 in no order, about two of each user and course; of W3 with a file of users."""
     chance = random.Random(7)
     statuses = ["Completed", "In Progress", "Not Started", "Completed", "Completed"]
     with open(path, "w", newline="") as file:
@@ -130,11 +160,17 @@ def generate(path, latest=False):
             day, second = chance.randrange(1, 29), chance.randrange(86_400)
             clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
             month, year = chance.randrange(1, 13), chance.randrange(2022, 2027)
-            user, course = (chance.randrange(ROWS // 8 + 1), chance.randrange(4)) if latest else (row, row % 500)
+            user, course = (chance.randrange(ROWS // 8 + 1), chance.randrange(4)) if workload == "W2" else (row, row % 500)
+            user = user % (USERS + 1_000) if workload == "W3" else user
             file.write(f"{user:08},First{user % 977},Lastname{user % 7919},person.{user}@example.com,"
                        f"C-{course:05},Compliance Training Module {course},{statuses[row % 5]},"
                        f"{year}-{month:02}-01 08:00:00,{year}-{month:02}-{day:02} {clock},{row % 101},"
                        f"Region {row % 12} / Site {row % 144}\n")
+    if workload == "W3":
+        with open(path.replace("enrollments", "users"), "w", newline="") as file:
+            file.write("Number,Name,Manager,Unit\n")
+            for number in range(USERS):
+                file.write(f"{number:08},Name {number},{number // 10:08},Region {number % 12} / Site {number % 144}\n")
 
 
 def measure(command):
@@ -152,6 +188,7 @@ def workloads():
     found = {
         "W1": ("in.csv", {"ours": PIPELINE, "with expectations": PIPELINE + EXPECT}, {"DuckDB": DUCKDB}),
         "W2": ("latest.csv", {"ours": LATEST}, {"DuckDB": LATEST_DUCKDB, "Polars": LATEST_POLARS, "pandas": LATEST_PANDAS}),
+        "W3": ("enrollments.csv", {"ours": JOIN}, {"DuckDB": JOIN_DUCKDB}),
     }
     if ONLY:
         found = {ONLY: found[ONLY]}
@@ -178,7 +215,7 @@ def run(workload, parts, program, folder, rounds):
     settings, source, ours, theirs = (
         os.path.join(folder, name) for name in ("reportferry.yaml", file, "ours.csv", "theirs.csv"))
     pathlib.Path(settings).write_text(SETTINGS)
-    generate(source, latest=workload == "W2")
+    generate(source, workload)
     print(f"{workload}: {ROWS:,} rows, {os.path.getsize(source) / 1e6:.0f} MB, {rounds} rounds, in turn")
     commands = {}
     for name, text in pipelines.items():
@@ -209,4 +246,5 @@ def compare(name, one, other, note):
     print("ratio, {:12} wall {:6.2f}     CPU {:6.2f}     peak {:7.3f}   ({})".format(name, *ratios, note))
 
 
-main()
+if __name__ == "__main__":
+    main()

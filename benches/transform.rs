@@ -26,7 +26,7 @@ fn main() -> anyhow::Result<()> {
     let (read, limits) = (Box::new(File::open(&source.path)?), settings.limits);
     let output = Path::new(output);
     let folder = output.parent().unwrap_or(Path::new("."));
-    let (stop, step_inputs) = (CancellationToken::new(), StepInputs::default());
+    let (stop, step_inputs) = (CancellationToken::new(), StepInputs::of_files(&plan.steps));
     let input = Input { read, csv: source.csv, limits, folder, meter: &meter, stop, step_inputs };
     let transform = Transform::open(input, &plan.steps, &BTreeMap::new())?;
     let slot = Slot::new("bench", "2026-11-23T05:30:00Z".parse()?, plan.zone.clone());

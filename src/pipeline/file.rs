@@ -3,10 +3,13 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
+use super::aggregate_file::AggregateFile;
 use super::csv::Delimiter;
 use super::docebo::DoceboFile;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
+use super::join_file::JoinFile;
+use super::pivot_file::PivotFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory, Expression};
 use super::table_steps_file::{DedupeFile, SortFile, UnpivotFile};
@@ -105,6 +108,12 @@ crate::kinds! {
         Limit = "limit": At<Whole<1, { u64::MAX }>>,
         /// Makes a row of each of some columns.
         Unpivot = "unpivot": At<UnpivotFile>,
+        /// Adds columns of another table, or keeps the rows that have a match there.
+        Join = "join": At<JoinFile>,
+        /// Makes one row of each group of rows.
+        Aggregate = "aggregate": At<AggregateFile>,
+        /// Makes one row of each group of rows, and columns of the names in one of their columns.
+        Pivot = "pivot": At<PivotFile>,
     }
 }
 

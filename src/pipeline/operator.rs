@@ -1,5 +1,9 @@
 //! The declaration of each transform operator: its key, its share of the row balance, and its effect on the columns.
 
+mod aggregate;
+mod join;
+mod pivot;
+
 use super::columns::Columns;
 use super::plan::{Dedupe, StepKind};
 
@@ -47,6 +51,7 @@ impl StepKind {
     pub fn is_table(&self) -> bool {
         match self {
             Self::Sort(_) | Self::Dedupe(_) | Self::Limit(_) | Self::Unpivot(_) => true,
+            Self::Join(_) | Self::Aggregate(_) | Self::Pivot(_) => true,
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
         }
     }
@@ -94,6 +99,21 @@ impl StepKind {
                 // A row whose cells are all empty may become none.
                 rows: &[RowShare::Added, RowShare::Dropped],
                 columns: Box::new(|columns| columns.unpivot(unpivot)),
+            },
+            Self::Join(join) => Declaration {
+                kind: "join",
+                rows: &[RowShare::Dropped, RowShare::Added],
+                columns: Box::new(|columns| join::columns(join, columns)),
+            },
+            Self::Aggregate(aggregate) => Declaration {
+                kind: "aggregate",
+                rows: &[RowShare::Merged, RowShare::Added],
+                columns: Box::new(|columns| aggregate::columns(aggregate, columns)),
+            },
+            Self::Pivot(pivot) => Declaration {
+                kind: "pivot",
+                rows: &[RowShare::Dropped, RowShare::Merged],
+                columns: Box::new(|columns| pivot::columns(pivot, columns)),
             },
         }
     }

@@ -1,7 +1,10 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
+mod aggregate;
 mod dedupe;
 mod expect;
+mod join;
+mod pivot;
 mod sort;
 mod unpivot;
 
@@ -13,9 +16,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use self::aggregate::{Aggregate, AggregateColumn};
 pub use self::dedupe::{Dedupe, Keep};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
+pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
+pub use self::pivot::{Pivot, PivotColumn};
 pub use self::sort::{Direction, NullsPosition, Sort, SortKey};
 pub use self::unpivot::{Unpivot, UnpivotNulls};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
@@ -176,6 +182,12 @@ pub enum StepKind {
     /// Keeps this many rows, the first ones.
     Limit(u64),
     Unpivot(Unpivot),
+    /// Adds columns of another table, or keeps rows by it.
+    Join(Join),
+    /// One row for each group of rows.
+    Aggregate(Aggregate),
+    /// One row for each group of rows, with a column for each of some names.
+    Pivot(Pivot),
 }
 
 pub struct Rename {

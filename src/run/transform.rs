@@ -149,7 +149,7 @@ impl Pass {
     fn open<'a>(&'a self, meter: &'a Meter) -> Result<Transform<'a>, TransformError> {
         let Self { plan, extract, folder, secrets, limits, stop, .. } = self;
         let read = extract.open(limits).map_err(|source| TransformError::Read { source })?;
-        let step_inputs = StepInputs::default();
+        let step_inputs = StepInputs::of_files(&plan.steps);
         let input =
             Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
         Transform::open(input, &plan.steps, secrets)

@@ -1,7 +1,11 @@
 //! Operators that need more than one row at a time.
 
+mod aggregate;
 mod dedupe;
+mod join;
+mod keys;
 mod limit;
+mod pivot;
 mod sort;
 mod unpivot;
 
@@ -16,6 +20,7 @@ use super::record::Record;
 use super::step_inputs::StepInputs;
 use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::{StepKind, TransformStep};
+use crate::settings::Limits;
 
 /// Takes all rows of one row program, and passes records to the next one.
 pub(super) trait TableOperator {
@@ -49,23 +54,34 @@ pub(super) struct Resources<'a> {
     pub folder: &'a Path,
     /// Bytes of memory.
     pub memory: usize,
+    /// The limits of tables that are read.
+    pub limits: Limits,
     /// Looked at once in a while by operators that work without taking or passing on rows.
     pub stop: CancellationToken,
-    #[allow(dead_code)] // no step has one yet
     pub step_inputs: StepInputs,
 }
 
-/// Opens an operator on whole tables; `None` for one on rows. `columns` are its input, one cell each, in their order.
+/// Opens an operator on whole tables; `None` for one on rows, and for one that reported problems. `columns` are its
+/// input, one cell each, in their order.
+///
+/// # Errors
+/// A table that it reads cannot be opened.
 pub(super) fn open(
     step: &TransformStep,
-    columns: &Columns,
+    columns: &mut Columns,
     resources: &Resources<'_>,
-) -> Option<Box<dyn TableOperator>> {
-    match &step.kind {
+) -> Result<Option<Box<dyn TableOperator>>, TransformError> {
+    Ok(match &step.kind {
         StepKind::Sort(sort) => Some(Box::new(sort::SortRows::new(sort, &step.at.key, columns, resources))),
         StepKind::Dedupe(dedupe) => Some(Box::new(dedupe::DedupeRows::new(dedupe, &step.at.key, columns, resources))),
         StepKind::Limit(most) => Some(Box::new(limit::LimitRows::new(*most))),
         StepKind::Unpivot(unpivot) => Some(Box::new(unpivot::UnpivotRows::new(unpivot, columns))),
+        StepKind::Join(join) => {
+            let join = join::JoinRows::open(step, join, columns, resources)?;
+            join.map(|join| Box::new(join) as Box<dyn TableOperator>)
+        }
+        StepKind::Pivot(pivot) => Some(Box::new(pivot::PivotRows::new(step, pivot, resources))),
+        StepKind::Aggregate(aggregate) => Some(Box::new(aggregate::AggregateRows::new(step, aggregate, resources))),
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
-    }
+    })
 }

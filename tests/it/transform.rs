@@ -20,6 +20,8 @@ use reportferry::yaml::problem::Place;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+mod aggregate;
+mod join;
 mod mixed;
 mod oracle;
 mod table_steps;

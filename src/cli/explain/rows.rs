@@ -1,5 +1,8 @@
 //! Rows and columns in sentences: each step, then the origin of each column.
 
+mod aggregate;
+mod join;
+mod pivot;
 mod tables;
 
 use super::Fact;
@@ -103,6 +106,9 @@ fn step(number: usize, kind: &StepKind, named: &mut Named) -> Vec<Fact> {
         StepKind::Dedupe(dedupe) => tables::dedupe(number, dedupe),
         StepKind::Limit(most) => tables::limit(number, *most),
         StepKind::Unpivot(unpivot) => tables::unpivot(number, unpivot, named),
+        StepKind::Join(plan) => join::join(number, plan, named),
+        StepKind::Aggregate(plan) => aggregate::aggregate(number, plan, named),
+        StepKind::Pivot(plan) => pivot::pivot(number, plan, named),
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) struct Case {
 }
 
 /// The values of a column.
+#[allow(dead_code)] // not every operator needs all of them
 #[derive(Clone, Copy)]
 pub(super) enum Values {
     Of(&'static [&'static str]),
