@@ -80,6 +80,9 @@ crate::table! {
         path: At<String>,
         /// The format of the CSV, if it is not comma-separated UTF-8.
         csv: Option<CsvInput>,
+        /// Copies the file before it is read, for a file that is changed or removed soon. Default: false; it is read in
+        /// place.
+        copy: Option<bool>,
     }
 }
 

@@ -130,6 +130,15 @@ pub struct FileSource {
     /// Relative paths are resolved against the settings file's folder.
     pub path: PathBuf,
     pub csv: CsvInput,
+    /// Copied into the spool before it is read; otherwise read in place.
+    pub copy: bool,
+}
+
+impl FileSource {
+    /// Returns the source of a file that is read where it is.
+    pub fn in_place(path: PathBuf, csv: CsvInput) -> Self {
+        Self { path, csv, copy: false }
+    }
 }
 
 impl Source {

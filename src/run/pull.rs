@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{RunError, RunExecution, Stop, blocking, failed};
-use crate::extract::{ExecutionId, Extract, ExtractError, Sent, Source, continues};
+use crate::extract::{ExecutionId, Extract, ExtractError, Sent, Source, Stored, continues};
 use crate::ledger::RunEvent;
 use crate::ledger::record::{ExtractFacts, Run};
 use crate::ledger::state::RunState;
@@ -17,7 +17,7 @@ const STARTS_MAX: u32 = 3;
 impl RunExecution<'_> {
     /// Returns the extract: saved by an earlier process, or of the export that it started, or of a new one.
     pub(super) async fn extract(&self, run: &mut Run) -> Result<Extract, Stop> {
-        if let Some(facts) = &run.extract {
+        if let Some(facts) = run.extract.as_ref().filter(|facts| facts.file.is_none()) {
             let extract = Extract::saved(
                 self.spool.path(),
                 facts.form(),
@@ -44,7 +44,8 @@ impl RunExecution<'_> {
         let mut starts = 0;
         let mut failures = 0;
         loop {
-            let outcome = match run.execution_id.clone() {
+            let execution_id = if source.has_exports() { run.execution_id.clone() } else { Some(String::new()) };
+            let outcome = match execution_id {
                 Some(execution_id) => {
                     let execution_id = ExecutionId(execution_id);
                     let collect = source.collect(&execution_id, self.spool.path(), &self.context.progress);
@@ -67,11 +68,10 @@ impl RunExecution<'_> {
             };
             match outcome {
                 Ok(extract) => {
-                    if let Some(input) = run.input.as_ref().filter(|input| input.sha256 != extract.sha256) {
-                        return Err(failed(format!("{} was changed since the run began: run it again", input.path)));
+                    // What was read in place is recorded with the artifact that was made of it.
+                    if let Stored::Spool { sha256 } = &extract.stored {
+                        self.context.ledger.note_extract(run, ExtractFacts::of(&extract, sha256)).await?;
                     }
-                    let facts = ExtractFacts::of(&extract);
-                    self.context.ledger.note_extract(run, facts).await?;
                     return Ok(extract);
                 }
                 Err(error) => {

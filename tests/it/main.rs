@@ -13,6 +13,7 @@ mod extract;
 mod feeds;
 mod files;
 mod holds;
+mod in_place;
 mod ledger;
 mod line;
 mod local;

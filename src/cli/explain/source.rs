@@ -56,8 +56,13 @@ pub(super) fn schedule(plan: &Plan, schedule: Option<&Schedule>, zone: &TimeZone
 pub(super) fn source(source: &Source) -> Vec<Fact> {
     match source {
         Source::Docebo(docebo) => self::docebo(docebo, requests_of(source)),
-        Source::File(FileSource { path, csv }) => {
-            let mut facts = vec![Fact::new(format!("It reads the file {} on the worker's machine.", path.display()))];
+        Source::File(FileSource { path, csv, copy }) => {
+            let how = match copy {
+                true => "It is copied before it is read.",
+                false => "It is read where it is: if it changes meanwhile, it is read again.",
+            };
+            let mut facts =
+                vec![Fact::new(format!("It reads the file {} on the worker's machine. {how}", path.display()))];
             facts.push(Fact::new("Nothing is requested from an LMS."));
             facts.extend(input(*csv));
             facts
