@@ -20,6 +20,7 @@
 //!
 //! Decimals are exact up to 38 digits; `/` and anything with an exponent is a double.
 
+pub mod aggregate;
 pub(crate) mod bound;
 mod build;
 mod call;

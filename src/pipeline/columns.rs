@@ -23,6 +23,8 @@ pub struct Columns {
     /// The number of cells created by steps.
     made: u32,
     problems: Vec<Problem>,
+    /// The name of a table that a step reads besides the rows, if these are its columns.
+    table: Option<String>,
 }
 
 impl Columns {
@@ -30,6 +32,11 @@ impl Columns {
     pub(crate) fn of_header(names: &[String]) -> Self {
         let known = names.iter().cloned().zip((0..).map(CellRef::Input)).collect();
         Self { known, is_closed: true, ..Self::default() }
+    }
+
+    /// Returns the columns of a table that a step reads besides the rows.
+    pub(crate) fn of_table(name: &str, names: &[String]) -> Self {
+        Self { table: Some(name.to_owned()), ..Self::of_header(names) }
     }
 
     /// Returns a source's columns, as far as they are known before it is read.
@@ -188,6 +195,16 @@ impl Columns {
         }
     }
 
+    /// Adds a column of a step's own, whose cells are known once the next row begins. Reports one that exists already.
+    pub(crate) fn add(&mut self, column: &Column, hint: &str) {
+        if self.known.iter().any(|(known, _)| *known == column.name) {
+            self.report(column.error(format!("there is a column {:?} already", column.name)).hint(hint));
+            return;
+        }
+        self.gone.remove(&column.name);
+        self.known.push((column.name.clone(), UNKNOWN));
+    }
+
     /// Reports a column that cannot exist.
     pub(crate) fn require(&mut self, column: &Column) {
         self.find(column, None);
@@ -222,7 +239,13 @@ impl Columns {
         let mut found = self.known.iter().filter(|(known, _)| known == name).map(|(_, cell)| *cell);
         match (found.next(), found.next()) {
             (Some(cell), None) => return cell,
-            (Some(_), Some(_)) => self.report(duplicate_column(name, &column.at)),
+            (Some(_), Some(_)) => {
+                let problem = match &self.table {
+                    None => duplicate_column(name, &column.at),
+                    Some(table) => column.error(format!("{table} has more than one column {name:?}")),
+                };
+                self.report(problem);
+            }
             (None, _) => {
                 if let Some(why) = self.gone.get(name) {
                     let problem = column.error(format!("there is no column {name:?} here any more"));
@@ -233,7 +256,8 @@ impl Columns {
                     let there = format!("there are {}", list(known));
                     let hints = [near.as_deref(), hint, Some(there.as_str())].into_iter().flatten();
                     let hints = hints.collect::<Vec<_>>().join("; ");
-                    self.report(column.error(format!("there is no column {name:?} here")).hint(hints));
+                    let place = self.table.as_ref().map_or_else(|| "here".to_owned(), |table| format!("in {table}"));
+                    self.report(column.error(format!("there is no column {name:?} {place}")).hint(hints));
                 }
             }
         }

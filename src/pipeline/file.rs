@@ -3,10 +3,12 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
+use super::aggregate_file::AggregateFile;
 use super::csv::Delimiter;
 use super::docebo::DoceboFile;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
+use super::join_file::JoinFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory, Expression};
 use crate::name::NameTemplate;
@@ -101,6 +103,10 @@ crate::kinds! {
         Set = "set": At<Named<At<Expression>>>,
         /// Sorts the rows by these columns.
         Sort = "sort": At<OneOrMore<At<String>>>,
+        /// Adds columns of another table, or keeps the rows that have a match there.
+        Join = "join": At<JoinFile>,
+        /// Makes one row of each group of rows.
+        Aggregate = "aggregate": At<AggregateFile>,
     }
 }
 

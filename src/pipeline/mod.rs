@@ -1,5 +1,7 @@
 //! ① A pipeline file → a `plan::Plan`, or every `Problem` in it.
 
+/// The step `aggregate`.
+mod aggregate_file;
 /// A pipeline file and the settings → a plan.
 mod check;
 /// The columns after each step.
@@ -14,6 +16,8 @@ pub mod done;
 pub mod expect_file;
 /// The contents of a pipeline file.
 pub mod file;
+/// The step `join`.
+mod join_file;
 /// The declaration of each transform operator.
 pub mod operator;
 pub mod plan;

@@ -1,5 +1,8 @@
 //! The declaration of each transform operator: its key, its share of the row balance, and its effect on the columns.
 
+mod aggregate;
+mod join;
+
 use super::columns::Columns;
 use super::plan::StepKind;
 
@@ -46,7 +49,7 @@ impl StepKind {
     /// Returns true for an operator on whole tables, which may need all rows.
     pub fn is_table(&self) -> bool {
         match self {
-            Self::Sort(_) => true,
+            Self::Sort(_) | Self::Join(_) | Self::Aggregate(_) => true,
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
         }
     }
@@ -74,6 +77,16 @@ impl StepKind {
                 kind: "sort",
                 rows: &[],
                 columns: Box::new(|columns| columns.require_each_once(&sort.keys)),
+            },
+            Self::Join(join) => Declaration {
+                kind: "join",
+                rows: &[RowShare::Dropped, RowShare::Added],
+                columns: Box::new(|columns| join::columns(join, columns)),
+            },
+            Self::Aggregate(aggregate) => Declaration {
+                kind: "aggregate",
+                rows: &[RowShare::Merged, RowShare::Added],
+                columns: Box::new(|columns| aggregate::columns(aggregate, columns)),
             },
         }
     }

@@ -1,6 +1,8 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
+mod aggregate;
 mod expect;
+mod join;
 mod sort;
 
 use std::collections::BTreeMap;
@@ -11,8 +13,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use self::aggregate::{Aggregate, AggregateColumn};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
+pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
 pub use self::sort::Sort;
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
@@ -177,6 +181,10 @@ pub enum StepKind {
     /// Each assignment reads the values before the step.
     Set(Vec<Assign>),
     Sort(Sort),
+    /// Adds columns of another table, or keeps rows by it.
+    Join(Join),
+    /// One row for each group of rows.
+    Aggregate(Aggregate),
 }
 
 pub struct Rename {

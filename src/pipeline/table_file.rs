@@ -1,6 +1,7 @@
 //! Files that a pipeline file names: tables of codes, whose content is part of the pipeline's version.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek};
 use std::path::{Component, Path, PathBuf};
 
 use crate::yaml::problem::Problem;
@@ -37,6 +38,21 @@ impl TableFile {
                 Err(problem.hint("a path is relative to the pipeline file's folder"))
             }
         }
+    }
+}
+
+impl TableFile {
+    /// Opens the file, which must be what it was when the pipeline was loaded.
+    ///
+    /// # Errors
+    /// It cannot be read, or it has changed.
+    pub(crate) fn open(&self) -> io::Result<File> {
+        let mut file = disk::open_regular(&self.path)?;
+        if digest::of_open(file.try_clone()?)? != self.sha256 {
+            return Err(io::Error::other("it has changed since the pipeline file was read; run the pipeline again"));
+        }
+        file.rewind()?;
+        Ok(file)
     }
 }
 

@@ -10,7 +10,9 @@ fn role(path: &[&str]) -> Role {
     match path {
         ["source", "file", "path"] => Role::Local,
         ["description"] => Role::Free,
-        ["transform", "filter"] | ["transform", "set", ..] => Role::Expression,
+        ["transform", "filter"] | ["transform", "set", ..] | ["transform", "aggregate", "columns", ..] => {
+            Role::Expression
+        }
         ["transform", ..] | ["source", _, "report" | "filter" | "fields", ..] => Role::Foreign,
         ["expect", "match", ..] => Role::Free,
         ["expect", "columns" | "types" | "not_null" | "unique" | "values" | "range" | "references", ..] => {

@@ -192,7 +192,7 @@ impl Pass {
     fn open<'a>(&'a self, meter: &'a Meter) -> Result<(Transform<'a>, Option<Witness>), TransformError> {
         let Self { plan, extract, folder, secrets, limits, stop, .. } = self;
         let (read, witness) = extract.open_witnessed(limits).map_err(|source| TransformError::Read { source })?;
-        let step_inputs = StepInputs::default();
+        let step_inputs = StepInputs::of_files(&plan.steps);
         let input =
             Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
         Ok((Transform::open(input, &plan.steps, secrets)?, witness))

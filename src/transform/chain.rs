@@ -25,7 +25,6 @@ use crate::pipeline::plan::{CsvInput, TransformStep};
 use crate::progress::Meter;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::yaml::problem::Problem;
 
 /// The input of a transform, and its limits.
 pub struct Input<'a> {
@@ -102,10 +101,10 @@ impl<'a> Transform<'a> {
         let read = decode::reader(read, csv.encoding);
         let ahead = ReadAhead::start(read, csv.delimiter).map_err(|source| TransformError::Read { source })?;
         let tables = steps.iter().filter(|step| step.kind.is_table()).count().max(1);
-        let resources = Resources { folder, memory: limits.memory / tables, stop: stop.clone(), step_inputs };
+        let resources = Resources { folder, memory: limits.memory / tables, limits, stop: stop.clone(), step_inputs };
         let mut records = Records::new(ahead, csv, limits, meter, stop);
         let header = records.header()?.ok_or(TransformError::Empty)?;
-        let chain = Chain::compile(steps, &header, secrets, &resources).map_err(TransformError::Problems)?;
+        let chain = Chain::compile(steps, &header, secrets, &resources)?;
         Ok(Self { records, chain })
     }
 
@@ -161,23 +160,24 @@ impl Chain {
     ///
     /// # Errors
     /// All columns that a step names and the header lacks or has twice; secrets that are missing or unusable as keys;
-    /// names that would occur twice in the output.
+    /// names that would occur twice in the output; a table that a step reads cannot be opened.
     fn compile(
         steps: &[TransformStep],
         header: &[String],
         secrets: &BTreeMap<String, Secret>,
         resources: &Resources<'_>,
-    ) -> Result<Self, Vec<Problem>> {
+    ) -> Result<Self, TransformError> {
         let mut columns = Columns::of_header(header);
         let mut builder = Builder::new(secrets);
         let (mut programs, mut operators, mut counted) = (Vec::new(), Vec::new(), Vec::new());
         for (step, number) in steps.iter().zip(1..) {
             let declaration = step.kind.declaration();
             let source = if step.kind.is_table() {
-                programs.push(builder.finish(columns.made(), columns.cells().1));
+                let (made, outputs) = builder.table_operator(step, &mut columns);
+                programs.push(builder.finish(made, outputs));
                 columns.settle();
-                operators.extend(table::open(step, &columns, resources));
-                Source::Operator(operators.len() - 1)
+                operators.extend(table::open(step, &mut columns, resources)?);
+                Source::Operator(programs.len() - 1)
             } else {
                 Source::Program(programs.len(), builder.row_operator(step, &mut columns))
             };
@@ -190,7 +190,7 @@ impl Chain {
             }
         }
         let made = columns.made();
-        let (names, outputs) = columns.finish(steps.last().map(|step| &step.at))?;
+        let (names, outputs) = columns.finish(steps.last().map(|step| &step.at)).map_err(TransformError::Problems)?;
         let last = builder.finish(made, outputs);
         let mut programs = programs.into_iter().chain([last]);
         let first = programs.next().unwrap_or_default();

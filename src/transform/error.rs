@@ -35,6 +35,9 @@ pub enum TransformError {
     Row(#[from] RowError),
     #[error("stopped")]
     Stopped,
+    /// A table that a step reads besides the rows.
+    #[error("reading {name}")]
+    Table { name: String, source: Box<TransformError> },
 }
 
 impl TransformError {

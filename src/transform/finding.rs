@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::program::Row;
+use super::record::Record;
 use crate::pipeline::plan::Severity;
 
 /// A condition of a step that rows did not meet.
@@ -35,19 +36,26 @@ pub struct Example {
 }
 
 /// The number of first rows kept, and that of last ones.
-#[allow(dead_code)] // for steps that find something
 const KEPT: usize = 5;
 
-#[allow(dead_code)] // for steps that find something
 impl Examples {
     pub(super) fn new(columns: Vec<String>) -> Self {
         Self { columns, ..Self::default() }
     }
 
     pub(super) fn add(&mut self, row: &Row<'_>) {
+        self.add_cells(row.origin().0, row.cells().map(|cell| cell.bytes));
+    }
+
+    /// Adds a row that was stored.
+    pub(super) fn add_record(&mut self, record: &Record<'_>) {
+        self.add_cells(record.number, (0..self.columns.len()).map(|column| record.cell(column)));
+    }
+
+    fn add_cells<'a>(&mut self, number: u64, cells: impl Iterator<Item = &'a [u8]>) {
         self.total += 1;
-        let cells = row.cells().map(|cell| String::from_utf8_lossy(cell.bytes).into_owned()).collect();
-        let example = Example { number: row.origin().0, cells };
+        let cells = cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+        let example = Example { number, cells };
         if self.first.len() < KEPT {
             self.first.push(example);
         } else {

@@ -23,4 +23,4 @@ pub use error::{CsvFault, RowError, TransformError};
 pub use finding::{Example, Examples, StepFinding};
 pub use program::{Cell, Row};
 pub use record::Record;
-pub use step_inputs::StepInputs;
+pub use step_inputs::{OpenTable, StepInputs};

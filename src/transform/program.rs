@@ -1,6 +1,8 @@
 //! Steps and a header → a row program: consecutive row operators, fused. Renames and projections are resolved at
 //! compile time and cost nothing per row.
 
+mod hidden;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -42,6 +44,8 @@ enum Action {
     Filter { count: usize },
     /// Computes this cell, of the column of this name.
     Set { made: usize, column: String },
+    /// Computes this cell where the cell of the condition is true; elsewhere it is empty.
+    Argument { made: usize, column: String, condition: Option<usize> },
 }
 
 /// A transformed row.
@@ -120,7 +124,12 @@ impl Program {
                         return Ok(None);
                     }
                 }
-                Action::Set { made, column } => {
+                Action::Argument { made, condition: Some(condition), .. }
+                    if !is_true(self.made[*condition], &self.arena) =>
+                {
+                    self.made[*made] = Span::Arena { start: 0, end: 0 };
+                }
+                Action::Set { made, column } | Action::Argument { made, column, .. } => {
                     let span = expression.eval_to_cell(record.cells, &self.made, &mut self.arena);
                     self.made[*made] = span.map_err(|fault| row_error(&record, key, expression, *fault, column))?;
                 }
@@ -128,6 +137,12 @@ impl Program {
         }
         Ok(Some(Row { outputs: &self.outputs, made: &self.made, arena: &self.arena, record }))
     }
+}
+
+/// Returns true for the cell of a condition that holds.
+#[inline]
+fn is_true(cell: Span, arena: &[u8]) -> bool {
+    matches!(cell, Span::Arena { start, end } if arena[start as usize..end as usize] == *b"true")
 }
 
 /// Converts a fault to an error of the record; `default` is its column if the value came from none.
@@ -170,7 +185,12 @@ impl<'a> Builder<'a> {
                 }
             }
             // Resolved by the columns alone, or an operator on whole tables.
-            StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Sort(_) => {}
+            StepKind::Rename(_)
+            | StepKind::Select(_)
+            | StepKind::Drop(_)
+            | StepKind::Sort(_)
+            | StepKind::Join(_)
+            | StepKind::Aggregate(_) => {}
         }
         first..self.counts
     }

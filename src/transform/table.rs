@@ -1,5 +1,8 @@
 //! Operators that need more than one row at a time.
 
+mod aggregate;
+mod join;
+mod keys;
 mod sort;
 
 use std::path::Path;
@@ -13,6 +16,7 @@ use super::record::Record;
 use super::step_inputs::StepInputs;
 use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::{StepKind, TransformStep};
+use crate::settings::Limits;
 
 /// Takes all rows of one row program, and passes records to the next one.
 pub(super) trait TableOperator {
@@ -46,21 +50,30 @@ pub(super) struct Resources<'a> {
     pub folder: &'a Path,
     /// Bytes of memory.
     pub memory: usize,
+    /// The limits of tables that are read.
+    pub limits: Limits,
     /// Looked at once in a while by operators that work without taking or passing on rows.
-    #[allow(dead_code)] // sorting cannot be stopped yet
     pub stop: CancellationToken,
-    #[allow(dead_code)] // no step has one yet
     pub step_inputs: StepInputs,
 }
 
-/// Opens an operator on whole tables; `None` for one on rows. `columns` are its input, one cell each, in their order.
+/// Opens an operator on whole tables; `None` for one on rows, and for one that reported problems. `columns` are its
+/// input, one cell each, in their order.
+///
+/// # Errors
+/// A table that it reads cannot be opened.
 pub(super) fn open(
     step: &TransformStep,
-    columns: &Columns,
+    columns: &mut Columns,
     resources: &Resources<'_>,
-) -> Option<Box<dyn TableOperator>> {
-    match &step.kind {
+) -> Result<Option<Box<dyn TableOperator>>, TransformError> {
+    Ok(match &step.kind {
         StepKind::Sort(sort) => Some(Box::new(sort::SortRows::new(sort, columns, resources))),
+        StepKind::Join(join) => {
+            let join = join::JoinRows::open(step, join, columns, resources)?;
+            join.map(|join| Box::new(join) as Box<dyn TableOperator>)
+        }
+        StepKind::Aggregate(aggregate) => Some(Box::new(aggregate::AggregateRows::new(step, aggregate, resources))),
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
-    }
+    })
 }

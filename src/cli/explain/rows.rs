@@ -1,5 +1,8 @@
 //! Rows and columns in sentences: each step, then the origin of each column.
 
+mod aggregate;
+mod join;
+
 use super::Fact;
 use crate::pipeline::plan::{Assign, Column, Expression, Rename, Sort, StepKind, TableFile, TransformStep};
 
@@ -100,6 +103,8 @@ fn step(number: usize, kind: &StepKind, named: &mut Named) -> Vec<Fact> {
         StepKind::Sort(Sort { keys }) => {
             vec![Fact::new(format!("Step {number}: the rows are sorted by {}.", names(keys)))]
         }
+        StepKind::Join(plan) => join::join(number, plan, named),
+        StepKind::Aggregate(plan) => aggregate::aggregate(number, plan, named),
     }
 }
 

@@ -1,9 +1,13 @@
 //! A pipeline file and the settings → a [`Plan`] without defaults left to fill in, and every problem found.
 
+/// Aggregates.
+mod aggregate;
 /// Artifacts, deliveries and their names.
 mod deliver;
 /// Expectations.
 mod expect;
+/// Joins.
+mod join;
 /// Sources: reports, records, files.
 mod source;
 
@@ -37,7 +41,7 @@ pub(super) fn plan(
     problems: &mut Vec<Problem>,
 ) -> Option<Plan> {
     let written = PipelineFile::from_node(node, problems)?;
-    let mut check = Check { settings, file, problems, tables: Vec::new() };
+    let mut check = Check { settings, file, problems, tables: Vec::new(), sources: Vec::new() };
     let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
     let source = written.source.0.and_then(|source| check.source(source));
     let columns = source.as_ref().map(Columns::of_source).unwrap_or_default();
@@ -84,6 +88,8 @@ struct Check<'a> {
     problems: &'a mut Vec<Problem>,
     /// The files that the pipeline file names, each once.
     tables: Vec<TableFile>,
+    /// The names of the sources that steps may read.
+    sources: Vec<String>,
 }
 
 impl Check<'_> {
@@ -155,14 +161,17 @@ impl Check<'_> {
                 columns.forget(); // the step's effect on them is unknown
                 continue;
             };
-            let step = self.step(step, &mut secrets);
+            let Some(step) = self.step(step, &mut secrets) else {
+                columns.forget();
+                continue;
+            };
             (step.kind.declaration().columns)(&mut columns);
             steps.push(step);
         }
         (steps, secrets, columns)
     }
 
-    fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> TransformStep {
+    fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> Option<TransformStep> {
         let (origin, kind) = match step {
             StepFile::Rename(renames) => (renames.origin, self.rename(renames.value)),
             StepFile::Select(names) => {
@@ -192,8 +201,10 @@ impl Check<'_> {
                 }
                 (names.origin, StepKind::Sort(Sort { keys: self.columns(names.value.0) }))
             }
+            StepFile::Join(join) => (join.origin.clone(), self.join(join)?),
+            StepFile::Aggregate(written) => (written.origin, self.aggregate(written.value, secrets)),
         };
-        TransformStep { at: self.place(&origin), kind }
+        Some(TransformStep { at: self.place(&origin), kind })
     }
 
     fn rename(&mut self, renames: Named<At<String>>) -> StepKind {
@@ -213,7 +224,6 @@ impl Check<'_> {
     }
 
     /// Finds a file that the pipeline file names.
-    #[expect(dead_code, reason = "for joins and maps")]
     fn table(&mut self, written: &At<String>) -> Option<TableFile> {
         match TableFile::find(self.file, written) {
             Ok(table) => {
