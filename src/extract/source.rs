@@ -24,9 +24,21 @@ impl Source {
     /// The tenant's address is not a URL, or its HTTP client cannot be created.
     pub async fn new(source: &plan::Source, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
         Ok(match source {
-            plan::Source::Docebo(docebo) => Self::Docebo(Box::new(Docebo::new(docebo, limits, tenants).await?)),
+            plan::Source::Docebo(docebo) => Self::of_docebo(docebo, limits, tenants).await?,
             plan::Source::File(file) => Self::File { path: file.path.clone(), copy: file.copy, limits: *limits },
         })
+    }
+
+    /// Creates a source in a tenant.
+    ///
+    /// # Errors
+    /// See [`Source::new`].
+    pub async fn of_docebo(
+        source: &plan::DoceboSource,
+        limits: &Limits,
+        tenants: &Tenants,
+    ) -> Result<Self, ExtractError> {
+        Ok(Self::Docebo(Box::new(Docebo::new(source, limits, tenants).await?)))
     }
 
     /// Signs in, checks the account, finds the report and starts its export. The caller must record the execution ID

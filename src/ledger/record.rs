@@ -1,5 +1,7 @@
 //! The ledger's records, as types.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,8 @@ pub struct Run {
     /// The source's execution, recorded before the first request about it.
     pub execution_id: Option<String>,
     pub extract: Option<ExtractFacts>,
+    /// The other sources, by name.
+    pub others: BTreeMap<String, OtherSource>,
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactFacts>,
     /// What was found about the artifact.
@@ -112,6 +116,16 @@ pub struct ExtractFacts {
     pub file: Option<ReadFile>,
     #[serde(default)]
     pub source: SourceFacts,
+}
+
+/// The state of a source besides the main one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherSource {
+    /// Recorded before the first request about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extract: Option<ExtractFacts>,
 }
 
 /// A file that was read where it was.

@@ -11,6 +11,7 @@ use super::expect_file::ExpectFile;
 use super::join_file::JoinFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory, Expression};
+use super::sources_file::SourcesFile;
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap, WhileHeld};
@@ -27,8 +28,10 @@ crate::table! {
         description: Option<Lenient<String>>,
         /// The schedule. Without one, the pipeline runs on demand only.
         schedule: Option<Lenient<ScheduleFile>>,
-        /// The system and the report that is pulled from it.
-        source: Lenient<SourceFile>,
+        /// The system and the report that is pulled from it. Either this or `sources` is required.
+        source: Option<Lenient<SourceFile>>,
+        /// Several sources, by names of your own: the first one's rows are transformed, joins read the others.
+        sources: Option<At<SourcesFile>>,
         /// Steps that transform the rows, from top to bottom.
         transform: Option<Vec<Lenient<StepFile>>>,
         /// Conditions that the rows must meet before they are delivered.

@@ -27,6 +27,8 @@ pub mod records;
 pub mod scalars;
 /// Deliveries of several pipelines to the same names.
 mod shared;
+/// Several sources in a pipeline file.
+pub mod sources_file;
 /// Files that a pipeline file names.
 mod table_file;
 /// The uses of texts in a pipeline file.

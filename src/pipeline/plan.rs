@@ -4,6 +4,7 @@ mod aggregate;
 mod expect;
 mod join;
 mod sort;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, Value
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
 pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
 pub use self::sort::Sort;
+pub use self::sources::{MainSource, NamedSource, tenants_of};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
 pub use super::table_file::TableFile;
@@ -43,7 +45,11 @@ pub struct Plan {
     pub schedule: Option<Schedule>,
     /// The zone in which slots are shown and named: the schedule's, else UTC.
     pub zone: TimeZone,
+    /// The source of the rows that are transformed.
     pub source: Source,
+    pub main: MainSource,
+    /// The sources that joins read.
+    pub others: Vec<NamedSource>,
     pub steps: Vec<TransformStep>,
     pub expect: Expect,
     pub artifact: ArtifactPlan,

@@ -8,6 +8,7 @@ mod error;
 mod held;
 mod in_place;
 pub mod limits;
+mod others;
 pub mod prune;
 mod pull;
 pub mod replay;
@@ -31,7 +32,7 @@ use crate::ledger::record::{ExtractFacts, Run};
 use crate::ledger::state::RunState;
 use crate::ledger::{DueDelivery, Ledger, RunEvent};
 use crate::measure::{self, Stage};
-use crate::pipeline::plan::{FileSource, Plan, Source};
+use crate::pipeline::plan::{FileSource, Plan, Source, tenants_of};
 use crate::progress::Progress;
 use crate::schedule::slot::Slot;
 use crate::settings::{Settings, login};
@@ -43,6 +44,7 @@ pub use error::RunError;
 use error::{Stop, failed};
 pub use held::HeldBytesError;
 use limits::RunLimits;
+pub use others::step_inputs;
 use spool::Spool;
 use transform::Transformed;
 pub use transform::with_causes;
@@ -307,25 +309,26 @@ impl RunExecution<'_> {
     }
 
     async fn make_artifact(&self, run: &mut Run) -> Result<Artifact, Stop> {
-        let tenant = match self.source {
-            Source::Docebo(docebo) => Some(docebo.tenant.name.as_str()),
-            Source::File(_) => None,
+        let tenants = match self.source {
+            Source::Docebo(_) => self.plan.tenants(),
+            Source::File(_) => tenants_of(self.plan.others.iter().map(|other| &other.source)),
         };
-        let _permit = self.unless_stopped(self.context.limits.prepare(tenant)).await?;
+        let _permit = self.unless_stopped(self.context.limits.prepare(&tenants)).await?;
         // Recorded with the next change of state.
         run.replaces = self.plan.replaces(run.slot_ms);
         let mut refused = String::new();
         for _ in 0..FETCHES_MAX {
             let begun = self.context.clock.now();
             let expected = self.expected_in_place(run).await?;
-            let extract = self.extract(run).await?;
+            let extract = self.extract_main(run).await?;
+            let others = self.extract_others(run).await?;
             let extracted = self.context.clock.now();
             measure::stage(Stage::Extract, extracted.duration_since(begun).unsigned_abs());
             self.context.ledger.advance(run, RunState::Transforming, None).await?;
             let baseline = self.context.ledger.baseline(run).await?;
             let deadline = self.context.settings.work.deadlines.transform;
             let transformed = tokio::select! {
-                transformed = transform::transform_and_encode(self, run, &extract, expected, baseline) => transformed?,
+                transformed = transform::transform_and_encode(self, run, (&extract, others), expected, baseline) => transformed?,
                 () = self.context.clock.sleep(deadline) => {
                     return Err(failed("the transform took longer than work.deadlines.transform"));
                 }
@@ -344,6 +347,7 @@ impl RunExecution<'_> {
                 Transformed::Damaged { what } => {
                     self.context.ledger.note(&run.id, RunEvent::ExtractDamaged { reason: what.clone() }).await?;
                     run.extract = None;
+                    run.others.values_mut().for_each(|other| other.extract = None);
                     format!("the extract was damaged: {what}")
                 }
             };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::others::step_inputs;
 use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
 use crate::encode::Artifact;
@@ -18,7 +19,7 @@ use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::transform::{Balance, Input, Passed, Row, StepInputs, Transform, TransformError};
+use crate::transform::{Balance, Input, Passed, Row, Transform, TransformError};
 
 /// The outcome of the pass.
 pub(super) enum Transformed {
@@ -40,7 +41,7 @@ pub(super) enum Transformed {
 pub(super) async fn transform_and_encode(
     execution: &RunExecution<'_>,
     run: &Run,
-    extract: &Extract,
+    (extract, others): (&Extract, Vec<(String, Extract)>),
     expected_sha256: Option<String>,
     baseline: Baseline,
 ) -> Result<Transformed, Stop> {
@@ -60,12 +61,14 @@ pub(super) async fn transform_and_encode(
     if let Source::File(_) = execution.source {
         baseline.scope = None; // a file has no account
     }
+    let may_be_fetched_again = matches!(extract.stored, Stored::Spool { .. }) || !others.is_empty();
     let stop = CancellationToken::new();
     // If this future is dropped, the thread stops at its next block.
     let _stops = stop.clone().drop_guard();
     let pass = Pass {
         plan: plan.clone(),
         extract: extract.clone(),
+        others,
         expected_sha256,
         path: execution.spool.artifact(&name),
         folder: execution.spool.path().to_owned(),
@@ -77,10 +80,9 @@ pub(super) async fn transform_and_encode(
         progress: execution.context.progress.clone(),
         stop,
     };
-    let is_in_place = matches!(extract.stored, Stored::InPlace(_));
     match blocking(|| pass.run_unchanged()).await? {
         Ok(done) => Ok(done),
-        Err(error @ TransformError::Read { .. }) if !is_in_place => {
+        Err(error @ TransformError::Read { .. }) if may_be_fetched_again => {
             Ok(Transformed::Damaged { what: with_causes(&error) })
         }
         Err(ref error @ (TransformError::Write { ref source } | TransformError::Spill { ref source }))
@@ -96,6 +98,8 @@ pub(super) async fn transform_and_encode(
 struct Pass {
     plan: Arc<Plan>,
     extract: Extract,
+    /// The extracts of the sources that joins read, by name.
+    others: Vec<(String, Extract)>,
     /// The SHA-256 that a file read in place must have.
     expected_sha256: Option<String>,
     /// The artifact's path, and the folder for what does not fit into memory.
@@ -192,9 +196,9 @@ impl Pass {
     fn open<'a>(&'a self, meter: &'a Meter) -> Result<(Transform<'a>, Option<Witness>), TransformError> {
         let Self { plan, extract, folder, secrets, limits, stop, .. } = self;
         let (read, witness) = extract.open_witnessed(limits).map_err(|source| TransformError::Read { source })?;
-        let step_inputs = StepInputs::of_files(&plan.steps);
-        let input =
-            Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
+        let step_inputs = step_inputs(plan, &self.others, limits);
+        let limits = limits.with_rows_max(plan.main.rows_max);
+        let input = Input { read, csv: plan.source.csv(), limits, folder, meter, stop: stop.clone(), step_inputs };
         Ok((Transform::open(input, &plan.steps, secrets)?, witness))
     }
 }

@@ -29,6 +29,7 @@ mod secrets;
 mod servers;
 mod set;
 mod sftp;
+mod sources;
 mod tenant;
 mod tidy;
 mod transform;
