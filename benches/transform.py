@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Transforms beside their peers, in turn: the same bytes, in one run.
 
-    target/tools/bin/python benches/transform.py [ROUNDS [ROWS [--no-peer] [--only W1|W2]]]
+    target/tools/bin/python benches/transform.py [ROUNDS [ROWS [--no-peer] [--only W1|W2|W3]]]
 
 W1 filters, renames, moves to another zone and hashes rows, with and without expectations. W2 does the same, keeps the latest
-row of each user and course, and sorts. 1 million rows and five rounds by default. Prints the medians of wall time, CPU time
+row of each user and course, and sorts. W3 joins them with a file of users and adds them up by branch. 1 million rows and five rounds by default. Prints the medians of wall time, CPU time
 and peak memory, and their ratios (below 1: ours is less). The outputs are compared byte by byte. DuckDB has two threads;
 Polars and pandas take part in W2 where they are installed in target/tools.
 """

@@ -162,9 +162,13 @@ fn totals(found: &Loaded) -> String {
     }
 }
 
-/// Describes the source: its tenant and report or records, or its file.
+/// Describes the sources: each one's tenant and report or records, or its file.
 fn report(plan: &Plan) -> String {
-    match &plan.source {
+    plan.sources().map(source).collect::<Vec<_>>().join(" + ")
+}
+
+fn source(source: &Source) -> String {
+    match source {
         Source::File(file) => file.path.display().to_string(),
         Source::Docebo(docebo) => match &docebo.pull {
             Pull::Report(ReportPull { report: ReportRef::Id(id), .. }) => {

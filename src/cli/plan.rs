@@ -97,10 +97,7 @@ pub(super) async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
         zone: plan.zone.iana_name().unwrap_or("UTC").to_owned(),
         slots: slots(&plan, clock.now(), args.next.into()),
         columns: columns(&plan),
-        requests: match &plan.source {
-            Source::Docebo(_) => requests_of(&plan.source),
-            Source::File(file) => vec![format!("none: {} is read", file.path.display())],
-        },
+        requests: requests(&plan),
         records: window(&plan, &settings, &clock).await,
         destinations: plan.deliveries.iter().map(destination).collect(),
     };
@@ -110,6 +107,19 @@ pub(super) async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
         print(&document);
     }
     Ok(exit::DONE)
+}
+
+/// Returns what its sources may request, each request once.
+fn requests(plan: &Plan) -> Vec<String> {
+    let mut requests: Vec<String> = Vec::new();
+    for source in plan.sources() {
+        let of_source = match source {
+            Source::Docebo(_) => requests_of(source),
+            Source::File(file) => vec![format!("none: {} is read", file.path.display())],
+        };
+        requests.extend(of_source.into_iter().filter(|request| !requests.contains(request)).collect::<Vec<_>>());
+    }
+    requests
 }
 
 /// Returns the window that the next run would ask for, as far as the ledger can be read.

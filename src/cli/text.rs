@@ -147,7 +147,7 @@ fn stages(events: &[Event]) -> String {
     };
     let stages = [
         waited,
-        took("extract", "extracting", "extracted"),
+        took("extract", "extracting", "transforming"),
         took("transform", "transforming", "transformed"),
         took("deliver", "delivering", "delivered"),
     ];
@@ -258,7 +258,7 @@ mod tests {
             (72_700, E::Delivering { reason: None }),
         ];
         let history = history.map(|(at_ms, event)| Event { at_ms, event });
-        assert_eq!(stages(&history), "waited 100ms, extract 12.5s, transform 50ms");
+        assert_eq!(stages(&history), "waited 100ms, extract 12.6s, transform 50ms");
         assert_eq!(stages(&[]), "");
     }
 

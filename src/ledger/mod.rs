@@ -16,6 +16,7 @@ mod gauges;
 mod history;
 pub mod next;
 mod operate;
+mod others;
 mod pickups;
 mod prune;
 mod query;

@@ -235,8 +235,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records the artifact, what was found about it, its row balance, and the destinations it is due at. A release was of
-    /// other bytes, and ends. Of a replay, nothing was found: no later run is compared with it.
+    /// Records the artifact, the file that was read in place for it, what was found about it, its row balance, and the
+    /// destinations it is due at. A release was of other bytes, and ends. Of a replay, nothing was found: no later run is compared with it.
     pub async fn note_artifact(
         &self,
         run: &mut Run,
@@ -250,6 +250,9 @@ impl Ledger {
         let (id, text, rows_text, now) = (run.id.clone(), json(&facts)?, rows.to_string(), self.clock.now_ms());
         let (digest, checked_text) =
             (plan_digest.to_owned(), (*checked != Checked::default()).then(|| json(checked)).transpose()?);
+        let read = run.extract.as_ref().filter(|extract| extract.file.is_some());
+        let extracted = read.map(|read| RunEvent::Extracted { bytes: read.bytes, sha256: read.sha256.clone() });
+        let read = read.map(json).transpose()?;
         let due = |delivery: &DueDelivery| {
             (delivery.destination.to_owned(), delivery.required, delivery.alert_after.map(|after| later(0, after)))
         };
@@ -263,10 +266,13 @@ impl Ledger {
         self.write(FaultStep::new("ledger.artifact"), "record the artifact", move |tx| {
             tx.execute(
                 "UPDATE runs SET artifact_json = $1, rows_json = $2, plan_digest = $3, updated_ms = $4, checked_json = $6, \
-                 released_by = NULL \
+                 released_by = NULL, extract_json = COALESCE($7, extract_json) \
                  WHERE id = $5",
-                params![&text, &rows_text, &digest, now, &id, &checked_text],
+                params![&text, &rows_text, &digest, now, &id, &checked_text, &read],
             )?;
+            if let Some(extracted) = &extracted {
+                record(tx, &id, now, extracted)?;
+            }
             for (destination, required, alert_after_ms) in &due {
                 tx.execute(
                     "INSERT INTO deliveries (run_id, destination, required, state, attempts, failures, alert_after_ms) \

@@ -12,6 +12,7 @@ use super::join_file::JoinFile;
 use super::pivot_file::PivotFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory, Expression};
+use super::sources_file::SourcesFile;
 use super::table_steps_file::{DedupeFile, SortFile, UnpivotFile};
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
@@ -29,8 +30,10 @@ crate::table! {
         description: Option<Lenient<String>>,
         /// The schedule. Without one, the pipeline runs on demand only.
         schedule: Option<Lenient<ScheduleFile>>,
-        /// The system and the report that is pulled from it.
-        source: Lenient<SourceFile>,
+        /// The system and the report that is pulled from it. Either this or `sources` is required.
+        source: Option<Lenient<SourceFile>>,
+        /// Several sources, by names of your own: the first one's rows are transformed, joins read the others.
+        sources: Option<At<SourcesFile>>,
         /// Steps that transform the rows, from top to bottom.
         transform: Option<Vec<Lenient<StepFile>>>,
         /// Conditions that the rows must meet before they are delivered.
@@ -84,6 +87,9 @@ crate::table! {
         path: At<String>,
         /// The format of the CSV, if it is not comma-separated UTF-8.
         csv: Option<CsvInput>,
+        /// Copies the file before it is read, for a file that is changed or removed soon. Default: false; it is read in
+        /// place.
+        copy: Option<bool>,
     }
 }
 

@@ -29,6 +29,8 @@ pub mod records;
 pub mod scalars;
 /// Deliveries of several pipelines to the same names.
 mod shared;
+/// Several sources in a pipeline file.
+pub mod sources_file;
 /// Files that a pipeline file names.
 mod table_file;
 /// Steps on whole tables, as they are written.

@@ -6,6 +6,7 @@ mod expect;
 mod join;
 mod pivot;
 mod sort;
+mod sources;
 mod unpivot;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRul
 pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
 pub use self::pivot::{Pivot, PivotColumn};
 pub use self::sort::{Direction, NullsPosition, Sort, SortKey};
+pub use self::sources::{MainSource, NamedSource, tenants_of};
 pub use self::unpivot::{Unpivot, UnpivotNulls};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
@@ -49,7 +51,11 @@ pub struct Plan {
     pub schedule: Option<Schedule>,
     /// The zone in which slots are shown and named: the schedule's, else UTC.
     pub zone: TimeZone,
+    /// The source of the rows that are transformed.
     pub source: Source,
+    pub main: MainSource,
+    /// The sources that joins read.
+    pub others: Vec<NamedSource>,
     pub steps: Vec<TransformStep>,
     pub expect: Expect,
     pub artifact: ArtifactPlan,
@@ -140,6 +146,15 @@ pub struct FileSource {
     /// Relative paths are resolved against the settings file's folder.
     pub path: PathBuf,
     pub csv: CsvInput,
+    /// Copied into the spool before it is read; otherwise read in place.
+    pub copy: bool,
+}
+
+impl FileSource {
+    /// Returns the source of a file that is read where it is.
+    pub fn in_place(path: PathBuf, csv: CsvInput) -> Self {
+        Self { path, csv, copy: false }
+    }
 }
 
 impl Source {

@@ -8,12 +8,14 @@ pub(super) const RULES: Rules = Rules { role, instead };
 
 fn role(path: &[&str]) -> Role {
     match path {
-        ["source", "file", "path"] => Role::Local,
+        ["source", "file", "path"] | ["sources", _, "file", "path"] => Role::Local,
         ["description"] => Role::Free,
         ["transform", "filter"] | ["transform", "set", ..] | ["transform", "aggregate", "columns", ..] => {
             Role::Expression
         }
-        ["transform", ..] | ["source", _, "report" | "filter" | "fields", ..] => Role::Foreign,
+        ["transform", ..]
+        | ["source", _, "report" | "filter" | "fields", ..]
+        | ["sources", _, _, "report" | "filter" | "fields", ..] => Role::Foreign,
         ["expect", "match", ..] => Role::Free,
         ["expect", "columns" | "types" | "not_null" | "unique" | "values" | "range" | "references", ..] => {
             Role::Foreign

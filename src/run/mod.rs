@@ -6,7 +6,9 @@ mod delivery;
 pub mod document;
 mod error;
 mod held;
+mod in_place;
 pub mod limits;
+mod others;
 pub mod prune;
 mod pull;
 pub mod replay;
@@ -24,17 +26,17 @@ use crate::attempt::DISK_FULL;
 use crate::clock::Clock;
 use crate::deliver::Sessions;
 use crate::encode::Artifact;
-use crate::expect;
+use crate::expect::{self, Checked};
 use crate::extract::Tenants;
-use crate::ledger::record::Run;
+use crate::ledger::record::{ExtractFacts, Run};
 use crate::ledger::state::RunState;
 use crate::ledger::{DueDelivery, Ledger, RunEvent};
 use crate::measure::{self, Stage};
-use crate::pipeline::plan::{FileSource, Plan, Source};
+use crate::pipeline::plan::{FileSource, Plan, Source, tenants_of};
 use crate::progress::Progress;
 use crate::schedule::slot::Slot;
 use crate::settings::{Settings, login};
-use crate::transform::StepRows;
+use crate::transform::{Balance, StepRows};
 
 use credentials::LedgerMemory;
 use document::Document;
@@ -42,6 +44,7 @@ pub use error::RunError;
 use error::{Stop, failed};
 pub use held::HeldBytesError;
 use limits::RunLimits;
+pub use others::step_inputs;
 use spool::Spool;
 use transform::Transformed;
 pub use transform::with_causes;
@@ -157,7 +160,7 @@ impl RunContext {
             let input = run
                 .input
                 .as_ref()
-                .map(|input| Source::File(FileSource { path: PathBuf::from(&input.path), csv: plan.source.csv() }));
+                .map(|input| Source::File(FileSource::in_place(PathBuf::from(&input.path), plan.source.csv())));
             let execution = RunExecution {
                 context: self,
                 plan,
@@ -306,62 +309,75 @@ impl RunExecution<'_> {
     }
 
     async fn make_artifact(&self, run: &mut Run) -> Result<Artifact, Stop> {
-        let tenant = match self.source {
-            Source::Docebo(docebo) => Some(docebo.tenant.name.as_str()),
-            Source::File(_) => None,
+        let tenants = match self.source {
+            Source::Docebo(_) => self.plan.tenants(),
+            Source::File(_) => tenants_of(self.plan.others.iter().map(|other| &other.source)),
         };
-        let _permit = self.unless_stopped(self.context.limits.prepare(tenant)).await?;
+        let _permit = self.unless_stopped(self.context.limits.prepare(&tenants)).await?;
         // Recorded with the next change of state.
         run.replaces = self.plan.replaces(run.slot_ms);
+        let mut refused = String::new();
         for _ in 0..FETCHES_MAX {
             let begun = self.context.clock.now();
-            let extract = self.extract(run).await?;
+            let expected = self.expected_in_place(run).await?;
+            let extract = self.extract_main(run).await?;
+            let others = self.extract_others(run).await?;
             let extracted = self.context.clock.now();
             measure::stage(Stage::Extract, extracted.duration_since(begun).unsigned_abs());
             self.context.ledger.advance(run, RunState::Transforming, None).await?;
             let baseline = self.context.ledger.baseline(run).await?;
             let deadline = self.context.settings.work.deadlines.transform;
             let transformed = tokio::select! {
-                transformed = transform::transform_and_encode(self, run, &extract, baseline) => transformed?,
+                transformed = transform::transform_and_encode(self, run, (&extract, others), expected, baseline) => transformed?,
                 () = self.context.clock.sleep(deadline) => {
                     return Err(failed("the transform took longer than work.deadlines.transform"));
                 }
             };
-            match transformed {
-                Transformed::Done { artifact, balance, checked } => {
+            refused = match transformed {
+                Transformed::Done { artifact, balance, checked, read } => {
                     measure::stage(Stage::Transform, self.context.clock.now().duration_since(extracted).unsigned_abs());
-                    measure::rows("extracted", balance.extracted);
-                    measure::rows("written", balance.written);
-                    for StepRows { step, kind, share, rows } in &balance.steps {
-                        let event = RunEvent::RowsChanged {
-                            step: *step,
-                            kind: (*kind).to_owned(),
-                            share: share.name().to_owned(),
-                            rows: *rows,
-                        };
-                        self.context.ledger.note(&run.id, event).await?;
+                    if let Some(sha256) = read {
+                        run.extract = Some(ExtractFacts::of(&extract, &sha256));
                     }
-                    let rows = serde_json::to_value(&balance).map_err(|error| failed(error.to_string()))?;
-                    let destinations: Vec<DueDelivery> = self.plan.deliveries.iter().map(DueDelivery::from).collect();
-                    self.context
-                        .ledger
-                        .note_artifact(run, &self.plan.digest, &artifact, rows, &destinations, &checked)
-                        .await?;
+                    self.note_artifact(run, &artifact, &balance, &checked).await?;
                     return Ok(*artifact);
                 }
+                Transformed::Other => return Err(self.is_another_file(run, &extract.path).await?),
+                Transformed::Changed => format!("{} changed while it was read", extract.path.display()),
                 Transformed::Damaged { what } => {
-                    tracing::warn!(
-                        run = run.id,
-                        pipeline = run.pipeline,
-                        reason = what,
-                        "extract is damaged, fetching it again"
-                    );
-                    self.context.ledger.note(&run.id, RunEvent::ExtractDamaged { reason: what }).await?;
+                    self.context.ledger.note(&run.id, RunEvent::ExtractDamaged { reason: what.clone() }).await?;
                     run.extract = None;
+                    run.others.values_mut().for_each(|other| other.extract = None);
+                    format!("the extract was damaged: {what}")
                 }
-            }
+            };
+            tracing::warn!(run = run.id, pipeline = run.pipeline, reason = refused, "extract unusable, trying again");
         }
-        Err(failed(format!("the extract was damaged {FETCHES_MAX} times")))
+        Err(failed(format!("{refused}; this was attempt {FETCHES_MAX} of {FETCHES_MAX}")))
+    }
+
+    /// Records the artifact, and how the steps changed the number of rows.
+    async fn note_artifact(
+        &self,
+        run: &mut Run,
+        artifact: &Artifact,
+        balance: &Balance,
+        checked: &Checked,
+    ) -> Result<(), Stop> {
+        measure::rows("extracted", balance.extracted);
+        measure::rows("written", balance.written);
+        for StepRows { step, kind, share, rows } in &balance.steps {
+            let event = RunEvent::RowsChanged {
+                step: *step,
+                kind: (*kind).to_owned(),
+                share: share.name().to_owned(),
+                rows: *rows,
+            };
+            self.context.ledger.note(&run.id, event).await?;
+        }
+        let rows = serde_json::to_value(balance).map_err(|error| failed(error.to_string()))?;
+        let destinations: Vec<DueDelivery> = self.plan.deliveries.iter().map(DueDelivery::from).collect();
+        Ok(self.context.ledger.note_artifact(run, &self.plan.digest, artifact, rows, &destinations, checked).await?)
     }
 
     /// Waits for `work`, unless the process is stopping.

@@ -84,8 +84,12 @@ impl Spool {
         for path in extracts(&self.directory) {
             let _ = std::fs::remove_file(path);
         }
+        let _ = std::fs::remove_dir_all(self.directory.join(SOURCES));
     }
 }
+
+/// The folder with the extracts of sources besides the main one, each in a folder by its name.
+pub(super) const SOURCES: &str = "sources";
 
 /// Returns the names under which a run's folder may have an extract.
 pub(super) fn extracts(directory: &Path) -> [PathBuf; 3] {

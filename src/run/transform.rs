@@ -6,19 +6,20 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::others::step_inputs;
 use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
 use crate::encode::Artifact;
 use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
-use crate::expect::{Baseline, Checked, Checker, Ended, Opening};
-use crate::extract::{Extract, SourceFacts};
+use crate::expect::{Baseline, Checked, Checker, Draft, Ended, Opening};
+use crate::extract::{Extract, SourceFacts, Stored, Witness};
 use crate::ledger::record::Run;
 use crate::pipeline::plan::{ArtifactPlan, Plan, Source};
 use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::transform::{Balance, Input, Passed, Row, StepInputs, Transform, TransformError};
+use crate::transform::{Balance, Input, Passed, Row, Transform, TransformError};
 
 /// The outcome of the pass.
 pub(super) enum Transformed {
@@ -26,17 +27,22 @@ pub(super) enum Transformed {
         artifact: Box<Artifact>,
         balance: Balance,
         checked: Box<Checked>,
+        /// The SHA-256 of a file that was read in place.
+        read: Option<String>,
     },
     /// The extract on disk differs from what was saved: it must be fetched again.
-    Damaged {
-        what: String,
-    },
+    Damaged { what: String },
+    /// The file changed while it was read in place: what was read may be of no one version, and is void.
+    Changed,
+    /// The file is not the one that was to be read in place.
+    Other,
 }
 
 pub(super) async fn transform_and_encode(
     execution: &RunExecution<'_>,
     run: &Run,
-    extract: &Extract,
+    (extract, others): (&Extract, Vec<(String, Extract)>),
+    expected_sha256: Option<String>,
     baseline: Baseline,
 ) -> Result<Transformed, Stop> {
     let plan = execution.plan;
@@ -55,12 +61,15 @@ pub(super) async fn transform_and_encode(
     if let Source::File(_) = execution.source {
         baseline.scope = None; // a file has no account
     }
+    let may_be_fetched_again = matches!(extract.stored, Stored::Spool { .. }) || !others.is_empty();
     let stop = CancellationToken::new();
     // If this future is dropped, the thread stops at its next block.
     let _stops = stop.clone().drop_guard();
     let pass = Pass {
         plan: plan.clone(),
         extract: extract.clone(),
+        others,
+        expected_sha256,
         path: execution.spool.artifact(&name),
         folder: execution.spool.path().to_owned(),
         slot,
@@ -71,9 +80,11 @@ pub(super) async fn transform_and_encode(
         progress: execution.context.progress.clone(),
         stop,
     };
-    match blocking(|| pass.run()).await? {
+    match blocking(|| pass.run_unchanged()).await? {
         Ok(done) => Ok(done),
-        Err(error @ TransformError::Read { .. }) => Ok(Transformed::Damaged { what: with_causes(&error) }),
+        Err(error @ TransformError::Read { .. }) if may_be_fetched_again => {
+            Ok(Transformed::Damaged { what: with_causes(&error) })
+        }
         Err(ref error @ (TransformError::Write { ref source } | TransformError::Spill { ref source }))
             if disk::is_full(source) =>
         {
@@ -87,6 +98,10 @@ pub(super) async fn transform_and_encode(
 struct Pass {
     plan: Arc<Plan>,
     extract: Extract,
+    /// The extracts of the sources that joins read, by name.
+    others: Vec<(String, Extract)>,
+    /// The SHA-256 that a file read in place must have.
+    expected_sha256: Option<String>,
     /// The artifact's path, and the folder for what does not fit into memory.
     path: PathBuf,
     folder: PathBuf,
@@ -100,6 +115,16 @@ struct Pass {
 }
 
 impl Pass {
+    /// Runs, unless the file that is read in place changes meanwhile: then neither rows nor errors mean anything.
+    fn run_unchanged(self) -> Result<Transformed, TransformError> {
+        let extract = self.extract.clone();
+        let is_changed = || matches!(extract.stored, Stored::InPlace(_)) && !extract.is_intact();
+        match self.run() {
+            Ok(Transformed::Done { .. }) | Err(_) if is_changed() => Ok(Transformed::Changed),
+            outcome => outcome,
+        }
+    }
+
     fn run(mut self) -> Result<Transformed, TransformError> {
         let writing = |source| TransformError::Write { source };
         let spilling = |source| TransformError::Spill { source };
@@ -109,7 +134,7 @@ impl Pass {
         let baseline = std::mem::take(&mut self.baseline);
         let meter = &self.progress.transform;
         meter.set(0);
-        let transform = self.open(meter)?;
+        let (transform, witness) = self.open(meter)?;
         let opening = Opening {
             expect: &self.plan.expect,
             baseline,
@@ -129,6 +154,10 @@ impl Pass {
                 file.row(row).map_err(writing)
             },
         )?;
+        let read = witness.map(Witness::finish).transpose().map_err(|source| TransformError::Read { source })?;
+        if self.expected_sha256.is_some() && read.is_some() && read != self.expected_sha256 {
+            return Ok(Transformed::Other);
+        }
         let names = |number| template.render_file(&self.slot.name_fields(), number).map_err(std::io::Error::other);
         let artifact = Box::new(file.finish(names).map_err(writing)?);
         meter.expect(meter.done());
@@ -136,23 +165,41 @@ impl Pass {
         let ended = Ended { extracted: balance.extracted, stated_rows, bytes: artifact.bytes, scope, steps: findings };
         let mut draft = checker.finish(records, ended).map_err(spilling)?;
         if draft.wants_rows() {
+            self.read_cells(&mut draft, read.as_deref())?;
+        }
+        Ok(Transformed::Done { artifact, balance, checked: Box::new(draft.finish()), read })
+    }
+
+    /// Reads the cells of the rows that findings show. A file that is read in place may have changed since.
+    fn read_cells(&self, draft: &mut Draft, first: Option<&str>) -> Result<(), TransformError> {
+        let meter = Meter::default();
+        let mut pass = || {
+            let (transform, witness) = self.open(&meter)?;
             let keep = |row: &Row<'_>| {
                 draft.row(row);
                 Ok(())
             };
-            self.open(&Meter::default())?.run(keep)?;
+            transform.run(keep)?;
+            witness.map(Witness::finish).transpose().map_err(|source| TransformError::Read { source })
+        };
+        match pass() {
+            Ok(read) if read.as_deref() == first => Ok(()),
+            Err(error) if first.is_none() => Err(error),
+            Ok(_) | Err(_) => {
+                draft.drop_cells();
+                Ok(())
+            }
         }
-        Ok(Transformed::Done { artifact, balance, checked: Box::new(draft.finish()) })
     }
 
     /// Opens the extract and compiles the plan's steps against its header.
-    fn open<'a>(&'a self, meter: &'a Meter) -> Result<Transform<'a>, TransformError> {
+    fn open<'a>(&'a self, meter: &'a Meter) -> Result<(Transform<'a>, Option<Witness>), TransformError> {
         let Self { plan, extract, folder, secrets, limits, stop, .. } = self;
-        let read = extract.open(limits).map_err(|source| TransformError::Read { source })?;
-        let step_inputs = StepInputs::of_files(&plan.steps);
-        let input =
-            Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
-        Transform::open(input, &plan.steps, secrets)
+        let (read, witness) = extract.open_witnessed(limits).map_err(|source| TransformError::Read { source })?;
+        let step_inputs = step_inputs(plan, &self.others, limits);
+        let limits = limits.with_rows_max(plan.main.rows_max);
+        let input = Input { read, csv: plan.source.csv(), limits, folder, meter, stop: stop.clone(), step_inputs };
+        Ok((Transform::open(input, &plan.steps, secrets)?, witness))
     }
 }
 

@@ -67,6 +67,13 @@ crate::options! {
     }
 }
 
+impl Limits {
+    /// Returns the limits of a source that may have at most `rows_max` rows.
+    pub(crate) fn with_rows_max(self, rows_max: Option<u64>) -> Self {
+        Self { rows: rows_max.map_or(self.rows, |max| max.min(self.rows)), ..self }
+    }
+}
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 const fn hours(hours: u64) -> Duration {

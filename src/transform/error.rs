@@ -30,7 +30,9 @@ pub enum TransformError {
     Encoding(UndeclaredEncoding),
     #[error(transparent)]
     Decode(DecodeError),
-    #[error("the extract has more than {limit} rows (limits.rows), the first too many on line {line}")]
+    #[error(
+        "the extract has more than {limit} rows (limits.rows, or the source's `rows`), the first too many on line {line}"
+    )]
     TooManyRows { limit: u64, line: u64 },
     #[error(transparent)]
     Row(#[from] RowError),

@@ -18,6 +18,8 @@ pub struct OpenTable {
     /// Opens the unpacked CSV at its start.
     pub read: Arc<OpenRead>,
     pub csv: CsvInput,
+    /// The largest number of rows, if it is lower than `limits.rows`.
+    pub rows_max: Option<u64>,
 }
 
 type OpenRead = dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync;
@@ -28,7 +30,7 @@ impl StepInputs {
         let file = |step: &TransformStep| match step.kind.table()? {
             TableRef::File(file, csv) => {
                 let (name, csv, file) = (file.name.clone(), *csv, file.clone());
-                Some((name, OpenTable { read: Arc::new(move || Ok(Box::new(file.open()?))), csv }))
+                Some((name, OpenTable { read: Arc::new(move || Ok(Box::new(file.open()?))), csv, rows_max: None }))
             }
             TableRef::Source(_) => None,
         };

@@ -12,6 +12,8 @@ mod join;
 mod pivot;
 /// Sources: reports, records, files.
 mod source;
+/// One source, or several.
+mod sources;
 /// Steps on whole tables.
 mod table_steps;
 
@@ -47,9 +49,13 @@ pub(super) fn plan(
     let written = PipelineFile::from_node(node, problems)?;
     let mut check = Check { settings, file, problems, tables: Vec::new(), sources: Vec::new() };
     let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
-    let source = written.source.0.and_then(|source| check.source(source));
+    let mut sources = check.all_sources(node, written.source, written.sources);
+    let source = sources.source.take();
     let columns = source.as_ref().map(Columns::of_source).unwrap_or_default();
-    let (steps, secrets, mut columns) = check.steps(written.transform.unwrap_or_default(), columns);
+    let transform = written.transform.unwrap_or_default();
+    let count = transform.len();
+    let (steps, secrets, mut columns) = check.steps(transform, columns);
+    let others = check.used_sources(sources.take_others(), &steps, steps.len() == count);
     let expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
     check.problems.extend(columns.into_problems());
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
@@ -77,6 +83,8 @@ pub(super) fn plan(
         schedule,
         zone,
         source: source?,
+        main: sources.main,
+        others,
         steps,
         expect,
         artifact: artifact?,

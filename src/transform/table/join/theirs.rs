@@ -71,11 +71,12 @@ impl Theirs {
 
     /// Opens the table and reads its header.
     fn records<'m>(&self, meter: &'m Meter) -> Result<Records<'m>, TransformError> {
-        let OpenTable { read, csv } = &self.table;
+        let OpenTable { read, csv, rows_max } = &self.table;
+        let limits = self.limits.with_rows_max(*rows_max);
         let reading = |source| TransformError::Read { source };
         let read = decode::reader(read().map_err(reading)?, csv.encoding);
         let ahead = ReadAhead::start(read, csv.delimiter).map_err(reading)?;
-        let mut records = Records::new(ahead, *csv, self.limits, meter, self.stop.clone());
+        let mut records = Records::new(ahead, *csv, limits, meter, self.stop.clone());
         records.header()?.ok_or(TransformError::Empty)?;
         Ok(records)
     }
