@@ -108,6 +108,16 @@ impl<'plan> Checker<'plan> {
         Ok((checker, RecordChecker { newest: of_records }))
     }
 
+    /// Returns true if [`Checker::row`] looks at rows. If not, counting them is enough.
+    pub fn looks_at_rows(&self) -> bool {
+        !self.cells.is_empty() || !self.keys.is_empty() || self.newest.is_some()
+    }
+
+    /// Counts rows that it does not look at.
+    pub fn count(&mut self, rows: u64) {
+        self.rows += rows;
+    }
+
     /// Checks the next row.
     ///
     /// # Errors
@@ -168,6 +178,11 @@ impl<'plan> Checker<'plan> {
 }
 
 impl RecordChecker {
+    /// Returns true if [`RecordChecker::record`] looks at records.
+    pub fn looks_at_records(&self) -> bool {
+        self.newest.is_some()
+    }
+
     /// Checks the next record.
     #[inline]
     pub fn record(&mut self, record: &Record<'_>) {

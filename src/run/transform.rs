@@ -10,7 +10,7 @@ use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
 use crate::encode::Artifact;
 use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
-use crate::expect::{Baseline, Checked, Checker, Ended, Opening};
+use crate::expect::{Baseline, Checked, Checker, Ended, Opening, RecordChecker};
 use crate::extract::{Extract, SourceFacts};
 use crate::ledger::record::Run;
 use crate::pipeline::plan::{ArtifactPlan, Plan, Source};
@@ -18,7 +18,7 @@ use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::transform::{Balance, Input, Passed, Row, StepInputs, Transform, TransformError};
+use crate::transform::{Balance, Input, Needs, Passed, Record, Row, Sink, StepInputs, Transform, TransformError};
 
 /// The outcome of the pass.
 pub(super) enum Transformed {
@@ -119,16 +119,13 @@ impl Pass {
             folder: &self.folder,
             memory: self.limits.memory,
         };
-        let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
+        let (checker, records) = Checker::open(opening).map_err(TransformError::Problems)?;
         let ArtifactPlan { csv, split, name: template, .. } = &self.plan.artifact;
-        let mut file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
-        let Passed { balance, findings } = transform.run_observed(
-            |record| records.record(record),
-            |row| {
-                checker.row(row).map_err(spilling)?;
-                file.row(row).map_err(writing)
-            },
-        )?;
+        let file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
+        let encoder = file.encoder();
+        let mut checked = CheckedFile { checker, records, file };
+        let Passed { balance, findings } = transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
+        let CheckedFile { checker, records, file } = checked;
         let names = |number| template.render_file(&self.slot.name_fields(), number).map_err(std::io::Error::other);
         let artifact = Box::new(file.finish(names).map_err(writing)?);
         meter.expect(meter.done());
@@ -153,6 +150,39 @@ impl Pass {
         let input =
             Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
         Transform::open(input, &plan.steps, secrets)
+    }
+}
+
+/// The artifact, and the checks of what goes into it.
+struct CheckedFile<'plan> {
+    checker: Checker<'plan>,
+    records: RecordChecker,
+    file: CsvFile,
+}
+
+impl Sink for CheckedFile<'_> {
+    fn needs(&self) -> Needs {
+        let encoded = self.file.takes_encoded();
+        Needs { records: self.records.looks_at_records(), rows: self.checker.looks_at_rows() || !encoded, encoded }
+    }
+
+    fn record(&mut self, record: &Record<'_>) {
+        self.records.record(record);
+    }
+
+    fn row(&mut self, row: &Row<'_>) -> Result<(), TransformError> {
+        self.checker.row(row).map_err(|source| TransformError::Spill { source })?;
+        if !self.file.takes_encoded() {
+            self.file.row(row).map_err(|source| TransformError::Write { source })?;
+        }
+        Ok(())
+    }
+
+    fn encoded(&mut self, bytes: &mut Vec<u8>, rows: u64) -> Result<(), TransformError> {
+        if !self.needs().rows {
+            self.checker.count(rows);
+        }
+        self.file.append(bytes, rows).map_err(|source| TransformError::Write { source })
     }
 }
 

@@ -15,6 +15,8 @@ use super::block::ReadAhead;
 use super::decode;
 use super::error::TransformError;
 use super::finding::StepFinding;
+use super::output::{Encode, Needs, Observer, Output, Sink};
+use super::parallel;
 use super::program::{Builder, Program, Row};
 use super::record::{Record, Records};
 use super::step_inputs::StepInputs;
@@ -58,7 +60,7 @@ struct Chain {
     counted: Vec<Counted>,
 }
 
-struct Link {
+pub(super) struct Link {
     operator: Box<dyn TableOperator>,
     program: Program,
 }
@@ -128,27 +130,47 @@ impl<'a> Transform<'a> {
         Ok(self.run_observed(|_| (), on_row)?.balance)
     }
 
-    /// Passes every record of the extract to `on_record`, and every output row to `on_row`.
+    /// Passes all rows to `on_row` and none encoded.
     ///
     /// # Errors
     /// See [`Transform::run`].
     pub fn run_observed(
         self,
-        mut on_record: impl FnMut(&Record<'_>),
-        mut on_row: impl FnMut(&Row<'_>) -> Result<(), TransformError>,
+        on_record: impl FnMut(&Record<'_>),
+        on_row: impl FnMut(&Row<'_>) -> Result<(), TransformError>,
     ) -> Result<Passed, TransformError> {
+        self.run_into(&|_, _| (), &mut Observer { on_record, on_row })
+    }
+
+    /// Passes the records of the extract and the output rows to `sink`, in their order, as far as it needs them. Rows are
+    /// encoded by `encode`, on several threads if there is more than one block of records.
+    ///
+    /// # Errors
+    /// See [`Transform::run`].
+    pub fn run_into(self, encode: &Encode<'_>, sink: &mut impl Sink) -> Result<Passed, TransformError> {
         let Self { mut records, mut chain } = self;
-        let (mut extracted, mut written) = (0, 0);
-        let mut on_row = |row: &Row<'_>| {
-            written += 1;
-            on_row(row)
-        };
-        while let Some(record) = records.next()? {
-            extracted += 1;
-            on_record(&record);
-            chain.record(record, &mut on_row)?;
+        let mut extracted = 0;
+        let mut output = Output { needs: sink.needs(), sink, encode, buffer: Vec::new(), buffered: 0, written: 0 };
+        if records.is_last_block() {
+            // Starting threads would take longer than the rows.
+            while let Some(record) = records.next()? {
+                extracted += 1;
+                output.record(&record);
+                chain.record(record, &mut |row| output.row(row))?;
+            }
+        } else {
+            let Chain { first, rest, .. } = &mut chain;
+            let is_end = rest.is_empty();
+            let Needs { rows, encoded, .. } = output.needs;
+            let needs = parallel::Needs { rows: rows || !is_end, encoded: encoded && is_end };
+            parallel::run(records, first, encode, needs, |program, piece| {
+                extracted += piece.len() as u64;
+                output.piece(program, piece, rest)
+            })?;
         }
-        chain.finish(&mut on_row)?;
+        chain.finish(&mut |row| output.row(row))?;
+        output.flush()?;
+        let written = output.written;
         let balance = Balance { extracted, steps: chain.step_rows(), written };
         assert!(balance.is_even(), "rows balance: {balance:?}");
         let findings = chain.rest.iter_mut().flat_map(|link| link.operator.findings()).collect();
@@ -236,6 +258,17 @@ impl Chain {
     }
 }
 
+/// Passes a row of a program through the operators and programs after it.
+#[inline]
+pub(super) fn pass_on(row: &Row<'_>, rest: &mut [Link], on_row: &mut OnRow<'_>) -> Result<(), TransformError> {
+    match rest.split_first_mut() {
+        None => on_row(row),
+        Some((Link { operator, program }, rest)) => {
+            operator.row(row, &mut |record| pass(program, rest, record, on_row))
+        }
+    }
+}
+
 /// Passes a record through a program and the operator and programs after it.
 #[inline]
 fn pass(
@@ -244,11 +277,11 @@ fn pass(
     record: Record<'_>,
     on_row: &mut OnRow<'_>,
 ) -> Result<(), TransformError> {
-    let Some(row) = program.row(record)? else { return Ok(()) };
-    match rest.split_first_mut() {
-        None => on_row(&row),
-        Some((Link { operator, program }, rest)) => {
-            operator.row(&row, &mut |record| pass(program, rest, record, on_row))
-        }
+    match program.row(record)? {
+        Some(row) => pass_on(&row, rest, on_row),
+        None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use crate::secret::Secret;
 use crate::yaml::problem::{Place, Problem, did_you_mean};
 
 /// Consecutive row operators, compiled against their input columns.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Program {
     operations: Vec<Operation>,
     outputs: Vec<CellRef>,
@@ -30,6 +30,7 @@ pub(super) struct Program {
     counts: Vec<u64>,
 }
 
+#[derive(Clone)]
 struct Operation {
     /// The step's key in the pipeline file, for errors.
     key: String,
@@ -37,6 +38,7 @@ struct Operation {
     action: Action,
 }
 
+#[derive(Clone)]
 enum Action {
     /// Keeps the rows for which the expression is true. Adds the others to this count.
     Filter { count: usize },
@@ -62,6 +64,17 @@ pub struct Cell<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// Appends the cells that the program computed, and their bytes.
+    #[inline]
+    pub(super) fn keep_made(&self, made: &mut Vec<Span>, arena: &mut Vec<u8>) {
+        let shift = arena.len() as u32;
+        made.extend(self.made.iter().map(|span| match *span {
+            Span::Arena { start, end } => Span::Arena { start: start + shift, end: end + shift },
+            other => other,
+        }));
+        arena.extend_from_slice(self.arena);
+    }
+
     pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> {
         let row = *self;
         self.outputs.iter().map(move |output| row.cell_of(*output))
@@ -98,6 +111,28 @@ impl<'a> Row<'a> {
 }
 
 impl Program {
+    /// Returns its rows for the cells and bytes that [`Row::keep_made`] kept.
+    #[inline]
+    pub(super) fn row_of<'a>(&'a self, record: Record<'a>, made: &'a [Span], arena: &'a [u8]) -> Row<'a> {
+        Row { outputs: &self.outputs, made, arena, record }
+    }
+
+    /// Returns the number of cells that the program computes for a row.
+    pub(super) fn made_cells(&self) -> usize {
+        self.made.len()
+    }
+
+    /// Returns the counts and begins anew.
+    pub(super) fn take_counts(&mut self) -> Vec<u64> {
+        let zeros = vec![0; self.counts.len()];
+        std::mem::replace(&mut self.counts, zeros)
+    }
+
+    /// Adds the counts of the same program that ran elsewhere.
+    pub(super) fn add_counts(&mut self, counts: &[u64]) {
+        self.counts.iter_mut().zip(counts).for_each(|(count, more)| *count += more);
+    }
+
     /// Returns the rows that each step of [`Builder::share`] dropped so far.
     pub(super) fn counts(&self) -> &[u64] {
         &self.counts
