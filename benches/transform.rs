@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use reportferry::encode::csv::CsvFile;
-use reportferry::expect::{Baseline, Checker, Ended, Opening};
+use reportferry::expect::{Baseline, Checker, DroppedFacts, Ended, Opening};
 use reportferry::pipeline;
 use reportferry::pipeline::plan::Source;
 use reportferry::progress::Meter;
@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
     };
     let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
     let mut file = CsvFile::create(output, "out.csv", &plan.artifact.csv, transform.columns(), None)?;
-    let Passed { balance, findings } = transform.run_observed(
+    let Passed { balance, findings, dropped } = transform.run_observed(
         |record| records.record(record),
         |row| {
             checker.row(row).map_err(|source| TransformError::Spill { source })?;
@@ -49,8 +49,14 @@ fn main() -> anyhow::Result<()> {
         },
     )?;
     let artifact = file.finish(|_| Ok(String::new()))?;
-    let ended =
-        Ended { extracted: balance.extracted, stated_rows: None, bytes: artifact.bytes, scope: None, steps: findings };
+    let ended = Ended {
+        extracted: balance.extracted,
+        stated_rows: None,
+        bytes: artifact.bytes,
+        scope: None,
+        steps: findings,
+        dropped: DroppedFacts::of(&dropped, &plan.steps),
+    };
     let draft = checker.finish(records, ended)?;
     anyhow::ensure!(!draft.wants_rows(), "the data does not meet its expectations");
     Ok(())
