@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use reportferry::encode::csv::CsvFile;
-use reportferry::expect::{Baseline, Checker, Ended, Opening, RecordChecker};
+use reportferry::expect::{Baseline, Checker, DroppedFacts, Ended, Opening, RecordChecker};
 use reportferry::pipeline;
 use reportferry::pipeline::plan::Source;
 use reportferry::progress::Meter;
@@ -43,11 +43,17 @@ fn main() -> anyhow::Result<()> {
     let file = CsvFile::create(output, "out.csv", &plan.artifact.csv, transform.columns(), None)?;
     let encoder = file.encoder();
     let mut checked = CheckedFile { checker, records, file };
-    let Passed { balance, findings } = transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
+    let Passed { balance, findings, dropped } = transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
     let CheckedFile { checker, records, file } = checked;
     let artifact = file.finish(|_| Ok(String::new()))?;
-    let ended =
-        Ended { extracted: balance.extracted, stated_rows: None, bytes: artifact.bytes, scope: None, steps: findings };
+    let ended = Ended {
+        extracted: balance.extracted,
+        stated_rows: None,
+        bytes: artifact.bytes,
+        scope: None,
+        steps: findings,
+        dropped: DroppedFacts::of(&dropped, &plan.steps),
+    };
     let draft = checker.finish(records, ended)?;
     anyhow::ensure!(!draft.wants_rows(), "the data does not meet its expectations");
     Ok(())

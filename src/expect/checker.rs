@@ -8,7 +8,7 @@ use jiff::civil::Date;
 
 use super::cells::CellCheck;
 use super::draft::Draft;
-use super::finding::{AccountScope, Baseline, Checked, Facts, Finding};
+use super::finding::{AccountScope, Baseline, Checked, DroppedFacts, Facts, Finding};
 use super::fresh::Newest;
 use super::keys::{KeyCheck, KeyKind, KeyResult};
 use super::{counted, grouped, header, rows, scope};
@@ -44,6 +44,8 @@ pub struct Ended {
     pub scope: Option<AccountScope>,
     /// The findings of the transform's steps.
     pub steps: Vec<StepFinding>,
+    /// The rows that steps dropped for their values.
+    pub dropped: Option<DroppedFacts>,
 }
 
 /// Checks the delivered rows.
@@ -168,11 +170,11 @@ impl<'plan> Checker<'plan> {
         }
         let newest = newest.or(records.newest).and_then(|newest| newest.finish(slot));
         let scope = scope::check(ended.scope.as_ref(), baseline.scope.as_ref(), expect.scope);
-        let others = [newest, complete(expect, &ended), size(expect, ended.bytes), scope];
+        let others = [newest, complete(expect, &ended), size(expect, ended.bytes), scope, dropped(expect, &ended)];
         others.into_iter().flatten().for_each(|finding| draft.add(finding));
         ended.steps.into_iter().for_each(|found| draft.add(Finding::of_step(found)));
         let facts = Facts { header, rows, scope: ended.scope };
-        draft.checked = Checked { findings: Vec::new(), skip, facts };
+        draft.checked = Checked { findings: Vec::new(), skip, facts, dropped_rows: ended.dropped };
         Ok(draft)
     }
 }
@@ -235,6 +237,20 @@ fn size(expect: &Expect, bytes: u64) -> Option<Finding> {
     let rule = expect.size_max.as_ref()?;
     let message = || format!("the artifact has {} bytes, at most {} expected", grouped(bytes), grouped(rule.expected));
     (bytes > rule.expected).then(|| finding("size.max", rule.severity, message()))
+}
+
+fn dropped(expect: &Expect, ended: &Ended) -> Option<Finding> {
+    let (rule, dropped) = (expect.dropped_rows.as_ref()?, ended.dropped.as_ref()?.total);
+    let message = || {
+        format!(
+            "{} of {} dropped for values without a result, at most {} expected",
+            grouped(dropped),
+            counted(ended.extracted),
+            rule.expected
+        )
+    };
+    let is_allowed = rule.expected.allows(dropped, ended.extracted);
+    (!is_allowed).then(|| finding("dropped_rows.max", rule.severity, message()))
 }
 
 fn finding(expectation: &str, severity: Severity, message: String) -> Finding {

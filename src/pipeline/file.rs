@@ -8,7 +8,9 @@ use super::docebo::DoceboFile;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
+use super::row_steps_file::{FillFile, MapFile, MaskFile, NumberFile};
 use super::scalars::{CompanionName, Directory, Expression};
+use super::step_file::StepItem;
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap, WhileHeld};
@@ -28,7 +30,7 @@ crate::table! {
         /// The system and the report that is pulled from it.
         source: Lenient<SourceFile>,
         /// Steps that transform the rows, from top to bottom.
-        transform: Option<Vec<Lenient<StepFile>>>,
+        transform: Option<Vec<Lenient<StepItem>>>,
         /// Conditions that the rows must meet before they are delivered.
         expect: Option<Lenient<ExpectFile>>,
         /// The file that is delivered.
@@ -98,6 +100,15 @@ crate::kinds! {
         Set = "set": At<Named<At<Expression>>>,
         /// Sorts the rows by these columns.
         Sort = "sort": At<OneOrMore<At<String>>>,
+        /// Replaces a column's values by those of a table.
+        Map = "map": At<MapFile>,
+        /// Column: the way its values are hidden: `redact`, `sha256`, `{hmac_sha256: SECRET}`, `{keep_first: N}` or
+        /// `{keep_last: N}`.
+        Mask = "mask": At<Named<At<MaskFile>>>,
+        /// Fills empty cells.
+        Fill = "fill": At<FillFile>,
+        /// Numbers the rows that arrive at the step.
+        Number = "number": At<NumberFile>,
     }
 }
 

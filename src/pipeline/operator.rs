@@ -1,7 +1,7 @@
 //! The declaration of each transform operator: its key, its share of the row balance, and its effect on the columns.
 
 use super::columns::Columns;
-use super::plan::StepKind;
+use super::plan::{FillWith, OnError, StepKind, TransformStep};
 
 /// The effect of an operator on the number of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +43,15 @@ pub struct Declaration<'a> {
 }
 
 impl StepKind {
-    /// Returns true for an operator on whole tables, which may need all rows.
+    /// Returns true for an operator that sees all rows in their order: one on whole tables, which may need all of them, or
+    /// one with state from row to row.
     pub fn is_table(&self) -> bool {
         match self {
             Self::Sort(_) => true,
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
+            Self::Map(_) | Self::Mask(_) => false,
+            Self::Fill(fill) => matches!(fill.with, FillWith::Previous),
+            Self::Number(_) => true,
         }
     }
 
@@ -75,6 +79,45 @@ impl StepKind {
                 rows: &[],
                 columns: Box::new(|columns| columns.require_each_once(&sort.keys)),
             },
+            Self::Map(map) => {
+                Declaration { kind: "map", rows: &[], columns: Box::new(|columns| columns.make(&map.column, &map.to)) }
+            }
+            Self::Mask(masks) => Declaration {
+                kind: "mask",
+                rows: &[],
+                columns: Box::new(|columns| columns.replace(masks.iter().map(|mask| &mask.column))),
+            },
+            Self::Fill(fill) => {
+                Declaration { kind: "fill", rows: &[], columns: Box::new(|columns| columns.fill(&fill.columns)) }
+            }
+            Self::Number(number) => {
+                Declaration { kind: "number", rows: &[], columns: Box::new(|columns| columns.put(&number.column)) }
+            }
         }
+    }
+}
+
+impl TransformStep {
+    /// Returns the policy for values without a result, wherever it is written.
+    pub fn policy(&self) -> OnError {
+        match &self.kind {
+            StepKind::Map(map) => map.on_error(),
+            _ => self.on_error,
+        }
+    }
+
+    /// Returns the ways in which the step changes the number of rows: those of its operator, and dropping rows by its
+    /// policy.
+    pub fn row_shares(&self) -> &'static [RowShare] {
+        match (self.kind.declaration().rows, self.policy()) {
+            ([], OnError::DropRow) => &[RowShare::Dropped],
+            (rows, _) => rows,
+        }
+    }
+
+    /// Returns true if the step must see the rows one after the other: it is an operator on whole tables, or keeps the
+    /// first values without a result.
+    pub fn is_sequential(&self) -> bool {
+        self.kind.is_table() || self.policy() != OnError::Fail
     }
 }

@@ -1,6 +1,10 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
 mod expect;
+mod fill;
+mod map;
+mod mask;
+mod on_error;
 mod sort;
 
 use std::collections::BTreeMap;
@@ -12,7 +16,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
-pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
+pub use self::expect::{DroppedMax, Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
+pub use self::fill::{Fill, FillWith, Number};
+pub use self::map::{Map, MapSource, MapTable, Otherwise};
+pub(crate) use self::mask::quoted;
+pub use self::mask::{Mask, MaskMethod, REDACTED};
+pub use self::on_error::OnError;
 pub use self::sort::Sort;
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
@@ -155,6 +164,8 @@ impl Source {
 pub struct TransformStep {
     pub at: Place,
     pub kind: StepKind,
+    /// The policy for a value for which an expression of the step has no result.
+    pub on_error: OnError,
 }
 
 pub enum StepKind {
@@ -168,6 +179,11 @@ pub enum StepKind {
     /// Each assignment reads the values before the step.
     Set(Vec<Assign>),
     Sort(Sort),
+    Map(Map),
+    /// Each column is masked by its value before the step.
+    Mask(Vec<Mask>),
+    Fill(Fill),
+    Number(Number),
 }
 
 pub struct Rename {

@@ -8,7 +8,7 @@ pub(super) const RULES: Rules = Rules { role, instead };
 
 fn role(path: &[&str]) -> Role {
     match path {
-        ["source", "file", "path"] => Role::Local,
+        ["source", "file", "path"] | ["transform", "map", "file", "path"] => Role::Local,
         ["description"] => Role::Free,
         ["transform", "filter"] | ["transform", "set", ..] => Role::Expression,
         ["transform", ..] | ["source", _, "report" | "filter" | "fields", ..] => Role::Foreign,

@@ -1,6 +1,7 @@
 //! transform → encode: one pass over the rows, from the extract to the artifact in the spool.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
 use crate::encode::Artifact;
 use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
-use crate::expect::{Baseline, Checked, Checker, Ended, Opening, RecordChecker};
+use crate::expect::{Baseline, Checked, Checker, DroppedFacts, Ended, Opening, RecordChecker};
 use crate::extract::{Extract, SourceFacts};
 use crate::ledger::record::Run;
 use crate::pipeline::plan::{ArtifactPlan, Plan, Source};
@@ -18,7 +19,9 @@ use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::transform::{Balance, Input, Needs, Passed, Record, Row, Sink, StepInputs, Transform, TransformError};
+use crate::transform::{
+    Balance, DroppedRows, Input, Needs, Passed, Record, Row, Sink, StepInputs, Transform, TransformError,
+};
 
 /// The outcome of the pass.
 pub(super) enum Transformed {
@@ -63,6 +66,7 @@ pub(super) async fn transform_and_encode(
         extract: extract.clone(),
         path: execution.spool.artifact(&name),
         folder: execution.spool.path().to_owned(),
+        dropped: execution.spool.dropped_rows(),
         slot,
         name,
         secrets,
@@ -90,6 +94,8 @@ struct Pass {
     /// The artifact's path, and the folder for what does not fit into memory.
     path: PathBuf,
     folder: PathBuf,
+    /// The path of the rows that steps drop for their values.
+    dropped: PathBuf,
     slot: Slot,
     name: String,
     secrets: BTreeMap<String, Secret>,
@@ -124,13 +130,17 @@ impl Pass {
         let file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
         let encoder = file.encoder();
         let mut checked = CheckedFile { checker, records, file };
-        let Passed { balance, findings } = transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
+        let Passed { balance, findings, dropped } =
+            transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
         let CheckedFile { checker, records, file } = checked;
         let names = |number| template.render_file(&self.slot.name_fields(), number).map_err(std::io::Error::other);
         let artifact = Box::new(file.finish(names).map_err(writing)?);
         meter.expect(meter.done());
         let SourceFacts { rows: stated_rows, scope, .. } = self.extract.source.clone();
-        let ended = Ended { extracted: balance.extracted, stated_rows, bytes: artifact.bytes, scope, steps: findings };
+        self.keep_dropped(&dropped)?;
+        let dropped = DroppedFacts::of(&dropped, &self.plan.steps);
+        let (extracted, bytes) = (balance.extracted, artifact.bytes);
+        let ended = Ended { extracted, stated_rows, bytes, scope, steps: findings, dropped };
         let mut draft = checker.finish(records, ended).map_err(spilling)?;
         if draft.wants_rows() {
             let keep = |row: &Row<'_>| {
@@ -144,12 +154,28 @@ impl Pass {
 
     /// Opens the extract and compiles the plan's steps against its header.
     fn open<'a>(&'a self, meter: &'a Meter) -> Result<Transform<'a>, TransformError> {
-        let Self { plan, extract, folder, secrets, limits, stop, .. } = self;
+        Transform::open(self.input(meter)?, &self.plan.steps, &self.secrets)
+    }
+
+    fn input<'a>(&'a self, meter: &'a Meter) -> Result<Input<'a>, TransformError> {
+        let Self { plan, extract, folder, limits, stop, .. } = self;
         let read = extract.open(limits).map_err(|source| TransformError::Read { source })?;
         let step_inputs = StepInputs::default();
-        let input =
-            Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
-        Transform::open(input, &plan.steps, secrets)
+        Ok(Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs })
+    }
+
+    /// Writes the dropped rows beside the artifact; without any, removes those of an earlier pass.
+    fn keep_dropped(&self, dropped: &DroppedRows) -> Result<(), TransformError> {
+        let writing = |source| TransformError::Write { source };
+        if dropped.total == 0 {
+            return match std::fs::remove_file(&self.dropped) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(writing(error)),
+                _ => Ok(()),
+            };
+        }
+        let file = disk::private_file().create(true).truncate(true).write(true).open(&self.dropped).map_err(writing)?;
+        dropped.write(self.input(&Meter::default())?, &self.plan.steps, io::BufWriter::new(&file))?;
+        file.sync_all().map_err(writing)
     }
 }
 

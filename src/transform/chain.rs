@@ -3,7 +3,7 @@
 //! Consecutive row operators are one row program. An operator on whole tables ends a program and begins the next, whose
 //! records are its results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
@@ -13,15 +13,17 @@ use tokio_util::sync::CancellationToken;
 use super::balance::{Balance, StepRows};
 use super::block::ReadAhead;
 use super::decode;
+use super::dropped::{DroppedRows, hide};
 use super::error::TransformError;
 use super::finding::StepFinding;
-use super::output::{Encode, Needs, Observer, Output, Sink};
+use super::output::{Encode, Observer, Output, Sink};
 use super::parallel;
-use super::program::{Builder, Program, Row};
+use super::program::{Builder, Program, Row, StepInput};
 use super::record::{Record, Records};
 use super::step_inputs::StepInputs;
 use super::table::{self, Resources, TableOperator};
 use crate::pipeline::columns::Columns;
+use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::operator::RowShare;
 use crate::pipeline::plan::{CsvInput, TransformStep};
 use crate::progress::Meter;
@@ -58,10 +60,14 @@ struct Chain {
     /// The output columns.
     names: Vec<String>,
     counted: Vec<Counted>,
+    /// The columns, at any step, whose values must not be shown.
+    hidden: BTreeSet<String>,
 }
 
 pub(super) struct Link {
     operator: Box<dyn TableOperator>,
+    /// The columns before the operator whose values must not be shown.
+    masked: BTreeSet<String>,
     program: Program,
 }
 
@@ -86,6 +92,8 @@ enum Source {
 pub struct Passed {
     pub balance: Balance,
     pub findings: Vec<StepFinding>,
+    /// The rows that were dropped for their values.
+    pub dropped: DroppedRows,
 }
 
 type OnRow<'a> = dyn FnMut(&Row<'_>) -> Result<(), TransformError> + 'a;
@@ -96,18 +104,17 @@ impl<'a> Transform<'a> {
     /// # Errors
     /// An empty or unreadable extract; [`TransformError::Problems`] if the steps do not fit the header.
     pub fn open(
-        input: Input<'a>,
+        mut input: Input<'a>,
         steps: &[TransformStep],
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Self, TransformError> {
-        let Input { read, csv, limits, folder, meter, stop, step_inputs } = input;
-        let read = decode::reader(read, csv.encoding);
-        let ahead = ReadAhead::start(read, csv.delimiter).map_err(|source| TransformError::Read { source })?;
         let tables = steps.iter().filter(|step| step.kind.is_table()).count().max(1);
-        let resources = Resources { folder, memory: limits.memory / tables, stop: stop.clone(), step_inputs };
-        let mut records = Records::new(ahead, csv, limits, meter, stop);
-        let header = records.header()?.ok_or(TransformError::Empty)?;
-        let chain = Chain::compile(steps, &header, secrets, &resources).map_err(TransformError::Problems)?;
+        let (folder, memory) = (input.folder, input.limits.memory / tables);
+        let (stop, step_inputs) = (input.stop.clone(), std::mem::take(&mut input.step_inputs));
+        let resources = Resources { folder, memory, stop, step_inputs };
+        let masked = MaskedColumns::of(steps);
+        let (records, header) = open_records(input, &masked)?;
+        let chain = Chain::compile(steps, &header, &masked, secrets, &resources).map_err(TransformError::Problems)?;
         Ok(Self { records, chain })
     }
 
@@ -148,33 +155,14 @@ impl<'a> Transform<'a> {
     /// # Errors
     /// See [`Transform::run`].
     pub fn run_into(self, encode: &Encode<'_>, sink: &mut impl Sink) -> Result<Passed, TransformError> {
-        let Self { mut records, mut chain } = self;
-        let mut extracted = 0;
-        let mut output = Output { needs: sink.needs(), sink, encode, buffer: Vec::new(), buffered: 0, written: 0 };
-        if records.is_last_block() {
-            // Starting threads would take longer than the rows.
-            while let Some(record) = records.next()? {
-                extracted += 1;
-                output.record(&record);
-                chain.record(record, &mut |row| output.row(row))?;
-            }
-        } else {
-            let Chain { first, rest, .. } = &mut chain;
-            let is_end = rest.is_empty();
-            let Needs { rows, encoded, .. } = output.needs;
-            let needs = parallel::Needs { rows: rows || !is_end, encoded: encoded && is_end };
-            parallel::run(records, first, encode, needs, |program, piece| {
-                extracted += piece.len() as u64;
-                output.piece(program, piece, rest)
-            })?;
-        }
-        chain.finish(&mut |row| output.row(row))?;
-        output.flush()?;
-        let written = output.written;
-        let balance = Balance { extracted, steps: chain.step_rows(), written };
+        let Self { records, mut chain } = self;
+        let hidden = std::mem::take(&mut chain.hidden);
+        let mut output = Output::new(encode, sink);
+        let extracted = chain.run(records, &mut output).map_err(|error| hide(error, &hidden))?;
+        let balance = Balance { extracted, steps: chain.step_rows(), written: output.written() };
         assert!(balance.is_even(), "rows balance: {balance:?}");
-        let findings = chain.rest.iter_mut().flat_map(|link| link.operator.findings()).collect();
-        Ok(Passed { balance, findings })
+        let (findings, dropped) = chain.results();
+        Ok(Passed { balance, findings, dropped })
     }
 }
 
@@ -187,24 +175,28 @@ impl Chain {
     fn compile(
         steps: &[TransformStep],
         header: &[String],
+        masked: &MaskedColumns,
         secrets: &BTreeMap<String, Secret>,
         resources: &Resources<'_>,
     ) -> Result<Self, Vec<Problem>> {
         let mut columns = Columns::of_header(header);
         let mut builder = Builder::new(secrets);
         let (mut programs, mut operators, mut counted) = (Vec::new(), Vec::new(), Vec::new());
-        for (step, number) in steps.iter().zip(1..) {
+        for (index, step) in steps.iter().enumerate() {
             let declaration = step.kind.declaration();
+            let hidden = masked.before(index);
             let source = if step.kind.is_table() {
                 programs.push(builder.finish(columns.made(), columns.cells().1));
                 columns.settle();
-                operators.extend(table::open(step, &columns, resources));
+                operators.extend(table::open(step, &columns, resources).map(|operator| (operator, hidden.clone())));
                 Source::Operator(operators.len() - 1)
             } else {
-                Source::Program(programs.len(), builder.row_operator(step, &mut columns))
+                let input = StepInput { step, index, masked: hidden };
+                Source::Program(programs.len(), builder.row_operator(&input, &mut columns))
             };
-            if !declaration.rows.is_empty() {
-                counted.push(Counted { step: number, kind: declaration.kind, shares: declaration.rows, source });
+            let shares = step.row_shares();
+            if !shares.is_empty() {
+                counted.push(Counted { step: index + 1, kind: declaration.kind, shares, source });
             }
             (declaration.columns)(&mut columns);
             if step.kind.is_table() {
@@ -216,8 +208,32 @@ impl Chain {
         let last = builder.finish(made, outputs);
         let mut programs = programs.into_iter().chain([last]);
         let first = programs.next().unwrap_or_default();
-        let rest = operators.into_iter().zip(programs).map(|(operator, program)| Link { operator, program }).collect();
-        Ok(Self { first, rest, names, counted })
+        let link = |((operator, masked), program)| Link { operator, masked, program };
+        let rest = operators.into_iter().zip(programs).map(link).collect();
+        Ok(Self { first, rest, names, counted, hidden: masked.all() })
+    }
+
+    /// Passes all records through. Returns their number.
+    fn run(&mut self, mut records: Records<'_>, output: &mut Output<'_, impl Sink>) -> Result<u64, TransformError> {
+        let mut extracted = 0;
+        if records.is_last_block() {
+            // Starting threads would take longer than the rows.
+            while let Some(record) = records.next()? {
+                extracted += 1;
+                output.record(&record);
+                self.record(record, &mut |row| output.row(row))?;
+            }
+        } else {
+            let Self { first, rest, .. } = self;
+            let (encode, needs) = output.for_threads(rest.is_empty());
+            parallel::run(records, first, encode, needs, |program, piece| {
+                extracted += piece.len() as u64;
+                output.piece(program, piece, rest)
+            })?;
+        }
+        self.finish(&mut |row| output.row(row))?;
+        output.flush()?;
+        Ok(extracted)
     }
 
     /// Passes one record of the extract through.
@@ -229,11 +245,31 @@ impl Chain {
     /// Ends the operators, from the first one to the last.
     fn finish(&mut self, on_row: &mut OnRow<'_>) -> Result<(), TransformError> {
         let mut rest = self.rest.as_mut_slice();
-        while let Some((Link { operator, program }, after)) = rest.split_first_mut() {
+        while let Some((Link { operator, masked: _, program }, after)) = rest.split_first_mut() {
             operator.finish(&mut |record| pass(program, after, record, on_row))?;
             rest = after;
         }
         Ok(())
+    }
+
+    /// Returns what a person should know, and the rows that were dropped for their values.
+    fn results(&mut self) -> (Vec<StepFinding>, DroppedRows) {
+        let Self { first, rest, .. } = self;
+        let (mut findings, mut dropped) = (Vec::new(), Vec::new());
+        let mut add = |program: &mut Program, findings: &mut Vec<StepFinding>| {
+            for (finding, rows) in program.finish() {
+                findings.extend(finding);
+                dropped.push(rows);
+            }
+        };
+        add(first, &mut findings);
+        for Link { operator, masked, program } in rest {
+            let mut found = operator.findings();
+            found.iter_mut().for_each(|finding| finding.examples.hide(masked));
+            findings.append(&mut found);
+            add(program, &mut findings);
+        }
+        (findings, DroppedRows::join(dropped.into_iter()))
     }
 
     fn step_rows(&self) -> Vec<StepRows> {
@@ -263,10 +299,29 @@ impl Chain {
 pub(super) fn pass_on(row: &Row<'_>, rest: &mut [Link], on_row: &mut OnRow<'_>) -> Result<(), TransformError> {
     match rest.split_first_mut() {
         None => on_row(row),
-        Some((Link { operator, program }, rest)) => {
+        Some((Link { operator, masked: _, program }, rest)) => {
             operator.row(row, &mut |record| pass(program, rest, record, on_row))
         }
     }
+}
+
+/// Opens the records of an extract, and reads its header.
+///
+/// # Errors
+/// An empty or unreadable extract.
+pub(super) fn open_records<'a>(
+    input: Input<'a>,
+    masked: &MaskedColumns,
+) -> Result<(Records<'a>, Vec<String>), TransformError> {
+    let Input { read, csv, limits, folder: _, meter, stop, step_inputs: _ } = input;
+    let read = decode::reader(read, csv.encoding);
+    let ahead = ReadAhead::start(read, csv.delimiter).map_err(|source| TransformError::Read { source })?;
+    let mut records = Records::new(ahead, csv, limits, meter, stop);
+    if !masked.before(0).is_empty() {
+        records.hide_text();
+    }
+    let header = records.header()?.ok_or(TransformError::Empty)?;
+    Ok((records, header))
 }
 
 /// Passes a record through a program and the operator and programs after it.

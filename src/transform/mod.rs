@@ -8,6 +8,8 @@ mod balance;
 mod block;
 mod chain;
 pub(crate) mod decode;
+mod dropped;
+mod dropped_file;
 mod error;
 mod finding;
 mod output;
@@ -21,6 +23,7 @@ mod table;
 
 pub use balance::{Balance, StepRows};
 pub use chain::{Input, Passed, Transform};
+pub use dropped::{DROPPED_KEPT_MAX, DroppedRow, DroppedRows};
 pub use error::{CsvFault, RowError, TransformError};
 pub use finding::{Example, Examples, StepFinding};
 pub use output::{Encode, Needs, Sink};

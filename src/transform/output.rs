@@ -2,7 +2,7 @@
 
 use super::chain::{Link, pass_on};
 use super::error::TransformError;
-use super::parallel::Piece;
+use super::parallel::{self, Piece};
 use super::program::{Program, Row};
 use super::record::Record;
 
@@ -69,19 +69,34 @@ where
 
 /// A sink, and the encoded rows that it does not have yet.
 pub(super) struct Output<'a, S> {
-    pub(super) needs: Needs,
-    pub(super) sink: &'a mut S,
-    pub(super) encode: &'a Encode<'a>,
-    pub(super) buffer: Vec<u8>,
+    needs: Needs,
+    sink: &'a mut S,
+    encode: &'a Encode<'a>,
+    buffer: Vec<u8>,
     /// The rows in `buffer`.
-    pub(super) buffered: u64,
-    pub(super) written: u64,
+    buffered: u64,
+    written: u64,
 }
 
 /// Bytes that are passed on at once.
 const BUFFER_BYTES: usize = 256 << 10;
 
-impl<S: Sink> Output<'_, S> {
+impl<'a, S: Sink> Output<'a, S> {
+    pub(super) fn new(encode: &'a Encode<'a>, sink: &'a mut S) -> Self {
+        Self { needs: sink.needs(), sink, encode, buffer: Vec::new(), buffered: 0, written: 0 }
+    }
+
+    /// Returns the number of rows so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Returns the encoder, and what [`Output::piece`] needs of the first program, which may be the only one.
+    pub(super) fn for_threads(&self, is_only: bool) -> (&'a Encode<'a>, parallel::Needs) {
+        let Needs { rows, encoded, .. } = self.needs;
+        (self.encode, parallel::Needs { rows: rows || !is_only, encoded: encoded && is_only })
+    }
+
     pub(super) fn record(&mut self, record: &Record<'_>) {
         if self.needs.records {
             self.sink.record(record);

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::error::TransformError;
-use super::program::{Program, Row};
+use super::program::{Found, Program, Row};
 use super::record::batch::Batch;
 use super::record::{Record, Records};
 use crate::expr::value::Span;
@@ -91,11 +91,11 @@ fn work(
     encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
     needs: Needs,
     pieces: &Receiver<Piece>,
-    finished: &SyncSender<(Piece, Vec<u64>)>,
+    finished: &SyncSender<(Piece, Found)>,
 ) {
     for mut piece in pieces {
         piece.run(&mut program, encode, needs);
-        if finished.send((piece, program.take_counts())).is_err() {
+        if finished.send((piece, program.take_found())).is_err() {
             return;
         }
     }
@@ -104,14 +104,14 @@ fn work(
 /// Takes the results in the order in which the blocks were given out.
 fn collect(
     program: &mut Program,
-    done: &[Receiver<(Piece, Vec<u64>)>],
+    done: &[Receiver<(Piece, Found)>],
     used: &Mutex<Vec<Piece>>,
     take: &mut impl FnMut(&Program, &mut Piece) -> Result<(), TransformError>,
 ) -> Result<(), TransformError> {
     for results in done.iter().cycle() {
         // The worker whose turn it is has no more pieces, so no one has.
-        let Ok((mut piece, counts)) = results.recv() else { return Ok(()) };
-        program.add_counts(&counts);
+        let Ok((mut piece, found)) = results.recv() else { return Ok(()) };
+        program.add_found(found);
         take(program, &mut piece)?;
         if let Some(error) = piece.error.take() {
             return Err(error);

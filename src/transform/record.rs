@@ -66,6 +66,8 @@ pub(crate) struct Records<'a> {
     read: u64,
     line: u64,
     started: bool,
+    /// True if errors show no text of the file.
+    hides_text: bool,
     limits: Limits,
     meter: &'a Meter,
     stop: CancellationToken,
@@ -105,12 +107,18 @@ impl<'a> Records<'a> {
             read: 0,
             line: 1,
             started: false,
+            hides_text: false,
             limits,
             meter,
             stop,
             keeps_blocks: false,
             kept: None,
         }
+    }
+
+    /// Lets no error show text of the file: some of its columns are masked.
+    pub(crate) fn hide_text(&mut self) {
+        self.hides_text = true;
     }
 
     /// Returns the next record; the first one is the header and sets the width.

@@ -1,5 +1,8 @@
 //! Operators that need more than one row at a time.
 
+mod fill;
+mod number;
+mod row_buffer;
 mod sort;
 
 use std::path::Path;
@@ -12,7 +15,7 @@ use super::program::Row;
 use super::record::Record;
 use super::step_inputs::StepInputs;
 use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::{StepKind, TransformStep};
+use crate::pipeline::plan::{Fill, FillWith, StepKind, TransformStep};
 
 /// Takes all rows of one row program, and passes records to the next one.
 pub(super) trait TableOperator {
@@ -61,6 +64,11 @@ pub(super) fn open(
 ) -> Option<Box<dyn TableOperator>> {
     match &step.kind {
         StepKind::Sort(sort) => Some(Box::new(sort::SortRows::new(sort, columns, resources))),
+        StepKind::Fill(Fill { columns: filled, with: FillWith::Previous }) => {
+            Some(Box::new(fill::FillRows::new(filled, columns)))
+        }
+        StepKind::Number(number) => Some(Box::new(number::NumberRows::new(number, columns))),
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
+        StepKind::Map(_) | StepKind::Mask(_) | StepKind::Fill(Fill { with: FillWith::Value { .. }, .. }) => None,
     }
 }

@@ -18,6 +18,7 @@ mod line;
 mod local;
 mod operate;
 mod pickup;
+mod policies;
 mod prove;
 mod reading;
 mod records;
