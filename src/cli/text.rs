@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use crate::expect::DroppedExample;
 use crate::ledger::record::Attempt;
 use crate::ledger::state::PickupState;
 use crate::ledger::{Event, RunEvent};
-use crate::run::document::{DeliveryDocument, Document, PickupDocument, utc};
+use crate::run::document::{DeliveryDocument, Document, DroppedDocument, PickupDocument, utc};
 
 /// Renders a run in a few lines.
 pub(super) fn run(document: &Document) -> String {
@@ -30,6 +31,9 @@ pub(super) fn run(document: &Document) -> String {
     text.push_str(&findings(document));
     if let Some(rows) = &document.rows {
         let _ = writeln!(text, "  rows      {}", self::rows(rows));
+    }
+    if let Some(dropped) = &document.dropped_rows {
+        text.push_str(&self::dropped(dropped));
     }
     if let Some(artifact) = &document.artifact {
         let _ = writeln!(text, "  artifact  {}  {}  sha256 {}", artifact.name, bytes(artifact.bytes), artifact.sha256);
@@ -85,6 +89,17 @@ fn rows(rows: &serde_json::Value) -> String {
     let steps = rows["steps"].as_array().into_iter().flatten().filter_map(step);
     let parts = counted("extracted").into_iter().chain(steps).chain(counted("written")).chain(counted("delivered"));
     parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Renders the rows that were dropped for their values, and the first of them.
+fn dropped(dropped: &DroppedDocument) -> String {
+    let DroppedDocument { rows, kept, file, first } = dropped;
+    let kept = if kept == rows { "kept".to_owned() } else { format!("{kept} kept") };
+    let mut text = format!("  dropped   {rows} by on_error, {kept} in {file} of the data folder\n");
+    for DroppedExample { record, line, step, column, reason } in first {
+        let _ = writeln!(text, "            record {record} (line {line}), column {column:?}: {reason} (step {step})");
+    }
+    text
 }
 
 fn delivery(delivery: &DeliveryDocument) -> String {

@@ -75,6 +75,7 @@ fn checked_within(
         bytes: 0,
         scope: None,
         steps: Vec::new(),
+        dropped: None,
     });
     let mut draft = checker.finish(records, ended).unwrap();
     if draft.wants_rows() {

@@ -8,6 +8,7 @@ use super::time::ZoneClock;
 use super::value::{CellRef, Cells, Span, Value};
 use super::{Checked, Expr};
 
+#[derive(Clone)]
 pub(crate) struct Bound {
     checked: Arc<Checked>,
     columns: Vec<CellRef>,

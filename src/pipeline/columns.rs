@@ -184,16 +184,43 @@ impl Columns {
         for assign in assigns {
             self.read(&assign.value);
         }
-        for Assign { column: name, at, .. } in assigns {
-            let cell = CellRef::Made(self.made);
-            self.made += 1;
-            self.gone.remove(name);
-            let mut places = self.known.iter_mut().filter(|(known, _)| known == name);
-            match (places.next(), places.next()) {
-                (Some(place), None) => place.1 = cell,
-                (Some(_), Some(_)) => self.report(duplicate_column(name, at)),
-                (None, _) => self.known.push((name.clone(), cell)),
-            }
+        for Assign { column, at, .. } in assigns {
+            self.put_cell(column, at);
+        }
+    }
+
+    /// Makes a column of another one, or replaces it in place.
+    pub(crate) fn make(&mut self, of: &Column, to: &Column) {
+        self.find(of, None);
+        self.put(to);
+    }
+
+    /// Replaces these columns in place. Each is read before the step.
+    pub(crate) fn replace<'a>(&mut self, columns: impl Iterator<Item = &'a Column> + Clone) {
+        columns.clone().for_each(|column| self.require(column));
+        columns.for_each(|column| self.put(column));
+    }
+
+    /// Fills the empty cells of these columns.
+    pub(crate) fn fill(&mut self, columns: &[Column]) {
+        self.find_each_once(columns);
+        columns.iter().for_each(|column| self.put(column));
+    }
+
+    /// Adds a column, or replaces it in place.
+    pub(crate) fn put(&mut self, column: &Column) {
+        self.put_cell(&column.name, &column.at);
+    }
+
+    fn put_cell(&mut self, name: &str, at: &Place) {
+        let cell = CellRef::Made(self.made);
+        self.made += 1;
+        self.gone.remove(name);
+        let mut places = self.known.iter_mut().filter(|(known, _)| known == name);
+        match (places.next(), places.next()) {
+            (Some(place), None) => place.1 = cell,
+            (Some(_), Some(_)) => self.report(duplicate_column(name, at)),
+            (None, _) => self.known.push((name.to_owned(), cell)),
         }
     }
 

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::plan::{Severity, WhenEmpty};
+use super::plan::{DroppedMax, Severity, WhenEmpty};
 use super::value_type::{TimeFormatText, ValueType};
 use crate::expr::decimal::{Decimal, Number, read_number};
 use crate::yaml::problem::Problem;
@@ -42,6 +42,8 @@ crate::table! {
         size: Option<Lenient<SizeFile>>,
         /// `same`: the account's assignments are the accepted ones. Default: a change is a warning.
         scope: Option<Lenient<At<ScopeWord>>>,
+        /// Limits of the rows that `on_error: drop_row` drops. Default: at most 1% of the extracted rows.
+        dropped_rows: Option<Lenient<DroppedRowsFile>>,
         /// Key: the consequence of not meeting it: `hold`, `warn` or `fail`. Default: hold.
         severity: Option<Lenient<SeverityFile>>,
     }
@@ -122,6 +124,16 @@ crate::table! {
     }
 }
 
+crate::table! {
+    pub struct DroppedRowsFile {
+        /// The largest number of rows, or their largest part of the extracted rows: `1%`.
+        max: At<DroppedMaxFile>,
+    }
+}
+
+/// A number of rows, or a percentage.
+pub struct DroppedMaxFile(pub(crate) DroppedMax);
+
 /// The one word of `scope`.
 pub struct ScopeWord;
 
@@ -144,6 +156,7 @@ pub(super) const SEVERITY_KEYS: &[&str] = &[
     "complete",
     "size",
     "scope",
+    "dropped_rows",
 ];
 
 crate::words!(WhenEmpty { "send" => WhenEmpty::Send, "skip" => WhenEmpty::Skip, "hold" => WhenEmpty::Hold });
@@ -176,6 +189,18 @@ impl FromNode for Percent {
 
 /// The largest part of a usual number.
 const PERCENT_MAX: f64 = 10.0;
+
+impl FromNode for DroppedMaxFile {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "a number of rows or a percentage", problems)?;
+        let max = DroppedMax::parse(text);
+        if max.is_none() {
+            let problem = node.error(format!("{text:?} is not a number of rows, or a percentage from 0% to 100%"));
+            problems.push(problem.hint("write a whole number, `20`, or a percentage with up to 4 decimals: `0.5%`"));
+        }
+        max.map(Self)
+    }
+}
 
 impl FromNode for ColumnsFile {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
@@ -271,6 +296,9 @@ crate::schema_as!(ChangeFile, |generator| {
     schemars::json_schema!({"anyOf": [percent, table]})
 });
 crate::schema_as!(Percent, {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?%$"});
+crate::schema_as!(DroppedMaxFile, {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+(\\.[0-9]{1,4})?%$"}]
+});
 crate::schema_as!(ColumnsFile, {
     "anyOf": [{"type": "string", "enum": ["exact", "superset"]}, {"type": "array", "items": {"type": "string"}}]
 });

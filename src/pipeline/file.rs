@@ -11,8 +11,10 @@ use super::expect_file::ExpectFile;
 use super::join_file::JoinFile;
 use super::pivot_file::PivotFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
+use super::row_steps_file::{FillFile, MapFile, MaskFile, NumberFile};
 use super::scalars::{CompanionName, Directory, Expression};
 use super::sources_file::SourcesFile;
+use super::step_file::StepItem;
 use super::table_steps_file::{DedupeFile, SortFile, UnpivotFile};
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
@@ -35,7 +37,7 @@ crate::table! {
         /// Several sources, by names of your own: the first one's rows are transformed, joins read the others.
         sources: Option<At<SourcesFile>>,
         /// Steps that transform the rows, from top to bottom.
-        transform: Option<Vec<Lenient<StepFile>>>,
+        transform: Option<Vec<Lenient<StepItem>>>,
         /// Conditions that the rows must meet before they are delivered.
         expect: Option<Lenient<ExpectFile>>,
         /// The file that is delivered.
@@ -120,6 +122,15 @@ crate::kinds! {
         Aggregate = "aggregate": At<AggregateFile>,
         /// Makes one row of each group of rows, and columns of the names in one of their columns.
         Pivot = "pivot": At<PivotFile>,
+        /// Replaces a column's values by those of a table.
+        Map = "map": At<MapFile>,
+        /// Column: the way its values are hidden: `redact`, `sha256`, `{hmac_sha256: SECRET}`, `{keep_first: N}` or
+        /// `{keep_last: N}`.
+        Mask = "mask": At<Named<At<MaskFile>>>,
+        /// Fills empty cells.
+        Fill = "fill": At<FillFile>,
+        /// Numbers the rows that arrive at the step.
+        Number = "number": At<NumberFile>,
     }
 }
 

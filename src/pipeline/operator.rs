@@ -5,7 +5,7 @@ mod join;
 mod pivot;
 
 use super::columns::Columns;
-use super::plan::{Dedupe, StepKind};
+use super::plan::{Dedupe, FillWith, OnError, StepKind, TransformStep};
 
 /// The effect of an operator on the number of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,18 +47,22 @@ pub struct Declaration<'a> {
 }
 
 impl StepKind {
-    /// Returns true for an operator on whole tables, which may need all rows.
+    /// Returns true for an operator that sees all rows in their order: one on whole tables, which may need all of them, or
+    /// one with state from row to row.
     pub fn is_table(&self) -> bool {
         match self {
             Self::Sort(_) | Self::Dedupe(_) | Self::Limit(_) | Self::Unpivot(_) => true,
             Self::Join(_) | Self::Aggregate(_) | Self::Pivot(_) => true,
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
+            Self::Map(_) | Self::Mask(_) => false,
+            Self::Fill(fill) => matches!(fill.with, FillWith::Previous),
+            Self::Number(_) => true,
         }
     }
 
     /// Returns true for an operator on whole tables that keeps rows, and so has a part of the memory.
     pub fn keeps_rows(&self) -> bool {
-        self.is_table() && !matches!(self, Self::Limit(_) | Self::Unpivot(_))
+        self.is_table() && !matches!(self, Self::Limit(_) | Self::Unpivot(_) | Self::Fill(_) | Self::Number(_))
     }
 
     pub fn declaration(&self) -> Declaration<'_> {
@@ -115,6 +119,45 @@ impl StepKind {
                 rows: &[RowShare::Dropped, RowShare::Merged],
                 columns: Box::new(|columns| pivot::columns(pivot, columns)),
             },
+            Self::Map(map) => {
+                Declaration { kind: "map", rows: &[], columns: Box::new(|columns| columns.make(&map.column, &map.to)) }
+            }
+            Self::Mask(masks) => Declaration {
+                kind: "mask",
+                rows: &[],
+                columns: Box::new(|columns| columns.replace(masks.iter().map(|mask| &mask.column))),
+            },
+            Self::Fill(fill) => {
+                Declaration { kind: "fill", rows: &[], columns: Box::new(|columns| columns.fill(&fill.columns)) }
+            }
+            Self::Number(number) => {
+                Declaration { kind: "number", rows: &[], columns: Box::new(|columns| columns.put(&number.column)) }
+            }
         }
+    }
+}
+
+impl TransformStep {
+    /// Returns the policy for values without a result, wherever it is written.
+    pub fn policy(&self) -> OnError {
+        match &self.kind {
+            StepKind::Map(map) => map.on_error(),
+            _ => self.on_error,
+        }
+    }
+
+    /// Returns the ways in which the step changes the number of rows: those of its operator, and dropping rows by its
+    /// policy.
+    pub fn row_shares(&self) -> &'static [RowShare] {
+        match (self.kind.declaration().rows, self.policy()) {
+            ([], OnError::DropRow) => &[RowShare::Dropped],
+            (rows, _) => rows,
+        }
+    }
+
+    /// Returns true if the step must see the rows one after the other: it is an operator on whole tables, or keeps the
+    /// first values without a result.
+    pub fn is_sequential(&self) -> bool {
+        self.kind.is_table() || self.policy() != OnError::Fail
     }
 }

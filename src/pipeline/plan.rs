@@ -3,7 +3,11 @@
 mod aggregate;
 mod dedupe;
 mod expect;
+mod fill;
 mod join;
+mod map;
+mod mask;
+mod on_error;
 mod pivot;
 mod sort;
 mod sources;
@@ -20,8 +24,13 @@ use jiff::tz::TimeZone;
 pub use self::aggregate::{Aggregate, AggregateColumn};
 pub use self::dedupe::{Dedupe, Keep};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
-pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
+pub use self::expect::{DroppedMax, Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
+pub use self::fill::{Fill, FillWith, Number};
 pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
+pub use self::map::{Map, MapSource, MapTable, Otherwise};
+pub(crate) use self::mask::quoted;
+pub use self::mask::{Mask, MaskMethod, REDACTED};
+pub use self::on_error::OnError;
 pub use self::pivot::{Pivot, PivotColumn};
 pub use self::sort::{Direction, NullsPosition, Sort, SortKey};
 pub use self::sources::{MainSource, NamedSource, tenants_of};
@@ -180,6 +189,8 @@ impl Source {
 pub struct TransformStep {
     pub at: Place,
     pub kind: StepKind,
+    /// The policy for a value for which an expression of the step has no result.
+    pub on_error: OnError,
 }
 
 pub enum StepKind {
@@ -203,6 +214,11 @@ pub enum StepKind {
     Aggregate(Aggregate),
     /// One row for each group of rows, with a column for each of some names.
     Pivot(Pivot),
+    Map(Map),
+    /// Each column is masked by its value before the step.
+    Mask(Vec<Mask>),
+    Fill(Fill),
+    Number(Number),
 }
 
 pub struct Rename {

@@ -8,7 +8,9 @@ pub(super) const RULES: Rules = Rules { role, instead };
 
 fn role(path: &[&str]) -> Role {
     match path {
-        ["source", "file", "path"] | ["sources", _, "file", "path"] => Role::Local,
+        ["source", "file", "path"] | ["sources", _, "file", "path"] | ["transform", "map", "file", "path"] => {
+            Role::Local
+        }
         ["description"] => Role::Free,
         ["transform", "filter"] | ["transform", "set", ..] | ["transform", "aggregate", "columns", ..] => {
             Role::Expression

@@ -24,6 +24,9 @@ pub enum SpoolError {
     Io { path: PathBuf, source: io::Error },
 }
 
+/// The name of the file of dropped rows in a run's folder.
+pub(super) const DROPPED_ROWS: &str = "dropped_rows.csv";
+
 /// The interval between attempts to take the lock.
 const BUSY_POLL: Duration = Duration::from_millis(100);
 
@@ -77,6 +80,11 @@ impl Spool {
     /// Returns the path of the artifact, in a folder of its own because its name may be any.
     pub fn artifact(&self, name: &str) -> PathBuf {
         self.directory.join("artifact").join(name)
+    }
+
+    /// Returns the path of the rows that steps dropped for their values.
+    pub fn dropped_rows(&self) -> PathBuf {
+        self.directory.join(DROPPED_ROWS)
     }
 
     /// Removes the extract, which is no longer needed. A failure costs only disk space.

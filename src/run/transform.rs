@@ -1,6 +1,7 @@
 //! transform → encode: one pass over the rows, from the extract to the artifact in the spool.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
 use crate::encode::Artifact;
 use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
-use crate::expect::{Baseline, Checked, Checker, Draft, Ended, Opening};
+use crate::expect::{Baseline, Checked, Checker, Draft, DroppedFacts, Ended, Opening, RecordChecker};
 use crate::extract::{Extract, SourceFacts, Stored, Witness};
 use crate::ledger::record::Run;
 use crate::pipeline::plan::{ArtifactPlan, Plan, Source};
@@ -19,7 +20,7 @@ use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::transform::{Balance, Input, Passed, Row, Transform, TransformError};
+use crate::transform::{Balance, DroppedRows, Input, Needs, Passed, Record, Row, Sink, Transform, TransformError};
 
 /// The outcome of the pass.
 pub(super) enum Transformed {
@@ -72,6 +73,7 @@ pub(super) async fn transform_and_encode(
         expected_sha256,
         path: execution.spool.artifact(&name),
         folder: execution.spool.path().to_owned(),
+        dropped: execution.spool.dropped_rows(),
         slot,
         name,
         secrets,
@@ -105,6 +107,8 @@ struct Pass {
     /// The artifact's path, and the folder for what does not fit into memory.
     path: PathBuf,
     folder: PathBuf,
+    /// The path of the rows that steps drop for their values.
+    dropped: PathBuf,
     slot: Slot,
     name: String,
     secrets: BTreeMap<String, Secret>,
@@ -144,16 +148,14 @@ impl Pass {
             folder: &self.folder,
             memory: self.limits.memory,
         };
-        let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
+        let (checker, records) = Checker::open(opening).map_err(TransformError::Problems)?;
         let ArtifactPlan { csv, split, name: template, .. } = &self.plan.artifact;
-        let mut file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
-        let Passed { balance, findings } = transform.run_observed(
-            |record| records.record(record),
-            |row| {
-                checker.row(row).map_err(spilling)?;
-                file.row(row).map_err(writing)
-            },
-        )?;
+        let file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
+        let encoder = file.encoder();
+        let mut checked = CheckedFile { checker, records, file };
+        let Passed { balance, findings, dropped } =
+            transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
+        let CheckedFile { checker, records, file } = checked;
         let read = witness.map(Witness::finish).transpose().map_err(|source| TransformError::Read { source })?;
         if self.expected_sha256.is_some() && read.is_some() && read != self.expected_sha256 {
             return Ok(Transformed::Other);
@@ -162,7 +164,10 @@ impl Pass {
         let artifact = Box::new(file.finish(names).map_err(writing)?);
         meter.expect(meter.done());
         let SourceFacts { rows: stated_rows, scope, .. } = self.extract.source.clone();
-        let ended = Ended { extracted: balance.extracted, stated_rows, bytes: artifact.bytes, scope, steps: findings };
+        self.keep_dropped(&dropped)?;
+        let dropped = DroppedFacts::of(&dropped, &self.plan.steps);
+        let (extracted, bytes) = (balance.extracted, artifact.bytes);
+        let ended = Ended { extracted, stated_rows, bytes, scope, steps: findings, dropped };
         let mut draft = checker.finish(records, ended).map_err(spilling)?;
         if draft.wants_rows() {
             self.read_cells(&mut draft, read.as_deref())?;
@@ -194,12 +199,64 @@ impl Pass {
 
     /// Opens the extract and compiles the plan's steps against its header.
     fn open<'a>(&'a self, meter: &'a Meter) -> Result<(Transform<'a>, Option<Witness>), TransformError> {
-        let Self { plan, extract, folder, secrets, limits, stop, .. } = self;
+        let (input, witness) = self.input(meter)?;
+        Ok((Transform::open(input, &self.plan.steps, &self.secrets)?, witness))
+    }
+
+    fn input<'a>(&'a self, meter: &'a Meter) -> Result<(Input<'a>, Option<Witness>), TransformError> {
+        let Self { plan, extract, folder, limits, stop, .. } = self;
         let (read, witness) = extract.open_witnessed(limits).map_err(|source| TransformError::Read { source })?;
         let step_inputs = step_inputs(plan, &self.others, limits);
         let limits = limits.with_rows_max(plan.main.rows_max);
         let input = Input { read, csv: plan.source.csv(), limits, folder, meter, stop: stop.clone(), step_inputs };
-        Ok((Transform::open(input, &plan.steps, secrets)?, witness))
+        Ok((input, witness))
+    }
+
+    /// Writes the dropped rows beside the artifact; without any, removes those of an earlier pass.
+    fn keep_dropped(&self, dropped: &DroppedRows) -> Result<(), TransformError> {
+        let writing = |source| TransformError::Write { source };
+        if dropped.total == 0 {
+            return match std::fs::remove_file(&self.dropped) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(writing(error)),
+                _ => Ok(()),
+            };
+        }
+        let file = disk::private_file().create(true).truncate(true).write(true).open(&self.dropped).map_err(writing)?;
+        dropped.write(self.input(&Meter::default())?.0, &self.plan.steps, io::BufWriter::new(&file))?;
+        file.sync_all().map_err(writing)
+    }
+}
+
+/// The artifact, and the checks of what goes into it.
+struct CheckedFile<'plan> {
+    checker: Checker<'plan>,
+    records: RecordChecker,
+    file: CsvFile,
+}
+
+impl Sink for CheckedFile<'_> {
+    fn needs(&self) -> Needs {
+        let encoded = self.file.takes_encoded();
+        Needs { records: self.records.looks_at_records(), rows: self.checker.looks_at_rows() || !encoded, encoded }
+    }
+
+    fn record(&mut self, record: &Record<'_>) {
+        self.records.record(record);
+    }
+
+    fn row(&mut self, row: &Row<'_>) -> Result<(), TransformError> {
+        self.checker.row(row).map_err(|source| TransformError::Spill { source })?;
+        if !self.file.takes_encoded() {
+            self.file.row(row).map_err(|source| TransformError::Write { source })?;
+        }
+        Ok(())
+    }
+
+    fn encoded(&mut self, bytes: &mut Vec<u8>, rows: u64) -> Result<(), TransformError> {
+        if !self.needs().rows {
+            self.checker.count(rows);
+        }
+        self.file.append(bytes, rows).map_err(|source| TransformError::Write { source })
     }
 }
 

@@ -2,10 +2,13 @@
 
 mod aggregate;
 mod dedupe;
+mod fill;
 mod join;
 mod keys;
 mod limit;
+mod number;
 mod pivot;
+mod row_buffer;
 mod sort;
 mod unpivot;
 
@@ -19,7 +22,7 @@ use super::program::Row;
 use super::record::Record;
 use super::step_inputs::StepInputs;
 use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::{StepKind, TransformStep};
+use crate::pipeline::plan::{Fill, FillWith, StepKind, TransformStep};
 use crate::settings::Limits;
 
 /// Takes all rows of one row program, and passes records to the next one.
@@ -82,6 +85,11 @@ pub(super) fn open(
         }
         StepKind::Pivot(pivot) => Some(Box::new(pivot::PivotRows::new(step, pivot, resources))),
         StepKind::Aggregate(aggregate) => Some(Box::new(aggregate::AggregateRows::new(step, aggregate, resources))),
+        StepKind::Fill(Fill { columns: filled, with: FillWith::Previous }) => {
+            Some(Box::new(fill::FillRows::new(filled, columns)))
+        }
+        StepKind::Number(number) => Some(Box::new(number::NumberRows::new(number, columns))),
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
+        StepKind::Map(_) | StepKind::Mask(_) | StepKind::Fill(Fill { with: FillWith::Value { .. }, .. }) => None,
     })
 }

@@ -20,6 +20,7 @@ mod line;
 mod local;
 mod operate;
 mod pickup;
+mod policies;
 mod prove;
 mod reading;
 mod records;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use reportferry::encode::csv::CsvFile;
 use reportferry::expr::Expr;
 use reportferry::pipeline::plan::{
-    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, StepKind, TransformStep,
+    Assign, Column, CsvDialect, CsvInput, Expression, Header, OnError, QuoteStyle, RecordEnd, Rename, StepKind,
+    TransformStep,
 };
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 mod aggregate;
+mod cells;
 mod join;
 mod mixed;
 mod oracle;
@@ -47,7 +49,7 @@ fn place() -> Place {
 }
 
 fn step(kind: StepKind) -> TransformStep {
-    TransformStep { at: place(), kind }
+    TransformStep { at: place(), kind, on_error: OnError::Fail }
 }
 
 fn set(column: &str, expr: &str) -> Assign {

@@ -4,8 +4,8 @@ use super::{Fact, duration};
 use crate::cli::text::bytes;
 use crate::expr::decimal::Decimal;
 use crate::pipeline::plan::{
-    CellCondition, CellRule, Column, Expect, Fresh, FreshColumn, HeaderRule, Reference, RowsChange, Rule, ScopeRule,
-    Severity, WhenEmpty,
+    CellCondition, CellRule, Column, DroppedMax, Expect, Fresh, FreshColumn, HeaderRule, Reference, RowsChange, Rule,
+    ScopeRule, Severity, WhenEmpty,
 };
 
 const HELD: &str = "the run is held: nothing is sent until a person releases or rejects it";
@@ -25,6 +25,7 @@ pub(super) fn expect(expect: &Expect, has_account: bool) -> Vec<Fact> {
         complete,
         size_max,
         scope,
+        dropped_rows,
     } = expect;
     let mut facts = Vec::new();
     let mut add = |condition: String, severity: Severity| facts.push(Fact::new(sentence(&condition, severity)));
@@ -66,6 +67,10 @@ pub(super) fn expect(expect: &Expect, has_account: bool) -> Vec<Fact> {
         ScopeRule::Same(severity) => {
             add("If the LMS account is assigned other resources than were accepted".to_owned(), *severity);
         }
+    }
+    if let Some(Rule { severity, expected }) = dropped_rows {
+        let of = if matches!(expected, DroppedMax::Part(_)) { " of the source's rows" } else { "" };
+        add(format!("If more than {expected}{of} are dropped for values without a result"), *severity);
     }
     facts.push(Fact::new(match when_empty {
         WhenEmpty::Send => "Without any row, the empty file is sent.".to_owned(),

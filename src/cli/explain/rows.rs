@@ -1,6 +1,7 @@
 //! Rows and columns in sentences: each step, then the origin of each column.
 
 mod aggregate;
+mod cells;
 mod join;
 mod pivot;
 mod tables;
@@ -57,7 +58,11 @@ pub(super) fn rows<'a>(
     let mut facts: Vec<Fact> = steps
         .iter()
         .enumerate()
-        .flat_map(|(index, TransformStep { at: _, kind })| step(index + 1, kind, &mut named))
+        .flat_map(|(index, TransformStep { at: _, kind, on_error })| {
+            let mut facts = step(index + 1, kind, &mut named);
+            facts.extend(cells::on_error(*on_error));
+            facts
+        })
         .collect();
     if steps.is_empty() {
         facts.push(Fact::new("Every row and every column of the source is delivered as it is."));
@@ -109,6 +114,10 @@ fn step(number: usize, kind: &StepKind, named: &mut Named) -> Vec<Fact> {
         StepKind::Join(plan) => join::join(number, plan, named),
         StepKind::Aggregate(plan) => aggregate::aggregate(number, plan, named),
         StepKind::Pivot(plan) => pivot::pivot(number, plan, named),
+        StepKind::Map(map) => cells::map(number, map, named),
+        StepKind::Mask(masks) => cells::mask(number, masks, named),
+        StepKind::Fill(fill) => cells::fill(number, fill, named),
+        StepKind::Number(of) => cells::number(number, of, named),
     }
 }
 

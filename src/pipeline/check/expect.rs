@@ -81,6 +81,8 @@ impl Check<'_> {
                 self.problems.push(expected.origin.error(what).hint("remove it"));
             }
         }
+        expect.dropped_rows =
+            rules.part("dropped_rows", written.dropped_rows).map(|rule| rule.map(|rows| rows.max.value.0));
         for (key, ..) in rules.severities.iter().filter(|(.., is_used)| !is_used) {
             let what = format!("the severity of `{}` has no effect, as nothing here expects it", key.text);
             self.problems.push(key.origin.error(what).hint(format!("write `{}`, or remove its severity", key.text)));

@@ -10,6 +10,8 @@ mod expect;
 mod join;
 /// Pivots.
 mod pivot;
+/// The steps that change cells.
+mod row_steps;
 /// Sources: reports, records, files.
 mod source;
 /// One source, or several.
@@ -28,6 +30,7 @@ use super::columns::Columns;
 use super::file::{PipelineFile, ScheduleFile, StepFile};
 use super::plan::*;
 use super::scalars::Expression as Written;
+use super::step_file::StepItem;
 use super::table_file;
 use crate::schedule::{Missed, Overlap, Schedule, WhileHeld};
 use crate::settings::PipelineAlertsFile;
@@ -37,7 +40,8 @@ use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, list};
 use crate::yaml::tree::{Key, Node, Origin};
 
 /// Returns the plan, or `None` if a part could not be read. A plan may come with problems. Without settings there is no
-/// plan, but all problems that do not depend on them are found.
+/// plan, but all problems that do not depend on them are found. The paths of files that the file names, also of those that
+/// cannot be read, are added to `named`.
 pub(super) fn plan(
     settings: Option<&Settings>,
     file: &Arc<PathBuf>,
@@ -45,9 +49,10 @@ pub(super) fn plan(
     name: &str,
     node: &Node,
     problems: &mut Vec<Problem>,
+    named: &mut Vec<PathBuf>,
 ) -> Option<Plan> {
     let written = PipelineFile::from_node(node, problems)?;
-    let mut check = Check { settings, file, problems, tables: Vec::new(), sources: Vec::new() };
+    let mut check = Check { settings, file, problems, tables: Vec::new(), sources: Vec::new(), named };
     let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
     let mut sources = check.all_sources(node, written.source, written.sources);
     let source = sources.source.take();
@@ -56,7 +61,9 @@ pub(super) fn plan(
     let count = transform.len();
     let (steps, secrets, mut columns) = check.steps(transform, columns);
     let others = check.used_sources(sources.take_others(), &steps, steps.len() == count);
-    let expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
+    let limit = row_steps::origin_of_limit(written.expect.as_ref());
+    let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
+    check.dropped_rows(&steps, limit, &mut expect);
     check.problems.extend(columns.into_problems());
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
@@ -102,6 +109,8 @@ struct Check<'a> {
     tables: Vec<TableFile>,
     /// The names of the sources that steps may read.
     sources: Vec<String>,
+    /// The paths of all files that the pipeline file names.
+    named: &'a mut Vec<PathBuf>,
 }
 
 impl Check<'_> {
@@ -163,20 +172,22 @@ impl Check<'_> {
     /// with the steps' problems.
     fn steps(
         &mut self,
-        written: Vec<Lenient<StepFile>>,
+        written: Vec<Lenient<StepItem>>,
         mut columns: Columns,
     ) -> (Vec<TransformStep>, BTreeMap<String, SecretRef>, Columns) {
         let mut secrets = BTreeMap::new();
         let mut steps = Vec::new();
         for part in written {
-            let Some(step) = part.0 else {
+            let Some(StepItem { step, on_error }) = part.0 else {
                 columns.forget(); // the step's effect on them is unknown
                 continue;
             };
-            let Some(step) = self.step(step, &mut secrets) else {
+            let (step, on_error) = self.else_of_map(step, on_error);
+            let Some(mut step) = self.step(step, &mut secrets) else {
                 columns.forget();
                 continue;
             };
+            step.on_error = self.on_error(&step.kind, on_error);
             (step.kind.declaration().columns)(&mut columns);
             steps.push(step);
             self.warn_of_order(&steps);
@@ -184,6 +195,7 @@ impl Check<'_> {
         (steps, secrets, columns)
     }
 
+    /// Returns a step; `None` if its columns cannot be told.
     fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> Option<TransformStep> {
         let (origin, kind) = match step {
             StepFile::Rename(renames) => (renames.origin, self.rename(renames.value)),
@@ -215,8 +227,12 @@ impl Check<'_> {
             StepFile::Join(join) => (join.origin.clone(), self.join(join)?),
             StepFile::Pivot(written) => (written.origin, self.pivot(written.value)),
             StepFile::Aggregate(written) => (written.origin, self.aggregate(written.value, secrets)),
+            StepFile::Map(map) => (map.origin, StepKind::Map(self.map(map.value)?)),
+            StepFile::Mask(masks) => (masks.origin.clone(), StepKind::Mask(self.mask(masks, secrets)?)),
+            StepFile::Fill(fill) => (fill.origin.clone(), StepKind::Fill(self.fill(fill)?)),
+            StepFile::Number(number) => (number.origin, StepKind::Number(self.number(number.value))),
         };
-        Some(TransformStep { at: self.place(&origin), kind })
+        Some(TransformStep { at: self.place(&origin), kind, on_error: OnError::Fail })
     }
 
     fn rename(&mut self, renames: Named<At<String>>) -> StepKind {
@@ -237,6 +253,7 @@ impl Check<'_> {
 
     /// Finds a file that the pipeline file names.
     fn table(&mut self, written: &At<String>) -> Option<TableFile> {
+        self.named.extend(TableFile::path(self.file, &written.value));
         match TableFile::find(self.file, written) {
             Ok(table) => {
                 if !self.tables.contains(&table) {
@@ -253,17 +270,18 @@ impl Check<'_> {
 
     fn expression(&mut self, written: Written, secrets: &mut BTreeMap<String, SecretRef>) -> Expression {
         for secret in written.expr.secrets() {
-            let Some(known) = self.settings.map(|settings| &settings.secrets) else { break };
-            match known.get(secret) {
-                Some(found) => {
-                    secrets.insert(secret.to_string(), found.clone());
-                }
-                None => {
-                    self.problems.push(unknown_name("secret", secret, &written.origin_of(secret), known.keys()));
-                }
-            }
+            self.secret(secret, &written.origin_of(secret), secrets);
         }
         Expression::new(written.expr.clone(), |column| self.place(&written.origin_of(column)))
+    }
+
+    /// Finds a secret that an expression names.
+    fn secret(&mut self, name: &str, origin: &Origin, secrets: &mut BTreeMap<String, SecretRef>) {
+        let Some(known) = self.settings.map(|settings| &settings.secrets) else { return };
+        match known.get(name) {
+            Some(found) => drop(secrets.insert(name.to_owned(), found.clone())),
+            None => self.problems.push(unknown_name("secret", name, origin, known.keys())),
+        }
     }
 }
 

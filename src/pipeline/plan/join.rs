@@ -29,6 +29,17 @@ pub struct Join {
     pub kind: JoinKind,
 }
 
+impl Join {
+    /// Returns the columns that it adds.
+    pub fn added(&self) -> impl Iterator<Item = &Column> {
+        let columns = match &self.kind {
+            JoinKind::Left(lookup) | JoinKind::Inner(lookup) => lookup.columns.as_slice(),
+            JoinKind::Semi | JoinKind::Anti => &[],
+        };
+        columns.iter().map(|rename| &rename.to)
+    }
+}
+
 /// Two columns whose values must be equal. An empty value equals nothing.
 pub struct Match {
     pub ours: Column,
@@ -62,14 +73,9 @@ impl StepKind {
     pub fn table(&self) -> Option<&TableRef> {
         match self {
             Self::Join(join) => Some(&join.with),
-            Self::Rename(_)
-            | Self::Select(_)
-            | Self::Drop(_)
-            | Self::Filter(_)
-            | Self::Set(_)
-            | Self::Sort(_)
-            | Self::Aggregate(_)
-            | Self::Pivot(_) => None,
+            Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => None,
+            Self::Map(_) | Self::Mask(_) | Self::Fill(_) | Self::Number(_) | Self::Limit(_) | Self::Unpivot(_) => None,
+            Self::Sort(_) | Self::Dedupe(_) | Self::Aggregate(_) | Self::Pivot(_) => None,
         }
     }
 }

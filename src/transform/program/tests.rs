@@ -60,7 +60,7 @@ fn steps(text: &str) -> Vec<TransformStep> {
             ),
             other => panic!("no step {other}"),
         };
-        TransformStep { at: place(word), kind }
+        TransformStep { at: place(word), kind, on_error: OnError::Fail }
     };
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(step).collect()
 }
@@ -311,7 +311,8 @@ fn a_key_without_text_is_a_problem_and_never_another_key() {
     for text in ["", " ", "\n", "\t\r\n"] {
         let secrets = BTreeMap::from([("salt".to_owned(), Secret::new(text))]);
         let mut columns = Columns::of_header(&["a".to_owned()]);
-        Builder::new(&secrets).row_operator(&steps("set h=hmac_sha256(a, salt)")[0], &mut columns);
+        let (step, masked) = (&steps("set h=hmac_sha256(a, salt)")[0], &BTreeSet::new());
+        Builder::new(&secrets).row_operator(&StepInput { step, index: 0, masked }, &mut columns);
         let found = columns.into_problems();
         assert!(found[0].to_string().contains("the secret \"salt\" is empty or only white space"), "{found:?}");
     }
@@ -346,6 +347,7 @@ fn the_documentation_is_true() {
                 value: Expression::new(expr, |_| place("result")),
                 at: place("result"),
             }]),
+            on_error: OnError::Fail,
         };
         let meter = Meter::default();
         let input = Input {

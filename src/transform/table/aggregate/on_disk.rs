@@ -64,7 +64,7 @@ impl OnDisk {
         let mut distinct = DistinctValues::new(self.distinct.finish().map_err(spilling)?)?;
         let mut result = Sorter::<Records>::new(&self.folder, self.memory);
         let mut group = Group::default();
-        while let Some(RecordItem { key, payload }) = parts.next().map_err(spilling)? {
+        while let Some(RecordItem { key, payload, .. }) = parts.next().map_err(spilling)? {
             if group.begin.is_none() || group.key != *key {
                 group.put(shape, &mut distinct, &mut result)?;
                 group.start(shape, key);

@@ -59,7 +59,7 @@ impl OnDisk {
         let mut joined = self.merge(theirs, rules)?.finish().map_err(spilling)?;
         let mut reader = Reader::default();
         let mut passed = None;
-        while let Some(RecordItem { key, payload }) = joined.next().map_err(spilling)? {
+        while let Some(RecordItem { key, payload, .. }) = joined.next().map_err(spilling)? {
             let Some((is_matched, stored)) = payload.split_first() else { continue };
             let position = Some(u64::from_be_bytes(key.as_slice().try_into().unwrap_or_default()));
             let record = reader.read(stored);
@@ -88,7 +88,7 @@ impl OnDisk {
         let mut joined = Sorter::<Records>::new(&self.folder, self.memory);
         let mut payload = Vec::new();
         let empty = vec![0; table.added.len()]; // the length of each cell
-        while let Some(RecordItem { key, payload: row }) = ours.next().map_err(spilling)? {
+        while let Some(RecordItem { key, payload: row, .. }) = ours.next().map_err(spilling)? {
             theirs.move_to(key).map_err(spilling)?;
             let mut at = 0;
             let position = read_number(row, &mut at).to_be_bytes();
