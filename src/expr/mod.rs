@@ -39,9 +39,9 @@ mod moment;
 mod node;
 mod place;
 mod refuse;
-pub(crate) mod shape;
 pub(crate) mod time;
 pub(crate) mod value;
+pub(crate) mod value_source;
 
 use std::sync::Arc;
 

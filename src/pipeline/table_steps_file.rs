@@ -56,8 +56,12 @@ crate::words!(UnpivotNulls { "drop" => UnpivotNulls::Drop, "keep" => UnpivotNull
 
 impl FromNode for SortFile {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
-        match node.kind {
+        match &node.kind {
             NodeKind::Table(_) => SortKeyFile::from_node(node, problems).map(|key| Self(vec![key])),
+            NodeKind::List(keys) if keys.is_empty() => {
+                problems.push(node.error("no column to sort by is named here"));
+                None
+            }
             _ => OneOrMore::from_node(node, problems).map(|keys| Self(keys.0)),
         }
     }

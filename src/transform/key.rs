@@ -30,12 +30,12 @@ struct Key {
 
 /// Writes cells of one type as ordered bytes.
 pub(super) struct Encoder {
-    kind: Kind,
+    kind: ValueKind,
     direction: Direction,
     null: u8,
 }
 
-enum Kind {
+enum ValueKind {
     Text,
     Integer,
     Decimal,
@@ -90,12 +90,12 @@ impl Encoder {
             value_type.format().map(|format| Formatted { format: format.clone(), clock: ZoneClock::new(TimeZone::UTC) })
         };
         let kind = match value_type {
-            ValueType::Text => Kind::Text,
-            ValueType::Integer => Kind::Integer,
-            ValueType::Decimal => Kind::Decimal,
-            ValueType::Boolean => Kind::Boolean,
-            ValueType::Date(_) => Kind::Date(formatted()),
-            ValueType::Datetime(_) => Kind::Datetime(formatted()),
+            ValueType::Text => ValueKind::Text,
+            ValueType::Integer => ValueKind::Integer,
+            ValueType::Decimal => ValueKind::Decimal,
+            ValueType::Boolean => ValueKind::Boolean,
+            ValueType::Date(_) => ValueKind::Date(formatted()),
+            ValueType::Datetime(_) => ValueKind::Datetime(formatted()),
         };
         let null = match nulls {
             NullsPosition::First => NULL_FIRST,
@@ -116,18 +116,18 @@ impl Encoder {
         }
         let start = out.len();
         match &mut self.kind {
-            Kind::Text => text(cell, out),
-            Kind::Integer => integer(cell, out)?,
-            Kind::Decimal => decimal(cell, out)?,
-            Kind::Boolean => match read_boolean(cell) {
+            ValueKind::Text => text(cell, out),
+            ValueKind::Integer => integer(cell, out)?,
+            ValueKind::Decimal => decimal(cell, out)?,
+            ValueKind::Boolean => match read_boolean(cell) {
                 Some(truth) => out.push(1 + u8::from(truth)),
                 None => return Err("is not true or false".to_owned()),
             },
-            Kind::Date(formatted) => match read(cell, formatted)? {
+            ValueKind::Date(formatted) => match read(cell, formatted)? {
                 Some(Moment::Date(days)) => out.extend_from_slice(&be_bytes::<3>((days + DAYS_OFFSET) as u64)),
                 _ => return Err("is not a date (YYYY-MM-DD)".to_owned()),
             },
-            Kind::Datetime(formatted) => match read(cell, formatted)? {
+            ValueKind::Datetime(formatted) => match read(cell, formatted)? {
                 Some(Moment::Instant(instant)) => datetime(instant, out),
                 Some(Moment::Date(days)) => datetime(Instant::utc(days * DAY_SECONDS, 0), out),
                 None => return Err("is not a date with a time (YYYY-MM-DD HH:MM:SS)".to_owned()),

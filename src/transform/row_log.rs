@@ -80,7 +80,7 @@ impl RowLog {
         Ok(match self.file {
             None => LogReader::InMemory { bytes: self.buffer, at: 0 },
             Some((file, length)) => {
-                let buffer = self.budget.min(BLOCK_BYTES).max(1);
+                let buffer = self.budget.clamp(1, BLOCK_BYTES);
                 LogReader::OnDisk {
                     run: RunReader::new(file, 0..length, buffer),
                     row: Vec::new(),

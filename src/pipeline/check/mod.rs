@@ -220,7 +220,7 @@ impl Check<'_> {
                 };
                 (assigns.origin, StepKind::Set(assigns.value.0.into_iter().map(assign).collect()))
             }
-            StepFile::Sort(sort) => (sort.origin.clone(), self.sort(sort)),
+            StepFile::Sort(sort) => (sort.origin, self.sort(sort.value)),
             StepFile::Dedupe(dedupe) => (dedupe.origin, self.dedupe(dedupe.value)),
             StepFile::Limit(limit) => (limit.origin, StepKind::Limit(limit.value.0)),
             StepFile::Unpivot(unpivot) => (unpivot.origin, self.unpivot(unpivot.value)),

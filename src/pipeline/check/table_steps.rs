@@ -1,24 +1,20 @@
 //! Steps on whole tables → the plan's.
 
 use super::Check;
-use crate::expr::shape::Shape;
 use crate::expr::time::TimeFormat;
+use crate::expr::value_source::ValueSource;
 use crate::pipeline::plan::*;
 use crate::pipeline::table_steps_file::{DedupeFile, SortFile, SortKeyFile, SortKeyTable, UnpivotFile};
 use crate::pipeline::value_type::ValueType;
 use crate::yaml::problem::Problem;
-use crate::yaml::read::At;
 
 impl Check<'_> {
-    pub(super) fn sort(&mut self, written: At<SortFile>) -> StepKind {
-        if written.value.0.is_empty() {
-            self.problems.push(written.origin.error("no column to sort by is named here"));
-        }
-        StepKind::Sort(Sort { keys: self.sort_keys(written.value, NullsPosition::Last) })
+    pub(super) fn sort(&self, written: SortFile) -> StepKind {
+        StepKind::Sort(Sort { keys: self.sort_keys(written, NullsPosition::Last) })
     }
 
     /// `nulls` is the default.
-    fn sort_keys(&mut self, written: SortFile, nulls: NullsPosition) -> Vec<SortKey> {
+    fn sort_keys(&self, written: SortFile, nulls: NullsPosition) -> Vec<SortKey> {
         let key = |SortKeyFile(SortKeyTable { column, order, r#as, nulls: written })| SortKey {
             column: self.column(column),
             value_type: r#as.unwrap_or(ValueType::Text),
@@ -96,10 +92,10 @@ fn format_of<'a>(steps: &'a [TransformStep], column: &'a str) -> Option<&'a Time
             }
             StepKind::Set(assigns) => {
                 let Some(assign) = assigns.iter().find(|assign| assign.column == name) else { continue };
-                match assign.value.expr.shape() {
-                    Shape::FormatTime(format) => return Some(format),
-                    Shape::Column(other) => name = other,
-                    Shape::Other => return None,
+                match assign.value.expr.value_source() {
+                    ValueSource::FormatTime(format) => return Some(format),
+                    ValueSource::Column(other) => name = other,
+                    ValueSource::Other => return None,
                 }
             }
             StepKind::Select(_)

@@ -1,4 +1,4 @@
-//! Where a sort spills, for its errors, and what stops it.
+//! The folder of a sort's temporary files, the errors that name it, and the token that stops the sort.
 
 use std::fs::File;
 use std::io;

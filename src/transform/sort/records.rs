@@ -13,7 +13,7 @@ pub struct Records {
     entries: Vec<Entry>,
 }
 
-/// Where a record is, with the beginning of its key, which decides most comparisons without looking there.
+/// The position of a record, with the beginning of its key, which decides most comparisons without looking there.
 #[derive(Clone, Copy)]
 struct Entry {
     prefix: u64,
@@ -48,13 +48,12 @@ fn lengths(head: [u8; HEAD_BYTES]) -> (usize, usize) {
 }
 
 impl Records {
-    /// Returns the bytes of a record with its lengths, and where its key and its payload end.
+    /// Returns the bytes of a record with its lengths, and where its key ends.
     #[inline]
-    fn record(&self, entry: Entry) -> (&[u8], usize, usize) {
+    fn record(&self, entry: Entry) -> (&[u8], usize) {
         let record = &self.bytes[entry.start as usize..];
         let (key, payload) = lengths(*record.first_chunk().unwrap_or(&[0; HEAD_BYTES]));
-        let (key_end, end) = (HEAD_BYTES + key, HEAD_BYTES + key + payload);
-        (&record[..end], key_end, end)
+        (&record[..HEAD_BYTES + key + payload], HEAD_BYTES + key)
     }
 }
 
@@ -104,7 +103,7 @@ impl Chunk for Records {
 
     fn get(&self, index: usize, item: &mut RecordItem) {
         let entry = self.entries[index];
-        let (record, key_end, _) = self.record(entry);
+        let (record, key_end) = self.record(entry);
         item.key.clear();
         item.key.extend_from_slice(&record[HEAD_BYTES..key_end]);
         item.payload.clear();

@@ -18,6 +18,7 @@ fn mistakes_in_table_steps_are_told_where_they_stand() {
     let mut all = String::new();
     for step in [
         "sort: []",
+        "sort:",
         "sort: [dne]",
         "sort: [done, {column: done, order: desc}]",
         "sort: [{colum: done}]",

@@ -146,7 +146,7 @@ fn unpivoted_rows_are_those_of_duckdb() {
         // The cells as values of the same table, so that their order is that of the columns.
         let all: Vec<&str> = [&["c"], kept].concat();
         let rows = columns.iter().enumerate().map(|(at, column)| {
-            format!("select i, {at} as at, {}, '{column}' as course, {column} as status from rows", all.join(", "))
+            format!("select i, {at} as place, {}, '{column}' as course, {column} as status from rows", all.join(", "))
         });
         let union = rows.collect::<Vec<_>>().join(" union all ");
         let condition = if keep { "true" } else { "status is not null" };
@@ -156,7 +156,7 @@ fn unpivoted_rows_are_those_of_duckdb() {
                 "- unpivot: {{columns: [{}], name: course, value: status{nulls}}}\n- select: [{all}, course, status]",
                 columns.join(", ")
             ),
-            format!("select {all}, course, status from ({union}) where {condition} order by i, at"),
+            format!("select {all}, course, status from ({union}) where {condition} order by i, place"),
         )
     });
     for (balance, case) in compare(&cases).iter().zip(&cases) {

@@ -5,7 +5,7 @@ use super::node::Node;
 use super::time::TimeFormat;
 
 /// An expression that yields a column's cells, or times in a format.
-pub(crate) enum Shape<'a> {
+pub(crate) enum ValueSource<'a> {
     /// The cells of this column, unchanged.
     Column(&'a str),
     FormatTime(&'a TimeFormat),
@@ -13,12 +13,13 @@ pub(crate) enum Shape<'a> {
 }
 
 impl Expr {
-    pub(crate) fn shape(&self) -> Shape<'_> {
+    /// Returns the source of its values, as far as it is one of these.
+    pub(crate) fn value_source(&self) -> ValueSource<'_> {
         let checked = self.checked();
         match &checked.root.node {
-            Node::Column(column) => Shape::Column(&checked.columns[*column]),
-            Node::FormatTime { format, .. } => Shape::FormatTime(format),
-            _ => Shape::Other,
+            Node::Column(column) => ValueSource::Column(&checked.columns[*column]),
+            Node::FormatTime { format, .. } => ValueSource::FormatTime(format),
+            _ => ValueSource::Other,
         }
     }
 }
