@@ -5,6 +5,7 @@ mod join;
 mod keys;
 mod pivot;
 mod sort;
+mod spill;
 
 use std::path::Path;
 

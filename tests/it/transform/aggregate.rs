@@ -137,7 +137,8 @@ fn pivots_are_filtered_aggregates_of_duckdb() {
     let cases: Vec<Case> = (0..500)
         .map(|number| {
             let is_small = number % 2 == 0;
-            let rows = table(random, &columns, random.usize(80..200));
+            let count = random.usize(80..200);
+            let rows = table(random, &columns, count);
             let first = |name: &str, to: &str| format!("first(v order by i) filter (where name = '{name}') as {to}");
             Case {
                 table: rows,
