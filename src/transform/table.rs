@@ -10,6 +10,7 @@ mod number;
 mod pivot;
 mod row_buffer;
 mod sort;
+mod spill;
 mod unpivot;
 
 use std::path::Path;

@@ -5,12 +5,11 @@ mod accumulator;
 mod groups;
 mod on_disk;
 
-use std::path::PathBuf;
-
 use self::accumulator::Fault;
 use self::groups::{Begin, Groups};
 use self::on_disk::OnDisk;
 use super::keys::{read_cell, write_cell};
+use super::spill::Spill;
 use super::{Next, Resources, TableOperator};
 use crate::expr::aggregate::Function;
 use crate::expr::shorten;
@@ -30,8 +29,7 @@ pub(super) struct Grouping {
     rows: u64,
     /// Groups passed on.
     passed: u64,
-    folder: PathBuf,
-    memory: usize,
+    spill: Spill,
 }
 
 /// The step, and the cells of its rows.
@@ -54,8 +52,9 @@ pub(super) struct Computed {
 
 impl Grouping {
     pub(super) fn new(shape: Shape, resources: &Resources<'_>) -> Self {
-        let (folder, memory) = (resources.folder.to_owned(), resources.memory / 4);
-        Self { shape, groups: Groups::new(), on_disk: None, key: Vec::new(), rows: 0, passed: 0, folder, memory }
+        // Groups, which may take twice as much while they grow, their parts, and distinct values.
+        let spill = Spill::new(resources, 4);
+        Self { shape, groups: Groups::new(), on_disk: None, key: Vec::new(), rows: 0, passed: 0, spill }
     }
 
     /// Returns the number of the row's group.
@@ -86,19 +85,19 @@ impl Grouping {
     /// Moves the groups to the disk if they need too much memory.
     #[inline]
     pub(super) fn spill_if_full(&mut self) -> Result<(), TransformError> {
-        if self.groups.bytes() <= self.memory {
+        if self.groups.bytes() <= self.spill.memory {
             return Ok(());
         }
-        let Self { shape, groups, on_disk, folder, memory, .. } = self;
-        on_disk.get_or_insert_with(|| OnDisk::new(folder, *memory)).add(shape, groups)
+        let Self { shape, groups, on_disk, spill, .. } = self;
+        on_disk.get_or_insert_with(|| OnDisk::new(spill)).add(shape, groups)
     }
 
     /// Passes on a row of each group.
     pub(super) fn finish(&mut self, next: &mut Next<'_>) -> Result<(), TransformError> {
-        let Self { shape, groups, on_disk, .. } = self;
+        let Self { shape, groups, on_disk, spill, .. } = self;
         if let Some(mut on_disk) = on_disk.take() {
             on_disk.add(shape, groups)?;
-            self.passed = on_disk.finish(shape, next)?;
+            self.passed = on_disk.finish(shape, spill, next)?;
             return Ok(());
         }
         let mut result = ResultRow::default();

@@ -4,13 +4,12 @@
 mod on_disk;
 mod theirs;
 
-use std::path::PathBuf;
-
 use tracing::info;
 
 use self::on_disk::OnDisk;
 use self::theirs::{Found, InMemory, Theirs};
 use super::keys::{read_cell, write_non_null};
+use super::spill::Spill;
 use super::{Next, Resources, TableOperator};
 use crate::expr::shorten;
 use crate::expr::value::{Bounds, Cells};
@@ -31,7 +30,7 @@ pub(super) struct JoinRows {
     tally: Tally,
     key: Vec<u8>,
     joined: Joined,
-    folder: PathBuf,
+    spill: Spill,
     memory: usize,
 }
 
@@ -118,7 +117,8 @@ impl JoinRows {
             tally: Tally { unmatched: 0, dropped: 0, added: 0, examples },
             key: Vec::new(),
             joined: Joined::default(),
-            folder: resources.folder.to_owned(),
+            // Theirs, ours, and the rows that are joined.
+            spill: Spill::new(resources, 3),
             memory: resources.memory,
         }))
     }
@@ -134,7 +134,7 @@ impl JoinRows {
                     // Half, as what grows may take twice as much.
                     if table.bytes() > self.memory / 2 {
                         let table = std::mem::replace(table, InMemory::new());
-                        let mut on_disk = Box::new(OnDisk::new(&self.folder, self.memory));
+                        let mut on_disk = Box::new(OnDisk::new(&self.spill));
                         table.drain(|key, row| on_disk.their_row(key, row))?;
                         state = State::OnDisk(on_disk);
                     }
@@ -189,7 +189,7 @@ impl TableOperator for JoinRows {
 
     fn finish(&mut self, next: &mut Next<'_>) -> Result<(), TransformError> {
         if let State::OnDisk(on_disk) = std::mem::replace(&mut self.state, State::Unread) {
-            on_disk.finish(&self.theirs, &self.rules, &mut self.tally, next)?;
+            on_disk.finish(&self.theirs, &self.rules, &mut self.tally, &mut self.spill, next)?;
         }
         if let (Kind::Left, 1..) = (self.rules.kind, self.tally.unmatched) {
             let Self { theirs, rules, tally, .. } = self;

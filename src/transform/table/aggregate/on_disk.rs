@@ -2,10 +2,10 @@
 //! and value. The merged groups are sorted back into the order in which they began.
 
 use std::io;
-use std::path::{Path, PathBuf};
 
 use super::super::Next;
 use super::super::keys::write_cell;
+use super::super::spill::{Spill, spilling};
 use super::accumulator::{Accumulator, Texts};
 use super::groups::{Begin, Groups};
 use super::{ResultRow, Shape};
@@ -17,19 +17,11 @@ use crate::transform::stored::{Reader, read_number, write_number};
 pub(super) struct OnDisk {
     parts: Sorter<Records>,
     distinct: Sorter<Records>,
-    folder: PathBuf,
-    /// The memory of each sorter.
-    memory: usize,
-}
-
-fn spilling(source: io::Error) -> TransformError {
-    TransformError::Spill { source }
 }
 
 impl OnDisk {
-    pub(super) fn new(folder: &Path, memory: usize) -> Self {
-        let sorter = || Sorter::new(folder, memory);
-        Self { parts: sorter(), distinct: sorter(), folder: folder.to_owned(), memory }
+    pub(super) fn new(spill: &Spill) -> Self {
+        Self { parts: spill.sorter(), distinct: spill.sorter() }
     }
 
     /// Takes all groups, later parts after earlier ones.
@@ -48,8 +40,8 @@ impl OnDisk {
     }
 
     /// Passes on the groups in the order in which they began. Returns their number.
-    pub(super) fn finish(self, shape: &Shape, next: &mut Next<'_>) -> Result<u64, TransformError> {
-        let mut merged = self.merge(shape)?.finish().map_err(spilling)?;
+    pub(super) fn finish(self, shape: &Shape, spill: &mut Spill, next: &mut Next<'_>) -> Result<u64, TransformError> {
+        let mut merged = self.merge(shape, spill)?.finish().map_err(spilling)?;
         let (mut reader, mut passed) = (Reader::default(), 0);
         while let Some(item) = merged.next().map_err(spilling)? {
             passed += 1;
@@ -59,12 +51,13 @@ impl OnDisk {
     }
 
     /// Merges the parts of each group. Returns rows of the result, by the position at which their groups began.
-    fn merge(self, shape: &Shape) -> Result<Sorter<Records>, TransformError> {
+    fn merge(self, shape: &Shape, spill: &mut Spill) -> Result<Sorter<Records>, TransformError> {
         let mut parts = self.parts.finish().map_err(spilling)?;
         let mut distinct = DistinctValues::new(self.distinct.finish().map_err(spilling)?)?;
-        let mut result = Sorter::<Records>::new(&self.folder, self.memory);
+        let mut result = spill.sorter();
         let mut group = Group::default();
         while let Some(RecordItem { key, payload, .. }) = parts.next().map_err(spilling)? {
+            spill.step()?;
             if group.begin.is_none() || group.key != *key {
                 group.put(shape, &mut distinct, &mut result)?;
                 group.start(shape, key);

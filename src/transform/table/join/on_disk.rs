@@ -2,9 +2,9 @@
 //! order of our rows.
 
 use std::io;
-use std::path::{Path, PathBuf};
 
 use super::super::Next;
+use super::super::spill::{Spill, spilling};
 use super::theirs::{Found, Theirs};
 use super::{Rules, Tally};
 use crate::transform::error::TransformError;
@@ -18,21 +18,11 @@ pub(super) struct OnDisk {
     /// The number of our rows so far.
     position: u64,
     payload: Vec<u8>,
-    folder: PathBuf,
-    /// The memory of each of the three sorters.
-    memory: usize,
-}
-
-fn spilling(source: io::Error) -> TransformError {
-    TransformError::Spill { source }
 }
 
 impl OnDisk {
-    pub(super) fn new(folder: &Path, memory: usize) -> Self {
-        let memory = memory / 3;
-        let sorter = || Sorter::new(folder, memory);
-        let (theirs, ours) = (sorter(), sorter());
-        Self { theirs, ours, position: 0, payload: Vec::new(), folder: folder.to_owned(), memory }
+    pub(super) fn new(spill: &Spill) -> Self {
+        Self { theirs: spill.sorter(), ours: spill.sorter(), position: 0, payload: Vec::new() }
     }
 
     pub(super) fn their_row(&mut self, key: &[u8], row: &[u8]) -> Result<(), TransformError> {
@@ -54,9 +44,10 @@ impl OnDisk {
         theirs: &Theirs,
         rules: &Rules,
         tally: &mut Tally,
+        spill: &mut Spill,
         next: &mut Next<'_>,
     ) -> Result<(), TransformError> {
-        let mut joined = self.merge(theirs, rules)?.finish().map_err(spilling)?;
+        let mut joined = self.merge(theirs, rules, spill)?.finish().map_err(spilling)?;
         let mut reader = Reader::default();
         let mut passed = None;
         while let Some(RecordItem { key, payload, .. }) = joined.next().map_err(spilling)? {
@@ -82,13 +73,14 @@ impl OnDisk {
     }
 
     /// Merges both sides. Returns our rows with their matches, by position.
-    fn merge(self, table: &Theirs, rules: &Rules) -> Result<Sorter<Records>, TransformError> {
+    fn merge(self, table: &Theirs, rules: &Rules, spill: &mut Spill) -> Result<Sorter<Records>, TransformError> {
         let mut ours = self.ours.finish().map_err(spilling)?;
-        let mut theirs = Group::new(self.theirs.finish().map_err(spilling)?, rules.adds(), self.memory);
-        let mut joined = Sorter::<Records>::new(&self.folder, self.memory);
+        let mut theirs = Group::new(self.theirs.finish().map_err(spilling)?, rules.adds(), spill.memory);
+        let mut joined = spill.sorter();
         let mut payload = Vec::new();
         let empty = vec![0; table.added.len()]; // the length of each cell
         while let Some(RecordItem { key, payload: row, .. }) = ours.next().map_err(spilling)? {
+            spill.step()?;
             theirs.move_to(key).map_err(spilling)?;
             let mut at = 0;
             let position = read_number(row, &mut at).to_be_bytes();
