@@ -3,7 +3,7 @@
 use super::history::RunEvent;
 use super::record::{ExtractFacts, OtherSource, Run};
 use super::runs::{json, record};
-use super::store::params;
+use super::store::{Durability, params};
 use super::{Ledger, LedgerError};
 use crate::fault::FaultStep;
 
@@ -21,7 +21,8 @@ impl Ledger {
             Some(execution_id) => RunEvent::OtherExportStarted { source: source.clone(), execution_id },
             None => RunEvent::OtherExportExpired { source: source.clone() },
         };
-        self.note_other(FaultStep::new("ledger.other_execution_id"), run, source, other, event).await
+        let step = FaultStep::new("ledger.other_execution_id");
+        self.note_other((Durability::Synced, step), run, source, other, event).await
     }
 
     /// Records the extract of another source in the spool.
@@ -35,13 +36,14 @@ impl Ledger {
         let execution_id = run.others.get(&source).and_then(|other| other.execution_id.clone());
         let other = OtherSource { execution_id, extract: Some(facts) };
         let event = RunEvent::OtherExtracted { source: source.clone(), bytes, sha256 };
-        self.note_other(FaultStep::new("ledger.other_extract"), run, source, other, event).await
+        let step = FaultStep::new("ledger.other_extract");
+        self.note_other((Durability::Ordered, step), run, source, other, event).await
     }
 
     /// Only the process with the run's lock calls this, so what it knows of the other sources is what is recorded.
     async fn note_other(
         &self,
-        step: FaultStep,
+        (durability, step): (Durability, FaultStep),
         run: &mut Run,
         source: String,
         other: OtherSource,
@@ -50,7 +52,7 @@ impl Ledger {
         let mut others = run.others.clone();
         others.insert(source, other);
         let (id, text, now) = (run.id.clone(), json(&others)?, self.clock.now_ms());
-        self.write(step, "record another source of the run", move |tx| {
+        self.write_as(durability, step, "record another source of the run", move |tx| {
             tx.execute("UPDATE runs SET others_json = $1, updated_ms = $2 WHERE id = $3", params![&text, now, &id])?;
             record(tx, &id, now, &event)
         })

@@ -376,12 +376,9 @@ fn a_local_file_is_copied_or_read_in_place() {
         let spool = crate::stage::folder();
         let path = from.path().join("rows.csv");
         let tenants = Tenants::new(Clock::System);
-        let source = async |path: &Path, copy| {
-            let file = plan::Source::File(FileSource { path: path.to_owned(), csv: CsvInput::default(), copy });
-            Source::new(&file, &Limits::default(), &tenants).await.expect("a source")
-        };
         let collect = async |path: &Path, copy: bool| {
-            let source = source(path, copy).await;
+            let file = plan::Source::File(FileSource { path: path.to_owned(), csv: CsvInput::default(), copy });
+            let source = Source::new(&file, &Limits::default(), &tenants).await.expect("a source");
             let execution_id = source.start(None).await.expect("a execution_id");
             source.collect(&execution_id, spool.path(), &Progress::default()).await
         };
