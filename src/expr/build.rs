@@ -198,6 +198,7 @@ impl Builder<'_> {
         self.refuse_chained(tree)?;
         self.refuse_null(tree, how, (left, &built.0), (right, &built.1))?;
         self.warn_of_text_order(tree, how, (left, &built.0), (right, &built.1));
+        self.warn_of_time_order(tree, how, (left, &built.0), (right, &built.1));
         let compared = self.compare(how, (left, built.0), (right, built.1), tree)?;
         self.refuse_constant(tree, compared)
     }

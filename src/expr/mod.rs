@@ -254,6 +254,12 @@ impl Expr {
         self.0.root.kind.word()
     }
 
+    /// Returns the format of an expression that is a `format_time` whose texts are not in the order of time: its largest
+    /// unit is not first, or a number has no fixed width. Texts made by it cannot be sorted as texts.
+    pub fn unsortable_format(&self) -> Option<&str> {
+        lint::unsortable_format(&self.0.root.node)
+    }
+
     pub(crate) fn checked(&self) -> &Arc<Checked> {
         &self.0
     }

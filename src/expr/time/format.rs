@@ -2,6 +2,7 @@
 
 mod directive;
 mod lint;
+mod sortable;
 
 use super::{DAY_SECONDS, Instant, Moment, ZoneClock, civil_from_days, days_from_civil, is_in_years, push_two};
 
