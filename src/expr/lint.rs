@@ -218,6 +218,8 @@ impl Builder<'_> {
             literals: &self.checked.literals,
             keys: &[],
             zones: &mut [],
+            patterns: &[],
+            captures: &mut [],
             arena: &mut arena,
         };
         frame.eval(node).ok()

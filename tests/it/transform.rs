@@ -20,6 +20,8 @@ use reportferry::yaml::problem::Place;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+mod expressions;
+mod fuzz;
 mod mixed;
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");

@@ -210,7 +210,7 @@ fn write_text(item: &Item, date: (i64, u32, u32), shown: &LocalTime, zone: &mut 
 }
 
 /// Returns the weekday; Monday is 0.
-pub(super) fn weekday(days: i64) -> i64 {
+pub(crate) fn weekday(days: i64) -> i64 {
     (days + 3).rem_euclid(7)
 }
 
@@ -240,7 +240,7 @@ fn value_of(part: TimePart, (year, month, day): (i64, u32, u32), shown: &LocalTi
 }
 
 /// Returns the year and the week of ISO 8601: a week belongs to the year of its Thursday.
-fn iso_week(days: i64) -> (i64, u32) {
+pub(crate) fn iso_week(days: i64) -> (i64, u32) {
     let thursday = days - weekday(days) + 3;
     let (year, ..) = civil_from_days(thursday);
     (year, ((thursday - days_from_civil(year, 1, 1)) / 7) as u32 + 1)
