@@ -314,6 +314,19 @@ mod tests {
                 r#"a pseudonym: a keyed hash (HMAC-SHA-256, secret 'salt') of "a" in lower case"#,
             ),
             ("trim(a)", r#""a" without spaces around it"#),
+            ("year(a) = 2026", r#"the year of "a" is 2026"#),
+            ("extract(week from a)", r#"the week of "a""#),
+            ("date_trunc('month', a)", r#"the beginning of the month of "a""#),
+            ("date_diff('days', a, b) > 5", r#"the number of days from "a" to "b" is more than 5"#),
+            ("cast(a as date) + interval '1 month'", r#"("a" read as date) plus (1 month)"#),
+            (
+                "regexp_matches(a, '^x') and contains(b, a)",
+                r#""a" matches the regular expression '^x' & "b" contains "a""#,
+            ),
+            ("a is not distinct from b", r#""a" is "b", or both are empty"#),
+            ("split_part(a, '-', 2)", r#"part 2 of "a", split at '-'"#),
+            ("json_object('id', a, 'n', b)", r#"a JSON object of "a" as 'id' and "b" as 'n'"#),
+            ("if(a = 'x', b, 'y')", r#""b" if "a" is 'x'; otherwise 'y'"#),
         ] {
             assert_eq!(said(text), english, "{text}");
         }

@@ -17,10 +17,10 @@
 //! | text functions take any value as text | take text only | all cells are text |
 //! | positions of `substr` have 64 bits | 32 | the same |
 //! | names are case-sensitive | are not | headers may differ by case only |
-//! | `greatest`, `least`: a text among numbers or times is read as one | all become texts | as in comparisons |
+//! | `greatest`, `least`: a text among numbers or times is read as one | is refused | as in comparisons |
 //! | text is read as a timestamp by date functions and `+ interval` | is refused | all cells are text |
 //! | a result outside of the years 1 to 9999 is a row error | years up to 294,246 | receivers read years of four digits |
-//! | `date_diff('week', …)` counts Mondays | weeks since 1970-01-01, a Thursday | `date_trunc` and ISO weeks begin on Monday |
+//! | `date_diff('week', …)` counts Mondays | whole weeks of seven days | `date_trunc` and ISO weeks begin on Monday |
 //! | an interval has whole numbers and full names of units | also `1.5 days`, `1 d`, `01:30:00` | one way to write it |
 //! | patterns, replacements and flags are literals | may come from the row | they are checked before there are rows |
 //! | `\d`, `\w`, `\s`, `\b` know all scripts | ASCII only | names have letters of all scripts; as in `expect` |

@@ -3,8 +3,6 @@
 
 use super::calendar::{Interval, Part, Unit};
 use super::like::LikePattern;
-use super::regex::RegexFunction;
-use super::uuid::Namespace;
 use super::value::{Type, Value};
 use crate::expr::time::TimeFormat;
 
@@ -75,6 +73,28 @@ pub(crate) enum Rounding {
     Round {
         digits: u8,
     },
+}
+
+/// The functions of regular expressions, with nothing left to decide.
+#[derive(Clone, Debug)]
+pub(crate) enum RegexFunction {
+    Matches,
+    /// The text of this group in the first match; empty if there is none.
+    Extract {
+        group: usize,
+    },
+    Replace {
+        by: Vec<Piece>,
+        /// Every match, instead of the first.
+        all: bool,
+    },
+}
+
+/// A piece of a replacement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Text(Vec<u8>),
+    Group(usize),
 }
 
 /// One value of a JSON object or array.
@@ -231,7 +251,7 @@ pub(crate) enum Node {
         pattern: usize,
     },
     Uuid5 {
-        namespace: Namespace,
+        namespace: [u8; 16],
         of: Box<Node>,
     },
     Json {

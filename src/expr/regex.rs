@@ -5,7 +5,7 @@ use sqlparser::ast::Expr as Tree;
 
 use super::ExprProblem;
 use super::build::{Builder, Built, boxed};
-use super::node::{Node, Typed};
+use super::node::{Node, Piece, RegexFunction, Typed};
 use super::place::place_of;
 use super::value::{Type, Value};
 
@@ -21,28 +21,6 @@ pub(super) enum RegexCall {
     Matches,
     Extract,
     Replace,
-}
-
-/// The functions of regular expressions, with nothing left to decide.
-#[derive(Clone, Debug)]
-pub(crate) enum RegexFunction {
-    Matches,
-    /// The text of this group in the first match; empty if there is none.
-    Extract {
-        group: usize,
-    },
-    Replace {
-        by: Vec<Piece>,
-        /// Every match, instead of the first.
-        all: bool,
-    },
-}
-
-/// A piece of a replacement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
-    Text(Vec<u8>),
-    Group(usize),
 }
 
 struct Flags {

@@ -13,7 +13,7 @@ use crate::expr::shorten;
 const NAMED: [(&str, u8); 4] = [("dns", 0x10), ("url", 0x11), ("oid", 0x12), ("x500", 0x14)];
 
 /// The 16 bytes of a namespace's UUID.
-pub(crate) type Namespace = [u8; 16];
+type Namespace = [u8; 16];
 
 /// Parses the name of a namespace or a UUID with hyphens.
 fn namespace(text: &str) -> Option<Namespace> {

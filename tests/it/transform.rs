@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 mod expressions;
 mod fuzz;
+mod generator;
 mod mixed;
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");

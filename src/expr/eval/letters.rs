@@ -19,12 +19,12 @@ fn char_at(text: &[u8], at: usize) -> Option<char> {
 }
 
 impl Frame<'_> {
-    fn push(&mut self, c: char) {
+    pub(super) fn push(&mut self, c: char) {
         self.arena.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
     }
 
     /// Appends what `make` appends for each character of a text.
-    fn map_chars(&mut self, subject: Span, make: impl Fn(&mut Self, char)) -> EvalResult<Value> {
+    pub(super) fn map_chars(&mut self, subject: Span, make: impl Fn(&mut Self, char)) -> EvalResult<Value> {
         let start = self.arena.len();
         let mut at = 0;
         while let Some(c) = char_at(self.bytes(subject), at) {

@@ -1,7 +1,6 @@
 //! Regular expressions on a row. Nothing is allocated: positions go to slots that are kept from row to row.
 
-use super::super::node::Node;
-use super::super::regex::{Piece, RegexFunction};
+use super::super::node::{Node, Piece, RegexFunction};
 use super::super::value::{Span, Value};
 use super::text::{byte_range, part};
 use super::{EvalResult, Frame};

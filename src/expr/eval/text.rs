@@ -138,15 +138,12 @@ fn change_case(
     ascii: fn(&mut [u8]),
     unicode: fn(char) -> char,
 ) -> EvalResult<Value> {
+    if !frame.bytes(subject).is_ascii() {
+        return frame.map_chars(subject, |frame, c| frame.push(unicode(c)));
+    }
     let start = frame.arena.len();
     frame.append(Value::Text(subject));
-    if frame.arena[start..].is_ascii() {
-        ascii(&mut frame.arena[start..]);
-    } else {
-        let changed: String = String::from_utf8_lossy(&frame.arena[start..]).chars().map(unicode).collect();
-        frame.arena.truncate(start);
-        frame.arena.extend_from_slice(changed.as_bytes());
-    }
+    ascii(&mut frame.arena[start..]);
     frame.appended_since(start)
 }
 

@@ -428,3 +428,21 @@ fn no_zip_panics() {
         assert!(content_read.is_err() || content.len() <= whole.len() * 64, "{} bytes", content.len());
     });
 }
+
+/// Found by `no_zip_panics`: the end of a name was cut inside of a character.
+#[test]
+fn a_zip_with_a_name_that_is_not_utf_8_is_refused() {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("abcdef", SimpleFileOptions::default()).unwrap();
+    let mut bytes = zip.finish().unwrap().into_inner();
+    while let Some(at) = bytes.windows(6).position(|window| window == b"abcdef") {
+        bytes[at..at + 6].copy_from_slice(b"\xff\xff\xff   ");
+    }
+    let folder = crate::stage::folder();
+    let path = folder.path().join("extract.zip");
+    std::fs::write(&path, &bytes).unwrap();
+    let (form, bytes) = (Form::Zip, bytes.len() as u64);
+    let extract = Extract { path, form, bytes, sha256: String::new(), source: Default::default() };
+    let error = extract.open(&Limits::default()).err().unwrap();
+    assert!(error.to_string().contains("holds no CSV"), "{error}");
+}
