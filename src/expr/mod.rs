@@ -27,7 +27,7 @@
 //! | a group that the pattern lacks, and an unknown `\x` in a replacement, is a problem | gives an empty text, or the text unchanged | it is a mistake |
 //! | `split_part(x, s, 0)` is a problem or a row error | an empty text | it is a mistake |
 //! | `chr(0)` is a row error | a NUL | no cell has a NUL |
-//! | `reverse` keeps a mark behind its letter | whole grapheme clusters, as `\r\n` and joined emoji | `length` counts characters |
+//! | `reverse` keeps a mark behind its letter | whole grapheme clusters, as flags and joined emoji | `length` counts characters |
 //! | numbers in JSON are written as in cells: `1.50`, `1e+20` | as doubles: `1.5` | decimals stay exact |
 //! | JSON that is not directly an argument (`coalesce(json_array(…), …)`) is a text | stays JSON | there is no type of JSON |
 //! | `iif`, `uuid5`, `hmac_sha256`, `format_time`, `parse_time` | do not exist | |

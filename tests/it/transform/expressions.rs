@@ -95,7 +95,7 @@ fn ours(expr: &str, rows: &[[&str; 6]]) -> Vec<Option<String>> {
 #[test]
 fn every_function_and_operator_means_what_duckdb_means() {
     let mut generator = Generator(fastrand::Rng::with_seed(20_261_126));
-    let exprs: Vec<String> = (0..12_000).map(|index| generator.expression(index)).collect();
+    let exprs: Vec<String> = (0..9_000).map(|index| generator.expression(index)).collect();
     assert_covered(&exprs);
     let answers = ask_python(DUCKDB, &json!({"columns": COLUMNS, "rows": ROWS, "exprs": exprs, "salt": SALT}));
     let (mut wrong, mut with_result) = (Vec::new(), 0);
@@ -199,7 +199,7 @@ fn the_differences_of_dates_patterns_and_json_are_these() {
         ("date '9999-12-31' + interval '1 day'", None, Some("10000-01-01 00:00:00")),
         ("date_diff('week', date '2026-01-04', date '2026-01-05')", Some("1"), Some("0")),
         ("regexp_matches(concat('é'), '\\w')", Some("true"), Some("false")),
-        ("reverse(concat('a', chr(13), chr(10)))", Some("\n\ra"), Some("\r\na")),
+        ("reverse('\u{1f1e9}\u{1f1ea}x')", Some("x\u{1f1ea}\u{1f1e9}"), Some("x\u{1f1e9}\u{1f1ea}")),
         ("split_part(a, '-', length(concat('')))", None, Some("")),
         ("chr(cast(length(concat('')) as integer))", None, Some("\0")),
         ("json_array(cast(d as decimal(5,2)), 1e20)", Some("[1.50,1e+20]"), Some("[1.5,100000000000000000000.0]")),

@@ -79,9 +79,13 @@ impl Generator {
                 self.pick(&["'dns'", "'url'", "'oid'", "'x500'", "'12345678-9abc-def0-1234-56789abcdef0'"])
             ),
             35 => format!("hmac_sha256({x}, 'salt')"),
-            36 => format!("json_object('k', {x}, 'é \"', {}, 'z', {})", self.number(depth), self.truth(depth)),
+            36 => format!(
+                "cast(json_object('k', {x}, 'é \"', {}, 'z', {}) as varchar)",
+                self.number(depth),
+                self.truth(depth)
+            ),
             37 => format!(
-                "json_array({x}, {}, {}, json_array({}, null))",
+                "cast(json_array({x}, {}, {}, json_array({}, null)) as varchar)",
                 self.truth(depth),
                 self.date(depth),
                 self.number(0)
@@ -356,7 +360,7 @@ impl Generator {
     fn truth(&mut self, depth: u32) -> String {
         let inner = depth.saturating_sub(1);
         let comparison = self.pick(&["=", "<>", "!=", "<", "<=", ">", ">="]);
-        match self.0.u8(..if depth == 0 { 3 } else { 22 }) {
+        match self.0.u8(..if depth == 0 { 3 } else { 25 }) {
             // `x = ''` alone is refused here.
             0 => format!("(concat({}) {comparison} {})", self.text(inner), self.text(inner)),
             1 => format!("({} {comparison} {})", self.number(inner), self.number(inner)),
@@ -365,7 +369,7 @@ impl Generator {
             4 => format!("({} or {})", self.truth(inner), self.truth(inner)),
             5 => format!("(not {})", self.truth(inner)),
             6 => format!("({} is {}null)", self.text(inner), self.pick(&["", "not "])),
-            7 | 8 => format!(
+            7 | 8 | 22.. => format!(
                 "({} is {}{})",
                 self.truth(inner),
                 self.pick(&["", "not "]),
@@ -397,7 +401,7 @@ impl Generator {
                 self.pattern(),
                 self.pick(&["", "", ", 'i'", ", 's'"])
             ),
-            20 => format!("({} {comparison} {})", self.time(inner), self.time(inner)),
+            20 => format!("({} {comparison} coalesce(cast(t as date), {}))", self.time(inner), self.date(inner)),
             _ => format!("({} {comparison} {})", self.decimal(inner), self.decimal(inner)),
         }
     }
