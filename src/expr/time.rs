@@ -8,7 +8,7 @@ mod format;
 mod parse;
 mod zone;
 
-pub(crate) use format::{FormatProblem, TimeFormat};
+pub(crate) use format::{FormatProblem, TimeFormat, iso_week, weekday};
 pub(crate) use zone::ZoneClock;
 
 pub(crate) const DAY_SECONDS: i64 = 86_400;
@@ -43,7 +43,7 @@ impl Instant {
 
 /// Returns the days since 1970-01-01 of a date of the proleptic Gregorian calendar.
 /// <https://howardhinnant.github.io/date_algorithms.html#days_from_civil>
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);

@@ -23,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 mod aggregate;
 mod cells;
+mod expressions;
+mod fuzz;
+mod generator;
 mod join;
 mod mixed;
 mod oracle;

@@ -2,7 +2,8 @@
 
 mod directive;
 mod lint;
-mod order;
+mod sortable;
+mod units;
 
 use super::{DAY_SECONDS, Instant, Moment, ZoneClock, civil_from_days, days_from_civil, is_in_years, push_two};
 
@@ -261,7 +262,7 @@ fn write_text(item: &Item, date: (i64, u32, u32), shown: &LocalTime, zone: &mut 
 }
 
 /// Returns the weekday; Monday is 0.
-pub(super) fn weekday(days: i64) -> i64 {
+pub(crate) fn weekday(days: i64) -> i64 {
     (days + 3).rem_euclid(7)
 }
 
@@ -291,7 +292,7 @@ fn value_of(part: TimePart, (year, month, day): (i64, u32, u32), shown: &LocalTi
 }
 
 /// Returns the year and the week of ISO 8601: a week belongs to the year of its Thursday.
-fn iso_week(days: i64) -> (i64, u32) {
+pub(crate) fn iso_week(days: i64) -> (i64, u32) {
     let thursday = days - weekday(days) + 3;
     let (year, ..) = civil_from_days(thursday);
     (year, ((thursday - days_from_civil(year, 1, 1)) / 7) as u32 + 1)

@@ -62,7 +62,7 @@ impl Check<'_> {
         };
         for SortKey { column, value_type, .. } in keys {
             let ValueType::Text = value_type else { continue };
-            let Some(format) = format_of(before, &column.name).filter(|format| !format.is_in_order_of_time()) else {
+            let Some(format) = format_of(before, &column.name).filter(|format| !format.is_sortable()) else {
                 continue;
             };
             let (name, text) = (&column.name, format.text());
