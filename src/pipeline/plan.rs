@@ -179,7 +179,7 @@ pub enum StepKind {
     /// Each assignment reads the values before the step.
     Set(Vec<Assign>),
     Sort(Sort),
-    Map(Map),
+    Map(Box<Map>),
     /// Each column is masked by its value before the step.
     Mask(Vec<Mask>),
     Fill(Fill),

@@ -207,9 +207,9 @@ impl Check<'_> {
                 }
                 (names.origin, StepKind::Sort(Sort { keys: self.columns(names.value.0) }))
             }
-            StepFile::Map(map) => (map.origin, StepKind::Map(self.map(map.value)?)),
+            StepFile::Map(map) => (map.origin, StepKind::Map(Box::new(self.map(*map.value)?))),
             StepFile::Mask(masks) => (masks.origin.clone(), StepKind::Mask(self.mask(masks, secrets)?)),
-            StepFile::Fill(fill) => (fill.origin.clone(), StepKind::Fill(self.fill(fill)?)),
+            StepFile::Fill(fill) => (fill.origin.clone(), StepKind::Fill(self.fill(*fill.value, &fill.origin)?)),
             StepFile::Number(number) => (number.origin, StepKind::Number(self.number(number.value))),
         };
         Some(TransformStep { at: self.place(&origin), kind, on_error: OnError::Fail })
