@@ -59,7 +59,7 @@ impl DroppedFacts {
             reason: row.reason.clone(),
         };
         let first = dropped.rows.iter().take(DROPPED_SHOWN_MAX).map(example).collect();
-        (dropped.total > 0).then(|| Self { total: dropped.total, kept: dropped.rows.len() as u64, first })
+        (dropped.total > 0).then_some(Self { total: dropped.total, kept: dropped.rows.len() as u64, first })
     }
 }
 

@@ -32,13 +32,21 @@ pub(crate) struct Fault {
     pub(crate) value: String,
     /// The column that the value came from, as an index into the expression's columns, if it came from one.
     pub(crate) column: Option<usize>,
+    /// The text in place of `what`, if that quotes the value, for values that must not be shown.
+    pub(crate) without_value: Option<String>,
 }
 
 pub(crate) type EvalResult<T> = Result<T, Box<Fault>>;
 
 impl Fault {
     pub(crate) fn new(what: impl Into<String>, value: impl Into<String>) -> Box<Self> {
-        Box::new(Self { what: what.into(), value: value.into(), column: None })
+        Box::new(Self { what: what.into(), value: value.into(), column: None, without_value: None })
+    }
+
+    /// Adds the text for values that must not be shown.
+    pub(crate) fn or_without_value(mut self: Box<Self>, what: String) -> Box<Self> {
+        self.without_value = Some(what);
+        self
     }
 }
 

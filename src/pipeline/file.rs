@@ -123,12 +123,12 @@ crate::kinds! {
         /// Makes one row of each group of rows, and columns of the names in one of their columns.
         Pivot = "pivot": At<PivotFile>,
         /// Replaces a column's values by those of a table.
-        Map = "map": At<MapFile>,
+        Map = "map": At<Box<MapFile>>,
         /// Column: the way its values are hidden: `redact`, `sha256`, `{hmac_sha256: SECRET}`, `{keep_first: N}` or
         /// `{keep_last: N}`.
         Mask = "mask": At<Named<At<MaskFile>>>,
         /// Fills empty cells.
-        Fill = "fill": At<FillFile>,
+        Fill = "fill": At<Box<FillFile>>,
         /// Numbers the rows that arrive at the step.
         Number = "number": At<NumberFile>,
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{Aggregate, AggregateColumn, Expression, Fill, Map, Number, Pivot, StepKind, TransformStep, Unpivot};
+use super::plan::{Aggregate, AggregateColumn, Expression, Fill, Number, Pivot, StepKind, TransformStep, Unpivot};
 
 /// The names of such columns before each step, and after the last one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ fn origins(kind: &StepKind, after: &BTreeSet<String>) -> BTreeSet<String> {
             let made = assigns.iter().filter(|assign| after.contains(&assign.column));
             before.extend(made.flat_map(|assign| read_by(&assign.value).cloned()));
         }
-        StepKind::Map(Map { column, to, .. }) => replace(&to.name, &mut std::iter::once(&column.name)),
+        StepKind::Map(map) => replace(&map.to.name, &mut std::iter::once(&map.column.name)),
         StepKind::Mask(masks) => before.extend(masks.iter().map(|mask| mask.column.name.clone())),
         StepKind::Number(Number { column, .. }) => replace(&column.name, &mut std::iter::empty()),
         StepKind::Unpivot(Unpivot { columns, name, value, nulls: _ }) => {
@@ -97,9 +97,9 @@ fn results(kind: &StepKind, before: &BTreeSet<String>) -> BTreeSet<String> {
             let made = assigns.iter().filter(|assign| read_by(&assign.value).any(|name| before.contains(name)));
             after.extend(made.map(|assign| assign.column.clone()));
         }
-        StepKind::Map(Map { column, to, .. }) => {
-            after.remove(&to.name);
-            after.extend(before.contains(&column.name).then(|| to.name.clone()));
+        StepKind::Map(map) => {
+            after.remove(&map.to.name);
+            after.extend(before.contains(&map.column.name).then(|| map.to.name.clone()));
         }
         StepKind::Mask(masks) => after.retain(|name| !masks.iter().any(|mask| mask.column.name == *name)),
         StepKind::Number(Number { column, .. }) => drop(after.remove(&column.name)),
@@ -129,4 +129,76 @@ fn results(kind: &StepKind, before: &BTreeSet<String>) -> BTreeSet<String> {
 
 fn read_by(expression: &Expression) -> impl Iterator<Item = &String> {
     expression.columns.iter().map(|column| &column.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::expr::Expr;
+    use crate::pipeline::plan::{Assign, Column, Mask, MaskMethod, OnError, Rename};
+    use crate::yaml::problem::Place;
+
+    fn place() -> Place {
+        Place { file: Arc::new(PathBuf::from("p.yaml")), line: 1, column: 1, span: 0..0, key: String::new() }
+    }
+
+    fn column(name: &str) -> Column {
+        Column { name: name.to_owned(), at: place() }
+    }
+
+    fn expression(text: &str) -> Expression {
+        Expression::new(Expr::parse(text).unwrap(), |_| place())
+    }
+
+    /// Parses words: `rename b=a`, `set b=EXPRESSION`, `mask a`, `select a b`, `drop a`, `number a`.
+    fn steps(text: &str) -> Vec<TransformStep> {
+        let step = |line: &str| {
+            let (word, rest) = line.trim().split_once(' ').unwrap();
+            let columns = || rest.split(' ').map(column).collect::<Vec<_>>();
+            let kind = match (word, rest.split_once('=')) {
+                ("rename", _) => StepKind::Rename(
+                    rest.split(' ')
+                        .map(|pair| pair.split_once('=').unwrap())
+                        .map(|(to, from)| Rename { to: column(to), from: column(from) })
+                        .collect(),
+                ),
+                ("set", Some((to, value))) => {
+                    StepKind::Set(vec![Assign { column: to.to_owned(), value: expression(value), at: place() }])
+                }
+                ("mask", _) => {
+                    let mask = |column| Mask { column, method: MaskMethod::Redact, value: expression("'***'") };
+                    StepKind::Mask(columns().into_iter().map(mask).collect())
+                }
+                ("select", _) => StepKind::Select(columns()),
+                ("drop", _) => StepKind::Drop(columns()),
+                ("number", _) => StepKind::Number(Number { column: column(rest), start: 1 }),
+                other => panic!("{other:?}"),
+            };
+            TransformStep { at: place(), kind, on_error: OnError::Fail }
+        };
+        text.lines().map(step).collect()
+    }
+
+    /// Returns the columns before each step and after the last one: `a b, b, `.
+    fn masked(text: &str) -> String {
+        let steps = steps(text);
+        let masked = MaskedColumns::of(&steps);
+        let at = |index| masked.before(index).iter().cloned().collect::<Vec<_>>().join(" ");
+        (0..=steps.len()).map(at).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn masked_columns_are_followed_to_the_source_and_forward() {
+        assert_eq!(masked("select a\nset b=upper(a)"), ", , ");
+        assert_eq!(masked("rename b=a\nmask b"), "a, b, ");
+        assert_eq!(masked("rename b=a a=b\nmask b"), "a, b, ", "both at once");
+        assert_eq!(masked("set c=a || b\nmask c"), "a b, a b c, a b", "what it is made of stays hidden");
+        assert_eq!(masked("set b=lower(a)\nmask a"), "a, a b, b", "and what is made of it");
+        assert_eq!(masked("set a='x'\nmask a"), ", a, ");
+        assert_eq!(masked("set b=a\ndrop b\nmask a"), "a, a b, a, ");
+        assert_eq!(masked("set b=a\nnumber b\nmask a\nselect a"), "a, a b, a, , ");
+    }
 }

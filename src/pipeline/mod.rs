@@ -115,16 +115,15 @@ fn load_one(settings: Option<&Settings>, path: &Path) -> Result<(Plan, Vec<Probl
     parse_one(settings, &file, &text)
 }
 
-/// Loads as [`load_text`]. Also returns the paths of the files that the text names, whether they can be read or not: the
+/// Loads as [`load_text`]. Adds the paths of the files that the text names to `named`, whether they can be read or not: the
 /// outcome may change when they do.
 pub fn load_watched(
     settings: &Settings,
     path: &Path,
     text: &str,
-) -> (Result<(Plan, Vec<Problem>), Vec<Problem>>, Vec<PathBuf>) {
-    let mut named = Vec::new();
-    let loaded = parse_naming(Some(settings), &Arc::new(path.to_path_buf()), text, &mut named);
-    (loaded, named)
+    named: &mut Vec<PathBuf>,
+) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
+    parse_naming(Some(settings), &Arc::new(path.to_path_buf()), text, named)
 }
 
 fn parse_one(

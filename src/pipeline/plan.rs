@@ -214,7 +214,7 @@ pub enum StepKind {
     Aggregate(Aggregate),
     /// One row for each group of rows, with a column for each of some names.
     Pivot(Pivot),
-    Map(Map),
+    Map(Box<Map>),
     /// Each column is masked by its value before the step.
     Mask(Vec<Mask>),
     Fill(Fill),

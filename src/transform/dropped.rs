@@ -68,3 +68,31 @@ pub(super) fn hide(error: TransformError, masked: &BTreeSet<String>) -> Transfor
         error => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_rows_are_kept_and_all_are_counted() {
+        let row = |record: u64, step| DroppedRow {
+            record,
+            line: record + 1,
+            step,
+            column: String::new(),
+            reason: String::new(),
+        };
+        let max = DROPPED_KEPT_MAX as u64;
+        let mut first = DroppedRows::default();
+        (0..max).for_each(|number| first.add(|| row(number * 2, 0)));
+        assert_eq!((first.total, first.rows.len()), (max, DROPPED_KEPT_MAX));
+        first.add(|| row(max * 2, 0));
+        assert_eq!((first.total, first.rows.len()), (max + 1, DROPPED_KEPT_MAX));
+        let mut second = DroppedRows::default();
+        [3, 1, 2].into_iter().for_each(|record| second.add(|| row(record, 4)));
+        let joined = DroppedRows::join([first, second].into_iter());
+        assert_eq!((joined.total, joined.rows.len()), (max + 4, DROPPED_KEPT_MAX));
+        let order: Vec<_> = joined.rows[..6].iter().map(|row| (row.record, row.step)).collect();
+        assert_eq!(order, [(0, 0), (1, 4), (2, 0), (2, 4), (3, 4), (4, 0)]);
+    }
+}

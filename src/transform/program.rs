@@ -255,9 +255,12 @@ impl Computed {
     fn row_error(&self, record: &Record<'_>, step: &str, fault: Fault, default: &str) -> RowError {
         let column = self.bound.column_of(&fault);
         let is_masked = column.map_or(!self.masked.is_empty(), |column| self.masked.contains(column));
-        let value = if is_masked { MASKED.to_owned() } else { shorten(&fault.value) };
         let column = column.unwrap_or(default).to_owned();
-        RowError { number: record.number, line: record.line, column, value, what: fault.what, step: step.to_owned() }
+        let (value, what) = match is_masked {
+            true => (MASKED.to_owned(), fault.without_value.unwrap_or(fault.what)),
+            false => (shorten(&fault.value), fault.what),
+        };
+        RowError { number: record.number, line: record.line, column, value, what, step: step.to_owned() }
     }
 }
 

@@ -279,7 +279,8 @@ fn read(settings: &Settings, path: &Path) -> (Result<(Arc<Plan>, String), String
     };
     let mut named = Named::new();
     loop {
-        let (loaded, paths) = pipeline::load_watched(settings, path, &text);
+        let mut paths = Vec::new();
+        let loaded = pipeline::load_watched(settings, path, &text, &mut paths);
         if paths.iter().any(|path| !named.contains_key(path)) {
             // Read again, as they may have changed in between. The text names the same files each time.
             named = stamps(paths);

@@ -18,6 +18,8 @@ mod reading;
 mod records;
 /// Keys of an earlier version.
 mod renamed_keys;
+/// The steps that change cells.
+mod row_steps;
 /// Layers of settings, and secrets.
 mod settings;
 /// Steps on whole tables.

@@ -108,7 +108,7 @@ fn dropped_rows_are_kept_counted_and_shown() {
     assert_eq!(
         std::fs::read_to_string(&file).unwrap(),
         "record,line,step,column,reason,id,score,status,email\n\
-         2,3,transform[0].set,score,is not a valid integer,2,ten,In Progress,bob@example.com\n"
+         2,3,transform[0].set,score,is not a valid integer of 64 bits,2,ten,In Progress,bob@example.com\n"
     );
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let (again, text) = shown(&rig, &run);
@@ -118,7 +118,7 @@ fn dropped_rows_are_kept_counted_and_shown() {
         "{text}"
     );
     assert!(
-        text.contains("record 2 (line 3), column \"score\": is not a valid integer (step transform[0].set)"),
+        text.contains("record 2 (line 3), column \"score\": is not a valid integer of 64 bits (step transform[0].set)"),
         "{text}"
     );
 }
@@ -214,13 +214,15 @@ fn masked_values_are_shown_nowhere() {
     let before = "  - rename: {mail: email}\n  - set: {domain: \"substr(mail, 1 + strpos(mail, '@'))\"}\n";
     let bad = "  - set: {check: cast(mail as integer)}\n";
     let computed = "  - set: {check: cast(trim(score) || 'x' as integer)}\n";
+    let dated = "  - set: {check: \"parse_time(mail, 'ann%Y-%m-%d')\"}\n";
     let mapped = "  - map: {column: domain, values: {example.org: o}}\n";
-    let hidden = ["ann@", "bob@", "dan@", "ten"];
+    let rows = ROWS.replace("ten", "t3n-n-t3n");
+    let hidden = ["ann@", "bob@", "dan@", "@example.com", "t3n"];
     let policies = ["", "    on_error: hold\n", "    on_error: empty\n", "    on_error: drop_row\n"];
     let mut shown_once = false;
-    for step in [bad, computed, mapped] {
+    for step in [bad, computed, dated, mapped] {
         for policy in policies {
-            let rig = rig(ROWS, &format!("{before}{step}{policy}{mask}  - drop: [domain]\n"), "");
+            let rig = rig(&rows, &format!("{before}{step}{policy}{mask}  - drop: [domain]\n"), "");
             let output = rig.run();
             let id = document(&output)["run"].as_str().unwrap().to_owned();
             let text = rig.reportferry(&["show", &id]);
@@ -237,6 +239,18 @@ fn masked_values_are_shown_nowhere() {
     // Without the mask, the same values are shown: the test can fail.
     let rig = rig(ROWS, &format!("{before}{bad}"), "");
     assert!(everything(&rig, &[&rig.run()]).contains("ann@example.com"));
+}
+
+#[test]
+fn a_keyed_hash_is_that_of_the_expression() {
+    let steps = "  - set: {copy: \"hmac_sha256(email, 'email_salt')\"}\n  - mask: {email: {hmac_sha256: email_salt}}\n\
+                 \x20 - select: [email, copy]\n";
+    let rig = rig(ROWS, steps, "");
+    run(&rig, 0);
+    let text = String::from_utf8(rig.read("a.csv")).unwrap();
+    let rows: Vec<(&str, &str)> = text.lines().skip(1).map(|line| line.split_once(',').unwrap()).collect();
+    assert!(rows.iter().all(|(masked, hash)| masked == hash), "{text}");
+    assert_eq!(rows.iter().map(|(masked, _)| masked.len()).collect::<Vec<_>>(), [64, 64, 0, 64]);
 }
 
 #[test]
@@ -258,7 +272,7 @@ fn dropped_rows_of_steps_after_a_sort_have_the_cells_of_the_source() {
     assert_eq!(
         std::fs::read_to_string(file).unwrap(),
         "record,line,step,column,reason,id,score,status,email\n\
-         2,3,transform[3].set,score,is not a valid integer,2,ten,In Progress,(masked)\n"
+         2,3,transform[3].set,score,is not a valid integer of 64 bits,2,ten,In Progress,(masked)\n"
     );
 }
 
@@ -277,8 +291,9 @@ fn dropped_rows_are_made_again_after_a_crash() {
     assert_eq!(std::fs::read(folder.join("dropped_rows.csv")).unwrap(), before);
     assert_eq!(document["dropped_rows"]["rows"], 1);
     // Pruned with the artifact.
-    rig.settings(|text| format!("keep: {{artifacts: 1ms, extracts: 1ms}}\n{text}"));
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    let ledger = rusqlite::Connection::open(rig.folder.path().join("data/ledger.db")).unwrap();
+    assert_eq!(ledger.execute("UPDATE runs SET updated_ms = 0", []).unwrap(), 1);
+    drop(ledger);
     let pruned = rig.reportferry(&["prune"]);
     assert!(pruned.status.success(), "{}", both(&pruned));
     assert!(!folder.exists());

@@ -105,3 +105,29 @@ fn everything_is_explained_without_a_secret() {
     assert!(!said.contains("hush") && !said.contains("whsec"), "{said}");
     insta::assert_snapshot!("everything", said);
 }
+
+#[test]
+fn steps_that_change_cells_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let (settings, pipeline) = (folder.path().join("reportferry.yaml"), folder.path().join("cells.yaml"));
+    std::fs::write(&settings, SETTINGS).unwrap();
+    std::fs::write(folder.path().join("codes.csv"), "code,name\nC-1,One\nC-2,Two\n").unwrap();
+    let steps = r#"
+source: {file: {path: in.csv}}
+transform:
+  - map: {column: status, values: {Completed: C}}
+  - map: {column: Course, to: title, file: {path: codes.csv, key: code, value: name}, else: drop_row}
+  - set: {score: cast(score as integer)}
+    on_error: empty
+  - mask: {mail: {hmac_sha256: salt}, name: redact, phone: {keep_last: 4}, first: {keep_first: 1}, id: sha256}
+  - fill: {columns: [Branch, team], with: previous}
+  - fill: {column: level, value: none}
+  - number: {column: line, start: 10}
+artifact: {name: a.csv}
+deliver: {disk: {}}
+"#;
+    std::fs::write(&pipeline, steps).unwrap();
+    let said = said(&settings, &pipeline);
+    assert!(!said.contains("hush"), "{said}");
+    insta::assert_snapshot!("cells", said);
+}

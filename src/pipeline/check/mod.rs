@@ -227,9 +227,9 @@ impl Check<'_> {
             StepFile::Join(join) => (join.origin.clone(), self.join(join)?),
             StepFile::Pivot(written) => (written.origin, self.pivot(written.value)),
             StepFile::Aggregate(written) => (written.origin, self.aggregate(written.value, secrets)),
-            StepFile::Map(map) => (map.origin, StepKind::Map(self.map(map.value)?)),
+            StepFile::Map(map) => (map.origin, StepKind::Map(Box::new(self.map(*map.value)?))),
             StepFile::Mask(masks) => (masks.origin.clone(), StepKind::Mask(self.mask(masks, secrets)?)),
-            StepFile::Fill(fill) => (fill.origin.clone(), StepKind::Fill(self.fill(fill)?)),
+            StepFile::Fill(fill) => (fill.origin.clone(), StepKind::Fill(self.fill(*fill.value, &fill.origin)?)),
             StepFile::Number(number) => (number.origin, StepKind::Number(self.number(number.value))),
         };
         Some(TransformStep { at: self.place(&origin), kind, on_error: OnError::Fail })

@@ -150,8 +150,8 @@ impl Check<'_> {
         Some(masks)
     }
 
-    pub(super) fn fill(&mut self, written: At<FillFile>) -> Option<Fill> {
-        let At { value: FillFile { column, columns, with, value }, origin } = written;
+    pub(super) fn fill(&mut self, written: FillFile, origin: &Origin) -> Option<Fill> {
+        let FillFile { column, columns, with, value } = written;
         let exclusive = |a: &str, b: &str, at: &Origin| {
             at.error(format!("`{a}` and `{b}` are mutually exclusive")).hint("keep one of them")
         };

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use super::oracle::{Case, Table, Values, compare, table};
 
+/// The SQL of a filled column.
+type Filled = Box<dyn Fn(&str) -> String>;
+
 /// The number of generated cases of each operator.
 const CASES: usize = 500;
 
@@ -173,7 +176,7 @@ fn empty_cells_are_filled_as_sql_would() {
             false => ("i", ""),
         };
         let value = *pick(random, &RESULTS[2..]);
-        let (with, filled): (String, Box<dyn Fn(&str) -> String>) = match random.bool() {
+        let (with, filled): (String, Filled) = match random.bool() {
             true => (
                 "with: previous".to_owned(),
                 Box::new(|name| {
