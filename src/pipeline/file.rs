@@ -9,6 +9,7 @@ use super::done::DoneFile;
 use super::expect_file::ExpectFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory, Expression};
+use super::tests_file::TestFile;
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap, WhileHeld};
@@ -37,6 +38,8 @@ crate::table! {
         deliver: Lenient<Deliveries>,
         /// Alerts of this pipeline, which override the settings'.
         alerts: Option<Lenient<PipelineAlertsFile>>,
+        /// Rows that go in and rows that must come out, for `reportferry test`.
+        tests: Option<Vec<Lenient<TestFile>>>,
     }
 }
 

@@ -25,6 +25,8 @@ pub mod scalars;
 mod shared;
 /// Files that a pipeline file names.
 mod table_file;
+/// The tests in a pipeline file.
+pub mod tests_file;
 /// The uses of texts in a pipeline file.
 mod texts;
 /// Warnings about a plan's upcoming slots.

@@ -2,6 +2,7 @@
 
 mod expect;
 mod sort;
+mod test_case;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ use jiff::tz::TimeZone;
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
 pub use self::sort::Sort;
+pub use self::test_case::{
+    Expected, ExpectedBalance, ExpectedData, ExpectedOutput, TestCase, TestInput, TestPath, TestRows,
+};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
 pub use super::table_file::TableFile;
@@ -48,6 +52,7 @@ pub struct Plan {
     /// Its alerts, if they differ from the settings'.
     pub alerts: Option<AlertPlan>,
     pub secrets: BTreeMap<String, SecretRef>,
+    pub tests: Vec<TestCase>,
 }
 
 impl Plan {

@@ -12,6 +12,7 @@ mod pull;
 pub mod replay;
 pub mod spool;
 mod transform;
+pub mod trial;
 
 use std::path::PathBuf;
 use std::sync::Arc;

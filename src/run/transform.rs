@@ -13,7 +13,7 @@ use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
 use crate::expect::{Baseline, Checked, Checker, Ended, Opening};
 use crate::extract::{Extract, SourceFacts};
 use crate::ledger::record::Run;
-use crate::pipeline::plan::{ArtifactPlan, Plan, Source};
+use crate::pipeline::plan::{ArtifactPlan, CsvInput, Plan, Source};
 use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
@@ -58,9 +58,10 @@ pub(super) async fn transform_and_encode(
     let stop = CancellationToken::new();
     // If this future is dropped, the thread stops at its next block.
     let _stops = stop.clone().drop_guard();
-    let pass = Pass {
+    let mut pass = Pass {
         plan: plan.clone(),
         extract: extract.clone(),
+        csv: plan.source.csv(),
         path: execution.spool.artifact(&name),
         folder: execution.spool.path().to_owned(),
         slot,
@@ -71,7 +72,7 @@ pub(super) async fn transform_and_encode(
         progress: execution.context.progress.clone(),
         stop,
     };
-    match blocking(|| pass.run()).await? {
+    match blocking(move || pass.run()).await? {
         Ok(done) => Ok(done),
         Err(error @ TransformError::Read { .. }) => Ok(Transformed::Damaged { what: with_causes(&error) }),
         Err(ref error @ (TransformError::Write { ref source } | TransformError::Spill { ref source }))
@@ -84,23 +85,25 @@ pub(super) async fn transform_and_encode(
 }
 
 /// The inputs of the pass, which runs on a thread of its own.
-struct Pass {
-    plan: Arc<Plan>,
-    extract: Extract,
+pub(super) struct Pass {
+    pub plan: Arc<Plan>,
+    pub extract: Extract,
+    /// The format of the extract.
+    pub csv: CsvInput,
     /// The artifact's path, and the folder for what does not fit into memory.
-    path: PathBuf,
-    folder: PathBuf,
-    slot: Slot,
-    name: String,
-    secrets: BTreeMap<String, Secret>,
-    limits: Limits,
-    baseline: Baseline,
-    progress: Progress,
-    stop: CancellationToken,
+    pub path: PathBuf,
+    pub folder: PathBuf,
+    pub slot: Slot,
+    pub name: String,
+    pub secrets: BTreeMap<String, Secret>,
+    pub limits: Limits,
+    pub baseline: Baseline,
+    pub progress: Progress,
+    pub stop: CancellationToken,
 }
 
 impl Pass {
-    fn run(mut self) -> Result<Transformed, TransformError> {
+    pub(super) fn run(&mut self) -> Result<Transformed, TransformError> {
         let writing = |source| TransformError::Write { source };
         let spilling = |source| TransformError::Spill { source };
         if let Some(folder) = self.path.parent() {
@@ -146,12 +149,12 @@ impl Pass {
     }
 
     /// Opens the extract and compiles the plan's steps against its header.
-    fn open<'a>(&'a self, meter: &'a Meter) -> Result<Transform<'a>, TransformError> {
-        let Self { plan, extract, folder, secrets, limits, stop, .. } = self;
+    pub(super) fn open<'a>(&'a self, meter: &'a Meter) -> Result<Transform<'a>, TransformError> {
+        let Self { plan, extract, csv, folder, secrets, limits, stop, .. } = self;
         let read = extract.open(limits).map_err(|source| TransformError::Read { source })?;
         let step_inputs = StepInputs::default();
         let input =
-            Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
+            Input { read, csv: *csv, limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
         Transform::open(input, &plan.steps, secrets)
     }
 }

@@ -18,7 +18,7 @@ mod stored;
 mod table;
 
 pub use balance::{Balance, StepRows};
-pub use chain::{Input, Passed, Transform};
+pub use chain::{Input, Passed, PassedFirst, Transform};
 pub use error::{CsvFault, RowError, TransformError};
 pub use finding::{Example, Examples, StepFinding};
 pub use program::{Cell, Row};

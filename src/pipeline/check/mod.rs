@@ -6,6 +6,8 @@ mod deliver;
 mod expect;
 /// Sources: reports, records, files.
 mod source;
+/// Tests.
+mod test_case;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -43,6 +45,7 @@ pub(super) fn plan(
     let columns = source.as_ref().map(Columns::of_source).unwrap_or_default();
     let (steps, secrets, mut columns) = check.steps(written.transform.unwrap_or_default(), columns);
     let expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
+    let delivered = columns.names();
     check.problems.extend(columns.into_problems());
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
@@ -60,6 +63,10 @@ pub(super) fn plan(
         None => (None, TimeZone::UTC),
         Some(scheduled) => scheduled.map(|(schedule, zone)| (Some(schedule), zone))?,
     };
+    let names = source.as_ref().and_then(|source| Columns::of_source(source).names());
+    let used = secrets.keys().cloned().collect();
+    let facts = test_case::Facts { zone: &zone, secrets: used, source: names, delivered };
+    let tests = check.tests(written.tests.unwrap_or_default(), &facts);
     Some(Plan {
         name: name.to_string(),
         file: file.clone(),
@@ -75,6 +82,7 @@ pub(super) fn plan(
         deliveries: deliveries?,
         alerts,
         secrets,
+        tests,
     })
 }
 
