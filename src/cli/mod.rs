@@ -41,6 +41,7 @@ mod moment;
 mod opened;
 mod pause;
 mod plan;
+mod preview;
 mod prune;
 mod replay;
 mod reports;
@@ -110,6 +111,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Show what a pipeline does in plain sentences, for the person who approves it
     Explain(explain::ExplainArgs),
+    /// Show a pipeline's first rows, and what a step or all of them make of them; nothing is requested or delivered
+    Preview(preview::PreviewArgs),
     /// Run the tests of pipeline files, without network and without deliveries
     Test(test::TestArgs),
     /// Run pipelines now
@@ -239,6 +242,7 @@ async fn dispatch(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Check(args) => check::run(&args, common).await,
         Command::Plan(args) => plan::run(args, common).await,
         Command::Explain(args) => explain::run(args, common).await,
+        Command::Preview(args) => preview::run(args, common).await,
         Command::Test(args) => test::run(args, common).await,
         Command::Run(args) => run::run(args, common).await,
         Command::Work(args) => work::run(args, common).await,

@@ -21,30 +21,38 @@ impl Extract {
     /// # Errors
     /// The file is missing, has another size, or is not a ZIP with one CSV.
     pub fn open(&self, limits: &Limits) -> io::Result<Box<dyn Read + Send>> {
-        let mut file = File::open(&self.path).map_err(|error| named(&self.path, &error))?;
-        let bytes = file.metadata()?.len();
-        if bytes != self.bytes {
-            return Err(damaged(&self.path, &format!("it has {bytes} bytes, not the {} that were saved", self.bytes)));
-        }
-        let name = self.path.display().to_string();
-        let limit = limits.extract_bytes;
-        if self.form == Form::Csv {
-            return Ok(Box::new(Bounded { inner: BufReader::with_capacity(READ_BYTES, file), read: 0, limit, name }));
-        }
-        let packed = sniff::packed_csv(&mut file, limits, SourceKind::Local)
-            .map_err(|fault| damaged(&self.path, &fault.to_string()))?;
-        file.seek(SeekFrom::Start(packed.at))?;
-        let body = BufReader::with_capacity(READ_BYTES, file.take(packed.compressed));
-        let inner: Box<dyn Read + Send> =
-            if packed.deflated { Box::new(DeflateDecoder::new(body)) } else { Box::new(body) };
-        let checked = Checked { inner, crc: Crc::new(), packed, name: name.clone() };
-        Ok(Box::new(Bounded { inner: checked, read: 0, limit, name }))
+        csv(&self.path, self.form, self.bytes, limits)
     }
 
     /// Returns true if the file on disk is unchanged, by size and SHA-256. Reads all of it.
     pub fn is_intact(&self) -> bool {
         digest::file_is(&self.path, self.bytes, &self.sha256)
     }
+}
+
+/// Opens the CSV of a file of this size.
+///
+/// # Errors
+/// See [`Extract::open`].
+pub(super) fn csv(path: &Path, form: Form, stated: u64, limits: &Limits) -> io::Result<Box<dyn Read + Send>> {
+    let mut file = File::open(path).map_err(|error| named(path, &error))?;
+    let bytes = file.metadata()?.len();
+    if bytes != stated {
+        return Err(damaged(path, &format!("it has {bytes} bytes, not the {stated} that were saved")));
+    }
+    let name = path.display().to_string();
+    let limit = limits.extract_bytes;
+    if form == Form::Csv {
+        return Ok(Box::new(Bounded { inner: BufReader::with_capacity(READ_BYTES, file), read: 0, limit, name }));
+    }
+    let packed = sniff::packed_csv(&mut file, limits, SourceKind::Local)
+        .map_err(|fault| damaged(path, &fault.to_string()))?;
+    file.seek(SeekFrom::Start(packed.at))?;
+    let body = BufReader::with_capacity(READ_BYTES, file.take(packed.compressed));
+    let inner: Box<dyn Read + Send> =
+        if packed.deflated { Box::new(DeflateDecoder::new(body)) } else { Box::new(body) };
+    let checked = Checked { inner, crc: Crc::new(), packed, name: name.clone() };
+    Ok(Box::new(Bounded { inner: checked, read: 0, limit, name }))
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {

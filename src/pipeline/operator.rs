@@ -1,7 +1,7 @@
 //! The declaration of each transform operator: its key, its share of the row balance, and its effect on the columns.
 
 use super::columns::Columns;
-use super::plan::StepKind;
+use super::plan::{Assign, StepKind};
 
 /// The effect of an operator on the number of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,17 @@ impl StepKind {
         match self {
             Self::Sort(_) => true,
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
+        }
+    }
+
+    /// Returns the columns that the step reads to hide their values: they are not shown before it either.
+    pub fn hidden_columns(&self) -> Vec<&str> {
+        match self {
+            Self::Set(assigns) => {
+                let is_keyed = |assign: &&Assign| assign.value.expr.secrets().next().is_some();
+                assigns.iter().filter(is_keyed).flat_map(|assign| assign.value.expr.columns()).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -16,7 +16,7 @@ pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, Value
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
 pub use self::sort::Sort;
 pub use self::test_case::{
-    Expected, ExpectedBalance, ExpectedData, ExpectedOutput, TestCase, TestInput, TestPath, TestRows,
+    Expected, ExpectedBalance, ExpectedData, ExpectedOutput, TestCase, TestInput, TestPath, TestRows, test_secret,
 };
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};

@@ -7,6 +7,7 @@ pub mod document;
 mod error;
 mod held;
 pub mod limits;
+pub mod preview;
 pub mod prune;
 mod pull;
 pub mod replay;

@@ -141,8 +141,10 @@ fn flow(row: &Row) -> String {
 fn scalar(text: &str) -> String {
     let is_plain = |character: char| character.is_alphanumeric() || "_./@+%()- ".contains(character);
     let begins = text.starts_with(|character: char| character.is_alphanumeric() || character == '_');
-    let is_null = text.eq_ignore_ascii_case("null");
-    if begins && !text.ends_with(' ') && !is_null && text.chars().all(is_plain) {
+    // What other readers of YAML take for something else than a text stays a text for them too.
+    let is_word = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&&*text.to_lowercase());
+    let is_code = text.len() > 1 && text.starts_with('0');
+    if begins && !text.ends_with(' ') && !is_word && !is_code && text.chars().all(is_plain) {
         return text.to_owned();
     }
     let mut quoted = String::from("\"");
@@ -230,7 +232,9 @@ mod tests {
     #[test]
     fn cells_are_quoted_where_they_must_be() {
         for (text, yaml) in [
-            ("007", "007"),
+            ("7", "7"),
+            ("007", "\"007\""),
+            ("Yes", "\"Yes\""),
             ("In Progress", "In Progress"),
             ("", "\"\""),
             ("null", "\"null\""),

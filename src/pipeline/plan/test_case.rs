@@ -21,6 +21,11 @@ pub struct TestCase {
     pub expected: Expected,
 }
 
+/// Returns the value of a secret where a real one is not to be used: as long as a key should be, and always the same.
+pub fn test_secret(name: &str) -> Secret {
+    Secret::new(format!("the value of {name} in tests, not a secret"))
+}
+
 /// The rows of a test's source.
 pub enum TestInput {
     Rows(TestRows),
