@@ -66,6 +66,9 @@ pub struct ShownColumn {
     pub empty: u64,
     /// A later step hides its values, so they are not shown.
     pub masked: bool,
+    /// Its name before the step, if that renames it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
     /// The step adds it, or removes it.
     #[serde(rename = "new", skip_serializing_if = "std::ops::Not::not")]
     pub is_new: bool,
@@ -179,8 +182,9 @@ impl Preview<'_> {
         let mut previewed = previewed(Some(table), &after, &masks::after(&self.plan.steps, number));
         let at: Vec<Option<usize>> =
             sources.iter().map(|source| before.names.iter().position(|name| name == source)).collect();
-        for (column, at) in previewed.after.columns.iter_mut().zip(&at) {
+        for ((column, at), source) in previewed.after.columns.iter_mut().zip(&at).zip(&sources) {
             column.is_new = at.is_none();
+            column.was = (*source != column.name).then(|| source.clone());
         }
         for (row, (_, cells)) in previewed.after.rows.iter_mut().zip(&after.first) {
             match before.wanted.get(&row.record) {
@@ -257,6 +261,7 @@ fn table(seen: &Seen, hidden: &HashSet<String>) -> Table {
         inferred: inferred.kind(),
         empty: inferred.empty,
         masked: hidden.contains(name),
+        was: None,
         is_new: false,
         is_removed: false,
     });

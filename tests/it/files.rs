@@ -6,6 +6,8 @@
 mod arguments;
 /// Schemas, and the files that `init` writes.
 mod editor;
+/// Pipelines that the docs show.
+mod examples;
 /// Mistakes, one by one.
 mod mistakes;
 /// Names of the coming slots.
@@ -16,6 +18,8 @@ mod plans;
 mod reading;
 /// Records as a source.
 mod records;
+/// Mistakes in tests.
+mod pipeline_tests;
 /// Keys of an earlier version.
 mod renamed_keys;
 /// Layers of settings, and secrets.

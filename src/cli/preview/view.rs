@@ -54,7 +54,8 @@ fn table(table: &Table, screen: Screen) -> String {
         let masked = column.masked.then_some("masked");
         let new = column.is_new.then_some("new");
         let removed = column.is_removed.then_some("removed");
-        let parts = [Some(column.inferred.name()), masked, new, removed];
+        let was = column.was.as_ref().map(|was| format!("was {}", visible(was)));
+        let parts = [Some(column.inferred.name()), masked, new, removed, was.as_deref()];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     };
     let names = table.columns.iter().map(|column| visible(&column.name)).collect();
