@@ -224,7 +224,8 @@ mod tests {
     #[test]
     fn wide_tables_are_blocks_and_long_cells_are_cut() {
         let long = "x".repeat(60);
-        let grid = grid(&["id", "name", "a long column", "note"], &[&["7", "*Ann", "", &long], &["10", "日本", "b\tc", ""]]);
+        let grid =
+            grid(&["id", "name", "a long column", "note"], &[&["7", "*Ann", "", &long], &["10", "日本", "b\tc", ""]]);
         let text = grid.render(2, SCREEN);
         assert_eq!(
             text,

@@ -137,8 +137,10 @@ async fn rows(
             let saved = newest_extract(&opened, plan).await?;
             opened.ledger.close().await;
             let Some((path, origin)) = saved else {
-                let what = format!("no run of {} has its rows in the spool any more, and nothing is requested", plan.name);
-                let hint = "`--from FILE` reads a CSV or ZIP that you exported; `--pull` requests the rows, as a run does";
+                let what =
+                    format!("no run of {} has its rows in the spool any more, and nothing is requested", plan.name);
+                let hint =
+                    "`--from FILE` reads a CSV or ZIP that you exported; `--pull` requests the rows, as a run does";
                 return Err(argument_hint(what, hint));
             };
             of_file(&path, origin)

@@ -172,7 +172,8 @@ impl TestOutcome {
 }
 
 fn document(pipelines: Vec<PipelineTests>, require_tests: bool) -> Document {
-    let count = |state| pipelines.iter().flat_map(|pipeline| &pipeline.tests).filter(|test| test.state == state).count();
+    let count =
+        |state| pipelines.iter().flat_map(|pipeline| &pipeline.tests).filter(|test| test.state == state).count();
     let failed = count(TestState::Failed);
     let without = pipelines.iter().filter(|pipeline| pipeline.tests.is_empty());
     let without_tests: Vec<String> = without.map(|pipeline| pipeline.name.clone()).collect();
@@ -217,6 +218,7 @@ fn totals(document: &Document, require_tests: bool) -> String {
         1 => "; 1 pipeline without tests".to_owned(),
         count => format!("; {count} pipelines without tests"),
     };
-    let required = if require_tests && !without_tests.is_empty() { ", which --require-tests does not allow" } else { "" };
+    let required =
+        if require_tests && !without_tests.is_empty() { ", which --require-tests does not allow" } else { "" };
     format!("{passed} passed, {failed} failed{updated}{without}{required}\n")
 }

@@ -32,7 +32,8 @@ impl LocalCsv {
             ExtractError::refused(format!("cannot read {}: {error}", path.display()), "name a CSV, or a ZIP with one")
         };
         let file = disk::open_regular(path).map_err(unreadable)?;
-        let (form, bytes) = sniffed(file).map_err(|error: SaveError| error.into_extract(&path.display().to_string()))?;
+        let (form, bytes) =
+            sniffed(file).map_err(|error: SaveError| error.into_extract(&path.display().to_string()))?;
         Ok(Self { path: path.to_owned(), form, bytes })
     }
 

@@ -45,8 +45,8 @@ pub(super) fn csv(path: &Path, form: Form, stated: u64, limits: &Limits) -> io::
     if form == Form::Csv {
         return Ok(Box::new(Bounded { inner: BufReader::with_capacity(READ_BYTES, file), read: 0, limit, name }));
     }
-    let packed = sniff::packed_csv(&mut file, limits, SourceKind::Local)
-        .map_err(|fault| damaged(path, &fault.to_string()))?;
+    let packed =
+        sniff::packed_csv(&mut file, limits, SourceKind::Local).map_err(|fault| damaged(path, &fault.to_string()))?;
     file.seek(SeekFrom::Start(packed.at))?;
     let body = BufReader::with_capacity(READ_BYTES, file.take(packed.compressed));
     let inner: Box<dyn Read + Send> =

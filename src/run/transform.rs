@@ -153,8 +153,7 @@ impl Pass {
         let Self { plan, extract, csv, folder, secrets, limits, stop, .. } = self;
         let read = extract.open(limits).map_err(|source| TransformError::Read { source })?;
         let step_inputs = StepInputs::default();
-        let input =
-            Input { read, csv: *csv, limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
+        let input = Input { read, csv: *csv, limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
         Transform::open(input, &plan.steps, secrets)
     }
 }

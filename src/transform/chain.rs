@@ -297,3 +297,6 @@ fn pass(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

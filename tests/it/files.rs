@@ -12,14 +12,14 @@ mod examples;
 mod mistakes;
 /// Names of the coming slots.
 mod names;
+/// Mistakes in tests.
+mod pipeline_tests;
 /// Pipeline files → plans.
 mod plans;
 /// How a source's CSV is written.
 mod reading;
 /// Records as a source.
 mod records;
-/// Mistakes in tests.
-mod pipeline_tests;
 /// Keys of an earlier version.
 mod renamed_keys;
 /// Layers of settings, and secrets.

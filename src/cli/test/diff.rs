@@ -31,9 +31,7 @@ pub(super) fn text(difference: &Difference, screen: Screen) -> String {
         Difference::Rows { columns, rows: changes } => rows(columns, changes, screen),
         Difference::NotContained { columns, rows } => not_contained(columns, rows, screen),
         Difference::File { file, lines } => self::file(file, lines, screen),
-        Difference::NoFile { file, error } => {
-            line(format!("file: cannot read {file}: {error}; `--update` writes it"))
-        }
+        Difference::NoFile { file, error } => line(format!("file: cannot read {file}: {error}; `--update` writes it")),
         Difference::Count { key, expected, actual } => line(format!("{key}: {expected} expected, not {actual}")),
         Difference::Finding(finding) => {
             let mut text = line(format!("{} {}: {}", finding.label(), finding.expectation, finding.message));

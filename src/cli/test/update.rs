@@ -222,7 +222,11 @@ mod tests {
             ("r:\n  ^- a$:\nb: 1\n", vec!["y"], "r:\n  - {a: y}\nb: 1\n"),
             ("r:\n  ^- {a: x$}\n", vec![], "r:\n  []\n"),
             ("r: ^[$]\nb: 1\n", vec!["y"], "r: [{a: y}]\nb: 1\n"),
-            ("- r: ^[{a: \"x]\"$}, ] # why\nb: 1\n", vec!["y", "z"], "- r: [\n    {a: y},\n    {a: z},\n  ] # why\nb: 1\n"),
+            (
+                "- r: ^[{a: \"x]\"$}, ] # why\nb: 1\n",
+                vec!["y", "z"],
+                "- r: [\n    {a: y},\n    {a: z},\n  ] # why\nb: 1\n",
+            ),
             ("r: ^[{a: x$ # }\n}]\n", vec!["O'Neil"], "r: [{a: \"O'Neil\"}]\n"),
         ] {
             assert_eq!(edited(marked, &cells), expected, "{marked}");

@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn long_lists_are_paired_by_position() {
-        let edits = align(3_000, 3_001, |row, column| (row == column && row != 1_500).then_some(u32::from(row % 2 == 1)));
+        let edits =
+            align(3_000, 3_001, |row, column| (row == column && row != 1_500).then_some(u32::from(row % 2 == 1)));
         assert!(edits.contains(&Edit::Missing(1_500)) && edits.contains(&Edit::Extra(1_500)));
         assert_eq!(edits.last(), Some(&Edit::Extra(3_000)));
         assert_eq!(edits.len(), 3_002);

@@ -6,9 +6,7 @@ use super::Output;
 use super::align::{Edit, align};
 use crate::expect::Finding;
 use crate::pipeline::operator::RowShare;
-use crate::pipeline::plan::{
-    Expected, ExpectedBalance, ExpectedData, ExpectedOutput, Severity, TestPath, TestRows,
-};
+use crate::pipeline::plan::{Expected, ExpectedBalance, ExpectedData, ExpectedOutput, Severity, TestPath, TestRows};
 
 /// One difference between an expected result and the actual one. Its names in JSON are an interface.
 #[derive(Clone, Debug, Serialize)]

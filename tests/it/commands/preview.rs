@@ -49,7 +49,8 @@ fn the_document_has_types_nulls_and_marks() {
 #[test]
 fn a_long_file_is_read_in_part_unless_a_step_needs_all() {
     let case = Case::new("");
-    let rows: String = (0..5_000).map(|row| format!("{row},e,Completed,2026-01-05 10:00:00,{},\n", 5_000 - row)).collect();
+    let rows: String =
+        (0..5_000).map(|row| format!("{row},e,Completed,2026-01-05 10:00:00,{},\n", 5_000 - row)).collect();
     case.write("rows.csv", &format!("{}\n{rows}", super::ROWS.lines().next().unwrap()));
     let told = document(&case.reportferry(&["preview", "p", "--step", "2", "--json"]));
     assert_eq!((&told["complete"], &told["rows"]["extracted"]), (&json!(false), &json!(1_000)));

@@ -80,8 +80,11 @@ fn the_tests_of_the_examples_and_of_init_pass() {
     let init = crate::stage::reportferry().arg("init").arg(folder.path()).output().unwrap();
     assert_eq!(init.status.code(), Some(0), "{}", both(&init));
     for (place, passed) in [(root, 8), (folder.path(), 1)] {
-        let output =
-            crate::stage::reportferry().current_dir(place).args(["test", "--require-tests", "--json"]).output().unwrap();
+        let output = crate::stage::reportferry()
+            .current_dir(place)
+            .args(["test", "--require-tests", "--json"])
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", both(&output));
         let tested = document(&output);
         assert!(tested["passed"].as_u64().unwrap() >= passed, "{tested:#}");
