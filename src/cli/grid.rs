@@ -89,7 +89,7 @@ impl GridCell {
         }
     }
 
-    /// Shows a text that is no value of the data.
+    /// Shows a text that is not a value of the data.
     pub(super) fn note(text: &str) -> Self {
         Self { text: text.to_owned(), color: Color::Dim }
     }

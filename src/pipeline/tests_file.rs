@@ -19,7 +19,7 @@ crate::table! {
         /// The rows of the source: a list of tables (column: cell), or `{file: rows.csv}`, a CSV as the source has it.
         rows: InputRows,
         /// The values of secrets in this test, by name. Default: a fixed text.
-        secrets: Named<At<String>>,
+        secrets: Option<Named<At<String>>>,
         /// The expected result.
         expect: Lenient<ExpectedFile>,
     }

@@ -109,7 +109,7 @@ pub struct ArtifactHead {
 }
 
 /// The rows of one pass.
-struct Seen {
+struct PassRows {
     names: Vec<String>,
     types: Vec<Inferred>,
     /// The first rows, with their record numbers.
@@ -221,7 +221,7 @@ impl Preview<'_> {
         last: u64,
         wanted: &HashSet<u64>,
         mut each: impl FnMut(&Row<'_>) -> io::Result<()>,
-    ) -> Result<Seen, TransformError> {
+    ) -> Result<PassRows, TransformError> {
         let names = transform.columns().to_vec();
         let mut types = vec![Inferred::default(); names.len()];
         let (mut first, mut kept, mut numbers, mut count) = (Vec::new(), HashMap::new(), HashSet::new(), 0);
@@ -245,17 +245,17 @@ impl Preview<'_> {
             let is_enough = !needs_all && count >= enough && number >= last;
             Ok(if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        Ok(Seen { names, types, first, wanted: kept, numbers, count, passed })
+        Ok(PassRows { names, types, first, wanted: kept, numbers, count, passed })
     }
 }
 
-fn previewed(before: Option<Table>, after: &Seen, hidden: &HashSet<String>) -> Previewed {
+fn previewed(before: Option<Table>, after: &PassRows, hidden: &HashSet<String>) -> Previewed {
     let PassedFirst { balance, is_whole } = &after.passed;
     Previewed { before, after: table(after, hidden), balance: balance.clone(), is_whole: *is_whole }
 }
 
 /// Returns the first rows of a pass, without the values of hidden columns.
-fn table(seen: &Seen, hidden: &HashSet<String>) -> Table {
+fn table(seen: &PassRows, hidden: &HashSet<String>) -> Table {
     let columns = seen.names.iter().zip(&seen.types).map(|(name, inferred)| ShownColumn {
         name: name.clone(),
         inferred: inferred.kind(),

@@ -25,11 +25,11 @@ pub use compare::{Difference, LineChange, RowChange};
 pub struct Tested {
     /// Empty if the test passed.
     pub differences: Vec<Difference>,
-    /// What the pipeline made of the rows; `None` if the run failed.
+    /// The result; `None` if the run failed.
     pub output: Option<Output>,
 }
 
-/// What a pipeline made of a test's rows.
+/// The result of a pipeline for a test's rows.
 pub struct Output {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<String>>,

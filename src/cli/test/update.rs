@@ -142,7 +142,7 @@ fn scalar(text: &str) -> String {
     let is_plain = |character: char| character.is_alphanumeric() || "_./@+%()- ".contains(character);
     let begins = text.starts_with(|character: char| character.is_alphanumeric() || character == '_');
     // What other readers of YAML take for something else than a text stays a text for them too.
-    let is_word = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&&*text.to_lowercase());
+    let is_word = ["null", "true", "false", "yes", "no", "on", "off"].contains(&&*text.to_lowercase());
     let is_code = text.len() > 1 && text.starts_with('0');
     if begins && !text.ends_with(' ') && !is_word && !is_code && text.chars().all(is_plain) {
         return text.to_owned();

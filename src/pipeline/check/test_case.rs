@@ -49,7 +49,7 @@ impl Check<'_> {
             Some(slot) => self.test_slot(&slot, facts.zone)?,
         };
         let input = self.input(rows, facts);
-        let secrets = self.test_secrets(secrets, facts);
+        let secrets = self.test_secrets(secrets.unwrap_or(Named(Vec::new())), facts);
         let expected = expect.0.and_then(|expect| self.expected(&name, expect, facts));
         Some(TestCase { at, name: name.value, slot, input: input?, secrets, expected: expected? })
     }

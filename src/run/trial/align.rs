@@ -9,7 +9,7 @@ pub(super) enum Edit {
     Extra(usize),
 }
 
-/// The cost of an item without a counterpart. A pair that costs more than two of these is no change.
+/// The cost of an item without a counterpart. A pair that costs more than two of these becomes two edits.
 const GAP: u32 = 600;
 /// The largest table of costs; longer lists are paired by position.
 const TABLE_MAX: usize = 4_000_000;

@@ -1,4 +1,4 @@
-//! What a test expects against what came out → the differences, as data.
+//! An expected result and the actual one → their differences, as data.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::pipeline::plan::{Expected, ExpectedBalance, ExpectedData, ExpectedOut
 
 /// One difference between an expected result and the actual one. Its names in JSON are an interface.
 #[derive(Clone, Debug, Serialize)]
-#[serde(tag = "difference", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Difference {
     /// The run fails, or does not fail as expected.
     Error { expected: Option<String>, actual: Option<String> },
