@@ -178,7 +178,7 @@ fn document(pipelines: Vec<PipelineTests>, require_tests: bool) -> Document {
     let without = pipelines.iter().filter(|pipeline| pipeline.tests.is_empty());
     let without_tests: Vec<String> = without.map(|pipeline| pipeline.name.clone()).collect();
     Document {
-        ok: failed == 0 && !(require_tests && !without_tests.is_empty()),
+        ok: failed == 0 && (!require_tests || without_tests.is_empty()),
         passed: count(TestState::Ok),
         failed,
         updated: count(TestState::Updated),
