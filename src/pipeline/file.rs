@@ -16,6 +16,7 @@ use super::scalars::{CompanionName, Directory, Expression};
 use super::sources_file::SourcesFile;
 use super::step_file::StepItem;
 use super::table_steps_file::{DedupeFile, SortFile, UnpivotFile};
+use super::tests_file::TestFile;
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap, WhileHeld};
@@ -46,6 +47,8 @@ crate::table! {
         deliver: Lenient<Deliveries>,
         /// Alerts of this pipeline, which override the settings'.
         alerts: Option<Lenient<PipelineAlertsFile>>,
+        /// Rows that go in and rows that must come out, for `reportferry test`.
+        tests: Option<Vec<Lenient<TestFile>>>,
     }
 }
 

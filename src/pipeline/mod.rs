@@ -43,6 +43,8 @@ pub mod step_file;
 mod table_file;
 /// Steps on whole tables, as they are written.
 pub mod table_steps_file;
+/// The tests in a pipeline file.
+pub mod tests_file;
 /// The uses of texts in a pipeline file.
 mod texts;
 /// Warnings about a plan's upcoming slots.

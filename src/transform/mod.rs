@@ -25,7 +25,7 @@ mod stored;
 mod table;
 
 pub use balance::{Balance, StepRows};
-pub use chain::{Input, Passed, Transform};
+pub use chain::{Input, Passed, PassedFirst, Transform};
 pub use dropped::{DROPPED_KEPT_MAX, DroppedRow, DroppedRows};
 pub use error::{CsvFault, RowError, TransformError};
 pub use finding::{Example, Examples, StepFinding};

@@ -118,6 +118,11 @@ impl<'a> Row<'a> {
         self.cell_of(self.outputs[column]).bytes
     }
 
+    /// Returns the number of the record that it was made of, from 1.
+    pub fn number(&self) -> u64 {
+        self.record.number
+    }
+
     /// Returns the number and the line of the record that it was made of.
     pub(super) fn origin(&self) -> (u64, u64) {
         (self.record.number, self.record.line)

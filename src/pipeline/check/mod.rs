@@ -18,6 +18,8 @@ mod source;
 mod sources;
 /// Steps on whole tables.
 mod table_steps;
+/// Tests.
+mod test_case;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -64,6 +66,7 @@ pub(super) fn plan(
     let limit = row_steps::origin_of_limit(written.expect.as_ref());
     let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
     check.dropped_rows(&steps, limit, &mut expect);
+    let delivered = columns.names();
     check.problems.extend(columns.into_problems());
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
@@ -81,6 +84,10 @@ pub(super) fn plan(
         None => (None, TimeZone::UTC),
         Some(scheduled) => scheduled.map(|(schedule, zone)| (Some(schedule), zone))?,
     };
+    let names = source.as_ref().and_then(|source| Columns::of_source(source).names());
+    let used = secrets.keys().cloned().collect();
+    let facts = test_case::Facts { zone: &zone, secrets: used, source: names, delivered };
+    let tests = check.tests(written.tests.unwrap_or_default(), &facts);
     Some(Plan {
         name: name.to_string(),
         file: file.clone(),
@@ -98,6 +105,7 @@ pub(super) fn plan(
         deliveries: deliveries?,
         alerts,
         secrets,
+        tests,
     })
 }
 
