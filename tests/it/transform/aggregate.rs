@@ -135,7 +135,7 @@ fn pivots_are_filtered_aggregates_of_duckdb() {
         ("v", Values::Of(&["x", "y", "\"z\"", "é"])),
     ];
     let cases: Vec<Case> = (0..500)
-        .map(|number| {
+        .map(|number: usize| {
             let is_small = number.is_multiple_of(2);
             let count = random.usize(80..200);
             let rows = table(random, &columns, count);
