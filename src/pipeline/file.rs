@@ -5,13 +5,12 @@ use jiff::tz::TimeZone;
 
 use super::aggregate_file::AggregateFile;
 use super::csv::Delimiter;
-use super::docebo::DoceboFile;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
 use super::join_file::JoinFile;
-use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
+use super::plan::{Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory, Expression};
-use super::sources_file::SourcesFile;
+use super::sources_file::{SourceFile, SourcesFile};
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap, WhileHeld};
@@ -67,27 +66,6 @@ crate::table! {
         expected_by: Option<Time>,
         /// The largest delay of a slot's start, so that not all start at once. Default: 0s.
         jitter: Option<At<Length>>,
-    }
-}
-
-crate::kinds! {
-    pub enum SourceFile {
-        /// A report or records of a Docebo tenant.
-        Docebo = "docebo": DoceboFile,
-        /// A CSV file on this machine.
-        File = "file": CsvSourceFile,
-    }
-}
-
-crate::table! {
-    pub struct CsvSourceFile {
-        /// The file; a relative path is resolved against the settings file's folder.
-        path: At<String>,
-        /// The format of the CSV, if it is not comma-separated UTF-8.
-        csv: Option<CsvInput>,
-        /// Copies the file before it is read, for a file that is changed or removed soon. Default: false; it is read in
-        /// place.
-        copy: Option<bool>,
     }
 }
 

@@ -27,7 +27,7 @@ pub mod records;
 pub mod scalars;
 /// Deliveries of several pipelines to the same names.
 mod shared;
-/// Several sources in a pipeline file.
+/// The source in a pipeline file, or several.
 pub mod sources_file;
 /// Files that a pipeline file names.
 mod table_file;
