@@ -71,6 +71,7 @@ crate::table! {
 
 crate::kinds! {
     /// One step, with exactly one key.
+    #[allow(clippy::large_enum_variant)] // it lives for a moment
     pub enum StepFile {
         /// New name: the column's old name.
         Rename = "rename": At<Named<At<String>>>,
