@@ -5,15 +5,14 @@ use jiff::tz::TimeZone;
 
 use super::aggregate_file::AggregateFile;
 use super::csv::Delimiter;
-use super::docebo::DoceboFile;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
 use super::join_file::JoinFile;
 use super::pivot_file::PivotFile;
-use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
+use super::plan::{Existing, Header, QuoteStyle, RecordEnd};
 use super::row_steps_file::{FillFile, MapFile, MaskFile, NumberFile};
 use super::scalars::{CompanionName, Directory, Expression};
-use super::sources_file::SourcesFile;
+use super::sources_file::{SourceFile, SourcesFile};
 use super::step_file::StepItem;
 use super::table_steps_file::{DedupeFile, SortFile, UnpivotFile};
 use super::tests_file::TestFile;
@@ -78,28 +77,8 @@ crate::table! {
 }
 
 crate::kinds! {
-    pub enum SourceFile {
-        /// A report or records of a Docebo tenant.
-        Docebo = "docebo": DoceboFile,
-        /// A CSV file on this machine.
-        File = "file": CsvSourceFile,
-    }
-}
-
-crate::table! {
-    pub struct CsvSourceFile {
-        /// The file; a relative path is resolved against the settings file's folder.
-        path: At<String>,
-        /// The format of the CSV, if it is not comma-separated UTF-8.
-        csv: Option<CsvInput>,
-        /// Copies the file before it is read, for a file that is changed or removed soon. Default: false; it is read in
-        /// place.
-        copy: Option<bool>,
-    }
-}
-
-crate::kinds! {
     /// One step, with exactly one key.
+    #[allow(clippy::large_enum_variant)] // it lives for a moment
     pub enum StepFile {
         /// New name: the column's old name.
         Rename = "rename": At<Named<At<String>>>,

@@ -35,7 +35,7 @@ pub mod row_steps_file;
 pub mod scalars;
 /// Deliveries of several pipelines to the same names.
 mod shared;
-/// Several sources in a pipeline file.
+/// The source in a pipeline file, or several.
 pub mod sources_file;
 /// One item of `transform`.
 pub mod step_file;
