@@ -98,7 +98,7 @@ impl<'a> Row<'a> {
 }
 
 impl Program {
-    /// Returns the rows that each step of [`Builder::share`] dropped so far.
+    /// Returns the rows that each step of [`Builder::row_operator`] dropped so far.
     pub(super) fn counts(&self) -> &[u64] {
         &self.counts
     }
