@@ -173,7 +173,7 @@ impl Program {
         self.bad.iter_mut().zip(bad).for_each(|(bad, more)| bad.append(more));
     }
 
-    /// Returns the rows that each step of [`Builder::share`] dropped so far.
+    /// Returns the rows that each step of [`Builder::row_operator`] dropped so far.
     pub(super) fn counts(&self) -> &[u64] {
         &self.counts
     }
