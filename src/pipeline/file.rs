@@ -7,18 +7,17 @@ use super::csv::Delimiter;
 use super::docebo::DoceboFile;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
-use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
+use super::plan::{CsvInput, Existing, Header, OnError, QuoteStyle, RecordEnd};
 use super::row_steps_file::{FillFile, MapFile, MaskFile, NumberFile};
 use super::scalars::{CompanionName, Directory, Expression};
-use super::step_file::StepItem;
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap, WhileHeld};
 use crate::settings::PipelineAlertsFile;
 use crate::yaml::problem::Problem;
-use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore};
+use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, choice, table};
 use crate::yaml::scalars::{Length, Whole};
-use crate::yaml::tree::{Node, Origin};
+use crate::yaml::tree::{Node, NodeKind, Origin};
 
 crate::table! {
     /// A pipeline: the report that is pulled, the transformation of its rows, and the destinations of the artifact.
@@ -86,7 +85,7 @@ crate::table! {
 }
 
 crate::kinds! {
-    /// One step, with exactly one key.
+    /// One step, by its key.
     pub enum StepFile {
         /// New name: the column's old name.
         Rename = "rename": At<Named<At<String>>>,
@@ -111,6 +110,43 @@ crate::kinds! {
         Number = "number": At<NumberFile>,
     }
 }
+
+/// One step, with one key of its own, and `on_error`.
+pub struct StepItem {
+    pub step: StepFile,
+    pub on_error: Option<At<OnError>>,
+}
+
+/// The key beside a step's own.
+const ON_ERROR: &str = "on_error";
+
+impl FromNode for StepItem {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let known = [StepFile::KEYS, &[ON_ERROR]].concat();
+        let node = table(node, &known, &[], problems)?;
+        if let NodeKind::Table(entries) = &node.kind
+            && let [(only, _)] = entries.as_slice()
+            && only.text == ON_ERROR
+        {
+            let what = format!("one of {} is expected beside `{ON_ERROR}`", choice(StepFile::KEYS));
+            problems.push(only.origin.error(what).hint("write the step first, and its policy below it"));
+            return None;
+        }
+        let on_error = Option::from_key(&node, ON_ERROR, problems);
+        let step = StepFile::of_kind(&node, problems);
+        Some(Self { step: step?, on_error: on_error? })
+    }
+}
+
+crate::schema_as!(StepItem, |generator| {
+    let mut schema = <StepFile as schemars::JsonSchema>::json_schema(generator);
+    let on_error = generator.subschema_for::<OnError>().to_value();
+    let kinds = schema.get_mut("oneOf").and_then(serde_json::Value::as_array_mut);
+    for kind in kinds.into_iter().flatten() {
+        kind["properties"][ON_ERROR] = on_error.clone();
+    }
+    schema
+});
 
 crate::table! {
     pub struct ArtifactFile {

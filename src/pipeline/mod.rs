@@ -29,8 +29,6 @@ pub mod row_steps_file;
 pub mod scalars;
 /// Deliveries of several pipelines to the same names.
 mod shared;
-/// One item of `transform`.
-pub mod step_file;
 /// Files that a pipeline file names.
 mod table_file;
 /// The uses of texts in a pipeline file.

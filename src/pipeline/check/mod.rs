@@ -17,10 +17,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::columns::Columns;
-use super::file::{PipelineFile, ScheduleFile, StepFile};
+use super::file::{PipelineFile, ScheduleFile, StepFile, StepItem};
 use super::plan::*;
 use super::scalars::Expression as Written;
-use super::step_file::StepItem;
 use super::table_file;
 use crate::schedule::{Missed, Overlap, Schedule, WhileHeld};
 use crate::settings::PipelineAlertsFile;
@@ -176,7 +175,7 @@ impl Check<'_> {
         (steps, secrets, columns)
     }
 
-    /// Returns a step; `None` if its columns cannot be told.
+    /// Returns a step; `None` if its effect on the columns is unknown.
     fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> Option<TransformStep> {
         let (origin, kind) = match step {
             StepFile::Rename(renames) => (renames.origin, self.rename(renames.value)),
