@@ -29,10 +29,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::columns::Columns;
-use super::file::{PipelineFile, ScheduleFile, StepFile};
+use super::file::{PipelineFile, ScheduleFile};
 use super::plan::*;
 use super::scalars::Expression as Written;
-use super::step_file::StepItem;
+use super::step_file::{StepFile, StepItem};
 use super::table_file;
 use crate::schedule::{Missed, Overlap, Schedule, WhileHeld};
 use crate::settings::PipelineAlertsFile;
@@ -203,7 +203,7 @@ impl Check<'_> {
         (steps, secrets, columns)
     }
 
-    /// Returns a step; `None` if its columns cannot be told.
+    /// Returns a step; `None` if its effect on the columns is unknown.
     fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> Option<TransformStep> {
         let (origin, kind) = match step {
             StepFile::Rename(renames) => (renames.origin, self.rename(renames.value)),
@@ -232,7 +232,7 @@ impl Check<'_> {
             StepFile::Dedupe(dedupe) => (dedupe.origin, self.dedupe(dedupe.value)),
             StepFile::Limit(limit) => (limit.origin, StepKind::Limit(limit.value.0)),
             StepFile::Unpivot(unpivot) => (unpivot.origin, self.unpivot(unpivot.value)),
-            StepFile::Join(join) => (join.origin.clone(), self.join(join)?),
+            StepFile::Join(join) => (join.origin.clone(), self.join(*join.value, &join.origin)?),
             StepFile::Pivot(written) => (written.origin, self.pivot(written.value)),
             StepFile::Aggregate(written) => (written.origin, self.aggregate(written.value, secrets)),
             StepFile::Map(map) => (map.origin, StepKind::Map(Box::new(self.map(*map.value)?))),

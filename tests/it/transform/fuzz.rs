@@ -8,9 +8,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reportferry::expr::Expr;
-use reportferry::extract::{Extract, Form};
+use reportferry::extract::{Extract, Form, Stored};
 use reportferry::pipeline;
-use reportferry::pipeline::plan::{Assign, Column, CsvInput, Expression, Rename, Sort, StepKind};
+use reportferry::pipeline::plan::{
+    Assign, Column, CsvInput, Direction, Expression, NullsPosition, Rename, Sort, SortKey, StepKind,
+};
+use reportferry::pipeline::value_type::ValueType;
 use reportferry::progress::Meter;
 use reportferry::secret::Secret;
 use reportferry::settings::{Limits, Settings};
@@ -293,7 +296,11 @@ fn steps(rng: &mut fastrand::Rng) -> Vec<StepKind> {
             0 => StepKind::Select(vec![column(rng), column(rng)]),
             1 => StepKind::Drop(vec![column(rng)]),
             2 => StepKind::Rename(vec![Rename { to: column(rng), from: column(rng) }]),
-            3 => StepKind::Sort(Sort { keys: vec![column(rng)] }),
+            3 => {
+                let (value_type, direction) = (ValueType::Text, Direction::Ascending);
+                let key = SortKey { column: column(rng), value_type, direction, nulls: NullsPosition::Last };
+                StepKind::Sort(Sort { keys: vec![key] })
+            }
             4 => {
                 let list = ["a = b", "a is null", "length(a) > 2", "a like '%\"%'", "a > 5"];
                 let expr = expr(rng, &list);
@@ -419,7 +426,7 @@ fn no_zip_panics() {
             path: Path::new(&path).to_path_buf(),
             form: Form::Zip,
             bytes: bytes.len() as u64,
-            sha256: String::new(),
+            stored: Stored::Spool { sha256: String::new() },
             source: Default::default(),
         };
         let Ok(mut read) = extract.open(&Limits::default()) else { return };
@@ -442,7 +449,8 @@ fn a_zip_with_a_name_that_is_not_utf_8_is_refused() {
     let path = folder.path().join("extract.zip");
     std::fs::write(&path, &bytes).unwrap();
     let (form, bytes) = (Form::Zip, bytes.len() as u64);
-    let extract = Extract { path, form, bytes, sha256: String::new(), source: Default::default() };
+    let extract =
+        Extract { path, form, bytes, stored: Stored::Spool { sha256: String::new() }, source: Default::default() };
     let error = extract.open(&Limits::default()).err().unwrap();
     assert!(error.to_string().contains("holds no CSV"), "{error}");
 }
