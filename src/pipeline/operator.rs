@@ -165,10 +165,4 @@ impl TransformStep {
             (rows, _) => rows,
         }
     }
-
-    /// Returns true if the step must see the rows one after the other: it is an operator on whole tables, or keeps the
-    /// first values without a result.
-    pub fn is_sequential(&self) -> bool {
-        self.kind.is_table() || self.policy() != OnError::Fail
-    }
 }

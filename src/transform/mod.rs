@@ -11,6 +11,7 @@ pub(crate) mod decode;
 mod dropped;
 mod dropped_file;
 mod error;
+mod example_rows;
 mod finding;
 mod key;
 mod key_hash;
