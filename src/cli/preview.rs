@@ -1,5 +1,7 @@
 //! `preview PIPELINE`: its first rows, and what its steps make of them. Nothing is recorded or delivered.
 
+/// The rows, wherever they are.
+mod rows;
 /// The rows as text.
 mod view;
 
@@ -9,14 +11,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 
+use self::rows::Rows;
 use super::grid::Screen;
-use super::opened::{Opened, argument, argument_hint, plan, settings};
+use super::opened::{argument, argument_hint, plan, settings};
 use super::{Common, Problems, exit, print_json};
 use crate::clock::Clock;
-use crate::extract::{self, ExtractError, LocalCsv};
-use crate::ledger::RunFilter;
-use crate::pipeline::plan::{Plan, Source, test_secret};
-use crate::progress::{Meter, Progress};
+use crate::pipeline::plan::{Plan, test_secret};
+use crate::progress::Meter;
 use crate::run::preview::{Preview, Table};
 use crate::run::with_causes;
 use crate::schedule::slot::Slot;
@@ -79,12 +80,6 @@ struct ShownArtifact {
     lines: Vec<String>,
 }
 
-/// The rows to show, and where they are from.
-struct Rows {
-    csv: LocalCsv,
-    origin: String,
-}
-
 pub(super) async fn run(args: PreviewArgs, common: &Common) -> anyhow::Result<u8> {
     let settings = settings(common)?;
     let plan = plan(&settings, &args.pipeline)?;
@@ -96,7 +91,7 @@ pub(super) async fn run(args: PreviewArgs, common: &Common) -> anyhow::Result<u8
         return Err(argument_hint(format!("{} has no step {step}", plan.name), hint));
     }
     let folder = tempfile::tempdir().context("a temporary folder")?;
-    let rows = rows(&args, &plan, &settings, common, folder.path()).await?;
+    let rows = Rows::find(&args, &plan, &settings, common, folder.path()).await?;
     let (step, shown) = (args.step, args.rows as usize);
     let document = tokio::task::spawn_blocking(move || document(&plan, &settings, &rows, folder.path(), step, shown));
     let document = document.await??;
@@ -106,66 +101,6 @@ pub(super) async fn run(args: PreviewArgs, common: &Common) -> anyhow::Result<u8
         print!("{}", view::text(&document, Screen::stdout()));
     }
     Ok(exit::DONE)
-}
-
-/// Finds the rows: those of a file, requested ones, or those that the newest run left in the spool.
-async fn rows(
-    args: &PreviewArgs,
-    plan: &Plan,
-    settings: &Settings,
-    common: &Common,
-    folder: &Path,
-) -> anyhow::Result<Rows> {
-    let limits = settings.limits;
-    let of_file = |path: &Path, origin: String| -> anyhow::Result<Rows> {
-        Ok(Rows { csv: LocalCsv::find(path, &limits).map_err(refused)?, origin })
-    };
-    match (&args.from, &plan.source) {
-        (Some(path), _) => of_file(path, path.display().to_string()),
-        (None, Source::File(file)) => of_file(&file.path, file.path.display().to_string()),
-        (None, Source::Docebo(_)) if args.pull => {
-            let opened = Opened::new(common).await?;
-            let source = extract::Source::new(&plan.source, &limits, &opened.context().tenants).await;
-            let source = source.map_err(refused)?;
-            let execution = source.start(None).await.map_err(refused)?;
-            let extract = source.collect(&execution, folder, &Progress::default()).await.map_err(refused)?;
-            opened.ledger.close().await;
-            of_file(&extract.path, "the source, as of now".to_owned())
-        }
-        (None, Source::Docebo(_)) => {
-            let opened = Opened::new(common).await?;
-            let saved = newest_extract(&opened, plan).await?;
-            opened.ledger.close().await;
-            let Some((path, origin)) = saved else {
-                let what =
-                    format!("no run of {} has its rows in the spool any more, and nothing is requested", plan.name);
-                let hint =
-                    "`--from FILE` reads a CSV or ZIP that you exported; `--pull` requests the rows, as a run does";
-                return Err(argument_hint(what, hint));
-            };
-            of_file(&path, origin)
-        }
-    }
-}
-
-/// Returns the newest run's extract that is still in the spool, and its description.
-async fn newest_extract(opened: &Opened, plan: &Plan) -> anyhow::Result<Option<(PathBuf, String)>> {
-    const RUNS_MAX: u32 = 100;
-    let filter = RunFilter { pipeline: Some(plan.name.clone()), limit: RUNS_MAX, ..RunFilter::default() };
-    let runs = opened.ledger.runs(&filter).await?;
-    let found = runs.iter().find_map(|run| {
-        let form = run.extract.as_ref()?.form();
-        let path = opened.settings.data.join("spool").join(&run.id).join(form.file_name());
-        path.is_file().then(|| (path, format!("run {}, slot {}", run.id, run.slot)))
-    });
-    Ok(found)
-}
-
-fn refused(error: ExtractError) -> anyhow::Error {
-    match error.hint() {
-        Some(hint) => argument_hint(error.to_string(), hint),
-        None => anyhow::anyhow!("{error}"),
-    }
 }
 
 fn document(
@@ -182,6 +117,7 @@ fn document(
     let preview = Preview {
         plan,
         source: &rows.csv,
+        others: &rows.others,
         secrets: &secrets,
         slot: &slot,
         limits,

@@ -14,7 +14,7 @@ use crate::expect;
 use crate::extract::{self, Account, ExtractError, Level, ListedReport, Tenants};
 use crate::pipeline::plan::{DoceboSource, Plan, Pull, ReportPull, ReportRef, Source};
 use crate::progress::{Meter, Progress};
-use crate::run::{step_inputs, with_causes};
+use crate::run::{OtherExtract, step_inputs, with_causes};
 use crate::secret::Secret;
 use crate::settings::{Settings, Tenant};
 use crate::transform::{Input, StepInputs, Transform, TransformError};
@@ -159,7 +159,8 @@ pub(super) async fn columns(
     let mut others = Vec::new();
     for other in plan.iter().flat_map(|plan| &plan.others) {
         let into = folder.path().join(&other.name);
-        others.push((other.name.clone(), pull(&other.source, into).await.map_err(described)?));
+        let extract = pull(&other.source, into).await.map_err(described)?;
+        others.push(OtherExtract { name: other.name.clone(), extract, csv: other.source.csv() });
     }
     let read = move || {
         let meter = Meter::default();

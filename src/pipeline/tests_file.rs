@@ -18,6 +18,8 @@ crate::table! {
         slot: Option<At<String>>,
         /// The rows of the source: a list of tables (column: cell), or `{file: rows.csv}`, a CSV as the source has it.
         rows: InputRows,
+        /// The rows of the other sources, by the source's name, as in `rows`.
+        sources: Option<Named<InputRows>>,
         /// The values of secrets in this test, by name. Default: a fixed text.
         secrets: Option<Named<At<String>>>,
         /// The expected result.

@@ -45,7 +45,7 @@ pub use error::RunError;
 use error::{Stop, failed};
 pub use held::HeldBytesError;
 use limits::RunLimits;
-pub use others::step_inputs;
+pub use others::{OtherExtract, step_inputs};
 use spool::Spool;
 pub use transform::with_causes;
 

@@ -6,13 +6,22 @@ use super::pull::Pulled;
 use super::{RunExecution, Stop};
 use crate::extract::{Extract, Stored};
 use crate::ledger::record::Run;
-use crate::pipeline::plan::{NamedSource, Plan, Source};
+use crate::pipeline::plan::{CsvInput, NamedSource, Plan, Source};
 use crate::settings::Limits;
 use crate::transform::{OpenTable, StepInputs};
 
+/// The extract of a source besides the main one.
+#[derive(Clone)]
+pub struct OtherExtract {
+    /// The name of the source.
+    pub name: String,
+    pub extract: Extract,
+    pub csv: CsvInput,
+}
+
 impl RunExecution<'_> {
     /// Returns the extracts of the sources that joins read, by name. Each continues where an earlier process stopped.
-    pub(super) async fn extract_others(&self, run: &mut Run) -> Result<Vec<(String, Extract)>, Stop> {
+    pub(super) async fn extract_others(&self, run: &mut Run) -> Result<Vec<OtherExtract>, Stop> {
         let mut extracts = Vec::new();
         for NamedSource { name, source, .. } in &self.plan.others {
             let before = run.others.get(name).and_then(|other| other.extract.clone());
@@ -24,20 +33,20 @@ impl RunExecution<'_> {
             {
                 return Err(self.is_another_file(run, &file.path).await?);
             }
-            extracts.push((name.clone(), extract));
+            extracts.push(OtherExtract { name: name.clone(), extract, csv: source.csv() });
         }
         Ok(extracts)
     }
 }
 
 /// Returns what the steps of a plan read besides the rows: files, and the extracts of its other sources.
-pub fn step_inputs(plan: &Plan, others: &[(String, Extract)], limits: &Limits) -> StepInputs {
+pub fn step_inputs(plan: &Plan, others: &[OtherExtract], limits: &Limits) -> StepInputs {
     let mut inputs = StepInputs::of_files(&plan.steps);
-    for (name, extract) in others {
+    for OtherExtract { name, extract, csv } in others {
         let Some(other) = plan.others.iter().find(|other| other.name == *name) else { continue };
         let (extract, limits) = (extract.clone(), *limits);
         let read = std::sync::Arc::new(move || extract.open(&limits));
-        let table = OpenTable { read, csv: other.source.csv(), rows_max: other.rows_max };
+        let table = OpenTable { read, csv: *csv, rows_max: other.rows_max };
         inputs.tables.insert(name.clone(), table);
     }
     inputs

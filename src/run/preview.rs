@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::progress::Meter;
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::transform::{Balance, Input, PassedFirst, Row, StepInputs, Transform, TransformError};
+use crate::transform::{Balance, Input, OpenTable, PassedFirst, Row, StepInputs, Transform, TransformError};
 
 pub use types::ColumnType;
 use types::Inferred;
@@ -38,6 +39,8 @@ pub const MASKED: &str = "•••";
 pub struct Preview<'a> {
     pub plan: &'a Plan,
     pub source: &'a LocalCsv,
+    /// The rows of the other sources, by name.
+    pub others: &'a BTreeMap<String, LocalCsv>,
     pub secrets: &'a BTreeMap<String, Secret>,
     pub slot: &'a Slot,
     pub limits: Limits,
@@ -207,9 +210,20 @@ impl Preview<'_> {
             folder: self.folder,
             meter: &self.meter,
             stop: CancellationToken::new(),
-            step_inputs: StepInputs::default(),
+            step_inputs: self.step_inputs(steps),
         };
         Transform::open(input, steps, self.secrets)
+    }
+
+    fn step_inputs(&self, steps: &[TransformStep]) -> StepInputs {
+        let mut inputs = StepInputs::of_files(steps);
+        for other in &self.plan.others {
+            let Some(source) = self.others.get(&other.name).cloned() else { continue };
+            let limits = self.limits;
+            let (read, csv) = (Arc::new(move || source.open(&limits)), other.source.csv());
+            inputs.tables.insert(other.name.clone(), OpenTable { read, csv, rows_max: other.rows_max });
+        }
+        inputs
     }
 
     /// Passes rows through the steps: all of them where a step is on whole tables, else enough to show and to infer types

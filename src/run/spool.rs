@@ -97,7 +97,7 @@ impl Spool {
 }
 
 /// The folder with the extracts of sources besides the main one, each in a folder by its name.
-pub(super) const SOURCES: &str = "sources";
+pub const SOURCES: &str = "sources";
 
 /// Returns the names under which a run's folder may have an extract.
 pub(super) fn extracts(directory: &Path) -> [PathBuf; 3] {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::others::step_inputs;
+use super::others::{OtherExtract, step_inputs};
 use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
 use crate::encode::Artifact;
@@ -42,7 +42,7 @@ pub(super) enum Transformed {
 pub(super) async fn transform_and_encode(
     execution: &RunExecution<'_>,
     run: &Run,
-    (extract, others): (&Extract, Vec<(String, Extract)>),
+    (extract, others): (&Extract, Vec<OtherExtract>),
     expected_sha256: Option<String>,
     baseline: Baseline,
 ) -> Result<Transformed, Stop> {
@@ -103,8 +103,8 @@ pub(super) struct Pass {
     pub extract: Extract,
     /// The format of the extract.
     pub csv: CsvInput,
-    /// The extracts of the sources that joins read, by name.
-    pub others: Vec<(String, Extract)>,
+    /// The extracts of the sources that joins read.
+    pub others: Vec<OtherExtract>,
     /// The SHA-256 that a file read in place must have.
     pub expected_sha256: Option<String>,
     /// The artifact's path, and the folder for what does not fit into memory.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::others::OtherExtract;
 use super::transform::{Pass, Transformed, with_causes};
 use crate::expect::{Baseline, Checked};
 use crate::extract::{Extract, Form, SourceFacts};
-use crate::pipeline::plan::{CsvInput, Plan, TestCase, TestInput, TestRows};
+use crate::pipeline::plan::{CsvInput, NamedSource, Plan, TestCase, TestInput, TestRows};
 use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::settings::Limits;
@@ -56,13 +57,20 @@ pub fn test(plan: &Arc<Plan>, test: &TestCase, limits: Limits) -> io::Result<Tes
 
 /// Passes the rows through the steps, the expectations and the encoder. Returns the output, or the error of the run.
 fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> io::Result<Result<Output, String>> {
-    let (extract, format) = match &test.input {
-        TestInput::Rows(rows) => (written(folder, &csv_of(rows)?)?, CsvInput::default()),
-        TestInput::File(file) => match read(&file.path) {
-            Ok(bytes) => (written(folder, &bytes)?, plan.source.csv()),
-            Err(error) => return Ok(Err(format!("cannot read {}: {error}", file.path.display()))),
-        },
+    let (extract, format) = match input(folder, &test.input, plan.source.csv())? {
+        Ok(input) => input,
+        Err(error) => return Ok(Err(error)),
     };
+    let mut others = Vec::new();
+    for NamedSource { name, source, .. } in &plan.others {
+        let Some(rows) = test.others.get(name) else { continue };
+        let folder = folder.join(name);
+        std::fs::create_dir(&folder)?;
+        match input(&folder, rows, source.csv())? {
+            Ok((extract, csv)) => others.push(OtherExtract { name: name.clone(), extract, csv }),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
     let slot = Slot::new(&plan.name, test.slot, plan.zone.clone());
     let name = match plan.artifact.name.render(&slot.name_fields()) {
         Ok(name) => name,
@@ -72,7 +80,7 @@ fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> 
         plan: plan.clone(),
         extract,
         csv: format,
-        others: Vec::new(),
+        others,
         expected_sha256: None,
         dropped: folder.join("dropped_rows.csv"),
         path: folder.join("artifact").join(&name),
@@ -95,6 +103,17 @@ fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> 
         // Its extract is its own: nobody else changes it.
         Ok((Transformed::Changed | Transformed::Other, _)) => Err("the rows changed while they were read".to_owned()),
         Err(error) => Err(with_causes(&error)),
+    })
+}
+
+/// Returns the rows as a run saves them, with their format, which is `declared` for a file; or why a file cannot be read.
+fn input(folder: &Path, input: &TestInput, declared: CsvInput) -> io::Result<Result<(Extract, CsvInput), String>> {
+    Ok(match input {
+        TestInput::Rows(rows) => Ok((written(folder, &csv_of(rows)?)?, CsvInput::default())),
+        TestInput::File(file) => match read(&file.path) {
+            Ok(bytes) => Ok((written(folder, &bytes)?, declared)),
+            Err(error) => Err(format!("cannot read {}: {error}", file.path.display())),
+        },
     })
 }
 

@@ -4,6 +4,7 @@
 mod bad_values;
 mod hidden;
 mod map;
+mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,6 +13,7 @@ use tracing::warn;
 
 use self::bad_values::{BadValues, Reaction};
 use self::map::MapCells;
+pub use self::row::{Cell, Row};
 use super::dropped::DroppedRows;
 use super::error::RowError;
 use super::finding::StepFinding;
@@ -77,75 +79,6 @@ pub(super) struct Found {
 
 /// A cell without text.
 const EMPTY: Span = Span::Arena { start: 0, end: 0 };
-
-/// A transformed row.
-#[derive(Clone, Copy)]
-pub struct Row<'a> {
-    outputs: &'a [CellRef],
-    made: &'a [Span],
-    arena: &'a [u8],
-    record: Record<'a>,
-}
-
-/// One cell of a transformed row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell<'a> {
-    pub bytes: &'a [u8],
-    /// True if it is known to contain no comma, quote or line end.
-    pub is_plain: bool,
-}
-
-impl<'a> Row<'a> {
-    /// Appends the cells that the program computed, and their bytes.
-    #[inline]
-    pub(super) fn keep_made(&self, made: &mut Vec<Span>, arena: &mut Vec<u8>) {
-        let shift = arena.len() as u32;
-        made.extend(self.made.iter().map(|span| match *span {
-            Span::Arena { start, end } => Span::Arena { start: start + shift, end: end + shift },
-            other => other,
-        }));
-        arena.extend_from_slice(self.arena);
-    }
-
-    pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> {
-        let row = *self;
-        self.outputs.iter().map(move |output| row.cell_of(*output))
-    }
-
-    /// Returns the cell of an output column, by its position.
-    #[inline]
-    pub(crate) fn cell(&self, column: usize) -> &'a [u8] {
-        self.cell_of(self.outputs[column]).bytes
-    }
-
-    /// Returns the number of the record that it was made of, from 1.
-    pub fn number(&self) -> u64 {
-        self.record.number
-    }
-
-    /// Returns the number and the line of the record that it was made of.
-    pub(super) fn origin(&self) -> (u64, u64) {
-        (self.record.number, self.record.line)
-    }
-
-    #[inline]
-    fn cell_of(&self, output: CellRef) -> Cell<'a> {
-        let Self { made, arena, record, .. } = *self;
-        let span = match output {
-            CellRef::Input(column) => {
-                return Cell { bytes: record.cell(column as usize), is_plain: record.is_plain };
-            }
-            CellRef::Made(index) => made[index as usize],
-        };
-        match span {
-            Span::Record { start, end } => {
-                Cell { bytes: &record.cells.bytes[start as usize..end as usize], is_plain: record.is_plain }
-            }
-            Span::Arena { start, end } => Cell { bytes: &arena[start as usize..end as usize], is_plain: false },
-            Span::Literal { .. } => Cell { bytes: &[], is_plain: true }, // sets copy literals into the arena
-        }
-    }
-}
 
 impl Program {
     /// Returns its rows for the cells and bytes that [`Row::keep_made`] kept.

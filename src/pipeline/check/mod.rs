@@ -86,7 +86,8 @@ pub(super) fn plan(
     };
     let names = source.as_ref().and_then(|source| Columns::of_source(source).names());
     let used = secrets.keys().cloned().collect();
-    let facts = test_case::Facts { zone: &zone, secrets: used, source: names, delivered };
+    let other_names = others.iter().map(|other| other.name.clone()).collect();
+    let facts = test_case::Facts { zone: &zone, secrets: used, source: names, others: other_names, delivered };
     let tests = check.tests(written.tests.unwrap_or_default(), &facts);
     Some(Plan {
         name: name.to_string(),

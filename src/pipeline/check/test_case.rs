@@ -21,6 +21,8 @@ pub(super) struct Facts<'a> {
     pub secrets: Vec<String>,
     /// The columns of the source and of the artifact, where they are known.
     pub source: Option<Vec<String>>,
+    /// The names of the other sources.
+    pub others: Vec<String>,
     pub delivered: Option<Vec<String>>,
 }
 
@@ -42,16 +44,17 @@ impl Check<'_> {
     }
 
     fn test(&mut self, written: TestFile, facts: &Facts<'_>) -> Option<TestCase> {
-        let TestFile { name, slot, rows, secrets, expect } = written;
+        let TestFile { name, slot, rows, sources, secrets, expect } = written;
         let at = self.place(&name.origin);
         let slot = match slot {
             None => slot_of(SLOT, facts.zone)?,
             Some(slot) => self.test_slot(&slot, facts.zone)?,
         };
-        let input = self.input(rows, facts);
+        let input = self.input(rows, facts.source.as_deref());
+        let others = self.other_sources(&name, sources.unwrap_or(Named(Vec::new())), facts);
         let secrets = self.test_secrets(secrets.unwrap_or(Named(Vec::new())), facts);
         let expected = expect.0.and_then(|expect| self.expected(&name, expect, facts));
-        Some(TestCase { at, name: name.value, slot, input: input?, secrets, expected: expected? })
+        Some(TestCase { at, name: name.value, slot, input: input?, others, secrets, expected: expected? })
     }
 
     fn test_slot(&mut self, written: &At<String>, zone: &TimeZone) -> Option<Timestamp> {
@@ -63,7 +66,34 @@ impl Check<'_> {
         slot
     }
 
-    fn input(&mut self, written: InputRows, facts: &Facts<'_>) -> Option<TestInput> {
+    /// Returns the rows of every other source, and reports those that are missing or unknown.
+    fn other_sources(
+        &mut self,
+        test: &At<String>,
+        written: Named<InputRows>,
+        facts: &Facts<'_>,
+    ) -> BTreeMap<String, TestInput> {
+        let mut others = BTreeMap::new();
+        for (key, rows) in written.0 {
+            if !facts.others.contains(&key.text) {
+                let near = did_you_mean(&key.text, facts.others.iter().map(String::as_str));
+                let what = format!("no step reads rows of a source {:?}", key.text);
+                self.problems.push(key.origin.error(what).hint(near.unwrap_or_else(|| "remove it".to_owned())));
+            } else if let Some(input) = self.input(rows, None) {
+                others.insert(key.text, input);
+            }
+        }
+        for name in facts.others.iter().filter(|name| !others.contains_key(*name)) {
+            let what = format!("the test {:?} has no rows of the source {name:?}", test.value);
+            let hint = format!(
+                "write `sources: {{{name}: [{{…}}]}}`, or name a CSV: `sources: {{{name}: {{file: {name}.csv}}}}`"
+            );
+            self.problems.push(test.origin.error(what).hint(hint));
+        }
+        others
+    }
+
+    fn input(&mut self, written: InputRows, columns: Option<&[String]>) -> Option<TestInput> {
         match written {
             InputRows::File(file) => {
                 let path = self.test_path(&file)?;
@@ -75,7 +105,7 @@ impl Check<'_> {
                 Some(TestInput::File(path))
             }
             InputRows::List(list) => {
-                let rows = self.rows_of(&list, facts.source.as_deref(), "the source");
+                let rows = self.rows_of(&list, columns, "the source");
                 if rows.columns.is_empty() {
                     let problem = list.origin.error("the rows of the source have no columns here");
                     self.problems.push(problem.hint("write a row, or name a CSV with a header: `{file: rows.csv}`"));

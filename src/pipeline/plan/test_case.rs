@@ -16,6 +16,8 @@ pub struct TestCase {
     pub name: String,
     pub slot: Timestamp,
     pub input: TestInput,
+    /// The rows of each of the pipeline's other sources.
+    pub others: BTreeMap<String, TestInput>,
     /// The values of all secrets that the pipeline uses.
     pub secrets: BTreeMap<String, Secret>,
     pub expected: Expected,

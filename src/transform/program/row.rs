@@ -1,0 +1,73 @@
+//! A transformed row, whose cells are where they were made.
+
+use crate::expr::value::{CellRef, Span};
+use crate::transform::record::Record;
+
+/// A transformed row.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    pub(super) outputs: &'a [CellRef],
+    pub(super) made: &'a [Span],
+    pub(super) arena: &'a [u8],
+    pub(super) record: Record<'a>,
+}
+
+/// One cell of a transformed row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell<'a> {
+    pub bytes: &'a [u8],
+    /// True if it is known to contain no comma, quote or line end.
+    pub is_plain: bool,
+}
+
+impl<'a> Row<'a> {
+    /// Appends the cells that the program computed, and their bytes.
+    #[inline]
+    pub(in crate::transform) fn keep_made(&self, made: &mut Vec<Span>, arena: &mut Vec<u8>) {
+        let shift = arena.len() as u32;
+        made.extend(self.made.iter().map(|span| match *span {
+            Span::Arena { start, end } => Span::Arena { start: start + shift, end: end + shift },
+            other => other,
+        }));
+        arena.extend_from_slice(self.arena);
+    }
+
+    pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> {
+        let row = *self;
+        self.outputs.iter().map(move |output| row.cell_of(*output))
+    }
+
+    /// Returns the cell of an output column, by its position.
+    #[inline]
+    pub(crate) fn cell(&self, column: usize) -> &'a [u8] {
+        self.cell_of(self.outputs[column]).bytes
+    }
+
+    /// Returns the number of the record that it was made of, from 1.
+    pub fn number(&self) -> u64 {
+        self.record.number
+    }
+
+    /// Returns the number and the line of the record that it was made of.
+    pub(in crate::transform) fn origin(&self) -> (u64, u64) {
+        (self.record.number, self.record.line)
+    }
+
+    #[inline]
+    fn cell_of(&self, output: CellRef) -> Cell<'a> {
+        let Self { made, arena, record, .. } = *self;
+        let span = match output {
+            CellRef::Input(column) => {
+                return Cell { bytes: record.cell(column as usize), is_plain: record.is_plain };
+            }
+            CellRef::Made(index) => made[index as usize],
+        };
+        match span {
+            Span::Record { start, end } => {
+                Cell { bytes: &record.cells.bytes[start as usize..end as usize], is_plain: record.is_plain }
+            }
+            Span::Arena { start, end } => Cell { bytes: &arena[start as usize..end as usize], is_plain: false },
+            Span::Literal { .. } => Cell { bytes: &[], is_plain: true }, // sets copy literals into the arena
+        }
+    }
+}
