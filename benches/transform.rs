@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
     };
     let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
     let mut file = CsvFile::create(output, "out.csv", &plan.artifact.csv, transform.columns(), None)?;
-    let Passed { balance, findings } = transform.run_observed(
+    let Passed { balance, findings, .. } = transform.run_observed(
         |record| records.record(record),
         |row| {
             checker.row(row).map_err(|source| TransformError::Spill { source })?;

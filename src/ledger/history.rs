@@ -133,6 +133,17 @@ pub enum RunEvent {
         by: String,
         reason: String,
     },
+    /// Its receipt made its rows the ones that later runs of a `delta` are compared with.
+    BaselineMoved {
+        destination: String,
+        sha256: String,
+        keys: u64,
+    },
+    /// It was delivered, but later runs are compared with another one's rows.
+    BaselineKept {
+        destination: String,
+        reason: String,
+    },
 }
 
 impl RunEvent {

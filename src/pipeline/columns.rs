@@ -188,6 +188,17 @@ impl Columns {
         }
     }
 
+    /// Adds a column at the end, and reports one that is there already.
+    pub(crate) fn append(&mut self, column: &Column) {
+        let name = &column.name;
+        if self.position(name).is_some() {
+            let problem = column.error(format!("there is a column {name:?} already"));
+            return self.report(problem.hint("drop or rename that one first"));
+        }
+        self.gone.remove(name);
+        self.known.push((name.clone(), UNKNOWN));
+    }
+
     /// Reports a column that cannot exist.
     pub(crate) fn require(&mut self, column: &Column) {
         self.find(column, None);

@@ -4,6 +4,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::csv::Delimiter;
+use super::delta_file::DeltaFile;
 use super::docebo::DoceboFile;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
@@ -98,6 +99,8 @@ crate::kinds! {
         Set = "set": At<Named<At<Expression>>>,
         /// Sorts the rows by these columns.
         Sort = "sort": At<OneOrMore<At<String>>>,
+        /// Only the rows that were added, changed or removed since the last file that the destination received.
+        Delta = "delta": At<DeltaFile>,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The declaration of each transform operator: its key, its share of the row balance, and its effect on the columns.
 
+mod delta;
+
 use super::columns::Columns;
 use super::plan::StepKind;
 
@@ -46,7 +48,7 @@ impl StepKind {
     /// Returns true for an operator on whole tables, which may need all rows.
     pub fn is_table(&self) -> bool {
         match self {
-            Self::Sort(_) => true,
+            Self::Sort(_) | Self::Delta(_) => true,
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
         }
     }
@@ -74,6 +76,11 @@ impl StepKind {
                 kind: "sort",
                 rows: &[],
                 columns: Box::new(|columns| columns.require_each_once(&sort.keys)),
+            },
+            Self::Delta(delta) => Declaration {
+                kind: "delta",
+                rows: &[RowShare::Dropped, RowShare::Added],
+                columns: Box::new(|columns| delta::columns(delta, columns)),
             },
         }
     }

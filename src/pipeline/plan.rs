@@ -1,5 +1,6 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
+mod delta;
 mod expect;
 mod sort;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use self::delta::{ChangeWords, Delta, FirstDelivery};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
 pub use self::sort::Sort;
@@ -168,6 +170,7 @@ pub enum StepKind {
     /// Each assignment reads the values before the step.
     Set(Vec<Assign>),
     Sort(Sort),
+    Delta(Delta),
 }
 
 pub struct Rename {

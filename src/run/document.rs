@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::deliver::ReceivedFile;
 use crate::encode::GroupFile;
-use crate::expect::Finding;
+use crate::expect::{DeltaFacts, Finding};
 use crate::extract::SourceFacts;
 use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::record::{Delivery, Pickup, Run};
@@ -32,6 +32,9 @@ pub struct Document {
     /// The row balance of the transform, and the number of delivered rows.
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactDocument>,
+    /// The changes since the last delivered file, if the pipeline delivers only those, and what they were compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta: Option<DeltaFacts>,
     /// What was found about the artifact, the most severe first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -174,6 +177,7 @@ impl Document {
                 sha256: artifact.sha256.clone(),
                 files: artifact.set.as_ref().map_or(Vec::new(), |set| set.files.clone()),
             }),
+            delta: run.checked.facts.delta.clone(),
             findings: run.checked.findings.clone(),
             decision,
             next: need

@@ -79,6 +79,11 @@ impl Spool {
         self.directory.join("artifact").join(name)
     }
 
+    /// Returns the path of the baseline that the run's receipt makes current.
+    pub fn baseline(&self) -> PathBuf {
+        self.directory.join("baseline")
+    }
+
     /// Removes the extract, which is no longer needed. A failure costs only disk space.
     pub fn remove_extract(&self) {
         for path in extracts(&self.directory) {

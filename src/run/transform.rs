@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::delta::OpenDelta;
 use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
 use crate::encode::Artifact;
@@ -37,7 +38,7 @@ pub(super) async fn transform_and_encode(
     execution: &RunExecution<'_>,
     run: &Run,
     extract: &Extract,
-    baseline: Baseline,
+    (baseline, delta): (Baseline, Option<OpenDelta>),
 ) -> Result<Transformed, Stop> {
     let plan = execution.plan;
     let at = jiff::Timestamp::from_millisecond(run.slot_ms).map_err(|error| failed(error.to_string()))?;
@@ -68,17 +69,18 @@ pub(super) async fn transform_and_encode(
         secrets,
         limits: execution.context.settings.limits,
         baseline,
+        delta,
         progress: execution.context.progress.clone(),
         stop,
     };
     match blocking(|| pass.run()).await? {
         Ok(done) => Ok(done),
         Err(error @ TransformError::Read { .. }) => Ok(Transformed::Damaged { what: with_causes(&error) }),
-        Err(ref error @ (TransformError::Write { ref source } | TransformError::Spill { ref source }))
-            if disk::is_full(source) =>
-        {
-            Err(Stop::Error(RunError::DiskFull(with_causes(error))))
-        }
+        Err(
+            ref error @ (TransformError::Write { ref source }
+            | TransformError::Spill { ref source }
+            | TransformError::Baseline { ref source }),
+        ) if disk::is_full(source) => Err(Stop::Error(RunError::DiskFull(with_causes(error)))),
         Err(error) => Err(failed(with_causes(&error))),
     }
 }
@@ -95,6 +97,7 @@ struct Pass {
     secrets: BTreeMap<String, Secret>,
     limits: Limits,
     baseline: Baseline,
+    delta: Option<OpenDelta>,
     progress: Progress,
     stop: CancellationToken,
 }
@@ -109,7 +112,7 @@ impl Pass {
         let baseline = std::mem::take(&mut self.baseline);
         let meter = &self.progress.transform;
         meter.set(0);
-        let transform = self.open(meter)?;
+        let transform = self.open(meter, self.step_inputs())?;
         let opening = Opening {
             expect: &self.plan.expect,
             baseline,
@@ -122,7 +125,7 @@ impl Pass {
         let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
         let ArtifactPlan { csv, split, name: template, .. } = &self.plan.artifact;
         let mut file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
-        let Passed { balance, findings } = transform.run_observed(
+        let Passed { balance, findings, delta } = transform.run_observed(
             |record| records.record(record),
             |row| {
                 checker.row(row).map_err(spilling)?;
@@ -140,16 +143,23 @@ impl Pass {
                 draft.row(row);
                 Ok(())
             };
-            self.open(&Meter::default())?.run(keep)?;
+            let mut step_inputs = self.step_inputs();
+            step_inputs.delta.iter_mut().for_each(|delta| delta.next = None); // it is written
+            self.open(&Meter::default(), step_inputs)?.run(keep)?;
         }
-        Ok(Transformed::Done { artifact, balance, checked: Box::new(draft.finish()) })
+        let mut checked = Box::new(draft.finish());
+        checked.facts.delta = self.delta.as_ref().zip(delta).map(|(opened, result)| opened.facts(result));
+        Ok(Transformed::Done { artifact, balance, checked })
+    }
+
+    fn step_inputs(&self) -> StepInputs {
+        StepInputs { delta: self.delta.as_ref().map(|delta| delta.inputs.clone()) }
     }
 
     /// Opens the extract and compiles the plan's steps against its header.
-    fn open<'a>(&'a self, meter: &'a Meter) -> Result<Transform<'a>, TransformError> {
+    fn open<'a>(&'a self, meter: &'a Meter, step_inputs: StepInputs) -> Result<Transform<'a>, TransformError> {
         let Self { plan, extract, folder, secrets, limits, stop, .. } = self;
         let read = extract.open(limits).map_err(|source| TransformError::Read { source })?;
-        let step_inputs = StepInputs::default();
         let input =
             Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
         Transform::open(input, &plan.steps, secrets)

@@ -17,7 +17,7 @@ use super::error::TransformError;
 use super::finding::StepFinding;
 use super::program::{Builder, Program, Row};
 use super::record::{Record, Records};
-use super::step_inputs::StepInputs;
+use super::step_inputs::{DeltaResult, StepInputs};
 use super::table::{self, Resources, TableOperator};
 use crate::pipeline::columns::Columns;
 use crate::pipeline::operator::RowShare;
@@ -84,6 +84,8 @@ enum Source {
 pub struct Passed {
     pub balance: Balance,
     pub findings: Vec<StepFinding>,
+    /// The result of `delta`, if it is a step.
+    pub delta: Option<DeltaResult>,
 }
 
 type OnRow<'a> = dyn FnMut(&Row<'_>) -> Result<(), TransformError> + 'a;
@@ -152,7 +154,8 @@ impl<'a> Transform<'a> {
         let balance = Balance { extracted, steps: chain.step_rows(), written };
         assert!(balance.is_even(), "rows balance: {balance:?}");
         let findings = chain.rest.iter_mut().flat_map(|link| link.operator.findings()).collect();
-        Ok(Passed { balance, findings })
+        let delta = chain.rest.iter_mut().find_map(|link| link.operator.delta());
+        Ok(Passed { balance, findings, delta })
     }
 }
 

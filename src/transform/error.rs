@@ -35,6 +35,21 @@ pub enum TransformError {
     Row(#[from] RowError),
     #[error("stopped")]
     Stopped,
+    /// The baseline of a `delta` cannot be read or written.
+    #[error("reading or writing the baseline of `delta`")]
+    Baseline { source: io::Error },
+    #[error(
+        "{} has the same key as {}: {key} (step {step}); `delta` needs unique keys: add `dedupe` before it, or columns to `by`",
+        place(second.0, second.1), place(first.0, first.1)
+    )]
+    DuplicateKey {
+        /// The columns and values of the key.
+        key: String,
+        /// The number and the line of both records.
+        first: (u64, u64),
+        second: (u64, u64),
+        step: String,
+    },
 }
 
 impl TransformError {

@@ -170,7 +170,7 @@ impl<'a> Builder<'a> {
                 }
             }
             // Resolved by the columns alone, or an operator on whole tables.
-            StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Sort(_) => {}
+            StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Sort(_) | StepKind::Delta(_) => {}
         }
         first..self.counts
     }

@@ -1,5 +1,6 @@
 //! Operators that need more than one row at a time.
 
+mod delta;
 mod sort;
 
 use std::path::Path;
@@ -10,7 +11,7 @@ use super::error::TransformError;
 use super::finding::StepFinding;
 use super::program::Row;
 use super::record::Record;
-use super::step_inputs::StepInputs;
+use super::step_inputs::{DeltaResult, StepInputs};
 use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::{StepKind, TransformStep};
 
@@ -35,6 +36,11 @@ pub(super) trait TableOperator {
     fn findings(&mut self) -> Vec<StepFinding> {
         Vec::new()
     }
+
+    /// Returns the result of `delta`, after the last row.
+    fn delta(&mut self) -> Option<DeltaResult> {
+        None
+    }
 }
 
 /// Takes the records that an operator passes on.
@@ -47,9 +53,7 @@ pub(super) struct Resources<'a> {
     /// Bytes of memory.
     pub memory: usize,
     /// Looked at once in a while by operators that work without taking or passing on rows.
-    #[allow(dead_code)] // sorting cannot be stopped yet
     pub stop: CancellationToken,
-    #[allow(dead_code)] // no step has one yet
     pub step_inputs: StepInputs,
 }
 
@@ -61,6 +65,7 @@ pub(super) fn open(
 ) -> Option<Box<dyn TableOperator>> {
     match &step.kind {
         StepKind::Sort(sort) => Some(Box::new(sort::SortRows::new(sort, columns, resources))),
+        StepKind::Delta(delta) => Some(Box::new(delta::DeltaStep::new(step, delta, columns, resources))),
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
     }
 }

@@ -1,5 +1,7 @@
 //! Rows and columns in sentences: each step, then the origin of each column.
 
+mod delta;
+
 use super::Fact;
 use crate::pipeline::plan::{Assign, Column, Expression, Rename, Sort, StepKind, TableFile, TransformStep};
 
@@ -100,6 +102,7 @@ fn step(number: usize, kind: &StepKind, named: &mut Named) -> Vec<Fact> {
         StepKind::Sort(Sort { keys }) => {
             vec![Fact::new(format!("Step {number}: the rows are sorted by {}.", names(keys)))]
         }
+        StepKind::Delta(written) => delta::facts(number, written, named),
     }
 }
 

@@ -2,6 +2,8 @@
 
 /// Artifacts, deliveries and their names.
 mod deliver;
+/// Changes since the last delivered file.
+mod delta;
 /// Expectations.
 mod expect;
 /// Sources: reports, records, files.
@@ -56,6 +58,7 @@ pub(super) fn plan(
         check.check_companion_names(artifact, deliveries);
         check.check_replaced_changes(source.as_ref(), artifact, deliveries);
     }
+    check.check_delta(&steps, source.as_ref(), artifact.as_ref(), deliveries.as_deref());
     let (schedule, zone) = match scheduled {
         None => (None, TimeZone::UTC),
         Some(scheduled) => scheduled.map(|(schedule, zone)| (Some(schedule), zone))?,
@@ -192,6 +195,7 @@ impl Check<'_> {
                 }
                 (names.origin, StepKind::Sort(Sort { keys: self.columns(names.value.0) }))
             }
+            StepFile::Delta(delta) => (delta.origin.clone(), self.delta(delta)),
         };
         TransformStep { at: self.place(&origin), kind }
     }
