@@ -325,10 +325,9 @@ impl RunExecution<'_> {
             measure::stage(Stage::Extract, extracted.duration_since(begun).unsigned_abs());
             self.context.ledger.advance(run, RunState::Transforming, None).await?;
             let baseline = self.context.ledger.baseline(run).await?;
-            let delta = self.open_delta(run).await?;
             let deadline = self.context.settings.work.deadlines.transform;
             let transformed = tokio::select! {
-                transformed = transform::transform_and_encode(self, run, &extract, (baseline, delta)) => transformed?,
+                transformed = transform::transform_and_encode(self, run, &extract, baseline) => transformed?,
                 () = self.context.clock.sleep(deadline) => {
                     return Err(failed("the transform took longer than work.deadlines.transform"));
                 }

@@ -38,7 +38,7 @@ pub(super) async fn transform_and_encode(
     execution: &RunExecution<'_>,
     run: &Run,
     extract: &Extract,
-    (baseline, delta): (Baseline, Option<OpenDelta>),
+    baseline: Baseline,
 ) -> Result<Transformed, Stop> {
     let plan = execution.plan;
     let at = jiff::Timestamp::from_millisecond(run.slot_ms).map_err(|error| failed(error.to_string()))?;
@@ -56,6 +56,7 @@ pub(super) async fn transform_and_encode(
     if let Source::File(_) = execution.source {
         baseline.scope = None; // a file has no account
     }
+    let delta = execution.open_delta(run).await?;
     let stop = CancellationToken::new();
     // If this future is dropped, the thread stops at its next block.
     let _stops = stop.clone().drop_guard();

@@ -6,6 +6,7 @@
 mod attention;
 mod cases;
 mod crash;
+mod delta;
 mod deploy;
 mod environment;
 mod expect;

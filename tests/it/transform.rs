@@ -20,6 +20,7 @@ use reportferry::yaml::problem::Place;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+mod delta;
 mod mixed;
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
