@@ -15,7 +15,7 @@ pub struct DeltaBaseline {
     pub slot_ms: i64,
     /// RFC 3339 in the pipeline's zone.
     pub slot: String,
-    /// The digest of its file, which is the file's name.
+    /// The digest of its file, which is the file's name; empty if that run delivered no changes, but its rows as they were.
     pub sha256: String,
     pub keys: u64,
 }
@@ -132,7 +132,7 @@ pub(super) fn standing(tx: &mut Tx, run: &str, to: &str) -> Result<DeltaStanding
 
 /// Makes the baseline of a run that gets its receipt now the current one, if that is still what it was compared with.
 pub(super) fn follow(tx: &mut Tx, (run, to): (&str, &str), now: i64) -> Result<(), LedgerError> {
-    let Some(moving) = moving(tx, run)? else { return Ok(()) };
+    let Some(moving) = moving(tx, run)? else { return forget(tx, (run, to), now) };
     let current = find(tx, &moving.pipeline, to)?;
     let destination = to.to_owned();
     if let Some(reason) = moving.void(to, current.as_ref()) {
@@ -147,6 +147,23 @@ pub(super) fn follow(tx: &mut Tx, (run, to): (&str, &str), now: i64) -> Result<(
         params![&pipeline, to, run, slot_ms, &slot, &sha256, keys, now],
     )?;
     record(tx, run, now, &RunEvent::BaselineMoved { destination, sha256, keys })
+}
+
+/// Records that the destination has received rows that no baseline is of: the pipeline had no `delta` meanwhile. Replays and
+/// runs of files leave the baseline as it is.
+fn forget(tx: &mut Tx, (run, to): (&str, &str), now: i64) -> Result<(), LedgerError> {
+    const RUN: &str = "SELECT pipeline, slot_ms, slot FROM runs r WHERE id = $1 AND input_sha256 = '' \
+                       AND checked_json IS NOT NULL AND EXISTS (SELECT 1 FROM delta_baselines b \
+                       WHERE b.pipeline = r.pipeline AND b.destination = $2 AND b.slot_ms <= r.slot_ms)";
+    let Some(row) = tx.query_opt(RUN, params![run, to])? else { return Ok(()) };
+    let (pipeline, slot_ms, slot): (String, i64, String) =
+        (row.get("pipeline")?, row.get("slot_ms")?, row.get("slot")?);
+    tx.execute(
+        "UPDATE delta_baselines SET run_id = $3, slot_ms = $4, slot = $5, sha256 = '', keys = 0, updated_ms = $6 \
+         WHERE pipeline = $1 AND destination = $2",
+        params![&pipeline, to, run, slot_ms, &slot, now],
+    )
+    .map(|_| ())
 }
 
 fn find(tx: &mut Tx, pipeline: &str, to: &str) -> Result<Option<DeltaBaseline>, LedgerError> {

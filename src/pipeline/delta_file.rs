@@ -14,7 +14,7 @@ crate::table! {
         /// The words in the new column. Default: added, changed and removed.
         words: Option<ChangeWordsFile>,
         /// The policy for the first file, in which every row is added: deliver `all`, or `hold` it. Default: all.
-        first: Option<FirstDelivery>,
+        initial: Option<FirstDelivery>,
     }
 }
 

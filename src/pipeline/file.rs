@@ -100,7 +100,7 @@ crate::kinds! {
         /// Sorts the rows by these columns.
         Sort = "sort": At<OneOrMore<At<String>>>,
         /// Only the rows that were added, changed or removed since the last file that the destination received.
-        Delta = "delta": At<DeltaFile>,
+        Delta = "delta": At<Box<DeltaFile>>,
     }
 }
 

@@ -73,6 +73,11 @@ impl RunExecution<'_> {
         let mut current = self.current_baseline().await?;
         let earlier = loop {
             let Some(DeltaBaseline { run, slot, sha256, .. }) = &current else { break EarlierBaseline::None };
+            if sha256.is_empty() {
+                break EarlierBaseline::Lost(format!(
+                    "the last file, of run {run} (slot {slot}), was not one of changes"
+                ));
+            }
             let (path, expected) = (folder.join(sha256), sha256.clone());
             let (opening, origin) = (path.clone(), format!("run {run} (slot {slot})"));
             let lost = match blocking(move || open(&opening, &expected)).await? {
@@ -99,11 +104,12 @@ impl RunExecution<'_> {
         let Some(baseline) = run.checked.facts.delta.as_ref().and_then(|delta| delta.baseline.clone()) else {
             return Ok(());
         };
-        for delivery in self.context.ledger.deliveries(&run.id).await? {
-            match self.context.ledger.delta_standing(run, &delivery.destination).await? {
-                DeltaStanding::Delivered => continue,
-                DeltaStanding::Void { reason } => return Err(failed(reason)),
-                DeltaStanding::Current | DeltaStanding::Busy { .. } => {}
+        let deliveries = self.context.ledger.deliveries(&run.id).await?;
+        for delivery in deliveries.into_iter().filter(|delivery| !delivery.state.is_settled()) {
+            if let DeltaStanding::Void { reason } =
+                self.context.ledger.delta_standing(run, &delivery.destination).await?
+            {
+                return Err(failed(reason));
             }
             let folder = folder(&self.context.settings.data, &run.pipeline, &delivery.destination);
             let (from, data, sha256) =
@@ -128,7 +134,7 @@ impl RunExecution<'_> {
         else {
             return Ok(());
         };
-        if replaced.sha256 == baseline.sha256 {
+        if replaced.sha256.is_empty() || replaced.sha256 == baseline.sha256 {
             return Ok(());
         }
         for delivery in self.context.ledger.deliveries(&run.id).await? {
@@ -233,7 +239,7 @@ pub(super) fn orphans(data: &Path, current: &[String], before: SystemTime) -> Ve
         .filter_map(|path| {
             let facts = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
             let is_current = current.iter().any(|sha256| path.file_name().is_some_and(|name| *name == **sha256));
-            (!is_current && facts.modified().ok()? < before).then(|| (path, facts.len()))
+            (!is_current && facts.modified().ok()? < before).then_some((path, facts.len()))
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 //!
 //! A line of JSON, then for each key its length, its bytes and the digest.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -154,12 +154,17 @@ impl Write for Hashed {
 }
 
 impl BaselineWriter {
-    /// Creates the file, or empties one that an interrupted run left.
+    /// Creates the file, in place of one that an interrupted run left.
     ///
     /// # Errors
     /// It cannot be written.
     pub(super) fn create(path: &Path, head: &Head) -> io::Result<Self> {
-        let file = disk::private_file().write(true).create(true).truncate(true).open(path)?;
+        // Never written into: it may have another name, under which it is a destination's baseline.
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = disk::private_file().write(true).create_new(true).open(path)?;
         let mut out = BufWriter::with_capacity(BUFFER_BYTES, Hashed { file, hash: Sha256::new() });
         serde_json::to_writer(&mut out, head)?;
         out.write_all(b"\n")?;

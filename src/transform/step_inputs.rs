@@ -11,7 +11,7 @@ pub struct StepInputs {
     pub delta: Option<DeltaInputs>,
 }
 
-/// What `delta` compares the rows with, and where it writes what the next run compares with.
+/// The baseline that `delta` compares the rows with, and the path of the next one.
 #[derive(Clone, Debug)]
 pub struct DeltaInputs {
     /// The run, and its slot in the pipeline's zone.

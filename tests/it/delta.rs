@@ -163,7 +163,7 @@ fn rows_without_one_key_each_fail_the_run_and_name_it() {
 
 #[test]
 fn the_first_file_is_held_if_the_pipeline_says_so() {
-    let days = Days::new(&PIPELINE.replace("compare:", "first: hold, words: {added: A}, op: op, compare:"));
+    let days = Days::new(&PIPELINE.replace("compare:", "initial: hold, words: {added: A}, op: op, compare:"));
     let held = days.run(1, FIRST, 4);
     assert_eq!(reason(&held), "no file was delivered before: all 3 rows are passed on as added");
     assert!(days.rig.arrived().is_empty() && !days.folder().exists(), "a baseline is staged by a delivery");
@@ -174,7 +174,7 @@ fn the_first_file_is_held_if_the_pipeline_says_so() {
 }
 
 /// Checks that what the destination has is not known: held, sent by a release alone, and right from then on.
-fn is_held(days: &Days, day: u8, told: &str) {
+fn is_held(days: &Days, day: u8, told: &str, next: [u64; 4]) {
     let before = names(&days.folder());
     let held = days.run(day, FIRST, 4);
     assert!(reason(&held).contains(told) && reason(&held).contains("all 3 rows are passed on as added"), "{held}");
@@ -184,8 +184,7 @@ fn is_held(days: &Days, day: u8, told: &str) {
     assert!(!days.rig.arrived().contains(&format!("d_{day:02}.csv")), "never a silent full feed");
     days.command(&["release", id(&held)], 0);
     assert_eq!(days.arrived(day + 1), ["1,B,open,x,added", "1,C,open,x,added", "2,C,open,x,added"]);
-    assert_eq!(counts(&days.run(day + 2, SECOND, 0)), [1, 1, 1, 1]);
-    days.baseline();
+    assert_eq!(counts(&days.run(day + 2, SECOND, 0)), next);
 }
 
 #[test]
@@ -193,9 +192,9 @@ fn what_cannot_be_compared_is_held_and_sent_whole_by_a_release_alone() {
     let days = Days::new(PIPELINE);
     days.run(1, FIRST, 0);
     days.pipeline(&PIPELINE.replace("[status]", "[status, note]"));
-    is_held(&days, 2, "has other compared columns: added \"note\"");
+    is_held(&days, 2, "has other compared columns: added \"note\"", [1, 2, 1, 0]);
     days.pipeline(PIPELINE);
-    is_held(&days, 5, "has other compared columns: removed \"note\"");
+    is_held(&days, 5, "has other compared columns: removed \"note\"", [1, 1, 1, 1]);
     let path = days.folder().join(days.baseline());
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 1]).unwrap();
@@ -205,7 +204,35 @@ fn what_cannot_be_compared_is_held_and_sent_whole_by_a_release_alone() {
     fs::write(&path, &whole).unwrap();
     assert_eq!(days.run(9, SECOND, 0)["state"], "skipped");
     fs::remove_file(&path).unwrap();
-    is_held(&days, 10, "is lost");
+    is_held(&days, 10, "is lost", [1, 1, 1, 1]);
+    days.baseline();
+}
+
+#[test]
+fn files_that_were_not_of_changes_are_not_compared_with() {
+    let days = Days::new(PIPELINE);
+    days.run(1, FIRST, 0);
+    days.pipeline(&PIPELINE.replace("delta: {by: [id, course], compare: [status]}", "sort: id"));
+    days.run(2, "1,B,open,x\n5,C,open,x\n", 0);
+    days.pipeline(PIPELINE);
+    is_held(&days, 3, "was not one of changes", [1, 1, 1, 1]);
+}
+
+#[test]
+fn what_is_found_about_changes_shows_their_rows_and_the_step_is_explained() {
+    let expected = "{when_empty: skip, values: {change_type: [added, changed]}, severity: {values: warn}}";
+    let days = Days::new(&PIPELINE.replace("{when_empty: skip}", expected));
+    days.run(1, FIRST, 0);
+    let second = days.run(2, SECOND, 0);
+    let rows = &second["findings"][0]["difference"]["offending"]["rows"];
+    assert_eq!(rows[0]["cells"], serde_json::json!(["2", "C", "", "", "removed"]), "{second}");
+    // A second pass over the rows wrote no other baseline.
+    assert_eq!(second["delta"]["baseline"]["sha256"], days.baseline());
+    assert_eq!(days.run(3, SECOND, 0)["state"], "skipped");
+    let explained = days.rig.reportferry(&["explain", "line"]);
+    let text = String::from_utf8(explained.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = "only what has changed since the last file that the destination received is delivered, sorted by \"id\", \"course\"";
+    assert!(text.contains(sentence), "{text}");
 }
 
 #[test]
@@ -268,17 +295,12 @@ fn receipt_and_baseline_move_together_wherever_a_run_is_killed() {
 #[test]
 fn a_baseline_that_the_spool_lost_is_made_again() {
     let days = Days::new(PIPELINE);
-    days.run(1, FIRST, 0);
+    let first = days.run(1, FIRST, 0);
     days.rows(SECOND);
     let output = days.run_with(2, "baseline.stage=kill_before", "5s");
     assert!(output.status.code().is_none());
     let spool = days.rig.folder.path().join("data/spool");
-    let run = names(&spool).into_iter().find(|run| {
-        spool.join(run).join("extract.csv").exists()
-            || !spool.join(run).join("baseline").metadata().is_ok_and(|facts| facts.len() == 0)
-    });
-    assert!(run.is_some());
-    for run in names(&spool) {
+    for run in names(&spool).into_iter().filter(|run| run != id(&first)) {
         fs::write(spool.join(run).join("baseline"), "torn").unwrap();
     }
     let failed = days.again(2, 3);

@@ -82,7 +82,7 @@ CREATE TABLE delta_baselines (
     run_id      TEXT   NOT NULL,
     slot_ms     BIGINT NOT NULL,
     slot        TEXT   NOT NULL,
-    -- The file in the data folder, whose name this is.
+    -- The file in the data folder, whose name this is; empty if the pipeline had no `delta` then.
     sha256      TEXT   NOT NULL,
     keys        BIGINT NOT NULL,
     updated_ms  BIGINT NOT NULL,

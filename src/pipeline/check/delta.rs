@@ -10,8 +10,8 @@ use crate::yaml::read::At;
 use crate::yaml::tree::Origin;
 
 impl Check<'_> {
-    pub(super) fn delta(&mut self, At { value: written, origin }: At<DeltaFile>) -> StepKind {
-        let DeltaFile { by, compare, op, words, first } = written;
+    pub(super) fn delta(&mut self, At { value: written, origin }: At<Box<DeltaFile>>) -> StepKind {
+        let DeltaFile { by, compare, op, words, initial } = *written;
         if by.value.0.is_empty() {
             self.problems.push(by.origin.error("no column is named here: `by` identifies a row"));
         }
@@ -37,7 +37,7 @@ impl Check<'_> {
             compare: compare.map(|compare| self.columns(compare.value.0)),
             op,
             words,
-            first: first.unwrap_or(FirstDelivery::All),
+            initial: initial.unwrap_or(FirstDelivery::All),
         })
     }
 
@@ -50,7 +50,7 @@ impl Check<'_> {
                 let (word, at) = written.map_or((default.to_owned(), None), |at| (at.value, Some(at.origin)));
                 if word.is_empty() || taken.contains(&word) {
                     let at = at.as_ref().unwrap_or(origin);
-                    let what = format!("the word for {default} rows is {word:?}, which tells nobody what happened");
+                    let what = format!("the word for {default} rows is {word:?}, which is empty or another one's");
                     self.problems.push(at.error(what).hint("write three different words, none of them empty"));
                 }
                 taken.push(word.clone());

@@ -11,7 +11,7 @@ pub struct Delta {
     /// The new column, the last one.
     pub op: Column,
     pub words: ChangeWords,
-    pub first: FirstDelivery,
+    pub initial: FirstDelivery,
 }
 
 /// The words for what happened to a row.

@@ -22,7 +22,7 @@ pub(super) struct DeltaStep {
     /// The step's key in the pipeline file.
     step: String,
     words: ChangeWords,
-    first: FirstDelivery,
+    initial: FirstDelivery,
     schema: Schema,
     /// The positions of the keys' cells and of the compared ones, in the schema's order.
     keys: Vec<usize>,
@@ -62,7 +62,7 @@ impl DeltaStep {
         Self {
             step: step.at.key.clone(),
             words: delta.words.clone(),
-            first: delta.first,
+            initial: delta.initial,
             schema: Schema { by, compare, columns: all },
             keys,
             compared,
@@ -214,7 +214,7 @@ impl TableOperator for DeltaStep {
             1 => "its one row is passed on as added".to_owned(),
             rows => format!("all {rows} rows are passed on as added"),
         };
-        let message = match (&self.all_added, self.first) {
+        let message = match (&self.all_added, self.initial) {
             (None, _) | (Some(AllAdded::First), FirstDelivery::All) => return Vec::new(),
             (Some(AllAdded::First), FirstDelivery::Hold) => format!("no file was delivered before: {all}"),
             (Some(AllAdded::Unusable(reason)), _) => {

@@ -26,7 +26,7 @@ fn a_delta_is_read_to_its_last_default() {
     assert!(problems.is_empty(), "{}", folder.told(&problems));
     let delta = plan.delta().unwrap();
     assert_eq!((delta.by.len(), delta.compare.is_none(), delta.op.name.as_str()), (2, true, "change_type"));
-    assert_eq!((delta.words.removed.as_str(), delta.first), ("removed", FirstDelivery::All));
+    assert_eq!((delta.words.removed.as_str(), delta.initial), ("removed", FirstDelivery::All));
     assert_eq!(Folder::new(SETTINGS, &pipeline("")).load().unwrap().0.delta().map(|_| ()), None);
     let after = pipeline(&format!("{STEP}  - set: {{op: upper(change_type)}}\n  - drop: change_type\n"));
     assert_eq!(told(&after), "");
@@ -35,7 +35,7 @@ fn a_delta_is_read_to_its_last_default() {
 #[test]
 fn mistakes_in_a_delta_are_shown_where_they_are() {
     for (step, what) in [
-        ("{compare: [done]}", "by"),
+        ("{compare: [done]}", "`by` is missing"),
         ("{by: []}", "no column is named here: `by` identifies a row"),
         ("{by: [id], compare: []}", "leave `compare` out"),
         ("{by: [id], compare: [id]}", "the column \"id\" is one of `by`"),
@@ -45,10 +45,10 @@ fn mistakes_in_a_delta_are_shown_where_they_are() {
         ("{by: [id], op: done}", "there is a column \"done\" already"),
         ("{by: [id], words: {added: X, removed: X}}", "the word for removed rows is \"X\""),
         ("{by: [id], words: {added: \"\"}}", "the word for added rows is \"\""),
-        ("{by: [id], first: send}", "`all` or `hold`"),
+        ("{by: [id], initial: send}", "`all` or `hold`"),
     ] {
         let told = told(&pipeline(&format!("  - delta: {step}\n")));
-        assert!(told.contains(what) && told.contains("transform[5].delta"), "{step}: {told}");
+        assert!(told.contains(what) && told.contains("transform[4].delta"), "{step}: {told}");
     }
 }
 

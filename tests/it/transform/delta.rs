@@ -54,7 +54,7 @@ fn delta(by: &[&str], compare: Option<&[&str]>) -> [TransformStep; 1] {
         compare: compare.map(columns),
         op: column("change_type"),
         words: ChangeWords { added, changed, removed },
-        first: FirstDelivery::All,
+        initial: FirstDelivery::All,
     }))]
 }
 

@@ -4,7 +4,7 @@ use super::{Content, Fact, Named, names};
 use crate::pipeline::plan::{ChangeWords, Column, Delta, FirstDelivery};
 
 pub(super) fn facts(number: usize, written: &Delta, named: &mut Named) -> Vec<Fact> {
-    let Delta { by, compare, op: Column { name: op, at: _ }, words, first } = written;
+    let Delta { by, compare, op: Column { name: op, at: _ }, words, initial } = written;
     let ChangeWords { added, changed, removed } = words;
     let compared = match compare {
         None => "any other column".to_owned(),
@@ -17,7 +17,7 @@ pub(super) fn facts(number: usize, written: &Delta, named: &mut Named) -> Vec<Fa
         format!("{changed:?}: the row has another value of {compared}."),
         format!("{removed:?}: the row is not there any more; only {} are filled.", names(by)),
     ];
-    let first = match first {
+    let initial = match initial {
         FirstDelivery::All => "The first file has every row, as added.",
         FirstDelivery::Hold => "The first file has every row, as added, and is held for a person.",
     };
@@ -30,7 +30,7 @@ pub(super) fn facts(number: usize, written: &Delta, named: &mut Named) -> Vec<Fa
             ),
             items,
         ),
-        Fact::new(first),
+        Fact::new(initial),
         Fact::new("If what the destination has is not known, every row is added, and the run is held for a person."),
     ]
 }
