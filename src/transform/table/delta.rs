@@ -47,7 +47,7 @@ enum AllAdded {
 
 impl DeltaStep {
     pub(super) fn new(step: &TransformStep, delta: &Delta, columns: &Columns, resources: &Resources<'_>) -> Self {
-        let all = columns.names().unwrap_or_default();
+        let mut all = columns.names().unwrap_or_default();
         let names = |columns: &[Column]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
         let by = names(&delta.by);
         let mut compare = match &delta.compare {
@@ -57,7 +57,6 @@ impl DeltaStep {
         compare.sort_unstable();
         let positions = |names: &[String]| names.iter().map(|name| columns.position_of(name)).collect::<Vec<_>>();
         let (keys, compared, width) = (positions(&by), positions(&compare), all.len());
-        let mut all = all;
         all.sort_unstable();
         Self {
             step: step.at.key.clone(),
@@ -116,13 +115,14 @@ impl DeltaStep {
         let mut earlier = Earlier::new(self.open_earlier()?)?;
         let mut writer = self.create_next()?;
         let mut output = Output::new(&self.words, &self.keys, self.width);
-        let (mut last, mut last_origin, mut is_first) = (Vec::new(), (0, 0), true);
+        // No key is empty.
+        let (mut last, mut last_origin) = (Vec::new(), (0, 0));
         let (mut reader, mut compared) = (Reader::default(), Vec::new());
         while let Some(item) = sorted.next().map_err(|source| TransformError::Spill { source })? {
             self.check_running()?;
             let record = reader.read(&item.payload);
             let origin = (record.number, record.line);
-            if !is_first && last == item.key {
+            if last == item.key {
                 return Err(self.duplicate(&record, last_origin));
             }
             let digest = digest_of(&record, &self.compared, &mut compared);
@@ -151,7 +151,7 @@ impl DeltaStep {
                 writer.push(&item.key, &digest).map_err(|source| TransformError::Baseline { source })?;
             }
             last.clone_from(&item.key);
-            (last_origin, is_first) = (origin, false);
+            last_origin = origin;
         }
         while !earlier.is_done() {
             self.check_running()?;
