@@ -54,7 +54,10 @@ async fn one_run(ledger: &Ledger, number: i64) -> Result<(), LedgerError> {
     let mut run = ledger.enter(&Slot::new("p", at, TimeZone::UTC), "digest").await?;
     ledger.advance(&mut run, RunState::Extracting, None).await?;
     ledger
-        .note_extract(&mut run, ExtractFacts { zip: false, bytes: 5, sha256: "ab".into(), source: Default::default() })
+        .note_extract(
+            &mut run,
+            ExtractFacts { zip: false, bytes: 5, sha256: "ab".into(), file: None, source: Default::default() },
+        )
         .await?;
     ledger.advance(&mut run, RunState::Transforming, None).await?;
     let artifact = Artifact {

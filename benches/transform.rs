@@ -5,13 +5,13 @@ use std::fs::File;
 use std::path::Path;
 
 use reportferry::encode::csv::CsvFile;
-use reportferry::expect::{Baseline, Checker, Ended, Opening};
+use reportferry::expect::{Baseline, Checker, DroppedFacts, Ended, Opening, RecordChecker};
 use reportferry::pipeline;
 use reportferry::pipeline::plan::Source;
 use reportferry::progress::Meter;
 use reportferry::schedule::slot::Slot;
 use reportferry::settings::Settings;
-use reportferry::transform::{Input, Passed, StepInputs, Transform, TransformError};
+use reportferry::transform::{Input, Needs, Passed, Record, Row, Sink, StepInputs, Transform, TransformError};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> anyhow::Result<()> {
@@ -26,7 +26,7 @@ fn main() -> anyhow::Result<()> {
     let (read, limits) = (Box::new(File::open(&source.path)?), settings.limits);
     let output = Path::new(output);
     let folder = output.parent().unwrap_or(Path::new("."));
-    let (stop, step_inputs) = (CancellationToken::new(), StepInputs::default());
+    let (stop, step_inputs) = (CancellationToken::new(), StepInputs::of_files(&plan.steps));
     let input = Input { read, csv: source.csv, limits, folder, meter: &meter, stop, step_inputs };
     let transform = Transform::open(input, &plan.steps, &BTreeMap::new())?;
     let slot = Slot::new("bench", "2026-11-23T05:30:00Z".parse()?, plan.zone.clone());
@@ -39,19 +39,48 @@ fn main() -> anyhow::Result<()> {
         folder,
         memory: limits.memory,
     };
-    let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
-    let mut file = CsvFile::create(output, "out.csv", &plan.artifact.csv, transform.columns(), None)?;
-    let Passed { balance, findings, .. } = transform.run_observed(
-        |record| records.record(record),
-        |row| {
-            checker.row(row).map_err(|source| TransformError::Spill { source })?;
-            file.row(row).map_err(|source| TransformError::Write { source })
-        },
-    )?;
+    let (checker, records) = Checker::open(opening).map_err(TransformError::Problems)?;
+    let file = CsvFile::create(output, "out.csv", &plan.artifact.csv, transform.columns(), None)?;
+    let encoder = file.encoder();
+    let mut checked = CheckedFile { checker, records, file };
+    let Passed { balance, findings, dropped, delta: _ } =
+        transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
+    let CheckedFile { checker, records, file } = checked;
     let artifact = file.finish(|_| Ok(String::new()))?;
-    let ended =
-        Ended { extracted: balance.extracted, stated_rows: None, bytes: artifact.bytes, scope: None, steps: findings };
+    let ended = Ended {
+        extracted: balance.extracted,
+        stated_rows: None,
+        bytes: artifact.bytes,
+        scope: None,
+        steps: findings,
+        dropped: DroppedFacts::of(&dropped, &plan.steps),
+    };
     let draft = checker.finish(records, ended)?;
     anyhow::ensure!(!draft.wants_rows(), "the data does not meet its expectations");
     Ok(())
+}
+
+struct CheckedFile<'plan> {
+    checker: Checker<'plan>,
+    records: RecordChecker,
+    file: CsvFile,
+}
+
+impl Sink for CheckedFile<'_> {
+    fn needs(&self) -> Needs {
+        let (records, rows) = (self.records.looks_at_records(), self.checker.looks_at_rows());
+        Needs { records, rows, encoded: true }
+    }
+
+    fn record(&mut self, record: &Record<'_>) {
+        self.records.record(record);
+    }
+
+    fn row(&mut self, row: &Row<'_>) -> Result<(), TransformError> {
+        self.checker.row(row).map_err(|source| TransformError::Spill { source })
+    }
+
+    fn encoded(&mut self, bytes: &mut Vec<u8>, rows: u64) -> Result<(), TransformError> {
+        self.file.append(bytes, rows).map_err(|source| TransformError::Write { source })
+    }
 }

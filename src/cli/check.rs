@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Common, connect, exit, print_json};
 use crate::clock::Clock;
 use crate::deliver::target_folder;
-use crate::pipeline::plan::{Plan, Pull, ReportPull, ReportRef, Source};
+use crate::pipeline::plan::{Plan, Pull, ReportPull, ReportRef, Source, TableFile};
 use crate::pipeline::{Loaded, load_all, problems_of_all, shared_names};
 use crate::settings::{FILE, Settings, TriedSecret};
 use crate::yaml::problem::{Problem, Severity};
@@ -116,6 +116,7 @@ pub fn document(found: &Loaded, now: Timestamp) -> Value {
             "file": plan.file.display().to_string(),
             "description": plan.description,
             "report": report(plan),
+            "tables": plan.tables.iter().map(|table| json!({"path": table.name, "sha256": table.sha256})).collect::<Vec<_>>(),
             "destinations": plan.deliveries.iter().map(|delivery| &delivery.destination.name).collect::<Vec<_>>(),
             "next": next(plan, now),
         })).collect::<Vec<_>>(),
@@ -141,6 +142,9 @@ fn summary(found: &Loaded, now: Timestamp) -> String {
         let next = next(plan, now).map_or("no schedule".into(), |next| format!("next {next}"));
         let (report, destinations) = (report(plan), destinations.join(", "));
         out.push_str(&format!("{:width$}  {report} → {destinations}  {next}\n", plan.name));
+        for TableFile { name, path: _, sha256 } in &plan.tables {
+            out.push_str(&format!("{:width$}  reads {name}  sha256 {}\n", "", &sha256[..12]));
+        }
     }
     out.push_str(&format!("{}\n", totals(found)));
     out
@@ -162,9 +166,13 @@ fn totals(found: &Loaded) -> String {
     }
 }
 
-/// Describes the source: its tenant and report or records, or its file.
+/// Describes the sources: each one's tenant and report or records, or its file.
 fn report(plan: &Plan) -> String {
-    match &plan.source {
+    plan.sources().map(source).collect::<Vec<_>>().join(" + ")
+}
+
+fn source(source: &Source) -> String {
+    match source {
         Source::File(file) => file.path.display().to_string(),
         Source::Docebo(docebo) => match &docebo.pull {
             Pull::Report(ReportPull { report: ReportRef::Id(id), .. }) => {

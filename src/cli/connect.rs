@@ -9,7 +9,7 @@ use super::tenant;
 use crate::clock::Clock;
 use crate::deliver::doctor::{DoctorStep, StepOutcome, Visit};
 use crate::extract::Tenants;
-use crate::pipeline::plan::{Plan, Source};
+use crate::pipeline::plan::{Plan, Pull, Source};
 use crate::settings::{Settings, read_blocking};
 
 /// Tries everything that `plans` use. Returns the sections with their steps; each step is printed at once unless `json`.
@@ -18,11 +18,17 @@ pub(super) async fn connect(plans: &[Arc<Plan>], settings: &Settings, json: bool
     let mut sections = Vec::new();
     for tenant in settings.tenants.values() {
         let mut shown = Shown::begin(&format!("tenant {}", tenant.name), json);
-        let of_tenant: Vec<_> = tenant::used(plans, tenant).map(|(plan, _)| plan.clone()).collect();
+        let of_tenant: Vec<_> =
+            plans.iter().filter(|plan| plan.tenants().contains(&tenant.name.as_str())).cloned().collect();
         if !of_tenant.is_empty() {
             if tenant::probe(tenant, &of_tenant, settings, &tenants, &mut shown).await {
-                // The columns of records are the pipeline's own.
-                for plan in of_tenant.iter().filter(|plan| plan.source.records().is_none()) {
+                // Each plan once; the columns of records are the pipeline's own.
+                let is_first = |plan: &&Arc<Plan>| {
+                    plan.docebo_sources().next().is_some_and(|source| source.tenant.name == tenant.name)
+                };
+                let has_report =
+                    |plan: &&Arc<Plan>| plan.docebo_sources().any(|source| matches!(source.pull, Pull::Report(_)));
+                for plan in of_tenant.iter().filter(is_first).filter(has_report) {
                     columns(plan, settings, &tenants, &mut shown).await;
                 }
             }

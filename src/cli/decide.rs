@@ -64,7 +64,8 @@ pub(super) async fn retry(args: RetryArgs, common: &Common) -> anyhow::Result<u8
     }
     let opened = Opened::new(common).await?;
     let run = opened.run(args.run.as_deref().unwrap_or_default()).await?;
-    if run.state == RunState::Held {
+    // A release needs the bytes that were held; without them, the run makes its artifact again, and checks it.
+    if run.state == RunState::Held && opened.context().check_held_bytes(&run).await.is_ok() {
         let hint = next_command(&Need::Held, &run.pipeline, Runs::One(&run.id));
         return Err(argument_hint(format!("run {} is held, which `retry` does not change", run.id), hint));
     }

@@ -82,8 +82,13 @@ fn plan(opened: &Opened, run: &Run) -> Value {
         Ok(plan) if plan.digest == *digest => {
             let text = std::fs::read_to_string(plan.file.as_path()).unwrap_or_default();
             let requests = match &run.input {
-                None => requests_of(&plan.source),
-                Some(input) => vec![format!("none: {} was read in place of the source", input.path)],
+                None => plan.sources().flat_map(requests_of).collect(),
+                Some(input) => {
+                    let others = plan.others.iter().flat_map(|other| requests_of(&other.source));
+                    std::iter::once(format!("none: {} was read in place of the source", input.path))
+                        .chain(others)
+                        .collect::<Vec<String>>()
+                }
             };
             json!({"pipeline": pipeline, "sha256": digest, "text": text, "requests_it_may_send": requests})
         }

@@ -87,6 +87,8 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
         schedule,
         zone,
         source,
+        main,
+        others,
         steps,
         expect,
         artifact,
@@ -97,7 +99,7 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
     let section = |title, facts| Section { title, facts };
     let sections = vec![
         section("When it runs", self::source::schedule(plan, schedule.as_ref(), zone, now)),
-        section("What is requested", self::source::source(source)),
+        section("What is requested", self::source::sources(source, main, others)),
         section("Rows and columns", rows::rows(steps, tables, secrets.keys())),
         section("Checks before anything is sent", expectations::expect(expect, matches!(source, Source::Docebo(_)))),
         section("The file", file::artifact(plan, artifact, now)),

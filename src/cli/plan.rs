@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::extract::{continues, requests_of};
 use crate::ledger::{Ledger, LedgerError};
 use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::{Plan, Source};
+use crate::pipeline::plan::{Plan, Source, TableFile};
 use crate::schedule::cron::ChangeKind;
 use crate::schedule::expected;
 use crate::schedule::missed::jitter;
@@ -39,12 +39,21 @@ struct Document {
     slots: Vec<PlannedSlot>,
     /// The output columns, if the pipeline names them all; otherwise the report decides.
     columns: Option<Vec<String>>,
+    /// The files beside the pipeline file that are read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tables: Vec<Table>,
     /// Every request that may be sent.
     requests: Vec<String>,
     /// The changes of records that the next run would ask for.
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<Window>,
     destinations: Vec<Destination>,
+}
+
+#[derive(Serialize)]
+struct Table {
+    path: String,
+    sha256: String,
 }
 
 #[derive(Serialize)]
@@ -97,10 +106,12 @@ pub(super) async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
         zone: plan.zone.iana_name().unwrap_or("UTC").to_owned(),
         slots: slots(&plan, clock.now(), args.next.into()),
         columns: columns(&plan),
-        requests: match &plan.source {
-            Source::Docebo(_) => requests_of(&plan.source),
-            Source::File(file) => vec![format!("none: {} is read", file.path.display())],
-        },
+        requests: requests(&plan),
+        tables: plan
+            .tables
+            .iter()
+            .map(|TableFile { name, path: _, sha256 }| Table { path: name.clone(), sha256: sha256.clone() })
+            .collect(),
         records: window(&plan, &settings, &clock).await,
         destinations: plan.deliveries.iter().map(destination).collect(),
     };
@@ -110,6 +121,19 @@ pub(super) async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
         print(&document);
     }
     Ok(exit::DONE)
+}
+
+/// Returns what its sources may request, each request once.
+fn requests(plan: &Plan) -> Vec<String> {
+    let mut requests: Vec<String> = Vec::new();
+    for source in plan.sources() {
+        let of_source = match source {
+            Source::Docebo(_) => requests_of(source),
+            Source::File(file) => vec![format!("none: {} is read", file.path.display())],
+        };
+        requests.extend(of_source.into_iter().filter(|request| !requests.contains(request)).collect::<Vec<_>>());
+    }
+    requests
 }
 
 /// Returns the window that the next run would ask for, as far as the ledger can be read.
@@ -277,6 +301,13 @@ fn print(document: &Document) {
     match &document.columns {
         Some(columns) => println!("columns\n  {}\n", columns.join(", ")),
         None => println!("columns\n  those of the report: no step selects\n"),
+    }
+    if !document.tables.is_empty() {
+        println!("files beside the pipeline file");
+        for Table { path, sha256 } in &document.tables {
+            println!("  {path}  sha256 {sha256}");
+        }
+        println!();
     }
     println!("requests that may be sent");
     for request in &document.requests {

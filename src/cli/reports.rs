@@ -69,13 +69,19 @@ pub(super) async fn run(args: ReportsArgs, common: &Common) -> anyhow::Result<u8
 }
 
 fn with_pipelines(listed: ListedReport, plans: &[Arc<Plan>], tenant: &Tenant) -> ShownReport {
-    let uses = |source: &DoceboSource| match &source.pull {
+    let using = used(plans, tenant).filter(|(_, source)| is_of(source, &listed));
+    let mut pipelines: Vec<String> = using.map(|(plan, _)| plan.name.clone()).collect();
+    pipelines.dedup();
+    ShownReport { pipelines, columns: None, listed }
+}
+
+/// Returns true if the source is this report.
+fn is_of(source: &DoceboSource, listed: &ListedReport) -> bool {
+    match &source.pull {
         Pull::Report(ReportPull { report: ReportRef::Id(id), .. }) => *id == listed.id,
         Pull::Report(ReportPull { report: ReportRef::Name(name), .. }) => *name == listed.name,
         Pull::Records(_) => false,
-    };
-    let pipelines = used(plans, tenant).filter(|(_, source)| uses(source)).map(|(plan, _)| plan.name.clone()).collect();
-    ShownReport { pipelines, columns: None, listed }
+    }
 }
 
 async fn columns_of(
@@ -87,9 +93,10 @@ async fn columns_of(
 ) -> anyhow::Result<Vec<String>> {
     // A pipeline that uses it knows how its CSV is written.
     let (via, csv) = used(plans, tenant)
-        .find_map(|(plan, source)| match &source.pull {
-            Pull::Report(used) if report.pipelines.contains(&plan.name) => Some((used.via, used.csv)),
-            _ => None,
+        .filter(|(_, source)| is_of(source, &report.listed))
+        .find_map(|(_, source)| match &source.pull {
+            Pull::Report(used) => Some((used.via, used.csv)),
+            Pull::Records(_) => None,
         })
         .unwrap_or((Via::Download, CsvInput::default()));
     let report = ReportRef::Id(report.listed.id.clone());

@@ -2,6 +2,7 @@
 //! `reports TENANT` and `check --connect`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use crate::expect;
 use crate::extract::{self, Account, ExtractError, Level, ListedReport, Tenants};
 use crate::pipeline::plan::{DoceboSource, Plan, Pull, ReportPull, ReportRef, Source};
 use crate::progress::{Meter, Progress};
-use crate::run::with_causes;
+use crate::run::{step_inputs, with_causes};
 use crate::secret::Secret;
 use crate::settings::{Settings, Tenant};
 use crate::transform::{Input, StepInputs, Transform, TransformError};
@@ -32,7 +33,7 @@ pub(super) async fn probe(
     for (plan, source) in used(plans, tenant) {
         ok &= match &source.pull {
             Pull::Report(pull) => report(plan, pull, &reports, tenant, shown),
-            Pull::Records(_) => records(plan, settings, tenants, shown).await,
+            Pull::Records(_) => records(plan, source, settings, tenants, shown).await,
         };
     }
     ok
@@ -62,9 +63,15 @@ fn report(plan: &Plan, pull: &ReportPull, reports: &[ListedReport], tenant: &Ten
 }
 
 /// Asks for one record of a pipeline's list. Returns true if the account may read it.
-async fn records(plan: &Plan, settings: &Settings, tenants: &Tenants, shown: &mut Shown) -> bool {
+async fn records(
+    plan: &Plan,
+    source: &DoceboSource,
+    settings: &Settings,
+    tenants: &Tenants,
+    shown: &mut Shown,
+) -> bool {
     let (step, begun) = (format!("records of {}", plan.name), Instant::now());
-    let asked = match extract::Source::new(&plan.source, &settings.limits, tenants).await {
+    let asked = match extract::Source::of_docebo(source, &settings.limits, tenants).await {
         Ok(source) => source.probe().await,
         Err(error) => Err(error),
     };
@@ -115,15 +122,13 @@ fn identity_of(tenant: &Tenant) -> &str {
     tenant.username().unwrap_or("the account of the client credentials")
 }
 
-/// Returns the plans whose source is this tenant.
+/// Returns the plans with each of their sources in this tenant.
 pub(super) fn used<'a>(
     plans: &'a [Arc<Plan>],
     tenant: &'a Tenant,
 ) -> impl Iterator<Item = (&'a Arc<Plan>, &'a DoceboSource)> {
-    plans.iter().filter_map(move |plan| match &plan.source {
-        Source::Docebo(docebo) if docebo.tenant.name == tenant.name => Some((plan, docebo)),
-        _ => None,
-    })
+    let sources = plans.iter().flat_map(|plan| plan.docebo_sources().map(move |docebo| (plan, docebo)));
+    sources.filter(|(_, docebo)| docebo.tenant.name == tenant.name)
 }
 
 /// Exports the report once and returns the columns after the steps of `plan`; without a plan, the report's own.
@@ -145,13 +150,22 @@ pub(super) async fn columns(
     std::fs::create_dir_all(&settings.data)?;
     // The rows are personal data: they stay in our own folder, and are removed with it.
     let folder = tempfile::Builder::new().prefix("columns-").tempdir_in(&settings.data)?;
-    let source = extract::Source::new(source, &limits, tenants).await.map_err(described)?;
-    let execution = source.start(None).await.map_err(described)?;
-    let extract = source.collect(&execution, folder.path(), &Progress::default()).await.map_err(described)?;
+    let pull = async |source: &Source, into: PathBuf| {
+        let source = extract::Source::new(source, &limits, tenants).await?;
+        let execution = source.start(None).await?;
+        source.collect(&execution, &into, &Progress::default()).await
+    };
+    let extract = pull(source, folder.path().to_owned()).await.map_err(described)?;
+    let mut others = Vec::new();
+    for other in plan.iter().flat_map(|plan| &plan.others) {
+        let into = folder.path().join(&other.name);
+        others.push((other.name.clone(), pull(&other.source, into).await.map_err(described)?));
+    }
     let read = move || {
         let meter = Meter::default();
         let read = extract.open(&limits)?;
-        let (stop, step_inputs) = (CancellationToken::new(), StepInputs::default());
+        let step_inputs = plan.as_ref().map_or_else(StepInputs::default, |plan| step_inputs(plan, &others, &limits));
+        let stop = CancellationToken::new();
         let input = Input { read, csv, limits, folder: folder.path(), meter: &meter, stop, step_inputs };
         let steps = plan.as_ref().map_or(&[][..], |plan| &plan.steps);
         let transform =

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::expect::DeltaFacts;
+use crate::expect::{DeltaFacts, DroppedExample};
 use crate::ledger::record::Attempt;
 use crate::ledger::state::PickupState;
 use crate::ledger::{Event, RunEvent};
-use crate::run::document::{DeliveryDocument, Document, PickupDocument, utc};
+use crate::run::document::{DeliveryDocument, Document, DroppedDocument, PickupDocument, utc};
 
 /// Renders a run in a few lines.
 pub(super) fn run(document: &Document) -> String {
@@ -40,6 +40,9 @@ pub(super) fn run(document: &Document) -> String {
             text,
             "  delta     {added} added, {changed} changed, {removed} removed, {unchanged} unchanged; {since}"
         );
+    }
+    if let Some(dropped) = &document.dropped_rows {
+        text.push_str(&self::dropped(dropped));
     }
     if let Some(artifact) = &document.artifact {
         let _ = writeln!(text, "  artifact  {}  {}  sha256 {}", artifact.name, bytes(artifact.bytes), artifact.sha256);
@@ -95,6 +98,17 @@ fn rows(rows: &serde_json::Value) -> String {
     let steps = rows["steps"].as_array().into_iter().flatten().filter_map(step);
     let parts = counted("extracted").into_iter().chain(steps).chain(counted("written")).chain(counted("delivered"));
     parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Renders the rows that were dropped for their values, and the first of them.
+fn dropped(dropped: &DroppedDocument) -> String {
+    let DroppedDocument { rows, kept, file, first } = dropped;
+    let kept = if kept == rows { "kept".to_owned() } else { format!("{kept} kept") };
+    let mut text = format!("  dropped   {rows} by on_error, {kept} in {file} of the data folder\n");
+    for DroppedExample { record, line, step, column, reason } in first {
+        let _ = writeln!(text, "            record {record} (line {line}), column {column:?}: {reason} (step {step})");
+    }
+    text
 }
 
 fn delivery(delivery: &DeliveryDocument) -> String {
@@ -157,7 +171,7 @@ fn stages(events: &[Event]) -> String {
     };
     let stages = [
         waited,
-        took("extract", "extracting", "extracted"),
+        took("extract", "extracting", "transforming"),
         took("transform", "transforming", "transformed"),
         took("deliver", "delivering", "delivered"),
     ];
@@ -268,7 +282,7 @@ mod tests {
             (72_700, E::Delivering { reason: None }),
         ];
         let history = history.map(|(at_ms, event)| Event { at_ms, event });
-        assert_eq!(stages(&history), "waited 100ms, extract 12.5s, transform 50ms");
+        assert_eq!(stages(&history), "waited 100ms, extract 12.6s, transform 50ms");
         assert_eq!(stages(&[]), "");
     }
 

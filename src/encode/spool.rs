@@ -91,6 +91,19 @@ impl SpoolFile {
         if sent { Ok(()) } else { self.join().and(Err(ended_early())) }
     }
 
+    /// Appends bytes. Takes them, and leaves an empty buffer.
+    pub(super) fn append(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        if bytes.len() < BLOCK_BYTES / 4 || self.block.len() + bytes.len() < BLOCK_BYTES {
+            self.block.append(bytes);
+            return self.send_if_full();
+        }
+        if !self.block.is_empty() {
+            self.send()?;
+        }
+        std::mem::swap(&mut self.block, bytes);
+        self.send()
+    }
+
     /// Ends a file of a file group.
     pub(super) fn mark(&mut self) -> io::Result<()> {
         self.send()?;

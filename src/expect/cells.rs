@@ -8,6 +8,7 @@ use regex::bytes::Regex;
 use super::offending::Offending;
 use super::part_of;
 use crate::expr::decimal::{Decimal, Number, read_number};
+use crate::expr::read_boolean;
 use crate::expr::time::{Moment, TimeFormat, ZoneClock, read_iso};
 use crate::pipeline::plan::{CellCondition, Severity, ValueSet};
 
@@ -26,11 +27,12 @@ enum Condition {
     Integer,
     Decimal,
     Date,
-    Timestamp,
+    Datetime,
     TimeFormat(TimeFormat, Box<ZoneClock>),
     Values(ValueSet),
     Range(Range),
     Match(Regex),
+    Boolean,
 }
 
 struct Range {
@@ -47,13 +49,14 @@ impl CellCheck {
             CellCondition::Integer => Condition::Integer,
             CellCondition::Decimal => Condition::Decimal,
             CellCondition::Date => Condition::Date,
-            CellCondition::Timestamp => Condition::Timestamp,
+            CellCondition::Datetime => Condition::Datetime,
             CellCondition::TimeFormat(format) => {
                 Condition::TimeFormat(format.clone(), Box::new(ZoneClock::new(TimeZone::UTC)))
             }
             CellCondition::Values(values) => Condition::Values(values.clone()),
             CellCondition::Range { min, max } => Condition::Range(Range::new(*min, *max)),
             CellCondition::Match(regex) => Condition::Match(regex.clone()),
+            CellCondition::Boolean => Condition::Boolean,
         };
         Self { column, name: name.to_owned(), severity, offending: Offending::default(), condition }
     }
@@ -84,11 +87,12 @@ impl CellCheck {
             Condition::Integer => "is not a whole number".to_owned(),
             Condition::Decimal => "is not a decimal number".to_owned(),
             Condition::Date => "is not a date (YYYY-MM-DD)".to_owned(),
-            Condition::Timestamp => "is not a date with a time (YYYY-MM-DD HH:MM:SS)".to_owned(),
+            Condition::Datetime => "is not a date with a time (YYYY-MM-DD HH:MM:SS)".to_owned(),
             Condition::TimeFormat(format, _) => format!("does not have the format {}", format.text()),
             Condition::Values(values) => format!("is not {}", choice(values)),
             Condition::Range(range) => range.describe(),
             Condition::Match(regex) => format!("does not match {}", regex.as_str()),
+            Condition::Boolean => "is not true or false".to_owned(),
         };
         format!("{part} a value of {name} that {wrong}")
     }
@@ -107,7 +111,7 @@ impl Condition {
                 small_whole(cell).is_some() || matches!(read_number(cell), Some(Number::Int(_) | Number::Decimal(_)))
             }
             Self::Date => matches!(read_iso(cell), Some(Moment::Date(_))),
-            Self::Timestamp => matches!(read_iso(cell), Some(Moment::Instant(_))),
+            Self::Datetime => matches!(read_iso(cell), Some(Moment::Instant(_))),
             Self::TimeFormat(format, clock) => format.read(cell, clock).is_ok(),
             Self::Values(values) => values.contains(cell),
             Self::Range(range) => match small_whole(cell) {
@@ -115,6 +119,7 @@ impl Condition {
                 None => range.holds(cell),
             },
             Self::Match(regex) => regex.is_match(cell),
+            Self::Boolean => read_boolean(cell).is_some(),
         }
     }
 }

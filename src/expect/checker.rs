@@ -8,7 +8,7 @@ use jiff::civil::Date;
 
 use super::cells::CellCheck;
 use super::draft::Draft;
-use super::finding::{AccountScope, Baseline, Checked, Facts, Finding};
+use super::finding::{AccountScope, Baseline, Checked, DroppedFacts, Facts, Finding};
 use super::fresh::Newest;
 use super::keys::{KeyCheck, KeyKind, KeyResult};
 use super::{counted, grouped, header, rows, scope};
@@ -44,6 +44,8 @@ pub struct Ended {
     pub scope: Option<AccountScope>,
     /// The findings of the transform's steps.
     pub steps: Vec<StepFinding>,
+    /// The rows that steps dropped for their values.
+    pub dropped: Option<DroppedFacts>,
 }
 
 /// Checks the delivered rows.
@@ -108,6 +110,16 @@ impl<'plan> Checker<'plan> {
         Ok((checker, RecordChecker { newest: of_records }))
     }
 
+    /// Returns true if [`Checker::row`] looks at rows. If not, counting them is enough.
+    pub fn looks_at_rows(&self) -> bool {
+        !self.cells.is_empty() || !self.keys.is_empty() || self.newest.is_some()
+    }
+
+    /// Counts rows that it does not look at.
+    pub fn count(&mut self, rows: u64) {
+        self.rows += rows;
+    }
+
     /// Checks the next row.
     ///
     /// # Errors
@@ -158,16 +170,21 @@ impl<'plan> Checker<'plan> {
         }
         let newest = newest.or(records.newest).and_then(|newest| newest.finish(slot));
         let scope = scope::check(ended.scope.as_ref(), baseline.scope.as_ref(), expect.scope);
-        let others = [newest, complete(expect, &ended), size(expect, ended.bytes), scope];
+        let others = [newest, complete(expect, &ended), size(expect, ended.bytes), scope, dropped(expect, &ended)];
         others.into_iter().flatten().for_each(|finding| draft.add(finding));
         ended.steps.into_iter().for_each(|found| draft.add(Finding::of_step(found)));
         let facts = Facts { header, rows, scope: ended.scope, delta: None };
-        draft.checked = Checked { findings: Vec::new(), skip, facts };
+        draft.checked = Checked { findings: Vec::new(), skip, facts, dropped_rows: ended.dropped };
         Ok(draft)
     }
 }
 
 impl RecordChecker {
+    /// Returns true if [`RecordChecker::record`] looks at records.
+    pub fn looks_at_records(&self) -> bool {
+        self.newest.is_some()
+    }
+
     /// Checks the next record.
     #[inline]
     pub fn record(&mut self, record: &Record<'_>) {
@@ -220,6 +237,20 @@ fn size(expect: &Expect, bytes: u64) -> Option<Finding> {
     let rule = expect.size_max.as_ref()?;
     let message = || format!("the artifact has {} bytes, at most {} expected", grouped(bytes), grouped(rule.expected));
     (bytes > rule.expected).then(|| finding("size.max", rule.severity, message()))
+}
+
+fn dropped(expect: &Expect, ended: &Ended) -> Option<Finding> {
+    let (rule, dropped) = (expect.dropped_rows.as_ref()?, ended.dropped.as_ref()?.total);
+    let message = || {
+        format!(
+            "{} of {} dropped for values without a result, at most {} expected",
+            grouped(dropped),
+            counted(ended.extracted),
+            rule.expected
+        )
+    };
+    let is_allowed = rule.expected.allows(dropped, ended.extracted);
+    (!is_allowed).then(|| finding("dropped_rows.max", rule.severity, message()))
 }
 
 fn finding(expectation: &str, severity: Severity, message: String) -> Finding {

@@ -49,6 +49,11 @@ impl Draft {
         }
     }
 
+    /// Drops the cells of the second pass, if its rows were not those of the first.
+    pub fn drop_cells(&mut self) {
+        self.cells.values_mut().for_each(|cells| *cells = None);
+    }
+
     /// Returns the findings, the most severe first.
     pub fn finish(self) -> Checked {
         let Self { mut checked, columns, mut findings, cells, .. } = self;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::plan::Severity;
-use crate::transform::{Example, StepFinding};
+use crate::pipeline::plan::{Severity, TransformStep};
+use crate::transform::{DroppedRow, DroppedRows, Example, StepFinding};
 
 /// The result of checking one artifact, and what later runs compare with. The ledger keeps both with the artifact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,49 @@ pub struct Checked {
     pub skip: Option<String>,
     #[serde(default)]
     pub facts: Facts,
+    /// The rows that steps dropped for their values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_rows: Option<DroppedFacts>,
+}
+
+/// Rows that steps dropped by `on_error`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedFacts {
+    pub total: u64,
+    /// Those that the run's folder has, with their cells.
+    pub kept: u64,
+    /// The first ones.
+    pub first: Vec<DroppedExample>,
+}
+
+/// A dropped row, without its cells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedExample {
+    /// The record number in the extract, from 1.
+    pub record: u64,
+    pub line: u64,
+    /// The step's key in the pipeline file.
+    pub step: String,
+    pub column: String,
+    pub reason: String,
+}
+
+/// The number of dropped rows that are shown.
+const DROPPED_SHOWN_MAX: usize = 5;
+
+impl DroppedFacts {
+    /// Returns the facts about dropped rows; `None` if there are none.
+    pub fn of(dropped: &DroppedRows, steps: &[TransformStep]) -> Option<Self> {
+        let example = |row: &DroppedRow| DroppedExample {
+            record: row.record,
+            line: row.line,
+            step: steps.get(row.step).map(|step| step.at.key.clone()).unwrap_or_default(),
+            column: row.column.clone(),
+            reason: row.reason.clone(),
+        };
+        let first = dropped.rows.iter().take(DROPPED_SHOWN_MAX).map(example).collect();
+        (dropped.total > 0).then_some(Self { total: dropped.total, kept: dropped.rows.len() as u64, first })
+    }
 }
 
 /// An expectation that was not met.

@@ -21,6 +21,7 @@ pub use finding::{
     AccountScope, Baseline, BaselineFile, Checked, ComparedWith, DeltaFacts, Difference, EARLIER_RUNS_MAX, EarlierRows,
     Facts, Finding,
 };
+pub use finding::{DroppedExample, DroppedFacts};
 pub use finding::{OFFENDING_ROWS_MAX, OffendingRow, OffendingRows};
 pub use header::header_difference;
 pub use scope::scope_changes;

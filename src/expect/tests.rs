@@ -75,6 +75,7 @@ fn checked_within(
         bytes: 0,
         scope: None,
         steps: Vec::new(),
+        dropped: None,
     });
     let mut draft = checker.finish(records, ended).unwrap();
     if draft.wants_rows() {
@@ -145,7 +146,9 @@ fn each_cell_is_judged_at_its_edge() {
         ("{types: {a: integer}}", &["0", "-5", "+7", "9223372036854775807", ""], &["1.0", "x", "1e3", " "]),
         ("{types: {a: decimal}}", &["0", "-5.25", ".5", "12345678901234567890.5", ""], &["1e3", "1,5", "inf", "-"]),
         ("{types: {a: date}}", &["2026-02-28", ""], &["2026-02-29", "2026-02-28 00:00:00", "02/28/2026"]),
-        ("{types: {a: timestamp}}", &["2026-02-28 10:00:00", "2026-02-28T10:00Z", ""], &["2026-02-28", "10:00"]),
+        ("{types: {a: boolean}}", &["true", "F", "1", ""], &["2", "truth", " "]),
+        ("{types: {a: text}}", &["x", "", " "], &[]),
+        ("{types: {a: datetime}}", &["2026-02-28 10:00:00", "2026-02-28T10:00Z", ""], &["2026-02-28", "10:00"]),
         ("{types: {a: {date: \"%m/%d/%Y\"}}}", &["02/28/2026", ""], &["02/29/2026", "2026-02-28", "02/28/26"]),
         ("{values: {a: [Yes, In Progress, no, 007]}}", &["Yes", "In Progress", "no", "007", ""], &["yes", "7", "Yes "]),
         (

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
+use regex::bytes::CaptureLocations;
+
 use super::eval::{EvalResult, Fault, Frame};
 use super::hmac::HmacKey;
+use super::node::Node;
 use super::time::ZoneClock;
 use super::value::{CellRef, Cells, Span, Value};
 use super::{Checked, Expr};
 
+#[derive(Clone)]
 pub(crate) struct Bound {
     checked: Arc<Checked>,
     columns: Vec<CellRef>,
     keys: Vec<HmacKey>,
     zones: Vec<ZoneClock>,
+    captures: Vec<CaptureLocations>,
 }
 
 impl Bound {
@@ -20,20 +25,26 @@ impl Bound {
     pub(crate) fn new(expression: &Expr, columns: Vec<CellRef>, keys: Vec<HmacKey>) -> Self {
         let checked = expression.checked().clone();
         let zones = checked.zones.iter().cloned().map(ZoneClock::new).collect();
-        Self { checked, columns, keys, zones }
+        let captures = checked.patterns.iter().map(|pattern| pattern.capture_locations()).collect();
+        Self { checked, columns, keys, zones, captures }
     }
 
     pub(crate) fn eval(&mut self, cells: Cells<'_>, made: &[Span], arena: &mut Vec<u8>) -> EvalResult<Value> {
-        let Self { checked, columns, keys, zones } = self;
-        let mut frame = Frame { cells, made, columns, literals: &checked.literals, keys, zones, arena };
-        frame.eval(&checked.root.node)
+        let (mut frame, root) = self.frame(cells, made, arena);
+        frame.eval(root)
+    }
+
+    fn frame<'a>(&'a mut self, cells: Cells<'a>, made: &'a [Span], arena: &'a mut Vec<u8>) -> (Frame<'a>, &'a Node) {
+        let Self { checked, columns, keys, zones, captures } = self;
+        let (literals, patterns) = (&checked.literals, &checked.patterns);
+        let frame = Frame { cells, made, columns, literals, keys, zones, patterns, captures, arena };
+        (frame, &checked.root.node)
     }
 
     /// Returns the value as a cell: the span of its text in the record or the arena.
     pub(crate) fn eval_to_cell(&mut self, cells: Cells<'_>, made: &[Span], arena: &mut Vec<u8>) -> EvalResult<Span> {
-        let Self { checked, columns, keys, zones } = self;
-        let mut frame = Frame { cells, made, columns, literals: &checked.literals, keys, zones, arena };
-        let value = frame.eval(&checked.root.node)?;
+        let (mut frame, root) = self.frame(cells, made, arena);
+        let value = frame.eval(root)?;
         if let Value::Text(span @ (Span::Record { .. } | Span::Arena { .. })) = value {
             return Ok(span);
         }

@@ -31,6 +31,7 @@ pub(super) fn build(tree: &ast::Expr, places: &Places<'_>) -> Built<Checked> {
         hyphenated: Vec::new(),
         secrets: Vec::new(),
         zones: Vec::new(),
+        patterns: Vec::new(),
         literals: Vec::new(),
         warnings: Vec::new(),
     };
@@ -122,6 +123,9 @@ impl Builder<'_> {
             Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
                 self.trim(trim_where.as_ref(), trim_what.as_deref(), expr, trim_characters.as_deref(), place_of(tree))
             }
+            Expr::Extract { field, expr, .. } => self.extract(field, expr),
+            Expr::IsDistinctFrom(left, right) => self.distinct(left, right, false),
+            Expr::IsNotDistinctFrom(left, right) => self.distinct(left, right, true),
             other => Err(self.unsupported(other)),
         }
     }
@@ -198,6 +202,7 @@ impl Builder<'_> {
         self.refuse_chained(tree)?;
         self.refuse_null(tree, how, (left, &built.0), (right, &built.1))?;
         self.warn_of_text_order(tree, how, (left, &built.0), (right, &built.1));
+        self.warn_of_time_order(tree, how, (left, &built.0), (right, &built.1));
         let compared = self.compare(how, (left, built.0), (right, built.1), tree)?;
         self.refuse_constant(tree, compared)
     }
@@ -229,6 +234,10 @@ impl Builder<'_> {
 
     pub(super) fn number(&mut self, tree: &ast::Expr) -> Built {
         let typed = self.build(tree)?;
+        self.as_number(typed, tree)
+    }
+
+    fn as_number(&mut self, typed: Typed, tree: &ast::Expr) -> Built {
         match typed.kind {
             Type::Text => self.cast_literal(typed, Type::Number, place_of(tree)),
             Type::Null => Ok(typed),
@@ -236,13 +245,20 @@ impl Builder<'_> {
             kind if kind.is_time() => Err(self
                 .places
                 .tree(tree, format!("{} is not a number", with_article(kind.word())))
-                .hint("calculating with dates is not available yet; they can be compared")),
+                .hint("date_part and date_diff make numbers of dates, as in date_diff('day', hired, done)")),
             kind => Err(self.problem(place_of(tree), format!("{} is not a number", with_article(kind.word())))),
         }
     }
 
-    fn arithmetic(&mut self, how: Arithmetic, left: &ast::Expr, right: &ast::Expr) -> Built {
-        let (left, right) = (self.number(left)?, self.number(right)?);
+    pub(super) fn arithmetic(&mut self, how: Arithmetic, left_tree: &ast::Expr, right_tree: &ast::Expr) -> Built {
+        if let Some(shifted) = self.interval_arithmetic(how, left_tree, right_tree)? {
+            return Ok(shifted);
+        }
+        let (left, right) = (self.build(left_tree)?, self.build(right_tree)?);
+        if left.kind.is_time() || right.kind.is_time() {
+            return self.date_arithmetic(how, (left_tree, left), (right_tree, right));
+        }
+        let (left, right) = (self.as_number(left, left_tree)?, self.as_number(right, right_tree)?);
         let kind = match (left.kind, right.kind) {
             _ if how == Arithmetic::Divide => Type::Double,
             (Type::Null, _) | (_, Type::Null) => Type::Null,

@@ -8,9 +8,11 @@ use sqlparser::tokenizer::Span as Place;
 
 use super::ExprProblem;
 use super::build::{Builder, index_in, with_article};
-use super::node::{Node, Rounding, TextFunction, Typed};
+use super::calendar::{Part, Unit};
+use super::node::{Arithmetic, Node, Rounding, TextFunction, Typed};
 use super::place::place_of;
-use super::value::Type;
+use super::regex::RegexCall;
+use super::value::{Type, Value};
 use crate::expr::time::{FormatProblem, TimeFormat};
 use crate::schedule::zone;
 
@@ -31,6 +33,21 @@ pub(super) enum Call {
     Hmac,
     FormatTime,
     ParseTime,
+    Modulo,
+    DatePart,
+    /// `year(x)` and other short forms of `date_part`.
+    Part(Part),
+    DateTrunc,
+    DateDiff,
+    LastDay,
+    Regex(RegexCall),
+    Greatest,
+    Least,
+    ConcatWith,
+    If,
+    Uuid5,
+    JsonObject,
+    JsonArray,
 }
 
 /// Every function: its name, its smallest and largest number of arguments, and its implementation.
@@ -60,6 +77,47 @@ pub(super) const FUNCTIONS: &[(&str, usize, usize, Call)] = &[
     ("round", 1, 2, Call::Round),
     ("floor", 1, 1, Call::Rounding(Rounding::Floor)),
     ("ceil", 1, 1, Call::Rounding(Rounding::Ceil)),
+    ("mod", 2, 2, Call::Modulo),
+    ("greatest", 1, PARTS_MAX, Call::Greatest),
+    ("least", 1, PARTS_MAX, Call::Least),
+    ("if", 3, 3, Call::If),
+    ("iif", 3, 3, Call::If),
+    ("ifnull", 2, 2, Call::Coalesce),
+    ("concat_ws", 2, PARTS_MAX, Call::ConcatWith),
+    ("starts_with", 2, 2, Call::Text(TextFunction::StartsWith)),
+    ("ends_with", 2, 2, Call::Text(TextFunction::EndsWith)),
+    ("contains", 2, 2, Call::Text(TextFunction::Contains)),
+    ("split_part", 3, 3, Call::Text(TextFunction::SplitPart)),
+    ("repeat", 2, 2, Call::Text(TextFunction::Repeat)),
+    ("reverse", 1, 1, Call::Text(TextFunction::Reverse)),
+    ("strip_accents", 1, 1, Call::Text(TextFunction::StripAccents)),
+    ("translate", 3, 3, Call::Text(TextFunction::Translate)),
+    ("chr", 1, 1, Call::Text(TextFunction::Chr)),
+    ("ascii", 1, 1, Call::Text(TextFunction::Ascii)),
+    ("regexp_matches", 2, 3, Call::Regex(RegexCall::Matches)),
+    ("regexp_extract", 2, 4, Call::Regex(RegexCall::Extract)),
+    ("regexp_replace", 3, 4, Call::Regex(RegexCall::Replace)),
+    ("date_part", 2, 2, Call::DatePart),
+    ("year", 1, 1, Call::Part(Part::Of(Unit::Year))),
+    ("quarter", 1, 1, Call::Part(Part::Of(Unit::Quarter))),
+    ("month", 1, 1, Call::Part(Part::Of(Unit::Month))),
+    ("week", 1, 1, Call::Part(Part::Of(Unit::Week))),
+    ("day", 1, 1, Call::Part(Part::Of(Unit::Day))),
+    ("hour", 1, 1, Call::Part(Part::Of(Unit::Hour))),
+    ("minute", 1, 1, Call::Part(Part::Of(Unit::Minute))),
+    ("second", 1, 1, Call::Part(Part::Of(Unit::Second))),
+    ("dayofweek", 1, 1, Call::Part(Part::DayOfWeek)),
+    ("isodow", 1, 1, Call::Part(Part::IsoDayOfWeek)),
+    ("dayofyear", 1, 1, Call::Part(Part::DayOfYear)),
+    ("isoyear", 1, 1, Call::Part(Part::IsoYear)),
+    ("epoch", 1, 1, Call::Part(Part::Epoch)),
+    ("date_trunc", 2, 2, Call::DateTrunc),
+    ("date_diff", 3, 3, Call::DateDiff),
+    ("last_day", 1, 1, Call::LastDay),
+    ("md5", 1, 1, Call::Text(TextFunction::Md5)),
+    ("uuid5", 2, 2, Call::Uuid5),
+    ("json_object", 0, PARTS_MAX, Call::JsonObject),
+    ("json_array", 0, PARTS_MAX, Call::JsonArray),
 ];
 
 const AGGREGATES: &[&str] =
@@ -131,6 +189,7 @@ impl Builder<'_> {
                 (1, 1) => "1 argument".to_owned(),
                 (least, most) if least == most => format!("{least} arguments"),
                 (least, &PARTS_MAX) => format!("{least} to {PARTS_MAX} arguments"),
+                (least, most) if most - least > 1 => format!("{least} to {most} arguments"),
                 (least, most) => format!("{least} or {most} arguments"),
             };
             return Err(self.problem(at, format!("{name} takes {wanted}, not {}", arguments.len())));
@@ -151,22 +210,70 @@ impl Builder<'_> {
                 let (parts, kind) = self.unite(parts)?;
                 Ok(Typed::new(Node::Coalesce(parts.into_iter().map(|part| part.node).collect()), kind))
             }
+            other => self.call_more(other, arguments),
+        }
+    }
+
+    fn call_more(&mut self, call: Call, arguments: &[&Tree]) -> Built {
+        match (call, arguments) {
+            (Call::Modulo, [a, b]) => self.arithmetic(Arithmetic::Remainder, a, b),
+            (Call::DatePart, [name, of]) => self.date_part(name, of),
+            (Call::Part(part), [of]) => self.part(part, of),
+            (Call::DateTrunc, [unit, of]) => self.date_trunc(unit, of),
+            (Call::DateDiff, [unit, from, until]) => self.date_diff(unit, from, until),
+            (Call::LastDay, [of]) => self.last_day(of),
+            (Call::Regex(call), arguments) => self.regex(call, arguments),
+            (Call::Greatest, parts) => self.extreme(parts, true),
+            (Call::Least, parts) => self.extreme(parts, false),
+            (Call::ConcatWith, [separator, parts @ ..]) => {
+                let separator = Box::new(self.build(separator)?.cast(Type::Text).node);
+                let parts = parts.iter().map(|part| Ok(self.build(part)?.node)).collect::<Built<_>>()?;
+                Ok(Typed::new(Node::ConcatWith { separator, parts }, Type::Text))
+            }
+            (Call::If, [condition, one, other]) => {
+                let condition = self.condition(condition)?.node;
+                let branches = [one, other].into_iter().map(|branch| self.placed(branch)).collect::<Built<_>>()?;
+                let (branches, kind) = self.unite(branches)?;
+                let mut branches = branches.into_iter().map(|branch| branch.node);
+                let null = || Node::Literal(Value::Null);
+                let one = branches.next().unwrap_or_else(null);
+                let otherwise = Box::new(branches.next().unwrap_or_else(null));
+                Ok(Typed::new(Node::Case { whens: vec![(condition, one)], otherwise }, kind))
+            }
+            (Call::Uuid5, [namespace, name]) => self.uuid5(namespace, name),
+            (Call::JsonObject, arguments) => self.json_object(arguments),
+            (Call::JsonArray, items) => self.json_array(items),
+            // Every number of arguments was checked against the table.
+            _ => Err(self.places.whole("this function cannot be called this way")),
         }
     }
 
     fn text_function(&mut self, function: TextFunction, arguments: &[&Tree]) -> Built {
-        use TextFunction::{Left, Length, PadLeft, PadRight, Position, Right, Substring};
+        use TextFunction::{
+            Ascii, Chr, Contains, EndsWith, Left, Length, PadLeft, PadRight, Position, Repeat, Right, SplitPart,
+            StartsWith, Substring,
+        };
         let mut nodes = Vec::new();
         for (index, tree) in arguments.iter().enumerate() {
             let is_count = match function {
                 Substring => index > 0,
-                Left | Right | PadLeft | PadRight => index == 1,
+                Left | Right | PadLeft | PadRight | Repeat => index == 1,
+                SplitPart => index == 2,
+                Chr => true,
                 _ => false,
             };
             let typed = if is_count { self.number(tree)?.cast(Type::Int) } else { self.build(tree)?.cast(Type::Text) };
+            if function == SplitPart && matches!(typed.node, Node::Literal(Value::Int(0))) {
+                let what = "there is no part 0: parts are counted from 1, and from the end with -1";
+                return Err(self.problem(place_of(tree), what).hint("1 is the first part, -1 the last"));
+            }
             nodes.push(typed.node);
         }
-        let kind = if matches!(function, Length | Position) { Type::Int } else { Type::Text };
+        let kind = match function {
+            Length | Position | Ascii => Type::Int,
+            StartsWith | EndsWith | Contains => Type::Bool,
+            _ => Type::Text,
+        };
         Ok(Typed::new(Node::Text { function, arguments: nodes }, kind))
     }
 
@@ -237,7 +344,7 @@ impl Builder<'_> {
         problem
     }
 
-    fn required_text(&mut self, function: &str, role: &str, tree: &Tree) -> Built<String> {
+    pub(super) fn required_text(&mut self, function: &str, role: &str, tree: &Tree) -> Built<String> {
         let typed = self.build(tree)?;
         match self.literal_text(&typed) {
             Some(text) => Ok(text.to_owned()),

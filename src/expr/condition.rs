@@ -37,6 +37,30 @@ impl Builder<'_> {
         Ok(condition_of(Node::Compare { how, left: boxed(left), right: boxed(right) }))
     }
 
+    /// Builds `x is distinct from y`.
+    pub(super) fn distinct(&mut self, left_tree: &ast::Expr, right_tree: &ast::Expr, negated: bool) -> Built {
+        let (left, right) = (self.build(left_tree)?, self.build(right_tree)?);
+        let (left, right) = self.comparable(left, right, (place_of(left_tree), place_of(right_tree)))?;
+        Ok(condition_of(Node::Distinct { left: boxed(left), right: boxed(right), negated }))
+    }
+
+    /// Builds `greatest(x, …)` and `least(x, …)`. A text among numbers or times is read as one, as in a comparison.
+    pub(super) fn extreme(&mut self, trees: &[&ast::Expr], is_greatest: bool) -> Built {
+        let parts = trees.iter().map(|part| self.placed(part)).collect::<Built<Vec<_>>>()?;
+        let has_text = parts.iter().any(|(part, _)| part.kind == Type::Text);
+        let mut kind = Type::Null;
+        for (part, at) in &parts {
+            let both = if has_text { kind.compared_with(part.kind) } else { kind.united_with(part.kind) };
+            kind = both.ok_or_else(|| {
+                let (one, other) = (with_article(kind.word()), with_article(part.kind.word()));
+                self.problem(*at, format!("{one} cannot be compared with {other}"))
+            })?;
+        }
+        let cast = |(part, at)| Ok(self.cast_literal(part, kind, at)?.node);
+        let parts = parts.into_iter().map(cast).collect::<Built<_>>()?;
+        Ok(Typed::new(Node::Extreme { parts, is_greatest }, kind))
+    }
+
     /// Casts both sides to the type in which they are compared.
     fn comparable(&mut self, left: Typed, right: Typed, at: (Place, Place)) -> Built<(Typed, Typed)> {
         let Some(kind) = left.kind.compared_with(right.kind) else {

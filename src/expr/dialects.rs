@@ -4,6 +4,7 @@ use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgum
 
 use super::ExprProblem;
 use super::build::Builder;
+use super::calendar::{Part, Unit};
 use super::refuse::shown;
 use crate::expr::shorten;
 use crate::yaml::problem::did_you_mean;
@@ -19,66 +20,110 @@ const NO_CLOCK: &str = "an expression has no clock, so that a repeated run gives
 
 fn instead(name: &str, arguments: &[String]) -> Option<Instead> {
     use Instead::{Expression, Sentence};
-    let is_date = |text: &str| text.contains('\'');
     Some(match (name, arguments) {
         ("isnull", [of]) => Expression(format!("({of} is null)")),
-        ("ifnull" | "nvl" | "isnull", [of, other]) => Expression(format!("coalesce({of}, {other})")),
-        ("ifnull" | "nvl" | "isnull", _) => Sentence("write coalesce(x, y), or `x is null`"),
-        ("iif" | "if", [condition, one, other]) => {
-            Expression(format!("case when {condition} then {one} else {other} end"))
-        }
-        ("iif" | "if" | "decode" | "switch" | "choose", _) => Sentence("write case when … then … else … end"),
-        ("nvl2", [of, one, other]) => Expression(format!("case when {of} is not null then {one} else {other} end")),
+        ("nvl" | "isnull", [of, other]) => Expression(format!("coalesce({of}, {other})")),
+        ("nvl" | "isnull", _) => Sentence("write coalesce(x, y), or `x is null`"),
+        ("decode" | "switch" | "choose", _) => Sentence("write case when … then … else … end"),
+        ("nvl2", [of, one, other]) => Expression(format!("if({of} is not null, {one}, {other})")),
         ("char_length" | "character_length" | "len", [of]) => Expression(format!("length({of})")),
-        ("ucase", [of]) => Expression(format!("upper({of})")),
-        ("lcase", [of]) => Expression(format!("lower({of})")),
+        ("ucase" | "toupper", [of]) => Expression(format!("upper({of})")),
+        ("lcase" | "tolower", [of]) => Expression(format!("lower({of})")),
+        ("initcap" | "proper", [of]) => Expression(format!("(upper(left({of}, 1)) || lower(substr({of}, 2)))")),
         ("mid", [of, from]) => Expression(format!("substr({of}, {from})")),
         ("mid", [of, from, length]) => Expression(format!("substr({of}, {from}, {length})")),
+        ("unaccent" | "remove_accents", [of]) => Expression(format!("strip_accents({of})")),
+        ("char" | "nchar", [of]) => Expression(format!("chr({of})")),
+        ("space", [of]) => Expression(format!("repeat(' ', {of})")),
+        ("replicate", [of, times]) => Expression(format!("repeat({of}, {times})")),
         ("ceiling", [of]) => Expression(format!("ceil({of})")),
-        ("mod", [a, b]) => Expression(format!("({a} % {b})")),
         ("trunc" | "truncate", _) => Sentence("write floor(x) or ceil(x)"),
+        ("sqrt" | "power" | "pow" | "exp" | "ln" | "log", _) => Sentence("it is not available; multiply and divide"),
+        ("instr", [of, wanted]) => Expression(format!("strpos({of}, {wanted})")),
+        ("charindex" | "locate", [wanted, of]) => Expression(format!("strpos({of}, {wanted})")),
         ("position" | "instr" | "charindex" | "locate" | "find", _) => {
             Sentence("write strpos(text, wanted), or position(wanted in text)")
         }
-        ("contains", [of, wanted]) => Expression(format!("(strpos({of}, {wanted}) > 0)")),
-        ("starts_with" | "startswith", [of, wanted]) => Expression(format!("(strpos({of}, {wanted}) = 1)")),
-        ("ends_with" | "endswith", [of, wanted]) => Expression(format!("(right({of}, length({wanted})) = {wanted})")),
+        ("startswith" | "prefix", [of, wanted]) => Expression(format!("starts_with({of}, {wanted})")),
+        ("endswith" | "suffix", [of, wanted]) => Expression(format!("ends_with({of}, {wanted})")),
+        ("substring_index", [of, separator, n]) if n == "1" || n == "-1" => {
+            Expression(format!("split_part({of}, {separator}, {n})"))
+        }
+        ("substring_index" | "string_split" | "split", _) => {
+            Sentence("write split_part(text, separator, n) for one part, counted from 1, from the end with -1")
+        }
         ("to_number" | "val", [of]) => Expression(format!("cast({of} as decimal(18,3))")),
         ("int" | "integer" | "cint" | "to_integer", [of]) => Expression(format!("cast({of} as integer)")),
         ("str" | "cstr" | "text" | "string", [of]) => Expression(format!("cast({of} as text)")),
         ("date" | "cdate", [of]) => Expression(format!("cast({of} as date)")),
-        ("year", [of]) => Expression(format!("format_time({of}, '%Y', 'UTC')")),
-        ("month", [of]) => Expression(format!("format_time({of}, '%m', 'UTC')")),
-        ("day", [of]) => Expression(format!("format_time({of}, '%d', 'UTC')")),
-        ("strftime" | "date_format" | "to_char" | "format" | "format_date", _) => {
+        ("convert", _) => Sentence("write cast(x as integer)"),
+        ("sha1" | "sha512", _) => Sentence("it is not available; use sha256(x) or hmac_sha256(x, secret)"),
+        ("regexp_like" | "regexp_full_match" | "rlike", [of, pattern]) => {
+            Expression(format!("regexp_matches({of}, {pattern})"))
+        }
+        ("regexp_substr", [of, pattern]) => Expression(format!("regexp_extract({of}, {pattern})")),
+        ("regexp" | "regex" | "regexp_like" | "regexp_substr" | "regexp_count" | "regexp_split", _) => Sentence(
+            "write regexp_matches(x, pattern), regexp_extract(x, pattern) or regexp_replace(x, pattern, replacement)",
+        ),
+        ("json_build_object" | "to_json", _) => Sentence("write json_object('key', value, …)"),
+        ("json_build_array", _) => Sentence("write json_array(value, …)"),
+        ("uuid_generate_v5" | "uuid_v5" | "uuidv5", [namespace, of]) => Expression(format!("uuid5({namespace}, {of})")),
+        ("random" | "rand" | "uuid" | "newid" | "gen_random_uuid", _) => {
+            Sentence("an expression has no random values, so that a repeated run gives the same file; see uuid5")
+        }
+        _ => return of_time(name, arguments),
+    })
+}
+
+/// Returns the replacement for a function of dates and times.
+fn of_time(name: &str, arguments: &[String]) -> Option<Instead> {
+    use Instead::{Expression, Sentence};
+    // Transact-SQL names a unit without quotes.
+    let unit = |text: &String| text.trim_matches('\'').to_lowercase();
+    Some(match (name, arguments) {
+        (
+            "strftime" | "date_format" | "to_char" | "format" | "format_date" | "monthname" | "dayname" | "datename",
+            _,
+        ) => {
             Sentence("write format_time(value, format, zone), as in format_time(done, '%m/%d/%Y', 'America/New_York')")
         }
         ("strptime" | "to_timestamp" | "to_date" | "str_to_date" | "parse_date", _) => {
             Sentence("write parse_time(text, format, zone), as in parse_time(done, '%m/%d/%Y', 'America/New_York')")
         }
-        ("convert", _) => Sentence("write cast(x as integer)"),
-        ("concat_ws", _) => Sentence("it is not available; write a || ', ' || b"),
-        ("md5" | "sha1" | "sha512", _) => Sentence("it is not available; use sha256(x) or hmac_sha256(x, secret)"),
-        ("dateadd" | "datediff" | "date_add" | "date_sub" | "date_diff" | "date_trunc" | "date_part" | "age", _) => {
-            Sentence("calculating with dates is not available yet; dates can be compared and written with format_time")
+        ("datediff" | "timestampdiff", [name, from, until]) if Unit::of(&unit(name)).is_ok() => {
+            Expression(format!("date_diff('{}', {from}, {until})", unit(name)))
         }
-        ("regexp_matches" | "regexp_replace" | "regexp_extract" | "regexp_like", _) => {
-            Sentence("regular expressions are not available yet; use like, replace, substr or strpos")
+        ("datediff", [until, from]) => Expression(format!("date_diff('day', {from}, {until})")),
+        ("months_between", [until, from]) => Expression(format!("date_diff('month', {from}, {until})")),
+        ("datediff" | "timestampdiff" | "age" | "date_sub" | "months_between", _) => {
+            Sentence("write date_diff('day', from, until), or with another unit")
         }
-        ("split_part", _) => Sentence("it is not available yet; use substr and strpos"),
-        ("greatest" | "least", [a, b]) if !is_date(a) => {
-            let sign = if name == "least" { "<" } else { ">" };
-            Expression(format!("case when {a} {sign} {b} then {a} else {b} end"))
+        ("dateadd" | "timestampadd", [name, number, of])
+            if Unit::of(&unit(name)).is_ok() && number.parse::<i32>().is_ok() =>
+        {
+            Expression(format!("({of} + interval '{number} {}')", unit(name)))
         }
-        ("greatest" | "least", _) => Sentence("it is not available yet; write case when a > b then a else b end"),
+        ("add_months", [of, number]) if number.parse::<i32>().is_ok() => {
+            Expression(format!("({of} + interval '{number} month')"))
+        }
+        ("dateadd" | "date_add" | "adddate" | "subdate" | "timestampadd" | "add_months", _) => {
+            Sentence("write done + interval '1 day' or done - interval '1 month'")
+        }
+        ("datepart", [name, of]) if Part::of(&unit(name)).is_ok() => {
+            Expression(format!("date_part('{}', {of})", unit(name)))
+        }
+        ("datepart" | "datetrunc" | "trunc_date", _) => {
+            Sentence("write date_part('year', x), or date_trunc('month', x)")
+        }
+        ("dayofmonth", [of]) => Expression(format!("day({of})")),
+        ("weekday" | "day_of_week", [of]) => Expression(format!("dayofweek({of})")),
+        ("weekofyear" | "isoweek" | "weeknum", [of]) => Expression(format!("week({of})")),
+        ("eomonth", [of]) => Expression(format!("last_day({of})")),
         (
             "now" | "current_date" | "current_time" | "current_timestamp" | "localtime" | "localtimestamp" | "today"
-            | "getdate" | "getutcdate" | "sysdate" | "curdate" | "curtime" | "utc_timestamp",
+            | "getdate" | "getutcdate" | "sysdate" | "curdate" | "curtime" | "utc_timestamp" | "sysdatetime",
             _,
         ) => Sentence(NO_CLOCK),
-        ("random" | "rand" | "uuid" | "newid" | "gen_random_uuid", _) => {
-            Sentence("an expression has no random values, so that a repeated run gives the same file")
-        }
         _ => return None,
     })
 }
@@ -106,7 +151,7 @@ impl Builder<'_> {
                 problem.hint = Some(match found {
                     Some(Instead::Sentence(hint)) => hint.to_owned(),
                     _ => did_you_mean(name, known.iter().copied())
-                        .unwrap_or_else(|| format!("the functions are {}", known.join(", "))),
+                        .unwrap_or_else(|| "docs/expressions.md lists the functions".to_owned()),
                 });
                 problem
             }

@@ -1,17 +1,24 @@
 //! A checked expression and a row → a value. Allocates only in the row's arena, which is reused.
 
 mod arithmetic;
+mod assemble;
+mod dates;
+mod letters;
+mod regex;
 mod round;
 mod text;
 
 use std::cmp::Ordering;
 
+use ::regex::bytes::{CaptureLocations, Regex};
+use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use super::convert;
 use super::hmac::HmacKey;
 use super::node::{Comparison, Node, OnFailure, TextFunction};
 use super::time::ZoneClock;
+use super::uuid;
 use super::value::{CellRef, Cells, Span, Type, Value};
 
 /// The largest number of bytes that one row's expressions may create together.
@@ -25,13 +32,21 @@ pub(crate) struct Fault {
     pub(crate) value: String,
     /// The column that the value came from, as an index into the expression's columns, if it came from one.
     pub(crate) column: Option<usize>,
+    /// The text in place of `what`, if that quotes the value, for values that must not be shown.
+    pub(crate) without_value: Option<String>,
 }
 
 pub(crate) type EvalResult<T> = Result<T, Box<Fault>>;
 
 impl Fault {
     pub(crate) fn new(what: impl Into<String>, value: impl Into<String>) -> Box<Self> {
-        Box::new(Self { what: what.into(), value: value.into(), column: None })
+        Box::new(Self { what: what.into(), value: value.into(), column: None, without_value: None })
+    }
+
+    /// Adds the text for values that must not be shown.
+    pub(crate) fn or_without_value(mut self: Box<Self>, what: String) -> Box<Self> {
+        self.without_value = Some(what);
+        self
     }
 }
 
@@ -45,6 +60,9 @@ pub(crate) struct Frame<'a> {
     pub(crate) literals: &'a [u8],
     pub(crate) keys: &'a [HmacKey],
     pub(crate) zones: &'a mut [ZoneClock],
+    pub(crate) patterns: &'a [Regex],
+    /// The places of the groups of each pattern's last match.
+    pub(crate) captures: &'a mut [CaptureLocations],
     pub(crate) arena: &'a mut Vec<u8>,
 }
 
@@ -153,6 +171,11 @@ impl Frame<'_> {
                 let digest = Sha256::digest(self.bytes(span));
                 self.push_hex(&digest)
             }
+            Node::Text { function: TextFunction::Md5, arguments } => {
+                let Value::Text(span) = self.eval(&arguments[0])? else { return Ok(Value::Null) };
+                let digest = Md5::digest(self.bytes(span));
+                self.push_hex(&digest)
+            }
             Node::Text { function, arguments } => text::call(self, *function, arguments),
             Node::HmacSha256 { of, secret } => {
                 let Value::Text(span) = self.eval(of)? else { return Ok(Value::Null) };
@@ -164,8 +187,56 @@ impl Frame<'_> {
             }
             Node::FormatTime { of, format, zone } => self.format_time(of, format, *zone),
             Node::ParseTime { of, format, zone } => self.parse_time(of, format, *zone),
-            _ => Ok(Value::Null), // `eval` handles every other node
+            other => self.eval_new(other),
         }
+    }
+
+    /// Evaluates the nodes of dates, patterns and texts made of several values.
+    fn eval_new(&mut self, node: &Node) -> EvalResult<Value> {
+        match node {
+            Node::Distinct { left, right, negated } => {
+                let (left, right) = (self.eval(left)?, self.eval(right)?);
+                let is_distinct = match self.compare(left, right) {
+                    Some(order) => order.is_ne(),
+                    None => left != right,
+                };
+                Ok(Value::Bool(is_distinct != *negated))
+            }
+            Node::Extreme { parts, is_greatest } => self.extreme(parts, *is_greatest),
+            Node::ConcatWith { separator, parts } => self.concatenate_with(separator, parts),
+            Node::Shift { of, interval } => self.shift(of, *interval),
+            Node::PlusDays { of, days, negated } => self.plus_days(of, days, *negated),
+            Node::DaysBetween { left, right } => self.days_between(left, right),
+            Node::DatePart { part, of } => self.date_part(*part, of),
+            Node::DateTrunc { unit, of } => self.date_trunc(*unit, of),
+            Node::DateDiff { unit, from, until } => self.date_diff(*unit, from, until),
+            Node::LastDay(of) => self.last_day(of),
+            Node::Regex { function, of, pattern } => self.regex(function, of, *pattern),
+            Node::Uuid5 { namespace, of } => {
+                let Value::Text(span) = self.eval(of)? else { return Ok(Value::Null) };
+                let uuid = uuid::text_of(namespace, self.bytes(span));
+                let start = self.arena.len();
+                self.arena.extend_from_slice(&uuid);
+                self.appended_since(start)
+            }
+            Node::Json { is_object, members, values } => self.json(*is_object, members, values),
+            _ => Ok(Value::Null), // handled by `eval` and `eval_made`
+        }
+    }
+
+    fn extreme(&mut self, parts: &[Node], is_greatest: bool) -> EvalResult<Value> {
+        let mut best = Value::Null;
+        for part in parts {
+            let value = self.eval(part)?;
+            let wins = match self.compare(value, best) {
+                Some(order) => order.is_gt() == is_greatest && order.is_ne(),
+                None => best == Value::Null,
+            };
+            if wins {
+                best = value;
+            }
+        }
+        Ok(best)
     }
 
     /// Adds the column to a fault whose value came directly from one.
@@ -177,14 +248,13 @@ impl Frame<'_> {
     }
 
     fn push_hex(&mut self, digest: &[u8]) -> EvalResult<Value> {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut hex = [0; 64];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(digest) {
-            pair[0] = HEX[usize::from(byte >> 4)];
-            pair[1] = HEX[usize::from(byte & 15)];
-        }
+        // Without a table, so that the compiler can vectorize it.
+        let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
         let start = self.arena.len();
-        self.arena.extend_from_slice(&hex);
+        self.arena.resize(start + 2 * digest.len(), 0);
+        for (pair, byte) in self.arena[start..].as_chunks_mut::<2>().0.iter_mut().zip(digest) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
         self.appended_since(start)
     }
 
@@ -260,34 +330,6 @@ impl Frame<'_> {
             (Some(true), Some(true)) => Value::Bool(!negated),
             _ => Value::Null,
         })
-    }
-
-    fn concatenate(&mut self, parts: &[Node], null_wins: bool) -> EvalResult<Value> {
-        // Parts may append to the arena themselves: the result is assembled after them.
-        let mut values = [Value::Null; 16];
-        let start = self.arena.len();
-        let mut gathered = start;
-        for chunk in parts.chunks(values.len()) {
-            for (slot, part) in values.iter_mut().zip(chunk) {
-                *slot = self.eval(part)?;
-                if *slot == Value::Null && null_wins {
-                    return Ok(Value::Null);
-                }
-            }
-            let from = self.arena.len();
-            // The results of earlier chunks come first.
-            self.arena.extend_from_within(start..gathered);
-            for value in &values[..chunk.len()] {
-                self.append(*value);
-            }
-            let result = from..self.arena.len();
-            let length = result.len();
-            self.arena.copy_within(result, start);
-            self.arena.truncate(start + length);
-            gathered = start + length;
-            self.appended_since(start)?;
-        }
-        self.appended_since(start)
     }
 
     /// Appends a value's text to the arena; null appends nothing.

@@ -1,5 +1,7 @@
 //! An expression in plain English, for people who do not read SQL.
 
+mod calls;
+
 use sqlparser::ast::{
     BinaryOperator, CastKind, Expr as Tree, Function, FunctionArg, FunctionArgExpr, FunctionArguments, InTarget,
     UnaryOperator, Value,
@@ -83,6 +85,14 @@ fn condition(tree: &Tree, describe: Describe<'_>) -> String {
             format!("{} is{not} between {} and {}, both included", of(expr), of(low), of(high))
         }
         Tree::Like { negated, expr, pattern, escape_char: None, .. } => like(&of(expr), pattern, *negated),
+        Tree::IsDistinctFrom(left, right) => format!("{} is not {}, or only one is empty", of(left), of(right)),
+        Tree::IsNotDistinctFrom(left, right) => format!("{} is {}, or both are empty", of(left), of(right)),
+        Tree::Function(function) => {
+            let clause = arguments_of(function).and_then(|arguments| {
+                calls::condition(&function.name.to_string().to_lowercase(), &arguments, describe)
+            });
+            clause.unwrap_or_else(|| format!("{} is true", of(tree)))
+        }
         Tree::Identifier(_) => format!("{} is true", of(tree)),
         _ => format!("{} is true", quoted(&tree.to_string())),
     }
@@ -146,6 +156,8 @@ fn value(tree: &Tree, describe: Describe<'_>) -> String {
             other => other.to_string(),
         },
         Tree::Function(function) => call(function, describe).unwrap_or_else(|| quoted(&tree.to_string())),
+        Tree::Extract { field, expr, .. } => calls::extract(field, expr, describe),
+        Tree::Interval(interval) => calls::interval(interval),
         Tree::Trim { expr, trim_where: None, trim_what: None, trim_characters: None } => {
             format!("{} without spaces around it", value(expr, describe))
         }
@@ -193,12 +205,7 @@ fn operand(tree: &Tree, describe: Describe<'_>) -> String {
 
 /// Returns a function's value, if there is a translation.
 fn call(function: &Function, describe: Describe<'_>) -> Option<String> {
-    let FunctionArguments::List(list) = &function.args else { return None };
-    let arguments = list.args.iter().map(|argument| match argument {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(tree)) => Some(tree),
-        _ => None,
-    });
-    let arguments = arguments.collect::<Option<Vec<_>>>()?;
+    let arguments = arguments_of(function)?;
     let of = |tree: &Tree| value(tree, describe);
     let all = || arguments.iter().map(|tree| of(tree)).collect::<Vec<_>>();
     let name = function.name.to_string().to_lowercase();
@@ -223,8 +230,17 @@ fn call(function: &Function, describe: Describe<'_>) -> Option<String> {
         ("hmac_sha256", [text, secret]) => {
             format!("a pseudonym: a keyed hash (HMAC-SHA-256, secret {}) of {}", of(secret), of(text))
         }
-        _ => return None,
+        (name, arguments) => return calls::call(name, arguments, describe),
     })
+}
+
+fn arguments_of(function: &Function) -> Option<Vec<&Tree>> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let arguments = list.args.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(tree)) => Some(tree),
+        _ => None,
+    });
+    arguments.collect()
 }
 
 fn text_of(tree: &Tree) -> Option<&str> {
@@ -298,6 +314,19 @@ mod tests {
                 r#"a pseudonym: a keyed hash (HMAC-SHA-256, secret 'salt') of "a" in lower case"#,
             ),
             ("trim(a)", r#""a" without spaces around it"#),
+            ("year(a) = 2026", r#"the year of "a" is 2026"#),
+            ("extract(week from a)", r#"the week of "a""#),
+            ("date_trunc('month', a)", r#"the beginning of the month of "a""#),
+            ("date_diff('days', a, b) > 5", r#"the number of days from "a" to "b" is more than 5"#),
+            ("cast(a as date) + interval '1 month'", r#"("a" read as date) plus (1 month)"#),
+            (
+                "regexp_matches(a, '^x') and contains(b, a)",
+                r#""a" matches the regular expression '^x' & "b" contains "a""#,
+            ),
+            ("a is not distinct from b", r#""a" is "b", or both are empty"#),
+            ("split_part(a, '-', 2)", r#"part 2 of "a", split at '-'"#),
+            ("json_object('id', a, 'n', b)", r#"a JSON object of "a" as 'id' and "b" as 'n'"#),
+            ("if(a = 'x', b, 'y')", r#""b" if "a" is 'x'; otherwise 'y'"#),
         ] {
             assert_eq!(said(text), english, "{text}");
         }
@@ -307,8 +336,21 @@ mod tests {
     #[test]
     fn no_function_is_lost() {
         for name in super::super::function_names() {
-            let calls =
-                ["(a)", "(a, 'x')", "(a, 2)", "(a, 'x', 'y')", "(a, 2, 'x')", "(a, '%Y-%m-%d')", "(a, '%Y', 'UTC')"];
+            let calls = [
+                "(a)",
+                "(a, 'x')",
+                "(a, 2)",
+                "(a, 'x', 'y')",
+                "(a, 2, 'x')",
+                "(a, '%Y-%m-%d')",
+                "(a, '%Y', 'UTC')",
+                "(a, 'x', 2)",
+                "(a = 'x', a, a)",
+                "('day', a)",
+                "('day', a, a)",
+                "('dns', a)",
+                "('x', a)",
+            ];
             let expr = calls.iter().find_map(|call| Expr::parse(&format!("{name}{call}")).ok());
             let expr = expr.unwrap_or_else(|| panic!("{name} takes other arguments"));
             assert!(expr.explain(&|_| "COLUMN".to_owned()).contains(['C', '`']), "{name}");

@@ -18,6 +18,7 @@ pub(crate) enum HmacKeyError {
 }
 
 /// A keyed state, cloned for each row. Can only be made from a non-empty secret.
+#[derive(Clone)]
 pub(crate) struct HmacKey(Hmac<Sha256>);
 
 impl HmacKey {

@@ -10,6 +10,7 @@ use super::eval::Frame;
 use super::node::{Comparison, Node, Typed};
 use super::refuse::shown;
 use super::value::{Cells, Span, Type, Value};
+use crate::expr::shorten;
 
 type Side<'a> = (&'a Expr, &'a Typed);
 
@@ -217,6 +218,8 @@ impl Builder<'_> {
             literals: &self.checked.literals,
             keys: &[],
             zones: &mut [],
+            patterns: &[],
+            captures: &mut [],
             arena: &mut arena,
         };
         frame.eval(node).ok()
@@ -300,6 +303,18 @@ impl Builder<'_> {
         );
     }
 
+    /// Warns of `format_time(done, '%m/%d/%Y', 'UTC') > '01/05/2026'`, which orders by the month.
+    pub(super) fn warn_of_time_order(&mut self, tree: &Expr, how: Comparison, left: Side<'_>, right: Side<'_>) {
+        if matches!(how, Comparison::Equal | Comparison::NotEqual) {
+            return;
+        }
+        if let Some(format) = unsortable_format(&left.1.node).or_else(|| unsortable_format(&right.1.node)) {
+            let what = format!("texts of the format {:?} are not in the order of time", shorten(format));
+            let warning = self.places.tree(tree, what).hint("compare dates, as in cast(done as date) >= '2026-01-05'");
+            self.checked.warnings.push(warning);
+        }
+    }
+
     fn warn_of_numbers(&mut self, tree: &Expr, by: Option<String>) {
         let what = "this orders texts letter by letter: '100' comes before '60'";
         let warning = self.replaced(tree, what, by);
@@ -309,6 +324,14 @@ impl Builder<'_> {
     fn number_in_text(&self, typed: &Typed) -> Option<String> {
         let text = self.literal_text(typed)?;
         is_plain_number(text).then(|| text.trim().to_owned())
+    }
+}
+
+/// Returns the format of a `format_time` whose texts are not in the order of time.
+pub(super) fn unsortable_format(node: &Node) -> Option<&str> {
+    match node {
+        Node::FormatTime { format, .. } if !format.is_sortable() => Some(format.text()),
+        _ => None,
     }
 }
 

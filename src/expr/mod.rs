@@ -17,29 +17,50 @@
 //! | text functions take any value as text | take text only | all cells are text |
 //! | positions of `substr` have 64 bits | 32 | the same |
 //! | names are case-sensitive | are not | headers may differ by case only |
+//! | `greatest`, `least`: a text among numbers or times is read as one | is refused | as in comparisons |
+//! | text is read as a timestamp by date functions and `+ interval` | is refused | all cells are text |
+//! | a result outside of the years 1 to 9999 is a row error | years up to 294,246 | receivers read years of four digits |
+//! | `date_diff('week', …)` counts Mondays | whole weeks of seven days | `date_trunc` and ISO weeks begin on Monday |
+//! | an interval has whole numbers and full names of units | also `1.5 days`, `1 d`, `01:30:00` | one way to write it |
+//! | patterns, replacements and flags are literals | may come from the row | they are checked before there are rows |
+//! | `\d`, `\w`, `\s`, `\b` know all scripts | ASCII only | names have letters of all scripts; as in `expect` |
+//! | a group that the pattern lacks, and an unknown `\x` in a replacement, is a problem | gives an empty text, or the text unchanged | it is a mistake |
+//! | `split_part(x, s, 0)` is a problem or a row error | an empty text | it is a mistake |
+//! | `chr(0)` is a row error | a NUL | no cell has a NUL |
+//! | `reverse` keeps a mark behind its letter | whole grapheme clusters, as flags and joined emoji | `length` counts characters |
+//! | numbers in JSON are written as in cells: `1.50`, `1e+20` | as doubles: `1.5` | decimals stay exact |
+//! | JSON that is not directly an argument (`coalesce(json_array(…), …)`) is a text | stays JSON | there is no type of JSON |
+//! | `iif`, `uuid5`, `hmac_sha256`, `format_time`, `parse_time` | do not exist | |
 //!
 //! Decimals are exact up to 38 digits; `/` and anything with an exponent is a double.
 
+pub mod aggregate;
 pub(crate) mod bound;
 mod build;
+mod calendar;
 mod call;
 mod cast;
 mod chars;
 mod condition;
 mod convert;
+mod dates;
 pub(crate) mod decimal;
 mod dialects;
 pub(crate) mod eval;
 mod explain;
 pub(crate) mod hmac;
+mod json;
 mod like;
 mod lint;
 mod moment;
 mod node;
 mod place;
 mod refuse;
+mod regex;
 pub(crate) mod time;
+mod uuid;
 pub(crate) mod value;
+pub(crate) mod value_source;
 
 use std::sync::Arc;
 
@@ -114,6 +135,7 @@ pub(crate) struct Checked {
     pub(crate) hyphenated: Vec<String>,
     pub(crate) secrets: Vec<String>,
     pub(crate) zones: Vec<TimeZone>,
+    pub(crate) patterns: Vec<::regex::bytes::Regex>,
     pub(crate) literals: Vec<u8>,
     /// Valid expressions that are most likely unintended.
     pub(crate) warnings: Vec<ExprProblem>,
@@ -254,6 +276,12 @@ impl Expr {
         self.0.root.kind.word()
     }
 
+    /// Returns the format of an expression that is a `format_time` whose texts are not in the order of time: its largest
+    /// unit is not first, or a number has no fixed width. Texts made by it cannot be sorted as texts.
+    pub fn unsortable_format(&self) -> Option<&str> {
+        lint::unsortable_format(&self.0.root.node)
+    }
+
     pub(crate) fn checked(&self) -> &Arc<Checked> {
         &self.0
     }
@@ -266,3 +294,11 @@ pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests;
+
+/// Parses `true`, `t`, `yes`, `y`, `1` and their opposites, in any case.
+pub(crate) fn read_boolean(text: &[u8]) -> Option<bool> {
+    match convert::read(text, Type::Bool) {
+        Some(value::Value::Bool(truth)) => Some(truth),
+        _ => None,
+    }
+}

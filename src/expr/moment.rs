@@ -30,8 +30,9 @@ impl Frame<'_> {
         };
         let read = format.read(&bytes[start as usize..end as usize], &mut self.zones[zone]);
         let moment = read.map_err(|cause| {
-            let what = format!("does not match the format {:?}: {cause}", shorten(format.text()));
-            self.with_column(of, Fault::new(what, self.show(value)))
+            let without_value = format!("does not match the format {:?}", shorten(format.text()));
+            let what = format!("{without_value}: {cause}");
+            self.with_column(of, Fault::new(what, self.show(value)).or_without_value(without_value))
         })?;
         let start = self.arena.len();
         match moment {

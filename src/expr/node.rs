@@ -1,6 +1,7 @@
 //! The checked form of an expression: every name, type, format and pattern is resolved; columns are indexes into the
 //! expression's own list, bound to a header later.
 
+use super::calendar::{Interval, Part, Unit};
 use super::like::LikePattern;
 use super::value::{Type, Value};
 use crate::expr::time::TimeFormat;
@@ -48,6 +49,18 @@ pub(crate) enum TextFunction {
     PadRight,
     Sha256,
     Position,
+    Md5,
+    Reverse,
+    StartsWith,
+    EndsWith,
+    Contains,
+    SplitPart,
+    Repeat,
+    StripAccents,
+    Translate,
+    /// Of a number.
+    Chr,
+    Ascii,
 }
 
 /// The ways to round a number.
@@ -60,6 +73,37 @@ pub(crate) enum Rounding {
     Round {
         digits: u8,
     },
+}
+
+/// The functions of regular expressions, with nothing left to decide.
+#[derive(Clone, Debug)]
+pub(crate) enum RegexFunction {
+    Matches,
+    /// The text of this group in the first match; empty if there is none.
+    Extract {
+        group: usize,
+    },
+    Replace {
+        by: Vec<Piece>,
+        /// Every match, instead of the first.
+        all: bool,
+    },
+}
+
+/// A piece of a replacement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Text(Vec<u8>),
+    Group(usize),
+}
+
+/// One value of a JSON object or array.
+#[derive(Clone, Debug)]
+pub(crate) struct JsonMember {
+    /// `"key":`, or nothing in an array.
+    pub(crate) head: Box<[u8]>,
+    /// True if the value is an object or array itself.
+    pub(crate) is_json: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -153,6 +197,67 @@ pub(crate) enum Node {
         of: Box<Node>,
         format: Box<TimeFormat>,
         zone: usize,
+    },
+    /// `is distinct from`: null is a value like any other.
+    Distinct {
+        left: Box<Node>,
+        right: Box<Node>,
+        negated: bool,
+    },
+    /// The greatest or least of values of one type; nulls are skipped.
+    Extreme {
+        parts: Vec<Node>,
+        is_greatest: bool,
+    },
+    /// `concat_ws`: nulls are skipped.
+    ConcatWith {
+        separator: Box<Node>,
+        parts: Vec<Node>,
+    },
+    /// `time + interval`.
+    Shift {
+        of: Box<Node>,
+        interval: Interval,
+    },
+    /// `date + integer`, or `date - integer`.
+    PlusDays {
+        of: Box<Node>,
+        days: Box<Node>,
+        negated: bool,
+    },
+    /// `date - date`.
+    DaysBetween {
+        left: Box<Node>,
+        right: Box<Node>,
+    },
+    DatePart {
+        part: Part,
+        of: Box<Node>,
+    },
+    DateTrunc {
+        unit: Unit,
+        of: Box<Node>,
+    },
+    DateDiff {
+        unit: Unit,
+        from: Box<Node>,
+        until: Box<Node>,
+    },
+    LastDay(Box<Node>),
+    Regex {
+        function: RegexFunction,
+        of: Box<Node>,
+        /// Index into the expression's patterns.
+        pattern: usize,
+    },
+    Uuid5 {
+        namespace: [u8; 16],
+        of: Box<Node>,
+    },
+    Json {
+        is_object: bool,
+        members: Vec<JsonMember>,
+        values: Vec<Node>,
     },
 }
 

@@ -132,7 +132,11 @@ fn edge<'a>(tree: &'a Expr, choose: fn(&'a Expr, &'a Expr) -> &'a Expr) -> Optio
         at = match at {
             Expr::BinaryOp { left, right, .. } => choose(left, right),
             Expr::Between { expr, high, .. } => choose(expr, high),
-            Expr::Like { expr, pattern, .. } | Expr::ILike { expr, pattern, .. } => choose(expr, pattern),
+            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => choose(left, right),
+            Expr::Interval(interval) => &interval.value,
+            Expr::Like { expr, pattern, .. }
+            | Expr::RLike { expr, pattern, .. }
+            | Expr::ILike { expr, pattern, .. } => choose(expr, pattern),
             Expr::In { expr, target: InTarget::List(list), .. } => choose(expr, list.last().unwrap_or(expr)),
             Expr::Nested(expr)
             | Expr::In { expr, .. }
@@ -150,6 +154,7 @@ fn edge<'a>(tree: &'a Expr, choose: fn(&'a Expr, &'a Expr) -> &'a Expr) -> Optio
             | Expr::IsNotUnknown(expr)
             | Expr::Floor { expr, .. }
             | Expr::Ceil { expr, .. }
+            | Expr::Extract { expr, .. }
             | Expr::Position { expr, .. } => expr,
             Expr::Case { case_token, end_token, .. } => {
                 return Some(Span::new(case_token.0.span.start, end_token.0.span.end));

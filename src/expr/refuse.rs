@@ -38,25 +38,20 @@ impl Builder<'_> {
                 let by = by.map(|(of, pattern)| format!("lower({of}) {not}like {}", pattern.to_lowercase()));
                 return self.replaced(tree, "`ilike` is not available", by);
             }
-            Expr::SimilarTo { .. } | Expr::RLike { .. } => ("patterns of this kind are not available", "use `like`"),
+            Expr::RLike { negated, expr, pattern, .. } => {
+                let not = if *negated { "not " } else { "" };
+                let by = shown(expr).zip(shown(pattern));
+                let by = by.map(|(of, pattern)| format!("{not}regexp_matches({of}, {pattern})"));
+                return self.replaced(tree, "this operator is not available", by);
+            }
+            Expr::SimilarTo { .. } => ("`similar to` is not available", "use `like` or regexp_matches(x, pattern)"),
             Expr::AtTimeZone { .. } => ("`at time zone` cannot be used", "use format_time(value, format, zone)"),
-            Expr::Extract { .. } => ("`extract` is not available yet", "use format_time(value, '%Y', zone)"),
             Expr::Interval(_) => (
-                "calculating with dates and intervals is not available yet",
-                "a date can be compared and written, as in cast(done as date) >= '2026-01-05'",
+                "an interval is no value of its own",
+                "it is added to a date or timestamp, as in done + interval '1 day'; date_diff('day', a, b) counts days",
             ),
             Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => ("`*` is not a value", "name a column"),
             Expr::Tuple(_) => ("a list of values can only follow `in`", "write `in ('a', 'b')`"),
-            Expr::IsDistinctFrom(left, right) => {
-                let by = shown(left).zip(shown(right));
-                let by = by.map(|(a, b)| format!("({a} <> {b} or ({a} is null) <> ({b} is null))"));
-                return self.replaced(tree, "`is distinct from` is not available", by);
-            }
-            Expr::IsNotDistinctFrom(left, right) => {
-                let by = shown(left).zip(shown(right));
-                let by = by.map(|(a, b)| format!("({a} = {b} or ({a} is null and {b} is null))"));
-                return self.replaced(tree, "`is not distinct from` is not available", by);
-            }
             Expr::Lambda(_) | Expr::Array(_) | Expr::JsonAccess { .. } | Expr::Struct { .. } => {
                 ("lists and structures cannot be used", "every cell is one text")
             }
@@ -69,15 +64,20 @@ impl Builder<'_> {
     }
 
     pub(super) fn unknown_operator(&self, tree: &Expr, operator: &BinaryOperator) -> ExprProblem {
+        let word = operator.to_string();
+        if let (Expr::BinaryOp { left, right, .. }, "~" | "~*" | "!~" | "!~*" | "REGEXP") = (tree, word.as_str()) {
+            let not = if word.starts_with('!') { "not " } else { "" };
+            let flags = if word.ends_with('*') { ", 'i'" } else { "" };
+            let by = shown(left).zip(shown(right));
+            let by = by.map(|(of, pattern)| format!("{not}regexp_matches({of}, {pattern}{flags})"));
+            return self.replaced(tree, format!("the operator {operator} cannot be used"), by);
+        }
         let mut problem = self.problem(place_of(tree), format!("the operator {operator} cannot be used"));
-        problem.hint = match operator.to_string().as_str() {
+        problem.hint = match word.as_str() {
             "&&" => Some("write `and`".to_owned()),
             "|" => Some("write `or` between conditions, `||` between texts".to_owned()),
             "XOR" => Some("write `<>` between conditions".to_owned()),
-            "<=>" => Some("write `=`, and `is null` for null".to_owned()),
-            "~" | "~*" | "!~" | "!~*" | "REGEXP" => {
-                Some("regular expressions are not available; use `like`".to_owned())
-            }
+            "<=>" => Some("write `is not distinct from`".to_owned()),
             "^" | "**" => Some("powers are not available; multiply".to_owned()),
             _ => Some("the operators are + - * / % || = <> < <= > >= and or not like in between is".to_owned()),
         };

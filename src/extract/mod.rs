@@ -10,6 +10,7 @@ mod docebo;
 mod file;
 mod guard;
 mod identity;
+mod in_place;
 mod message;
 mod open;
 mod refused;
@@ -26,6 +27,7 @@ pub use budget::Remaining;
 pub use docebo::{Access, Account, Area, Certainty, ListedReport};
 pub use docebo::{ScopeCheck, ScopeLine, ScopeVerdict, Standing, check_scope};
 pub use identity::{Identity, Level};
+pub use in_place::{FileFacts, Witness};
 pub use refused::{CredentialMemory, RefusedCredentials};
 pub use request_log::Sent;
 pub use source::{Source, continues, requests_of};
@@ -40,10 +42,21 @@ pub struct Extract {
     pub form: Form,
     /// Bytes on disk.
     pub bytes: u64,
-    /// SHA-256 of the file on disk, lower-case hex.
-    pub sha256: String,
+    pub stored: Stored,
     /// What the source said about the rows.
     pub source: SourceFacts,
+}
+
+/// The place of an extract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// In the spool, which nobody else writes.
+    Spool {
+        /// SHA-256 of the file on disk, lower-case hex.
+        sha256: String,
+    },
+    /// In the source's own file, which was like this when it was opened.
+    InPlace(FileFacts),
 }
 
 /// A source's statements about an extract, as far as it makes them.
@@ -90,7 +103,7 @@ impl Form {
 impl Extract {
     /// Returns an extract that an earlier process saved in `directory`, from its record in the ledger.
     pub fn saved(directory: &Path, form: Form, bytes: u64, sha256: String, source: SourceFacts) -> Self {
-        Self { path: directory.join(form.file_name()), form, bytes, sha256, source }
+        Self { path: directory.join(form.file_name()), form, bytes, stored: Stored::Spool { sha256 }, source }
     }
 }
 

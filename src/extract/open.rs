@@ -1,16 +1,17 @@
 //! An [`Extract`] → its CSV bytes, inflated while reading, with size and CRC checked at the end.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 
+use super::in_place::Witness;
 use super::sniff::{self, Packed, SourceKind};
-use super::{Extract, Form};
-use crate::digest;
+use super::{Extract, Form, Stored};
 use crate::settings::Limits;
+use crate::{digest, disk};
 
 const READ_BYTES: usize = 256 << 10;
 
@@ -21,29 +22,63 @@ impl Extract {
     /// # Errors
     /// The file is missing, has another size, or is not a ZIP with one CSV.
     pub fn open(&self, limits: &Limits) -> io::Result<Box<dyn Read + Send>> {
-        let mut file = File::open(&self.path).map_err(|error| named(&self.path, &error))?;
-        let bytes = file.metadata()?.len();
-        if bytes != self.bytes {
-            return Err(damaged(&self.path, &format!("it has {bytes} bytes, not the {} that were saved", self.bytes)));
+        let file = self.file()?;
+        self.unpack(file, limits)
+    }
+
+    /// Opens the CSV like [`Extract::open`]. The witness of a file that is read in place knows what was read: after the
+    /// pass, the file's digest.
+    ///
+    /// # Errors
+    /// See [`Extract::open`].
+    pub fn open_witnessed(&self, limits: &Limits) -> io::Result<(Box<dyn Read + Send>, Option<Witness>)> {
+        let file = self.file()?;
+        match self.stored {
+            Stored::Spool { .. } => Ok((self.unpack(file, limits)?, None)),
+            Stored::InPlace(_) => {
+                let witness = Witness::begin(file)?;
+                Ok((self.unpack(witness.clone(), limits)?, Some(witness)))
+            }
         }
+    }
+
+    /// Opens the file itself.
+    fn file(&self) -> io::Result<File> {
+        let file = disk::open_regular(&self.path).map_err(|error| named(&self.path, &error))?;
+        let bytes = file.metadata()?.len();
+        match bytes == self.bytes {
+            true => Ok(file),
+            false => {
+                let how = format!("it has {bytes} bytes, not the {} that were saved", self.bytes);
+                Err(damaged(&self.path, &how))
+            }
+        }
+    }
+
+    /// Returns the CSV of a file that was read up to `raw`'s position, its beginning.
+    fn unpack(&self, mut raw: impl Read + Send + 'static, limits: &Limits) -> io::Result<Box<dyn Read + Send>> {
         let name = self.path.display().to_string();
         let limit = limits.extract_bytes;
         if self.form == Form::Csv {
-            return Ok(Box::new(Bounded { inner: BufReader::with_capacity(READ_BYTES, file), read: 0, limit, name }));
+            return Ok(Box::new(Bounded { inner: BufReader::with_capacity(READ_BYTES, raw), read: 0, limit, name }));
         }
-        let packed = sniff::packed_csv(&mut file, limits, SourceKind::Local)
+        let packed = sniff::packed_csv(&mut self.file()?, limits, SourceKind::Local)
             .map_err(|fault| damaged(&self.path, &fault.to_string()))?;
-        file.seek(SeekFrom::Start(packed.at))?;
-        let body = BufReader::with_capacity(READ_BYTES, file.take(packed.compressed));
+        io::copy(&mut raw.by_ref().take(packed.at), &mut io::sink())?;
+        let body = BufReader::with_capacity(READ_BYTES, raw.take(packed.compressed));
         let inner: Box<dyn Read + Send> =
             if packed.deflated { Box::new(DeflateDecoder::new(body)) } else { Box::new(body) };
         let checked = Checked { inner, crc: Crc::new(), packed, name: name.clone() };
         Ok(Box::new(Bounded { inner: checked, read: 0, limit, name }))
     }
 
-    /// Returns true if the file on disk is unchanged, by size and SHA-256. Reads all of it.
+    /// Returns true if the file on disk is unchanged: in the spool, by size and SHA-256, for which all of it is read; in
+    /// place, by its facts.
     pub fn is_intact(&self) -> bool {
-        digest::file_is(&self.path, self.bytes, &self.sha256)
+        match &self.stored {
+            Stored::Spool { sha256 } => digest::file_is(&self.path, self.bytes, sha256),
+            Stored::InPlace(facts) => facts.are_of(&self.path),
+        }
     }
 }
 
@@ -122,7 +157,7 @@ mod tests {
     use zip::write::SimpleFileOptions;
     use zip::{CompressionMethod, ZipWriter};
 
-    use super::super::SourceFacts;
+    use super::super::{FileFacts, SourceFacts};
     use super::*;
 
     const CSV: &[u8] = b"id,name\n007,Ann\n008,Bob\n";
@@ -140,18 +175,36 @@ mod tests {
         let path = directory.path().join("extract.zip");
         std::fs::write(&path, bytes).unwrap();
         let sha256 = digest::of(bytes);
-        let extract =
-            Extract { path, form: Form::Zip, bytes: bytes.len() as u64, sha256, source: SourceFacts::default() };
+        let extract = Extract {
+            path,
+            form: Form::Zip,
+            bytes: bytes.len() as u64,
+            stored: Stored::Spool { sha256 },
+            source: SourceFacts::default(),
+        };
         assert!(extract.is_intact());
-        let mut reader = extract.open(&limits).map_err(|error| error.to_string())?;
-        let mut csv = Vec::new();
-        let mut buffer = vec![0; step];
-        loop {
-            match reader.read(&mut buffer).map_err(|error| error.to_string())? {
-                0 => return Ok(csv),
-                read => csv.extend_from_slice(&buffer[..read]),
+        let facts = FileFacts::of(&std::fs::metadata(&extract.path).unwrap());
+        let in_place = Extract { stored: Stored::InPlace(facts), ..extract.clone() };
+        let read_all = |mut reader: Box<dyn Read + Send>| {
+            let mut csv = Vec::new();
+            let mut buffer = vec![0; step];
+            loop {
+                match reader.read(&mut buffer).map_err(|error| error.to_string())? {
+                    0 => return Ok::<_, String>(csv),
+                    read => csv.extend_from_slice(&buffer[..read]),
+                }
             }
-        }
+        };
+        let opened = in_place.open_witnessed(&limits).map_err(|error| error.to_string());
+        let witnessed =
+            opened.and_then(|(reader, witness)| Ok((read_all(reader)?, witness.unwrap().finish().unwrap())));
+        let csv = extract.open(&limits).map_err(|error| error.to_string()).and_then(read_all);
+        let whole = witnessed.map(|(csv, seen)| {
+            assert_eq!(seen, digest::of(bytes), "the ZIP's digest, not the CSV's");
+            csv
+        });
+        assert_eq!(whole, csv);
+        csv
     }
 
     /// Returns `bytes` with those at `offset` after each `mark` replaced.

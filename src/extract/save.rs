@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::sniff::{self, FormatError, SourceKind};
-use super::{Extract, ExtractError, Form, PARTIAL, SourceFacts};
+use super::{Extract, ExtractError, Form, PARTIAL, SourceFacts, Stored};
 use crate::digest::hex;
 use crate::disk;
 use crate::fault;
@@ -63,7 +63,8 @@ impl<B: AsRef<[u8]> + Send + 'static> Saving<B> {
                 tokio::task::spawn_blocking(move || detect_and_rename(file, &path, &limits, source_kind))
                     .await
                     .map_err(io::Error::other)??;
-            Ok::<_, FormatError>(Extract { path: final_path, form, bytes, sha256, source: SourceFacts::default() })
+            let (stored, source) = (Stored::Spool { sha256 }, SourceFacts::default());
+            Ok::<_, FormatError>(Extract { path: final_path, form, bytes, stored, source })
         };
         match finished.await {
             Ok(extract) => Ok(extract),

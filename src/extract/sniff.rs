@@ -166,7 +166,7 @@ pub(super) fn packed_csv(file: &mut File, limits: &Limits, source_kind: SourceKi
         if entry.is_dir() || name.starts_with("__MACOSX/") || leaf.starts_with("._") {
             continue;
         }
-        let is_csv = leaf.len() > 4 && leaf[leaf.len().saturating_sub(4)..].eq_ignore_ascii_case(".csv");
+        let is_csv = leaf.len() > 4 && leaf.as_bytes()[leaf.len() - 4..].eq_ignore_ascii_case(b".csv");
         if is_csv { csvs.push((index, name)) } else { others.push(name) }
     }
     match csvs.as_slice() {

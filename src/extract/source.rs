@@ -14,7 +14,7 @@ use crate::settings::Limits;
 /// One plan's source, ready for requests.
 pub enum Source {
     Docebo(Box<Docebo>),
-    File { path: PathBuf, limits: Limits },
+    File { path: PathBuf, copy: bool, limits: Limits },
 }
 
 impl Source {
@@ -24,9 +24,21 @@ impl Source {
     /// The tenant's address is not a URL, or its HTTP client cannot be created.
     pub async fn new(source: &plan::Source, limits: &Limits, tenants: &Tenants) -> Result<Self, ExtractError> {
         Ok(match source {
-            plan::Source::Docebo(docebo) => Self::Docebo(Box::new(Docebo::new(docebo, limits, tenants).await?)),
-            plan::Source::File(file) => Self::File { path: file.path.clone(), limits: *limits },
+            plan::Source::Docebo(docebo) => Self::of_docebo(docebo, limits, tenants).await?,
+            plan::Source::File(file) => Self::File { path: file.path.clone(), copy: file.copy, limits: *limits },
         })
+    }
+
+    /// Creates a source in a tenant.
+    ///
+    /// # Errors
+    /// See [`Source::new`].
+    pub async fn of_docebo(
+        source: &plan::DoceboSource,
+        limits: &Limits,
+        tenants: &Tenants,
+    ) -> Result<Self, ExtractError> {
+        Ok(Self::Docebo(Box::new(Docebo::new(source, limits, tenants).await?)))
     }
 
     /// Signs in, checks the account, finds the report and starts its export. The caller must record the execution ID
@@ -42,8 +54,13 @@ impl Source {
         }
     }
 
-    /// Waits for the export and saves it in the directory `into`, as `extract.zip` or `extract.csv`. May be repeated
-    /// with the same execution ID, in this process or another.
+    /// Returns true if it prepares its rows only when asked; otherwise they are there.
+    pub fn has_exports(&self) -> bool {
+        matches!(self, Self::Docebo(_))
+    }
+
+    /// Waits for the export and saves it in the directory `into`, as `extract.zip` or `extract.csv`; a local file may
+    /// stay where it is. May be repeated with the same execution ID, in this process or another.
     ///
     /// # Errors
     /// Each variant of [`ExtractError`] but `StartUnconfirmed`.
@@ -55,7 +72,8 @@ impl Source {
     ) -> Result<Extract, ExtractError> {
         match self {
             Self::Docebo(docebo) => docebo.collect(execution_id, into, progress).await,
-            Self::File { path, limits } => file::collect(path, into, limits, progress).await,
+            Self::File { path, copy: true, limits } => file::copy(path, into, limits, progress).await,
+            Self::File { path, copy: false, limits } => file::in_place(path, limits, progress).await,
         }
     }
 

@@ -6,7 +6,7 @@ use super::history::RunEvent;
 use super::pickups::{await_pickup, supersede};
 use super::runs::{json, next_run_at, record};
 use super::state::{DeliveryEvent, DeliveryState, RunState, legal_in, verdict_name};
-use super::store::{Tx, params};
+use super::store::{Durability, Tx, params};
 use super::{ExpectedPickup, Ledger, LedgerError};
 use crate::deliver::{Intent, Receipt, Verdict};
 use crate::fault::FaultStep;
@@ -55,7 +55,8 @@ impl Ledger {
     ) -> Result<StartedAttempt, LedgerError> {
         let (run, destination, now) = (run_id.to_owned(), destination.to_owned(), self.clock.now_ms());
         let intent = intent.map(json).transpose()?;
-        self.write(FaultStep::new("ledger.attempt"), "start an attempt", move |tx| {
+        let durability = if intent.is_some() { Durability::Synced } else { Durability::Ordered };
+        self.write_as(durability, FaultStep::new("ledger.attempt"), "start an attempt", move |tx| {
             let started = tx.query_opt(
                 &format!(
                     "UPDATE deliveries SET state = $3, attempts = attempts + 1, since_ms = COALESCE(since_ms, $4), \

@@ -79,7 +79,7 @@ impl Ledger {
         self.write(FaultStep::new("ledger.discard"), "discard the artifact", move |tx| {
             let event = RunEvent::ArtifactDiscarded { reason: reason.clone() };
             let update = format!(
-                "UPDATE runs SET execution_id = NULL, extract_json = NULL, rows_json = NULL, artifact_json = NULL, \
+                "UPDATE runs SET execution_id = NULL, extract_json = NULL, others_json = NULL, rows_json = NULL, artifact_json = NULL, \
                  checked_json = NULL, updated_ms = $1 WHERE id = $2 AND artifact_json IS NOT NULL AND state IN ({})",
                 legal_in(RunState::ALL, RunState::name, |state| state.after(&event).is_some())
             );
@@ -92,7 +92,7 @@ impl Ledger {
         })
         .await?;
         (run.execution_id, run.extract, run.rows, run.artifact) = (None, None, None, None);
-        run.checked = Default::default();
+        (run.others, run.checked) = Default::default();
         Ok(())
     }
 

@@ -133,6 +133,19 @@ pub enum RunEvent {
         by: String,
         reason: String,
     },
+    /// The export of a source besides the main one.
+    OtherExportStarted {
+        source: String,
+        execution_id: String,
+    },
+    OtherExportExpired {
+        source: String,
+    },
+    OtherExtracted {
+        source: String,
+        bytes: u64,
+        sha256: String,
+    },
     /// Its receipt made its rows the ones that later runs of a `delta` are compared with.
     BaselineMoved {
         destination: String,

@@ -1,6 +1,8 @@
 //! ⑧ The durable record of slots, runs, deliveries, attempts and receipts.
 //!
-//! Every method is one transaction, durable when it returns, because a lost commit would send a file again. One set of SQL
+//! Every method is one transaction. What must not be lost is durable when its method returns (intents, receipts, execution
+//! IDs, ends, a person's decisions), because a lost commit would send a file again. What the same run would write again is
+//! durable with the next of these (`write_ordered`). One set of SQL
 //! serves SQLite and PostgreSQL (`store`). Every method fails if the ledger is unavailable; other errors are documented.
 
 mod alert;
@@ -17,6 +19,7 @@ mod gauges;
 mod history;
 pub mod next;
 mod operate;
+mod others;
 mod pickups;
 mod prune;
 mod query;
@@ -38,7 +41,7 @@ use crate::clock::Clock;
 use crate::fault::FaultStep;
 use crate::fault::{self, Injected};
 use crate::settings::LedgerSettings;
-use store::{Store, Tx};
+use store::{Durability, Store, Tx};
 
 pub use alert::{Alert, AlertSend, Sent};
 pub use attempts::{Ended, StartedAttempt};
@@ -166,10 +169,31 @@ impl Ledger {
         operation: &'static str,
         apply: impl Fn(&mut Tx) -> Result<T, LedgerError> + Send + Sync + 'static,
     ) -> Result<T, LedgerError> {
+        self.write_as(Durability::Synced, step, operation, apply).await
+    }
+
+    /// Writes like [`Ledger::write`], but does not wait for the disk: a power failure may undo the result, and all later ones
+    /// of this kind, unless a durable write came after it. For what the same run would write again.
+    async fn write_ordered<T: Send + 'static>(
+        &self,
+        step: FaultStep,
+        operation: &'static str,
+        apply: impl Fn(&mut Tx) -> Result<T, LedgerError> + Send + Sync + 'static,
+    ) -> Result<T, LedgerError> {
+        self.write_as(Durability::Ordered, step, operation, apply).await
+    }
+
+    async fn write_as<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        step: FaultStep,
+        operation: &'static str,
+        apply: impl Fn(&mut Tx) -> Result<T, LedgerError> + Send + Sync + 'static,
+    ) -> Result<T, LedgerError> {
         let apply = Arc::new(apply);
         fault::step_async(step, || {
             let apply = apply.clone();
-            self.store.write(operation, move |tx| apply(tx))
+            self.store.write(durability, operation, move |tx| apply(tx))
         })
         .await
     }

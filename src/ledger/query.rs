@@ -187,7 +187,7 @@ pub(super) fn find_run(tx: &mut Tx, id: &str) -> Result<Option<Run>, LedgerError
 pub(super) fn select(tx: &mut Tx, tail: &str, params: &[Param]) -> Result<Vec<Run>, LedgerError> {
     const COLUMNS: &str = "id, pipeline, slot_ms, slot, state, reason, released_by, rejected_by, dismissed_ms, \
                            dismissed_by, dismissed_reason, replaces, plan_digest, \
-                           execution_id, extract_json, rows_json, artifact_json, checked_json, origin, next_run_at_ms, deadline_ms, \
+                           execution_id, extract_json, others_json, rows_json, artifact_json, checked_json, origin, next_run_at_ms, deadline_ms, \
                            input_path, input_sha256, created_ms, updated_ms";
     tx.query(&format!("SELECT {COLUMNS} FROM runs {tail}"), params)?.iter().map(run_from).collect()
 }
@@ -208,6 +208,7 @@ fn run_from(row: &Row) -> Result<Run, LedgerError> {
         input: input_of(row)?,
         execution_id: row.get("execution_id")?,
         extract: row.json("extract_json")?,
+        others: row.json("others_json")?.unwrap_or_default(),
         rows: row.json("rows_json")?,
         artifact: row.json("artifact_json")?,
         checked: row.json("checked_json")?.unwrap_or_default(),

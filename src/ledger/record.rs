@@ -1,5 +1,7 @@
 //! The ledger's records, as types.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use super::state::{DeliveryState, PickupState, RunState};
 use crate::deliver::{Intent, OfferedKey, PickupKind, Receipt};
 use crate::encode::{Artifact, FileGroup};
 use crate::expect::Checked;
-use crate::extract::{Extract, Form, SourceFacts};
+use crate::extract::{Extract, FileFacts, Form, SourceFacts, Stored};
 use crate::pipeline::plan::CsvDialect;
 use crate::schedule::slot::{InputFile, Slot};
 
@@ -60,6 +62,8 @@ pub struct Run {
     /// The source's execution, recorded before the first request about it.
     pub execution_id: Option<String>,
     pub extract: Option<ExtractFacts>,
+    /// The other sources, by name.
+    pub others: BTreeMap<String, OtherSource>,
     pub rows: Option<serde_json::Value>,
     pub artifact: Option<ArtifactFacts>,
     /// What was found about the artifact.
@@ -101,22 +105,46 @@ pub struct RunnableRun {
     pub by_person: bool,
 }
 
-/// Data to recognise an extract in the spool.
+/// Data to recognise an extract in the spool, or a file that was read in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtractFacts {
     pub zip: bool,
     pub bytes: u64,
     pub sha256: String,
+    /// The file that was read in place; `None` if the extract is in the spool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<ReadFile>,
     #[serde(default)]
     pub source: SourceFacts,
 }
 
+/// The state of a source besides the main one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherSource {
+    /// Recorded before the first request about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extract: Option<ExtractFacts>,
+}
+
+/// A file that was read where it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadFile {
+    pub path: String,
+    #[serde(flatten)]
+    pub facts: FileFacts,
+}
+
 impl ExtractFacts {
-    pub fn of(extract: &Extract) -> Self {
+    /// Returns what to record of an extract with this digest.
+    pub fn of(extract: &Extract, sha256: &str) -> Self {
+        let read_file = |facts: &FileFacts| ReadFile { path: extract.path.display().to_string(), facts: *facts };
         Self {
             zip: extract.form == Form::Zip,
             bytes: extract.bytes,
-            sha256: extract.sha256.clone(),
+            sha256: sha256.to_owned(),
+            file: if let Stored::InPlace(facts) = &extract.stored { Some(read_file(facts)) } else { None },
             source: extract.source.clone(),
         }
     }

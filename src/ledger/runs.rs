@@ -9,7 +9,7 @@ use super::history::RunEvent;
 use super::query::find_run;
 use super::record::{ArtifactFacts, ExtractFacts, Origin, Run};
 use super::state::{DeliveryState, RunState};
-use super::store::{Tx, params};
+use super::store::{Durability, Tx, params};
 use super::waiting::note_waiting;
 use super::{Ledger, LedgerError};
 use crate::encode::Artifact;
@@ -132,7 +132,7 @@ impl Ledger {
             return Ok(run);
         }
         let (slot, plan_digest, now) = (slot.clone(), plan_digest.to_owned(), self.clock.now_ms());
-        self.write(FaultStep::new("ledger.enter"), "enter the slot", move |tx| {
+        self.write_ordered(FaultStep::new("ledger.enter"), "enter the slot", move |tx| {
             record_pipeline(tx, &slot.pipeline, now)?;
             let new = NewRun {
                 slot: &slot,
@@ -162,7 +162,8 @@ impl Ledger {
         let step = if to.is_end() { FaultStep::new("ledger.finish") } else { FaultStep::new("ledger.advance") };
         let (id, from, now) = (run.id.clone(), run.state, self.clock.now_ms());
         let (because, replaces, pipeline) = (reason.map(str::to_owned), run.replaces.clone(), run.pipeline.clone());
-        self.write(step, "change the run's state", move |tx| {
+        let durability = if to.is_end() { Durability::Synced } else { Durability::Ordered };
+        self.write_as(durability, step, "change the run's state", move |tx| {
             let illegal = || LedgerError::IllegalMove { run: id.clone(), from: from.name(), to: to.name() };
             let event = RunEvent::reaching(to, because.as_deref()).ok_or_else(illegal)?;
             if from != to && from.after(&event) != Some(to) {
@@ -224,7 +225,7 @@ impl Ledger {
         let (id, text, now) = (run.id.clone(), json(&facts)?, self.clock.now_ms());
         let event = RunEvent::Extracted { bytes: facts.bytes, sha256: facts.sha256.clone() };
         let source = facts.source.clone();
-        self.write(FaultStep::new("ledger.extract"), "record the extract", move |tx| {
+        self.write_ordered(FaultStep::new("ledger.extract"), "record the extract", move |tx| {
             const UPDATE: &str = "UPDATE runs SET extract_json = $1, updated_ms = $2, source_digest = $4, watermark = $5 \
                                   WHERE id = $3";
             tx.execute(UPDATE, params![&text, now, &id, &source.digest, &source.watermark])?;
@@ -235,8 +236,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records the artifact, what was found about it, its row balance, and the destinations it is due at. A release was of
-    /// other bytes, and ends. Of a replay, nothing was found: no later run is compared with it.
+    /// Records the artifact, the file that was read in place for it, what was found about it, its row balance, and the
+    /// destinations it is due at. A release was of other bytes, and ends. Of a replay, nothing was found: no later run is compared with it.
     pub async fn note_artifact(
         &self,
         run: &mut Run,
@@ -250,6 +251,9 @@ impl Ledger {
         let (id, text, rows_text, now) = (run.id.clone(), json(&facts)?, rows.to_string(), self.clock.now_ms());
         let (digest, checked_text) =
             (plan_digest.to_owned(), (*checked != Checked::default()).then(|| json(checked)).transpose()?);
+        let read = run.extract.as_ref().filter(|extract| extract.file.is_some());
+        let extracted = read.map(|read| RunEvent::Extracted { bytes: read.bytes, sha256: read.sha256.clone() });
+        let read = read.map(json).transpose()?;
         let due = |delivery: &DueDelivery| {
             (delivery.destination.to_owned(), delivery.required, delivery.alert_after.map(|after| later(0, after)))
         };
@@ -260,13 +264,16 @@ impl Ledger {
             bytes: facts.bytes,
             sha256: facts.sha256.clone(),
         };
-        self.write(FaultStep::new("ledger.artifact"), "record the artifact", move |tx| {
+        self.write_ordered(FaultStep::new("ledger.artifact"), "record the artifact", move |tx| {
             tx.execute(
                 "UPDATE runs SET artifact_json = $1, rows_json = $2, plan_digest = $3, updated_ms = $4, checked_json = $6, \
-                 released_by = NULL \
+                 released_by = NULL, extract_json = COALESCE($7, extract_json) \
                  WHERE id = $5",
-                params![&text, &rows_text, &digest, now, &id, &checked_text],
+                params![&text, &rows_text, &digest, now, &id, &checked_text, &read],
             )?;
+            if let Some(extracted) = &extracted {
+                record(tx, &id, now, extracted)?;
+            }
             for (destination, required, alert_after_ms) in &due {
                 tx.execute(
                     "INSERT INTO deliveries (run_id, destination, required, state, attempts, failures, alert_after_ms) \
@@ -288,6 +295,7 @@ impl Ledger {
     /// Adds to the run's history.
     pub async fn note(&self, run_id: &str, event: RunEvent) -> Result<(), LedgerError> {
         let (id, now) = (run_id.to_owned(), self.clock.now_ms());
-        self.write(FaultStep::new("ledger.note"), "record an event", move |tx| record(tx, &id, now, &event)).await
+        self.write_ordered(FaultStep::new("ledger.note"), "record an event", move |tx| record(tx, &id, now, &event))
+            .await
     }
 }

@@ -3,6 +3,8 @@
 //! Before there is data the source's columns are unknown: every name may be one of them, until a `select` closes the
 //! set. Columns that a step renamed or dropped are gone in either case.
 
+mod unpivot;
+
 use std::collections::BTreeMap;
 
 use super::plan::{Assign, Column, Expression, Rename, Source};
@@ -23,6 +25,8 @@ pub struct Columns {
     /// The number of cells created by steps.
     made: u32,
     problems: Vec<Problem>,
+    /// The name of a table that a step reads besides the rows, if these are its columns.
+    table: Option<String>,
 }
 
 impl Columns {
@@ -30,6 +34,11 @@ impl Columns {
     pub(crate) fn of_header(names: &[String]) -> Self {
         let known = names.iter().cloned().zip((0..).map(CellRef::Input)).collect();
         Self { known, is_closed: true, ..Self::default() }
+    }
+
+    /// Returns the columns of a table that a step reads besides the rows.
+    pub(crate) fn of_table(name: &str, names: &[String]) -> Self {
+        Self { table: Some(name.to_owned()), ..Self::of_header(names) }
     }
 
     /// Returns a source's columns, as far as they are known before it is read.
@@ -175,28 +184,54 @@ impl Columns {
         for assign in assigns {
             self.read(&assign.value);
         }
-        for Assign { column: name, at, .. } in assigns {
-            let cell = CellRef::Made(self.made);
-            self.made += 1;
-            self.gone.remove(name);
-            let mut places = self.known.iter_mut().filter(|(known, _)| known == name);
-            match (places.next(), places.next()) {
-                (Some(place), None) => place.1 = cell,
-                (Some(_), Some(_)) => self.report(duplicate_column(name, at)),
-                (None, _) => self.known.push((name.clone(), cell)),
-            }
+        for Assign { column, at, .. } in assigns {
+            self.put_cell(column, at);
         }
     }
 
-    /// Adds a column at the end, and reports one that is there already.
-    pub(crate) fn append(&mut self, column: &Column) {
-        let name = &column.name;
-        if self.position(name).is_some() {
-            let problem = column.error(format!("there is a column {name:?} already"));
-            return self.report(problem.hint("drop or rename that one first"));
-        }
+    /// Makes a column of another one, or replaces it in place.
+    pub(crate) fn make(&mut self, of: &Column, to: &Column) {
+        self.find(of, None);
+        self.put(to);
+    }
+
+    /// Replaces these columns in place. Each is read before the step.
+    pub(crate) fn replace<'a>(&mut self, columns: impl Iterator<Item = &'a Column> + Clone) {
+        columns.clone().for_each(|column| self.require(column));
+        columns.for_each(|column| self.put(column));
+    }
+
+    /// Fills the empty cells of these columns.
+    pub(crate) fn fill(&mut self, columns: &[Column]) {
+        self.find_each_once(columns);
+        columns.iter().for_each(|column| self.put(column));
+    }
+
+    /// Adds a column, or replaces it in place.
+    pub(crate) fn put(&mut self, column: &Column) {
+        self.put_cell(&column.name, &column.at);
+    }
+
+    fn put_cell(&mut self, name: &str, at: &Place) {
+        let cell = CellRef::Made(self.made);
+        self.made += 1;
         self.gone.remove(name);
-        self.known.push((name.clone(), UNKNOWN));
+        let mut places = self.known.iter_mut().filter(|(known, _)| known == name);
+        match (places.next(), places.next()) {
+            (Some(place), None) => place.1 = cell,
+            (Some(_), Some(_)) => self.report(duplicate_column(name, at)),
+            (None, _) => self.known.push((name.to_owned(), cell)),
+        }
+    }
+
+    /// Adds a column of a step's own, whose cells are known once the next row begins. Reports one that exists already.
+    pub(crate) fn add(&mut self, column: &Column, hint: &str) {
+        if self.known.iter().any(|(known, _)| *known == column.name) {
+            self.report(column.error(format!("there is a column {:?} already", column.name)).hint(hint));
+            return;
+        }
+        self.gone.remove(&column.name);
+        self.known.push((column.name.clone(), UNKNOWN));
     }
 
     /// Reports a column that cannot exist.
@@ -205,7 +240,7 @@ impl Columns {
     }
 
     /// Reports columns that cannot exist or are named twice.
-    pub(crate) fn require_each_once(&mut self, columns: &[Column]) {
+    pub(crate) fn require_each_once<'a>(&mut self, columns: impl IntoIterator<Item = &'a Column>) {
         self.find_each_once(columns);
     }
 
@@ -213,7 +248,8 @@ impl Columns {
         self.known.iter().position(|(known, _)| known == name)
     }
 
-    fn find_each_once(&mut self, columns: &[Column]) -> Vec<CellRef> {
+    fn find_each_once<'a>(&mut self, columns: impl IntoIterator<Item = &'a Column>) -> Vec<CellRef> {
+        let columns: Vec<&Column> = columns.into_iter().collect();
         let mut cells = Vec::with_capacity(columns.len());
         for (index, column) in columns.iter().enumerate() {
             if columns[..index].iter().any(|earlier| earlier.name == column.name) {
@@ -233,7 +269,13 @@ impl Columns {
         let mut found = self.known.iter().filter(|(known, _)| known == name).map(|(_, cell)| *cell);
         match (found.next(), found.next()) {
             (Some(cell), None) => return cell,
-            (Some(_), Some(_)) => self.report(duplicate_column(name, &column.at)),
+            (Some(_), Some(_)) => {
+                let problem = match &self.table {
+                    None => duplicate_column(name, &column.at),
+                    Some(table) => column.error(format!("{table} has more than one column {name:?}")),
+                };
+                self.report(problem);
+            }
             (None, _) => {
                 if let Some(why) = self.gone.get(name) {
                     let problem = column.error(format!("there is no column {name:?} here any more"));
@@ -244,7 +286,8 @@ impl Columns {
                     let there = format!("there are {}", list(known));
                     let hints = [near.as_deref(), hint, Some(there.as_str())].into_iter().flatten();
                     let hints = hints.collect::<Vec<_>>().join("; ");
-                    self.report(column.error(format!("there is no column {name:?} here")).hint(hints));
+                    let place = self.table.as_ref().map_or_else(|| "here".to_owned(), |table| format!("in {table}"));
+                    self.report(column.error(format!("there is no column {name:?} {place}")).hint(hints));
                 }
             }
         }

@@ -94,7 +94,7 @@ impl FromNode for DoceboFile {
         let node = without(node, problems, |key| {
             if key == "report" {
                 let what = "`report` and `records` are mutually exclusive".to_owned();
-                return Some((what, "keep one of them; a pipeline has one source"));
+                return Some((what, "keep one of them; `sources` names several"));
             }
             let (_, why) = OF_REPORTS.iter().find(|(name, _)| *name == key)?;
             Some((format!("`{key}` belongs to a report"), *why))

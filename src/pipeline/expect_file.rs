@@ -3,9 +3,9 @@
 use jiff::tz::TimeZone;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::plan::{Severity, WhenEmpty};
+use super::plan::{DroppedMax, Severity, WhenEmpty};
+use super::value_type::{TimeFormatText, ValueType};
 use crate::expr::decimal::{Decimal, Number, read_number};
-use crate::expr::time::TimeFormat;
 use crate::yaml::problem::Problem;
 use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, scalar, unknown_word};
 use crate::yaml::scalars::{Length, Size, Whole};
@@ -21,7 +21,7 @@ crate::table! {
         /// warning.
         columns: Option<Lenient<At<ColumnsFile>>>,
         /// Column: the type of its values: `integer`, `decimal`, `date`, `timestamp`, or `{date: "%m/%d/%Y"}`.
-        types: Option<Lenient<Named<At<TypeFile>>>>,
+        types: Option<Lenient<Named<At<ValueType>>>>,
         /// Columns without empty cells.
         not_null: Option<Lenient<OneOrMore<At<String>>>>,
         /// Columns whose values together occur once: one list, or several lists.
@@ -42,6 +42,8 @@ crate::table! {
         size: Option<Lenient<SizeFile>>,
         /// `same`: the account's assignments are the accepted ones. Default: a change is a warning.
         scope: Option<Lenient<At<ScopeWord>>>,
+        /// Limits of the rows that `on_error: drop_row` drops. Default: at most 1% of the extracted rows.
+        dropped_rows: Option<Lenient<DroppedRowsFile>>,
         /// Key: the consequence of not meeting it: `hold`, `warn` or `fail`. Default: hold.
         severity: Option<Lenient<SeverityFile>>,
     }
@@ -83,25 +85,6 @@ pub enum ColumnsFile {
     List(Vec<At<String>>),
 }
 
-/// The type of a column's values.
-pub enum TypeFile {
-    Integer,
-    Decimal,
-    Date,
-    Timestamp,
-    Format(TimeFormatText),
-}
-
-crate::table! {
-    pub struct TypeFormat {
-        /// The format of dates or times: `%m/%d/%Y`.
-        date: TimeFormatText,
-    }
-}
-
-/// A format that dates or times can be read with.
-pub struct TimeFormatText(pub(crate) TimeFormat);
-
 /// Lists of columns.
 pub struct UniqueFile(pub Vec<Vec<At<String>>>);
 
@@ -141,6 +124,16 @@ crate::table! {
     }
 }
 
+crate::table! {
+    pub struct DroppedRowsFile {
+        /// The largest number of rows, or their largest part of the extracted rows: `1%`.
+        max: At<DroppedMaxFile>,
+    }
+}
+
+/// A number of rows, or a percentage.
+pub struct DroppedMaxFile(pub(crate) DroppedMax);
+
 /// The one word of `scope`.
 pub struct ScopeWord;
 
@@ -163,6 +156,7 @@ pub(super) const SEVERITY_KEYS: &[&str] = &[
     "complete",
     "size",
     "scope",
+    "dropped_rows",
 ];
 
 crate::words!(WhenEmpty { "send" => WhenEmpty::Send, "skip" => WhenEmpty::Skip, "hold" => WhenEmpty::Hold });
@@ -196,6 +190,18 @@ impl FromNode for Percent {
 /// The largest part of a usual number.
 const PERCENT_MAX: f64 = 10.0;
 
+impl FromNode for DroppedMaxFile {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (text, _) = scalar(node, "a number of rows or a percentage", problems)?;
+        let max = DroppedMax::parse(text);
+        if max.is_none() {
+            let problem = node.error(format!("{text:?} is not a number of rows, or a percentage from 0% to 100%"));
+            problems.push(problem.hint("write a whole number, `20`, or a percentage with up to 4 decimals: `0.5%`"));
+        }
+        max.map(Self)
+    }
+}
+
 impl FromNode for ColumnsFile {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         const WORDS: &[&str] = &["exact", "superset"];
@@ -214,40 +220,6 @@ impl FromNode for ColumnsFile {
                 None
             }
         }
-    }
-}
-
-impl FromNode for TypeFile {
-    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
-        const WORDS: &[&str] = &["integer", "decimal", "date", "timestamp"];
-        if matches!(node.kind, NodeKind::Table(_)) {
-            return TypeFormat::from_node(node, problems).map(|format| Self::Format(format.date));
-        }
-        match scalar(node, "a type", problems)?.0 {
-            "integer" => Some(Self::Integer),
-            "decimal" => Some(Self::Decimal),
-            "date" => Some(Self::Date),
-            "timestamp" => Some(Self::Timestamp),
-            other => {
-                let problem = unknown_word(&node.origin, other, WORDS, &[]);
-                problems.push(match other.contains('%') {
-                    true => problem.hint(format!("write a format as `{{date: \"{other}\"}}`")),
-                    false => problem,
-                });
-                None
-            }
-        }
-    }
-}
-
-impl FromNode for TimeFormatText {
-    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
-        let (text, _) = scalar(node, "a time format", problems)?;
-        let compiled = TimeFormat::compile(text).and_then(|format| format.reads_a_date().map(|()| format));
-        compiled
-            .map_err(|problem| problems.push(Problem { hint: problem.hint, ..node.error(problem.what) }))
-            .map(Self)
-            .ok()
     }
 }
 
@@ -324,16 +296,12 @@ crate::schema_as!(ChangeFile, |generator| {
     schemars::json_schema!({"anyOf": [percent, table]})
 });
 crate::schema_as!(Percent, {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?%$"});
+crate::schema_as!(DroppedMaxFile, {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+(\\.[0-9]{1,4})?%$"}]
+});
 crate::schema_as!(ColumnsFile, {
     "anyOf": [{"type": "string", "enum": ["exact", "superset"]}, {"type": "array", "items": {"type": "string"}}]
 });
-crate::schema_as!(TypeFile, |generator| {
-    let format = generator.subschema_for::<TypeFormat>();
-    schemars::json_schema!({
-        "anyOf": [{"type": "string", "enum": ["integer", "decimal", "date", "timestamp"]}, format]
-    })
-});
-crate::schema_as!(TimeFormatText, {"type": "string"});
 crate::schema_as!(UniqueFile, {
     "anyOf": [
         {"type": "string"},

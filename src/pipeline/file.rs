@@ -3,13 +3,20 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
+use super::aggregate_file::AggregateFile;
 use super::csv::Delimiter;
 use super::delta_file::DeltaFile;
 use super::docebo::DoceboFile;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
+use super::join_file::JoinFile;
+use super::pivot_file::PivotFile;
 use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
+use super::row_steps_file::{FillFile, MapFile, MaskFile, NumberFile};
 use super::scalars::{CompanionName, Directory, Expression};
+use super::sources_file::SourcesFile;
+use super::step_file::StepItem;
+use super::table_steps_file::{DedupeFile, SortFile, UnpivotFile};
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap, WhileHeld};
@@ -26,10 +33,12 @@ crate::table! {
         description: Option<Lenient<String>>,
         /// The schedule. Without one, the pipeline runs on demand only.
         schedule: Option<Lenient<ScheduleFile>>,
-        /// The system and the report that is pulled from it.
-        source: Lenient<SourceFile>,
+        /// The system and the report that is pulled from it. Either this or `sources` is required.
+        source: Option<Lenient<SourceFile>>,
+        /// Several sources, by names of your own: the first one's rows are transformed, joins read the others.
+        sources: Option<At<SourcesFile>>,
         /// Steps that transform the rows, from top to bottom.
-        transform: Option<Vec<Lenient<StepFile>>>,
+        transform: Option<Vec<Lenient<StepItem>>>,
         /// Conditions that the rows must meet before they are delivered.
         expect: Option<Lenient<ExpectFile>>,
         /// The file that is delivered.
@@ -81,6 +90,9 @@ crate::table! {
         path: At<String>,
         /// The format of the CSV, if it is not comma-separated UTF-8.
         csv: Option<CsvInput>,
+        /// Copies the file before it is read, for a file that is changed or removed soon. Default: false; it is read in
+        /// place.
+        copy: Option<bool>,
     }
 }
 
@@ -98,7 +110,28 @@ crate::kinds! {
         /// Column: the expression for its value.
         Set = "set": At<Named<At<Expression>>>,
         /// Sorts the rows by these columns.
-        Sort = "sort": At<OneOrMore<At<String>>>,
+        Sort = "sort": At<SortFile>,
+        /// Keeps one row of those that have the same cells in some columns.
+        Dedupe = "dedupe": At<DedupeFile>,
+        /// Keeps this many rows, the first ones.
+        Limit = "limit": At<Whole<1, { u64::MAX }>>,
+        /// Makes a row of each of some columns.
+        Unpivot = "unpivot": At<UnpivotFile>,
+        /// Adds columns of another table, or keeps the rows that have a match there.
+        Join = "join": At<JoinFile>,
+        /// Makes one row of each group of rows.
+        Aggregate = "aggregate": At<AggregateFile>,
+        /// Makes one row of each group of rows, and columns of the names in one of their columns.
+        Pivot = "pivot": At<PivotFile>,
+        /// Replaces a column's values by those of a table.
+        Map = "map": At<Box<MapFile>>,
+        /// Column: the way its values are hidden: `redact`, `sha256`, `{hmac_sha256: SECRET}`, `{keep_first: N}` or
+        /// `{keep_last: N}`.
+        Mask = "mask": At<Named<At<MaskFile>>>,
+        /// Fills empty cells.
+        Fill = "fill": At<Box<FillFile>>,
+        /// Numbers the rows that arrive at the step.
+        Number = "number": At<NumberFile>,
         /// Only the rows that were added, changed or removed since the last file that the destination received.
         Delta = "delta": At<Box<DeltaFile>>,
     }

@@ -1,5 +1,7 @@
 //! ① A pipeline file → a `plan::Plan`, or every `Problem` in it.
 
+/// The step `aggregate`.
+mod aggregate_file;
 /// A pipeline file and the settings → a plan.
 mod check;
 /// The columns after each step.
@@ -16,21 +18,39 @@ pub mod done;
 pub mod expect_file;
 /// The contents of a pipeline file.
 pub mod file;
+/// The step `join`.
+mod join_file;
+/// The CSV of a table file.
+mod lookup_csv;
+/// The columns whose values are masked.
+pub mod masked;
 /// The declaration of each transform operator.
 pub mod operator;
+/// The step `pivot`.
+mod pivot_file;
 pub mod plan;
 /// Records of a list endpoint.
 pub mod records;
+/// The steps that change cells.
+pub mod row_steps_file;
 /// Texts with a grammar of their own.
 pub mod scalars;
 /// Deliveries of several pipelines to the same names.
 mod shared;
+/// Several sources in a pipeline file.
+pub mod sources_file;
+/// One item of `transform`.
+pub mod step_file;
 /// Files that a pipeline file names.
 mod table_file;
+/// Steps on whole tables, as they are written.
+pub mod table_steps_file;
 /// The uses of texts in a pipeline file.
 mod texts;
 /// Warnings about a plan's upcoming slots.
 mod upcoming;
+/// The types of values.
+pub mod value_type;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -97,17 +117,37 @@ fn load_one(settings: Option<&Settings>, path: &Path) -> Result<(Plan, Vec<Probl
     parse_one(settings, &file, &text)
 }
 
+/// Loads as [`load_text`]. Adds the paths of the files that the text names to `named`, whether they can be read or not: the
+/// outcome may change when they do.
+pub fn load_watched(
+    settings: &Settings,
+    path: &Path,
+    text: &str,
+    named: &mut Vec<PathBuf>,
+) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
+    parse_naming(Some(settings), &Arc::new(path.to_path_buf()), text, named)
+}
+
 fn parse_one(
     settings: Option<&Settings>,
     file: &Arc<PathBuf>,
     text: &str,
+) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
+    parse_naming(settings, file, text, &mut Vec::new())
+}
+
+fn parse_naming(
+    settings: Option<&Settings>,
+    file: &Arc<PathBuf>,
+    text: &str,
+    named: &mut Vec<PathBuf>,
 ) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
     let name = name_of(file, text, &mut problems);
     let (node, found) = parse::document(file, text);
     let syntax_failed = problem::any_error(&found);
     problems.extend(found);
-    let plan = node.as_ref().and_then(|node| check::plan(settings, file, text, &name, node, &mut problems));
+    let plan = node.as_ref().and_then(|node| check::plan(settings, file, text, &name, node, &mut problems, named));
     if let Some(node) = &node {
         yaml::texts::check(texts::RULES, text, node, &mut problems);
     }

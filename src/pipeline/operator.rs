@@ -1,9 +1,12 @@
 //! The declaration of each transform operator: its key, its share of the row balance, and its effect on the columns.
 
+mod aggregate;
 mod delta;
+mod join;
+mod pivot;
 
 use super::columns::Columns;
-use super::plan::StepKind;
+use super::plan::{Dedupe, FillWith, OnError, StepKind, TransformStep};
 
 /// The effect of an operator on the number of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +48,22 @@ pub struct Declaration<'a> {
 }
 
 impl StepKind {
-    /// Returns true for an operator on whole tables, which may need all rows.
+    /// Returns true for an operator that sees all rows in their order: one on whole tables, which may need all of them, or
+    /// one with state from row to row.
     pub fn is_table(&self) -> bool {
         match self {
-            Self::Sort(_) | Self::Delta(_) => true,
+            Self::Sort(_) | Self::Dedupe(_) | Self::Limit(_) | Self::Unpivot(_) => true,
+            Self::Join(_) | Self::Aggregate(_) | Self::Pivot(_) => true,
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
+            Self::Map(_) | Self::Mask(_) => false,
+            Self::Fill(fill) => matches!(fill.with, FillWith::Previous),
+            Self::Number(_) | Self::Delta(_) => true,
         }
+    }
+
+    /// Returns true for an operator on whole tables that keeps rows, and so has a part of the memory.
+    pub fn keeps_rows(&self) -> bool {
+        self.is_table() && !matches!(self, Self::Limit(_) | Self::Unpivot(_) | Self::Fill(_) | Self::Number(_))
     }
 
     pub fn declaration(&self) -> Declaration<'_> {
@@ -75,13 +88,82 @@ impl StepKind {
             Self::Sort(sort) => Declaration {
                 kind: "sort",
                 rows: &[],
-                columns: Box::new(|columns| columns.require_each_once(&sort.keys)),
+                columns: Box::new(|columns| columns.require_each_once(sort.keys.iter().map(|key| &key.column))),
             },
+            Self::Dedupe(Dedupe { by, order, keep: _ }) => Declaration {
+                kind: "dedupe",
+                rows: &[RowShare::Merged],
+                columns: Box::new(move |columns| {
+                    columns.require_each_once(by);
+                    columns.require_each_once(order.iter().map(|key| &key.column));
+                }),
+            },
+            Self::Limit(_) => Declaration { kind: "limit", rows: &[RowShare::Dropped], columns: Box::new(|_| ()) },
+            Self::Unpivot(unpivot) => Declaration {
+                kind: "unpivot",
+                // A row whose cells are all empty may become none.
+                rows: &[RowShare::Added, RowShare::Dropped],
+                columns: Box::new(|columns| columns.unpivot(unpivot)),
+            },
+            Self::Join(join) => Declaration {
+                kind: "join",
+                rows: &[RowShare::Dropped, RowShare::Added],
+                columns: Box::new(|columns| join::columns(join, columns)),
+            },
+            Self::Aggregate(aggregate) => Declaration {
+                kind: "aggregate",
+                rows: &[RowShare::Merged, RowShare::Added],
+                columns: Box::new(|columns| aggregate::columns(aggregate, columns)),
+            },
+            Self::Pivot(pivot) => Declaration {
+                kind: "pivot",
+                rows: &[RowShare::Dropped, RowShare::Merged],
+                columns: Box::new(|columns| pivot::columns(pivot, columns)),
+            },
+            Self::Map(map) => {
+                Declaration { kind: "map", rows: &[], columns: Box::new(|columns| columns.make(&map.column, &map.to)) }
+            }
+            Self::Mask(masks) => Declaration {
+                kind: "mask",
+                rows: &[],
+                columns: Box::new(|columns| columns.replace(masks.iter().map(|mask| &mask.column))),
+            },
+            Self::Fill(fill) => {
+                Declaration { kind: "fill", rows: &[], columns: Box::new(|columns| columns.fill(&fill.columns)) }
+            }
+            Self::Number(number) => {
+                Declaration { kind: "number", rows: &[], columns: Box::new(|columns| columns.put(&number.column)) }
+            }
             Self::Delta(delta) => Declaration {
                 kind: "delta",
                 rows: &[RowShare::Dropped, RowShare::Added],
                 columns: Box::new(|columns| delta::columns(delta, columns)),
             },
         }
+    }
+}
+
+impl TransformStep {
+    /// Returns the policy for values without a result, wherever it is written.
+    pub fn policy(&self) -> OnError {
+        match &self.kind {
+            StepKind::Map(map) => map.on_error(),
+            _ => self.on_error,
+        }
+    }
+
+    /// Returns the ways in which the step changes the number of rows: those of its operator, and dropping rows by its
+    /// policy.
+    pub fn row_shares(&self) -> &'static [RowShare] {
+        match (self.kind.declaration().rows, self.policy()) {
+            ([], OnError::DropRow) => &[RowShare::Dropped],
+            (rows, _) => rows,
+        }
+    }
+
+    /// Returns true if the step must see the rows one after the other: it is an operator on whole tables, or keeps the
+    /// first values without a result.
+    pub fn is_sequential(&self) -> bool {
+        self.kind.is_table() || self.policy() != OnError::Fail
     }
 }

@@ -1,8 +1,18 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
+mod aggregate;
+mod dedupe;
 mod delta;
 mod expect;
+mod fill;
+mod join;
+mod map;
+mod mask;
+mod on_error;
+mod pivot;
 mod sort;
+mod sources;
+mod unpivot;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,10 +22,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use self::aggregate::{Aggregate, AggregateColumn};
+pub use self::dedupe::{Dedupe, Keep};
 pub use self::delta::{ChangeWords, Delta, FirstDelivery};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
-pub use self::expect::{Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
-pub use self::sort::Sort;
+pub use self::expect::{DroppedMax, Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
+pub use self::fill::{Fill, FillWith, Number};
+pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
+pub use self::map::{Map, MapSource, MapTable, Otherwise};
+pub(crate) use self::mask::quoted;
+pub use self::mask::{Mask, MaskMethod, REDACTED};
+pub use self::on_error::OnError;
+pub use self::pivot::{Pivot, PivotColumn};
+pub use self::sort::{Direction, NullsPosition, Sort, SortKey};
+pub use self::sources::{MainSource, NamedSource, tenants_of};
+pub use self::unpivot::{Unpivot, UnpivotNulls};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
 pub use super::table_file::TableFile;
@@ -41,7 +62,11 @@ pub struct Plan {
     pub schedule: Option<Schedule>,
     /// The zone in which slots are shown and named: the schedule's, else UTC.
     pub zone: TimeZone,
+    /// The source of the rows that are transformed.
     pub source: Source,
+    pub main: MainSource,
+    /// The sources that joins read.
+    pub others: Vec<NamedSource>,
     pub steps: Vec<TransformStep>,
     pub expect: Expect,
     pub artifact: ArtifactPlan,
@@ -132,6 +157,15 @@ pub struct FileSource {
     /// Relative paths are resolved against the settings file's folder.
     pub path: PathBuf,
     pub csv: CsvInput,
+    /// Copied into the spool before it is read; otherwise read in place.
+    pub copy: bool,
+}
+
+impl FileSource {
+    /// Returns the source of a file that is read where it is.
+    pub fn in_place(path: PathBuf, csv: CsvInput) -> Self {
+        Self { path, csv, copy: false }
+    }
 }
 
 impl Source {
@@ -157,6 +191,8 @@ impl Source {
 pub struct TransformStep {
     pub at: Place,
     pub kind: StepKind,
+    /// The policy for a value for which an expression of the step has no result.
+    pub on_error: OnError,
 }
 
 pub enum StepKind {
@@ -170,6 +206,21 @@ pub enum StepKind {
     /// Each assignment reads the values before the step.
     Set(Vec<Assign>),
     Sort(Sort),
+    Dedupe(Dedupe),
+    /// Keeps this many rows, the first ones.
+    Limit(u64),
+    Unpivot(Unpivot),
+    /// Adds columns of another table, or keeps rows by it.
+    Join(Join),
+    /// One row for each group of rows.
+    Aggregate(Aggregate),
+    /// One row for each group of rows, with a column for each of some names.
+    Pivot(Pivot),
+    Map(Box<Map>),
+    /// Each column is masked by its value before the step.
+    Mask(Vec<Mask>),
+    Fill(Fill),
+    Number(Number),
     Delta(Delta),
 }
 

@@ -1,6 +1,7 @@
 //! Files that a pipeline file names: tables of codes, whose content is part of the pipeline's version.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::path::{Component, Path, PathBuf};
 
 use crate::yaml::problem::Problem;
@@ -18,18 +19,22 @@ pub struct TableFile {
 }
 
 impl TableFile {
+    /// Returns the path of a file that is written in `pipeline`; `None` if it is absolute or leaves that file's folder.
+    pub(super) fn path(pipeline: &Path, name: &str) -> Option<PathBuf> {
+        let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        (!name.is_empty() && inside).then(|| pipeline.parent().unwrap_or(Path::new("")).join(name))
+    }
+
     /// Finds the file that is written in `pipeline`.
     ///
     /// # Errors
     /// The path is absolute, leaves the pipeline file's folder, or is not a readable file.
     pub(super) fn find(pipeline: &Path, written: &At<String>) -> Result<Self, Problem> {
         let name = &written.value;
-        let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        if name.is_empty() || !inside {
+        let Some(path) = Self::path(pipeline, name) else {
             let problem = written.origin.error(format!("{name:?} is not a path below the pipeline file's folder"));
             return Err(problem.hint("put the file beside the pipeline file, and write its name: `courses.csv`"));
-        }
-        let path = pipeline.parent().unwrap_or(Path::new("")).join(name);
+        };
         match digest_of(&path) {
             Ok(sha256) => Ok(Self { name: name.clone(), path, sha256 }),
             Err(error) => {
@@ -37,6 +42,32 @@ impl TableFile {
                 Err(problem.hint("a path is relative to the pipeline file's folder"))
             }
         }
+    }
+
+    /// Reads the file, whose content must still be the one that was found.
+    ///
+    /// # Errors
+    /// It cannot be read, has more than `max` bytes, or has changed.
+    pub(super) fn read(&self, max: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open()?.take(max + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > max {
+            return Err(io::Error::other(format!("it has more than {max} bytes, the most that is read")));
+        }
+        Ok(bytes)
+    }
+
+    /// Opens the file, which must be what it was when the pipeline was loaded.
+    ///
+    /// # Errors
+    /// It cannot be read, or it has changed.
+    pub(crate) fn open(&self) -> io::Result<File> {
+        let mut file = disk::open_regular(&self.path)?;
+        if digest::of_open(file.try_clone()?)? != self.sha256 {
+            return Err(io::Error::other("it has changed since the pipeline file was read; run the pipeline again"));
+        }
+        file.rewind()?;
+        Ok(file)
     }
 }
 

@@ -8,10 +8,16 @@ pub(super) const RULES: Rules = Rules { role, instead };
 
 fn role(path: &[&str]) -> Role {
     match path {
-        ["source", "file", "path"] => Role::Local,
+        ["source", "file", "path"] | ["sources", _, "file", "path"] | ["transform", "map", "file", "path"] => {
+            Role::Local
+        }
         ["description"] => Role::Free,
-        ["transform", "filter"] | ["transform", "set", ..] => Role::Expression,
-        ["transform", ..] | ["source", _, "report" | "filter" | "fields", ..] => Role::Foreign,
+        ["transform", "filter"] | ["transform", "set", ..] | ["transform", "aggregate", "columns", ..] => {
+            Role::Expression
+        }
+        ["transform", ..]
+        | ["source", _, "report" | "filter" | "fields", ..]
+        | ["sources", _, _, "report" | "filter" | "fields", ..] => Role::Foreign,
         ["expect", "match", ..] => Role::Free,
         ["expect", "columns" | "types" | "not_null" | "unique" | "values" | "range" | "references", ..] => {
             Role::Foreign

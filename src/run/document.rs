@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::spool::DROPPED_ROWS;
 use crate::deliver::ReceivedFile;
 use crate::encode::GroupFile;
-use crate::expect::{DeltaFacts, Finding};
+use crate::expect::{DeltaFacts, DroppedExample, DroppedFacts, Finding};
 use crate::extract::SourceFacts;
 use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::record::{Delivery, Pickup, Run};
@@ -31,6 +32,9 @@ pub struct Document {
     pub records: Option<RecordsDocument>,
     /// The row balance of the transform, and the number of delivered rows.
     pub rows: Option<serde_json::Value>,
+    /// The rows that steps dropped by `on_error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped_rows: Option<DroppedDocument>,
     pub artifact: Option<ArtifactDocument>,
     /// The changes since the last delivered file, if the pipeline delivers only those, and what they were compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +90,24 @@ pub struct DecisionDocument {
     pub at: String,
     pub by: String,
     pub because: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DroppedDocument {
+    pub rows: u64,
+    /// Those in the file: at most 100,000.
+    pub kept: u64,
+    /// The file, below the data folder, for as long as the artifact is kept.
+    pub file: String,
+    /// The first ones.
+    pub first: Vec<DroppedExample>,
+}
+
+impl DroppedDocument {
+    fn of(run: &Run) -> Option<Self> {
+        let DroppedFacts { total: rows, kept, first } = run.checked.dropped_rows.clone()?;
+        Some(Self { rows, kept, file: format!("spool/{}/{DROPPED_ROWS}", run.id), first })
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -171,6 +193,7 @@ impl Document {
             origin: run.origin.name(),
             records: run.extract.as_ref().and_then(|extract| RecordsDocument::of(&extract.source)),
             rows,
+            dropped_rows: DroppedDocument::of(run),
             artifact: run.artifact.as_ref().map(|artifact| ArtifactDocument {
                 name: artifact.name.clone(),
                 bytes: artifact.bytes,

@@ -74,10 +74,12 @@ impl RunLimits {
     }
 
     /// Waits for a permit to extract and transform.
-    pub async fn prepare(&self, tenant: Option<&str>) -> Permit {
+    ///
+    /// `tenants` are those of the run's sources in the order of their names, so that two runs never wait for each other.
+    pub async fn prepare(&self, tenants: &[&str]) -> Permit {
         let mut permits = Vec::new();
         if let Some(limits) = &self.limits {
-            if let Some(tenant) = tenant {
+            for tenant in tenants {
                 permits.extend(acquire(&semaphore(&limits.tenants, tenant, limits.work.per_tenant)).await);
             }
             permits.extend(acquire(&limits.preparing).await);
@@ -166,12 +168,12 @@ mod tests {
     #[test]
     fn a_tenant_at_its_limit_does_not_block_others() {
         let limits = RunLimits::new(WorkLimits { runs: 3, per_tenant: 2, ..WorkLimits::default() });
-        let (first, _second) = (now(limits.prepare(Some("a"))).unwrap(), now(limits.prepare(Some("a"))).unwrap());
-        assert!(now(limits.prepare(Some("a"))).is_none());
-        let _other = now(limits.prepare(Some("b"))).unwrap();
-        assert!(now(limits.prepare(None)).is_none(), "three in all");
+        let (first, _second) = (now(limits.prepare(&["a"])).unwrap(), now(limits.prepare(&["a"])).unwrap());
+        assert!(now(limits.prepare(&["a"])).is_none());
+        let _other = now(limits.prepare(&["b"])).unwrap();
+        assert!(now(limits.prepare(&[])).is_none(), "three in all");
         drop(first);
-        assert!(now(limits.prepare(Some("a"))).is_some());
+        assert!(now(limits.prepare(&["a"])).is_some());
     }
 
     fn folder(name: &str) -> Destination {

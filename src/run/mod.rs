@@ -7,7 +7,10 @@ mod delta;
 pub mod document;
 mod error;
 mod held;
+mod in_place;
 pub mod limits;
+mod make;
+mod others;
 pub mod prune;
 mod pull;
 pub mod replay;
@@ -27,15 +30,13 @@ use crate::deliver::Sessions;
 use crate::encode::Artifact;
 use crate::expect;
 use crate::extract::Tenants;
+use crate::ledger::Ledger;
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
-use crate::ledger::{DueDelivery, Ledger, RunEvent};
-use crate::measure::{self, Stage};
 use crate::pipeline::plan::{FileSource, Plan, Source};
 use crate::progress::Progress;
 use crate::schedule::slot::Slot;
 use crate::settings::{Settings, login};
-use crate::transform::StepRows;
 
 use credentials::LedgerMemory;
 use document::Document;
@@ -43,8 +44,8 @@ pub use error::RunError;
 use error::{Stop, failed};
 pub use held::HeldBytesError;
 use limits::RunLimits;
+pub use others::step_inputs;
 use spool::Spool;
-use transform::Transformed;
 pub use transform::with_causes;
 
 /// The state that all runs of a process share.
@@ -73,9 +74,6 @@ pub enum Requester {
     /// A person who retries the run from where it stopped.
     Retry,
 }
-
-/// The number of fetches, should the extract be damaged.
-const FETCHES_MAX: u32 = 3;
 
 impl RunContext {
     pub fn new(settings: Arc<Settings>, ledger: Ledger, clock: Clock) -> Self {
@@ -158,7 +156,7 @@ impl RunContext {
             let input = run
                 .input
                 .as_ref()
-                .map(|input| Source::File(FileSource { path: PathBuf::from(&input.path), csv: plan.source.csv() }));
+                .map(|input| Source::File(FileSource::in_place(PathBuf::from(&input.path), plan.source.csv())));
             let execution = RunExecution {
                 context: self,
                 plan,
@@ -307,66 +305,6 @@ impl RunExecution<'_> {
             "the spool no longer holds the released {name} unchanged, and nothing else is delivered in its place; \
              `retry` fetches the report again and checks it"
         ))
-    }
-
-    async fn make_artifact(&self, run: &mut Run) -> Result<Artifact, Stop> {
-        let tenant = match self.source {
-            Source::Docebo(docebo) => Some(docebo.tenant.name.as_str()),
-            Source::File(_) => None,
-        };
-        let _permit = self.unless_stopped(self.context.limits.prepare(tenant)).await?;
-        self.refuse_late_delta(run).await?;
-        // Recorded with the next change of state.
-        run.replaces = self.plan.replaces(run.slot_ms);
-        for _ in 0..FETCHES_MAX {
-            let begun = self.context.clock.now();
-            let extract = self.extract(run).await?;
-            let extracted = self.context.clock.now();
-            measure::stage(Stage::Extract, extracted.duration_since(begun).unsigned_abs());
-            self.context.ledger.advance(run, RunState::Transforming, None).await?;
-            let baseline = self.context.ledger.baseline(run).await?;
-            let deadline = self.context.settings.work.deadlines.transform;
-            let transformed = tokio::select! {
-                transformed = transform::transform_and_encode(self, run, &extract, baseline) => transformed?,
-                () = self.context.clock.sleep(deadline) => {
-                    return Err(failed("the transform took longer than work.deadlines.transform"));
-                }
-            };
-            match transformed {
-                Transformed::Done { artifact, balance, checked } => {
-                    measure::stage(Stage::Transform, self.context.clock.now().duration_since(extracted).unsigned_abs());
-                    measure::rows("extracted", balance.extracted);
-                    measure::rows("written", balance.written);
-                    for StepRows { step, kind, share, rows } in &balance.steps {
-                        let event = RunEvent::RowsChanged {
-                            step: *step,
-                            kind: (*kind).to_owned(),
-                            share: share.name().to_owned(),
-                            rows: *rows,
-                        };
-                        self.context.ledger.note(&run.id, event).await?;
-                    }
-                    let rows = serde_json::to_value(&balance).map_err(|error| failed(error.to_string()))?;
-                    let destinations: Vec<DueDelivery> = self.plan.deliveries.iter().map(DueDelivery::from).collect();
-                    self.context
-                        .ledger
-                        .note_artifact(run, &self.plan.digest, &artifact, rows, &destinations, &checked)
-                        .await?;
-                    return Ok(*artifact);
-                }
-                Transformed::Damaged { what } => {
-                    tracing::warn!(
-                        run = run.id,
-                        pipeline = run.pipeline,
-                        reason = what,
-                        "extract is damaged, fetching it again"
-                    );
-                    self.context.ledger.note(&run.id, RunEvent::ExtractDamaged { reason: what }).await?;
-                    run.extract = None;
-                }
-            }
-        }
-        Err(failed(format!("the extract was damaged {FETCHES_MAX} times")))
     }
 
     /// Waits for `work`, unless the process is stopping.

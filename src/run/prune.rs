@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::delta;
-use super::spool::{Spool, extracts};
+use super::spool::{SOURCES, Spool, extracts};
 use crate::clock::Clock;
 use crate::ledger::state::RunState;
 use crate::ledger::{Ledger, LedgerError, Spooled};
@@ -184,7 +184,9 @@ impl Part {
             Self::Folder => Some(size(folder)),
             Self::Extract => {
                 let there = extracts(folder).into_iter().filter_map(|path| fs::metadata(path).ok());
-                there.map(|facts| facts.len()).reduce(|sum, bytes| sum + bytes)
+                let others = folder.join(SOURCES);
+                let others = others.is_dir().then(|| size(&others));
+                there.map(|facts| facts.len()).chain(others).reduce(|sum, bytes| sum + bytes)
             }
         }
     }

@@ -1,62 +1,103 @@
 //! slot → extract: requests, awaits and fetches the report, continuing from where an earlier process stopped.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{RunError, RunExecution, Stop, blocking, failed};
-use crate::extract::{ExecutionId, Extract, ExtractError, Sent, Source, continues};
-use crate::ledger::RunEvent;
+use crate::extract::{ExecutionId, Extract, ExtractError, Sent, Source, Stored, continues};
 use crate::ledger::record::{ExtractFacts, Run};
 use crate::ledger::state::RunState;
+use crate::ledger::{Ledger, LedgerError, RunEvent};
 use crate::pipeline::plan;
 
 /// The number of exports started per run at a time; a person may `retry` for more.
 const STARTS_MAX: u32 = 3;
 
+/// One source of a run, and where its extract is saved.
+pub(super) struct Pulled<'a> {
+    /// `None` for the main source.
+    pub name: Option<&'a str>,
+    pub source: &'a plan::Source,
+    pub into: PathBuf,
+}
+
+impl Pulled<'_> {
+    fn extract<'a>(&self, run: &'a Run) -> Option<&'a ExtractFacts> {
+        match self.name {
+            None => run.extract.as_ref(),
+            Some(name) => run.others.get(name)?.extract.as_ref(),
+        }
+    }
+
+    fn execution_id(&self, run: &Run) -> Option<String> {
+        match self.name {
+            None => run.execution_id.clone(),
+            Some(name) => run.others.get(name)?.execution_id.clone(),
+        }
+    }
+
+    async fn note_execution_id(&self, ledger: &Ledger, run: &mut Run, id: Option<&str>) -> Result<(), LedgerError> {
+        match self.name {
+            None => ledger.note_execution_id(run, id).await,
+            Some(name) => ledger.note_other_execution_id(run, name, id).await,
+        }
+    }
+
+    async fn note_extract(&self, ledger: &Ledger, run: &mut Run, facts: ExtractFacts) -> Result<(), LedgerError> {
+        match self.name {
+            None => ledger.note_extract(run, facts).await,
+            Some(name) => ledger.note_other_extract(run, name, facts).await,
+        }
+    }
+}
+
 impl RunExecution<'_> {
-    /// Returns the extract: saved by an earlier process, or of the export that it started, or of a new one.
-    pub(super) async fn extract(&self, run: &mut Run) -> Result<Extract, Stop> {
-        if let Some(facts) = &run.extract {
-            let extract = Extract::saved(
-                self.spool.path(),
-                facts.form(),
-                facts.bytes,
-                facts.sha256.clone(),
-                facts.source.clone(),
-            );
+    /// Returns the extract of the main source.
+    pub(super) async fn extract_main(&self, run: &mut Run) -> Result<Extract, Stop> {
+        self.extract(run, &Pulled { name: None, source: self.source, into: self.spool.path().to_owned() }).await
+    }
+
+    /// Returns a source's extract: saved by an earlier process, or of the export that it started, or of a new one.
+    pub(super) async fn extract(&self, run: &mut Run, pulled: &Pulled<'_>) -> Result<Extract, Stop> {
+        if let Some(facts) = pulled.extract(run).filter(|facts| facts.file.is_none()) {
+            let extract =
+                Extract::saved(&pulled.into, facts.form(), facts.bytes, facts.sha256.clone(), facts.source.clone());
             let saved = extract.clone();
             if blocking(move || saved.is_intact()).await? {
                 return Ok(extract);
             }
         }
         self.context.ledger.advance(run, RunState::Extracting, None).await?;
-        let source = Source::new(self.source, &self.context.settings.limits, &self.context.tenants).await;
+        let source = Source::new(pulled.source, &self.context.settings.limits, &self.context.tenants).await;
         let source = source.map_err(|error| failed(describe(&error)))?;
-        let extract = self.fetch(run, &source).await;
-        if let Some(sent) = summarize(self.source, &source.sent()) {
+        let extract = self.fetch(run, pulled, &source).await;
+        if let Some(sent) = summarize(pulled.source, &source.sent()) {
             self.context.ledger.note(&run.id, RunEvent::Requests { sent }).await?;
         }
         extract
     }
 
-    async fn fetch(&self, run: &mut Run, source: &Source) -> Result<Extract, Stop> {
+    async fn fetch(&self, run: &mut Run, pulled: &Pulled<'_>, source: &Source) -> Result<Extract, Stop> {
+        let ledger = &self.context.ledger;
         let mut starts = 0;
         let mut failures = 0;
         loop {
-            let outcome = match run.execution_id.clone() {
+            let execution_id = if source.has_exports() { pulled.execution_id(run) } else { Some(String::new()) };
+            let outcome = match execution_id {
                 Some(execution_id) => {
                     let execution_id = ExecutionId(execution_id);
-                    let collect = source.collect(&execution_id, self.spool.path(), &self.context.progress);
+                    let collect = source.collect(&execution_id, &pulled.into, &self.context.progress);
                     self.within_deadline(collect).await?
                 }
                 None if starts == STARTS_MAX => {
                     return Err(failed(format!("{STARTS_MAX} exports were started and none gave the report")));
                 }
-                None => match source.start(self.watermark().await?.as_deref()).await {
+                None => match source.start(self.watermark(pulled).await?.as_deref()).await {
                     Ok(execution_id) => {
                         starts += 1;
-                        self.context.ledger.note_execution_id(run, Some(&execution_id.0)).await?;
+                        pulled.note_execution_id(ledger, run, Some(&execution_id.0)).await?;
                         continue;
                     }
                     Err(error) => {
@@ -67,36 +108,41 @@ impl RunExecution<'_> {
             };
             match outcome {
                 Ok(extract) => {
-                    if let Some(input) = run.input.as_ref().filter(|input| input.sha256 != extract.sha256) {
-                        return Err(failed(format!("{} was changed since the run began: run it again", input.path)));
+                    // What was read in place is recorded with the artifact that was made of it.
+                    if let Stored::Spool { sha256 } = &extract.stored {
+                        pulled.note_extract(ledger, run, ExtractFacts::of(&extract, sha256)).await?;
                     }
-                    let facts = ExtractFacts::of(&extract);
-                    self.context.ledger.note_extract(run, facts).await?;
                     return Ok(extract);
                 }
                 Err(error) => {
                     failures += 1;
-                    self.wait_to_retry(run, error, failures).await?;
+                    self.wait_to_retry(run, pulled, error, failures).await?;
                 }
             }
         }
     }
 
     /// Returns the moment up to which the newest delivered run read the same records.
-    async fn watermark(&self) -> Result<Option<String>, Stop> {
-        match continues(self.source) {
+    async fn watermark(&self, pulled: &Pulled<'_>) -> Result<Option<String>, Stop> {
+        match continues(pulled.source) {
             Some(digest) => Ok(self.context.ledger.watermark(&self.plan.name, &digest).await?),
             None => Ok(None),
         }
     }
 
     /// Waits before the next attempt, or fails if there is none.
-    async fn wait_to_retry(&self, run: &mut Run, error: ExtractError, failures: u32) -> Result<(), Stop> {
+    async fn wait_to_retry(
+        &self,
+        run: &mut Run,
+        pulled: &Pulled<'_>,
+        error: ExtractError,
+        failures: u32,
+    ) -> Result<(), Stop> {
         let why = describe(&error);
         if matches!(error, ExtractError::DiskFull { .. }) {
             return Err(Stop::Error(RunError::DiskFull(why)));
         }
-        let (poll, retry) = match self.source {
+        let (poll, retry) = match pulled.source {
             plan::Source::Docebo(docebo) => (docebo.tenant.poll, docebo.tenant.retry),
             plan::Source::File(_) => return Err(failed(why)),
         };
@@ -106,7 +152,7 @@ impl RunExecution<'_> {
             // The export whose start was not confirmed may be running, so the next start must wait.
             ExtractError::StartUnconfirmed { .. } => Some(poll.initial),
             ExtractError::Expired { .. } => {
-                self.context.ledger.note_execution_id(run, None).await?;
+                pulled.note_execution_id(&self.context.ledger, run, None).await?;
                 None
             }
         };

@@ -24,6 +24,9 @@ pub enum SpoolError {
     Io { path: PathBuf, source: io::Error },
 }
 
+/// The name of the file of dropped rows in a run's folder.
+pub(super) const DROPPED_ROWS: &str = "dropped_rows.csv";
+
 /// The interval between attempts to take the lock.
 const BUSY_POLL: Duration = Duration::from_millis(100);
 
@@ -84,13 +87,22 @@ impl Spool {
         self.directory.join("baseline")
     }
 
+    /// Returns the path of the rows that steps dropped for their values.
+    pub fn dropped_rows(&self) -> PathBuf {
+        self.directory.join(DROPPED_ROWS)
+    }
+
     /// Removes the extract, which is no longer needed. A failure costs only disk space.
     pub fn remove_extract(&self) {
         for path in extracts(&self.directory) {
             let _ = std::fs::remove_file(path);
         }
+        let _ = std::fs::remove_dir_all(self.directory.join(SOURCES));
     }
 }
+
+/// The folder with the extracts of sources besides the main one, each in a folder by its name.
+pub(super) const SOURCES: &str = "sources";
 
 /// Returns the names under which a run's folder may have an extract.
 pub(super) fn extracts(directory: &Path) -> [PathBuf; 3] {

@@ -1,25 +1,29 @@
 //! transform → encode: one pass over the rows, from the extract to the artifact in the spool.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::delta::OpenDelta;
+use super::others::step_inputs;
 use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
 use crate::encode::Artifact;
 use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
-use crate::expect::{Baseline, Checked, Checker, Ended, Opening};
-use crate::extract::{Extract, SourceFacts};
+use crate::expect::{Baseline, Checked, Checker, Draft, DroppedFacts, Ended, Opening, RecordChecker};
+use crate::extract::{Extract, SourceFacts, Stored, Witness};
 use crate::ledger::record::Run;
 use crate::pipeline::plan::{ArtifactPlan, Plan, Source};
 use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::transform::{Balance, Input, Passed, Row, StepInputs, Transform, TransformError};
+use crate::transform::{
+    Balance, DroppedRows, Input, Needs, Passed, Record, Row, Sink, StepInputs, Transform, TransformError,
+};
 
 /// The outcome of the pass.
 pub(super) enum Transformed {
@@ -27,17 +31,22 @@ pub(super) enum Transformed {
         artifact: Box<Artifact>,
         balance: Balance,
         checked: Box<Checked>,
+        /// The SHA-256 of a file that was read in place.
+        read: Option<String>,
     },
     /// The extract on disk differs from what was saved: it must be fetched again.
-    Damaged {
-        what: String,
-    },
+    Damaged { what: String },
+    /// The file changed while it was read in place: what was read may be of no one version, and is void.
+    Changed,
+    /// The file is not the one that was to be read in place.
+    Other,
 }
 
 pub(super) async fn transform_and_encode(
     execution: &RunExecution<'_>,
     run: &Run,
-    extract: &Extract,
+    (extract, others): (&Extract, Vec<(String, Extract)>),
+    expected_sha256: Option<String>,
     baseline: Baseline,
 ) -> Result<Transformed, Stop> {
     let plan = execution.plan;
@@ -57,14 +66,18 @@ pub(super) async fn transform_and_encode(
         baseline.scope = None; // a file has no account
     }
     let delta = execution.open_delta(run).await?;
+    let may_be_fetched_again = matches!(extract.stored, Stored::Spool { .. }) || !others.is_empty();
     let stop = CancellationToken::new();
     // If this future is dropped, the thread stops at its next block.
     let _stops = stop.clone().drop_guard();
     let pass = Pass {
         plan: plan.clone(),
         extract: extract.clone(),
+        others,
+        expected_sha256,
         path: execution.spool.artifact(&name),
         folder: execution.spool.path().to_owned(),
+        dropped: execution.spool.dropped_rows(),
         slot,
         name,
         secrets,
@@ -74,9 +87,11 @@ pub(super) async fn transform_and_encode(
         progress: execution.context.progress.clone(),
         stop,
     };
-    match blocking(|| pass.run()).await? {
+    match blocking(|| pass.run_unchanged()).await? {
         Ok(done) => Ok(done),
-        Err(error @ TransformError::Read { .. }) => Ok(Transformed::Damaged { what: with_causes(&error) }),
+        Err(error @ TransformError::Read { .. }) if may_be_fetched_again => {
+            Ok(Transformed::Damaged { what: with_causes(&error) })
+        }
         Err(
             ref error @ (TransformError::Write { ref source }
             | TransformError::Spill { ref source }
@@ -90,9 +105,15 @@ pub(super) async fn transform_and_encode(
 struct Pass {
     plan: Arc<Plan>,
     extract: Extract,
+    /// The extracts of the sources that joins read, by name.
+    others: Vec<(String, Extract)>,
+    /// The SHA-256 that a file read in place must have.
+    expected_sha256: Option<String>,
     /// The artifact's path, and the folder for what does not fit into memory.
     path: PathBuf,
     folder: PathBuf,
+    /// The path of the rows that steps drop for their values.
+    dropped: PathBuf,
     slot: Slot,
     name: String,
     secrets: BTreeMap<String, Secret>,
@@ -104,6 +125,16 @@ struct Pass {
 }
 
 impl Pass {
+    /// Runs, unless the file that is read in place changes meanwhile: then neither rows nor errors mean anything.
+    fn run_unchanged(self) -> Result<Transformed, TransformError> {
+        let extract = self.extract.clone();
+        let is_changed = || matches!(extract.stored, Stored::InPlace(_)) && !extract.is_intact();
+        match self.run() {
+            Ok(Transformed::Done { .. }) | Err(_) if is_changed() => Ok(Transformed::Changed),
+            outcome => outcome,
+        }
+    }
+
     fn run(mut self) -> Result<Transformed, TransformError> {
         let writing = |source| TransformError::Write { source };
         let spilling = |source| TransformError::Spill { source };
@@ -113,7 +144,7 @@ impl Pass {
         let baseline = std::mem::take(&mut self.baseline);
         let meter = &self.progress.transform;
         meter.set(0);
-        let transform = self.open(meter, self.step_inputs())?;
+        let (transform, witness) = self.open(meter)?;
         let opening = Opening {
             expect: &self.plan.expect,
             baseline,
@@ -123,47 +154,122 @@ impl Pass {
             folder: &self.folder,
             memory: self.limits.memory,
         };
-        let (mut checker, mut records) = Checker::open(opening).map_err(TransformError::Problems)?;
+        let (checker, records) = Checker::open(opening).map_err(TransformError::Problems)?;
         let ArtifactPlan { csv, split, name: template, .. } = &self.plan.artifact;
-        let mut file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
-        let Passed { balance, findings, delta } = transform.run_observed(
-            |record| records.record(record),
-            |row| {
-                checker.row(row).map_err(spilling)?;
-                file.row(row).map_err(writing)
-            },
-        )?;
+        let file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
+        let encoder = file.encoder();
+        let mut checked = CheckedFile { checker, records, file };
+        let Passed { balance, findings, dropped, delta } =
+            transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
+        let CheckedFile { checker, records, file } = checked;
+        let read = witness.map(Witness::finish).transpose().map_err(|source| TransformError::Read { source })?;
+        if self.expected_sha256.is_some() && read.is_some() && read != self.expected_sha256 {
+            return Ok(Transformed::Other);
+        }
         let names = |number| template.render_file(&self.slot.name_fields(), number).map_err(std::io::Error::other);
         let artifact = Box::new(file.finish(names).map_err(writing)?);
         meter.expect(meter.done());
         let SourceFacts { rows: stated_rows, scope, .. } = self.extract.source.clone();
-        let ended = Ended { extracted: balance.extracted, stated_rows, bytes: artifact.bytes, scope, steps: findings };
+        self.keep_dropped(&dropped)?;
+        let dropped = DroppedFacts::of(&dropped, &self.plan.steps);
+        let (extracted, bytes) = (balance.extracted, artifact.bytes);
+        let ended = Ended { extracted, stated_rows, bytes, scope, steps: findings, dropped };
         let mut draft = checker.finish(records, ended).map_err(spilling)?;
+        let delta = self.delta.as_mut().zip(delta).map(|(opened, result)| {
+            opened.inputs.next = None; // it is written
+            opened.facts(result)
+        });
         if draft.wants_rows() {
+            self.read_cells(&mut draft, read.as_deref())?;
+        }
+        let mut checked = Box::new(draft.finish());
+        checked.facts.delta = delta;
+        Ok(Transformed::Done { artifact, balance, checked, read })
+    }
+
+    /// Reads the cells of the rows that findings show. A file that is read in place may have changed since.
+    fn read_cells(&self, draft: &mut Draft, first: Option<&str>) -> Result<(), TransformError> {
+        let meter = Meter::default();
+        let mut pass = || {
+            let (transform, witness) = self.open(&meter)?;
             let keep = |row: &Row<'_>| {
                 draft.row(row);
                 Ok(())
             };
-            let mut step_inputs = self.step_inputs();
-            step_inputs.delta.iter_mut().for_each(|delta| delta.next = None); // it is written
-            self.open(&Meter::default(), step_inputs)?.run(keep)?;
+            transform.run(keep)?;
+            witness.map(Witness::finish).transpose().map_err(|source| TransformError::Read { source })
+        };
+        match pass() {
+            Ok(read) if read.as_deref() == first => Ok(()),
+            Err(error) if first.is_none() => Err(error),
+            Ok(_) | Err(_) => {
+                draft.drop_cells();
+                Ok(())
+            }
         }
-        let mut checked = Box::new(draft.finish());
-        checked.facts.delta = self.delta.as_ref().zip(delta).map(|(opened, result)| opened.facts(result));
-        Ok(Transformed::Done { artifact, balance, checked })
-    }
-
-    fn step_inputs(&self) -> StepInputs {
-        StepInputs { delta: self.delta.as_ref().map(|delta| delta.inputs.clone()) }
     }
 
     /// Opens the extract and compiles the plan's steps against its header.
-    fn open<'a>(&'a self, meter: &'a Meter, step_inputs: StepInputs) -> Result<Transform<'a>, TransformError> {
-        let Self { plan, extract, folder, secrets, limits, stop, .. } = self;
-        let read = extract.open(limits).map_err(|source| TransformError::Read { source })?;
-        let input =
-            Input { read, csv: plan.source.csv(), limits: *limits, folder, meter, stop: stop.clone(), step_inputs };
-        Transform::open(input, &plan.steps, secrets)
+    fn open<'a>(&'a self, meter: &'a Meter) -> Result<(Transform<'a>, Option<Witness>), TransformError> {
+        let (input, witness) = self.input(meter)?;
+        Ok((Transform::open(input, &self.plan.steps, &self.secrets)?, witness))
+    }
+
+    fn input<'a>(&'a self, meter: &'a Meter) -> Result<(Input<'a>, Option<Witness>), TransformError> {
+        let Self { plan, extract, folder, limits, stop, .. } = self;
+        let (read, witness) = extract.open_witnessed(limits).map_err(|source| TransformError::Read { source })?;
+        let delta = self.delta.as_ref().map(|delta| delta.inputs.clone());
+        let step_inputs = StepInputs { delta, ..step_inputs(plan, &self.others, limits) };
+        let limits = limits.with_rows_max(plan.main.rows_max);
+        let input = Input { read, csv: plan.source.csv(), limits, folder, meter, stop: stop.clone(), step_inputs };
+        Ok((input, witness))
+    }
+
+    /// Writes the dropped rows beside the artifact; without any, removes those of an earlier pass.
+    fn keep_dropped(&self, dropped: &DroppedRows) -> Result<(), TransformError> {
+        let writing = |source| TransformError::Write { source };
+        if dropped.total == 0 {
+            return match std::fs::remove_file(&self.dropped) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(writing(error)),
+                _ => Ok(()),
+            };
+        }
+        let file = disk::private_file().create(true).truncate(true).write(true).open(&self.dropped).map_err(writing)?;
+        dropped.write(self.input(&Meter::default())?.0, &self.plan.steps, io::BufWriter::new(&file))?;
+        file.sync_all().map_err(writing)
+    }
+}
+
+/// The artifact, and the checks of what goes into it.
+struct CheckedFile<'plan> {
+    checker: Checker<'plan>,
+    records: RecordChecker,
+    file: CsvFile,
+}
+
+impl Sink for CheckedFile<'_> {
+    fn needs(&self) -> Needs {
+        let encoded = self.file.takes_encoded();
+        Needs { records: self.records.looks_at_records(), rows: self.checker.looks_at_rows() || !encoded, encoded }
+    }
+
+    fn record(&mut self, record: &Record<'_>) {
+        self.records.record(record);
+    }
+
+    fn row(&mut self, row: &Row<'_>) -> Result<(), TransformError> {
+        self.checker.row(row).map_err(|source| TransformError::Spill { source })?;
+        if !self.file.takes_encoded() {
+            self.file.row(row).map_err(|source| TransformError::Write { source })?;
+        }
+        Ok(())
+    }
+
+    fn encoded(&mut self, bytes: &mut Vec<u8>, rows: u64) -> Result<(), TransformError> {
+        if !self.needs().rows {
+            self.checker.count(rows);
+        }
+        self.file.append(bytes, rows).map_err(|source| TransformError::Write { source })
     }
 }
 

@@ -59,10 +59,18 @@ crate::options! {
         record_bytes: usize as Size = 1 << 20,
         /// Bytes of one JSON response.
         response_bytes (was answer_bytes): usize as Size = 64 << 20,
-        /// Memory of one run's expectations that need all rows, at least 1 MiB; the rest goes through its spool folder.
+        /// Memory of one run's steps that need all rows, and as much for its expectations that do, at least 1 MiB; the rest
+        /// goes through its spool folder.
         memory: usize as Memory = 64 << 20,
         /// Free disk space, below which a `low_space` alert is sent; at most a quarter of the disk. Default: 1GiB.
         free_space: u64 as Size = 1 << 30,
+    }
+}
+
+impl Limits {
+    /// Returns the limits of a source that may have at most `rows_max` rows.
+    pub(crate) fn with_rows_max(self, rows_max: Option<u64>) -> Self {
+        Self { rows: rows_max.map_or(self.rows, |max| max.min(self.rows)), ..self }
     }
 }
 

@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
 /// Space before them for the unfinished record of the previous block.
 pub(super) const HEADROOM: usize = 16 << 10;
-const BLOCKS_MAX: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Block {
@@ -116,19 +115,9 @@ impl ReadThread {
 }
 
 fn read_all(input: &mut dyn Read, delimiter: u8, send: &SyncSender<io::Result<Block>>, free: &Receiver<Block>) {
-    let mut made = 1; // the first block
     loop {
-        let mut block = match free.try_recv() {
-            Ok(block) => block,
-            Err(_) if made < BLOCKS_MAX => {
-                made += 1;
-                Block::default()
-            }
-            Err(_) => match free.recv() {
-                Ok(block) => block,
-                Err(_) => return,
-            },
-        };
+        // The channels limit the number of blocks, so none is waited for.
+        let mut block = free.try_recv().unwrap_or_default();
         let filled = fill(input, delimiter, &mut block);
         let is_end = filled.is_err() || block.is_last;
         if send.send(filled.map(|()| block)).is_err() || is_end {

@@ -3,7 +3,7 @@
 //! Consecutive row operators are one row program. An operator on whole tables ends a program and begins the next, whose
 //! records are its results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
@@ -13,19 +13,22 @@ use tokio_util::sync::CancellationToken;
 use super::balance::{Balance, StepRows};
 use super::block::ReadAhead;
 use super::decode;
+use super::dropped::{DroppedRows, hide};
 use super::error::TransformError;
 use super::finding::StepFinding;
-use super::program::{Builder, Program, Row};
+use super::output::{Encode, Observer, Output, Sink};
+use super::parallel;
+use super::program::{Builder, Program, Row, StepInput};
 use super::record::{Record, Records};
 use super::step_inputs::{DeltaResult, StepInputs};
 use super::table::{self, Resources, TableOperator};
 use crate::pipeline::columns::Columns;
+use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::operator::RowShare;
 use crate::pipeline::plan::{CsvInput, TransformStep};
 use crate::progress::Meter;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::yaml::problem::Problem;
 
 /// The input of a transform, and its limits.
 pub struct Input<'a> {
@@ -56,10 +59,14 @@ struct Chain {
     /// The output columns.
     names: Vec<String>,
     counted: Vec<Counted>,
+    /// The columns, at any step, whose values must not be shown.
+    hidden: BTreeSet<String>,
 }
 
-struct Link {
+pub(super) struct Link {
     operator: Box<dyn TableOperator>,
+    /// The columns before the operator whose values must not be shown.
+    masked: BTreeSet<String>,
     program: Program,
 }
 
@@ -84,6 +91,8 @@ enum Source {
 pub struct Passed {
     pub balance: Balance,
     pub findings: Vec<StepFinding>,
+    /// The rows that were dropped for their values.
+    pub dropped: DroppedRows,
     /// The result of `delta`, if it is a step.
     pub delta: Option<DeltaResult>,
 }
@@ -96,18 +105,17 @@ impl<'a> Transform<'a> {
     /// # Errors
     /// An empty or unreadable extract; [`TransformError::Problems`] if the steps do not fit the header.
     pub fn open(
-        input: Input<'a>,
+        mut input: Input<'a>,
         steps: &[TransformStep],
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Self, TransformError> {
-        let Input { read, csv, limits, folder, meter, stop, step_inputs } = input;
-        let read = decode::reader(read, csv.encoding);
-        let ahead = ReadAhead::start(read, csv.delimiter).map_err(|source| TransformError::Read { source })?;
-        let tables = steps.iter().filter(|step| step.kind.is_table()).count().max(1);
-        let resources = Resources { folder, memory: limits.memory / tables, stop: stop.clone(), step_inputs };
-        let mut records = Records::new(ahead, csv, limits, meter, stop);
-        let header = records.header()?.ok_or(TransformError::Empty)?;
-        let chain = Chain::compile(steps, &header, secrets, &resources).map_err(TransformError::Problems)?;
+        let tables = steps.iter().filter(|step| step.kind.keeps_rows()).count().max(1);
+        let (folder, limits) = (input.folder, input.limits);
+        let (stop, step_inputs) = (input.stop.clone(), std::mem::take(&mut input.step_inputs));
+        let resources = Resources { folder, memory: limits.memory / tables, limits, stop, step_inputs };
+        let masked = MaskedColumns::of(steps);
+        let (records, header) = open_records(input, &masked)?;
+        let chain = Chain::compile(steps, &header, &masked, secrets, &resources)?;
         Ok(Self { records, chain })
     }
 
@@ -130,32 +138,33 @@ impl<'a> Transform<'a> {
         Ok(self.run_observed(|_| (), on_row)?.balance)
     }
 
-    /// Passes every record of the extract to `on_record`, and every output row to `on_row`.
+    /// Passes all rows to `on_row` and none encoded.
     ///
     /// # Errors
     /// See [`Transform::run`].
     pub fn run_observed(
         self,
-        mut on_record: impl FnMut(&Record<'_>),
-        mut on_row: impl FnMut(&Row<'_>) -> Result<(), TransformError>,
+        on_record: impl FnMut(&Record<'_>),
+        on_row: impl FnMut(&Row<'_>) -> Result<(), TransformError>,
     ) -> Result<Passed, TransformError> {
-        let Self { mut records, mut chain } = self;
-        let (mut extracted, mut written) = (0, 0);
-        let mut on_row = |row: &Row<'_>| {
-            written += 1;
-            on_row(row)
-        };
-        while let Some(record) = records.next()? {
-            extracted += 1;
-            on_record(&record);
-            chain.record(record, &mut on_row)?;
-        }
-        chain.finish(&mut on_row)?;
-        let balance = Balance { extracted, steps: chain.step_rows(), written };
+        self.run_into(&|_, _| (), &mut Observer { on_record, on_row })
+    }
+
+    /// Passes the records of the extract and the output rows to `sink`, in their order, as far as it needs them. Rows are
+    /// encoded by `encode`, on several threads if there is more than one block of records.
+    ///
+    /// # Errors
+    /// See [`Transform::run`].
+    pub fn run_into(self, encode: &Encode<'_>, sink: &mut impl Sink) -> Result<Passed, TransformError> {
+        let Self { records, mut chain } = self;
+        let hidden = std::mem::take(&mut chain.hidden);
+        let mut output = Output::new(encode, sink);
+        let extracted = chain.run(records, &mut output).map_err(|error| hide(error, &hidden))?;
+        let balance = Balance { extracted, steps: chain.step_rows(), written: output.written() };
         assert!(balance.is_even(), "rows balance: {balance:?}");
-        let findings = chain.rest.iter_mut().flat_map(|link| link.operator.findings()).collect();
         let delta = chain.rest.iter_mut().find_map(|link| link.operator.delta());
-        Ok(Passed { balance, findings, delta })
+        let (findings, dropped) = chain.results();
+        Ok(Passed { balance, findings, dropped, delta })
     }
 }
 
@@ -164,28 +173,34 @@ impl Chain {
     ///
     /// # Errors
     /// All columns that a step names and the header lacks or has twice; secrets that are missing or unusable as keys;
-    /// names that would occur twice in the output.
+    /// names that would occur twice in the output; a table that a step reads cannot be opened.
     fn compile(
         steps: &[TransformStep],
         header: &[String],
+        masked: &MaskedColumns,
         secrets: &BTreeMap<String, Secret>,
         resources: &Resources<'_>,
-    ) -> Result<Self, Vec<Problem>> {
+    ) -> Result<Self, TransformError> {
         let mut columns = Columns::of_header(header);
         let mut builder = Builder::new(secrets);
         let (mut programs, mut operators, mut counted) = (Vec::new(), Vec::new(), Vec::new());
-        for (step, number) in steps.iter().zip(1..) {
+        for (index, step) in steps.iter().enumerate() {
             let declaration = step.kind.declaration();
+            let hidden = masked.before(index);
             let source = if step.kind.is_table() {
-                programs.push(builder.finish(columns.made(), columns.cells().1));
+                let (made, outputs) = builder.table_operator(step, hidden, &mut columns);
+                programs.push(builder.finish(made, outputs));
                 columns.settle();
-                operators.extend(table::open(step, &columns, resources));
-                Source::Operator(operators.len() - 1)
+                let operator = table::open(step, &mut columns, resources)?;
+                operators.extend(operator.map(|operator| (operator, hidden.clone())));
+                Source::Operator(programs.len() - 1)
             } else {
-                Source::Program(programs.len(), builder.row_operator(step, &mut columns))
+                let input = StepInput { step, index, masked: hidden };
+                Source::Program(programs.len(), builder.row_operator(&input, &mut columns))
             };
-            if !declaration.rows.is_empty() {
-                counted.push(Counted { step: number, kind: declaration.kind, shares: declaration.rows, source });
+            let shares = step.row_shares();
+            if !shares.is_empty() {
+                counted.push(Counted { step: index + 1, kind: declaration.kind, shares, source });
             }
             (declaration.columns)(&mut columns);
             if step.kind.is_table() {
@@ -193,12 +208,36 @@ impl Chain {
             }
         }
         let made = columns.made();
-        let (names, outputs) = columns.finish(steps.last().map(|step| &step.at))?;
+        let (names, outputs) = columns.finish(steps.last().map(|step| &step.at)).map_err(TransformError::Problems)?;
         let last = builder.finish(made, outputs);
         let mut programs = programs.into_iter().chain([last]);
         let first = programs.next().unwrap_or_default();
-        let rest = operators.into_iter().zip(programs).map(|(operator, program)| Link { operator, program }).collect();
-        Ok(Self { first, rest, names, counted })
+        let link = |((operator, masked), program)| Link { operator, masked, program };
+        let rest = operators.into_iter().zip(programs).map(link).collect();
+        Ok(Self { first, rest, names, counted, hidden: masked.all() })
+    }
+
+    /// Passes all records through. Returns their number.
+    fn run(&mut self, mut records: Records<'_>, output: &mut Output<'_, impl Sink>) -> Result<u64, TransformError> {
+        let mut extracted = 0;
+        if records.is_last_block() {
+            // Starting threads would take longer than the rows.
+            while let Some(record) = records.next()? {
+                extracted += 1;
+                output.record(&record);
+                self.record(record, &mut |row| output.row(row))?;
+            }
+        } else {
+            let Self { first, rest, .. } = self;
+            let (encode, needs) = output.for_threads(rest.is_empty());
+            parallel::run(records, first, encode, needs, |program, piece| {
+                extracted += piece.len() as u64;
+                output.piece(program, piece, rest)
+            })?;
+        }
+        self.finish(&mut |row| output.row(row))?;
+        output.flush()?;
+        Ok(extracted)
     }
 
     /// Passes one record of the extract through.
@@ -210,11 +249,31 @@ impl Chain {
     /// Ends the operators, from the first one to the last.
     fn finish(&mut self, on_row: &mut OnRow<'_>) -> Result<(), TransformError> {
         let mut rest = self.rest.as_mut_slice();
-        while let Some((Link { operator, program }, after)) = rest.split_first_mut() {
+        while let Some((Link { operator, masked: _, program }, after)) = rest.split_first_mut() {
             operator.finish(&mut |record| pass(program, after, record, on_row))?;
             rest = after;
         }
         Ok(())
+    }
+
+    /// Returns what a person should know, and the rows that were dropped for their values.
+    fn results(&mut self) -> (Vec<StepFinding>, DroppedRows) {
+        let Self { first, rest, .. } = self;
+        let (mut findings, mut dropped) = (Vec::new(), Vec::new());
+        let mut add = |program: &mut Program, findings: &mut Vec<StepFinding>| {
+            for (finding, rows) in program.finish() {
+                findings.extend(finding);
+                dropped.push(rows);
+            }
+        };
+        add(first, &mut findings);
+        for Link { operator, masked, program } in rest {
+            let mut found = operator.findings();
+            found.iter_mut().for_each(|finding| finding.examples.hide(masked));
+            findings.append(&mut found);
+            add(program, &mut findings);
+        }
+        (findings, DroppedRows::join(dropped.into_iter()))
     }
 
     fn step_rows(&self) -> Vec<StepRows> {
@@ -239,6 +298,36 @@ impl Chain {
     }
 }
 
+/// Passes a row of a program through the operators and programs after it.
+#[inline]
+pub(super) fn pass_on(row: &Row<'_>, rest: &mut [Link], on_row: &mut OnRow<'_>) -> Result<(), TransformError> {
+    match rest.split_first_mut() {
+        None => on_row(row),
+        Some((Link { operator, masked: _, program }, rest)) => {
+            operator.row(row, &mut |record| pass(program, rest, record, on_row))
+        }
+    }
+}
+
+/// Opens the records of an extract, and reads its header.
+///
+/// # Errors
+/// An empty or unreadable extract.
+pub(super) fn open_records<'a>(
+    input: Input<'a>,
+    masked: &MaskedColumns,
+) -> Result<(Records<'a>, Vec<String>), TransformError> {
+    let Input { read, csv, limits, folder: _, meter, stop, step_inputs: _ } = input;
+    let read = decode::reader(read, csv.encoding);
+    let ahead = ReadAhead::start(read, csv.delimiter).map_err(|source| TransformError::Read { source })?;
+    let mut records = Records::new(ahead, csv, limits, meter, stop);
+    if !masked.before(0).is_empty() {
+        records.hide_text();
+    }
+    let header = records.header()?.ok_or(TransformError::Empty)?;
+    Ok((records, header))
+}
+
 /// Passes a record through a program and the operator and programs after it.
 #[inline]
 fn pass(
@@ -247,11 +336,11 @@ fn pass(
     record: Record<'_>,
     on_row: &mut OnRow<'_>,
 ) -> Result<(), TransformError> {
-    let Some(row) = program.row(record)? else { return Ok(()) };
-    match rest.split_first_mut() {
-        None => on_row(&row),
-        Some((Link { operator, program }, rest)) => {
-            operator.row(&row, &mut |record| pass(program, rest, record, on_row))
-        }
+    match program.row(record)? {
+        Some(row) => pass_on(&row, rest, on_row),
+        None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::decode::{DecodeError, UndeclaredEncoding};
+use super::sort::Stopped;
 use crate::yaml::problem::Problem;
 
 /// An error that ends a transform. The unfinished artifact is discarded.
@@ -29,22 +30,27 @@ pub enum TransformError {
     Encoding(UndeclaredEncoding),
     #[error(transparent)]
     Decode(DecodeError),
-    #[error("the extract has more than {limit} rows (limits.rows), the first too many on line {line}")]
+    #[error(
+        "the extract has more than {limit} rows (limits.rows, or the source's `rows`), the first too many on line {line}"
+    )]
     TooManyRows { limit: u64, line: u64 },
     #[error(transparent)]
     Row(#[from] RowError),
     #[error("stopped")]
     Stopped,
+    /// A table that a step reads besides the rows.
+    #[error("reading {name}")]
+    Table { name: String, source: Box<TransformError> },
     /// The baseline of a `delta` cannot be read or written.
     #[error("reading or writing the baseline of `delta`")]
     Baseline { source: io::Error },
     #[error(
-        "{} has the same key as {}: {key} (step {step}); `delta` needs unique keys: add `dedupe` before it, or columns to `by`",
-        place(second.0, second.1), place(first.0, first.1)
+        "{} has the same key as {}: {} (step {step}); `delta` needs unique keys: add `dedupe` before it, or columns to `by`",
+        place(second.0, second.1), place(first.0, first.1), shown_key(key)
     )]
     DuplicateKey {
         /// The columns and values of the key.
-        key: String,
+        key: Vec<(String, String)>,
         /// The number and the line of both records.
         first: (u64, u64),
         second: (u64, u64),
@@ -53,6 +59,14 @@ pub enum TransformError {
 }
 
 impl TransformError {
+    /// Converts an error of a temporary file, which may be that of a sort that was stopped.
+    pub(super) fn spilling(source: io::Error) -> Self {
+        match source.get_ref().is_some_and(|inner| inner.is::<Stopped>()) {
+            true => Self::Stopped,
+            false => Self::Spill { source },
+        }
+    }
+
     /// Converts a read error: malformed text, or a failure of the input.
     pub(super) fn reading(source: io::Error) -> Self {
         match source.get_ref().and_then(|inner| inner.downcast_ref::<DecodeError>()) {
@@ -85,6 +99,11 @@ pub struct CsvFault {
     /// The text after "record 1 (line 2)", with column and content.
     pub what: String,
     pub hint: String,
+}
+
+/// Formats the columns and values of a key.
+fn shown_key(key: &[(String, String)]) -> String {
+    key.iter().map(|(column, value)| format!("{column} {value:?}")).collect::<Vec<_>>().join(", ")
 }
 
 fn place(number: u64, line: u64) -> String {

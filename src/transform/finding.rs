@@ -1,8 +1,10 @@
 //! Findings of steps: rows that a person should know of.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::program::Row;
+use super::record::Record;
+use crate::pipeline::masked::MASKED;
 use crate::pipeline::plan::Severity;
 
 /// A condition of a step that rows did not meet.
@@ -35,19 +37,29 @@ pub struct Example {
 }
 
 /// The number of first rows kept, and that of last ones.
-#[allow(dead_code)] // for steps that find something
 const KEPT: usize = 5;
 
-#[allow(dead_code)] // for steps that find something
 impl Examples {
     pub(super) fn new(columns: Vec<String>) -> Self {
         Self { columns, ..Self::default() }
     }
 
     pub(super) fn add(&mut self, row: &Row<'_>) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.add_cells(row.origin().0, || row.cells().map(|cell| text(cell.bytes)).collect());
+    }
+
+    /// Adds a row that was stored.
+    pub(super) fn add_record(&mut self, record: &Record<'_>) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let columns = self.columns.len();
+        self.add_cells(record.number, || (0..columns).map(|column| text(record.cell(column))).collect());
+    }
+
+    /// Adds a row of the record with this number.
+    pub(super) fn add_cells(&mut self, number: u64, cells: impl FnOnce() -> Vec<String>) {
         self.total += 1;
-        let cells = row.cells().map(|cell| String::from_utf8_lossy(cell.bytes).into_owned()).collect();
-        let example = Example { number: row.origin().0, cells };
+        let example = Example { number, cells: cells() };
         if self.first.len() < KEPT {
             self.first.push(example);
         } else {
@@ -55,6 +67,27 @@ impl Examples {
                 self.last.pop_front();
             }
             self.last.push_back(example);
+        }
+    }
+
+    /// Adds rows of later records.
+    pub(super) fn append(&mut self, later: Self) {
+        let Self { columns: _, total, first, last } = later;
+        let shown = first.len() + last.len();
+        for Example { number, cells } in first.into_iter().chain(last) {
+            self.add_cells(number, || cells);
+        }
+        self.total += total - shown as u64;
+    }
+
+    /// Hides the cells of these columns.
+    pub(super) fn hide(&mut self, masked: &BTreeSet<String>) {
+        let hidden: Vec<bool> = self.columns.iter().map(|name| masked.contains(name)).collect();
+        for example in self.first.iter_mut().chain(&mut self.last) {
+            for (cell, _) in example.cells.iter_mut().zip(&hidden).filter(|(cell, hidden)| **hidden && !cell.is_empty())
+            {
+                MASKED.clone_into(cell);
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! is an ordinary character. In a file of one column an empty line is a row, because a null is written so; elsewhere
 //! empty lines are skipped. CRLF, LF and CR end a record.
 
+pub(super) mod batch;
 mod fault;
 mod header;
 mod lenient;
@@ -65,9 +66,23 @@ pub(crate) struct Records<'a> {
     read: u64,
     line: u64,
     started: bool,
+    /// True if errors show no text of the file.
+    hides_text: bool,
     limits: Limits,
     meter: &'a Meter,
     stop: CancellationToken,
+    /// Keeps a block whose records are used after the next ones are read, in place of giving it back.
+    keeps_blocks: bool,
+    kept: Option<Block>,
+}
+
+/// A record of the current block, whose cells are at [`Records::bounds`].
+pub(super) struct Position {
+    pub(super) is_plain: bool,
+    pub(super) number: u64,
+    pub(super) line: u64,
+    /// True if its cells are not in the block, but in the lenient reader's text.
+    is_irregular: bool,
 }
 
 impl<'a> Records<'a> {
@@ -92,14 +107,31 @@ impl<'a> Records<'a> {
             read: 0,
             line: 1,
             started: false,
+            hides_text: false,
             limits,
             meter,
             stop,
+            keeps_blocks: false,
+            kept: None,
         }
+    }
+
+    /// Lets no error show text of the file: some of its columns are masked.
+    pub(crate) fn hide_text(&mut self) {
+        self.hides_text = true;
     }
 
     /// Returns the next record; the first one is the header and sets the width.
     pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, TransformError> {
+        let found = self.advance()?;
+        Ok(found.map(|Position { is_plain, number, line, is_irregular }| {
+            let bytes = if is_irregular { &self.lenient.unquoted } else { &self.block.bytes };
+            Record { cells: Cells { bytes, bounds: &self.bounds }, is_plain, number, line }
+        }))
+    }
+
+    /// Moves to the next record.
+    fn advance(&mut self) -> Result<Option<Position>, TransformError> {
         if !self.started {
             self.started = true;
             self.refill(None)?;
@@ -142,10 +174,9 @@ impl<'a> Records<'a> {
         if found.has_escaped_quotes {
             unescape_quotes(&mut self.block.bytes, raw.start, &mut self.bounds);
         }
-        let bytes = if is_irregular { &self.lenient.unquoted } else { &self.block.bytes };
         // With another delimiter any cell may contain a comma, for which the writer must check.
         let is_plain = found.is_plain && self.csv.delimiter == b',';
-        Ok(Some(Record { cells: Cells { bytes, bounds: &self.bounds }, is_plain, number, line }))
+        Ok(Some(Position { is_plain, number, line, is_irregular }))
     }
 
     /// Checks the record that starts at `self.at`, whose cells are known.
@@ -195,7 +226,11 @@ impl<'a> Records<'a> {
             return Err(self.too_long(opened));
         }
         let next = self.receive()?;
-        self.ahead.give_back(std::mem::replace(&mut self.block, next));
+        let before = std::mem::replace(&mut self.block, next);
+        match self.keeps_blocks && self.kept.is_none() {
+            true => self.kept = Some(before),
+            false => self.ahead.give_back(before),
+        }
         self.mark = 0;
         if self.tail.is_empty() {
             self.at = HEADROOM;

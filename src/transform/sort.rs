@@ -4,6 +4,7 @@
 //! next one fills. All runs of spilled items are in one temporary file, which has no name and so is gone with the
 //! process; reading them merges them. With more runs than read buffers fit into the budget, they are merged in stages.
 
+mod context;
 mod fixed;
 mod merge;
 mod records;
@@ -11,11 +12,15 @@ mod records;
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::JoinHandle;
 
+use tokio_util::sync::CancellationToken;
+
+pub(super) use context::{Context, READING, Stopped, WRITING};
 pub use fixed::Words;
-use merge::{Merge, RunReader};
+use merge::Merge;
+pub use merge::RunReader;
 pub use records::{RecordItem, Records};
 
 /// Items in memory: how they are kept, compared and written.
@@ -34,6 +39,13 @@ pub trait Chunk: Send + 'static {
     fn get(&self, index: usize, item: &mut Self::Item);
     fn compare(a: &Self::Item, b: &Self::Item) -> Ordering;
     fn write(item: &Self::Item, out: &mut impl Write) -> io::Result<()>;
+
+    /// Writes the item with this index. `item` is overwritten.
+    fn write_at(&self, index: usize, item: &mut Self::Item, out: &mut impl Write) -> io::Result<()> {
+        self.get(index, item);
+        Self::write(item, out)
+    }
+
     /// Reads the next item of a run that has one.
     fn read(run: &mut RunReader, item: &mut Self::Item) -> io::Result<()>;
 
@@ -44,7 +56,7 @@ pub trait Chunk: Send + 'static {
 
 /// Takes items in any order. [`Sorter::finish`] returns them sorted.
 pub struct Sorter<C: Chunk> {
-    folder: PathBuf,
+    context: Context,
     /// Bytes of memory.
     budget: usize,
     pub(crate) chunk: C,
@@ -73,7 +85,14 @@ impl<C: Chunk> Sorter<C> {
     /// item may be larger than the budget.
     pub fn new(folder: &Path, budget: usize) -> Self {
         let chunk = C::with_budget(budget / 2);
-        Self { folder: folder.to_owned(), budget, chunk, spill: None, spilling: None }
+        let context = Context { folder: folder.to_owned(), stop: None };
+        Self { context, budget, chunk, spill: None, spilling: None }
+    }
+
+    /// Makes it end with [`Stopped`] soon after `stop`, while it spills, merges, or passes on items.
+    pub fn stopped_by(mut self, stop: &CancellationToken) -> Self {
+        self.context.stop = Some(stop.clone());
+        self
     }
 
     /// Spills the chunk if it is full.
@@ -87,12 +106,13 @@ impl<C: Chunk> Sorter<C> {
         let (free, spill) = self.wait()?;
         let spill = match spill {
             Some(spill) => spill,
-            None => Spill::create(&self.folder)?,
+            None => Spill::create(&self.context)?,
         };
         let free = free.unwrap_or_else(|| C::with_budget(self.budget / 2));
         let full = std::mem::replace(&mut self.chunk, free);
         let thread = std::thread::Builder::new().name("sort".into());
-        self.spilling = Some(thread.spawn(move || spill_chunk(full, spill))?);
+        let context = self.context.clone();
+        self.spilling = Some(thread.spawn(move || spill_chunk(full, spill, &context))?);
         Ok(())
     }
 
@@ -110,61 +130,73 @@ impl<C: Chunk> Sorter<C> {
     /// Returns all items, sorted. Equal ones keep their order.
     ///
     /// # Errors
-    /// The temporary file cannot be written or read.
+    /// The temporary file cannot be written or read; being stopped.
     pub fn finish(mut self) -> io::Result<Sorted<C>> {
         let (_, spill) = self.wait()?;
-        let Self { folder, budget, mut chunk, .. } = self;
+        let Self { context, budget, mut chunk, .. } = self;
         let Some(mut spill) = spill else {
             chunk.sort();
-            return Ok(Sorted { items: Items::InMemory { chunk, next: 0 }, item: C::Item::default() });
+            return Ok(Sorted {
+                items: Items::InMemory { chunk, next: 0 },
+                item: C::Item::default(),
+                context,
+                passed: 0,
+            });
         };
         if !chunk.is_empty() {
-            (chunk, spill) = spill_chunk(chunk, spill)?;
+            (chunk, spill) = spill_chunk(chunk, spill, &context)?;
         }
         drop(chunk); // its memory is the buffers' now
         let fan_in = (budget / 2 / READ_BYTES_MIN).clamp(2, RUNS_MAX);
         while spill.ends.len() > fan_in {
-            spill = merge_stage::<C>(spill, &folder, fan_in, budget)?;
+            spill = merge_stage::<C>(spill, &context, fan_in, budget)?;
         }
-        let merge = Merge::new(spill.readers(0..spill.ends.len(), budget)?)?;
-        Ok(Sorted { items: Items::Merged(merge), item: C::Item::default() })
+        let readers = spill.readers(0..spill.ends.len(), budget);
+        let merge = readers.and_then(Merge::new).map_err(|source| context.failed(READING, source))?;
+        Ok(Sorted { items: Items::Merged(merge), item: C::Item::default(), context, passed: 0 })
     }
 }
 
 /// Sorts the chunk and appends it as a run. Returns it empty.
-fn spill_chunk<C: Chunk>(mut chunk: C, mut spill: Spill) -> io::Result<(C, Spill)> {
+fn spill_chunk<C: Chunk>(mut chunk: C, mut spill: Spill, context: &Context) -> io::Result<(C, Spill)> {
+    context.check()?;
     chunk.sort();
     let mut item = C::Item::default();
-    spill.append(|out| {
+    let written = spill.append(|out| {
         for index in 0..chunk.len() {
-            chunk.get(index, &mut item);
-            C::write(&item, out)?;
+            context.check_at(index)?;
+            chunk.write_at(index, &mut item, out)?;
         }
         Ok(())
-    })?;
+    });
+    written.map_err(|source| context.failed(WRITING, source))?;
     chunk.clear();
     Ok((chunk, spill))
 }
 
 /// Merges each `fan_in` neighbouring runs into one. Their order stays, so that equal items keep theirs.
-fn merge_stage<C: Chunk>(spill: Spill, folder: &Path, fan_in: usize, budget: usize) -> io::Result<Spill> {
-    let mut merged = Spill::create(folder)?;
+fn merge_stage<C: Chunk>(spill: Spill, context: &Context, fan_in: usize, budget: usize) -> io::Result<Spill> {
+    let mut merged = Spill::create(context)?;
     let count = spill.ends.len();
     for first in (0..count).step_by(fan_in) {
-        let mut merge = Merge::<C>::new(spill.readers(first..count.min(first + fan_in), budget)?)?;
-        merged.append(|out| {
-            while let Some(item) = merge.next()? {
+        let readers = spill.readers(first..count.min(first + fan_in), budget);
+        let mut merge = readers.and_then(Merge::<C>::new).map_err(|source| context.failed(READING, source))?;
+        let written = merged.append(|out| {
+            for index in 0.. {
+                context.check_at(index)?;
+                let Some(item) = merge.next()? else { break };
                 C::write(item, out)?;
             }
             Ok(())
-        })?;
+        });
+        written.map_err(|source| context.failed("merging", source))?;
     }
     Ok(merged)
 }
 
 impl Spill {
-    fn create(folder: &Path) -> io::Result<Self> {
-        Ok(Self { file: tempfile::tempfile_in(folder)?, ends: Vec::new() })
+    fn create(context: &Context) -> io::Result<Self> {
+        Ok(Self { file: context.create()?, ends: Vec::new() })
     }
 
     fn append(&mut self, write: impl FnOnce(&mut Counted<'_>) -> io::Result<()>) -> io::Result<()> {
@@ -206,6 +238,8 @@ impl Write for Counted<'_> {
 pub struct Sorted<C: Chunk> {
     items: Items<C>,
     item: C::Item,
+    context: Context,
+    passed: usize,
 }
 
 enum Items<C: Chunk> {
@@ -217,9 +251,12 @@ impl<C: Chunk> Sorted<C> {
     /// Returns the next item.
     ///
     /// # Errors
-    /// The temporary file cannot be read.
+    /// The temporary file cannot be read; being stopped.
     #[allow(clippy::should_implement_trait)] // an item is lent until the next call
+    #[inline]
     pub fn next(&mut self) -> io::Result<Option<&C::Item>> {
+        self.context.check_at(self.passed)?;
+        self.passed += 1;
         match &mut self.items {
             Items::InMemory { chunk, next } if *next < chunk.len() => {
                 chunk.get(*next, &mut self.item);
@@ -227,7 +264,7 @@ impl<C: Chunk> Sorted<C> {
                 Ok(Some(&self.item))
             }
             Items::InMemory { .. } => Ok(None),
-            Items::Merged(merge) => merge.next(),
+            Items::Merged(merge) => merge.next().map_err(|source| self.context.failed(READING, source)),
         }
     }
 }

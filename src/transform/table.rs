@@ -1,7 +1,18 @@
 //! Operators that need more than one row at a time.
 
+mod aggregate;
+mod dedupe;
 mod delta;
+mod fill;
+mod join;
+mod keys;
+mod limit;
+mod number;
+mod pivot;
+mod row_buffer;
 mod sort;
+mod spill;
+mod unpivot;
 
 use std::path::Path;
 
@@ -13,7 +24,8 @@ use super::program::Row;
 use super::record::Record;
 use super::step_inputs::{DeltaResult, StepInputs};
 use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::{StepKind, TransformStep};
+use crate::pipeline::plan::{Fill, FillWith, StepKind, TransformStep};
+use crate::settings::Limits;
 
 /// Takes all rows of one row program, and passes records to the next one.
 pub(super) trait TableOperator {
@@ -52,20 +64,40 @@ pub(super) struct Resources<'a> {
     pub folder: &'a Path,
     /// Bytes of memory.
     pub memory: usize,
+    /// The limits of tables that are read.
+    pub limits: Limits,
     /// Looked at once in a while by operators that work without taking or passing on rows.
     pub stop: CancellationToken,
     pub step_inputs: StepInputs,
 }
 
-/// Opens an operator on whole tables; `None` for one on rows. `columns` are its input, one cell each, in their order.
+/// Opens an operator on whole tables; `None` for one on rows, and for one that reported problems. `columns` are its
+/// input, one cell each, in their order.
+///
+/// # Errors
+/// A table that it reads cannot be opened.
 pub(super) fn open(
     step: &TransformStep,
-    columns: &Columns,
+    columns: &mut Columns,
     resources: &Resources<'_>,
-) -> Option<Box<dyn TableOperator>> {
-    match &step.kind {
-        StepKind::Sort(sort) => Some(Box::new(sort::SortRows::new(sort, columns, resources))),
+) -> Result<Option<Box<dyn TableOperator>>, TransformError> {
+    Ok(match &step.kind {
+        StepKind::Sort(sort) => Some(Box::new(sort::SortRows::new(sort, &step.at.key, columns, resources))),
+        StepKind::Dedupe(dedupe) => Some(Box::new(dedupe::DedupeRows::new(dedupe, &step.at.key, columns, resources))),
+        StepKind::Limit(most) => Some(Box::new(limit::LimitRows::new(*most))),
+        StepKind::Unpivot(unpivot) => Some(Box::new(unpivot::UnpivotRows::new(unpivot, columns))),
+        StepKind::Join(join) => {
+            let join = join::JoinRows::open(step, join, columns, resources)?;
+            join.map(|join| Box::new(join) as Box<dyn TableOperator>)
+        }
+        StepKind::Pivot(pivot) => Some(Box::new(pivot::PivotRows::new(step, pivot, resources))),
+        StepKind::Aggregate(aggregate) => Some(Box::new(aggregate::AggregateRows::new(step, aggregate, resources))),
+        StepKind::Fill(Fill { columns: filled, with: FillWith::Previous }) => {
+            Some(Box::new(fill::FillRows::new(filled, columns)))
+        }
+        StepKind::Number(number) => Some(Box::new(number::NumberRows::new(number, columns))),
         StepKind::Delta(delta) => Some(Box::new(delta::DeltaStep::new(step, delta, columns, resources))),
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
-    }
+        StepKind::Map(_) | StepKind::Mask(_) | StepKind::Fill(Fill { with: FillWith::Value { .. }, .. }) => None,
+    })
 }

@@ -9,7 +9,7 @@ use tokio::task::{Id, JoinSet};
 use super::ExecuteRun;
 use crate::ledger::record::RunnableRun;
 use crate::ledger::state::RunState;
-use crate::pipeline::plan::{Plan, Source};
+use crate::pipeline::plan::Plan;
 use crate::run::RunError;
 use crate::schedule::slot::Slot;
 use crate::settings::WorkLimits;
@@ -162,9 +162,7 @@ fn resources(runnable: &RunnableRun, plan: &Plan) -> Vec<ResourceKey> {
         resources.extend(plan.deliveries.first().map(|first| ResourceKey::Destination(first.destination.name.clone())));
     } else {
         resources.push(ResourceKey::Preparing(runnable.pipeline.clone()));
-        if let Source::Docebo(docebo) = &plan.source {
-            resources.push(ResourceKey::Tenant(docebo.tenant.name.clone()));
-        }
+        resources.extend(plan.tenants().into_iter().map(|tenant| ResourceKey::Tenant(tenant.to_owned())));
     }
     resources
 }

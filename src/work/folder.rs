@@ -29,10 +29,20 @@ impl Stamp {
     }
 }
 
+/// The files that a pipeline file names; `None` for one that is not there.
+pub(super) type Named = BTreeMap<PathBuf, Option<Stamp>>;
+
 /// The files of a folder at the last poll.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Folder {
     seen: BTreeMap<PathBuf, Stamp>,
+    /// The files that each of them names, as they were when it was read.
+    named: BTreeMap<PathBuf, Named>,
+}
+
+/// Returns the versions of files as they are now.
+pub(super) fn stamps(paths: impl IntoIterator<Item = PathBuf>) -> Named {
+    paths.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect()
 }
 
 /// Changes since the last poll.
@@ -56,13 +66,26 @@ impl Folder {
         }
         let now: BTreeMap<PathBuf, Stamp> =
             files.into_iter().filter_map(|path| Stamp::of(&path).map(|stamp| (path, stamp))).collect();
-        let changed = now.iter().filter(|(path, stamp)| self.seen.get(*path) != Some(stamp));
+        self.named.retain(|path, _| now.contains_key(path));
+        let names_changed = |path: &Path| {
+            self.named.get(path).is_some_and(|named| named.iter().any(|(path, stamp)| Stamp::of(path) != *stamp))
+        };
+        let changed =
+            now.iter().filter(|(path, stamp)| self.seen.get(*path) != Some(stamp) || names_changed(path.as_path()));
         let changes = Changes {
             changed: changed.map(|(path, _)| path.clone()).collect(),
             gone: self.seen.keys().filter(|path| !now.contains_key(*path)).cloned().collect(),
         };
         self.seen = now;
         Ok(changes)
+    }
+
+    /// Watches the files that a pipeline file names, which were so when it was read.
+    pub(super) fn watch(&mut self, path: &Path, named: Named) {
+        match named.is_empty() {
+            true => drop(self.named.remove(path)),
+            false => drop(self.named.insert(path.to_owned(), named)),
+        }
     }
 
     /// Makes the file count as changed at the next poll; without a path, all files.
@@ -81,6 +104,27 @@ mod tests {
 
     fn names(paths: &[PathBuf]) -> Vec<String> {
         paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_file_changes_with_those_that_it_names() {
+        let base = tempfile::tempdir().unwrap();
+        let (pipeline, table) = (base.path().join("a.yaml"), base.path().join("tables/codes.csv"));
+        std::fs::write(&pipeline, "one").unwrap();
+        let mut watched = Folder::default();
+        assert_eq!(names(&watched.poll(base.path()).unwrap().changed), ["a.yaml"]);
+        watched.watch(&pipeline, stamps([table.clone()]));
+        assert_eq!(watched.poll(base.path()).unwrap(), Changes::default(), "it is not there, as before");
+        std::fs::create_dir(base.path().join("tables")).unwrap();
+        std::fs::write(&table, "a,b\n").unwrap();
+        assert_eq!(names(&watched.poll(base.path()).unwrap().changed), ["a.yaml"]);
+        watched.watch(&pipeline, stamps([table.clone()]));
+        assert_eq!(watched.poll(base.path()).unwrap(), Changes::default());
+        std::fs::write(&table, "a,c\n").unwrap();
+        assert_eq!(names(&watched.poll(base.path()).unwrap().changed), ["a.yaml"], "same length, other text");
+        watched.watch(&pipeline, Named::new());
+        std::fs::remove_file(&table).unwrap();
+        assert_eq!(watched.poll(base.path()).unwrap(), Changes::default(), "it names no file any more");
     }
 
     #[test]

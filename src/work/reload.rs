@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::folder::{Changes, Folder};
+use super::folder::{Changes, Folder, Named, stamps};
 use super::schedule_table::{self, left_over};
 use super::{ExecuteRun, Worker};
 use crate::ledger::{FileProblem, KnownPipeline, LedgerError};
@@ -45,8 +45,13 @@ impl<C: ExecuteRun> Worker<C> {
         let read_by = settings.clone();
         let task = tokio::task::spawn_blocking(move || {
             let changes = folder.poll(&read_by.pipelines)?;
-            let read = changes.changed.iter().map(|path| (path.clone(), read(&read_by, path))).collect::<Vec<Read>>();
-            Ok::<_, std::io::Error>((folder, changes, read))
+            let mut outcomes: Vec<Read> = Vec::new();
+            for path in &changes.changed {
+                let (outcome, named) = read(&read_by, path);
+                folder.watch(path, named);
+                outcomes.push((path.clone(), outcome));
+            }
+            Ok::<_, std::io::Error>((folder, changes, outcomes))
         });
         match task.await.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
             Ok((folder, changes, read)) => {
@@ -266,11 +271,26 @@ fn without_file(known: &KnownPipeline) -> KnownPipeline {
     KnownPipeline { name: known.name.clone(), cursor_ms: known.cursor_ms, ..KnownPipeline::default() }
 }
 
-fn read(settings: &Settings, path: &Path) -> Result<(Arc<Plan>, String), String> {
-    let text = open::text(&Arc::new(path.to_owned())).map_err(|problem| problem.to_string())?;
-    match pipeline::load_text(settings, path, &text) {
-        Ok((plan, _warnings)) => Ok((Arc::new(plan), text)),
-        Err(problems) => Err(first(&problems)),
+/// Reads a pipeline file, and returns the files that it names as they were before that.
+fn read(settings: &Settings, path: &Path) -> (Result<(Arc<Plan>, String), String>, Named) {
+    let text = match open::text(&Arc::new(path.to_owned())) {
+        Ok(text) => text,
+        Err(problem) => return (Err(problem.to_string()), Named::new()),
+    };
+    let mut named = Named::new();
+    loop {
+        let mut paths = Vec::new();
+        let loaded = pipeline::load_watched(settings, path, &text, &mut paths);
+        if paths.iter().any(|path| !named.contains_key(path)) {
+            // Read again, as they may have changed in between. The text names the same files each time.
+            named = stamps(paths);
+            continue;
+        }
+        let outcome = match loaded {
+            Ok((plan, _warnings)) => Ok((Arc::new(plan), text)),
+            Err(problems) => Err(first(&problems)),
+        };
+        return (outcome, named);
     }
 }
 

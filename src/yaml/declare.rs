@@ -84,18 +84,31 @@ macro_rules! kinds {
         #[derive(schemars::JsonSchema)]
         $vis enum $Name { $($(#[$kind_meta])* #[schemars(rename = $key)] $Kind($Type)),* }
 
+        impl $Name {
+            /// The keys of the kinds.
+            #[allow(dead_code)] // not every choice is asked for its keys
+            pub(crate) const KEYS: &'static [&'static str] = &[$($key),*];
+
+            /// Parses the one kind that a table contains. Other keys are ignored.
+            pub(crate) fn of_kind(
+                node: &$crate::yaml::tree::Node,
+                problems: &mut Vec<$crate::yaml::problem::Problem>,
+            ) -> Option<Self> {
+                let kind = $crate::yaml::read::one_kind(node, Self::KEYS, problems)?;
+                $(if kind == $key {
+                    return <$Type as $crate::yaml::read::FromNode>::from_key(node, $key, problems).map(Self::$Kind);
+                })*
+                None
+            }
+        }
+
         impl $crate::yaml::read::FromNode for $Name {
             fn from_node(
                 node: &$crate::yaml::tree::Node,
                 problems: &mut Vec<$crate::yaml::problem::Problem>,
             ) -> Option<Self> {
-                const KEYS: &[&str] = &[$($key),*];
-                let node = $crate::yaml::read::table(node, KEYS, &[], problems)?;
-                let kind = $crate::yaml::read::one_kind(&node, KEYS, problems)?;
-                $(if kind == $key {
-                    return <$Type as $crate::yaml::read::FromNode>::from_key(&node, $key, problems).map(Self::$Kind);
-                })*
-                None
+                let node = $crate::yaml::read::table(node, Self::KEYS, &[], problems)?;
+                Self::of_kind(&node, problems)
             }
         }
     };

@@ -7,6 +7,7 @@ mod inputs;
 mod outputs;
 mod private;
 mod signals;
+mod sorts;
 
 use reportferry::ledger::state::RunState;
 

@@ -370,30 +370,31 @@ fn what_changed_on_disk_is_not_intact() {
 }
 
 #[test]
-fn a_local_file_is_copied() {
+fn a_local_file_is_copied_or_read_in_place() {
     on_threads(async {
         let from = crate::stage::folder();
         let spool = crate::stage::folder();
         let path = from.path().join("rows.csv");
         let tenants = Tenants::new(Clock::System);
-        let source = async |path: &Path| {
-            let file = plan::Source::File(FileSource { path: path.to_owned(), csv: CsvInput::default() });
-            Source::new(&file, &Limits::default(), &tenants).await.expect("a source")
-        };
-        let collect = async |path: &Path| {
-            let source = source(path).await;
+        let collect = async |path: &Path, copy: bool| {
+            let file = plan::Source::File(FileSource { path: path.to_owned(), csv: CsvInput::default(), copy });
+            let source = Source::new(&file, &Limits::default(), &tenants).await.expect("a source");
             let execution_id = source.start(None).await.expect("a execution_id");
             source.collect(&execution_id, spool.path(), &Progress::default()).await
         };
-        let missing = collect(&path).await.unwrap_err();
-        assert!(missing.to_string().contains("cannot read") && missing.hint().is_some());
-        std::fs::write(&path, "id,name\n007,Ann\n").unwrap();
-        let extract = collect(&path).await.expect("an extract");
-        std::fs::write(&path, "edited in place").unwrap();
-        assert!(extract.is_intact());
-        assert_eq!(csv_of(&extract, &Limits::default()).unwrap(), b"id,name\n007,Ann\n");
-        std::fs::write(&path, "").unwrap();
-        assert!(collect(&path).await.unwrap_err().to_string().contains("empty"));
-        assert!(collect(from.path()).await.unwrap_err().to_string().contains("is a directory, not a file"));
+        for copy in [true, false] {
+            let _ = std::fs::remove_file(&path);
+            let missing = collect(&path, copy).await.unwrap_err();
+            assert!(missing.to_string().contains("cannot read") && missing.hint().is_some());
+            std::fs::write(&path, "id,name\n007,Ann\n").unwrap();
+            let extract = collect(&path, copy).await.expect("an extract");
+            assert!(extract.is_intact());
+            assert_eq!(csv_of(&extract, &Limits::default()).unwrap(), b"id,name\n007,Ann\n");
+            std::fs::write(&path, "edited in place").unwrap();
+            assert_eq!(extract.is_intact(), copy);
+            std::fs::write(&path, "").unwrap();
+            assert!(collect(&path, copy).await.unwrap_err().to_string().contains("empty"));
+            assert!(collect(from.path(), copy).await.unwrap_err().to_string().contains("is a directory, not a file"));
+        }
     });
 }

@@ -20,8 +20,12 @@ mod reading;
 mod records;
 /// Keys of an earlier version.
 mod renamed_keys;
+/// The steps that change cells.
+mod row_steps;
 /// Layers of settings, and secrets.
 mod settings;
+/// Steps on whole tables.
+mod table_steps;
 /// Mistakes that are valid YAML, and texts that are not what they look like.
 mod yaml_mistakes;
 

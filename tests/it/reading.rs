@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Output;
 
-use reportferry::extract::{Extract, Form};
+use reportferry::extract::{Extract, Form, Stored};
 use reportferry::pipeline::plan::{CsvInput, Encoding};
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;
@@ -24,7 +24,13 @@ fn read_zipped(content: &[u8], csv: CsvInput) -> Result<Vec<String>, String> {
     zip.start_file("r.csv", SimpleFileOptions::default()).unwrap();
     zip.write_all(content).unwrap();
     let bytes = zip.finish().unwrap().metadata().unwrap().len();
-    let extract = Extract { path, form: Form::Zip, bytes, sha256: String::new(), source: Default::default() };
+    let extract = Extract {
+        path,
+        form: Form::Zip,
+        bytes,
+        stored: Stored::Spool { sha256: String::new() },
+        source: Default::default(),
+    };
     let (limits, meter) = (Limits::default(), Meter::default());
     let read = extract.open(&limits).unwrap();
     let (stop, step_inputs) = (CancellationToken::new(), Default::default());

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use reportferry::encode::csv::CsvFile;
 use reportferry::expr::Expr;
 use reportferry::pipeline::plan::{
-    Assign, Column, CsvDialect, CsvInput, Expression, Header, QuoteStyle, RecordEnd, Rename, StepKind, TransformStep,
+    Assign, Column, CsvDialect, CsvInput, Expression, Header, OnError, QuoteStyle, RecordEnd, Rename, StepKind,
+    TransformStep,
 };
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;
@@ -20,8 +21,16 @@ use reportferry::yaml::problem::Place;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+mod aggregate;
+mod cells;
 mod delta;
+mod expressions;
+mod fuzz;
+mod generator;
+mod join;
 mod mixed;
+mod oracle;
+mod table_steps;
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
 
@@ -44,7 +53,7 @@ fn place() -> Place {
 }
 
 fn step(kind: StepKind) -> TransformStep {
-    TransformStep { at: place(), kind }
+    TransformStep { at: place(), kind, on_error: OnError::Fail }
 }
 
 fn set(column: &str, expr: &str) -> Assign {

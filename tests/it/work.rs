@@ -5,4 +5,5 @@ mod shift;
 mod soak;
 /// A worker of the real binary.
 pub(crate) mod stand;
+mod tables;
 mod year;

@@ -4,8 +4,8 @@ use super::{Fact, duration};
 use crate::cli::text::bytes;
 use crate::expr::decimal::Decimal;
 use crate::pipeline::plan::{
-    CellCondition, CellRule, Column, Expect, Fresh, FreshColumn, HeaderRule, Reference, RowsChange, Rule, ScopeRule,
-    Severity, WhenEmpty,
+    CellCondition, CellRule, Column, DroppedMax, Expect, Fresh, FreshColumn, HeaderRule, Reference, RowsChange, Rule,
+    ScopeRule, Severity, WhenEmpty,
 };
 
 const HELD: &str = "the run is held: nothing is sent until a person releases or rejects it";
@@ -25,6 +25,7 @@ pub(super) fn expect(expect: &Expect, has_account: bool) -> Vec<Fact> {
         complete,
         size_max,
         scope,
+        dropped_rows,
     } = expect;
     let mut facts = Vec::new();
     let mut add = |condition: String, severity: Severity| facts.push(Fact::new(sentence(&condition, severity)));
@@ -66,6 +67,10 @@ pub(super) fn expect(expect: &Expect, has_account: bool) -> Vec<Fact> {
         ScopeRule::Same(severity) => {
             add("If the LMS account is assigned other resources than were accepted".to_owned(), *severity);
         }
+    }
+    if let Some(Rule { severity, expected }) = dropped_rows {
+        let of = if matches!(expected, DroppedMax::Part(_)) { " of the source's rows" } else { "" };
+        add(format!("If more than {expected}{of} are dropped for values without a result"), *severity);
     }
     facts.push(Fact::new(match when_empty {
         WhenEmpty::Send => "Without any row, the empty file is sent.".to_owned(),
@@ -114,7 +119,7 @@ fn cell(CellRule { column, condition }: &CellRule) -> String {
         CellCondition::Integer => format!("If a {name} is not a whole number"),
         CellCondition::Decimal => format!("If a {name} is not a number"),
         CellCondition::Date => format!("If a {name} is not a date such as 2026-11-23"),
-        CellCondition::Timestamp => format!("If a {name} is not a date with a time, such as 2026-11-23 05:30:00"),
+        CellCondition::Datetime => format!("If a {name} is not a date with a time, such as 2026-11-23 05:30:00"),
         CellCondition::TimeFormat(format) => format!("If a {name} is not a time as {:?} writes it", format.text()),
         CellCondition::Values(values) => {
             let values: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
@@ -122,6 +127,7 @@ fn cell(CellRule { column, condition }: &CellRule) -> String {
         }
         CellCondition::Range { min, max } => format!("If a {name} is not {}", ends(min, max)),
         CellCondition::Match(regex) => format!("If a {name} does not match the pattern {}", regex.as_str()),
+        CellCondition::Boolean => format!("If a {name} is neither true nor false"),
     }
 }
 

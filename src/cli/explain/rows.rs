@@ -1,9 +1,14 @@
 //! Rows and columns in sentences: each step, then the origin of each column.
 
+mod aggregate;
+mod cells;
 mod delta;
+mod join;
+mod pivot;
+mod tables;
 
 use super::Fact;
-use crate::pipeline::plan::{Assign, Column, Expression, Rename, Sort, StepKind, TableFile, TransformStep};
+use crate::pipeline::plan::{Assign, Column, Expression, Rename, StepKind, TableFile, TransformStep};
 
 /// The content of a column.
 #[derive(Clone)]
@@ -54,7 +59,11 @@ pub(super) fn rows<'a>(
     let mut facts: Vec<Fact> = steps
         .iter()
         .enumerate()
-        .flat_map(|(index, TransformStep { at: _, kind })| step(index + 1, kind, &mut named))
+        .flat_map(|(index, TransformStep { at: _, kind, on_error })| {
+            let mut facts = step(index + 1, kind, &mut named);
+            facts.extend(cells::on_error(*on_error));
+            facts
+        })
         .collect();
     if steps.is_empty() {
         facts.push(Fact::new("Every row and every column of the source is delivered as it is."));
@@ -99,9 +108,17 @@ fn step(number: usize, kind: &StepKind, named: &mut Named) -> Vec<Fact> {
         StepKind::Drop(columns) => drop(number, columns, named),
         StepKind::Filter(condition) => filter(number, condition, named),
         StepKind::Set(assigns) => set(number, assigns, named),
-        StepKind::Sort(Sort { keys }) => {
-            vec![Fact::new(format!("Step {number}: the rows are sorted by {}.", names(keys)))]
-        }
+        StepKind::Sort(sort) => tables::sort(number, sort),
+        StepKind::Dedupe(dedupe) => tables::dedupe(number, dedupe),
+        StepKind::Limit(most) => tables::limit(number, *most),
+        StepKind::Unpivot(unpivot) => tables::unpivot(number, unpivot, named),
+        StepKind::Join(plan) => join::join(number, plan, named),
+        StepKind::Aggregate(plan) => aggregate::aggregate(number, plan, named),
+        StepKind::Pivot(plan) => pivot::pivot(number, plan, named),
+        StepKind::Map(map) => cells::map(number, map, named),
+        StepKind::Mask(masks) => cells::mask(number, masks, named),
+        StepKind::Fill(fill) => cells::fill(number, fill, named),
+        StepKind::Number(of) => cells::number(number, of, named),
         StepKind::Delta(written) => delta::facts(number, written, named),
     }
 }

@@ -5,8 +5,10 @@ use jiff::tz::TimeZone;
 
 use super::{Fact, duration};
 use crate::extract::requests_of;
-use crate::pipeline::plan::{CsvInput, DoceboSource, EnrollmentFilter, FileSource, Plan, Pull, RecordList};
-use crate::pipeline::plan::{RecordsPull, ReportPull, ReportRef, Source, UpdatedSince, Via};
+use crate::pipeline::plan::{
+    CsvInput, DoceboSource, EnrollmentFilter, FileSource, MainSource, NamedSource, Plan, Pull,
+};
+use crate::pipeline::plan::{RecordList, RecordsPull, ReportPull, ReportRef, Source, UpdatedSince, Via};
 use crate::schedule::slot::Slot;
 use crate::schedule::{Missed, Overlap, Schedule, WhileHeld};
 use crate::settings::{AllowedLevel, Tenant};
@@ -53,11 +55,36 @@ pub(super) fn schedule(plan: &Plan, schedule: Option<&Schedule>, zone: &TimeZone
     facts
 }
 
-pub(super) fn source(source: &Source) -> Vec<Fact> {
+/// Describes what is requested from each source.
+pub(super) fn sources(main: &Source, MainSource { name, rows_max }: &MainSource, others: &[NamedSource]) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(name) = name {
+        facts.push(Fact::new(format!("The rows come from the source `{name}`.")));
+    }
+    facts.extend(source(main));
+    facts.extend(rows_limit(*rows_max));
+    for NamedSource { name, source, rows_max } in others {
+        facts.push(Fact::new(format!("The source `{name}` is read besides, for joins, in the same run.")));
+        facts.extend(self::source(source));
+        facts.extend(rows_limit(*rows_max));
+    }
+    facts
+}
+
+fn rows_limit(max: Option<u64>) -> Option<Fact> {
+    max.map(|max| Fact::new(format!("It may have {max} rows; with more, the run fails.")))
+}
+
+fn source(source: &Source) -> Vec<Fact> {
     match source {
         Source::Docebo(docebo) => self::docebo(docebo, requests_of(source)),
-        Source::File(FileSource { path, csv }) => {
-            let mut facts = vec![Fact::new(format!("It reads the file {} on the worker's machine.", path.display()))];
+        Source::File(FileSource { path, csv, copy }) => {
+            let how = match copy {
+                true => "It is copied before it is read.",
+                false => "It is read where it is: if it changes meanwhile, it is read again.",
+            };
+            let mut facts =
+                vec![Fact::new(format!("It reads the file {} on the worker's machine. {how}", path.display()))];
             facts.push(Fact::new("Nothing is requested from an LMS."));
             facts.extend(input(*csv));
             facts

@@ -43,14 +43,20 @@ transform:
   - filter: mail like '%@acme.example' and (Active = 'Yes' or Hired >= '2026-01-01') and not (Branch in ('a', 'b'))
   - set: {mail: "hmac_sha256(mail, 'salt')", Code: "lpad(Code, 8, '0')"}
   - drop: [First, Last]
+  - dedupe: {by: [Code, mail], keep: last, order: [{column: Hired, as: date, nulls: first}]}
+  - sort: [Code, {column: Score, order: desc, as: decimal}, {column: Left, as: {date: "%m/%d/%Y"}}]
+  - sort: mail
+  - dedupe: {by: mail, keep: first}
+  - unpivot: {columns: [Score, Branch], name: field, value: content, nulls: keep}
+  - limit: 5000
 expect:
   rows: {min: 10, max: 5000, change: {by: 12.5%, over: 4, same_weekday: false}}
   columns: [E-mail, First, Last]
-  types: {Hired: date, Score: decimal, Left: {date: "%m/%d/%Y"}}
+  types: {Hired: date, Left: {date: "%m/%d/%Y"}, Remote: boolean}
   not_null: [Code]
   unique: [[Code], [mail, Full]]
   values: {Active: ["Yes", "No"]}
-  range: {Score: {min: 0, max: 100}}
+  range: {Age: {min: 0, max: 100}}
   match: {Code: '^[0-9]{8}$'}
   references: {Manager: Code}
   fresh: {source_column: Changed, max_age: 36h, timezone: Europe/Rome}
@@ -98,4 +104,30 @@ fn everything_is_explained_without_a_secret() {
     let said = said(&settings, &pipeline);
     assert!(!said.contains("hush") && !said.contains("whsec"), "{said}");
     insta::assert_snapshot!("everything", said);
+}
+
+#[test]
+fn steps_that_change_cells_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let (settings, pipeline) = (folder.path().join("reportferry.yaml"), folder.path().join("cells.yaml"));
+    std::fs::write(&settings, SETTINGS).unwrap();
+    std::fs::write(folder.path().join("codes.csv"), "code,name\nC-1,One\nC-2,Two\n").unwrap();
+    let steps = r#"
+source: {file: {path: in.csv}}
+transform:
+  - map: {column: status, values: {Completed: C}}
+  - map: {column: Course, to: title, file: {path: codes.csv, key: code, value: name}, else: drop_row}
+  - set: {score: cast(score as integer)}
+    on_error: empty
+  - mask: {mail: {hmac_sha256: salt}, name: redact, phone: {keep_last: 4}, first: {keep_first: 1}, id: sha256}
+  - fill: {columns: [Branch, team], with: previous}
+  - fill: {column: level, value: none}
+  - number: {column: line, start: 10}
+artifact: {name: a.csv}
+deliver: {disk: {}}
+"#;
+    std::fs::write(&pipeline, steps).unwrap();
+    let said = said(&settings, &pipeline);
+    assert!(!said.contains("hush"), "{said}");
+    insta::assert_snapshot!("cells", said);
 }

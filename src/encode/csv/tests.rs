@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use sha2::Digest;
 
 use super::*;
+use crate::pipeline::plan::{QuoteStyle, RecordEnd};
 
 const PLAIN: CsvDialect = CsvDialect {
     delimiter: b',',

@@ -1,5 +1,7 @@
 //! The text functions. Positions and lengths count characters (Unicode scalar values), as in DuckDB.
 
+use std::ops::Range;
+
 use memchr::memmem;
 
 use super::super::node::{Node, TextFunction};
@@ -14,6 +16,9 @@ pub(crate) fn call(frame: &mut Frame<'_>, function: TextFunction, arguments: &[N
         if *slot == Value::Null {
             return Ok(Value::Null);
         }
+    }
+    if let (TextFunction::Chr, Value::Int(code)) = (function, values[0]) {
+        return frame.chr(code);
     }
     let [Value::Text(subject), second, third] = values else { return Ok(Value::Null) };
     match (function, second, third) {
@@ -50,17 +55,42 @@ pub(crate) fn call(frame: &mut Frame<'_>, function: TextFunction, arguments: &[N
         (TextFunction::Replace, Value::Text(from), Value::Text(to)) => replace(frame, subject, from, to),
         (TextFunction::PadLeft, Value::Int(width), Value::Text(pad)) => pad_to(frame, subject, width, pad, true),
         (TextFunction::PadRight, Value::Int(width), Value::Text(pad)) => pad_to(frame, subject, width, pad, false),
+        _ => call_more(frame, function, (subject, second, third)),
+    }
+}
+
+fn call_more(
+    frame: &mut Frame<'_>,
+    function: TextFunction,
+    (subject, second, third): (Span, Value, Value),
+) -> EvalResult<Value> {
+    match (function, second, third) {
+        (TextFunction::Reverse, ..) => frame.reverse(subject),
+        (TextFunction::StripAccents, ..) => frame.strip_accents(subject),
+        (TextFunction::Ascii, ..) => Ok(frame.ascii(subject)),
+        (TextFunction::StartsWith, Value::Text(wanted), _) => {
+            Ok(Value::Bool(frame.bytes(subject).starts_with(frame.bytes(wanted))))
+        }
+        (TextFunction::EndsWith, Value::Text(wanted), _) => {
+            Ok(Value::Bool(frame.bytes(subject).ends_with(frame.bytes(wanted))))
+        }
+        (TextFunction::Contains, Value::Text(wanted), _) => {
+            Ok(Value::Bool(memmem::find(frame.bytes(subject), frame.bytes(wanted)).is_some()))
+        }
+        (TextFunction::SplitPart, Value::Text(separator), Value::Int(n)) => frame.split_part(subject, separator, n),
+        (TextFunction::Repeat, Value::Int(times), _) => frame.repeat(subject, times),
+        (TextFunction::Translate, Value::Text(from), Value::Text(to)) => frame.translate(subject, from, to),
         _ => Ok(Value::Null),
     }
 }
 
 /// Returns the number of characters of a valid UTF-8 text.
-fn count(text: &[u8]) -> i64 {
+pub(super) fn count(text: &[u8]) -> i64 {
     text.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as i64
 }
 
 /// Returns the byte at which character `index` begins, or the end of the text.
-fn byte_of(text: &[u8], index: i64) -> usize {
+pub(super) fn byte_of(text: &[u8], index: i64) -> usize {
     let Ok(index) = usize::try_from(index) else { return 0 };
     if index >= text.len() {
         return text.len();
@@ -68,15 +98,21 @@ fn byte_of(text: &[u8], index: i64) -> usize {
     text.iter().enumerate().filter(|(_, byte)| **byte & 0xC0 != 0x80).nth(index).map_or(text.len(), |(at, _)| at)
 }
 
+/// Returns a text's own range within the record, the arena or the literals.
+pub(super) fn byte_range(span: Span) -> Range<usize> {
+    let (Span::Record { start, end } | Span::Arena { start, end } | Span::Literal { start, end }) = span;
+    start as usize..end as usize
+}
+
 /// Returns a part of a text, by byte offsets within it.
-fn part(mut span: Span, from: usize, until: usize) -> Value {
+pub(super) fn part(mut span: Span, from: usize, until: usize) -> Value {
     let (Span::Record { start, end } | Span::Arena { start, end } | Span::Literal { start, end }) = &mut span;
     (*start, *end) = (*start + from as u32, *start + until as u32);
     Value::Text(span)
 }
 
 /// Returns characters `from..until`, counted from 0, clamped to the text.
-fn slice(frame: &Frame<'_>, subject: Span, from: i64, until: i64) -> Value {
+pub(super) fn slice(frame: &Frame<'_>, subject: Span, from: i64, until: i64) -> Value {
     let text = frame.bytes(subject);
     let start = byte_of(text, from);
     let end = byte_of(text, until).max(start);
@@ -102,15 +138,12 @@ fn change_case(
     ascii: fn(&mut [u8]),
     unicode: fn(char) -> char,
 ) -> EvalResult<Value> {
+    if !frame.bytes(subject).is_ascii() {
+        return frame.map_chars(subject, |frame, c| frame.push(unicode(c)));
+    }
     let start = frame.arena.len();
     frame.append(Value::Text(subject));
-    if frame.arena[start..].is_ascii() {
-        ascii(&mut frame.arena[start..]);
-    } else {
-        let changed: String = String::from_utf8_lossy(&frame.arena[start..]).chars().map(unicode).collect();
-        frame.arena.truncate(start);
-        frame.arena.extend_from_slice(changed.as_bytes());
-    }
+    ascii(&mut frame.arena[start..]);
     frame.appended_since(start)
 }
 

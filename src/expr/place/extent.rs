@@ -18,6 +18,7 @@ pub(super) fn left_of(places: &Places<'_>, tree: &Expr) -> Option<usize> {
         | Expr::Between { expr: of, .. }
         | Expr::Like { expr: of, .. }
         | Expr::ILike { expr: of, .. }
+        | Expr::RLike { expr: of, .. }
         | Expr::In { expr: of, .. }
         | Expr::Cast { kind: CastKind::DoubleColon, expr: of, .. }
         | Expr::IsDistinctFrom(of, _)
@@ -29,6 +30,8 @@ pub(super) fn left_of(places: &Places<'_>, tree: &Expr) -> Option<usize> {
         Expr::Substring { expr, .. } => before(expr, &["substr"]),
         Expr::Trim { expr, trim_what, .. } => before(trim_what.as_deref().unwrap_or(expr), &["trim"]),
         Expr::Position { expr, .. } => before(expr, &["position"]),
+        Expr::Extract { expr, .. } => before(expr, &["extract"]),
+        Expr::Interval(interval) => before(&interval.value, &["interval"]),
         Expr::Floor { expr, .. } => before(expr, &["floor"]),
         Expr::Ceil { expr, .. } => before(expr, &["ceil"]),
         Expr::Case { case_token, .. } => start(places, case_token.0.span),
@@ -48,6 +51,7 @@ pub(super) fn right_of(places: &Places<'_>, tree: &Expr) -> Option<usize> {
         | Expr::UnaryOp { expr: last, .. }
         | Expr::Like { pattern: last, .. }
         | Expr::ILike { pattern: last, .. }
+        | Expr::RLike { pattern: last, .. }
         | Expr::IsDistinctFrom(_, last)
         | Expr::IsNotDistinctFrom(_, last) => right_of(places, last),
         Expr::In { target: InTarget::List(list), .. } => closing(places.text, right_of(places, list.last()?)?),
@@ -64,8 +68,20 @@ pub(super) fn right_of(places: &Places<'_>, tree: &Expr) -> Option<usize> {
         | Expr::Substring { expr, .. }
         | Expr::Trim { expr, .. }
         | Expr::Position { expr, .. }
+        | Expr::Extract { expr, .. }
         | Expr::Floor { expr, .. }
         | Expr::Ceil { expr, .. } => closing(places.text, right_of(places, expr)?),
+        Expr::Interval(interval) => {
+            let end = right_of(places, &interval.value)?;
+            match interval.leading_field {
+                None => Some(end),
+                Some(_) => {
+                    let unit = places.text.get(end..)?.trim_start();
+                    let rest = unit.trim_start_matches(|c: char| c.is_alphanumeric());
+                    Some(places.text.len() - rest.len())
+                }
+            }
+        }
         Expr::Case { end_token, .. } => end(places, end_token.0.span),
         Expr::Function(function) => {
             let end = end(places, function.name.span())?;

@@ -2,6 +2,8 @@
 
 mod directive;
 mod lint;
+mod sortable;
+mod units;
 
 use super::{DAY_SECONDS, Instant, Moment, ZoneClock, civil_from_days, days_from_civil, is_in_years, push_two};
 
@@ -108,7 +110,12 @@ pub(crate) struct TimeFormat {
     pub(super) items: Vec<Item>,
     /// True if it contains something that depends on the zone even for a date.
     needs_zone: bool,
+    /// True if it has numbers of two and four digits and short literals alone, [`SHORT_BYTES_MAX`] together at most.
+    is_short: bool,
 }
+
+/// The longest text that is put together on the stack.
+const SHORT_BYTES_MAX: usize = 32;
 
 /// A date and a local time of day.
 struct LocalTime {
@@ -131,7 +138,13 @@ impl TimeFormat {
         let needs_zone = items
             .iter()
             .any(|item| matches!(item, Item::Offset { .. } | Item::Epoch | Item::Abbreviation | Item::ZoneName));
-        Ok(Self { text: text.to_owned(), items, needs_zone })
+        let lengths = items.iter().map(|item| match item {
+            Item::Literal(bytes) => Some(bytes.len()),
+            Item::Number { pad: Pad::Zero, width: width @ (2 | 4), .. } => Some(usize::from(*width)),
+            _ => None,
+        });
+        let is_short = lengths.sum::<Option<usize>>().is_some_and(|length| length <= SHORT_BYTES_MAX);
+        Ok(Self { text: text.to_owned(), items, needs_zone, is_short })
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -159,6 +172,9 @@ impl TimeFormat {
             }
         };
         let date = civil_from_days(shown.days);
+        if self.is_short {
+            return self.write_short(date, &shown, out);
+        }
         for item in &self.items {
             match item {
                 Item::Literal(bytes) => out.extend_from_slice(bytes),
@@ -169,6 +185,43 @@ impl TimeFormat {
             }
         }
     }
+}
+
+impl TimeFormat {
+    /// Appends literals and numbers at once: the usual formats have nothing else.
+    fn write_short(&self, date: (i64, u32, u32), shown: &LocalTime, out: &mut Vec<u8>) {
+        let mut text = [0; SHORT_BYTES_MAX];
+        let mut at = 0;
+        let mut put = |bytes: &[u8]| {
+            if let Some(place) = text.get_mut(at..at + bytes.len()) {
+                place.copy_from_slice(bytes);
+                at += bytes.len();
+            }
+        };
+        for item in &self.items {
+            match item {
+                Item::Literal(bytes) => match bytes.as_slice() {
+                    [byte] => put(&[*byte]),
+                    bytes => put(bytes),
+                },
+                Item::Number { part, width, .. } => {
+                    let value = value_of(*part, date, shown);
+                    match *width {
+                        4 => put(&[two(value / 100), two(value)].as_flattened()[..]),
+                        _ => put(&two(value)),
+                    }
+                }
+                _ => {}
+            }
+        }
+        out.extend_from_slice(&text[..at]);
+    }
+}
+
+/// Returns the last two digits of a number.
+fn two(number: u32) -> [u8; 2] {
+    let number = number % 100;
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
 /// Appends the items that are not plain numbers.
@@ -209,7 +262,7 @@ fn write_text(item: &Item, date: (i64, u32, u32), shown: &LocalTime, zone: &mut 
 }
 
 /// Returns the weekday; Monday is 0.
-pub(super) fn weekday(days: i64) -> i64 {
+pub(crate) fn weekday(days: i64) -> i64 {
     (days + 3).rem_euclid(7)
 }
 
@@ -239,7 +292,7 @@ fn value_of(part: TimePart, (year, month, day): (i64, u32, u32), shown: &LocalTi
 }
 
 /// Returns the year and the week of ISO 8601: a week belongs to the year of its Thursday.
-fn iso_week(days: i64) -> (i64, u32) {
+pub(crate) fn iso_week(days: i64) -> (i64, u32) {
     let thursday = days - weekday(days) + 3;
     let (year, ..) = civil_from_days(thursday);
     (year, ((thursday - days_from_civil(year, 1, 1)) / 7) as u32 + 1)

@@ -29,6 +29,8 @@ CREATE TABLE runs (
     -- The export that the source was asked for.
     execution_id   TEXT,
     extract_json   TEXT,
+    -- The export and the extract of each other source, by name.
+    others_json    TEXT,
     -- Of an extract of records: the digest of its source, and the moment up to which it has their changes, as text that
     -- sorts by time: 2026-11-23 05:30:00, UTC. Both are in extract_json too. The next run reads from the latest one of a
     -- delivered run on.

@@ -63,13 +63,14 @@ impl Store {
         Ok(Self { writes, reads, threads: Arc::new(Mutex::new(threads)), worker_lock: Arc::default() })
     }
 
-    /// Applies an operation in a transaction. Returns once its result is durable.
+    /// Applies an operation in a transaction. Returns once its result is as durable as it must be.
     pub(super) async fn write<T: Send + 'static>(
         &self,
+        durability: Durability,
         operation: &'static str,
         apply: impl Fn(&mut Tx) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        self.writes.call(operation, apply).await
+        self.writes.call(durability, operation, apply).await
     }
 
     /// Applies an operation that only reads, concurrently with writes.
@@ -78,7 +79,7 @@ impl Store {
         operation: &'static str,
         apply: impl Fn(&mut Tx) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        self.reads.call(operation, apply).await
+        self.reads.call(Durability::Ordered, operation, apply).await
     }
 
     /// Locks out other workers until the ledger is closed. Blocks. For SQLite, the lock of the data folder does that.
@@ -107,6 +108,17 @@ impl Store {
             thread.join().ok(); // a thread that panicked has nothing left to do
         }
     }
+}
+
+/// What survives a power failure once a write returns. Both survive the end of the process, and in both cases a later
+/// write survives only with all earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// The write itself: a commit waits for the disk.
+    Synced,
+    /// What was written before, and maybe this: for what the same run would write again. PostgreSQL syncs these too, as
+    /// its server may fail while this process goes on.
+    Ordered,
 }
 
 /// Errors below an operation.
@@ -150,11 +162,12 @@ impl Queue {
 
     async fn call<T: Send + 'static>(
         &self,
+        durability: Durability,
         operation: &'static str,
         apply: impl Fn(&mut Tx) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
-        let call = Box::new(Pending { operation, apply, result: None, answer });
+        let call = Box::new(Pending { durability, operation, apply, result: None, answer });
         let closed = || LedgerError::Sql { operation, source: StoreError::Closed };
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(sender) => sender.send(call).map_err(|_| closed())?,
@@ -171,6 +184,7 @@ impl Queue {
 /// A pending operation, whatever the type of its result.
 trait Call: Send {
     fn operation(&self) -> &'static str;
+    fn durability(&self) -> Durability;
     /// Applies the operation and keeps its result; a panic inside becomes an error. Returns the error, if it failed.
     fn apply(&mut self, tx: &mut Tx) -> Result<(), &LedgerError>;
     /// Sends the kept result to the caller, or the error that prevented it.
@@ -178,6 +192,7 @@ trait Call: Send {
 }
 
 struct Pending<F, T> {
+    durability: Durability,
     operation: &'static str,
     apply: F,
     result: Option<Result<T, LedgerError>>,
@@ -187,6 +202,10 @@ struct Pending<F, T> {
 impl<T: Send, F: Fn(&mut Tx) -> Result<T, LedgerError> + Send> Call for Pending<F, T> {
     fn operation(&self) -> &'static str {
         self.operation
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
     }
 
     fn apply(&mut self, tx: &mut Tx) -> Result<(), &LedgerError> {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::tx::{self, Tx};
-use super::{Call, LedgerError, SCHEMA, StoreError, VERSION};
+use super::{Call, Durability, LedgerError, SCHEMA, StoreError, VERSION};
 use crate::disk;
 
 /// Time limit for another process that writes.
@@ -65,11 +65,19 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_WAIT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // FULL: commits survive a power failure.
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    set_durability(&connection, Durability::Synced)?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     Ok(connection)
+}
+
+/// Sets what the next commits wait for. FULL syncs the log, with all commits in it; NORMAL leaves that to a later one.
+fn set_durability(connection: &Connection, durability: Durability) -> Result<(), StoreError> {
+    let synchronous = match durability {
+        Durability::Synced => "FULL",
+        Durability::Ordered => "NORMAL",
+    };
+    Ok(connection.pragma_update(None, "synchronous", synchronous)?)
 }
 
 /// Creates the tables under the write lock, so that two concurrent first starts create them once. The inner error is what
@@ -108,9 +116,15 @@ fn read_all(connection: &Connection, calls: &Mutex<Receiver<Box<dyn Call>>>) {
 }
 
 fn write_all(connection: &Connection, calls: &Receiver<Box<dyn Call>>) {
-    while let Ok(first) = calls.recv() {
-        let mut group = Group { connection, members: vec![first], applied: 0, refused: Vec::new() };
-        let outcome = group.run(calls);
+    let (mut present, mut next) = (Durability::Synced, None);
+    while let Some(first) = next.take().or_else(|| calls.recv().ok()) {
+        let durability = first.durability();
+        let mut group =
+            Group { connection, durability, members: vec![first], applied: 0, refused: Vec::new(), next: None };
+        let switched = if present == durability { Ok(()) } else { set_durability(connection, durability) };
+        present = if switched.is_ok() { durability } else { present };
+        let outcome = switched.and_then(|()| group.run(calls));
+        next = group.next.take();
         if outcome.is_err() && !connection.is_autocommit() {
             execute(connection, "ROLLBACK").ok(); // the next BEGIN fails if this did
         }
@@ -131,11 +145,14 @@ fn write_all(connection: &Connection, calls: &Receiver<Box<dyn Call>>) {
 /// Operations that share a commit.
 struct Group<'a> {
     connection: &'a Connection,
+    durability: Durability,
     members: Vec<Box<dyn Call>>,
     /// Number of members applied in the open transaction.
     applied: usize,
     /// Failed members, which keep their errors.
     refused: Vec<Box<dyn Call>>,
+    /// An operation that needs a more durable commit than this one.
+    next: Option<Box<dyn Call>>,
 }
 
 impl Group<'_> {
@@ -149,6 +166,12 @@ impl Group<'_> {
             if self.applied == self.members.len() {
                 let may_join = self.members.len() + self.refused.len() < MEMBERS_MAX && started.elapsed() < JOIN_MAX;
                 match may_join.then(|| calls.try_recv()) {
+                    Some(Ok(next))
+                        if next.durability() == Durability::Synced && self.durability != Durability::Synced =>
+                    {
+                        self.next = Some(next);
+                        return execute(self.connection, "COMMIT");
+                    }
                     Some(Ok(next)) => self.members.push(next),
                     Some(Err(_)) | None => return execute(self.connection, "COMMIT"),
                 }

@@ -76,9 +76,9 @@ impl Check<'_> {
             if is_delta(step) {
                 let problem = Problem::error(step.at.clone(), "a pipeline has one `delta`");
                 self.problems.push(problem.hint("keep the last one"));
-            } else if step.kind.is_table() || !declaration.rows.is_empty() {
+            } else if step.kind.is_table() || !step.row_shares().is_empty() {
                 let what = format!("`{}` after `delta` would keep changes from the destination", declaration.kind);
-                let hint = "move it before `delta`: what follows it may rename, select, drop and set columns only";
+                let hint = "move it before `delta`: what follows it works on single rows, and keeps them all";
                 self.problems.push(Problem::error(step.at.clone(), what).hint(hint));
             }
         }

@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 use super::Check;
 use crate::pipeline::columns::Columns;
 use crate::pipeline::expect_file::{
-    ChangeTable, ColumnsFile, ExpectFile, FreshFile, Pattern, RangeFile, RowsFile, SeverityFile, TypeFile, UniqueFile,
+    ChangeTable, ColumnsFile, ExpectFile, FreshFile, Pattern, RangeFile, RowsFile, SeverityFile, UniqueFile,
 };
 use crate::pipeline::plan::*;
+use crate::pipeline::value_type::ValueType;
 use crate::yaml::read::{At, Lenient, Named, OneOrMore};
 use crate::yaml::tree::Key;
 
@@ -54,9 +55,7 @@ impl Check<'_> {
         }
         let columns = rules.part("columns", written.columns);
         expect.columns = columns.map(|rule| rule.map(|written| self.header(written)));
-        self.cells(written.types, "types", &mut rules, &mut expect, |_, written| {
-            Some(condition_of_type(written.value))
-        });
+        self.cells(written.types, "types", &mut rules, &mut expect, |_, written| condition_of_type(written.value));
         if let Some(Rule { severity, expected }) = rules.part("not_null", written.not_null) {
             for column in self.named_once(expected.0, &mut rules) {
                 let expected = CellRule { column, condition: CellCondition::NotNull };
@@ -82,6 +81,8 @@ impl Check<'_> {
                 self.problems.push(expected.origin.error(what).hint("remove it"));
             }
         }
+        expect.dropped_rows =
+            rules.part("dropped_rows", written.dropped_rows).map(|rule| rule.map(|rows| rows.max.value.0));
         for (key, ..) in rules.severities.iter().filter(|(.., is_used)| !is_used) {
             let what = format!("the severity of `{}` has no effect, as nothing here expects it", key.text);
             self.problems.push(key.origin.error(what).hint(format!("write `{}`, or remove its severity", key.text)));
@@ -245,13 +246,16 @@ impl Check<'_> {
 /// The default of `rows.change.over`.
 const CHANGE_OVER: usize = 5;
 
-fn condition_of_type(written: TypeFile) -> CellCondition {
+/// Returns the condition that a value has the type; `None` for a text, which any value is.
+fn condition_of_type(written: ValueType) -> Option<CellCondition> {
     match written {
-        TypeFile::Integer => CellCondition::Integer,
-        TypeFile::Decimal => CellCondition::Decimal,
-        TypeFile::Date => CellCondition::Date,
-        TypeFile::Timestamp => CellCondition::Timestamp,
-        TypeFile::Format(format) => CellCondition::TimeFormat(format.0),
+        ValueType::Text => None,
+        ValueType::Integer => Some(CellCondition::Integer),
+        ValueType::Decimal => Some(CellCondition::Decimal),
+        ValueType::Boolean => Some(CellCondition::Boolean),
+        ValueType::Date(None) => Some(CellCondition::Date),
+        ValueType::Datetime(None) => Some(CellCondition::Datetime),
+        ValueType::Date(Some(format)) | ValueType::Datetime(Some(format)) => Some(CellCondition::TimeFormat(format.0)),
     }
 }
 

@@ -1,13 +1,25 @@
 //! A pipeline file and the settings → a [`Plan`] without defaults left to fill in, and every problem found.
 
+/// Aggregates.
+mod aggregate;
 /// Artifacts, deliveries and their names.
 mod deliver;
 /// Changes since the last delivered file.
 mod delta;
 /// Expectations.
 mod expect;
+/// Joins.
+mod join;
+/// Pivots.
+mod pivot;
+/// The steps that change cells.
+mod row_steps;
 /// Sources: reports, records, files.
 mod source;
+/// One source, or several.
+mod sources;
+/// Steps on whole tables.
+mod table_steps;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +32,7 @@ use super::columns::Columns;
 use super::file::{PipelineFile, ScheduleFile, StepFile};
 use super::plan::*;
 use super::scalars::Expression as Written;
+use super::step_file::StepItem;
 use super::table_file;
 use crate::schedule::{Missed, Overlap, Schedule, WhileHeld};
 use crate::settings::PipelineAlertsFile;
@@ -29,7 +42,8 @@ use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore, list};
 use crate::yaml::tree::{Key, Node, Origin};
 
 /// Returns the plan, or `None` if a part could not be read. A plan may come with problems. Without settings there is no
-/// plan, but all problems that do not depend on them are found.
+/// plan, but all problems that do not depend on them are found. The paths of files that the file names, also of those that
+/// cannot be read, are added to `named`.
 pub(super) fn plan(
     settings: Option<&Settings>,
     file: &Arc<PathBuf>,
@@ -37,14 +51,21 @@ pub(super) fn plan(
     name: &str,
     node: &Node,
     problems: &mut Vec<Problem>,
+    named: &mut Vec<PathBuf>,
 ) -> Option<Plan> {
     let written = PipelineFile::from_node(node, problems)?;
-    let mut check = Check { settings, file, problems, tables: Vec::new() };
+    let mut check = Check { settings, file, problems, tables: Vec::new(), sources: Vec::new(), named };
     let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
-    let source = written.source.0.and_then(|source| check.source(source));
+    let mut sources = check.all_sources(node, written.source, written.sources);
+    let source = sources.source.take();
     let columns = source.as_ref().map(Columns::of_source).unwrap_or_default();
-    let (steps, secrets, mut columns) = check.steps(written.transform.unwrap_or_default(), columns);
-    let expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
+    let transform = written.transform.unwrap_or_default();
+    let count = transform.len();
+    let (steps, secrets, mut columns) = check.steps(transform, columns);
+    let others = check.used_sources(sources.take_others(), &steps, steps.len() == count);
+    let limit = row_steps::origin_of_limit(written.expect.as_ref());
+    let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
+    check.dropped_rows(&steps, limit, &mut expect);
     check.problems.extend(columns.into_problems());
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
@@ -72,6 +93,8 @@ pub(super) fn plan(
         schedule,
         zone,
         source: source?,
+        main: sources.main,
+        others,
         steps,
         expect,
         artifact: artifact?,
@@ -87,6 +110,10 @@ struct Check<'a> {
     problems: &'a mut Vec<Problem>,
     /// The files that the pipeline file names, each once.
     tables: Vec<TableFile>,
+    /// The names of the sources that steps may read.
+    sources: Vec<String>,
+    /// The paths of all files that the pipeline file names.
+    named: &'a mut Vec<PathBuf>,
 }
 
 impl Check<'_> {
@@ -148,24 +175,31 @@ impl Check<'_> {
     /// with the steps' problems.
     fn steps(
         &mut self,
-        written: Vec<Lenient<StepFile>>,
+        written: Vec<Lenient<StepItem>>,
         mut columns: Columns,
     ) -> (Vec<TransformStep>, BTreeMap<String, SecretRef>, Columns) {
         let mut secrets = BTreeMap::new();
         let mut steps = Vec::new();
         for part in written {
-            let Some(step) = part.0 else {
+            let Some(StepItem { step, on_error }) = part.0 else {
                 columns.forget(); // the step's effect on them is unknown
                 continue;
             };
-            let step = self.step(step, &mut secrets);
+            let (step, on_error) = self.else_of_map(step, on_error);
+            let Some(mut step) = self.step(step, &mut secrets) else {
+                columns.forget();
+                continue;
+            };
+            step.on_error = self.on_error(&step.kind, on_error);
             (step.kind.declaration().columns)(&mut columns);
             steps.push(step);
+            self.warn_of_order(&steps);
         }
         (steps, secrets, columns)
     }
 
-    fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> TransformStep {
+    /// Returns a step; `None` if its columns cannot be told.
+    fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> Option<TransformStep> {
         let (origin, kind) = match step {
             StepFile::Rename(renames) => (renames.origin, self.rename(renames.value)),
             StepFile::Select(names) => {
@@ -189,15 +223,20 @@ impl Check<'_> {
                 };
                 (assigns.origin, StepKind::Set(assigns.value.0.into_iter().map(assign).collect()))
             }
-            StepFile::Sort(names) => {
-                if names.value.0.is_empty() {
-                    self.problems.push(names.origin.error("no column to sort by is named here"));
-                }
-                (names.origin, StepKind::Sort(Sort { keys: self.columns(names.value.0) }))
-            }
+            StepFile::Sort(sort) => (sort.origin, self.sort(sort.value)),
+            StepFile::Dedupe(dedupe) => (dedupe.origin, self.dedupe(dedupe.value)),
+            StepFile::Limit(limit) => (limit.origin, StepKind::Limit(limit.value.0)),
+            StepFile::Unpivot(unpivot) => (unpivot.origin, self.unpivot(unpivot.value)),
+            StepFile::Join(join) => (join.origin.clone(), self.join(join)?),
+            StepFile::Pivot(written) => (written.origin, self.pivot(written.value)),
+            StepFile::Aggregate(written) => (written.origin, self.aggregate(written.value, secrets)),
+            StepFile::Map(map) => (map.origin, StepKind::Map(Box::new(self.map(*map.value)?))),
+            StepFile::Mask(masks) => (masks.origin.clone(), StepKind::Mask(self.mask(masks, secrets)?)),
+            StepFile::Fill(fill) => (fill.origin.clone(), StepKind::Fill(self.fill(*fill.value, &fill.origin)?)),
+            StepFile::Number(number) => (number.origin, StepKind::Number(self.number(number.value))),
             StepFile::Delta(delta) => (delta.origin.clone(), self.delta(delta)),
         };
-        TransformStep { at: self.place(&origin), kind }
+        Some(TransformStep { at: self.place(&origin), kind, on_error: OnError::Fail })
     }
 
     fn rename(&mut self, renames: Named<At<String>>) -> StepKind {
@@ -217,8 +256,8 @@ impl Check<'_> {
     }
 
     /// Finds a file that the pipeline file names.
-    #[expect(dead_code, reason = "for joins and maps")]
     fn table(&mut self, written: &At<String>) -> Option<TableFile> {
+        self.named.extend(TableFile::path(self.file, &written.value));
         match TableFile::find(self.file, written) {
             Ok(table) => {
                 if !self.tables.contains(&table) {
@@ -235,17 +274,18 @@ impl Check<'_> {
 
     fn expression(&mut self, written: Written, secrets: &mut BTreeMap<String, SecretRef>) -> Expression {
         for secret in written.expr.secrets() {
-            let Some(known) = self.settings.map(|settings| &settings.secrets) else { break };
-            match known.get(secret) {
-                Some(found) => {
-                    secrets.insert(secret.to_string(), found.clone());
-                }
-                None => {
-                    self.problems.push(unknown_name("secret", secret, &written.origin_of(secret), known.keys()));
-                }
-            }
+            self.secret(secret, &written.origin_of(secret), secrets);
         }
         Expression::new(written.expr.clone(), |column| self.place(&written.origin_of(column)))
+    }
+
+    /// Finds a secret that an expression names.
+    fn secret(&mut self, name: &str, origin: &Origin, secrets: &mut BTreeMap<String, SecretRef>) {
+        let Some(known) = self.settings.map(|settings| &settings.secrets) else { return };
+        match known.get(name) {
+            Some(found) => drop(secrets.insert(name.to_owned(), found.clone())),
+            None => self.problems.push(unknown_name("secret", name, origin, known.keys())),
+        }
     }
 }
 

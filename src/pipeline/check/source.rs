@@ -31,7 +31,8 @@ impl Check<'_> {
             }
             SourceFile::File(file) => {
                 let csv = file.csv.unwrap_or_default();
-                Some(Source::File(FileSource { path: self.settings?.folder().join(file.path.value), csv }))
+                let copy = file.copy.unwrap_or(false);
+                Some(Source::File(FileSource { path: self.settings?.folder().join(file.path.value), csv, copy }))
             }
         }
     }

@@ -7,5 +7,5 @@ use crate::pipeline::plan::Delta;
 pub(super) fn columns(delta: &Delta, columns: &mut Columns) {
     columns.require_each_once(&delta.by);
     columns.require_each_once(delta.compare.as_deref().unwrap_or_default());
-    columns.append(&delta.op);
+    columns.add(&delta.op, "drop or rename that one first");
 }

@@ -31,6 +31,69 @@ pub struct Expect {
     pub size_max: Option<Rule<u64>>,
     /// The consequence of changed assignments of the account.
     pub scope: ScopeRule,
+    /// The largest number of rows that steps drop by `on_error`; `None` if no step does.
+    pub dropped_rows: Option<Rule<DroppedMax>>,
+}
+
+/// A largest number of dropped rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DroppedMax {
+    Rows(u64),
+    /// This many millionths of the extracted rows.
+    Part(u64),
+}
+
+/// All rows, in millionths.
+const WHOLE: u64 = 1_000_000;
+/// A percent, in millionths.
+const PERCENT: u64 = WHOLE / 100;
+
+impl DroppedMax {
+    /// 1 % of the extracted rows.
+    pub const DEFAULT: Self = Self::Part(PERCENT);
+
+    /// Parses a number or a percentage.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let Some(percent) = text.strip_suffix('%') else {
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            return is_number.then(|| text.parse().ok())?.map(Self::Rows);
+        };
+        let (whole, decimals) = percent.split_once('.').unwrap_or((percent, "0"));
+        let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !are_digits(whole) || !are_digits(decimals) || decimals.len() > DECIMALS_MAX {
+            return None;
+        }
+        let decimals = format!("{decimals:0<DECIMALS_MAX$}");
+        let part = whole.parse::<u64>().ok()?.checked_mul(PERCENT)? + decimals.parse::<u64>().ok()?;
+        (part <= WHOLE).then_some(Self::Part(part))
+    }
+
+    /// Returns true if so many rows may be dropped of the extracted ones.
+    pub(crate) fn allows(self, dropped: u64, extracted: u64) -> bool {
+        match self {
+            Self::Rows(max) => dropped <= max,
+            Self::Part(part) => u128::from(dropped) * u128::from(WHOLE) <= u128::from(part) * u128::from(extracted),
+        }
+    }
+}
+
+/// The decimals of a percentage that millionths can hold.
+const DECIMALS_MAX: usize = 4;
+
+impl std::fmt::Display for DroppedMax {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rows(1) => f.write_str("1 row"),
+            Self::Rows(rows) => write!(f, "{rows} rows"),
+            Self::Part(part) => {
+                let decimals = format!("{:04}", part % PERCENT);
+                match decimals.trim_end_matches('0') {
+                    "" => write!(f, "{}%", part / PERCENT),
+                    decimals => write!(f, "{}.{decimals}%", part / PERCENT),
+                }
+            }
+        }
+    }
 }
 
 /// An expectation, and the consequence of not meeting it.
@@ -103,7 +166,7 @@ pub(crate) enum CellCondition {
     /// `YYYY-MM-DD`.
     Date,
     /// A date with a time of day, in ISO form.
-    Timestamp,
+    Datetime,
     TimeFormat(TimeFormat),
     Values(ValueSet),
     Range {
@@ -111,6 +174,8 @@ pub(crate) enum CellCondition {
         max: Option<Decimal>,
     },
     Match(Regex),
+    /// `true` or `false`, or one of the words that casts read.
+    Boolean,
 }
 
 /// The allowed values of a column.
@@ -184,6 +249,41 @@ impl Default for Expect {
             complete: Some(Severity::Hold),
             size_max: None,
             scope: ScopeRule::Note,
+            dropped_rows: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_largest_number_of_dropped_rows_is_exact() {
+        for (text, shown) in
+            [("0", "0 rows"), ("1", "1 row"), ("1%", "1%"), ("0.0001%", "0.0001%"), ("12.50%", "12.5%")]
+        {
+            assert_eq!(DroppedMax::parse(text).unwrap().to_string(), shown);
+        }
+        for text in ["", "%", "1.%", ".5%", "-1", "100.0001%", "0.00001%", "1 %", "x", "99999999999999999999%"] {
+            assert_eq!(DroppedMax::parse(text), None, "{text:?}");
+        }
+        for (max, dropped, extracted, allowed) in [
+            ("29%", 29, 100, true),
+            ("29%", 30, 100, false),
+            ("0%", 0, 0, true),
+            ("0%", 1, u64::MAX, false),
+            ("100%", u64::MAX, u64::MAX, true),
+            ("1%", 1, 99, false),
+            ("1%", 1, 100, true),
+            ("3", 3, 3, true),
+            ("3", 4, 1000, false),
+        ] {
+            assert_eq!(
+                DroppedMax::parse(max).unwrap().allows(dropped, extracted),
+                allowed,
+                "{max} {dropped}/{extracted}"
+            );
         }
     }
 }

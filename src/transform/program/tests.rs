@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::expr::Expr;
-use crate::pipeline::plan::{Assign, Column, CsvInput, Rename, Sort};
+use crate::pipeline::plan::{Assign, Column, CsvInput, Direction, NullsPosition, Rename, Sort, SortKey};
+use crate::pipeline::value_type::ValueType;
 use crate::progress::Meter;
 use crate::settings::Limits;
 use crate::transform::{Input, Transform, TransformError};
@@ -37,7 +38,15 @@ fn steps(text: &str) -> Vec<TransformStep> {
             ),
             "select" => StepKind::Select(columns(rest)),
             "drop" => StepKind::Drop(columns(rest)),
-            "sort" => StepKind::Sort(Sort { keys: columns(rest) }),
+            "sort" => {
+                let key = |column| SortKey {
+                    column,
+                    value_type: ValueType::Text,
+                    direction: Direction::Ascending,
+                    nulls: NullsPosition::Last,
+                };
+                StepKind::Sort(Sort { keys: columns(rest).into_iter().map(key).collect() })
+            }
             "filter" => StepKind::Filter(expression(rest, word)),
             "set" => StepKind::Set(
                 rest.split("; ")
@@ -51,7 +60,7 @@ fn steps(text: &str) -> Vec<TransformStep> {
             ),
             other => panic!("no step {other}"),
         };
-        TransformStep { at: place(word), kind }
+        TransformStep { at: place(word), kind, on_error: OnError::Fail }
     };
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(step).collect()
 }
@@ -302,7 +311,8 @@ fn a_key_without_text_is_a_problem_and_never_another_key() {
     for text in ["", " ", "\n", "\t\r\n"] {
         let secrets = BTreeMap::from([("salt".to_owned(), Secret::new(text))]);
         let mut columns = Columns::of_header(&["a".to_owned()]);
-        Builder::new(&secrets).row_operator(&steps("set h=hmac_sha256(a, salt)")[0], &mut columns);
+        let (step, masked) = (&steps("set h=hmac_sha256(a, salt)")[0], &BTreeSet::new());
+        Builder::new(&secrets).row_operator(&StepInput { step, index: 0, masked }, &mut columns);
         let found = columns.into_problems();
         assert!(found[0].to_string().contains("the secret \"salt\" is empty or only white space"), "{found:?}");
     }
@@ -337,6 +347,7 @@ fn the_documentation_is_true() {
                 value: Expression::new(expr, |_| place("result")),
                 at: place("result"),
             }]),
+            on_error: OnError::Fail,
         };
         let meter = Meter::default();
         let input = Input {
@@ -373,10 +384,10 @@ fn programs_follow_operators_on_whole_tables() {
         "n,b\n1,x\n2,y\n5,a\n4,\n3,a\n2,a\n",
         r#"
         n|c|m
-        ||8
         a2|a|4
         a3|a|6
         y2|y|4
+        ||8
         {"extracted":6,"steps":[{"step":1,"kind":"filter","dropped":1},{"step":4,"kind":"filter","dropped":1}],"written":4}
         "#,
     );

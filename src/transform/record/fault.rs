@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Records;
 use crate::expr::shorten;
+use crate::pipeline::masked::MASKED;
 use crate::transform::error::{CsvFault, TransformError};
 
 /// The setting for files that violate RFC 4180.
@@ -41,11 +42,16 @@ impl Records<'_> {
         self.column(cells.min(self.bounds.len().saturating_sub(1)))
     }
 
+    /// Returns the beginning of a text, unless that must not be shown.
+    fn shown(&self, text: &str) -> String {
+        if self.hides_text { MASKED.to_owned() } else { shorten(text) }
+    }
+
     #[cold]
     pub(super) fn text_after_quote(&self, opened: usize, quote: usize) -> TransformError {
         let rest = &self.block.bytes[quote + 1..];
         let rest = &rest[..memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())];
-        let text = shorten(&String::from_utf8_lossy(&rest[..rest.len().min(200)]));
+        let text = self.shown(&String::from_utf8_lossy(&rest[..rest.len().min(200)]));
         let (line, column) = (self.line_of(quote), self.column(self.bounds.len()));
         self.fault(
             format!(": text follows a closing quote (line {line}), {column}: {text:?}"),
@@ -125,7 +131,7 @@ impl Records<'_> {
         let (line, byte) = (self.line_of(position), self.offset_of(position));
         let column = if is_irregular { "a cell".to_owned() } else { self.column_at(position) };
         let around = &bytes[valid.saturating_sub(12)..bytes.len().min(valid + 12)];
-        let around = shorten(String::from_utf8_lossy(around).trim_start_matches('\u{fffd}'));
+        let around = self.shown(String::from_utf8_lossy(around).trim_start_matches('\u{fffd}'));
         let value = bytes.get(valid).copied().unwrap_or_default();
         self.fault(
             format!(" is not UTF-8: byte 0x{value:02X} in {column} (byte {byte} of line {line}, at {around:?})"),

@@ -16,7 +16,7 @@ pub struct RunReader {
 }
 
 impl RunReader {
-    pub(super) fn new(file: File, run: Range<u64>, buffer_bytes: usize) -> Self {
+    pub(in crate::transform) fn new(file: File, run: Range<u64>, buffer_bytes: usize) -> Self {
         Self { file, rest: run, buffer: Vec::with_capacity(buffer_bytes), at: 0 }
     }
 
@@ -26,7 +26,7 @@ impl RunReader {
 
     /// Fills `bytes`.
     #[inline]
-    pub(super) fn take(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+    pub(in crate::transform) fn take(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         match self.buffer.get(self.at..self.at + bytes.len()) {
             Some(found) => {
                 bytes.copy_from_slice(found);
@@ -35,6 +35,31 @@ impl RunReader {
             }
             None => self.take_in_parts(bytes),
         }
+    }
+
+    /// Replaces the content of `out` by the next `count` bytes.
+    #[inline]
+    pub(in crate::transform) fn take_to(&mut self, count: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        match self.buffer.get(self.at..self.at + count) {
+            Some(found) => {
+                out.clear();
+                out.extend_from_slice(found);
+                self.at += count;
+                Ok(())
+            }
+            None => {
+                out.resize(count, 0);
+                self.take_in_parts(out)
+            }
+        }
+    }
+
+    /// Passes over the next `count` bytes.
+    pub(in crate::transform) fn skip(&mut self, count: usize) -> io::Result<()> {
+        let buffered = count.min(self.buffer.len() - self.at);
+        self.at += buffered;
+        self.rest.start += (count - buffered) as u64;
+        if self.rest.start > self.rest.end { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
     fn take_in_parts(&mut self, mut bytes: &mut [u8]) -> io::Result<()> {

@@ -6,18 +6,18 @@ use std::io::{self, Write};
 use super::merge::RunReader;
 use super::{Chunk, Sorter};
 
-/// Records in memory: their bytes, one after the other, and where each is.
+/// Records in memory: their bytes as they are in a run, one after the other, and where each is.
 pub struct Records {
     budget: usize,
     bytes: Vec<u8>,
     entries: Vec<Entry>,
 }
 
+/// The position of a record, with the beginning of its key, which decides most comparisons without looking there.
 #[derive(Clone, Copy)]
 struct Entry {
+    prefix: u64,
     start: u64,
-    key: u32,
-    payload: u32,
 }
 
 /// One record.
@@ -25,13 +25,44 @@ struct Entry {
 pub struct RecordItem {
     pub key: Vec<u8>,
     pub payload: Vec<u8>,
+    prefix: u64,
 }
 
-impl Entry {
-    fn key(self, bytes: &[u8]) -> &[u8] {
-        let start = self.start as usize;
-        &bytes[start..start + self.key as usize]
+/// The lengths of key and payload, before them.
+const HEAD_BYTES: usize = 2 * size_of::<u32>();
+
+/// Returns the first eight bytes of a key as a number; those that it lacks are 0.
+#[inline]
+fn prefix_of(key: &[u8]) -> u64 {
+    match key.first_chunk() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => key.iter().fold(0, |prefix, byte| prefix << 8 | u64::from(*byte)) << (8 * (8 - key.len()) % 64),
     }
+}
+
+/// Returns the lengths of key and payload.
+#[inline]
+fn lengths(head: [u8; HEAD_BYTES]) -> (usize, usize) {
+    let [a, b, c, d, e, f, g, h] = head;
+    (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize)
+}
+
+impl Records {
+    /// Returns the bytes of a record with its lengths, and where its key ends.
+    #[inline]
+    fn record(&self, entry: Entry) -> (&[u8], usize) {
+        let record = &self.bytes[entry.start as usize..];
+        let (key, payload) = lengths(*record.first_chunk().unwrap_or(&[0; HEAD_BYTES]));
+        (&record[..HEAD_BYTES + key + payload], HEAD_BYTES + key)
+    }
+}
+
+/// Returns the key of the record that starts there.
+#[inline]
+fn key_at(bytes: &[u8], start: u64) -> &[u8] {
+    let record = &bytes[start as usize..];
+    let (key, _) = lengths(*record.first_chunk().unwrap_or(&[0; HEAD_BYTES]));
+    &record[HEAD_BYTES..HEAD_BYTES + key]
 }
 
 impl Chunk for Records {
@@ -55,7 +86,12 @@ impl Chunk for Records {
     fn sort(&mut self) {
         let Self { bytes, entries, .. } = self;
         // The position keeps equal keys in their order, without the memory that a stable sort takes.
-        entries.sort_unstable_by(|a, b| a.key(bytes).cmp(b.key(bytes)).then(a.start.cmp(&b.start)));
+        entries.sort_unstable_by(|a, b| {
+            a.prefix
+                .cmp(&b.prefix)
+                .then_with(|| key_at(bytes, a.start).cmp(key_at(bytes, b.start)))
+                .then(a.start.cmp(&b.start))
+        });
     }
 
     fn clear(&mut self) {
@@ -67,15 +103,17 @@ impl Chunk for Records {
 
     fn get(&self, index: usize, item: &mut RecordItem) {
         let entry = self.entries[index];
-        let payload = entry.start as usize + entry.key as usize;
+        let (record, key_end) = self.record(entry);
         item.key.clear();
-        item.key.extend_from_slice(entry.key(&self.bytes));
+        item.key.extend_from_slice(&record[HEAD_BYTES..key_end]);
         item.payload.clear();
-        item.payload.extend_from_slice(&self.bytes[payload..payload + entry.payload as usize]);
+        item.payload.extend_from_slice(&record[key_end..]);
+        item.prefix = entry.prefix;
     }
 
+    #[inline]
     fn compare(a: &RecordItem, b: &RecordItem) -> Ordering {
-        a.key.cmp(&b.key)
+        a.prefix.cmp(&b.prefix).then_with(|| a.key.cmp(&b.key))
     }
 
     fn write(item: &RecordItem, out: &mut impl Write) -> io::Result<()> {
@@ -86,14 +124,18 @@ impl Chunk for Records {
         out.write_all(&item.payload)
     }
 
+    fn write_at(&self, index: usize, _: &mut RecordItem, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(self.record(self.entries[index]).0)
+    }
+
+    #[inline]
     fn read(run: &mut RunReader, item: &mut RecordItem) -> io::Result<()> {
-        let mut lengths = [0; 8];
-        run.take(&mut lengths)?;
-        let [a, b, c, d, e, f, g, h] = lengths;
-        item.key.resize(u32::from_le_bytes([a, b, c, d]) as usize, 0);
-        item.payload.resize(u32::from_le_bytes([e, f, g, h]) as usize, 0);
-        run.take(&mut item.key)?;
-        run.take(&mut item.payload)
+        let mut head = [0; HEAD_BYTES];
+        run.take(&mut head)?;
+        let (key, payload) = lengths(head);
+        run.take_to(key, &mut item.key)?;
+        item.prefix = prefix_of(&item.key);
+        run.take_to(payload, &mut item.payload)
     }
 }
 
@@ -101,15 +143,18 @@ impl Sorter<Records> {
     /// Adds a record.
     ///
     /// # Errors
-    /// The temporary file cannot be written, which may concern earlier records; a key or payload of 4 GiB or more.
+    /// The temporary file cannot be written, which may concern earlier records; a key or payload of 4 GiB or more; being
+    /// stopped.
+    #[inline]
     pub fn push(&mut self, key: &[u8], payload: &[u8]) -> io::Result<()> {
         let length = |part: &[u8]| u32::try_from(part.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge));
         let (key_length, payload_length) = (length(key)?, length(payload)?);
         let Records { bytes, entries, .. } = &mut self.chunk;
-        entries.push(Entry { start: bytes.len() as u64, key: key_length, payload: payload_length });
+        entries.push(Entry { prefix: prefix_of(key), start: bytes.len() as u64 });
+        bytes.extend_from_slice(&key_length.to_le_bytes());
+        bytes.extend_from_slice(&payload_length.to_le_bytes());
         bytes.extend_from_slice(key);
         bytes.extend_from_slice(payload);
-        bytes.push(0); // so that no two records have the same position
         self.spill_if_full()
     }
 }

@@ -13,7 +13,7 @@ fn words_of(sorter: Sorter<Words>) -> Vec<u128> {
 fn records_of(sorter: Sorter<Records>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut sorted = sorter.finish().unwrap();
     let mut found = Vec::new();
-    while let Some(RecordItem { key, payload }) = sorted.next().unwrap() {
+    while let Some(RecordItem { key, payload, .. }) = sorted.next().unwrap() {
         found.push((key.clone(), payload.clone()));
     }
     found
@@ -78,4 +78,65 @@ fn a_folder_that_cannot_be_written_is_an_error() {
     let mut sorter = Sorter::<Words>::new(&folder.path().join("missing"), 64);
     let pushed = (0..100).try_for_each(|word| sorter.push(word));
     assert_eq!(pushed.unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn prefixes_are_in_the_order_of_the_keys() {
+    let keys: [&[u8]; 9] = [b"", b"\0", b"\0\0", b"a", b"a\0", b"ab", b"abcdefgh", b"abcdefghi", b"abcdefgi"];
+    let folder = tempfile::tempdir().unwrap();
+    for budget in [32, 1 << 20] {
+        let mut sorter = Sorter::<Records>::new(folder.path(), budget);
+        for key in keys.iter().rev() {
+            sorter.push(key, key).unwrap();
+        }
+        let found: Vec<_> = records_of(sorter).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(found, keys, "{budget} bytes");
+    }
+}
+
+#[test]
+fn stopping_ends_a_sort_while_it_spills_merges_and_passes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let is_stopped = |error: io::Error| error.get_ref().is_some_and(|inner| inner.is::<Stopped>());
+    let filled = |stop: &CancellationToken| {
+        let mut sorter = Sorter::<Words>::new(folder.path(), 1024).stopped_by(stop);
+        (0..50_000).for_each(|word| sorter.push(word).unwrap());
+        sorter
+    };
+    // While it spills: the next chunk is not written any more.
+    let stop = CancellationToken::new();
+    let mut sorter = filled(&stop);
+    stop.cancel();
+    assert!(is_stopped((0..1_000).try_for_each(|word| sorter.push(word)).unwrap_err()));
+    // While it merges in stages.
+    let stop = CancellationToken::new();
+    let sorter = filled(&stop);
+    stop.cancel();
+    assert!(is_stopped(sorter.finish().err().unwrap()));
+    // While it passes on.
+    for budget in [1024, 1 << 20] {
+        let stop = CancellationToken::new();
+        let mut sorter = Sorter::<Words>::new(folder.path(), budget).stopped_by(&stop);
+        (0..50_000).for_each(|word| sorter.push(word).unwrap());
+        let mut sorted = sorter.finish().unwrap();
+        sorted.next().unwrap();
+        stop.cancel();
+        let mut passed = 0;
+        let error = loop {
+            match sorted.next() {
+                Ok(item) => passed += usize::from(item.is_some()),
+                Err(error) => break error,
+            }
+        };
+        assert!(is_stopped(error) && passed < 5_000, "{passed} more, {budget} bytes");
+    }
+}
+
+#[test]
+fn an_error_names_the_operation_and_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let mut sorter = Sorter::<Words>::new(&missing, 64);
+    let error = (0..100).try_for_each(|word| sorter.push(word)).unwrap_err();
+    assert_eq!(error.to_string(), format!("creating a temporary file in {}", missing.display()));
 }

@@ -68,7 +68,7 @@ impl DeltaStep {
             width,
             inputs: resources.step_inputs.delta.clone(),
             stop: resources.stop.clone(),
-            sorter: Some(Sorter::new(resources.folder, resources.memory)),
+            sorter: Some(Sorter::new(resources.folder, resources.memory).stopped_by(&resources.stop)),
             key: Vec::new(),
             payload: Vec::new(),
             result: DeltaResult { rows: DeltaRows::default(), baseline: None },
@@ -118,7 +118,7 @@ impl DeltaStep {
         // No key is empty.
         let (mut last, mut last_origin) = (Vec::new(), (0, 0));
         let (mut reader, mut compared) = (Reader::default(), Vec::new());
-        while let Some(item) = sorted.next().map_err(|source| TransformError::Spill { source })? {
+        while let Some(item) = sorted.next().map_err(TransformError::spilling)? {
             self.check_running()?;
             let record = reader.read(&item.payload);
             let origin = (record.number, record.line);
@@ -175,9 +175,9 @@ impl DeltaStep {
     #[cold]
     fn duplicate(&self, record: &Record<'_>, first: (u64, u64)) -> TransformError {
         let value = |(name, position): (&String, &usize)| {
-            format!("{name} {:?}", shorten(&String::from_utf8_lossy(record.cell(*position))))
+            (name.clone(), shorten(&String::from_utf8_lossy(record.cell(*position))).into())
         };
-        let key = self.schema.by.iter().zip(&self.keys).map(value).collect::<Vec<_>>().join(", ");
+        let key = self.schema.by.iter().zip(&self.keys).map(value).collect();
         let second = (record.number, record.line);
         TransformError::DuplicateKey { key, first, second, step: self.step.clone() }
     }
@@ -196,12 +196,12 @@ impl TableOperator for DeltaStep {
         self.payload.clear();
         stored::write(row, &mut self.payload);
         let Some(sorter) = &mut self.sorter else { return Ok(()) };
-        sorter.push(&self.key, &self.payload).map_err(|source| TransformError::Spill { source })
+        sorter.push(&self.key, &self.payload).map_err(TransformError::spilling)
     }
 
     fn finish(&mut self, next: &mut Next<'_>) -> Result<(), TransformError> {
         let Some(sorter) = self.sorter.take() else { return Ok(()) };
-        let sorted = sorter.finish().map_err(|source| TransformError::Spill { source })?;
+        let sorted = sorter.finish().map_err(TransformError::spilling)?;
         self.merge(sorted, next)
     }
 

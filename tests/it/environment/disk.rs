@@ -199,8 +199,36 @@ fn a_sort_that_finds_the_disk_full_waits_for_space() {
     let run = |wait: &str| disk.command(&rig.command(&["run", "line", "--slot", SLOT, "--json", "--wait", wait]));
     let given_up = run("0s").output().unwrap();
     assert_eq!(given_up.status.code(), Some(6), "{}", both(&given_up));
-    assert!(both(&given_up).contains("sorting the rows on disk: No space left on device"), "{}", both(&given_up));
+    assert!(both(&given_up).contains("sorting the rows on disk: writing a temporary file in "), "{}", both(&given_up));
     fs::remove_file(disk.filler()).unwrap();
     let output = run("5s").output().unwrap();
+    assert_eq!(document(&output)["state"], "delivered", "{}", both(&output));
+}
+
+#[test]
+fn a_sort_step_that_finds_the_disk_full_waits_for_space_and_leaves_none_of_its_own() {
+    let rig = rig(5 << 20);
+    let file = rig.folder.path().join("pipelines/line.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}transform: [{{sort: id}}, {{limit: 1}}]\n")).unwrap();
+    rig.settings(|text| format!("{text}limits: {{memory: 1MiB}}\n"));
+    let disk = SmallDisk::mount(rig.folder.path().join("data"), 24);
+    disk.fill_up_to(8 << 20); // the extract has 5 MiB, and the sort more
+    let run = |wait: &str| disk.command(&rig.command(&["run", "line", "--slot", SLOT, "--json", "--wait", wait]));
+    let given_up = run("1s").output().unwrap();
+    assert_eq!(given_up.status.code(), Some(6), "{}", both(&given_up));
+    let spool = rig.folder.path().join("data/spool");
+    let what = format!("sorting the rows on disk: writing a temporary file in {}/", spool.display());
+    assert!(both(&given_up).contains(&what), "{what}: {}", both(&given_up));
+    assert!(both(&given_up).contains("No space left on device"), "{}", both(&given_up));
+    let space = rustix::fs::statvfs(disk.path()).unwrap();
+    assert!(space.f_bavail * space.f_frsize > 2 << 20, "the sort's file takes space");
+    let log = crate::stage::file();
+    let mut waiting = run("60s");
+    waiting.stdout(Stdio::piped()).stderr(log.reopen().unwrap());
+    let waiting = waiting.spawn().unwrap();
+    eventually("it waits", || fs::read_to_string(log.path()).unwrap().contains("disk full, waiting for space"));
+    fs::remove_file(disk.filler()).unwrap();
+    let output = waiting.wait_with_output().unwrap();
     assert_eq!(document(&output)["state"], "delivered", "{}", both(&output));
 }

@@ -20,7 +20,7 @@ async fn run(ledger: &Ledger, hour: i64, digest: &str, watermark: &str, is_deliv
     ledger.note_execution_id(&mut run, Some("e")).await.unwrap();
     let source =
         SourceFacts { digest: Some(digest.into()), watermark: Some(watermark.into()), ..SourceFacts::default() };
-    let facts = ExtractFacts { zip: false, bytes: 1, sha256: "a".into(), source };
+    let facts = ExtractFacts { zip: false, bytes: 1, sha256: "a".into(), file: None, source };
     ledger.note_extract(&mut run, facts).await.unwrap();
     ledger.advance(&mut run, RunState::Transforming, None).await.unwrap();
     let due = [DueDelivery { destination: "hris", required: true, alert_after: None }];

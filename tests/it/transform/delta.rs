@@ -78,7 +78,7 @@ fn compare(
     let delta = DeltaInputs { run, slot, earlier, next: Some(next.to_owned()) };
     let input = input(Cursor::new(csv(names, rows)), &meter);
     let limits = Limits { memory, ..input.limits };
-    let input = Input { limits, step_inputs: StepInputs { delta: Some(delta) }, ..input };
+    let input = Input { limits, step_inputs: StepInputs { delta: Some(delta), ..StepInputs::default() }, ..input };
     let mut out = Vec::new();
     let keep = |row: &Row<'_>| {
         out.push(row.cells().map(|cell| String::from_utf8(cell.bytes.to_vec()).unwrap()).collect());
@@ -128,7 +128,7 @@ fn changes_are_those_of_a_full_outer_join() {
         let (all, _) = compare(&steps, (&NAMES, &old), EarlierBaseline::None, &first, memory).unwrap();
         assert!(all.iter().all(|row| row[5] == "added") && all.len() == old.len());
         let (changes, passed) = compare(&steps, (&NAMES, &new), baseline(&first), &second, memory).unwrap();
-        let Passed { balance, findings, delta } = passed;
+        let Passed { balance, findings, delta, .. } = passed;
         assert!(findings.is_empty());
         let result = delta.unwrap();
         let DeltaRows { added, changed, removed, unchanged } = result.rows;

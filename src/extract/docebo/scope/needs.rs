@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::paths;
 use crate::extract::guard::base_of;
-use crate::pipeline::plan::{Plan, Pull, ReportRef, Source};
+use crate::pipeline::plan::{Plan, Pull, ReportRef};
 use crate::settings::Tenant;
 
 /// The evidence that a needed request is allowed.
@@ -40,7 +40,7 @@ pub(super) fn needs(plans: &[Arc<Plan>], tenant: &Tenant) -> Vec<Need> {
         let same = |need: &&mut Need| need.method == method && need.path == path && need.evidence == evidence;
         let pipelines = pipeline.map(str::to_owned);
         match needs.iter_mut().find(same) {
-            Some(need) => need.pipelines.extend(pipelines),
+            Some(need) => need.pipelines.extend(pipelines.filter(|name| !need.pipelines.contains(name))),
             None => needs.push(Need {
                 method: method.to_owned(),
                 path: path.to_owned(),
@@ -52,11 +52,8 @@ pub(super) fn needs(plans: &[Arc<Plan>], tenant: &Tenant) -> Vec<Need> {
     add("POST", paths::TOKEN, None, Evidence::SignIn);
     add("GET", paths::SESSION, None, Evidence::Identity);
     add("GET", &paths::assignments("{account}"), None, Evidence::Assignments);
-    for plan in plans {
-        let Source::Docebo(docebo) = &plan.source else { continue };
-        if docebo.tenant.name != tenant.name {
-            continue;
-        }
+    let sources = plans.iter().flat_map(|plan| plan.docebo_sources().map(move |docebo| (plan, docebo)));
+    for (plan, docebo) in sources.filter(|(_, docebo)| docebo.tenant.name == tenant.name) {
         let Ok(base) = base_of(&tenant.name, &tenant.base) else { continue };
         let report = match &docebo.pull {
             Pull::Report(pull) => Some(&pull.report),

@@ -47,8 +47,15 @@ impl Stand {
 }
 
 fn operation(apply: impl Fn(&mut Tx) -> Result<(), LedgerError> + Send + 'static) -> (Box<dyn Call>, Answer) {
+    operation_as(Durability::Synced, apply)
+}
+
+fn operation_as(
+    durability: Durability,
+    apply: impl Fn(&mut Tx) -> Result<(), LedgerError> + Send + 'static,
+) -> (Box<dyn Call>, Answer) {
     let (answer, answered) = oneshot::channel();
-    (Box::new(Pending { operation: "write", apply, result: None, answer }), answered)
+    (Box::new(Pending { durability, operation: "write", apply, result: None, answer }), answered)
 }
 
 fn write(tx: &mut Tx, what: &str) -> Result<(), LedgerError> {
@@ -66,6 +73,31 @@ fn operations_that_wait_share_a_commit() {
     assert_eq!(stand.together(["a", "b", "c", "d"].map(keep).into()), [true; 4]);
     assert_eq!(stand.kept(), "abcd");
     assert_eq!(stand.commits(), before + 1);
+}
+
+#[test]
+fn a_durable_operation_never_shares_a_commit_that_is_not_synced() {
+    use Durability::{Ordered, Synced};
+    // PRAGMA synchronous: 1 is NORMAL, 2 is FULL.
+    for (durabilities, levels) in [
+        ([Ordered, Ordered, Ordered], [1, 1, 1]),
+        ([Ordered, Synced, Ordered], [1, 2, 2]),
+        ([Synced, Ordered, Ordered], [2, 2, 2]),
+        ([Ordered, Ordered, Synced], [1, 1, 2]),
+    ] {
+        let stand = Stand::new();
+        let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let calls = durabilities.into_iter().zip(["a", "b", "c"]).map(|(durability, what)| {
+            let seen = seen.clone();
+            operation_as(durability, move |tx| {
+                let row = tx.query_one("SELECT synchronous AS level FROM pragma_synchronous", params![])?;
+                seen.lock().unwrap().push(row.get::<i64>("level")?);
+                write(tx, what)
+            })
+        });
+        assert_eq!(stand.together(calls.collect()), [true; 3], "{durabilities:?}");
+        assert_eq!((stand.kept().as_str(), seen.lock().unwrap().as_slice()), ("abc", levels.as_slice()));
+    }
 }
 
 #[test]

@@ -1,0 +1,298 @@
+//! `join`: rows looked up in a table, which is kept in memory while it fits; else both are sorted by the key. Our rows
+//! keep their order either way.
+
+mod on_disk;
+mod theirs;
+
+use tracing::info;
+
+use self::on_disk::OnDisk;
+use self::theirs::{Found, InMemory, Theirs};
+use super::keys::{read_cell, write_non_null};
+use super::spill::Spill;
+use super::{Next, Resources, TableOperator};
+use crate::expr::shorten;
+use crate::expr::value::{Bounds, Cells};
+use crate::pipeline::columns::Columns;
+use crate::pipeline::plan::{Column, Join, JoinKind, Lookup, Severity, TransformStep};
+use crate::transform::error::{RowError, TransformError};
+use crate::transform::finding::{Examples, StepFinding};
+use crate::transform::program::Row;
+use crate::transform::record::Record;
+use crate::yaml::problem::Problem;
+
+pub(super) struct JoinRows {
+    theirs: Theirs,
+    state: State,
+    /// The positions of our matched columns.
+    keys: Vec<usize>,
+    rules: Rules,
+    tally: Tally,
+    key: Vec<u8>,
+    joined: Joined,
+    spill: Spill,
+    memory: usize,
+}
+
+/// The table's rows.
+enum State {
+    Unread,
+    InMemory(InMemory),
+    OnDisk(Box<OnDisk>),
+}
+
+/// The rows that are passed on.
+struct Rules {
+    /// The key of the step in the pipeline file.
+    step: String,
+    /// The names of our matched columns.
+    columns: String,
+    kind: Kind,
+    many: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Left,
+    Inner,
+    Semi,
+    Anti,
+}
+
+/// The rows without a match, and the row balance.
+struct Tally {
+    unmatched: u64,
+    dropped: u64,
+    added: u64,
+    /// Those without a match, if they hold the run.
+    examples: Option<Examples>,
+}
+
+/// The record that is passed on: our cells, then those that are added.
+#[derive(Default)]
+struct Joined {
+    bytes: Vec<u8>,
+    bounds: Vec<Bounds>,
+    /// The numbers of bytes and of cells that are ours.
+    ours: (usize, usize),
+}
+
+impl JoinRows {
+    /// Opens the table. Returns `None` with problems in `columns`, which are our columns, if the join does not fit its
+    /// header.
+    pub(super) fn open(
+        step: &TransformStep,
+        join: &Join,
+        columns: &mut Columns,
+        resources: &Resources<'_>,
+    ) -> Result<Option<Self>, TransformError> {
+        let name = join.with.name();
+        let Some(table) = resources.step_inputs.tables.get(name).cloned() else {
+            columns.report(Problem::error(step.at.clone(), format!("the table {name:?} is not at hand here")));
+            return Ok(None);
+        };
+        let (kind, lookup) = match &join.kind {
+            JoinKind::Left(lookup) => (Kind::Left, Some(lookup)),
+            JoinKind::Inner(lookup) => (Kind::Inner, Some(lookup)),
+            JoinKind::Semi => (Kind::Semi, None),
+            JoinKind::Anti => (Kind::Anti, None),
+        };
+        let added: Vec<&Column> = lookup.iter().flat_map(|lookup| &lookup.columns).map(|added| &added.from).collect();
+        let theirs = match Theirs::open(join, &added, table, resources.limits, resources.stop.clone())? {
+            Ok(theirs) => theirs,
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| columns.report(problem));
+                return Ok(None);
+            }
+        };
+        let hold = lookup.is_some_and(|lookup: &Lookup| lookup.hold);
+        let examples = hold.then(|| Examples::new(columns.cells().0));
+        let names: Vec<&str> = join.matches.iter().map(|pair| pair.ours.name.as_str()).collect();
+        let many = lookup.is_some_and(|lookup| lookup.many);
+        Ok(Some(Self {
+            theirs,
+            state: State::Unread,
+            keys: names.iter().map(|name| columns.position_of(name)).collect(),
+            rules: Rules { step: step.at.key.clone(), columns: names.join(", "), kind, many },
+            tally: Tally { unmatched: 0, dropped: 0, added: 0, examples },
+            key: Vec::new(),
+            joined: Joined::default(),
+            // Theirs, ours, and the rows that are joined.
+            spill: Spill::new(resources, 3),
+            memory: resources.memory,
+        }))
+    }
+
+    /// Reads the table, into memory or beyond that into a sorter.
+    fn read_theirs(&self) -> Result<State, TransformError> {
+        let mut state = State::InMemory(InMemory::new());
+        self.theirs.read(|key, row| {
+            match &mut state {
+                State::OnDisk(on_disk) => on_disk.their_row(key, row)?,
+                State::InMemory(table) => {
+                    table.push(key, row);
+                    // Half, as what grows may take twice as much.
+                    if table.bytes() > self.memory / 2 {
+                        let table = std::mem::replace(table, InMemory::new());
+                        let mut on_disk = Box::new(OnDisk::new(&self.spill));
+                        table.drain(|key, row| on_disk.their_row(key, row))?;
+                        state = State::OnDisk(on_disk);
+                    }
+                }
+                State::Unread => {}
+            }
+            Ok(())
+        })?;
+        Ok(state)
+    }
+}
+
+impl TableOperator for JoinRows {
+    fn row(&mut self, row: &Row<'_>, next: &mut Next<'_>) -> Result<(), TransformError> {
+        if let State::Unread = self.state {
+            self.state = self.read_theirs()?;
+        }
+        let Self { theirs, state, keys, rules, tally, key, joined, .. } = self;
+        write_non_null(keys.iter().map(|column| row.cell(*column)), key);
+        let table = match state {
+            State::InMemory(table) => table,
+            State::OnDisk(on_disk) => return on_disk.our_row(key, row),
+            State::Unread => return Ok(()),
+        };
+        // No row of theirs has the empty key, which ours has if a cell is null.
+        let mut matches = table.matches(key);
+        let first = matches.next();
+        let is_kept = tally.count(rules.kind, first.is_some());
+        if first.is_none()
+            && let Some(examples) = &mut tally.examples
+        {
+            examples.add(row);
+        }
+        if !is_kept {
+            return Ok(());
+        }
+        let (number, line) = row.origin();
+        let is_plain = joined.begin(row);
+        let Some(first) = first.filter(|_| rules.adds()) else {
+            return next(joined.record_with(theirs.added.iter().map(|_| [].as_slice()), is_plain, number, line));
+        };
+        let second = matches.clone().next();
+        if let Some(second) = second.filter(|_| !rules.many) {
+            return Err(rules.multiplied(&theirs.name, key, [first, second], (number, line)));
+        }
+        for (found, count) in std::iter::once(first).chain(matches).map(Found::new).zip(0..) {
+            tally.added += u64::from(count > 0);
+            next(joined.record_with(found.cells(), is_plain && found.is_plain(), number, line))?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, next: &mut Next<'_>) -> Result<(), TransformError> {
+        if let State::OnDisk(on_disk) = std::mem::replace(&mut self.state, State::Unread) {
+            on_disk.finish(&self.theirs, &self.rules, &mut self.tally, &mut self.spill, next)?;
+        }
+        if let (Kind::Left, 1..) = (self.rules.kind, self.tally.unmatched) {
+            let Self { theirs, rules, tally, .. } = self;
+            info!(step = rules.step, table = theirs.name, rows = tally.unmatched, "rows without a match");
+        }
+        Ok(())
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        vec![self.tally.dropped, self.tally.added]
+    }
+
+    fn findings(&mut self) -> Vec<StepFinding> {
+        let examples = self.tally.examples.take().filter(|examples| examples.total > 0);
+        let finding = examples.map(|examples| StepFinding {
+            key: self.rules.step.clone(),
+            severity: Severity::Hold,
+            message: match examples.total {
+                1 => format!("1 row has no match in {:?}", self.theirs.name),
+                rows => format!("{rows} rows have no match in {:?}", self.theirs.name),
+            },
+            examples,
+        });
+        finding.into_iter().collect()
+    }
+}
+
+impl Rules {
+    /// Returns true if columns are added.
+    fn adds(&self) -> bool {
+        matches!(self.kind, Kind::Left | Kind::Inner)
+    }
+
+    /// Returns the error for a row with two matches.
+    #[cold]
+    fn multiplied(&self, table: &str, key: &[u8], found: [&[u8]; 2], row: (u64, u64)) -> TransformError {
+        let [first, second] = found.map(|row| Found::new(row).number());
+        let what = format!(
+            "occurs more than once in {table}, in records {first} and {second}; remove one there, or write `many: true` \
+             if each match is to be a row"
+        );
+        self.error(key, row, what)
+    }
+
+    #[cold]
+    fn error(&self, key: &[u8], (number, line): (u64, u64), what: String) -> TransformError {
+        let (mut at, mut cells) = (0, Vec::new());
+        while at < key.len() {
+            cells.push(String::from_utf8_lossy(read_cell(key, &mut at)).into_owned());
+        }
+        let (column, value, step) = (self.columns.clone(), shorten(&cells.join(", ")), self.step.clone());
+        RowError { number, line, column, value, what, step }.into()
+    }
+}
+
+impl Tally {
+    /// Counts a row. Returns true if it is passed on.
+    #[inline]
+    fn count(&mut self, kind: Kind, is_matched: bool) -> bool {
+        let is_kept = match kind {
+            Kind::Left => true,
+            Kind::Inner | Kind::Semi => is_matched,
+            Kind::Anti => !is_matched,
+        };
+        self.unmatched += u64::from(!is_matched);
+        self.dropped += u64::from(!is_kept);
+        is_kept
+    }
+}
+
+impl Joined {
+    /// Begins with our cells. Returns true if they are all known to be plain.
+    #[inline]
+    fn begin(&mut self, row: &Row<'_>) -> bool {
+        self.bytes.clear();
+        self.bounds.clear();
+        let mut is_plain = true;
+        for cell in row.cells() {
+            is_plain &= cell.is_plain;
+            let start = self.bytes.len() as u32;
+            self.bytes.extend_from_slice(cell.bytes);
+            self.bounds.push((start, self.bytes.len() as u32));
+        }
+        self.ours = (self.bytes.len(), self.bounds.len());
+        is_plain
+    }
+
+    /// Returns our cells and those that are added.
+    #[inline]
+    fn record_with<'a>(
+        &mut self,
+        added: impl Iterator<Item = &'a [u8]>,
+        is_plain: bool,
+        number: u64,
+        line: u64,
+    ) -> Record<'_> {
+        self.bytes.truncate(self.ours.0);
+        self.bounds.truncate(self.ours.1);
+        for cell in added {
+            let start = self.bytes.len() as u32;
+            self.bytes.extend_from_slice(cell);
+            self.bounds.push((start, self.bytes.len() as u32));
+        }
+        Record { cells: Cells { bytes: &self.bytes, bounds: &self.bounds }, is_plain, number, line }
+    }
+}
