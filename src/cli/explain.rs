@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use super::{Common, exit, print_json};
 use crate::clock::Clock;
-use crate::pipeline::plan::{Plan, Source};
+use crate::pipeline::plan::{Plan, Source, TestCase};
 use crate::settings::Settings;
 
 #[derive(clap::Args)]
@@ -95,18 +95,32 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
         deliveries,
         alerts,
         secrets,
+        tests,
     } = plan;
     let section = |title, facts| Section { title, facts };
+    let mut checks = expectations::expect(expect, matches!(source, Source::Docebo(_)));
+    checks.extend(tests_of(tests));
     let sections = vec![
         section("When it runs", self::source::schedule(plan, schedule.as_ref(), zone, now)),
         section("What is requested", self::source::sources(source, main, others)),
         section("Rows and columns", rows::rows(steps, tables, secrets.keys())),
-        section("Checks before anything is sent", expectations::expect(expect, matches!(source, Source::Docebo(_)))),
+        section("Checks before anything is sent", checks),
         section("The file", file::artifact(plan, artifact, now)),
         section("Where it goes", deliveries.iter().flat_map(destinations::delivery).collect()),
         section("Who is alerted", self::alerts::alerts(alerts.as_ref(), &settings.alerts)),
     ];
     Document { pipeline: name, description: description.as_deref(), sections }
+}
+
+/// Returns the number of tests, and their names.
+fn tests_of(tests: &[TestCase]) -> Option<Fact> {
+    let names = tests.iter().map(|test| test.name.clone());
+    let count = match tests.len() {
+        0 => return None,
+        1 => "1 test".to_owned(),
+        count => format!("{count} tests"),
+    };
+    Some(Fact::list(format!("The pipeline file has {count}, which `reportferry test` runs:"), names))
 }
 
 fn text(document: &Document<'_>) -> String {

@@ -34,12 +34,14 @@ mod doctor;
 mod evidence;
 pub mod exit;
 mod explain;
+mod grid;
 mod health;
 pub mod init;
 mod moment;
 mod opened;
 mod pause;
 mod plan;
+mod preview;
 mod prune;
 mod replay;
 mod reports;
@@ -53,6 +55,7 @@ mod status;
 mod stdout;
 mod steps;
 mod tenant;
+mod test;
 mod text;
 mod trust;
 mod verify;
@@ -108,6 +111,10 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Show what a pipeline does in plain sentences, for the person who approves it
     Explain(explain::ExplainArgs),
+    /// Show a pipeline's first rows, and what a step or all of them make of them; nothing is requested or delivered
+    Preview(preview::PreviewArgs),
+    /// Run the tests of pipeline files, without network and without deliveries
+    Test(test::TestArgs),
     /// Run pipelines now
     Run(run::RunArgs),
     /// Run the worker: all pipelines on schedule, until it is stopped
@@ -235,6 +242,8 @@ async fn dispatch(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Check(args) => check::run(&args, common).await,
         Command::Plan(args) => plan::run(args, common).await,
         Command::Explain(args) => explain::run(args, common).await,
+        Command::Preview(args) => preview::run(args, common).await,
+        Command::Test(args) => test::run(args, common).await,
         Command::Run(args) => run::run(args, common).await,
         Command::Work(args) => work::run(args, common).await,
         Command::Status(args) => status::run(args, common).await,

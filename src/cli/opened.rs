@@ -186,7 +186,11 @@ pub(super) fn argument_hint(what: impl Into<String>, hint: impl Into<String>) ->
     Problems(vec![Problem::error(None, what).hint(hint)]).into()
 }
 
-fn find(folder: &Path, pipeline: &str) -> anyhow::Result<PathBuf> {
+/// Returns the file of a pipeline, by name or file.
+///
+/// # Errors
+/// There is none; the error suggests a similar name.
+pub(super) fn find(folder: &Path, pipeline: &str) -> anyhow::Result<PathBuf> {
     let given = Path::new(pipeline);
     if given.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
         return if given.is_file() {

@@ -89,7 +89,7 @@ fn findings(document: &Document) -> String {
 }
 
 /// Renders the row balance: `1000 extracted, 880 dropped by filter (step 2), 120 written, 120 delivered`.
-fn rows(rows: &serde_json::Value) -> String {
+pub(super) fn rows(rows: &serde_json::Value) -> String {
     let counted = |name: &str| rows[name].as_u64().map(|count| format!("{count} {name}"));
     let step = |step: &serde_json::Value| {
         let (share, count) = step.as_object()?.iter().find(|(name, _)| !matches!(name.as_str(), "step" | "kind"))?;

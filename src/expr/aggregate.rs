@@ -20,8 +20,8 @@ pub enum Function {
     CountDistinct,
     Sum,
     Avg,
-    Min(Order),
-    Max(Order),
+    Min(ValueOrder),
+    Max(ValueOrder),
     /// The value of the first row, which may be null.
     First,
     /// The value of the last row, which may be null.
@@ -32,7 +32,7 @@ pub enum Function {
 
 /// The order of an argument's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum ValueOrder {
     /// By bytes, which is also the order of ISO dates and times.
     Bytes,
     Number,
@@ -196,7 +196,7 @@ impl Parts<'_> {
         warnings: &mut Vec<ExprProblem>,
     ) -> Result<(Option<Expr>, Function), ExprProblem> {
         let kind = argument.as_ref().map_or(Type::Text, |argument| argument.0.root.kind);
-        let order = if kind.is_number() { Order::Number } else { Order::Bytes };
+        let order = if kind.is_number() { ValueOrder::Number } else { ValueOrder::Bytes };
         let function = match name {
             "sum" => Function::Sum,
             "avg" => Function::Avg,

@@ -3,26 +3,20 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
-use super::aggregate_file::AggregateFile;
 use super::csv::Delimiter;
-use super::delta_file::DeltaFile;
-use super::docebo::DoceboFile;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
-use super::join_file::JoinFile;
-use super::pivot_file::PivotFile;
-use super::plan::{CsvInput, Existing, Header, QuoteStyle, RecordEnd};
-use super::row_steps_file::{FillFile, MapFile, MaskFile, NumberFile};
-use super::scalars::{CompanionName, Directory, Expression};
-use super::sources_file::SourcesFile;
+use super::plan::{Existing, Header, QuoteStyle, RecordEnd};
+use super::scalars::{CompanionName, Directory};
+use super::sources_file::{SourceFile, SourcesFile};
 use super::step_file::StepItem;
-use super::table_steps_file::{DedupeFile, SortFile, UnpivotFile};
+use super::tests_file::TestFile;
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap, WhileHeld};
 use crate::settings::PipelineAlertsFile;
 use crate::yaml::problem::Problem;
-use crate::yaml::read::{At, FromNode, Lenient, Named, OneOrMore};
+use crate::yaml::read::{At, FromNode, Lenient, Named};
 use crate::yaml::scalars::{Length, Whole};
 use crate::yaml::tree::{Node, Origin};
 
@@ -47,6 +41,8 @@ crate::table! {
         deliver: Lenient<Deliveries>,
         /// Alerts of this pipeline, which override the settings'.
         alerts: Option<Lenient<PipelineAlertsFile>>,
+        /// Rows that go in and rows that must come out, for `reportferry test`.
+        tests: Option<Vec<Lenient<TestFile>>>,
     }
 }
 
@@ -72,68 +68,6 @@ crate::table! {
         expected_by: Option<Time>,
         /// The largest delay of a slot's start, so that not all start at once. Default: 0s.
         jitter: Option<At<Length>>,
-    }
-}
-
-crate::kinds! {
-    pub enum SourceFile {
-        /// A report or records of a Docebo tenant.
-        Docebo = "docebo": DoceboFile,
-        /// A CSV file on this machine.
-        File = "file": CsvSourceFile,
-    }
-}
-
-crate::table! {
-    pub struct CsvSourceFile {
-        /// The file; a relative path is resolved against the settings file's folder.
-        path: At<String>,
-        /// The format of the CSV, if it is not comma-separated UTF-8.
-        csv: Option<CsvInput>,
-        /// Copies the file before it is read, for a file that is changed or removed soon. Default: false; it is read in
-        /// place.
-        copy: Option<bool>,
-    }
-}
-
-crate::kinds! {
-    /// One step, with exactly one key.
-    pub enum StepFile {
-        /// New name: the column's old name.
-        Rename = "rename": At<Named<At<String>>>,
-        /// Keeps these columns, in this order.
-        Select = "select": At<OneOrMore<At<String>>>,
-        /// Removes these columns.
-        Drop = "drop": At<OneOrMore<At<String>>>,
-        /// Keeps the rows for which this expression is true.
-        Filter = "filter": At<Expression>,
-        /// Column: the expression for its value.
-        Set = "set": At<Named<At<Expression>>>,
-        /// Sorts the rows by these columns.
-        Sort = "sort": At<SortFile>,
-        /// Keeps one row of those that have the same cells in some columns.
-        Dedupe = "dedupe": At<DedupeFile>,
-        /// Keeps this many rows, the first ones.
-        Limit = "limit": At<Whole<1, { u64::MAX }>>,
-        /// Makes a row of each of some columns.
-        Unpivot = "unpivot": At<UnpivotFile>,
-        /// Adds columns of another table, or keeps the rows that have a match there.
-        Join = "join": At<JoinFile>,
-        /// Makes one row of each group of rows.
-        Aggregate = "aggregate": At<AggregateFile>,
-        /// Makes one row of each group of rows, and columns of the names in one of their columns.
-        Pivot = "pivot": At<PivotFile>,
-        /// Replaces a column's values by those of a table.
-        Map = "map": At<Box<MapFile>>,
-        /// Column: the way its values are hidden: `redact`, `sha256`, `{hmac_sha256: SECRET}`, `{keep_first: N}` or
-        /// `{keep_last: N}`.
-        Mask = "mask": At<Named<At<MaskFile>>>,
-        /// Fills empty cells.
-        Fill = "fill": At<Box<FillFile>>,
-        /// Numbers the rows that arrive at the step.
-        Number = "number": At<NumberFile>,
-        /// Only the rows that were added, changed or removed since the last file that the destination received.
-        Delta = "delta": At<Box<DeltaFile>>,
     }
 }
 

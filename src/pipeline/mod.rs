@@ -37,7 +37,7 @@ pub mod row_steps_file;
 pub mod scalars;
 /// Deliveries of several pipelines to the same names.
 mod shared;
-/// Several sources in a pipeline file.
+/// The source in a pipeline file, or several.
 pub mod sources_file;
 /// One item of `transform`.
 pub mod step_file;
@@ -45,6 +45,8 @@ pub mod step_file;
 mod table_file;
 /// Steps on whole tables, as they are written.
 pub mod table_steps_file;
+/// The tests in a pipeline file.
+pub mod tests_file;
 /// The uses of texts in a pipeline file.
 mod texts;
 /// Warnings about a plan's upcoming slots.

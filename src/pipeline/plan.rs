@@ -12,6 +12,7 @@ mod on_error;
 mod pivot;
 mod sort;
 mod sources;
+mod test_case;
 mod unpivot;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ pub use self::on_error::OnError;
 pub use self::pivot::{Pivot, PivotColumn};
 pub use self::sort::{Direction, NullsPosition, Sort, SortKey};
 pub use self::sources::{MainSource, NamedSource, tenants_of};
+pub use self::test_case::{
+    Expected, ExpectedBalance, ExpectedData, ExpectedOutput, TestCase, TestInput, TestPath, TestRows, test_secret,
+};
 pub use self::unpivot::{Unpivot, UnpivotNulls};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
@@ -75,6 +79,7 @@ pub struct Plan {
     /// Its alerts, if they differ from the settings'.
     pub alerts: Option<AlertPlan>,
     pub secrets: BTreeMap<String, SecretRef>,
+    pub tests: Vec<TestCase>,
 }
 
 impl Plan {

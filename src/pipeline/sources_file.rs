@@ -1,11 +1,32 @@
-//! Several sources in a pipeline file, by name.
+//! The source in a pipeline file, or several, by name.
 
 use super::docebo::DoceboFile;
-use super::file::{CsvSourceFile, SourceFile};
+use super::plan::CsvInput;
 use crate::yaml::problem::Problem;
 use crate::yaml::read::{At, FromNode, Lenient, entries};
 use crate::yaml::scalars::Whole;
 use crate::yaml::tree::{Key, Node, NodeKind};
+
+crate::kinds! {
+    pub enum SourceFile {
+        /// A report or records of a Docebo tenant.
+        Docebo = "docebo": DoceboFile,
+        /// A CSV file on this machine.
+        File = "file": CsvSourceFile,
+    }
+}
+
+crate::table! {
+    pub struct CsvSourceFile {
+        /// The file; a relative path is resolved against the settings file's folder.
+        path: At<String>,
+        /// The format of the CSV, if it is not comma-separated UTF-8.
+        csv: Option<CsvInput>,
+        /// Copies the file before it is read, for a file that is changed or removed soon. Default: false; it is read in
+        /// place.
+        copy: Option<bool>,
+    }
+}
 
 /// The sources of a pipeline: the first one has the rows that are transformed, joins read the others.
 pub struct SourcesFile(pub Vec<(Key, Lenient<NamedSourceFile>)>);

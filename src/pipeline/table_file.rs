@@ -31,10 +31,7 @@ impl TableFile {
     /// The path is absolute, leaves the pipeline file's folder, or is not a readable file.
     pub(super) fn find(pipeline: &Path, written: &At<String>) -> Result<Self, Problem> {
         let name = &written.value;
-        let Some(path) = Self::path(pipeline, name) else {
-            let problem = written.origin.error(format!("{name:?} is not a path below the pipeline file's folder"));
-            return Err(problem.hint("put the file beside the pipeline file, and write its name: `courses.csv`"));
-        };
+        let path = path_inside(pipeline, written)?;
         match digest_of(&path) {
             Ok(sha256) => Ok(Self { name: name.clone(), path, sha256 }),
             Err(error) => {
@@ -69,6 +66,18 @@ impl TableFile {
         file.rewind()?;
         Ok(file)
     }
+}
+
+/// Returns the path of a file that is written in `pipeline`, which may be missing.
+///
+/// # Errors
+/// The path is absolute, or leaves the pipeline file's folder.
+pub(super) fn path_inside(pipeline: &Path, written: &At<String>) -> Result<PathBuf, Problem> {
+    let name = &written.value;
+    TableFile::path(pipeline, name).ok_or_else(|| {
+        let problem = written.origin.error(format!("{name:?} is not a path below the pipeline file's folder"));
+        problem.hint("put the file beside the pipeline file, and write its name: `courses.csv`")
+    })
 }
 
 fn digest_of(path: &Path) -> io::Result<String> {

@@ -58,13 +58,16 @@ impl FromNode for SortFile {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         match &node.kind {
             NodeKind::Table(_) => SortKeyFile::from_node(node, problems).map(|key| Self(vec![key])),
-            NodeKind::List(keys) if keys.is_empty() => {
-                problems.push(node.error("no column to sort by is named here"));
-                None
-            }
+            NodeKind::Null => no_column(node, problems),
+            NodeKind::List(keys) if keys.is_empty() => no_column(node, problems),
             _ => OneOrMore::from_node(node, problems).map(|keys| Self(keys.0)),
         }
     }
+}
+
+fn no_column(node: &Node, problems: &mut Vec<Problem>) -> Option<SortFile> {
+    problems.push(node.head().error("no column to sort by is named here"));
+    None
 }
 
 impl FromNode for SortKeyFile {

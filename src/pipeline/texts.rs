@@ -25,6 +25,7 @@ fn role(path: &[&str]) -> Role {
         ["expect", "fresh", "column" | "source_column" | "format"] => Role::Foreign,
         ["artifact", "name"] | ["deliver", _, "checksum" | "manifest" | "done_file", ..] => Role::Name,
         ["deliver", _, "path"] => Role::Remote,
+        ["tests", ..] => Role::Free,
         [.., "tenant"] => Role::Label,
         _ => Role::Plain,
     }

@@ -11,11 +11,13 @@ mod in_place;
 pub mod limits;
 mod make;
 mod others;
+pub mod preview;
 pub mod prune;
 mod pull;
 pub mod replay;
 pub mod spool;
 mod transform;
+pub mod trial;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
 use crate::expect::{Baseline, Checked, Checker, Draft, DroppedFacts, Ended, Opening, RecordChecker};
 use crate::extract::{Extract, SourceFacts, Stored, Witness};
 use crate::ledger::record::Run;
-use crate::pipeline::plan::{ArtifactPlan, Plan, Source};
+use crate::pipeline::plan::{ArtifactPlan, CsvInput, Plan, Source};
 use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
@@ -73,6 +73,7 @@ pub(super) async fn transform_and_encode(
     let pass = Pass {
         plan: plan.clone(),
         extract: extract.clone(),
+        csv: plan.source.csv(),
         others,
         expected_sha256,
         path: execution.spool.artifact(&name),
@@ -87,7 +88,7 @@ pub(super) async fn transform_and_encode(
         progress: execution.context.progress.clone(),
         stop,
     };
-    match blocking(|| pass.run_unchanged()).await? {
+    match blocking(move || pass.run_unchanged()).await? {
         Ok(done) => Ok(done),
         Err(error @ TransformError::Read { .. }) if may_be_fetched_again => {
             Ok(Transformed::Damaged { what: with_causes(&error) })
@@ -102,31 +103,34 @@ pub(super) async fn transform_and_encode(
 }
 
 /// The inputs of the pass, which runs on a thread of its own.
-struct Pass {
-    plan: Arc<Plan>,
-    extract: Extract,
+pub(super) struct Pass {
+    pub plan: Arc<Plan>,
+    pub extract: Extract,
+    /// The format of the extract.
+    pub csv: CsvInput,
     /// The extracts of the sources that joins read, by name.
-    others: Vec<(String, Extract)>,
+    pub others: Vec<(String, Extract)>,
     /// The SHA-256 that a file read in place must have.
-    expected_sha256: Option<String>,
+    pub expected_sha256: Option<String>,
     /// The artifact's path, and the folder for what does not fit into memory.
-    path: PathBuf,
-    folder: PathBuf,
+    pub path: PathBuf,
+    pub folder: PathBuf,
     /// The path of the rows that steps drop for their values.
-    dropped: PathBuf,
-    slot: Slot,
-    name: String,
-    secrets: BTreeMap<String, Secret>,
-    limits: Limits,
-    baseline: Baseline,
-    delta: Option<OpenDelta>,
-    progress: Progress,
-    stop: CancellationToken,
+    pub dropped: PathBuf,
+    pub slot: Slot,
+    pub name: String,
+    pub secrets: BTreeMap<String, Secret>,
+    pub limits: Limits,
+    pub baseline: Baseline,
+    /// The baseline that `delta` compares with; without it, every row is added, and none is written.
+    pub delta: Option<OpenDelta>,
+    pub progress: Progress,
+    pub stop: CancellationToken,
 }
 
 impl Pass {
     /// Runs, unless the file that is read in place changes meanwhile: then neither rows nor errors mean anything.
-    fn run_unchanged(self) -> Result<Transformed, TransformError> {
+    fn run_unchanged(mut self) -> Result<Transformed, TransformError> {
         let extract = self.extract.clone();
         let is_changed = || matches!(extract.stored, Stored::InPlace(_)) && !extract.is_intact();
         match self.run() {
@@ -135,7 +139,7 @@ impl Pass {
         }
     }
 
-    fn run(mut self) -> Result<Transformed, TransformError> {
+    pub(super) fn run(&mut self) -> Result<Transformed, TransformError> {
         let writing = |source| TransformError::Write { source };
         let spilling = |source| TransformError::Spill { source };
         if let Some(folder) = self.path.parent() {
@@ -210,18 +214,18 @@ impl Pass {
     }
 
     /// Opens the extract and compiles the plan's steps against its header.
-    fn open<'a>(&'a self, meter: &'a Meter) -> Result<(Transform<'a>, Option<Witness>), TransformError> {
+    pub(super) fn open<'a>(&'a self, meter: &'a Meter) -> Result<(Transform<'a>, Option<Witness>), TransformError> {
         let (input, witness) = self.input(meter)?;
         Ok((Transform::open(input, &self.plan.steps, &self.secrets)?, witness))
     }
 
     fn input<'a>(&'a self, meter: &'a Meter) -> Result<(Input<'a>, Option<Witness>), TransformError> {
-        let Self { plan, extract, folder, limits, stop, .. } = self;
+        let Self { plan, extract, csv, folder, limits, stop, .. } = self;
         let (read, witness) = extract.open_witnessed(limits).map_err(|source| TransformError::Read { source })?;
         let delta = self.delta.as_ref().map(|delta| delta.inputs.clone());
         let step_inputs = StepInputs { delta, ..step_inputs(plan, &self.others, limits) };
         let limits = limits.with_rows_max(plan.main.rows_max);
-        let input = Input { read, csv: plan.source.csv(), limits, folder, meter, stop: stop.clone(), step_inputs };
+        let input = Input { read, csv: *csv, limits, folder, meter, stop: stop.clone(), step_inputs };
         Ok((input, witness))
     }
 

@@ -3,9 +3,10 @@
 //! Consecutive row operators are one row program. An operator on whole tables ends a program and begins the next, whose
 //! records are its results.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
@@ -87,6 +88,14 @@ enum Source {
     Operator(usize),
 }
 
+/// The result of passing on the first rows.
+pub struct PassedFirst {
+    /// Of the records that were read.
+    pub balance: Balance,
+    /// True if the extract has no other records.
+    pub is_whole: bool,
+}
+
 /// The result of passing on all rows.
 pub struct Passed {
     pub balance: Balance,
@@ -165,6 +174,42 @@ impl<'a> Transform<'a> {
         let delta = chain.rest.iter_mut().find_map(|link| link.operator.delta());
         let (findings, dropped) = chain.results();
         Ok(Passed { balance, findings, dropped, delta })
+    }
+}
+
+impl Transform<'_> {
+    /// Reads the first records, at most `records_max` and until `on_row` breaks, and passes on what the steps make of them.
+    ///
+    /// # Errors
+    /// See [`Transform::run`].
+    pub fn run_first(
+        self,
+        records_max: u64,
+        mut on_row: impl FnMut(&Row<'_>) -> io::Result<ControlFlow<()>>,
+    ) -> Result<PassedFirst, TransformError> {
+        let Self { mut records, mut chain } = self;
+        let (mut extracted, mut written, is_enough) = (0, 0, Cell::new(false));
+        let mut on_row = |row: &Row<'_>| {
+            written += 1;
+            let flow = on_row(row).map_err(|source| TransformError::Write { source })?;
+            is_enough.set(is_enough.get() || flow.is_break());
+            Ok(())
+        };
+        let mut is_whole = false;
+        while extracted < records_max {
+            let Some(record) = records.next()? else {
+                is_whole = true;
+                break;
+            };
+            extracted += 1;
+            chain.record(record, &mut on_row)?;
+            if is_enough.get() {
+                break;
+            }
+        }
+        let is_whole = is_whole || records.next()?.is_none();
+        chain.finish(&mut on_row)?;
+        Ok(PassedFirst { balance: Balance { extracted, steps: chain.step_rows(), written }, is_whole })
     }
 }
 

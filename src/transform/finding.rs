@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::program::Row;
-use super::record::Record;
 use crate::pipeline::masked::MASKED;
 use crate::pipeline::plan::Severity;
 
@@ -42,18 +40,6 @@ const KEPT: usize = 5;
 impl Examples {
     pub(super) fn new(columns: Vec<String>) -> Self {
         Self { columns, ..Self::default() }
-    }
-
-    pub(super) fn add(&mut self, row: &Row<'_>) {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        self.add_cells(row.origin().0, || row.cells().map(|cell| text(cell.bytes)).collect());
-    }
-
-    /// Adds a row that was stored.
-    pub(super) fn add_record(&mut self, record: &Record<'_>) {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let columns = self.columns.len();
-        self.add_cells(record.number, || (0..columns).map(|column| text(record.cell(column))).collect());
     }
 
     /// Adds a row of the record with this number.

@@ -12,6 +12,7 @@ mod delta_file;
 mod dropped;
 mod dropped_file;
 mod error;
+mod example_rows;
 mod finding;
 mod key;
 mod key_hash;
@@ -26,7 +27,7 @@ mod stored;
 mod table;
 
 pub use balance::{Balance, StepRows};
-pub use chain::{Input, Passed, Transform};
+pub use chain::{Input, Passed, PassedFirst, Transform};
 pub use dropped::{DROPPED_KEPT_MAX, DroppedRow, DroppedRows};
 pub use error::{CsvFault, RowError, TransformError};
 pub use finding::{Example, Examples, StepFinding};

@@ -118,6 +118,11 @@ impl<'a> Row<'a> {
         self.cell_of(self.outputs[column]).bytes
     }
 
+    /// Returns the number of the record that it was made of, from 1.
+    pub fn number(&self) -> u64 {
+        self.record.number
+    }
+
     /// Returns the number and the line of the record that it was made of.
     pub(super) fn origin(&self) -> (u64, u64) {
         (self.record.number, self.record.line)
@@ -168,7 +173,7 @@ impl Program {
         self.bad.iter_mut().zip(bad).for_each(|(bad, more)| bad.append(more));
     }
 
-    /// Returns the rows that each step of [`Builder::share`] dropped so far.
+    /// Returns the rows that each step of [`Builder::row_operator`] dropped so far.
     pub(super) fn counts(&self) -> &[u64] {
         &self.counts
     }

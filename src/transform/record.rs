@@ -116,7 +116,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Lets no error show text of the file: some of its columns are masked.
+    /// Hides the file's text in all errors, because some of its columns are masked.
     pub(crate) fn hide_text(&mut self) {
         self.hides_text = true;
     }

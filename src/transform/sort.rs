@@ -89,7 +89,7 @@ impl<C: Chunk> Sorter<C> {
         Self { context, budget, chunk, spill: None, spilling: None }
     }
 
-    /// Makes it end with [`Stopped`] soon after `stop`, while it spills, merges, or passes on items.
+    /// Makes it end with an error soon after `stop`, while it spills, merges, or passes on items.
     pub fn stopped_by(mut self, stop: &CancellationToken) -> Self {
         self.context.stop = Some(stop.clone());
         self

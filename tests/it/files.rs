@@ -8,10 +8,14 @@ mod arguments;
 mod delta;
 /// Schemas, and the files that `init` writes.
 mod editor;
+/// Pipelines that the docs show.
+mod examples;
 /// Mistakes, one by one.
 mod mistakes;
 /// Names of the coming slots.
 mod names;
+/// Mistakes in tests.
+mod pipeline_tests;
 /// Pipeline files → plans.
 mod plans;
 /// How a source's CSV is written.

@@ -5,6 +5,7 @@
 
 mod attention;
 mod cases;
+mod commands;
 mod crash;
 mod delta;
 mod deploy;

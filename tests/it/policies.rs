@@ -294,7 +294,7 @@ fn dropped_rows_are_made_again_after_a_crash() {
     let ledger = rusqlite::Connection::open(rig.folder.path().join("data/ledger.db")).unwrap();
     assert_eq!(ledger.execute("UPDATE runs SET updated_ms = 0", []).unwrap(), 1);
     drop(ledger);
-    let pruned = rig.reportferry(&["prune"]);
+    let pruned = rig.reportferry(&["prune", "--yes"]);
     assert!(pruned.status.success(), "{}", both(&pruned));
     assert!(!folder.exists());
 }

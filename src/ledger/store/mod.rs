@@ -110,7 +110,7 @@ impl Store {
     }
 }
 
-/// What survives a power failure once a write returns. Both survive the end of the process, and in both cases a later
+/// The part of the writes that survives a power failure once one returns. Both survive the end of the process, and in both cases a later
 /// write survives only with all earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {

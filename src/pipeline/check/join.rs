@@ -5,7 +5,7 @@ use crate::pipeline::join_file::{AddedFile, JoinFile, KindWord, UnmatchedWord, W
 use crate::yaml::read::choice;
 
 impl Check<'_> {
-    pub(super) fn join(&mut self, At { value: join, origin }: At<JoinFile>) -> Option<StepKind> {
+    pub(super) fn join(&mut self, join: JoinFile, origin: &Origin) -> Option<StepKind> {
         let with = self.table_ref(join.with);
         if join.r#match.value.0.is_empty() {
             let problem = join.r#match.origin.error("no columns to match are written here");
@@ -25,7 +25,7 @@ impl Check<'_> {
             }
             KindWord::Left | KindWord::Inner => {
                 let lookup = Lookup {
-                    columns: self.added(join.columns, &origin),
+                    columns: self.added(join.columns, origin),
                     many: join.many.is_some_and(|many| many.value),
                     hold: self.holds(kind, join.unmatched),
                 };

@@ -20,6 +20,8 @@ mod source;
 mod sources;
 /// Steps on whole tables.
 mod table_steps;
+/// Tests.
+mod test_case;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,10 +31,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::columns::Columns;
-use super::file::{PipelineFile, ScheduleFile, StepFile};
+use super::file::{PipelineFile, ScheduleFile};
 use super::plan::*;
 use super::scalars::Expression as Written;
-use super::step_file::StepItem;
+use super::step_file::{StepFile, StepItem};
 use super::table_file;
 use crate::schedule::{Missed, Overlap, Schedule, WhileHeld};
 use crate::settings::PipelineAlertsFile;
@@ -66,6 +68,7 @@ pub(super) fn plan(
     let limit = row_steps::origin_of_limit(written.expect.as_ref());
     let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
     check.dropped_rows(&steps, limit, &mut expect);
+    let delivered = columns.names();
     check.problems.extend(columns.into_problems());
     let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
@@ -84,6 +87,10 @@ pub(super) fn plan(
         None => (None, TimeZone::UTC),
         Some(scheduled) => scheduled.map(|(schedule, zone)| (Some(schedule), zone))?,
     };
+    let names = source.as_ref().and_then(|source| Columns::of_source(source).names());
+    let used = secrets.keys().cloned().collect();
+    let facts = test_case::Facts { zone: &zone, secrets: used, source: names, delivered };
+    let tests = check.tests(written.tests.unwrap_or_default(), &facts);
     Some(Plan {
         name: name.to_string(),
         file: file.clone(),
@@ -101,6 +108,7 @@ pub(super) fn plan(
         deliveries: deliveries?,
         alerts,
         secrets,
+        tests,
     })
 }
 
@@ -198,7 +206,7 @@ impl Check<'_> {
         (steps, secrets, columns)
     }
 
-    /// Returns a step; `None` if its columns cannot be told.
+    /// Returns a step; `None` if its effect on the columns is unknown.
     fn step(&mut self, step: StepFile, secrets: &mut BTreeMap<String, SecretRef>) -> Option<TransformStep> {
         let (origin, kind) = match step {
             StepFile::Rename(renames) => (renames.origin, self.rename(renames.value)),
@@ -227,7 +235,7 @@ impl Check<'_> {
             StepFile::Dedupe(dedupe) => (dedupe.origin, self.dedupe(dedupe.value)),
             StepFile::Limit(limit) => (limit.origin, StepKind::Limit(limit.value.0)),
             StepFile::Unpivot(unpivot) => (unpivot.origin, self.unpivot(unpivot.value)),
-            StepFile::Join(join) => (join.origin.clone(), self.join(join)?),
+            StepFile::Join(join) => (join.origin.clone(), self.join(*join.value, &join.origin)?),
             StepFile::Pivot(written) => (written.origin, self.pivot(written.value)),
             StepFile::Aggregate(written) => (written.origin, self.aggregate(written.value, secrets)),
             StepFile::Map(map) => (map.origin, StepKind::Map(Box::new(self.map(*map.value)?))),

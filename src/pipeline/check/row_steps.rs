@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::Check;
 use crate::expr::Expr;
 use crate::pipeline::expect_file::ExpectFile;
-use crate::pipeline::file::StepFile;
 use crate::pipeline::lookup_csv::{CsvMistake, LookupCsv};
 use crate::pipeline::plan::*;
 use crate::pipeline::row_steps_file::{ElseFile, FillFile, MapFile, MapTableFile, MaskFile, MaskTable, NumberFile};
+use crate::pipeline::step_file::StepFile;
 use crate::settings::SecretRef;
 use crate::yaml::problem::{Problem, did_you_mean};
 use crate::yaml::read::{At, Lenient, Named};
@@ -130,7 +130,9 @@ impl Check<'_> {
         written: At<Named<At<MaskFile>>>,
         secrets: &mut BTreeMap<String, SecretRef>,
     ) -> Option<Vec<Mask>> {
-        if written.value.0.is_empty() {
+        let key = written.origin.key();
+        let is_reported = |problem: &Problem| problem.place.as_ref().is_some_and(|place| place.key.starts_with(key));
+        if written.value.0.is_empty() && !self.problems.iter().any(is_reported) {
             let problem = written.origin.error("no column is masked here");
             self.problems.push(problem.hint("write a column and how it is masked: `{name: redact}`"));
         }
@@ -252,7 +254,10 @@ fn read_table(
     let (mut table, mut lines, mut problems) = (MapTable::default(), Vec::new(), Vec::new());
     while let Some(line) = csv.next().map_err(refused)? {
         if csv.width() != width {
-            let what = format!("{name}, line {line} has {} cells, and the header has {width}", csv.width());
+            let what = format!(
+                "{name}, line {line} has another number of cells than the header: {}, not {width}",
+                csv.width()
+            );
             return Err(at.error(what).hint("a cell that holds a comma must be quoted"));
         }
         let (key, value) = (csv.cell(key), csv.cell(value));

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::{Check, unknown_name};
 use crate::pipeline::docebo::{DoceboFile, RecordsFilterFile, RecordsSourceFile, ReportFile, ReportSourceFile};
-use crate::pipeline::file::SourceFile;
 use crate::pipeline::plan::*;
 use crate::pipeline::records::{RecordsWord, UpdatedSinceWord};
+use crate::pipeline::sources_file::SourceFile;
 use crate::settings::Tenant;
 use crate::yaml::problem::{Place, Problem, Severity};
 use crate::yaml::read::{At, Lenient, OneOrMore, list};

@@ -1,8 +1,7 @@
 //! One source or several → the plan's.
 
 use super::*;
-use crate::pipeline::file::SourceFile;
-use crate::pipeline::sources_file::{NamedSourceFile, SourceRowsFile, SourcesFile};
+use crate::pipeline::sources_file::{NamedSourceFile, SourceFile, SourceRowsFile, SourcesFile};
 
 /// The longest name of a source, in bytes: folders have it.
 const NAME_BYTES_MAX: usize = 40;

@@ -10,7 +10,7 @@ pub struct NamedSource {
     pub rows_max: Option<u64>,
 }
 
-/// What a pipeline with several sources says of its main one.
+/// The main one of several sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MainSource {
     /// Its name, if the pipeline names its sources.

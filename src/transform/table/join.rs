@@ -47,12 +47,12 @@ struct Rules {
     step: String,
     /// The names of our matched columns.
     columns: String,
-    kind: Kind,
+    kind: KeptRows,
     many: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum KeptRows {
     Left,
     Inner,
     Semi,
@@ -92,10 +92,10 @@ impl JoinRows {
             return Ok(None);
         };
         let (kind, lookup) = match &join.kind {
-            JoinKind::Left(lookup) => (Kind::Left, Some(lookup)),
-            JoinKind::Inner(lookup) => (Kind::Inner, Some(lookup)),
-            JoinKind::Semi => (Kind::Semi, None),
-            JoinKind::Anti => (Kind::Anti, None),
+            JoinKind::Left(lookup) => (KeptRows::Left, Some(lookup)),
+            JoinKind::Inner(lookup) => (KeptRows::Inner, Some(lookup)),
+            JoinKind::Semi => (KeptRows::Semi, None),
+            JoinKind::Anti => (KeptRows::Anti, None),
         };
         let added: Vec<&Column> = lookup.iter().flat_map(|lookup| &lookup.columns).map(|added| &added.from).collect();
         let theirs = match Theirs::open(join, &added, table, resources.limits, resources.stop.clone())? {
@@ -191,7 +191,7 @@ impl TableOperator for JoinRows {
         if let State::OnDisk(on_disk) = std::mem::replace(&mut self.state, State::Unread) {
             on_disk.finish(&self.theirs, &self.rules, &mut self.tally, &mut self.spill, next)?;
         }
-        if let (Kind::Left, 1..) = (self.rules.kind, self.tally.unmatched) {
+        if let (KeptRows::Left, 1..) = (self.rules.kind, self.tally.unmatched) {
             let Self { theirs, rules, tally, .. } = self;
             info!(step = rules.step, table = theirs.name, rows = tally.unmatched, "rows without a match");
         }
@@ -220,7 +220,7 @@ impl TableOperator for JoinRows {
 impl Rules {
     /// Returns true if columns are added.
     fn adds(&self) -> bool {
-        matches!(self.kind, Kind::Left | Kind::Inner)
+        matches!(self.kind, KeptRows::Left | KeptRows::Inner)
     }
 
     /// Returns the error for a row with two matches.
@@ -248,11 +248,11 @@ impl Rules {
 impl Tally {
     /// Counts a row. Returns true if it is passed on.
     #[inline]
-    fn count(&mut self, kind: Kind, is_matched: bool) -> bool {
+    fn count(&mut self, kind: KeptRows, is_matched: bool) -> bool {
         let is_kept = match kind {
-            Kind::Left => true,
-            Kind::Inner | Kind::Semi => is_matched,
-            Kind::Anti => !is_matched,
+            KeptRows::Left => true,
+            KeptRows::Inner | KeptRows::Semi => is_matched,
+            KeptRows::Anti => !is_matched,
         };
         self.unmatched += u64::from(!is_matched);
         self.dropped += u64::from(!is_kept);

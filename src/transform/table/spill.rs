@@ -15,36 +15,21 @@ pub(super) struct Spill {
     /// Bytes of memory of each.
     pub(super) memory: usize,
     stop: CancellationToken,
-    steps: u32,
 }
-
-/// The rows after which a merge looks at being stopped.
-const STEPS: u32 = 4_096;
 
 impl Spill {
     /// Divides the memory by the number of sorters that are in use at the same time.
     pub(super) fn new(resources: &Resources<'_>, sorters: usize) -> Self {
         let memory = resources.memory / sorters;
-        Self { folder: resources.folder.to_owned(), memory, stop: resources.stop.clone(), steps: 0 }
+        Self { folder: resources.folder.to_owned(), memory, stop: resources.stop.clone() }
     }
 
     pub(super) fn sorter(&self) -> Sorter<Records> {
-        Sorter::new(&self.folder, self.memory)
-    }
-
-    /// Ends a merge that is stopped. Called for each of its rows.
-    #[inline]
-    pub(super) fn step(&mut self) -> Result<(), TransformError> {
-        self.steps += 1;
-        if self.steps < STEPS {
-            return Ok(());
-        }
-        self.steps = 0;
-        if self.stop.is_cancelled() { Err(TransformError::Stopped) } else { Ok(()) }
+        Sorter::new(&self.folder, self.memory).stopped_by(&self.stop)
     }
 }
 
 /// Converts an error of a sorter.
 pub(super) fn spilling(source: io::Error) -> TransformError {
-    TransformError::Spill { source }
+    TransformError::spilling(source)
 }

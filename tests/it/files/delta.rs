@@ -58,7 +58,10 @@ fn what_would_keep_changes_from_the_destination_is_refused() {
         ("filter: id <> '1'", "`filter` after `delta` would keep changes from the destination"),
         ("sort: id", "`sort` after `delta` would keep changes from the destination"),
         ("limit: 1", "`limit` after `delta` would keep changes from the destination"),
-        ("{set: {id: cast(id as integer)}, on_error: drop_row}", "`set` after `delta` would keep changes from the destination"),
+        (
+            "{set: {id: cast(id as integer)}, on_error: drop_row}",
+            "`set` after `delta` would keep changes from the destination",
+        ),
         ("delta: {by: id, op: again}", "a pipeline has one `delta`"),
     ] {
         let told = told(&pipeline(&format!("{STEP}  - {after}\n")));

@@ -18,7 +18,6 @@ fn mistakes_in_table_steps_are_told_where_they_stand() {
     let mut all = String::new();
     for step in [
         "sort: []",
-        "sort:",
         "sort: [dne]",
         "sort: [done, {column: done, order: desc}]",
         "sort: [{colum: done}]",
@@ -52,6 +51,7 @@ fn mistakes_in_table_steps_are_told_where_they_stand() {
         all.push_str(&format!("{step}\n{told}"));
     }
     insta::assert_snapshot!(all);
+    assert!(told("  - sort:\n").contains("no column to sort by is named here"));
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn aggregates_are_those_of_duckdb() {
             let queries = calls.iter().enumerate().map(|(index, (_, query))| format!("{query} as c{index}"));
             let selected: Vec<String> = by.iter().map(ToString::to_string).chain(queries).collect();
             let groups = if by.is_empty() { String::new() } else { format!("group by {} ", by.join(", ")) };
-            let is_small = number % 2 == 0;
+            let is_small = number.is_multiple_of(2);
             Case {
                 table: table(random, &columns, rows),
                 steps: format!(
@@ -135,8 +135,8 @@ fn pivots_are_filtered_aggregates_of_duckdb() {
         ("v", Values::Of(&["x", "y", "\"z\"", "é"])),
     ];
     let cases: Vec<Case> = (0..500)
-        .map(|number| {
-            let is_small = number % 2 == 0;
+        .map(|number: usize| {
+            let is_small = number.is_multiple_of(2);
             let count = random.usize(80..200);
             let rows = table(random, &columns, count);
             let first = |name: &str, to: &str| format!("first(v order by i) filter (where name = '{name}') as {to}");

@@ -24,7 +24,7 @@ fn without_duplicates(mut table: Table, keys: usize) -> Table {
 
 /// Returns a generated join of this kind, and the same in SQL.
 fn case(random: &mut fastrand::Rng, kind: &str, number: usize) -> Case {
-    let (many, spills, keys) = (number % 3 == 0, number % 2 == 0, 1 + number % 5 / 4);
+    let (many, spills, keys) = (number.is_multiple_of(3), number.is_multiple_of(2), 1 + number % 5 / 4);
     let words = Values::Of(&["x", "y, z", "q \"u\"", "é"]);
     let ours = table(random, &[("k", KEYS), ("l", Values::Of(&["a", "b"])), ("v", words)], 60 + number % 7);
     let theirs = table(random, &[("key", KEYS), ("second", Values::Of(&["a", "b"])), ("w", words), ("z", words)], 120);

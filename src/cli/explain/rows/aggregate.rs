@@ -1,7 +1,7 @@
 //! An `aggregate` in sentences.
 
 use super::{Content, Fact, Named, names};
-use crate::expr::aggregate::{Function, Order};
+use crate::expr::aggregate::{Function, ValueOrder};
 use crate::pipeline::plan::{Aggregate, AggregateColumn, Column, Expression};
 
 pub(super) fn aggregate(number: usize, Aggregate { by, columns }: &Aggregate, named: &mut Named) -> Vec<Fact> {
@@ -32,10 +32,10 @@ fn value(column: &AggregateColumn, named: &Named) -> String {
         (Function::CountDistinct, _) => format!("the number of different values of {of}"),
         (Function::Sum, _) => format!("the sum of {of}"),
         (Function::Avg, _) => format!("the average of {of}"),
-        (Function::Min(Order::Number), _) => format!("the smallest of {of}"),
-        (Function::Max(Order::Number), _) => format!("the largest of {of}"),
-        (Function::Min(Order::Bytes), _) => format!("the first of {of} in the order of texts"),
-        (Function::Max(Order::Bytes), _) => format!("the last of {of} in the order of texts"),
+        (Function::Min(ValueOrder::Number), _) => format!("the smallest of {of}"),
+        (Function::Max(ValueOrder::Number), _) => format!("the largest of {of}"),
+        (Function::Min(ValueOrder::Bytes), _) => format!("the first of {of} in the order of texts"),
+        (Function::Max(ValueOrder::Bytes), _) => format!("the last of {of} in the order of texts"),
         (Function::First, _) => format!("{of} of its first row"),
         (Function::Last, _) => format!("{of} of its last row"),
         (Function::Only, _) => format!("{of} of its only row"),

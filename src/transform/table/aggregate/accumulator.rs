@@ -1,9 +1,9 @@
-//! What is known of one computed column of one group, so far.
+//! The value of one computed column of one group, so far.
 
 use std::cmp::Ordering;
 
 use super::super::keys::{read_cell, write_cell};
-use crate::expr::aggregate::{Function, Order};
+use crate::expr::aggregate::{Function, ValueOrder};
 use crate::expr::decimal::{Decimal, Number, print_double, print_int, read_number as parse_number};
 use crate::transform::stored::{read_number, write_number};
 
@@ -246,7 +246,7 @@ impl Value {
             Function::Min(order) if !cell.is_empty() => (order, Ordering::Less),
             _ => return Ok(()),
         };
-        let number = if order == Order::Number { parse_number(cell) } else { None };
+        let number = if order == ValueOrder::Number { parse_number(cell) } else { None };
         let is_better = !self.is_set
             || wanted
                 == match (number, self.number) {

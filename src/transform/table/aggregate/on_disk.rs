@@ -57,7 +57,6 @@ impl OnDisk {
         let mut result = spill.sorter();
         let mut group = Group::default();
         while let Some(RecordItem { key, payload, .. }) = parts.next().map_err(spilling)? {
-            spill.step()?;
             if group.begin.is_none() || group.key != *key {
                 group.put(shape, &mut distinct, &mut result)?;
                 group.start(shape, key);

@@ -80,7 +80,6 @@ impl OnDisk {
         let mut payload = Vec::new();
         let empty = vec![0; table.added.len()]; // the length of each cell
         while let Some(RecordItem { key, payload: row, .. }) = ours.next().map_err(spilling)? {
-            spill.step()?;
             theirs.move_to(key).map_err(spilling)?;
             let mut at = 0;
             let position = read_number(row, &mut at).to_be_bytes();

@@ -1,0 +1,231 @@
+//! `preview PIPELINE`: its first rows, and what its steps make of them. Nothing is recorded or delivered.
+
+/// The rows as text.
+mod view;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::grid::Screen;
+use super::opened::{Opened, argument, argument_hint, plan, settings};
+use super::{Common, Problems, exit, print_json};
+use crate::clock::Clock;
+use crate::extract::{self, ExtractError, LocalCsv};
+use crate::ledger::RunFilter;
+use crate::pipeline::plan::{Plan, Source, test_secret};
+use crate::progress::{Meter, Progress};
+use crate::run::preview::{Preview, Table};
+use crate::run::with_causes;
+use crate::schedule::slot::Slot;
+use crate::secret::Secret;
+use crate::settings::{Limits, Settings};
+use crate::transform::TransformError;
+
+#[derive(clap::Args)]
+pub(super) struct PreviewArgs {
+    /// The pipeline's name, or its file
+    pipeline: String,
+    /// The number of rows to show
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rows: u32,
+    /// Read the rows from this CSV, or ZIP with one
+    #[arg(long, value_name = "FILE", conflicts_with = "pull")]
+    from: Option<PathBuf>,
+    /// Request the rows from the source, as a run does; they are not kept
+    #[arg(long)]
+    pull: bool,
+    /// Show the rows before and after this step, the first of which is 1
+    #[arg(long, value_name = "N")]
+    step: Option<usize>,
+}
+
+/// The JSON document; its names are an interface.
+#[derive(Serialize)]
+struct Document {
+    pipeline: String,
+    /// The origin of the rows.
+    source: String,
+    /// The row balance of the records that were read.
+    rows: serde_json::Value,
+    /// True if all records were read.
+    complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<ShownStep>,
+    /// The rows before the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Table>,
+    /// The rows after the step, or after all of them.
+    after: Table,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact: Option<ShownArtifact>,
+    /// What differs from a run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ShownStep {
+    number: usize,
+    kind: &'static str,
+}
+
+/// The beginning of the file that a run of now would make.
+#[derive(Serialize)]
+struct ShownArtifact {
+    name: String,
+    lines: Vec<String>,
+}
+
+/// The rows to show, and where they are from.
+struct Rows {
+    csv: LocalCsv,
+    origin: String,
+}
+
+pub(super) async fn run(args: PreviewArgs, common: &Common) -> anyhow::Result<u8> {
+    let settings = settings(common)?;
+    let plan = plan(&settings, &args.pipeline)?;
+    if let Some(step) = args.step.filter(|step| !(1..=plan.steps.len()).contains(step)) {
+        let hint = match plan.steps.len() {
+            0 => "leave `--step` out".to_owned(),
+            count => format!("`--step 1` to `--step {count}`, from top to bottom"),
+        };
+        return Err(argument_hint(format!("{} has no step {step}", plan.name), hint));
+    }
+    let folder = tempfile::tempdir().context("a temporary folder")?;
+    let rows = rows(&args, &plan, &settings, common, folder.path()).await?;
+    let (step, shown) = (args.step, args.rows as usize);
+    let document = tokio::task::spawn_blocking(move || document(&plan, &settings, &rows, folder.path(), step, shown));
+    let document = document.await??;
+    if common.json {
+        print_json(&document)?;
+    } else {
+        print!("{}", view::text(&document, Screen::stdout()));
+    }
+    Ok(exit::DONE)
+}
+
+/// Finds the rows: those of a file, requested ones, or those that the newest run left in the spool.
+async fn rows(
+    args: &PreviewArgs,
+    plan: &Plan,
+    settings: &Settings,
+    common: &Common,
+    folder: &Path,
+) -> anyhow::Result<Rows> {
+    let limits = settings.limits;
+    let of_file = |path: &Path, origin: String| -> anyhow::Result<Rows> {
+        Ok(Rows { csv: LocalCsv::find(path, &limits).map_err(refused)?, origin })
+    };
+    match (&args.from, &plan.source) {
+        (Some(path), _) => of_file(path, path.display().to_string()),
+        (None, Source::File(file)) => of_file(&file.path, file.path.display().to_string()),
+        (None, Source::Docebo(_)) if args.pull => {
+            let opened = Opened::new(common).await?;
+            let source = extract::Source::new(&plan.source, &limits, &opened.context().tenants).await;
+            let source = source.map_err(refused)?;
+            let execution = source.start(None).await.map_err(refused)?;
+            let extract = source.collect(&execution, folder, &Progress::default()).await.map_err(refused)?;
+            opened.ledger.close().await;
+            of_file(&extract.path, "the source, as of now".to_owned())
+        }
+        (None, Source::Docebo(_)) => {
+            let opened = Opened::new(common).await?;
+            let saved = newest_extract(&opened, plan).await?;
+            opened.ledger.close().await;
+            let Some((path, origin)) = saved else {
+                let what =
+                    format!("no run of {} has its rows in the spool any more, and nothing is requested", plan.name);
+                let hint =
+                    "`--from FILE` reads a CSV or ZIP that you exported; `--pull` requests the rows, as a run does";
+                return Err(argument_hint(what, hint));
+            };
+            of_file(&path, origin)
+        }
+    }
+}
+
+/// Returns the newest run's extract that is still in the spool, and its description.
+async fn newest_extract(opened: &Opened, plan: &Plan) -> anyhow::Result<Option<(PathBuf, String)>> {
+    const RUNS_MAX: u32 = 100;
+    let filter = RunFilter { pipeline: Some(plan.name.clone()), limit: RUNS_MAX, ..RunFilter::default() };
+    let runs = opened.ledger.runs(&filter).await?;
+    let found = runs.iter().find_map(|run| {
+        let form = run.extract.as_ref()?.form();
+        let path = opened.settings.data.join("spool").join(&run.id).join(form.file_name());
+        path.is_file().then(|| (path, format!("run {}, slot {}", run.id, run.slot)))
+    });
+    Ok(found)
+}
+
+fn refused(error: ExtractError) -> anyhow::Error {
+    match error.hint() {
+        Some(hint) => argument_hint(error.to_string(), hint),
+        None => anyhow::anyhow!("{error}"),
+    }
+}
+
+fn document(
+    plan: &Plan,
+    settings: &Settings,
+    rows: &Rows,
+    folder: &Path,
+    step: Option<usize>,
+    shown: usize,
+) -> anyhow::Result<Document> {
+    let (secrets, notes) = secrets(plan);
+    let slot = Slot::new(&plan.name, Clock::System.now(), plan.zone.clone());
+    let limits = Limits { rows: u64::MAX, ..settings.limits };
+    let preview = Preview {
+        plan,
+        source: &rows.csv,
+        secrets: &secrets,
+        slot: &slot,
+        limits,
+        folder,
+        rows: shown,
+        meter: Meter::default(),
+    };
+    let (previewed, artifact) = match step {
+        Some(number) => (preview.step(number).map_err(failed)?, None),
+        None => {
+            let (previewed, head) = preview.result().map_err(failed)?;
+            (previewed, Some(ShownArtifact { name: head.name, lines: head.lines }))
+        }
+    };
+    Ok(Document {
+        pipeline: plan.name.clone(),
+        source: rows.origin.clone(),
+        rows: serde_json::to_value(&previewed.balance)?,
+        complete: previewed.is_whole,
+        step: step.map(|number| ShownStep { number, kind: plan.steps[number - 1].kind.declaration().kind }),
+        before: previewed.before,
+        after: previewed.after,
+        artifact,
+        notes,
+    })
+}
+
+fn failed(error: TransformError) -> anyhow::Error {
+    match error {
+        TransformError::Problems(problems) => Problems(problems).into(),
+        error => argument(with_causes(&error)),
+    }
+}
+
+/// Reads the secrets of the expressions. One that cannot be read here has a test value, which is noted.
+fn secrets(plan: &Plan) -> (BTreeMap<String, Secret>, Vec<String>) {
+    let mut notes = Vec::new();
+    let read = plan.secrets.iter().map(|(name, secret)| {
+        let value = secret.read().unwrap_or_else(|error| {
+            notes.push(format!("the secret {name:?} cannot be read ({error}): hashes with it differ from a run's"));
+            test_secret(name)
+        });
+        (name.clone(), value)
+    });
+    let secrets = read.collect();
+    (secrets, notes)
+}

@@ -1,0 +1,201 @@
+//! The tests of a pipeline file → the plan's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::Check;
+use crate::pipeline::plan::*;
+use crate::pipeline::table_file;
+use crate::pipeline::tests_file::{BalanceFile, ExpectedFile, InputRows, RowList, TestFile};
+use crate::secret::Secret;
+use crate::yaml::problem::did_you_mean;
+use crate::yaml::read::{At, Lenient, Named};
+
+/// The facts about a pipeline that its tests are checked against.
+pub(super) struct Facts<'a> {
+    pub zone: &'a TimeZone,
+    /// The names of the secrets that it uses.
+    pub secrets: Vec<String>,
+    /// The columns of the source and of the artifact, where they are known.
+    pub source: Option<Vec<String>>,
+    pub delivered: Option<Vec<String>>,
+}
+
+/// The slot of a test that names none, in the pipeline's zone.
+const SLOT: &str = "2026-01-05T06:00:00";
+
+impl Check<'_> {
+    pub(super) fn tests(&mut self, written: Vec<Lenient<TestFile>>, facts: &Facts<'_>) -> Vec<TestCase> {
+        let mut names = BTreeSet::new();
+        let mut tests = Vec::new();
+        for test in written.into_iter().filter_map(|part| part.0) {
+            if !names.insert(test.name.value.clone()) {
+                let what = format!("there is a test {:?} already", test.name.value);
+                self.problems.push(test.name.origin.error(what).hint("give each test a name of its own"));
+            }
+            tests.extend(self.test(test, facts));
+        }
+        tests
+    }
+
+    fn test(&mut self, written: TestFile, facts: &Facts<'_>) -> Option<TestCase> {
+        let TestFile { name, slot, rows, secrets, expect } = written;
+        let at = self.place(&name.origin);
+        let slot = match slot {
+            None => slot_of(SLOT, facts.zone)?,
+            Some(slot) => self.test_slot(&slot, facts.zone)?,
+        };
+        let input = self.input(rows, facts);
+        let secrets = self.test_secrets(secrets.unwrap_or(Named(Vec::new())), facts);
+        let expected = expect.0.and_then(|expect| self.expected(&name, expect, facts));
+        Some(TestCase { at, name: name.value, slot, input: input?, secrets, expected: expected? })
+    }
+
+    fn test_slot(&mut self, written: &At<String>, zone: &TimeZone) -> Option<Timestamp> {
+        let slot = slot_of(&written.value, zone);
+        if slot.is_none() {
+            let problem = written.origin.error(format!("{:?} is not a time", written.value));
+            self.problems.push(problem.hint("write it as `2026-11-23T05:30:00-05:00`"));
+        }
+        slot
+    }
+
+    fn input(&mut self, written: InputRows, facts: &Facts<'_>) -> Option<TestInput> {
+        match written {
+            InputRows::File(file) => {
+                let path = self.test_path(&file)?;
+                if !path.path.is_file() {
+                    let what = format!("there is no file {}: the test fails", path.path.display());
+                    let problem = file.origin.warning(what);
+                    self.problems.push(problem.hint("a path is relative to the pipeline file's folder"));
+                }
+                Some(TestInput::File(path))
+            }
+            InputRows::List(list) => {
+                let rows = self.rows_of(&list, facts.source.as_deref(), "the source");
+                if rows.columns.is_empty() {
+                    let problem = list.origin.error("the rows of the source have no columns here");
+                    self.problems.push(problem.hint("write a row, or name a CSV with a header: `{file: rows.csv}`"));
+                }
+                Some(TestInput::Rows(rows))
+            }
+        }
+    }
+
+    /// Returns the rows with their columns, and reports a column that is not among `known`.
+    fn rows_of(&mut self, list: &RowList, known: Option<&[String]>, of: &str) -> TestRows {
+        let mut columns: Vec<String> = Vec::new();
+        for (key, _) in list.rows.iter().flatten() {
+            if columns.contains(&key.text) {
+                continue;
+            }
+            columns.push(key.text.clone());
+            if let Some(known) = known.filter(|known| !known.contains(&key.text)) {
+                let near = did_you_mean(&key.text, known.iter().map(String::as_str));
+                let hint = near.unwrap_or_else(|| format!("there are {}", known.join(", ")));
+                self.problems.push(key.origin.error(format!("{of} has no column {:?}", key.text)).hint(hint));
+            }
+        }
+        let cell = |row: &[(crate::yaml::tree::Key, String)], column: &String| {
+            row.iter().find(|(key, _)| key.text == *column).map(|(_, cell)| cell.clone())
+        };
+        let rows = list.rows.iter().map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect();
+        TestRows { columns, rows, span: list.span.clone() }
+    }
+
+    fn test_path(&mut self, written: &At<String>) -> Option<TestPath> {
+        match table_file::path_inside(self.file, written) {
+            Ok(path) => Some(TestPath { name: written.value.clone(), path }),
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    /// Returns a value for each secret that the pipeline uses.
+    fn test_secrets(&mut self, written: Named<At<String>>, facts: &Facts<'_>) -> BTreeMap<String, Secret> {
+        let fixed = |name: &String| (name.clone(), test_secret(name));
+        let mut secrets: BTreeMap<String, Secret> = facts.secrets.iter().map(fixed).collect();
+        for (key, value) in written.0 {
+            match secrets.get_mut(&key.text) {
+                Some(secret) => *secret = Secret::new(value.value),
+                None if self.settings.is_none() => {} // the secrets are unknown
+                None => {
+                    let near = did_you_mean(&key.text, facts.secrets.iter().map(String::as_str));
+                    let problem = key.origin.error(format!("no step of this pipeline uses a secret {:?}", key.text));
+                    self.problems.push(problem.hint(near.unwrap_or_else(|| "remove it".to_owned())));
+                }
+            }
+        }
+        secrets
+    }
+
+    fn expected(&mut self, name: &At<String>, written: ExpectedFile, facts: &Facts<'_>) -> Option<Expected> {
+        let ExpectedFile { rows, file, error, findings, row_count, columns, contains, balance } = written;
+        let whole = [("rows", rows.is_some()), ("file", file.is_some()), ("error", error.is_some())];
+        let mut written = whole.iter().filter(|(_, is_written)| *is_written).map(|(key, _)| *key);
+        if let (Some(first), Some(second)) = (written.next(), written.next()) {
+            let what = format!("`{first}` and `{second}` are mutually exclusive in the test {:?}", name.value);
+            self.problems.push(name.origin.error(what).hint("keep one of them, or write two tests"));
+        }
+        let asserts =
+            findings.is_some() || row_count.is_some() || columns.is_some() || contains.is_some() || balance.is_some();
+        if let Some(error) = error {
+            if asserts {
+                let what = format!("a run that fails has no result: the test {:?} expects both", name.value);
+                self.problems.push(error.origin.error(what).hint("keep `error` alone, or remove it"));
+            }
+            return Some(Expected::Error(error.value));
+        }
+        if rows.is_none() && file.is_none() && !asserts {
+            let problem = name.origin.error(format!("the test {:?} expects nothing", name.value));
+            let hint = "write `rows`, `file`, `error`, `findings`, `row_count`, `columns`, `contains` or `balance`";
+            self.problems.push(problem.hint(hint));
+            return None;
+        }
+        if let (Some(columns), Some(known)) = (&columns, &facts.delivered)
+            && columns != known
+        {
+            let what = format!("the artifact of the test {:?} has the columns {}", name.value, known.join(", "));
+            self.problems.push(name.origin.error(what).hint("change `columns`, or the steps"));
+        }
+        let delivered = facts.delivered.as_deref();
+        let data = match (rows, file) {
+            (Some(rows), _) => Some(ExpectedData::Rows(self.rows_of(&rows, delivered, "the artifact"))),
+            (None, Some(file)) => Some(ExpectedData::File(self.test_path(&file)?)),
+            (None, None) => None,
+        };
+        Some(Expected::Output(Box::new(ExpectedOutput {
+            data,
+            findings: findings.map(|keys| keys.0.into_iter().map(|key| key.value).collect()),
+            row_count: row_count.map(|count| count.0),
+            columns,
+            contains: contains.map(|rows| self.rows_of(&rows, delivered, "the artifact")),
+            balance: balance.map(balance_of).unwrap_or_default(),
+        })))
+    }
+}
+
+fn balance_of(written: BalanceFile) -> ExpectedBalance {
+    let BalanceFile { extracted, dropped, merged, added, written } = written;
+    ExpectedBalance {
+        extracted: extracted.map(|count| count.0),
+        dropped: dropped.map(|count| count.0),
+        merged: merged.map(|count| count.0),
+        added: added.map(|count| count.0),
+        written: written.map(|count| count.0),
+    }
+}
+
+/// Returns the moment that is written, in the zone where it has no offset.
+fn slot_of(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some(at);
+    }
+    let local: DateTime = text.parse().ok()?;
+    zone.to_timestamp(local).ok()
+}

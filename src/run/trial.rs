@@ -1,0 +1,134 @@
+//! A test of a pipeline: given rows through the pass of a run, without network, ledger or destinations.
+
+mod align;
+mod compare;
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::transform::{Pass, Transformed, with_causes};
+use crate::expect::{Baseline, Checked};
+use crate::extract::{Extract, Form, SourceFacts};
+use crate::pipeline::plan::{CsvInput, Plan, TestCase, TestInput, TestRows};
+use crate::progress::{Meter, Progress};
+use crate::schedule::slot::Slot;
+use crate::settings::Limits;
+use crate::transform::{Balance, TransformError};
+use crate::{digest, disk};
+
+pub use compare::{Difference, LineChange, RowChange};
+
+/// The outcome of a test.
+pub struct Tested {
+    /// Empty if the test passed.
+    pub differences: Vec<Difference>,
+    /// The result; `None` if the run failed.
+    pub output: Option<Output>,
+}
+
+/// The result of a pipeline for a test's rows.
+pub struct Output {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+    /// The artifact. The files of a split one are one after the other.
+    pub bytes: Vec<u8>,
+    pub(super) balance: Balance,
+    pub(super) checked: Checked,
+}
+
+/// Runs a test, and compares what comes out with what it expects. Blocks.
+///
+/// # Errors
+/// The temporary folder cannot be used.
+pub fn test(plan: &Arc<Plan>, test: &TestCase, limits: Limits) -> io::Result<Tested> {
+    let folder = tempfile::tempdir()?;
+    match execute(plan, test, limits, folder.path())? {
+        Ok(output) => Ok(Tested { differences: compare::output(&test.expected, &output), output: Some(output) }),
+        Err(error) => {
+            let differences = compare::error(&test.expected, &error).into_iter().collect();
+            Ok(Tested { differences, output: None })
+        }
+    }
+}
+
+/// Passes the rows through the steps, the expectations and the encoder. Returns the output, or the error of the run.
+fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> io::Result<Result<Output, String>> {
+    let (extract, format) = match &test.input {
+        TestInput::Rows(rows) => (written(folder, &csv_of(rows)?)?, CsvInput::default()),
+        TestInput::File(file) => match read(&file.path) {
+            Ok(bytes) => (written(folder, &bytes)?, plan.source.csv()),
+            Err(error) => return Ok(Err(format!("cannot read {}: {error}", file.path.display()))),
+        },
+    };
+    let slot = Slot::new(&plan.name, test.slot, plan.zone.clone());
+    let name = match plan.artifact.name.render(&slot.name_fields()) {
+        Ok(name) => name,
+        Err(error) => return Ok(Err(format!("artifact.name: {error}"))),
+    };
+    let mut pass = Pass {
+        plan: plan.clone(),
+        extract,
+        csv: format,
+        others: Vec::new(),
+        expected_sha256: None,
+        dropped: folder.join("dropped_rows.csv"),
+        path: folder.join("artifact").join(&name),
+        folder: folder.to_owned(),
+        slot,
+        name,
+        secrets: test.secrets.clone(),
+        limits,
+        baseline: Baseline::default(),
+        delta: None,
+        progress: Progress::default(),
+        stop: CancellationToken::new(),
+    };
+    let done = pass.run().and_then(|transformed| Ok((transformed, cells(&pass)?)));
+    Ok(match done {
+        Ok((Transformed::Done { artifact, balance, checked, read: _ }, rows)) => {
+            let bytes = std::fs::read(&artifact.path)?;
+            Ok(Output { columns: artifact.columns, rows, bytes, balance, checked: *checked })
+        }
+        Ok((Transformed::Damaged { what }, _)) => Err(what),
+        // Its extract is its own: nobody else changes it.
+        Ok((Transformed::Changed | Transformed::Other, _)) => Err("the rows changed while they were read".to_owned()),
+        Err(error) => Err(with_causes(&error)),
+    })
+}
+
+/// Returns the cells of the delivered rows, by a second pass.
+fn cells(pass: &Pass) -> Result<Vec<Vec<String>>, TransformError> {
+    let mut rows = Vec::new();
+    pass.open(&Meter::default())?.0.run(|row| {
+        rows.push(row.cells().map(|cell| String::from_utf8_lossy(cell.bytes).into_owned()).collect());
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// Reads a file of a test.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    disk::open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes an extract as a run saves it.
+fn written(folder: &Path, bytes: &[u8]) -> io::Result<Extract> {
+    let form = if bytes.starts_with(b"PK\x03\x04") { Form::Zip } else { Form::Csv };
+    std::fs::write(folder.join(form.file_name()), bytes)?;
+    Ok(Extract::saved(folder, form, bytes.len() as u64, digest::of(bytes), SourceFacts::default()))
+}
+
+/// Returns the rows as a CSV.
+fn csv_of(rows: &TestRows) -> io::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&rows.columns)?;
+    for row in &rows.rows {
+        writer.write_record(row.iter().map(|cell| cell.as_deref().unwrap_or_default()))?;
+    }
+    writer.into_inner().map_err(|error| error.into_error())
+}
