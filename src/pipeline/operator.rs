@@ -126,11 +126,7 @@ impl StepKind {
                 rows: &[RowShare::Merged, RowShare::Added],
                 columns: Box::new(|columns| aggregate::columns(aggregate, columns)),
             },
-            Self::Pivot(pivot) => Declaration {
-                kind: "pivot",
-                rows: &[RowShare::Dropped, RowShare::Merged],
-                columns: Box::new(|columns| pivot::columns(pivot, columns)),
-            },
+            Self::Pivot(pivot) => pivot::declaration(pivot),
             Self::Map(map) => {
                 Declaration { kind: "map", rows: &[], columns: Box::new(|columns| columns.make(&map.column, &map.to)) }
             }
@@ -145,11 +141,7 @@ impl StepKind {
             Self::Number(number) => {
                 Declaration { kind: "number", rows: &[], columns: Box::new(|columns| columns.put(&number.column)) }
             }
-            Self::Delta(delta) => Declaration {
-                kind: "delta",
-                rows: &[RowShare::Dropped, RowShare::Added],
-                columns: Box::new(|columns| delta::columns(delta, columns)),
-            },
+            Self::Delta(delta) => delta::declaration(delta),
         }
     }
 }

@@ -1,10 +1,19 @@
-//! `delta`: its effect on the columns.
+//! `delta`: its declaration.
 
+use super::{Declaration, RowShare};
 use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::Delta;
 
+pub(super) fn declaration(delta: &Delta) -> Declaration<'_> {
+    Declaration {
+        kind: "delta",
+        rows: &[RowShare::Dropped, RowShare::Added],
+        columns: Box::new(|after| columns(delta, after)),
+    }
+}
+
 /// Requires the compared columns, and adds the one for what happened to a row.
-pub(super) fn columns(delta: &Delta, columns: &mut Columns) {
+fn columns(delta: &Delta, columns: &mut Columns) {
     columns.require_each_once(&delta.by);
     columns.require_each_once(delta.compare.as_deref().unwrap_or_default());
     columns.add(&delta.op, "drop or rename that one first");

@@ -143,7 +143,9 @@ fn limits_are_exact() {
     let input = b"a,b\n1,2\n3,4\n";
     assert_eq!(read_with(input, limits(2, 4)).unwrap().len(), 3);
     let many = read_with(input, limits(1, 4)).unwrap_err();
-    assert_eq!(many.to_string(), "the extract has more than 1 rows (limits.rows), the first too many on line 3");
+    let message =
+        "the extract has more than 1 rows (limits.rows, or the source's `rows`), the first too many on line 3";
+    assert_eq!(many.to_string(), message);
     let long = read_with(input, limits(2, 3)).unwrap_err();
     let message = long.to_string();
     assert!(message.starts_with("the header (line 1) is longer than 3 bytes (limits.record_bytes)"), "{message}");
