@@ -18,7 +18,7 @@ use crate::work::stand::Stand;
 /// A file into the folder `drop`, each slot under a name of its own, every minute.
 const TO_FOLDER: &str = r#"
 schedule: {cron: "* * * * *", timezone: UTC, missed: all, overlap: queue}
-source: {file: {path: in.csv}}
+source: {file: {path: in.csv, copy: true}}
 artifact: {name: "{slot:%Y%m%dT%H%M}.csv"}
 deliver: {local: {path: inbound, done_file: "{name}.done"}}
 "#;
