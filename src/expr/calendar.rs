@@ -40,7 +40,7 @@ const UNITS: [(&str, Unit); 10] = [
 
 /// A part of a date or time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum DatePart {
     Of(Unit),
     /// Sunday is 0.
     DayOfWeek,
@@ -52,17 +52,17 @@ pub(crate) enum Part {
     Epoch,
 }
 
-const PARTS: [(&str, Part); 10] = [
-    ("dow", Part::DayOfWeek),
-    ("dayofweek", Part::DayOfWeek),
-    ("weekday", Part::DayOfWeek),
-    ("isodow", Part::IsoDayOfWeek),
-    ("doy", Part::DayOfYear),
-    ("dayofyear", Part::DayOfYear),
-    ("isoyear", Part::IsoYear),
-    ("epoch", Part::Epoch),
-    ("weekofyear", Part::Of(Unit::Week)),
-    ("dayofmonth", Part::Of(Unit::Day)),
+const PARTS: [(&str, DatePart); 10] = [
+    ("dow", DatePart::DayOfWeek),
+    ("dayofweek", DatePart::DayOfWeek),
+    ("weekday", DatePart::DayOfWeek),
+    ("isodow", DatePart::IsoDayOfWeek),
+    ("doy", DatePart::DayOfYear),
+    ("dayofyear", DatePart::DayOfYear),
+    ("isoyear", DatePart::IsoYear),
+    ("epoch", DatePart::Epoch),
+    ("weekofyear", DatePart::Of(Unit::Week)),
+    ("dayofmonth", DatePart::Of(Unit::Day)),
 ];
 
 /// The reason a name or an interval is not valid, and what to write.
@@ -133,7 +133,7 @@ impl Unit {
     }
 }
 
-impl Part {
+impl DatePart {
     /// Returns the part of a name, in upper or lower case.
     pub(super) fn of(name: &str) -> Result<Self, Refused> {
         let lower = name.trim().to_lowercase();
@@ -141,28 +141,28 @@ impl Part {
             return Ok(*part);
         }
         let known = UNITS.iter().map(|(known, _)| *known).chain(PARTS.iter().map(|(known, _)| *known));
-        Unit::of(&lower).map(Part::Of).map_err(|_| unknown("part", name, known))
+        Unit::of(&lower).map(DatePart::Of).map_err(|_| unknown("part", name, known))
     }
 
     pub(super) fn value_of(self, micros: i64) -> Value {
         let (days, clock) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
         let (year, month, day) = civil_from_days(days);
         Value::Int(match self {
-            Part::Of(Unit::Year) => year,
-            Part::Of(Unit::Quarter) => i64::from(month - 1) / 3 + 1,
-            Part::Of(Unit::Month) => month.into(),
-            Part::Of(Unit::Week) => iso_week(days).1.into(),
-            Part::Of(Unit::Day) => day.into(),
-            Part::Of(Unit::Hour) => clock / HOUR,
-            Part::Of(Unit::Minute) => clock / MINUTE % 60,
-            Part::Of(Unit::Second) => clock / SECOND % 60,
-            Part::Of(Unit::Millisecond) => clock % MINUTE / 1_000,
-            Part::Of(Unit::Microsecond) => clock % MINUTE,
-            Part::DayOfWeek => (weekday(days) + 1) % 7,
-            Part::IsoDayOfWeek => weekday(days) + 1,
-            Part::DayOfYear => days - days_from_civil(year, 1, 1) + 1,
-            Part::IsoYear => iso_week(days).0,
-            Part::Epoch => return Value::Double(micros as f64 / SECOND as f64),
+            DatePart::Of(Unit::Year) => year,
+            DatePart::Of(Unit::Quarter) => i64::from(month - 1) / 3 + 1,
+            DatePart::Of(Unit::Month) => month.into(),
+            DatePart::Of(Unit::Week) => iso_week(days).1.into(),
+            DatePart::Of(Unit::Day) => day.into(),
+            DatePart::Of(Unit::Hour) => clock / HOUR,
+            DatePart::Of(Unit::Minute) => clock / MINUTE % 60,
+            DatePart::Of(Unit::Second) => clock / SECOND % 60,
+            DatePart::Of(Unit::Millisecond) => clock % MINUTE / 1_000,
+            DatePart::Of(Unit::Microsecond) => clock % MINUTE,
+            DatePart::DayOfWeek => (weekday(days) + 1) % 7,
+            DatePart::IsoDayOfWeek => weekday(days) + 1,
+            DatePart::DayOfYear => days - days_from_civil(year, 1, 1) + 1,
+            DatePart::IsoYear => iso_week(days).0,
+            DatePart::Epoch => return Value::Double(micros as f64 / SECOND as f64),
         })
     }
 }

@@ -8,7 +8,7 @@ use sqlparser::tokenizer::Span as Place;
 
 use super::ExprProblem;
 use super::build::{Builder, index_in, with_article};
-use super::calendar::{Part, Unit};
+use super::calendar::{DatePart, Unit};
 use super::node::{Arithmetic, Node, Rounding, TextFunction, Typed};
 use super::place::place_of;
 use super::regex::RegexCall;
@@ -36,7 +36,7 @@ pub(super) enum Call {
     Modulo,
     DatePart,
     /// `year(x)` and other short forms of `date_part`.
-    Part(Part),
+    Part(DatePart),
     DateTrunc,
     DateDiff,
     LastDay,
@@ -97,20 +97,20 @@ pub(super) const FUNCTIONS: &[(&str, usize, usize, Call)] = &[
     ("regexp_matches", 2, 3, Call::Regex(RegexCall::Matches)),
     ("regexp_extract", 2, 4, Call::Regex(RegexCall::Extract)),
     ("regexp_replace", 3, 4, Call::Regex(RegexCall::Replace)),
-    ("date_part", 2, 2, Call::DatePart),
-    ("year", 1, 1, Call::Part(Part::Of(Unit::Year))),
-    ("quarter", 1, 1, Call::Part(Part::Of(Unit::Quarter))),
-    ("month", 1, 1, Call::Part(Part::Of(Unit::Month))),
-    ("week", 1, 1, Call::Part(Part::Of(Unit::Week))),
-    ("day", 1, 1, Call::Part(Part::Of(Unit::Day))),
-    ("hour", 1, 1, Call::Part(Part::Of(Unit::Hour))),
-    ("minute", 1, 1, Call::Part(Part::Of(Unit::Minute))),
-    ("second", 1, 1, Call::Part(Part::Of(Unit::Second))),
-    ("dayofweek", 1, 1, Call::Part(Part::DayOfWeek)),
-    ("isodow", 1, 1, Call::Part(Part::IsoDayOfWeek)),
-    ("dayofyear", 1, 1, Call::Part(Part::DayOfYear)),
-    ("isoyear", 1, 1, Call::Part(Part::IsoYear)),
-    ("epoch", 1, 1, Call::Part(Part::Epoch)),
+    ("date_part", 2, 2, Call::Part),
+    ("year", 1, 1, Call::Part(DatePart::Of(Unit::Year))),
+    ("quarter", 1, 1, Call::Part(DatePart::Of(Unit::Quarter))),
+    ("month", 1, 1, Call::Part(DatePart::Of(Unit::Month))),
+    ("week", 1, 1, Call::Part(DatePart::Of(Unit::Week))),
+    ("day", 1, 1, Call::Part(DatePart::Of(Unit::Day))),
+    ("hour", 1, 1, Call::Part(DatePart::Of(Unit::Hour))),
+    ("minute", 1, 1, Call::Part(DatePart::Of(Unit::Minute))),
+    ("second", 1, 1, Call::Part(DatePart::Of(Unit::Second))),
+    ("dayofweek", 1, 1, Call::Part(DatePart::DayOfWeek)),
+    ("isodow", 1, 1, Call::Part(DatePart::IsoDayOfWeek)),
+    ("dayofyear", 1, 1, Call::Part(DatePart::DayOfYear)),
+    ("isoyear", 1, 1, Call::Part(DatePart::IsoYear)),
+    ("epoch", 1, 1, Call::Part(DatePart::Epoch)),
     ("date_trunc", 2, 2, Call::DateTrunc),
     ("date_diff", 3, 3, Call::DateDiff),
     ("last_day", 1, 1, Call::LastDay),
@@ -217,7 +217,7 @@ impl Builder<'_> {
     fn call_more(&mut self, call: Call, arguments: &[&Tree]) -> Built {
         match (call, arguments) {
             (Call::Modulo, [a, b]) => self.arithmetic(Arithmetic::Remainder, a, b),
-            (Call::DatePart, [name, of]) => self.date_part(name, of),
+            (Call::Part, [name, of]) => self.date_part(name, of),
             (Call::Part(part), [of]) => self.part(part, of),
             (Call::DateTrunc, [unit, of]) => self.date_trunc(unit, of),
             (Call::DateDiff, [unit, from, until]) => self.date_diff(unit, from, until),

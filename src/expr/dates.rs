@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Span as Place;
 
 use super::ExprProblem;
 use super::build::{Builder, Built, boxed, with_article};
-use super::calendar::{Interval, Part, Refused, Unit};
+use super::calendar::{DatePart, Interval, Refused, Unit};
 use super::node::{Arithmetic, Node, Typed};
 use super::place::place_of;
 use super::refuse::shown;
@@ -151,20 +151,20 @@ impl Builder<'_> {
 
     /// Builds `extract(year from x)`.
     pub(super) fn extract(&mut self, field: &DateTimeField, of: &Tree) -> Built {
-        let part = Part::of(&field.to_string()).map_err(|refused| self.refused(place_of(of), refused))?;
+        let part = DatePart::of(&field.to_string()).map_err(|refused| self.refused(place_of(of), refused))?;
         self.part(part, of)
     }
 
     /// Builds `date_part('year', x)`.
     pub(super) fn date_part(&mut self, name: &Tree, of: &Tree) -> Built {
         let text = self.required_text("date_part", "part", name)?;
-        let part = Part::of(&text).map_err(|refused| self.refused(place_of(name), refused))?;
+        let part = DatePart::of(&text).map_err(|refused| self.refused(place_of(name), refused))?;
         self.part(part, of)
     }
 
-    pub(super) fn part(&mut self, part: Part, of: &Tree) -> Built {
+    pub(super) fn part(&mut self, part: DatePart, of: &Tree) -> Built {
         let of = boxed(self.time(of)?);
-        let kind = if part == Part::Epoch { Type::Double } else { Type::Int };
+        let kind = if part == DatePart::Epoch { Type::Double } else { Type::Int };
         Ok(Typed::new(Node::DatePart { part, of }, kind))
     }
 

@@ -4,7 +4,7 @@ use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgum
 
 use super::ExprProblem;
 use super::build::Builder;
-use super::calendar::{Part, Unit};
+use super::calendar::{DatePart, Unit};
 use super::refuse::shown;
 use crate::expr::shorten;
 use crate::yaml::problem::did_you_mean;
@@ -109,7 +109,7 @@ fn of_time(name: &str, arguments: &[String]) -> Option<Instead> {
         ("dateadd" | "date_add" | "adddate" | "subdate" | "timestampadd" | "add_months", _) => {
             Sentence("write done + interval '1 day' or done - interval '1 month'")
         }
-        ("datepart", [name, of]) if Part::of(&unit(name)).is_ok() => {
+        ("datepart", [name, of]) if DatePart::of(&unit(name)).is_ok() => {
             Expression(format!("date_part('{}', {of})", unit(name)))
         }
         ("datepart" | "datetrunc" | "trunc_date", _) => {

@@ -1,7 +1,7 @@
 //! The checked form of an expression: every name, type, format and pattern is resolved; columns are indexes into the
 //! expression's own list, bound to a header later.
 
-use super::calendar::{Interval, Part, Unit};
+use super::calendar::{DatePart, Interval, Unit};
 use super::like::LikePattern;
 use super::value::{Type, Value};
 use crate::expr::time::TimeFormat;
@@ -231,7 +231,7 @@ pub(crate) enum Node {
         right: Box<Node>,
     },
     DatePart {
-        part: Part,
+        part: DatePart,
         of: Box<Node>,
     },
     DateTrunc {

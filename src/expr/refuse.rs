@@ -47,7 +47,7 @@ impl Builder<'_> {
             Expr::SimilarTo { .. } => ("`similar to` is not available", "use `like` or regexp_matches(x, pattern)"),
             Expr::AtTimeZone { .. } => ("`at time zone` cannot be used", "use format_time(value, format, zone)"),
             Expr::Interval(_) => (
-                "an interval is no value of its own",
+                "an interval cannot be a value by itself",
                 "it is added to a date or timestamp, as in done + interval '1 day'; date_diff('day', a, b) counts days",
             ),
             Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => ("`*` is not a value", "name a column"),

@@ -17,6 +17,7 @@ use super::decode;
 use super::dropped::{DroppedRows, hide};
 use super::error::TransformError;
 use super::finding::StepFinding;
+use super::link::{Link, OnRow, pass};
 use super::output::{Encode, Observer, Output, Sink};
 use super::parallel;
 use super::program::{Builder, Program, Row, StepInput};
@@ -64,13 +65,6 @@ struct Chain {
     hidden: BTreeSet<String>,
 }
 
-pub(super) struct Link {
-    operator: Box<dyn TableOperator>,
-    /// The columns before the operator whose values must not be shown.
-    masked: BTreeSet<String>,
-    program: Program,
-}
-
 /// A step that may change the number of rows.
 struct Counted {
     /// From 1.
@@ -105,8 +99,6 @@ pub struct Passed {
     /// The result of `delta`, if it is a step.
     pub delta: Option<DeltaResult>,
 }
-
-type OnRow<'a> = dyn FnMut(&Row<'_>) -> Result<(), TransformError> + 'a;
 
 impl<'a> Transform<'a> {
     /// Reads the header and compiles the steps.
@@ -185,9 +177,21 @@ impl Transform<'_> {
     pub fn run_first(
         self,
         records_max: u64,
+        on_row: impl FnMut(&Row<'_>) -> io::Result<ControlFlow<()>>,
+    ) -> Result<PassedFirst, TransformError> {
+        let Self { records, mut chain } = self;
+        let hidden = std::mem::take(&mut chain.hidden);
+        chain.run_first(records, records_max, on_row).map_err(|error| hide(error, &hidden))
+    }
+}
+
+impl Chain {
+    fn run_first(
+        &mut self,
+        mut records: Records<'_>,
+        records_max: u64,
         mut on_row: impl FnMut(&Row<'_>) -> io::Result<ControlFlow<()>>,
     ) -> Result<PassedFirst, TransformError> {
-        let Self { mut records, mut chain } = self;
         let (mut extracted, mut written, is_enough) = (0, 0, Cell::new(false));
         let mut on_row = |row: &Row<'_>| {
             written += 1;
@@ -202,14 +206,14 @@ impl Transform<'_> {
                 break;
             };
             extracted += 1;
-            chain.record(record, &mut on_row)?;
+            self.record(record, &mut on_row)?;
             if is_enough.get() {
                 break;
             }
         }
         let is_whole = is_whole || records.next()?.is_none();
-        chain.finish(&mut on_row)?;
-        Ok(PassedFirst { balance: Balance { extracted, steps: chain.step_rows(), written }, is_whole })
+        self.finish(&mut on_row)?;
+        Ok(PassedFirst { balance: Balance { extracted, steps: self.step_rows(), written }, is_whole })
     }
 }
 
@@ -343,17 +347,6 @@ impl Chain {
     }
 }
 
-/// Passes a row of a program through the operators and programs after it.
-#[inline]
-pub(super) fn pass_on(row: &Row<'_>, rest: &mut [Link], on_row: &mut OnRow<'_>) -> Result<(), TransformError> {
-    match rest.split_first_mut() {
-        None => on_row(row),
-        Some((Link { operator, masked: _, program }, rest)) => {
-            operator.row(row, &mut |record| pass(program, rest, record, on_row))
-        }
-    }
-}
-
 /// Opens the records of an extract, and reads its header.
 ///
 /// # Errors
@@ -371,20 +364,6 @@ pub(super) fn open_records<'a>(
     }
     let header = records.header()?.ok_or(TransformError::Empty)?;
     Ok((records, header))
-}
-
-/// Passes a record through a program and the operator and programs after it.
-#[inline]
-fn pass(
-    program: &mut Program,
-    rest: &mut [Link],
-    record: Record<'_>,
-    on_row: &mut OnRow<'_>,
-) -> Result<(), TransformError> {
-    match program.row(record)? {
-        Some(row) => pass_on(&row, rest, on_row),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! ④ Rows → rows: pure, streaming, in constant memory.
 //!
-//! [`Transform::open`] reads the header and compiles the steps against it; [`Transform::run`] passes on the rows. Three
-//! threads share the work: one reads and inflates ahead, the caller's runs the row program, the encoder's hashes and
-//! writes.
+//! [`Transform::open`] reads the header and compiles the steps against it; [`Transform::run_into`] passes on the
+//! rows. Several threads share the work: one reads and inflates ahead, one finds the records, others run the first row
+//! program and encode, the caller's takes the results in order, and the encoder's hashes and writes.
 
 mod balance;
 mod block;
@@ -16,6 +16,7 @@ mod example_rows;
 mod finding;
 mod key;
 mod key_hash;
+mod link;
 mod output;
 mod parallel;
 mod program;

@@ -1,7 +1,7 @@
 //! The end of a chain: rows → whatever takes them, one by one, encoded, or both.
 
-use super::chain::{Link, pass_on};
 use super::error::TransformError;
+use super::link::{Link, pass_on};
 use super::parallel::{self, Piece};
 use super::program::{Program, Row};
 use super::record::Record;

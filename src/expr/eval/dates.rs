@@ -1,6 +1,6 @@
 //! Date functions on a row.
 
-use super::super::calendar::{self, DAY, Interval, Part, Unit};
+use super::super::calendar::{self, DAY, DatePart, Interval, Unit};
 use super::super::convert;
 use super::super::node::Node;
 use super::super::value::Value;
@@ -16,7 +16,7 @@ impl Frame<'_> {
         })
     }
 
-    pub(super) fn date_part(&mut self, part: Part, of: &Node) -> EvalResult<Value> {
+    pub(super) fn date_part(&mut self, part: DatePart, of: &Node) -> EvalResult<Value> {
         Ok(self.micros(of)?.map_or(Value::Null, |micros| part.value_of(micros)))
     }
 
