@@ -97,7 +97,7 @@ pub(super) const FUNCTIONS: &[(&str, usize, usize, Call)] = &[
     ("regexp_matches", 2, 3, Call::Regex(RegexCall::Matches)),
     ("regexp_extract", 2, 4, Call::Regex(RegexCall::Extract)),
     ("regexp_replace", 3, 4, Call::Regex(RegexCall::Replace)),
-    ("date_part", 2, 2, Call::Part),
+    ("date_part", 2, 2, Call::DatePart),
     ("year", 1, 1, Call::Part(DatePart::Of(Unit::Year))),
     ("quarter", 1, 1, Call::Part(DatePart::Of(Unit::Quarter))),
     ("month", 1, 1, Call::Part(DatePart::Of(Unit::Month))),
@@ -217,7 +217,7 @@ impl Builder<'_> {
     fn call_more(&mut self, call: Call, arguments: &[&Tree]) -> Built {
         match (call, arguments) {
             (Call::Modulo, [a, b]) => self.arithmetic(Arithmetic::Remainder, a, b),
-            (Call::Part, [name, of]) => self.date_part(name, of),
+            (Call::DatePart, [name, of]) => self.date_part(name, of),
             (Call::Part(part), [of]) => self.part(part, of),
             (Call::DateTrunc, [unit, of]) => self.date_trunc(unit, of),
             (Call::DateDiff, [unit, from, until]) => self.date_diff(unit, from, until),

@@ -23,7 +23,7 @@ use super::parallel;
 use super::program::{Builder, Program, Row, StepInput};
 use super::record::{Record, Records};
 use super::step_inputs::{DeltaResult, StepInputs};
-use super::table::{self, Resources, TableOperator};
+use super::table::{self, Resources};
 use crate::pipeline::columns::Columns;
 use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::operator::RowShare;

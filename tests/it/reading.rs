@@ -119,12 +119,12 @@ fn a_file_given_by_hand_is_read_as_the_source_is() {
 
 #[test]
 fn a_kept_extract_is_read_as_the_pipeline_says_now() {
-    let case = Case::new("{path: in.csv}");
+    let case = Case::new("{path: in.csv, copy: true}");
     std::fs::write(case.path().join("in.csv"), "id;name\n1;A\n").unwrap();
     let failed = case.reportferry(&["run", "p", "--json"]);
     assert_eq!(failed.status.code(), Some(3), "{}", both(&failed));
     let run = document(&failed)["run"].as_str().unwrap().to_owned();
     std::fs::remove_file(case.path().join("in.csv")).unwrap();
-    case.source("{path: in.csv, csv: {delimiter: \";\"}}");
+    case.source("{path: in.csv, copy: true, csv: {delimiter: \";\"}}");
     case.delivered(&case.reportferry(&["retry", &run]), "id,name\n1,A\n");
 }
