@@ -43,7 +43,8 @@ fn main() -> anyhow::Result<()> {
     let file = CsvFile::create(output, "out.csv", &plan.artifact.csv, transform.columns(), None)?;
     let encoder = file.encoder();
     let mut checked = CheckedFile { checker, records, file };
-    let Passed { balance, findings, dropped } = transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
+    let Passed { balance, findings, dropped, delta: _ } =
+        transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
     let CheckedFile { checker, records, file } = checked;
     let artifact = file.finish(|_| Ok(String::new()))?;
     let ended = Ended {

@@ -30,7 +30,7 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
 /// Takes permissions from everyone but the owner: of the data folder, and of our files in it. Returns how many had more.
 /// What another account owns, as a mounted volume, is not changed.
 pub fn tighten(data: &Path, ledger: Option<&Path>) -> u64 {
-    let mut pending = vec![data.join("spool")];
+    let mut pending = vec![data.join("spool"), data.join("baselines")];
     let mut tightened = tighten_one(data);
     for name in ["known_hosts", "worker.lock", "credentials.salt"] {
         tightened += tighten_one(&data.join(name));

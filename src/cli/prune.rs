@@ -18,13 +18,15 @@ pub(super) async fn run(args: PruneArgs, common: &Common) -> anyhow::Result<u8> 
     let pruned = prune(&opened.settings, &opened.ledger, &opened.clock, !args.yes).await?;
     if common.json {
         print_json(
-            &json!({"runs": pruned.runs, "folders": pruned.folders, "extracts": pruned.extracts, "bytes": pruned.bytes, "dry": !args.yes}),
+            &json!({"runs": pruned.runs, "folders": pruned.folders, "extracts": pruned.extracts, "baselines": pruned.baselines, "bytes": pruned.bytes, "dry": !args.yes}),
         )?;
         return Ok(exit::DONE);
     }
-    let Pruned { runs, folders, extracts, bytes } = pruned;
+    let Pruned { runs, folders, extracts, baselines, bytes } = pruned;
     let bytes = text::bytes(bytes);
-    let summary = format!("{runs} runs in the ledger, {folders} spool folders and {extracts} extracts ({bytes})");
+    let summary = format!(
+        "{runs} runs in the ledger, {folders} spool folders, {extracts} extracts and {baselines} unused baselines ({bytes})"
+    );
     match args.yes {
         true => println!("removed: {summary}"),
         false => println!("would be removed: {summary}; `--yes` removes them"),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::expect::DroppedExample;
+use crate::expect::{DeltaFacts, DroppedExample};
 use crate::ledger::record::Attempt;
 use crate::ledger::state::PickupState;
 use crate::ledger::{Event, RunEvent};
@@ -31,6 +31,15 @@ pub(super) fn run(document: &Document) -> String {
     text.push_str(&findings(document));
     if let Some(rows) = &document.rows {
         let _ = writeln!(text, "  rows      {}", self::rows(rows));
+    }
+    if let Some(delta) = &document.delta {
+        let since = delta.compared_with.as_ref().map(|with| format!("since run {}, slot {}", with.run, with.slot));
+        let since = since.unwrap_or_else(|| "the first delivery".to_owned());
+        let DeltaFacts { added, changed, removed, unchanged, .. } = delta;
+        let _ = writeln!(
+            text,
+            "  delta     {added} added, {changed} changed, {removed} removed, {unchanged} unchanged; {since}"
+        );
     }
     if let Some(dropped) = &document.dropped_rows {
         text.push_str(&self::dropped(dropped));

@@ -173,7 +173,7 @@ impl<'plan> Checker<'plan> {
         let others = [newest, complete(expect, &ended), size(expect, ended.bytes), scope, dropped(expect, &ended)];
         others.into_iter().flatten().for_each(|finding| draft.add(finding));
         ended.steps.into_iter().for_each(|found| draft.add(Finding::of_step(found)));
-        let facts = Facts { header, rows, scope: ended.scope };
+        let facts = Facts { header, rows, scope: ended.scope, delta: None };
         draft.checked = Checked { findings: Vec::new(), skip, facts, dropped_rows: ended.dropped };
         Ok(draft)
     }

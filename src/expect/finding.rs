@@ -151,6 +151,41 @@ pub struct Facts {
     pub rows: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<AccountScope>,
+    /// The comparison with the last delivered file, if the pipeline delivers changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<DeltaFacts>,
+}
+
+/// The comparison of a `delta`, and the baseline that its receipt makes current.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaFacts {
+    /// The baseline that was current; `None` before the first delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<ComparedWith>,
+    /// The baseline of this run's rows; `None` for a run that never makes one current, as a run of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineFile>,
+    pub added: u64,
+    pub changed: u64,
+    pub removed: u64,
+    pub unchanged: u64,
+}
+
+/// The run whose rows were compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComparedWith {
+    pub run: String,
+    /// RFC 3339 in the pipeline's zone.
+    pub slot: String,
+    /// The digest of its baseline.
+    pub sha256: String,
+}
+
+/// The file of a baseline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaselineFile {
+    pub sha256: String,
+    pub keys: u64,
 }
 
 /// The assignments of the source's account, as far as it may read them.

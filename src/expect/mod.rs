@@ -17,7 +17,10 @@ mod scope;
 
 pub use checker::{Checker, Ended, Opening, RecordChecker, check_columns};
 pub use draft::Draft;
-pub use finding::{AccountScope, Baseline, Checked, Difference, EARLIER_RUNS_MAX, EarlierRows, Facts, Finding};
+pub use finding::{
+    AccountScope, Baseline, BaselineFile, Checked, ComparedWith, DeltaFacts, Difference, EARLIER_RUNS_MAX, EarlierRows,
+    Facts, Finding,
+};
 pub use finding::{DroppedExample, DroppedFacts};
 pub use finding::{OFFENDING_ROWS_MAX, OffendingRow, OffendingRows};
 pub use header::header_difference;

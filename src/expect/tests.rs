@@ -191,7 +191,10 @@ fn findings_count_their_rows_and_show_the_first_and_the_last() {
     let Some(Difference::Offending(rows)) = &checked.findings[0].difference else { panic!("{checked:?}") };
     assert_eq!((rows.total, rows.columns.as_slice()), (12, ["id".to_owned(), "course".to_owned()].as_slice()));
     assert_eq!(rows.rows[0].cells, ["", "C100"]);
-    assert_eq!(checked.facts, Facts { header: vec!["id".into(), "course".into()], rows: 1_204, scope: None });
+    assert_eq!(
+        checked.facts,
+        Facts { header: vec!["id".into(), "course".into()], rows: 1_204, scope: None, delta: None }
+    );
 }
 
 #[test]

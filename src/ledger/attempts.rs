@@ -1,6 +1,7 @@
 //! Writes for a run's deliveries: attempts, intents, verdicts and receipts.
 
 use super::baseline::follow;
+use super::delta::{self, DeltaStanding};
 use super::history::RunEvent;
 use super::pickups::{await_pickup, supersede};
 use super::runs::{json, next_run_at, record};
@@ -30,6 +31,8 @@ pub struct StartedAttempt {
     pub number: u32,
     /// Reason why nothing is sent any more, if the destination responded that it is gone.
     pub gone: Option<String>,
+    /// Whether what the run delivers is still right, if it is changes.
+    pub delta: DeltaStanding,
 }
 
 impl DeliveryEvent {
@@ -70,8 +73,9 @@ impl Ledger {
                 "INSERT INTO attempts (run_id, destination, number, started_ms) VALUES ($1, $2, $3, $4)",
                 params![&run, &destination, number, now],
             )?;
+            let delta = delta::standing(tx, &run, &destination)?;
             let gone = tx.query_opt("SELECT reason FROM gone WHERE destination = $1", params![&destination])?;
-            Ok(StartedAttempt { number, gone: gone.map(|row| row.get("reason")).transpose()? })
+            Ok(StartedAttempt { number, gone: gone.map(|row| row.get("reason")).transpose()?, delta })
         })
         .await
     }
@@ -224,6 +228,7 @@ impl AttemptEnd {
              WHERE run_id = $3 AND destination = $4 AND number = $5 ON CONFLICT DO NOTHING",
             params![self.ended.rows, &json(receipt)?, run, destination, self.number],
         )?;
+        delta::follow(tx, (run, destination), self.now)?;
         supersede(tx, run, destination, &receipt.path, self.now)?;
         match self.ended.expected_pickup {
             Some(expected_pickup) => await_pickup(tx, (run, destination), &receipt.path, expected_pickup, self.now),

@@ -146,6 +146,17 @@ pub enum RunEvent {
         bytes: u64,
         sha256: String,
     },
+    /// Its receipt made its rows the ones that later runs of a `delta` are compared with.
+    BaselineMoved {
+        destination: String,
+        sha256: String,
+        keys: u64,
+    },
+    /// It was delivered, but later runs are compared with another one's rows.
+    BaselineKept {
+        destination: String,
+        reason: String,
+    },
 }
 
 impl RunEvent {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{Aggregate, AggregateColumn, Expression, Fill, Number, Pivot, StepKind, TransformStep, Unpivot};
+use super::plan::{
+    Aggregate, AggregateColumn, Delta, Expression, Fill, Number, Pivot, StepKind, TransformStep, Unpivot,
+};
 
 /// The names of such columns before each step, and after the last one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +77,7 @@ fn origins(kind: &StepKind, after: &BTreeSet<String>) -> BTreeSet<String> {
                 replace(&column.column.name, &mut std::iter::once(&values.name));
             }
         }
+        StepKind::Delta(Delta { op, .. }) => replace(&op.name, &mut std::iter::empty()),
         StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Sort(_) | StepKind::Fill(_) => {}
         StepKind::Dedupe(_) | StepKind::Limit(_) => {}
     }
@@ -121,6 +124,7 @@ fn results(kind: &StepKind, before: &BTreeSet<String>) -> BTreeSet<String> {
             let made = columns.iter().filter(|_| before.contains(&values.name));
             after.extend(made.map(|column| column.column.name.clone()));
         }
+        StepKind::Delta(Delta { op, .. }) => drop(after.remove(&op.name)),
         StepKind::Filter(_) | StepKind::Sort(_) | StepKind::Fill(Fill { .. }) => {}
         StepKind::Dedupe(_) | StepKind::Limit(_) => {}
     }

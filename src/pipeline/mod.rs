@@ -8,6 +8,8 @@ mod check;
 pub mod columns;
 /// The format of a CSV.
 mod csv;
+/// The step `delta`.
+mod delta_file;
 /// The source `docebo`: a report, or records.
 mod docebo;
 /// The done file: its name, or its name and its content.

@@ -1,6 +1,7 @@
 //! The declaration of each transform operator: its key, its share of the row balance, and its effect on the columns.
 
 mod aggregate;
+mod delta;
 mod join;
 mod pivot;
 
@@ -56,7 +57,7 @@ impl StepKind {
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
             Self::Map(_) | Self::Mask(_) => false,
             Self::Fill(fill) => matches!(fill.with, FillWith::Previous),
-            Self::Number(_) => true,
+            Self::Number(_) | Self::Delta(_) => true,
         }
     }
 
@@ -144,6 +145,11 @@ impl StepKind {
             Self::Number(number) => {
                 Declaration { kind: "number", rows: &[], columns: Box::new(|columns| columns.put(&number.column)) }
             }
+            Self::Delta(delta) => Declaration {
+                kind: "delta",
+                rows: &[RowShare::Dropped, RowShare::Added],
+                columns: Box::new(|columns| delta::columns(delta, columns)),
+            },
         }
     }
 }

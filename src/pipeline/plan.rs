@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod dedupe;
+mod delta;
 mod expect;
 mod fill;
 mod join;
@@ -24,6 +25,7 @@ use jiff::tz::TimeZone;
 
 pub use self::aggregate::{Aggregate, AggregateColumn};
 pub use self::dedupe::{Dedupe, Keep};
+pub use self::delta::{ChangeWords, Delta, FirstDelivery};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{DroppedMax, Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
 pub use self::fill::{Fill, FillWith, Number};
@@ -224,6 +226,7 @@ pub enum StepKind {
     Mask(Vec<Mask>),
     Fill(Fill),
     Number(Number),
+    Delta(Delta),
 }
 
 pub struct Rename {

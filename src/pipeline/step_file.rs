@@ -1,6 +1,7 @@
 //! The steps in a pipeline file.
 
 use super::aggregate_file::AggregateFile;
+use super::delta_file::DeltaFile;
 use super::join_file::JoinFile;
 use super::pivot_file::PivotFile;
 use super::plan::OnError;
@@ -48,6 +49,8 @@ crate::kinds! {
         Fill = "fill": At<Box<FillFile>>,
         /// Numbers the rows that arrive at the step.
         Number = "number": At<NumberFile>,
+        /// Only the rows that were added, changed or removed since the last file that the destination received.
+        Delta = "delta": At<Box<DeltaFile>>,
     }
 }
 

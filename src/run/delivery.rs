@@ -55,11 +55,12 @@ impl DeliveryTask {
                 () = self.context.stop.cancelled() => return Ok(false),
                 permit = permit => permit,
             };
-            let AttemptOutcome { number, verdict, published } = self.attempt(&delivery, &mut permit).await?;
+            let AttemptOutcome { number, verdict, published, is_void } = self.attempt(&delivery, &mut permit).await?;
             if let Verdict::Gone { reason } = &verdict {
                 ledger.note_gone(self.destination(), Some(reason)).await?;
             }
             let next = match &verdict {
+                _ if is_void => Next::End,
                 Verdict::Refused { what, .. } => self.after_refusal(&delivery, *what).await?,
                 verdict => self.next(&delivery, verdict, self.failures(&delivery, verdict).await?),
             };

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::spool::DROPPED_ROWS;
 use crate::deliver::ReceivedFile;
 use crate::encode::GroupFile;
-use crate::expect::{DroppedExample, DroppedFacts, Finding};
+use crate::expect::{DeltaFacts, DroppedExample, DroppedFacts, Finding};
 use crate::extract::SourceFacts;
 use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::record::{Delivery, Pickup, Run};
@@ -36,6 +36,9 @@ pub struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped_rows: Option<DroppedDocument>,
     pub artifact: Option<ArtifactDocument>,
+    /// The changes since the last delivered file, if the pipeline delivers only those, and what they were compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta: Option<DeltaFacts>,
     /// What was found about the artifact, the most severe first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -197,6 +200,7 @@ impl Document {
                 sha256: artifact.sha256.clone(),
                 files: artifact.set.as_ref().map_or(Vec::new(), |set| set.files.clone()),
             }),
+            delta: run.checked.facts.delta.clone(),
             findings: run.checked.findings.clone(),
             decision,
             next: need

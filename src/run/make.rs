@@ -23,6 +23,7 @@ impl RunExecution<'_> {
             Source::File(_) => tenants_of(self.plan.others.iter().map(|other| &other.source)),
         };
         let _permit = self.unless_stopped(self.context.limits.prepare(&tenants)).await?;
+        self.refuse_late_delta(run).await?;
         // Recorded with the next change of state.
         run.replaces = self.plan.replaces(run.slot_ms);
         let mut refused = String::new();

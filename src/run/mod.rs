@@ -3,6 +3,7 @@
 mod credentials;
 mod deliveries;
 mod delivery;
+mod delta;
 pub mod document;
 mod error;
 mod held;
@@ -236,7 +237,8 @@ impl RunExecution<'_> {
         if self.requester == Requester::Retry {
             self.context.ledger.retry_deliveries(&run.id, &login()).await?;
         }
-        if run.state == RunState::Failed && matches!(run.checked.verdict(), expect::Verdict::Fail(_)) {
+        let fails_again = matches!(run.checked.verdict(), expect::Verdict::Fail(_));
+        if run.state == RunState::Failed && (fails_again || self.is_void_delta(run).await?) {
             // The same bytes would fail again.
             self.context.ledger.discard_artifact(run).await?;
         }
@@ -260,7 +262,9 @@ impl RunExecution<'_> {
         if run.replaces.is_some() && run.replaces != self.plan.replaces(run.slot_ms) {
             run.replaces = None;
         }
-        self.deliver(run, artifact).await
+        self.stage_baseline(run).await?;
+        self.deliver(run, artifact).await?;
+        self.remove_replaced_baseline(run).await
     }
 
     /// Returns the artifact of an earlier process, if the spool still holds it unchanged.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::delta;
 use super::spool::{SOURCES, Spool, extracts};
 use crate::clock::Clock;
 use crate::ledger::state::RunState;
@@ -24,7 +25,9 @@ pub struct Pruned {
     pub folders: u64,
     /// Extracts removed from folders that stay.
     pub extracts: u64,
-    /// Bytes removed from the spool.
+    /// Baselines of `delta` removed that no destination has any more.
+    pub baselines: u64,
+    /// Bytes removed from the data folder.
     pub bytes: u64,
 }
 
@@ -57,9 +60,32 @@ pub async fn prune(settings: &Settings, ledger: &Ledger, clock: &Clock, dry: boo
             }
         }
     }
+    prune_baselines(settings, ledger, ages.orphaned_ms, dry, &mut pruned).await?;
     let horizon = before(settings.keep.runs);
     pruned.runs = if dry { ledger.prunable(horizon).await? } else { ledger.prune(horizon).await? };
     Ok(pruned)
+}
+
+/// Removes the files of baselines that no receipt names. The current ones stay for good.
+async fn prune_baselines(
+    settings: &Settings,
+    ledger: &Ledger,
+    before_ms: i64,
+    dry: bool,
+    pruned: &mut Pruned,
+) -> Result<(), LedgerError> {
+    let (data, current) = (settings.data.clone(), ledger.delta_digests().await?);
+    let before = delta::moment(before_ms);
+    let removed = tokio::task::spawn_blocking(move || {
+        let mut orphans = delta::orphans(&data, &current, before);
+        orphans.retain(|(path, _)| dry || fs::remove_file(path).is_ok());
+        orphans
+    });
+    for (_, bytes) in removed.await.unwrap_or_default() {
+        pruned.baselines += 1;
+        pruned.bytes += bytes;
+    }
+    Ok(())
 }
 
 /// Folders looked up in the ledger at once.

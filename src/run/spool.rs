@@ -82,6 +82,11 @@ impl Spool {
         self.directory.join("artifact").join(name)
     }
 
+    /// Returns the path of the baseline that the run's receipt makes current.
+    pub fn baseline(&self) -> PathBuf {
+        self.directory.join("baseline")
+    }
+
     /// Returns the path of the rows that steps dropped for their values.
     pub fn dropped_rows(&self) -> PathBuf {
         self.directory.join(DROPPED_ROWS)

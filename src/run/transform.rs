@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::delta::OpenDelta;
 use super::others::step_inputs;
 use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
@@ -20,7 +21,9 @@ use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
 use crate::settings::Limits;
-use crate::transform::{Balance, DroppedRows, Input, Needs, Passed, Record, Row, Sink, Transform, TransformError};
+use crate::transform::{
+    Balance, DroppedRows, Input, Needs, Passed, Record, Row, Sink, StepInputs, Transform, TransformError,
+};
 
 /// The outcome of the pass.
 pub(super) enum Transformed {
@@ -62,6 +65,7 @@ pub(super) async fn transform_and_encode(
     if let Source::File(_) = execution.source {
         baseline.scope = None; // a file has no account
     }
+    let delta = execution.open_delta(run).await?;
     let may_be_fetched_again = matches!(extract.stored, Stored::Spool { .. }) || !others.is_empty();
     let stop = CancellationToken::new();
     // If this future is dropped, the thread stops at its next block.
@@ -80,6 +84,7 @@ pub(super) async fn transform_and_encode(
         secrets,
         limits: execution.context.settings.limits,
         baseline,
+        delta,
         progress: execution.context.progress.clone(),
         stop,
     };
@@ -88,11 +93,11 @@ pub(super) async fn transform_and_encode(
         Err(error @ TransformError::Read { .. }) if may_be_fetched_again => {
             Ok(Transformed::Damaged { what: with_causes(&error) })
         }
-        Err(ref error @ (TransformError::Write { ref source } | TransformError::Spill { ref source }))
-            if disk::is_full(source) =>
-        {
-            Err(Stop::Error(RunError::DiskFull(with_causes(error))))
-        }
+        Err(
+            ref error @ (TransformError::Write { ref source }
+            | TransformError::Spill { ref source }
+            | TransformError::Baseline { ref source }),
+        ) if disk::is_full(source) => Err(Stop::Error(RunError::DiskFull(with_causes(error)))),
         Err(error) => Err(failed(with_causes(&error))),
     }
 }
@@ -117,6 +122,8 @@ pub(super) struct Pass {
     pub secrets: BTreeMap<String, Secret>,
     pub limits: Limits,
     pub baseline: Baseline,
+    /// The baseline that `delta` compares with; without it, every row is added, and none is written.
+    pub delta: Option<OpenDelta>,
     pub progress: Progress,
     pub stop: CancellationToken,
 }
@@ -156,7 +163,7 @@ impl Pass {
         let file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
         let encoder = file.encoder();
         let mut checked = CheckedFile { checker, records, file };
-        let Passed { balance, findings, dropped } =
+        let Passed { balance, findings, dropped, delta } =
             transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
         let CheckedFile { checker, records, file } = checked;
         let read = witness.map(Witness::finish).transpose().map_err(|source| TransformError::Read { source })?;
@@ -172,10 +179,16 @@ impl Pass {
         let (extracted, bytes) = (balance.extracted, artifact.bytes);
         let ended = Ended { extracted, stated_rows, bytes, scope, steps: findings, dropped };
         let mut draft = checker.finish(records, ended).map_err(spilling)?;
+        let delta = self.delta.as_mut().zip(delta).map(|(opened, result)| {
+            opened.inputs.next = None; // it is written
+            opened.facts(result)
+        });
         if draft.wants_rows() {
             self.read_cells(&mut draft, read.as_deref())?;
         }
-        Ok(Transformed::Done { artifact, balance, checked: Box::new(draft.finish()), read })
+        let mut checked = Box::new(draft.finish());
+        checked.facts.delta = delta;
+        Ok(Transformed::Done { artifact, balance, checked, read })
     }
 
     /// Reads the cells of the rows that findings show. A file that is read in place may have changed since.
@@ -209,7 +222,8 @@ impl Pass {
     fn input<'a>(&'a self, meter: &'a Meter) -> Result<(Input<'a>, Option<Witness>), TransformError> {
         let Self { plan, extract, csv, folder, limits, stop, .. } = self;
         let (read, witness) = extract.open_witnessed(limits).map_err(|source| TransformError::Read { source })?;
-        let step_inputs = step_inputs(plan, &self.others, limits);
+        let delta = self.delta.as_ref().map(|delta| delta.inputs.clone());
+        let step_inputs = StepInputs { delta, ..step_inputs(plan, &self.others, limits) };
         let limits = limits.with_rows_max(plan.main.rows_max);
         let input = Input { read, csv: *csv, limits, folder, meter, stop: stop.clone(), step_inputs };
         Ok((input, witness))

@@ -82,6 +82,7 @@ fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> 
         secrets: test.secrets.clone(),
         limits,
         baseline: Baseline::default(),
+        delta: None,
         progress: Progress::default(),
         stop: CancellationToken::new(),
     };

@@ -21,7 +21,7 @@ use super::output::{Encode, Observer, Output, Sink};
 use super::parallel;
 use super::program::{Builder, Program, Row, StepInput};
 use super::record::{Record, Records};
-use super::step_inputs::StepInputs;
+use super::step_inputs::{DeltaResult, StepInputs};
 use super::table::{self, Resources, TableOperator};
 use crate::pipeline::columns::Columns;
 use crate::pipeline::masked::MaskedColumns;
@@ -102,6 +102,8 @@ pub struct Passed {
     pub findings: Vec<StepFinding>,
     /// The rows that were dropped for their values.
     pub dropped: DroppedRows,
+    /// The result of `delta`, if it is a step.
+    pub delta: Option<DeltaResult>,
 }
 
 type OnRow<'a> = dyn FnMut(&Row<'_>) -> Result<(), TransformError> + 'a;
@@ -169,8 +171,9 @@ impl<'a> Transform<'a> {
         let extracted = chain.run(records, &mut output).map_err(|error| hide(error, &hidden))?;
         let balance = Balance { extracted, steps: chain.step_rows(), written: output.written() };
         assert!(balance.is_even(), "rows balance: {balance:?}");
+        let delta = chain.rest.iter_mut().find_map(|link| link.operator.delta());
         let (findings, dropped) = chain.results();
-        Ok(Passed { balance, findings, dropped })
+        Ok(Passed { balance, findings, dropped, delta })
     }
 }
 

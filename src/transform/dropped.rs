@@ -65,6 +65,11 @@ pub(super) fn hide(error: TransformError, masked: &BTreeSet<String>) -> Transfor
             MASKED.clone_into(&mut error.value);
             TransformError::Row(error)
         }
+        TransformError::DuplicateKey { mut key, first, second, step } => {
+            let values = key.iter_mut().filter(|(column, _)| masked.contains(column));
+            values.for_each(|(_, value)| MASKED.clone_into(value));
+            TransformError::DuplicateKey { key, first, second, step }
+        }
         error => error,
     }
 }

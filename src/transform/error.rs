@@ -41,6 +41,21 @@ pub enum TransformError {
     /// A table that a step reads besides the rows.
     #[error("reading {name}")]
     Table { name: String, source: Box<TransformError> },
+    /// The baseline of a `delta` cannot be read or written.
+    #[error("reading or writing the baseline of `delta`")]
+    Baseline { source: io::Error },
+    #[error(
+        "{} has the same key as {}: {} (step {step}); `delta` needs unique keys: add `dedupe` before it, or columns to `by`",
+        place(second.0, second.1), place(first.0, first.1), shown_key(key)
+    )]
+    DuplicateKey {
+        /// The columns and values of the key.
+        key: Vec<(String, String)>,
+        /// The number and the line of both records.
+        first: (u64, u64),
+        second: (u64, u64),
+        step: String,
+    },
 }
 
 impl TransformError {
@@ -84,6 +99,11 @@ pub struct CsvFault {
     /// The text after "record 1 (line 2)", with column and content.
     pub what: String,
     pub hint: String,
+}
+
+/// Formats the columns and values of a key.
+fn shown_key(key: &[(String, String)]) -> String {
+    key.iter().map(|(column, value)| format!("{column} {value:?}")).collect::<Vec<_>>().join(", ")
 }
 
 fn place(number: u64, line: u64) -> String {

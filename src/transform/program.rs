@@ -359,7 +359,8 @@ impl<'a> Builder<'a> {
             | StepKind::Unpivot(_)
             | StepKind::Join(_)
             | StepKind::Aggregate(_)
-            | StepKind::Pivot(_) => {}
+            | StepKind::Pivot(_)
+            | StepKind::Delta(_) => {}
             StepKind::Fill(Fill { with: FillWith::Previous, .. }) | StepKind::Number(_) => {}
         }
         first..self.counts

@@ -10,9 +10,14 @@ pub(super) fn write(row: &Row<'_>, out: &mut Vec<u8>) {
     write_number(number, out);
     write_number(line, out);
     for cell in row.cells() {
-        write_number(cell.bytes.len() as u64, out);
-        out.extend_from_slice(cell.bytes);
+        write_cell(cell.bytes, out);
     }
+}
+
+/// Appends a cell, which a row ends with or another follows.
+pub(super) fn write_cell(cell: &[u8], out: &mut Vec<u8>) {
+    write_number(cell.len() as u64, out);
+    out.extend_from_slice(cell);
 }
 
 /// Reads stored rows, one at a time.

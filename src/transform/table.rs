@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod dedupe;
+mod delta;
 mod fill;
 mod join;
 mod keys;
@@ -21,7 +22,7 @@ use super::error::TransformError;
 use super::finding::StepFinding;
 use super::program::Row;
 use super::record::Record;
-use super::step_inputs::StepInputs;
+use super::step_inputs::{DeltaResult, StepInputs};
 use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::{Fill, FillWith, StepKind, TransformStep};
 use crate::settings::Limits;
@@ -46,6 +47,11 @@ pub(super) trait TableOperator {
     /// Returns what a person should know, after the last row.
     fn findings(&mut self) -> Vec<StepFinding> {
         Vec::new()
+    }
+
+    /// Returns the result of `delta`, after the last row.
+    fn delta(&mut self) -> Option<DeltaResult> {
+        None
     }
 }
 
@@ -90,6 +96,7 @@ pub(super) fn open(
             Some(Box::new(fill::FillRows::new(filled, columns)))
         }
         StepKind::Number(number) => Some(Box::new(number::NumberRows::new(number, columns))),
+        StepKind::Delta(delta) => Some(Box::new(delta::DeltaStep::new(step, delta, columns, resources))),
         StepKind::Rename(_) | StepKind::Select(_) | StepKind::Drop(_) | StepKind::Filter(_) | StepKind::Set(_) => None,
         StepKind::Map(_) | StepKind::Mask(_) | StepKind::Fill(Fill { with: FillWith::Value { .. }, .. }) => None,
     })

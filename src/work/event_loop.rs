@@ -243,9 +243,9 @@ impl EventLoop {
             (self.context.settings.clone(), self.context.ledger.clone(), self.context.clock.clone());
         tokio::spawn(async move {
             match prune(&settings, &ledger, &clock, false).await {
-                Ok(Pruned { runs: 0, folders: 0, extracts: 0, .. }) => {}
-                Ok(Pruned { runs, folders, extracts, bytes }) => {
-                    tracing::info!(runs, folders, extracts, bytes, "pruned");
+                Ok(Pruned { runs: 0, folders: 0, extracts: 0, baselines: 0, .. }) => {}
+                Ok(Pruned { runs, folders, extracts, baselines, bytes }) => {
+                    tracing::info!(runs, folders, extracts, baselines, bytes, "pruned");
                 }
                 Err(error) => tracing::warn!(reason = with_causes(&error), "not pruned"),
             }

@@ -4,6 +4,8 @@
 
 /// Arguments that name slots.
 mod arguments;
+/// The step `delta`.
+mod delta;
 /// Schemas, and the files that `init` writes.
 mod editor;
 /// Pipelines that the docs show.

@@ -79,7 +79,12 @@ pub(crate) fn findings(severity: Severity) -> Vec<Finding> {
 }
 
 pub(crate) fn checked(findings: Vec<Finding>, header: &str) -> Checked {
-    Checked { findings, skip: None, facts: Facts { header: names(header), rows: 40, scope: None }, dropped_rows: None }
+    Checked {
+        findings,
+        skip: None,
+        facts: Facts { header: names(header), rows: 40, scope: None, delta: None },
+        dropped_rows: None,
+    }
 }
 
 /// Puts what was found into the ledger, as a run with these expectations would.

@@ -15,6 +15,8 @@ use serde_json::json;
 mod attention;
 /// Headers and assignments that later runs are compared with, and slots that wait for a held run.
 mod baseline;
+/// Baselines of `delta`.
+mod delta;
 /// Operations side by side.
 mod pairs;
 /// Readers that are waited for.

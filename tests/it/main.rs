@@ -7,6 +7,7 @@ mod attention;
 mod cases;
 mod commands;
 mod crash;
+mod delta;
 mod deploy;
 mod environment;
 mod expect;

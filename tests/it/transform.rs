@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 mod aggregate;
 mod cells;
+mod delta;
 mod expressions;
 mod fuzz;
 mod generator;

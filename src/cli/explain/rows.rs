@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod cells;
+mod delta;
 mod join;
 mod pivot;
 mod tables;
@@ -118,6 +119,7 @@ fn step(number: usize, kind: &StepKind, named: &mut Named) -> Vec<Fact> {
         StepKind::Mask(masks) => cells::mask(number, masks, named),
         StepKind::Fill(fill) => cells::fill(number, fill, named),
         StepKind::Number(of) => cells::number(number, of, named),
+        StepKind::Delta(written) => delta::facts(number, written, named),
     }
 }
 

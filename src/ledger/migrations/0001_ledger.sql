@@ -75,6 +75,22 @@ CREATE TABLE accepted (
     PRIMARY KEY (pipeline, kind, at_ms, run_id)
 );
 
+-- The rows that a destination has of a pipeline with `delta`, one row each. It moves with the receipt of a later slot, and only
+-- if it is still the one that the run compared with.
+CREATE TABLE delta_baselines (
+    pipeline    TEXT   NOT NULL,
+    destination TEXT   NOT NULL,
+    -- The run whose file the destination received last. It may be pruned.
+    run_id      TEXT   NOT NULL,
+    slot_ms     BIGINT NOT NULL,
+    slot        TEXT   NOT NULL,
+    -- The file in the data folder, whose name this is; empty if the pipeline had no `delta` then.
+    sha256      TEXT   NOT NULL,
+    keys        BIGINT NOT NULL,
+    updated_ms  BIGINT NOT NULL,
+    PRIMARY KEY (pipeline, destination)
+);
+
 -- The history of each run.
 CREATE TABLE events (
     run_id     TEXT   NOT NULL REFERENCES runs (id),

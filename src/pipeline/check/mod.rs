@@ -4,6 +4,8 @@
 mod aggregate;
 /// Artifacts, deliveries and their names.
 mod deliver;
+/// Changes since the last delivered file.
+mod delta;
 /// Expectations.
 mod expect;
 /// Joins.
@@ -80,6 +82,7 @@ pub(super) fn plan(
         check.check_companion_names(artifact, deliveries);
         check.check_replaced_changes(source.as_ref(), artifact, deliveries);
     }
+    check.check_delta(&steps, source.as_ref(), artifact.as_ref(), deliveries.as_deref());
     let (schedule, zone) = match scheduled {
         None => (None, TimeZone::UTC),
         Some(scheduled) => scheduled.map(|(schedule, zone)| (Some(schedule), zone))?,
@@ -239,6 +242,7 @@ impl Check<'_> {
             StepFile::Mask(masks) => (masks.origin.clone(), StepKind::Mask(self.mask(masks, secrets)?)),
             StepFile::Fill(fill) => (fill.origin.clone(), StepKind::Fill(self.fill(*fill.value, &fill.origin)?)),
             StepFile::Number(number) => (number.origin, StepKind::Number(self.number(number.value))),
+            StepFile::Delta(delta) => (delta.origin.clone(), self.delta(delta)),
         };
         Some(TransformStep { at: self.place(&origin), kind, on_error: OnError::Fail })
     }

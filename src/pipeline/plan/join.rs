@@ -75,7 +75,7 @@ impl StepKind {
             Self::Join(join) => Some(&join.with),
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => None,
             Self::Map(_) | Self::Mask(_) | Self::Fill(_) | Self::Number(_) | Self::Limit(_) | Self::Unpivot(_) => None,
-            Self::Sort(_) | Self::Dedupe(_) | Self::Aggregate(_) | Self::Pivot(_) => None,
+            Self::Sort(_) | Self::Dedupe(_) | Self::Aggregate(_) | Self::Pivot(_) | Self::Delta(_) => None,
         }
     }
 }

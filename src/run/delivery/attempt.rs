@@ -10,8 +10,8 @@ use super::{DeliveryTask, reason};
 use crate::attempt::Repeats;
 use crate::deliver::webhook::{AckedBatches, WebhookTarget};
 use crate::deliver::{DeliveryRequest, Intent, Leftover, RemoteState, Session, Verdict};
-use crate::ledger::LedgerError;
 use crate::ledger::record::Delivery;
+use crate::ledger::{DeltaStanding, LedgerError};
 use crate::pipeline::plan::Existing;
 use crate::run::Requester;
 use crate::run::limits::Permit;
@@ -25,11 +25,13 @@ pub(super) struct AttemptOutcome {
     pub number: u32,
     pub verdict: Verdict,
     pub published: Option<(Session, Intent)>,
+    /// What was to be sent is not right any more: there is no next attempt.
+    pub is_void: bool,
 }
 
 impl AttemptOutcome {
     fn failed(number: u32, verdict: Verdict) -> Self {
-        Self { number, verdict, published: None }
+        Self { number, verdict, published: None, is_void: false }
     }
 }
 
@@ -65,10 +67,19 @@ impl DeliveryTask {
     }
 
     /// Records the start of an attempt. The attempt ends here if the destination is gone (410), unless a person
-    /// retries.
+    /// retries, or if what the run has changed is not a change to what the destination has.
     async fn begin(&self, intent: Option<&Intent>) -> Result<(u32, Option<AttemptOutcome>), LedgerError> {
         let (ledger, destination) = (&self.context.ledger, self.destination());
         let begun = ledger.begin_attempt(&self.run, destination, intent).await?;
+        let refused = |reason, is_void| {
+            let failed = AttemptOutcome::failed(begun.number, Verdict::Retryable { reason, wait: None });
+            Ok((begun.number, Some(AttemptOutcome { is_void, ..failed })))
+        };
+        match begun.delta {
+            DeltaStanding::Busy { reason } => return refused(reason, false),
+            DeltaStanding::Void { reason } => return refused(reason, true),
+            DeltaStanding::Current | DeltaStanding::Delivered => {}
+        }
         let Some(reason) = begun.gone else { return Ok((begun.number, None)) };
         if self.requester == Requester::Retry {
             ledger.note_gone(destination, None).await?;
@@ -157,7 +168,7 @@ impl DeliveryTask {
         let extra = permit.try_acquire_extra(self.delivery().destination.extra_sessions(self.artifact.bytes));
         let published = tokio::task::spawn_blocking(move || {
             let (verdict, session) = task.publish(session, (&intent, leftover.as_ref()), seen.as_ref(), extra);
-            AttemptOutcome { number, verdict, published: session.map(|session| (session, intent)) }
+            AttemptOutcome { number, verdict, published: session.map(|session| (session, intent)), is_void: false }
         });
         Ok(published.await.unwrap_or_else(|_| AttemptOutcome::failed(number, panicked())))
     }

@@ -26,7 +26,7 @@ fn checked(header: &str, severity: Option<Severity>) -> Checked {
         }),
     });
     let scope = AccountScope { level: header.len().to_string(), ..AccountScope::default() };
-    let facts = Facts { header: names(header), rows: 3, scope: Some(scope) };
+    let facts = Facts { header: names(header), rows: 3, scope: Some(scope), delta: None };
     Checked { findings: finding.into_iter().collect(), skip: None, facts, dropped_rows: None }
 }
 

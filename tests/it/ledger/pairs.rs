@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use reportferry::deliver::doctor::Probe;
 use reportferry::deliver::{PickupKind, PickupOutcome};
+use reportferry::expect::{BaselineFile, Checked, ComparedWith, DeltaFacts};
 use reportferry::extract::{RefusedCredentials, ScopeCheck, Standing};
 use reportferry::ledger::record::{ExtractFacts, Run};
-use reportferry::ledger::{Accepted, BaselineKind, ExpectedPickup, KnownPipeline, Portion, RunEvent, Sent};
+use reportferry::ledger::{
+    Accepted, BaselineKind, DeltaBaseline, ExpectedPickup, KnownPipeline, Portion, RunEvent, Sent,
+};
 use reportferry::schedule::Overlap;
 use reportferry::schedule::missed::SlotDecision;
 use reportferry::settings::PickupDeadline;
@@ -80,6 +83,19 @@ async fn accept(ledger: &Ledger, run: &mut Run) -> Result<bool, LedgerError> {
     ledger.accept(run, BaselineKind::Header, "ann", None).await
 }
 
+/// Records changes to what the destination has: each call has other ones.
+async fn note_delta(ledger: &Ledger, run: &mut Run) -> Result<(), LedgerError> {
+    let current = ledger.delta_baseline("p", "hris").await?;
+    let keys = current.as_ref().map_or(1, |current| current.keys + 1);
+    let compared_with = current.map(|DeltaBaseline { run, slot, sha256, .. }| ComparedWith { run, slot, sha256 });
+    let baseline = Some(BaselineFile { sha256: format!("{keys:064x}"), keys });
+    let delta = DeltaFacts { compared_with, baseline, added: 1, changed: 0, removed: 0, unchanged: 0 };
+    let mut checked = Checked::default();
+    checked.facts.delta = Some(delta);
+    let due = [reportferry::ledger::DueDelivery { destination: "hris", required: true, alert_after: None }];
+    ledger.note_artifact(run, "d", &artifact(), json!({}), &due, &checked).await
+}
+
 async fn send_alerts(ledger: &Ledger) -> Result<(), LedgerError> {
     ledger.find_alerts(0, |_| vec!["desk".to_owned()]).await?;
     let due = ledger.due_alerts().await?;
@@ -98,6 +114,7 @@ const OPERATIONS: &[Operation] = operations! {
     note_other_execution(ledger, run) => ledger.note_other_execution_id(&mut run, "users", Some("e"));
     note_other_extract(ledger, run) => ledger.note_other_extract(&mut run, "users", ExtractFacts { zip: true, bytes: 1, sha256: "a".into(), file: None, source: Default::default() });
     note_artifact(ledger, run) => ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &[reportferry::ledger::DueDelivery { destination: "hris", required: true, alert_after: None }], &Default::default());
+    note_delta(ledger, run) => note_delta(&ledger, &mut run);
     held(ledger, run) => ledger.advance(&mut run, RunState::Held, Some("empty"));
     release(ledger, run) => ledger.release(&mut run, "ann", Some("right"));
     accept(ledger, run) => accept(&ledger, &mut run);
@@ -172,6 +189,9 @@ async fn read_all(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
     ledger.last_scope("acme").await?;
     ledger.due_alerts().await?;
     ledger.prunable(i64::MAX).await?;
+    ledger.delta_baseline("p", "hris").await?;
+    ledger.delta_standing(run, "hris").await?;
+    ledger.delta_digests().await?;
     Ok(())
 }
 
