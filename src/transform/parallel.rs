@@ -124,7 +124,10 @@ fn collect(
 impl Piece {
     fn run(&mut self, program: &mut Program, encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync), needs: Needs) {
         let Self { batch, rows, made, arena, encoded, error } = self;
-        (rows.clear(), made.clear(), arena.clear(), encoded.clear());
+        rows.clear();
+        made.clear();
+        arena.clear();
+        encoded.clear();
         *error = batch.error.take();
         for index in 0..batch.len() {
             match program.row(batch.get(index)) {

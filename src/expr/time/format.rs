@@ -207,7 +207,7 @@ impl TimeFormat {
                 Item::Number { part, width, .. } => {
                     let value = value_of(*part, date, shown);
                     match *width {
-                        4 => put(&[two(value / 100), two(value)].as_flattened()[..]),
+                        4 => put([two(value / 100), two(value)].as_flattened()),
                         _ => put(&two(value)),
                     }
                 }

@@ -175,7 +175,7 @@ impl DeltaStep {
     #[cold]
     fn duplicate(&self, record: &Record<'_>, first: (u64, u64)) -> TransformError {
         let value = |(name, position): (&String, &usize)| {
-            (name.clone(), shorten(&String::from_utf8_lossy(record.cell(*position))).into())
+            (name.clone(), shorten(&String::from_utf8_lossy(record.cell(*position))))
         };
         let key = self.schema.by.iter().zip(&self.keys).map(value).collect();
         let second = (record.number, record.line);
