@@ -177,7 +177,7 @@ fn mistakes_with_sources_are_named_with_their_fix() {
         (edited("with: users", "with: user"), "there is no source `user` in this pipeline"),
         (edited(users, &format!("{users}  more: {{file: {{path: users.csv}}}}\n")), "no step reads the source `more`"),
         (edited("  users:", "  us/ers:"), "\"us/ers\" cannot be a source's name"),
-        (edited("rows: {max: 2}", "rows: {max: 0}"), "1 or more"),
+        (edited("rows: {max: 2}", "rows: {max: 0}"), "at least 1 is allowed"),
         (edited("rows: {max: 2}", "rows: {max: 999999999999}"), "no effect above the settings' limits.rows"),
         (edited("rows: {max: 2}", "row: {max: 2}"), "row"),
         (

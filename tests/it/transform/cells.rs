@@ -172,7 +172,7 @@ fn empty_cells_are_filled_as_sql_would() {
             all => format!("columns: [{}]", all.join(", ")),
         };
         let (order, sorted) = match random.bool() {
-            true => ("coalesce(n, ''), i", "- sort: [n]\n"),
+            true => ("n nulls last, i", "- sort: [n]\n"),
             false => ("i", ""),
         };
         let value = *pick(random, &RESULTS[2..]);
@@ -215,7 +215,7 @@ fn rows_are_numbered_as_they_arrive() {
         let to = *pick(random, &["line", "b", "n"]);
         let start_key = if start == 1 && random.bool() { String::new() } else { format!(", start: {start}") };
         let (order, sorted) = match random.bool() {
-            true => ("coalesce(a, ''), i", "- sort: [a]\n"),
+            true => ("a nulls last, i", "- sort: [a]\n"),
             false => ("i", ""),
         };
         let numbered = format!("row_number() over (order by {order}) - 1 + {start}");
