@@ -139,7 +139,7 @@ JOIN_DUCKDB = """
 import duckdb, sys
 db = duckdb.connect(config={'threads': 2})
 db.execute('set enable_progress_bar = false')
-read = "read_csv('{}', all_varchar=true, header=true, delim=',', quote='\"')"
+read = '''read_csv('{}', all_varchar=true, header=true, delim=',', quote='"')'''
 db.execute(f'''copy (
   select "Unit", count(*) as enrolled, count(*) filter (where "Course Enrollment Status" = 'Completed') as completed,
     sum(cast("Score" as bigint)) as score, max("Completion Date") as last

@@ -113,16 +113,14 @@ impl CsvFile {
     /// # Errors
     /// The file cannot be written; the error may concern earlier rows.
     pub fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
-        self.cells(row.cells())
+        self.begin_row()?;
+        self.encoder.row(row, &mut self.spool.block);
+        self.spool.send_if_full()
     }
 
-    #[inline]
-    fn cells<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<()> {
+    fn begin_row(&mut self) -> io::Result<()> {
         self.rows += 1;
-        if self.split.is_some() {
-            self.split_before_row()?;
-        }
-        self.record(cells).map(|_| ())
+        if self.split.is_some() { self.split_before_row() } else { Ok(()) }
     }
 
     /// Starts the next file of the file group if this one is full.

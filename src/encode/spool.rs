@@ -12,7 +12,7 @@ use crate::digest::hex;
 
 /// Bytes buffered before they are sent to the thread.
 const BLOCK_BYTES: usize = 256 << 10;
-const BLOCKS_MAX: usize = 3;
+const BLOCKS_MAX: usize = 5;
 
 /// A file written as `<path>.part` and renamed when complete. Removed if dropped unfinished.
 pub(super) struct SpoolFile {
@@ -141,7 +141,7 @@ impl Drop for SpoolFile {
 
 impl SpoolThread {
     fn start(writer: SpoolWriter) -> io::Result<Self> {
-        let (full, blocks) = sync_channel(1);
+        let (full, blocks) = sync_channel(2);
         let (emptied, free) = channel();
         let work = move || writer.write_all(&blocks, &emptied);
         let handle = std::thread::Builder::new().name("spool".into()).spawn(work)?;

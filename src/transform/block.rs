@@ -106,7 +106,7 @@ impl Drop for ReadAhead {
 
 impl ReadThread {
     fn start(mut input: Box<dyn Read + Send>, delimiter: u8) -> io::Result<Self> {
-        let (send, blocks) = sync_channel(1);
+        let (send, blocks) = sync_channel(2);
         let (used, free) = channel();
         let work = move || read_all(&mut *input, delimiter, &send, &free);
         let handle = std::thread::Builder::new().name("read-ahead".into()).spawn(work)?;

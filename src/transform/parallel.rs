@@ -54,8 +54,8 @@ pub(super) fn run(
     std::thread::scope(|scope| {
         let (mut to_workers, mut done) = (Vec::new(), Vec::new());
         for _ in 0..workers {
-            let (send, pieces) = sync_channel(1);
-            let (finished, results) = sync_channel(1);
+            let (send, pieces) = sync_channel(2);
+            let (finished, results) = sync_channel(2);
             let program = program.clone();
             scope.spawn(move || work(program, encode, needs, &pieces, &finished));
             to_workers.push(send);

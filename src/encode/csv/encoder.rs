@@ -21,7 +21,10 @@ impl CsvEncoder {
 
     /// Appends a row.
     pub fn row(&self, row: &Row<'_>, out: &mut Vec<u8>) {
-        self.record(row.cells(), out);
+        match row.plain_parts().filter(|_| self.trusts_plain && !self.dialect.formula_guard) {
+            Some(parts) => self.record(parts, out),
+            None => self.record(row.cells(), out),
+        }
     }
 
     /// Appends one record.

@@ -5,6 +5,11 @@ use sha2::Digest;
 use super::*;
 use crate::pipeline::plan::{QuoteStyle, RecordEnd};
 
+fn cells<'a>(file: &mut CsvFile, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<()> {
+    file.begin_row()?;
+    file.record(cells).map(|_| ())
+}
+
 const PLAIN: CsvDialect = CsvDialect {
     delimiter: b',',
     quote: QuoteStyle::Necessary,
@@ -20,7 +25,7 @@ fn encode(dialect: &CsvDialect, columns: &[&str], rows: &[Vec<String>]) -> (Vec<
     let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
     let mut file = CsvFile::create(&path, "a.csv", dialect, &columns, None).unwrap();
     for row in rows {
-        file.cells(row.iter().map(|cell| Cell { bytes: cell.as_bytes(), is_plain: false })).unwrap();
+        cells(&mut file, row.iter().map(|cell| Cell { bytes: cell.as_bytes(), is_plain: false })).unwrap();
     }
     let artifact = file.finish(|_| Ok(String::new())).unwrap();
     assert!(!folder.path().join("artifact.part").exists());
@@ -139,7 +144,7 @@ fn a_full_disk_is_an_error() {
     let cell = "x".repeat(300_000);
     let mut wrote = Ok(());
     for _ in 0..10 {
-        wrote = wrote.and_then(|()| file.cells([Cell { bytes: cell.as_bytes(), is_plain: false }].into_iter()));
+        wrote = wrote.and_then(|()| cells(&mut file, [Cell { bytes: cell.as_bytes(), is_plain: false }].into_iter()));
     }
     let error = wrote.and_then(|()| file.finish(|_| Ok(String::new())).map(drop)).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
@@ -174,7 +179,7 @@ fn write_split(dialect: &CsvDialect, rows: u64, split: u64) -> io::Result<(Vec<u
     let mut file = CsvFile::create(&path, "a.csv", dialect, &["n".to_owned()], Some(split)).unwrap();
     for number in 1..=rows {
         let cell = number.to_string();
-        file.cells([Cell { bytes: cell.as_bytes(), is_plain: true }].into_iter())?;
+        cells(&mut file, [Cell { bytes: cell.as_bytes(), is_plain: true }].into_iter())?;
     }
     let artifact = file.finish(|number| Ok(format!("a_{number}.csv")))?;
     assert!(artifact.is_intact());

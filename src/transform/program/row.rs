@@ -1,6 +1,6 @@
 //! A transformed row, whose cells are where they were made.
 
-use crate::expr::value::{CellRef, Span};
+use crate::expr::value::{CellRef, Cells, Span};
 use crate::transform::record::Record;
 
 /// A transformed row.
@@ -30,6 +30,33 @@ impl<'a> Row<'a> {
             other => other,
         }));
         arena.extend_from_slice(self.arena);
+    }
+
+    /// Returns the cells, where neighbours in the record and in the row are one, with the commas between them: in a record
+    /// without quotes that is what a CSV has. `None` if the record has any.
+    #[inline]
+    pub fn plain_parts(&self) -> Option<impl Iterator<Item = Cell<'a>>> {
+        let row = *self;
+        let mut rest = self.outputs;
+        let next = move || {
+            let (first, after) = rest.split_first()?;
+            let CellRef::Input(first) = *first else {
+                rest = after;
+                return Some(row.cell_of(*first));
+            };
+            let Cells { bytes, bounds } = row.record.cells;
+            // A record that an operator made has its cells elsewhere, without commas.
+            let follows = |column: u32| {
+                let (before, after) = (bounds[column as usize - 1].1, bounds[column as usize].0);
+                after == before + 1 && bytes[before as usize] == b','
+            };
+            let is_next = |(output, column): &(&CellRef, u32)| **output == CellRef::Input(*column) && follows(*column);
+            let others = after.iter().zip(first + 1..).take_while(is_next).count();
+            rest = &after[others..];
+            let (start, end) = (bounds[first as usize].0, bounds[first as usize + others].1);
+            Some(Cell { bytes: &bytes[start as usize..end as usize], is_plain: true })
+        };
+        self.record.is_plain.then(|| std::iter::from_fn(next))
     }
 
     pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> {
