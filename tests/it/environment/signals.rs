@@ -114,7 +114,7 @@ fn a_second_signal_ends_a_worker_at_once() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let rig = Rig::with(
         &super::TO_FOLDER.replace(
-            "source: {file: {path: in.csv}}",
+            "source: {file: {path: in.csv, copy: true}}",
             "source: {docebo: {tenant: acme, report: 619bf79c-970a-4a8e-be8a-dde48a05c652}}",
         ),
         &format!("http://{}", silent.local_addr().unwrap()),
