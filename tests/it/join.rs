@@ -46,3 +46,28 @@ fn rows_without_a_match_hold_the_run() {
     assert!(text.contains("1 row has no match in \\\"users.csv\\\""), "{text}");
     assert!(rig.arrived().is_empty());
 }
+
+/// The rows of operators have their cells next to each other, without the commas that those of a CSV have between them.
+#[test]
+fn rows_that_operators_made_are_written_with_a_comma_between_all_cells() {
+    for (steps, expected) in [
+        (
+            JOIN,
+            "employee_id,course,status,branch\n1,A,Completed,Berlin\n2,A,In Progress,Oslo\n3,B,Completed,\n1,B,In \
+             Progress,Berlin\n",
+        ),
+        (
+            "  - number: {column: line}\n",
+            "employee_id,course,status,line\n1,A,Completed,1\n2,A,In Progress,2\n3,B,Completed,3\n1,B,In Progress,4\n",
+        ),
+        (
+            "  - fill: {column: status, with: previous}\n  - select: [status, employee_id, course]\n",
+            "status,employee_id,course\nCompleted,1,A\nIn Progress,2,A\nCompleted,3,B\nIn Progress,1,B\n",
+        ),
+    ] {
+        let rig = rig(steps);
+        let output = rig.run();
+        assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+        assert_eq!(String::from_utf8(rig.read("a.csv")).unwrap(), expected, "{steps}");
+    }
+}
