@@ -5,7 +5,7 @@
 
 mod unpivot;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Assign, Column, Expression, Rename, Source};
 use crate::expr::value::CellRef;
@@ -13,6 +13,16 @@ use crate::yaml::problem::{Place, Problem, did_you_mean};
 
 /// A column of the source before its header is read, or a missing one.
 const UNKNOWN: CellRef = CellRef::Input(u32::MAX);
+/// A column without cells, as no later step reads it.
+const LEFT_OUT: CellRef = CellRef::Input(u32::MAX - 1);
+
+/// The use of a row's cells until the next row begins.
+pub(crate) struct RowUse {
+    /// The positions of the cells that steps read.
+    read: BTreeSet<u32>,
+    /// The cell of each column at the end.
+    columns: Vec<CellRef>,
+}
 
 /// The columns at one point of the chain, in order, and every problem of the steps so far.
 #[derive(Default)]
@@ -24,6 +34,8 @@ pub struct Columns {
     gone: BTreeMap<String, String>,
     /// The number of cells created by steps.
     made: u32,
+    /// The positions of the row's cells that steps have read.
+    read: BTreeSet<u32>,
     problems: Vec<Problem>,
     /// The name of a table that a step reads besides the rows, if these are its columns.
     table: Option<String>,
@@ -58,7 +70,9 @@ impl Columns {
 
     /// Returns the source of a column's cells. Only [`Columns::read`] reports problems.
     pub(crate) fn cell(&self, name: &str) -> CellRef {
-        self.known.iter().find(|(known, _)| known == name).map_or(UNKNOWN, |(_, cell)| *cell)
+        let cell = self.known.iter().find(|(known, _)| known == name).map_or(UNKNOWN, |(_, cell)| *cell);
+        debug_assert!(cell != LEFT_OUT, "{name:?} is read and was left out");
+        cell
     }
 
     /// Returns the position of a column's cell in a row that [`Columns::settle`] began. One that is missing has a problem.
@@ -73,17 +87,33 @@ impl Columns {
         self.problems.push(problem);
     }
 
-    /// Begins a new row, whose cells are those of the known columns.
-    pub(crate) fn settle(&mut self) {
+    /// Begins a new row, whose cells are those of the known columns. Returns the use of the one before.
+    pub(crate) fn settle(&mut self) -> RowUse {
+        let row = RowUse { read: std::mem::take(&mut self.read), columns: self.cells().1 };
         self.made = 0;
-        for ((_, cell), position) in self.known.iter_mut().zip(0..) {
+        let present = self.known.iter_mut().filter(|(_, cell)| *cell != LEFT_OUT);
+        for ((_, cell), position) in present.zip(0..) {
             *cell = CellRef::Input(position);
+        }
+        row
+    }
+
+    /// Leaves out the columns that are not needed. No step reads them until one makes them anew.
+    pub(crate) fn leave_out(&mut self, is_needed: &[bool]) {
+        for ((_, cell), _) in self.known.iter_mut().zip(is_needed).filter(|(_, is_needed)| !**is_needed) {
+            *cell = LEFT_OUT;
         }
     }
 
-    /// Returns the cells of the known columns, with their names.
+    /// Reads every column.
+    pub(crate) fn read_all(&mut self) {
+        let Self { known, read, .. } = self;
+        known.iter().for_each(|(_, cell)| mark(*cell, read));
+    }
+
+    /// Returns the cells of the known columns, with their names, but not of those that are left out.
     pub(crate) fn cells(&self) -> (Vec<String>, Vec<CellRef>) {
-        self.known.iter().cloned().unzip()
+        self.known.iter().filter(|(_, cell)| *cell != LEFT_OUT).cloned().unzip()
     }
 
     /// Makes every column uncertain, after a step that could not be read.
@@ -110,6 +140,7 @@ impl Columns {
         names.sort_unstable();
         let mut twice: Vec<&str> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
         twice.dedup();
+        debug_assert!(self.known.iter().all(|(_, cell)| *cell != LEFT_OUT), "columns of the output were left out");
         if twice.is_empty() {
             return Ok(self.known.into_iter().unzip());
         }
@@ -268,7 +299,10 @@ impl Columns {
         let name = &column.name;
         let mut found = self.known.iter().filter(|(known, _)| known == name).map(|(_, cell)| *cell);
         match (found.next(), found.next()) {
-            (Some(cell), None) => return cell,
+            (Some(cell), None) => {
+                mark(cell, &mut self.read);
+                return cell;
+            }
             (Some(_), Some(_)) => {
                 let problem = match &self.table {
                     None => duplicate_column(name, &column.at),
@@ -292,6 +326,28 @@ impl Columns {
             }
         }
         UNKNOWN
+    }
+}
+
+impl RowUse {
+    /// Returns for each cell of the row if it is needed: a step reads it, or a column that is needed at the end has it.
+    pub(crate) fn needed_cells(&self, cells: usize, is_needed: &[bool]) -> Vec<bool> {
+        let mut read = self.read.clone();
+        for (cell, _) in self.columns.iter().zip(is_needed).filter(|(_, is_needed)| **is_needed) {
+            mark(*cell, &mut read);
+        }
+        (0..cells as u32).map(|position| read.contains(&position)).collect()
+    }
+
+    /// Returns the number of columns at the end.
+    pub(crate) fn width(&self) -> usize {
+        self.columns.len()
+    }
+}
+
+fn mark(cell: CellRef, read: &mut BTreeSet<u32>) {
+    if let CellRef::Input(position) = cell {
+        read.insert(position);
     }
 }
 

@@ -24,6 +24,8 @@ mod join_file;
 mod lookup_csv;
 /// The columns whose values are masked.
 pub mod masked;
+/// The columns that later steps need.
+pub(crate) mod needed;
 /// The declaration of each transform operator.
 pub mod operator;
 /// The step `pivot`.

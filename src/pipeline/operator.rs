@@ -66,6 +66,18 @@ impl StepKind {
         self.is_table() && !matches!(self, Self::Limit(_) | Self::Unpivot(_) | Self::Fill(_) | Self::Number(_))
     }
 
+    /// Returns true for an operator on whole tables that uses every column before it, also one that it does not name.
+    pub fn needs_all_columns(&self) -> bool {
+        match self {
+            Self::Unpivot(_) | Self::Fill(_) | Self::Number(_) | Self::Delta(_) => true,
+            // The examples of rows without a match show all columns.
+            Self::Join(join) => join.holds_unmatched(),
+            Self::Sort(_) | Self::Dedupe(_) | Self::Limit(_) | Self::Aggregate(_) | Self::Pivot(_) => false,
+            Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
+            Self::Map(_) | Self::Mask(_) => false,
+        }
+    }
+
     /// Returns the columns that the step reads to hide their values: they are not shown before it either.
     pub fn hidden_columns(&self) -> Vec<&str> {
         match self {

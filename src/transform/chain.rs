@@ -17,7 +17,7 @@ use super::decode;
 use super::dropped::{DroppedRows, hide};
 use super::error::TransformError;
 use super::finding::StepFinding;
-use super::link::{Link, OnRow, pass};
+use super::link::{Fork, Link, OnRow, pass};
 use super::output::{Encode, Observer, Output, Sink};
 use super::parallel;
 use super::program::{Builder, Program, Row, StepInput};
@@ -26,6 +26,7 @@ use super::step_inputs::{DeltaResult, StepInputs};
 use super::table::{self, Resources};
 use crate::pipeline::columns::Columns;
 use crate::pipeline::masked::MaskedColumns;
+use crate::pipeline::needed::needed_columns;
 use crate::pipeline::operator::RowShare;
 use crate::pipeline::plan::{CsvInput, TransformStep};
 use crate::progress::Meter;
@@ -232,11 +233,13 @@ impl Chain {
     ) -> Result<Self, TransformError> {
         let mut columns = Columns::of_header(header);
         let mut builder = Builder::new(secrets);
+        let mut needed = needed_columns(steps, header).into_iter();
         let (mut programs, mut operators, mut counted) = (Vec::new(), Vec::new(), Vec::new());
         for (index, step) in steps.iter().enumerate() {
             let declaration = step.kind.declaration();
             let hidden = masked.before(index);
             let source = if step.kind.is_table() {
+                columns.leave_out(&needed.next().unwrap_or_default());
                 let (made, outputs) = builder.table_operator(step, hidden, &mut columns);
                 programs.push(builder.finish(made, outputs));
                 columns.settle();
@@ -278,10 +281,13 @@ impl Chain {
             }
         } else {
             let Self { first, rest, .. } = self;
+            let forks = (0..parallel::workers()).map(|_| Fork::of(first, rest)).collect::<Result<Vec<_>, _>>()?;
+            let (forked, rest) = rest.split_at_mut(forks[0].links.len());
             let (encode, needs) = output.for_threads(rest.is_empty());
-            parallel::run(records, first, encode, needs, |program, piece| {
+            parallel::run(records, forks, encode, needs, |piece, found| {
                 extracted += piece.len() as u64;
-                output.piece(program, piece, rest)
+                found.add_to(first, forked);
+                output.piece(first, piece, rest)
             })?;
         }
         self.finish(&mut |row| output.row(row))?;

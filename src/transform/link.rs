@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::error::TransformError;
-use super::program::{Program, Row};
+use super::program::{Found, Program, Row};
 use super::record::Record;
 use super::table::TableOperator;
 
@@ -12,6 +12,52 @@ pub(super) struct Link {
     /// The columns before the operator whose values must not be shown.
     pub(super) masked: BTreeSet<String>,
     pub(super) program: Program,
+}
+
+/// The beginning of a chain, for some of the records on a thread of its own.
+pub(super) struct Fork {
+    pub(super) program: Program,
+    pub(super) links: Vec<Link>,
+}
+
+/// The findings and counts of a fork.
+pub(super) struct ForkFound {
+    program: Found,
+    links: Vec<(Vec<u64>, Found)>,
+}
+
+impl Fork {
+    /// Returns the first program with as many operators after it as several threads can run.
+    ///
+    /// # Errors
+    /// A table that an operator reads cannot be read.
+    pub(super) fn of(program: &Program, rest: &mut [Link]) -> Result<Self, TransformError> {
+        let mut links = Vec::new();
+        for Link { operator, masked, program } in rest {
+            let Some(operator) = operator.fork()? else { break };
+            links.push(Link { operator, masked: masked.clone(), program: program.clone() });
+        }
+        Ok(Self { program: program.clone(), links })
+    }
+
+    /// Returns what it found since the last call.
+    pub(super) fn take_found(&mut self) -> ForkFound {
+        let Self { program, links } = self;
+        let links = links.iter_mut().map(|link| (link.operator.take_tally(), link.program.take_found())).collect();
+        ForkFound { program: program.take_found(), links }
+    }
+}
+
+impl ForkFound {
+    /// Adds it to the chain.
+    pub(super) fn add_to(self, first: &mut Program, rest: &mut [Link]) {
+        let Self { program, links } = self;
+        first.add_found(program);
+        for (link, (tally, found)) in rest.iter_mut().zip(links) {
+            link.operator.add_tally(tally);
+            link.program.add_found(found);
+        }
+    }
 }
 
 /// Takes the rows at the end.

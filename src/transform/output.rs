@@ -134,7 +134,7 @@ impl<'a, S: Sink> Output<'a, S> {
         if self.needs.rows {
             piece.rows(program).try_for_each(|row| self.sink.row(&row))?;
         }
-        let rows = piece.row_count() as u64;
+        let rows = piece.row_count();
         self.written += rows;
         if self.needs.encoded {
             self.sink.encoded(piece.encoded(), rows)?;

@@ -1,18 +1,22 @@
-//! A row program on several threads: blocks of records → rows, in the order of the records.
+//! The beginning of a chain on several threads: blocks of records → rows, in the order of the records.
 //!
-//! One thread finds the records of each block, two or more run the program on a block each and encode its rows, and the
-//! caller takes the results in turn. Every channel is short, so memory does not grow.
+//! One thread finds the records of each block, two or more run the program and the operators that follow on a block each
+//! and encode its rows, and the caller takes the results in turn. Every channel is short, so memory does not grow.
+
+mod joined;
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
+use self::joined::JoinedRows;
 use super::error::TransformError;
-use super::program::{Found, Program, Row};
+use super::link::{Fork, ForkFound, pass};
+use super::program::{Program, Row};
 use super::record::batch::Batch;
 use super::record::{Record, Records};
 use crate::expr::value::Span;
 
-/// The records of a block, and what the program made of them.
+/// The records of a block, and the rows that were made of them.
 #[derive(Default)]
 pub(super) struct Piece {
     batch: Batch,
@@ -21,6 +25,10 @@ pub(super) struct Piece {
     /// The computed cells of these, and their bytes.
     made: Vec<Span>,
     arena: Vec<u8>,
+    /// The rows instead, if an operator on whole tables made them.
+    joined: JoinedRows,
+    /// The number of rows.
+    row_count: u64,
     encoded: Vec<u8>,
     error: Option<TransformError>,
 }
@@ -37,32 +45,35 @@ pub(super) struct Needs {
 /// Threads that run the program, at most; more wait for those that read and write.
 const WORKERS_MAX: usize = 4;
 
-/// Runs `program` on all records. `take` gets the pieces in order, with the program to read their rows.
+/// Returns the number of threads that run the program.
+pub(super) fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).clamp(1, WORKERS_MAX)
+}
+
+/// Runs one of `forks` on each block of records. `take` gets the pieces in order, with what the fork found in it.
 ///
 /// # Errors
 /// The first one of the records, of the program, or of `take`.
 pub(super) fn run(
     records: Records<'_>,
-    program: &mut Program,
+    forks: Vec<Fork>,
     encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
     needs: Needs,
-    mut take: impl FnMut(&Program, &mut Piece) -> Result<(), TransformError>,
+    mut take: impl FnMut(&mut Piece, ForkFound) -> Result<(), TransformError>,
 ) -> Result<(), TransformError> {
-    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, WORKERS_MAX);
     let used: Mutex<Vec<Piece>> = Mutex::default();
     let lend = || used.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
     std::thread::scope(|scope| {
         let (mut to_workers, mut done) = (Vec::new(), Vec::new());
-        for _ in 0..workers {
+        for fork in forks {
             let (send, pieces) = sync_channel(2);
             let (finished, results) = sync_channel(2);
-            let program = program.clone();
-            scope.spawn(move || work(program, encode, needs, &pieces, &finished));
+            scope.spawn(move || work(fork, encode, needs, &pieces, &finished));
             to_workers.push(send);
             done.push(results);
         }
         scope.spawn(move || distribute(records, lend, &to_workers));
-        let taken = collect(program, &done, &used, &mut take);
+        let taken = collect(&done, &used, &mut take);
         drop(done); // threads that still work end with their next piece
         taken
     })
@@ -85,17 +96,17 @@ fn distribute(records: Records<'_>, lend: impl Fn() -> Piece, workers: &[SyncSen
     records.read_batches(empty, send);
 }
 
-/// Runs the program on one piece after the other, until there are no more or nobody takes them.
+/// Runs the fork on one piece after the other, until there are no more or nobody takes them.
 fn work(
-    mut program: Program,
+    mut fork: Fork,
     encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
     needs: Needs,
     pieces: &Receiver<Piece>,
-    finished: &SyncSender<(Piece, Found)>,
+    finished: &SyncSender<(Piece, ForkFound)>,
 ) {
     for mut piece in pieces {
-        piece.run(&mut program, encode, needs);
-        if finished.send((piece, program.take_found())).is_err() {
+        piece.run(&mut fork, encode, needs);
+        if finished.send((piece, fork.take_found())).is_err() {
             return;
         }
     }
@@ -103,16 +114,14 @@ fn work(
 
 /// Takes the results in the order in which the blocks were given out.
 fn collect(
-    program: &mut Program,
-    done: &[Receiver<(Piece, Found)>],
+    done: &[Receiver<(Piece, ForkFound)>],
     used: &Mutex<Vec<Piece>>,
-    take: &mut impl FnMut(&Program, &mut Piece) -> Result<(), TransformError>,
+    take: &mut impl FnMut(&mut Piece, ForkFound) -> Result<(), TransformError>,
 ) -> Result<(), TransformError> {
     for results in done.iter().cycle() {
         // The worker whose turn it is has no more pieces, so no one has.
         let Ok((mut piece, found)) = results.recv() else { return Ok(()) };
-        program.add_found(found);
-        take(program, &mut piece)?;
+        take(&mut piece, found)?;
         if let Some(error) = piece.error.take() {
             return Err(error);
         }
@@ -122,32 +131,68 @@ fn collect(
 }
 
 impl Piece {
-    fn run(&mut self, program: &mut Program, encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync), needs: Needs) {
-        let Self { batch, rows, made, arena, encoded, error } = self;
-        rows.clear();
-        made.clear();
-        arena.clear();
-        encoded.clear();
-        *error = batch.error.take();
-        for index in 0..batch.len() {
-            match program.row(batch.get(index)) {
-                Ok(None) => {}
-                Ok(Some(row)) => {
-                    rows.push(index as u32);
-                    if needs.rows {
-                        row.keep_made(made, arena);
-                    }
-                    if needs.encoded {
-                        encode(&row, encoded);
-                    }
-                }
-                Err(found) => {
-                    batch.truncate(index + 1);
-                    *error = Some(found.into());
-                    return;
-                }
+    fn run(&mut self, fork: &mut Fork, encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync), needs: Needs) {
+        self.rows.clear();
+        self.made.clear();
+        self.arena.clear();
+        self.joined.clear();
+        self.encoded.clear();
+        self.row_count = 0;
+        self.error = self.batch.error.take();
+        for index in 0..self.batch.len() {
+            let ran = match fork.links.is_empty() {
+                true => self.record(index, &mut fork.program, encode, needs),
+                false => self.record_joined(index, fork, encode, needs),
+            };
+            if let Err(found) = ran {
+                self.batch.truncate(index + 1);
+                self.error = Some(found);
+                return;
             }
         }
+    }
+
+    /// Runs the program on a record.
+    #[inline]
+    fn record(
+        &mut self,
+        index: usize,
+        program: &mut Program,
+        encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
+        needs: Needs,
+    ) -> Result<(), TransformError> {
+        let Self { batch, rows, made, arena, row_count, encoded, .. } = self;
+        let Some(row) = program.row(batch.get(index))? else { return Ok(()) };
+        *row_count += 1;
+        if needs.rows {
+            rows.push(index as u32);
+            row.keep_made(made, arena);
+        }
+        if needs.encoded {
+            encode(&row, encoded);
+        }
+        Ok(())
+    }
+
+    /// Runs the program and the operators after it on a record.
+    fn record_joined(
+        &mut self,
+        index: usize,
+        fork: &mut Fork,
+        encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
+        needs: Needs,
+    ) -> Result<(), TransformError> {
+        let Self { batch, joined, row_count, encoded, .. } = self;
+        pass(&mut fork.program, &mut fork.links, batch.get(index), &mut |row| {
+            *row_count += 1;
+            if needs.rows {
+                joined.push(row);
+            }
+            if needs.encoded {
+                encode(row, encoded);
+            }
+            Ok(())
+        })
     }
 
     /// Returns the records.
@@ -160,17 +205,18 @@ impl Piece {
         self.batch.len()
     }
 
-    /// Returns the number of records that are left.
-    pub(super) fn row_count(&self) -> usize {
-        self.rows.len()
+    /// Returns the number of rows.
+    pub(super) fn row_count(&self) -> u64 {
+        self.row_count
     }
 
-    /// Returns the rows, as [`Needs::rows`] asks for.
+    /// Returns the rows, if [`Needs::rows`] asks for them. `program` is the first one.
     pub(super) fn rows<'a>(&'a self, program: &'a Program) -> impl Iterator<Item = Row<'a>> {
         let cells = program.made_cells();
-        self.rows.iter().enumerate().map(move |(row, index)| {
+        let of_program = self.rows.iter().enumerate().map(move |(row, index)| {
             program.row_of(self.batch.get(*index as usize), &self.made[row * cells..(row + 1) * cells], &self.arena)
-        })
+        });
+        of_program.chain(self.joined.rows())
     }
 
     /// Returns the encoded rows, to be taken or swapped for an empty buffer.

@@ -28,7 +28,7 @@ use crate::pipeline::plan::{Fill, FillWith, StepKind, TransformStep};
 use crate::settings::Limits;
 
 /// Takes all rows of one row program, and passes records to the next one.
-pub(super) trait TableOperator {
+pub(super) trait TableOperator: Send {
     /// Takes the next row.
     ///
     /// # Errors
@@ -43,6 +43,23 @@ pub(super) trait TableOperator {
 
     /// Returns its part of the row balance, in the order of its declaration.
     fn counts(&self) -> Vec<u64>;
+
+    /// Returns one that does the same with other rows, on another thread. `None` if the result of a row depends on others,
+    /// or may be much larger than the row.
+    ///
+    /// # Errors
+    /// A table that it reads cannot be read.
+    fn fork(&mut self) -> Result<Option<Box<dyn TableOperator>>, TransformError> {
+        Ok(None)
+    }
+
+    /// Returns the counts of a fork since the last call.
+    fn take_tally(&mut self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// Adds the counts of a fork.
+    fn add_tally(&mut self, _: Vec<u64>) {}
 
     /// Returns what a person should know, after the last row.
     fn findings(&mut self) -> Vec<StepFinding> {

@@ -68,6 +68,16 @@ pub struct Lookup {
     pub hold: bool,
 }
 
+impl Join {
+    /// Returns true if rows without a match hold the run.
+    pub fn holds_unmatched(&self) -> bool {
+        match &self.kind {
+            JoinKind::Left(lookup) | JoinKind::Inner(lookup) => lookup.hold,
+            JoinKind::Semi | JoinKind::Anti => false,
+        }
+    }
+}
+
 impl StepKind {
     /// Returns the table that the step reads besides the rows.
     pub fn table(&self) -> Option<&TableRef> {

@@ -21,6 +21,12 @@ pub struct Cell<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// Returns a row with cells of a record only.
+    #[inline]
+    pub(in crate::transform) fn of_record(outputs: &'a [CellRef], record: Record<'a>) -> Self {
+        Self { outputs, made: &[], arena: &[], record }
+    }
+
     /// Appends the cells that the program computed, and their bytes.
     #[inline]
     pub(in crate::transform) fn keep_made(&self, made: &mut Vec<Span>, arena: &mut Vec<u8>) {

@@ -4,6 +4,8 @@
 mod on_disk;
 mod theirs;
 
+use std::sync::Arc;
+
 use tracing::info;
 
 use self::on_disk::OnDisk;
@@ -24,12 +26,7 @@ use crate::yaml::problem::Problem;
 pub(super) struct JoinRows {
     theirs: Theirs,
     state: State,
-    /// The positions of our matched columns.
-    keys: Vec<usize>,
-    rules: Rules,
-    tally: Tally,
-    key: Vec<u8>,
-    joined: Joined,
+    rows: OurRows,
     spill: Spill,
     memory: usize,
 }
@@ -37,12 +34,33 @@ pub(super) struct JoinRows {
 /// The table's rows.
 enum State {
     Unread,
-    InMemory(InMemory),
+    InMemory(Arc<InMemory>),
     OnDisk(Box<OnDisk>),
 }
 
+/// A join with a table in memory, for some of our rows.
+struct Fork {
+    table: Arc<InMemory>,
+    rows: OurRows,
+}
+
+/// Our rows, one at a time.
+struct OurRows {
+    /// The positions of our matched columns.
+    keys: Vec<usize>,
+    /// The number of columns that are added.
+    added: usize,
+    rules: Rules,
+    tally: Tally,
+    key: Vec<u8>,
+    joined: Joined,
+}
+
 /// The rows that are passed on.
+#[derive(Clone)]
 struct Rules {
+    /// The table's name.
+    table: String,
     /// The key of the step in the pipeline file.
     step: String,
     /// The names of our matched columns.
@@ -50,6 +68,9 @@ struct Rules {
     kind: KeptRows,
     many: bool,
 }
+
+/// The longest row of the table, in bytes of added cells, up to which blocks of our rows are joined on several threads.
+const FORKED_ROW_BYTES_MAX: usize = 256;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum KeptRows {
@@ -60,6 +81,7 @@ enum KeptRows {
 }
 
 /// The rows without a match, and the row balance.
+#[derive(Default)]
 struct Tally {
     unmatched: u64,
     dropped: u64,
@@ -109,57 +131,143 @@ impl JoinRows {
         let examples = hold.then(|| Examples::new(columns.cells().0));
         let names: Vec<&str> = join.matches.iter().map(|pair| pair.ours.name.as_str()).collect();
         let many = lookup.is_some_and(|lookup| lookup.many);
+        let (table, step) = (name.to_owned(), step.at.key.clone());
+        let rows = OurRows {
+            keys: names.iter().map(|name| columns.position_of(name)).collect(),
+            added: theirs.added.len(),
+            rules: Rules { table, step, columns: names.join(", "), kind, many },
+            tally: Tally { examples, ..Tally::default() },
+            key: Vec::new(),
+            joined: Joined::default(),
+        };
         Ok(Some(Self {
             theirs,
             state: State::Unread,
-            keys: names.iter().map(|name| columns.position_of(name)).collect(),
-            rules: Rules { step: step.at.key.clone(), columns: names.join(", "), kind, many },
-            tally: Tally { unmatched: 0, dropped: 0, added: 0, examples },
-            key: Vec::new(),
-            joined: Joined::default(),
+            rows,
             // Theirs, ours, and the rows that are joined.
             spill: Spill::new(resources, 3),
             memory: resources.memory,
         }))
     }
 
-    /// Reads the table, into memory or beyond that into a sorter.
-    fn read_theirs(&self) -> Result<State, TransformError> {
-        let mut state = State::InMemory(InMemory::new());
+    /// Reads the table if that was not done, into memory or beyond that into a sorter.
+    fn read_theirs(&mut self) -> Result<(), TransformError> {
+        let State::Unread = self.state else { return Ok(()) };
+        let (mut table, mut on_disk): (_, Option<Box<OnDisk>>) = (InMemory::new(), None);
         self.theirs.read(|key, row| {
-            match &mut state {
-                State::OnDisk(on_disk) => on_disk.their_row(key, row)?,
-                State::InMemory(table) => {
-                    table.push(key, row);
-                    // Half, as what grows may take twice as much.
-                    if table.bytes() > self.memory / 2 {
-                        let table = std::mem::replace(table, InMemory::new());
-                        let mut on_disk = Box::new(OnDisk::new(&self.spill));
-                        table.drain(|key, row| on_disk.their_row(key, row))?;
-                        state = State::OnDisk(on_disk);
-                    }
-                }
-                State::Unread => {}
+            match &mut on_disk {
+                None => table.push(key, row),
+                Some(on_disk) => return on_disk.their_row(key, row),
+            }
+            // Half, as what grows may take twice as much.
+            if table.bytes() > self.memory / 2 {
+                let on_disk = on_disk.insert(Box::new(OnDisk::new(&self.spill)));
+                std::mem::replace(&mut table, InMemory::new()).drain(|key, row| on_disk.their_row(key, row))?;
             }
             Ok(())
         })?;
-        Ok(state)
+        self.state = on_disk.map_or_else(|| State::InMemory(Arc::new(table)), State::OnDisk);
+        Ok(())
     }
 }
 
 impl TableOperator for JoinRows {
     fn row(&mut self, row: &Row<'_>, next: &mut Next<'_>) -> Result<(), TransformError> {
         if let State::Unread = self.state {
-            self.state = self.read_theirs()?;
+            self.read_theirs()?;
         }
-        let Self { theirs, state, keys, rules, tally, key, joined, .. } = self;
-        write_non_null(keys.iter().map(|column| row.cell(*column)), key);
-        let table = match state {
-            State::InMemory(table) => table,
-            State::OnDisk(on_disk) => return on_disk.our_row(key, row),
-            State::Unread => return Ok(()),
-        };
-        // No row of theirs has the empty key, which ours has if a cell is null.
+        match &mut self.state {
+            State::InMemory(table) => self.rows.join(table, row, next),
+            State::OnDisk(on_disk) => on_disk.our_row(self.rows.key_of(row), row),
+            State::Unread => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, next: &mut Next<'_>) -> Result<(), TransformError> {
+        let Self { theirs, state, rows: OurRows { rules, tally, .. }, spill, .. } = self;
+        if let State::OnDisk(on_disk) = std::mem::replace(state, State::Unread) {
+            on_disk.finish(theirs, rules, tally, spill, next)?;
+        }
+        if let (KeptRows::Left, 1..) = (rules.kind, tally.unmatched) {
+            info!(step = rules.step, table = rules.table, rows = tally.unmatched, "rows without a match");
+        }
+        Ok(())
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        vec![self.rows.tally.dropped, self.rows.tally.added]
+    }
+
+    fn fork(&mut self) -> Result<Option<Box<dyn TableOperator>>, TransformError> {
+        self.read_theirs()?;
+        let OurRows { keys, added, rules, tally, .. } = &self.rows;
+        Ok(match &self.state {
+            // The examples are those of the first rows; many matches, or large ones, may need much memory.
+            State::InMemory(table)
+                if tally.examples.is_none() && !rules.many && table.longest_row() <= FORKED_ROW_BYTES_MAX =>
+            {
+                let (keys, added, rules) = (keys.clone(), *added, rules.clone());
+                let (tally, key, joined) = (Tally::default(), Vec::new(), Joined::default());
+                let rows = OurRows { keys, added, rules, tally, key, joined };
+                Some(Box::new(Fork { table: table.clone(), rows }))
+            }
+            State::InMemory(_) | State::OnDisk(_) | State::Unread => None,
+        })
+    }
+
+    fn add_tally(&mut self, tally: Vec<u64>) {
+        let Tally { unmatched, dropped, added, .. } = &mut self.rows.tally;
+        [unmatched, dropped, added].into_iter().zip(tally).for_each(|(count, more)| *count += more);
+    }
+
+    fn findings(&mut self) -> Vec<StepFinding> {
+        let OurRows { rules, tally, .. } = &mut self.rows;
+        let examples = tally.examples.take().filter(|examples| examples.total > 0);
+        let finding = examples.map(|examples| StepFinding {
+            key: rules.step.clone(),
+            severity: Severity::Hold,
+            message: match examples.total {
+                1 => format!("1 row has no match in {:?}", rules.table),
+                rows => format!("{rows} rows have no match in {:?}", rules.table),
+            },
+            examples,
+        });
+        finding.into_iter().collect()
+    }
+}
+
+impl TableOperator for Fork {
+    fn row(&mut self, row: &Row<'_>, next: &mut Next<'_>) -> Result<(), TransformError> {
+        self.rows.join(&self.table, row, next)
+    }
+
+    fn finish(&mut self, _: &mut Next<'_>) -> Result<(), TransformError> {
+        Ok(())
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    fn take_tally(&mut self) -> Vec<u64> {
+        let Tally { unmatched, dropped, added, .. } = std::mem::take(&mut self.rows.tally);
+        vec![unmatched, dropped, added]
+    }
+}
+
+impl OurRows {
+    /// Returns the key of a row, which is empty if a cell is null.
+    #[inline]
+    fn key_of(&mut self, row: &Row<'_>) -> &[u8] {
+        write_non_null(self.keys.iter().map(|column| row.cell(*column)), &mut self.key);
+        &self.key
+    }
+
+    /// Joins a row with a table in memory.
+    fn join(&mut self, table: &InMemory, row: &Row<'_>, next: &mut Next<'_>) -> Result<(), TransformError> {
+        self.key_of(row);
+        let Self { keys: _, added, rules, tally, key, joined } = self;
+        // No row of theirs has the empty key.
         let mut matches = table.matches(key);
         let first = matches.next();
         let is_kept = tally.count(rules.kind, first.is_some());
@@ -174,46 +282,17 @@ impl TableOperator for JoinRows {
         let (number, line) = row.origin();
         let is_plain = joined.begin(row);
         let Some(first) = first.filter(|_| rules.adds()) else {
-            return next(joined.record_with(theirs.added.iter().map(|_| [].as_slice()), is_plain, number, line));
+            return next(joined.record_with((0..*added).map(|_| [].as_slice()), is_plain, number, line));
         };
         let second = matches.clone().next();
         if let Some(second) = second.filter(|_| !rules.many) {
-            return Err(rules.multiplied(&theirs.name, key, [first, second], (number, line)));
+            return Err(rules.multiplied(key, [first, second], (number, line)));
         }
         for (found, count) in std::iter::once(first).chain(matches).map(Found::new).zip(0..) {
             tally.added += u64::from(count > 0);
             next(joined.record_with(found.cells(), is_plain && found.is_plain(), number, line))?;
         }
         Ok(())
-    }
-
-    fn finish(&mut self, next: &mut Next<'_>) -> Result<(), TransformError> {
-        if let State::OnDisk(on_disk) = std::mem::replace(&mut self.state, State::Unread) {
-            on_disk.finish(&self.theirs, &self.rules, &mut self.tally, &mut self.spill, next)?;
-        }
-        if let (KeptRows::Left, 1..) = (self.rules.kind, self.tally.unmatched) {
-            let Self { theirs, rules, tally, .. } = self;
-            info!(step = rules.step, table = theirs.name, rows = tally.unmatched, "rows without a match");
-        }
-        Ok(())
-    }
-
-    fn counts(&self) -> Vec<u64> {
-        vec![self.tally.dropped, self.tally.added]
-    }
-
-    fn findings(&mut self) -> Vec<StepFinding> {
-        let examples = self.tally.examples.take().filter(|examples| examples.total > 0);
-        let finding = examples.map(|examples| StepFinding {
-            key: self.rules.step.clone(),
-            severity: Severity::Hold,
-            message: match examples.total {
-                1 => format!("1 row has no match in {:?}", self.theirs.name),
-                rows => format!("{rows} rows have no match in {:?}", self.theirs.name),
-            },
-            examples,
-        });
-        finding.into_iter().collect()
     }
 }
 
@@ -225,11 +304,12 @@ impl Rules {
 
     /// Returns the error for a row with two matches.
     #[cold]
-    fn multiplied(&self, table: &str, key: &[u8], found: [&[u8]; 2], row: (u64, u64)) -> TransformError {
+    fn multiplied(&self, key: &[u8], found: [&[u8]; 2], row: (u64, u64)) -> TransformError {
         let [first, second] = found.map(|row| Found::new(row).number());
         let what = format!(
-            "occurs more than once in {table}, in records {first} and {second}; remove one there, or write `many: true` \
-             if each match is to be a row"
+            "occurs more than once in {}, in records {first} and {second}; remove one there, or write `many: true` \
+             if each match is to be a row",
+            self.table
         );
         self.error(key, row, what)
     }

@@ -39,22 +39,23 @@ pub(super) struct KeyTable {
     /// Seeded, so that nobody can write keys that collide.
     secrets: RapidSecrets,
     bytes: Vec<u8>,
-    entries: Vec<Entry>,
-    /// A hash table: the number of an entry plus 1, or 0. Its length is a power of two.
-    slots: Vec<u32>,
+    /// The end of each key's bytes, which begin at the end of the one before it.
+    ends: Vec<u64>,
+    /// A hash table. Its length is a power of two.
+    slots: Vec<Slot>,
 }
 
-#[derive(Clone, Copy)]
-struct Entry {
-    /// The end of its bytes, which begin at the end of the one before it.
-    end: u64,
-    hash: u64,
+/// The number of a key plus 1, or 0, and its hash, so that other keys are seldom looked at.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    number: u32,
+    hash: u32,
 }
 
 /// The place of a key that is missing.
 struct Vacant {
     slot: usize,
-    hash: u64,
+    hash: u32,
 }
 
 const SLOTS_MIN: usize = 64;
@@ -62,24 +63,24 @@ const SLOTS_MIN: usize = 64;
 impl KeyTable {
     pub(super) fn new() -> Self {
         let secrets = RapidSecrets::seed(fastrand::u64(..));
-        Self { secrets, bytes: Vec::new(), entries: Vec::new(), slots: vec![0; SLOTS_MIN] }
+        Self { secrets, bytes: Vec::new(), ends: Vec::new(), slots: vec![Slot::default(); SLOTS_MIN] }
     }
 
     /// Returns the bytes in use.
     #[inline]
     pub(super) fn bytes(&self) -> usize {
-        self.bytes.len() + self.entries.len() * size_of::<Entry>() + self.slots.len() * size_of::<u32>()
+        self.bytes.len() + self.ends.len() * size_of::<u64>() + self.slots.len() * size_of::<Slot>()
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.ends.len()
     }
 
     #[inline]
     pub(super) fn key(&self, number: usize) -> &[u8] {
-        let start = number.checked_sub(1).map_or(0, |before| self.entries[before].end);
-        &self.bytes[start as usize..self.entries[number].end as usize]
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start as usize..self.ends[number] as usize]
     }
 
     /// Returns the number of a key.
@@ -94,11 +95,12 @@ impl KeyTable {
         match self.search(key) {
             Ok(number) => (number, false),
             Err(Vacant { slot, hash }) => {
-                let number = self.entries.len();
+                let number = self.ends.len();
                 self.bytes.extend_from_slice(key);
-                self.entries.push(Entry { end: self.bytes.len() as u64, hash });
-                self.slots[slot] = number as u32 + 1;
-                if self.entries.len() * 2 > self.slots.len() {
+                self.ends.push(self.bytes.len() as u64);
+                self.slots[slot] = Slot { number: number as u32 + 1, hash };
+                // At most three quarters of the slots are in use.
+                if self.ends.len() * 4 > self.slots.len() * 3 {
                     self.grow();
                 }
                 (number, true)
@@ -108,18 +110,19 @@ impl KeyTable {
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
-        self.entries.clear();
-        self.slots.fill(0);
+        self.ends.clear();
+        self.slots.fill(Slot::default());
     }
 
     #[inline]
     fn search(&self, key: &[u8]) -> Result<usize, Vacant> {
-        let hash = rapidhash_v3_inline::<true, false, false>(key, &self.secrets);
+        let hash = rapidhash_v3_inline::<true, false, false>(key, &self.secrets) as u32;
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
         loop {
-            let Some(number) = (self.slots[slot] as usize).checked_sub(1) else { return Err(Vacant { slot, hash }) };
-            if self.entries[number].hash == hash && self.key(number) == key {
+            let Slot { number, hash: other } = self.slots[slot];
+            let Some(number) = (number as usize).checked_sub(1) else { return Err(Vacant { slot, hash }) };
+            if other == hash && self.key(number) == key {
                 return Ok(number);
             }
             slot = (slot + 1) & mask;
@@ -129,14 +132,40 @@ impl KeyTable {
     #[cold]
     fn grow(&mut self) {
         let mask = self.slots.len() * 2 - 1;
-        self.slots.clear();
-        self.slots.resize(mask + 1, 0);
-        for (entry, number) in self.entries.iter().zip(1..) {
-            let mut slot = entry.hash as usize & mask;
-            while self.slots[slot] != 0 {
+        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); mask + 1]);
+        for used in old.into_iter().filter(|used| used.number != 0) {
+            let mut slot = used.hash as usize & mask;
+            while self.slots[slot].number != 0 {
                 slot = (slot + 1) & mask;
             }
-            self.slots[slot] = number;
+            self.slots[slot] = used;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn keys_have_the_numbers_of_a_hash_map_also_while_the_table_grows() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let (mut table, mut expected) = (KeyTable::new(), HashMap::new());
+        for round in 0..3 {
+            for _ in 0..20_000 {
+                let key = random.u32(..9_000).to_string().into_bytes();
+                let (next, found) = (expected.len(), table.find(&key));
+                assert_eq!(found, expected.get(&key).copied(), "round {round}, key {key:?}");
+                let number = *expected.entry(key.clone()).or_insert(next);
+                assert_eq!(table.insert(&key), (number, found.is_none()));
+                assert_eq!(table.key(number), key);
+            }
+            assert_eq!(table.len(), expected.len());
+            table.clear();
+            expected.clear();
+        }
+        assert_eq!(table.find(b""), None, "no key is there at first, not even the empty one");
     }
 }

@@ -105,7 +105,7 @@ impl OnDisk {
             }
             let mut rows = theirs.rows();
             if let (Some(first), Some(second), false) = (rows.next(), rows.next(), rules.many) {
-                return Err(rules.multiplied(&table.name, key, [first, second], origin(stored)));
+                return Err(rules.multiplied(key, [first, second], origin(stored)));
             }
             for found in theirs.rows() {
                 push(true, Found::new(found).stored_cells())?;

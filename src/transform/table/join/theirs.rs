@@ -135,6 +135,7 @@ pub(super) struct InMemory {
     ends: Vec<(u32, u32)>,
     rows: Vec<Stored>,
     bytes: Vec<u8>,
+    longest: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -149,7 +150,7 @@ const NONE: u32 = u32::MAX;
 
 impl InMemory {
     pub(super) fn new() -> Self {
-        Self { keys: KeyTable::new(), ends: Vec::new(), rows: Vec::new(), bytes: Vec::new() }
+        Self { keys: KeyTable::new(), ends: Vec::new(), rows: Vec::new(), bytes: Vec::new(), longest: 0 }
     }
 
     /// Returns the bytes in use.
@@ -166,6 +167,7 @@ impl InMemory {
         let index = self.rows.len() as u32;
         self.rows.push(Stored { start: self.bytes.len() as u64, next: NONE, length: row.len() as u32 });
         self.bytes.extend_from_slice(row);
+        self.longest = self.longest.max(row.len());
         let (number, is_new) = self.keys.insert(key);
         if is_new {
             self.ends.push((index, index));
@@ -173,6 +175,11 @@ impl InMemory {
             let last = std::mem::replace(&mut self.ends[number].1, index);
             self.rows[last as usize].next = index;
         }
+    }
+
+    /// Returns the bytes of the longest row.
+    pub(super) fn longest_row(&self) -> usize {
+        self.longest
     }
 
     /// Returns the rows with a key, in their order.
