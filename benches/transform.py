@@ -4,11 +4,11 @@
     benches/tools
     target/tools/bin/python benches/transform.py [ROUNDS [ROWS]] [--only W1|W2|W3] [--peers NAMES|none] [--program PATH] [--json]
 
-W1 filters, renames, moves to another zone and hashes rows, with and without expectations. W2 does the same, keeps the latest
-row of each user and course, and sorts. W3 joins rows with a file of users and adds them up by branch. 5 rounds of a million
-rows by default. Beside DuckDB, Polars, pandas and Miller, each with two threads; what they write must be, byte for byte,
-what ours writes. Prints medians of wall time, CPU time and peak memory, and ours divided by each peer's, whose start-up is
-taken off its times (below 1: ours is less).
+W1 filters, renames, moves to another zone and hashes rows, with and without expectations. W2 does the same, keeps the
+latest row of each user and course, and sorts. W3 joins rows with a file of users and adds them up by branch. 5 rounds of
+a million rows by default. Beside DuckDB, Polars, pandas and Miller; what they write must be, byte for byte, what ours
+writes. Prints medians of wall time, CPU time and peak memory, and ours divided by each peer's, whose start-up is taken
+off its times (below 1: ours is less).
 """
 import argparse
 import filecmp
@@ -119,6 +119,7 @@ def print_table(result):
 def main():
     given = arguments()
     peers = transform_peers.peers(given.peers)
+    transform_peers.said("/usr/bin/time", "--version")
     program = given.program or built.bench("transform")
     results = []
     for workload in WORKLOADS:

@@ -1,4 +1,5 @@
-"""How each peer is asked for the same work: its own best plain way, with two threads, from CSV to CSV, all cells text.
+"""How each peer is asked for the same work: its own best plain way, from CSV to CSV, all cells
+text, with two threads where that can be set.
 
 Each script gets the paths of the input and of the output. `users.csv` is beside the input.
 """
