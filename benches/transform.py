@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """Transforms beside their peers, in turn: the same bytes, in one run.
 
-    target/tools/bin/python benches/transform.py [ROUNDS [ROWS [--no-peer] [--only W1|W2|W3]]]
+    benches/tools
+    target/tools/bin/python benches/transform.py [ROUNDS [ROWS]] [--only W1|W2|W3] [--peers NAMES|none] [--program PATH] [--json]
 
-W1 filters, renames, moves to another zone and hashes rows, with and without expectations. W2 does the same, keeps the latest
-row of each user and course, and sorts. W3 joins them with a file of users and adds them up by branch. 1 million rows and five rounds by default. Prints the medians of wall time, CPU time
-and peak memory, and their ratios (below 1: ours is less). The outputs are compared byte by byte. DuckDB has two threads;
-Polars and pandas take part in W2 where they are installed in target/tools.
+W1 filters, renames, moves to another zone and hashes rows, with and without expectations. W2 does the same, keeps the
+latest row of each user and course, and sorts. W3 joins rows with a file of users and adds them up by branch. 5 rounds of
+a million rows by default. Beside DuckDB, Polars, pandas and Miller; what they write must be, byte for byte, what ours
+writes. Prints medians of wall time, CPU time and peak memory, and ours divided by each peer's, whose start-up is taken
+off its times (below 1: ours is less).
 """
+import argparse
 import filecmp
-import importlib.util
+import json
 import os
 import pathlib
-import random
 import statistics
 import subprocess
 import sys
@@ -20,230 +22,117 @@ import tempfile
 import time
 
 import built
+import transform_peers
+from transform_workloads import WITH_EXPECTATIONS, WORKLOADS
 
-ROWS = int(sys.argv[2].replace("_", "")) if len(sys.argv) > 2 else 1_000_000
-ONLY = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else None
 SETTINGS = "destinations: {out: {local: {path: out}}}\n"
-PIPELINE = """
-source: {file: {path: in.csv}}
-transform:
-  - rename: {employee_id: Employee Number, course: Course Code, status: Course Enrollment Status, done: Completion Date,
-      email: Email}
-  - filter: status <> 'Not Started'
-  - set:
-      done: format_time(done, '%m/%d/%Y %H:%M:%S', 'America/New_York')
-      email: sha256(email)
-artifact: {name: out.csv}
-deliver: {out: {}}
-"""
-EXPECT = """
-expect:
-  not_null: [employee_id, course, done]
-  unique: [employee_id, course]
-  values: {status: [Completed, In Progress]}
-  range: {Score: {min: 0, max: 100}}
-  match: {employee_id: '^[0-9]{8}$'}
-"""
-DUCKDB = """
-import duckdb, sys
-db = duckdb.connect(config={'threads': 2})
-db.execute("set timezone = 'UTC'")
-db.execute('set enable_progress_bar = false')
-db.execute(f'''copy (
-  select "Employee Number" as employee_id, "First Name", "Last Name", sha256("Email") as email,
-    "Course Code" as course, "Course Title", "Course Enrollment Status" as status, "Enrollment Date",
-    strftime(timezone('America/New_York', timezone('UTC', cast("Completion Date" as timestamp))),
-             '%m/%d/%Y %H:%M:%S') as done, "Score", "Branch"
-  from read_csv('{sys.argv[1]}', all_varchar=true, header=true, delim=',', quote='"')
-  where "Course Enrollment Status" <> 'Not Started'
-) to '{sys.argv[2]}' (header, delimiter ',')''')
-"""
+MEASURES = ("wall_s", "cpu_s", "peak_mib")
 
 
-LATEST = """
-source: {file: {path: latest.csv}}
-transform:
-  - rename: {employee_id: Employee Number, course: Course Code, status: Course Enrollment Status, done: Completion Date,
-      email: Email}
-  - filter: status <> 'Not Started'
-  - set:
-      done: format_time(done, '%Y-%m-%d %H:%M:%S', 'America/New_York')
-      email: sha256(email)
-  - dedupe: {by: [employee_id, course], keep: last, order: [done]}
-  - sort: [employee_id, course]
-artifact: {name: out.csv}
-deliver: {out: {}}
-"""
-# The latest row by an aggregate, which takes DuckDB less than a window.
-LATEST_DUCKDB = """
-import duckdb, sys
-db = duckdb.connect(config={'threads': 2})
-db.execute("set timezone = 'UTC'")
-db.execute('set enable_progress_bar = false')
-db.execute(f'''copy (
-  select distinct on (employee_id, course) * from (
-    select "Employee Number" as employee_id, "First Name", "Last Name", sha256("Email") as email,
-      "Course Code" as course, "Course Title", "Course Enrollment Status" as status, "Enrollment Date",
-      strftime(timezone('America/New_York', timezone('UTC', cast("Completion Date" as timestamp))),
-               '%Y-%m-%d %H:%M:%S') as done, "Score", "Branch"
-    from read_csv('{sys.argv[1]}', all_varchar=true, header=true, delim=',', quote='"')
-    where "Course Enrollment Status" <> 'Not Started')
-  order by employee_id, course, done desc
-) to '{sys.argv[2]}' (header, delimiter ',')''')
-"""
-LATEST_POLARS = """
-import hashlib, os, sys
-os.environ['POLARS_MAX_THREADS'] = '2'
-import polars as pl
-done = (pl.col('done').str.to_datetime('%Y-%m-%d %H:%M:%S').dt.replace_time_zone('UTC')
-        .dt.convert_time_zone('America/New_York').dt.strftime('%Y-%m-%d %H:%M:%S'))
-digest = pl.col('email').map_elements(lambda text: hashlib.sha256(text.encode()).hexdigest(), return_dtype=pl.String)
-names = {'Employee Number': 'employee_id', 'Course Code': 'course', 'Course Enrollment Status': 'status',
-         'Completion Date': 'done', 'Email': 'email'}
-(pl.read_csv(sys.argv[1], infer_schema=False).rename(names).filter(pl.col('status') != 'Not Started')
- .with_columns(done, digest).sort('done').unique(['employee_id', 'course'], keep='last').sort('employee_id', 'course')
- .write_csv(sys.argv[2]))
-"""
-LATEST_PANDAS = """
-import hashlib, sys
-import pandas as pd
-names = {'Employee Number': 'employee_id', 'Course Code': 'course', 'Course Enrollment Status': 'status',
-         'Completion Date': 'done', 'Email': 'email'}
-rows = pd.read_csv(sys.argv[1], dtype=str, keep_default_na=False).rename(columns=names)
-rows = rows[rows['status'] != 'Not Started'].copy()
-rows['done'] = (pd.to_datetime(rows['done'], format='%Y-%m-%d %H:%M:%S', utc=True)
-                .dt.tz_convert('America/New_York').dt.strftime('%Y-%m-%d %H:%M:%S'))
-rows['email'] = [hashlib.sha256(text.encode()).hexdigest() for text in rows['email']]
-rows = rows.sort_values('done', kind='stable').drop_duplicates(['employee_id', 'course'], keep='last')
-rows.sort_values(['employee_id', 'course']).to_csv(sys.argv[2], index=False, lineterminator='\\n')
-"""
-
-# W3: a join with a file of users, of which a few are missing, and an aggregate by their branch.
-USERS = 50_000
-JOIN = """
-source: {file: {path: enrollments.csv}}
-transform:
-  - join: {with: {file: users.csv}, match: {Employee Number: Number}, kind: inner, columns: [Unit]}
-  - aggregate:
-      by: [Unit]
-      columns:
-        enrolled: count(*)
-        completed: count(*) filter (where "Course Enrollment Status" = 'Completed')
-        score: sum("Score")
-        last: max("Completion Date")
-  - sort: [Unit]
-artifact: {name: out.csv}
-deliver: {out: {}}
-"""
-JOIN_DUCKDB = """
-import duckdb, sys
-db = duckdb.connect(config={'threads': 2})
-db.execute('set enable_progress_bar = false')
-read = '''read_csv('{}', all_varchar=true, header=true, delim=',', quote='"')'''
-db.execute(f'''copy (
-  select "Unit", count(*) as enrolled, count(*) filter (where "Course Enrollment Status" = 'Completed') as completed,
-    sum(cast("Score" as bigint)) as score, max("Completion Date") as last
-  from {read.format(sys.argv[1])} join {read.format(sys.argv[1].replace('enrollments', 'users'))} on "Employee Number" = "Number"
-  group by "Unit" order by "Unit"
-) to '{sys.argv[2]}' (header, delimiter ',')''')
-"""
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("rounds", nargs="?", type=int, default=5)
+    parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--only", choices=[workload.name for workload in WORKLOADS])
+    parser.add_argument("--peers", default=",".join(transform_peers.SCRIPTS), help="names with commas, or none")
+    parser.add_argument("--program", help="the bench `transform`, already built")
+    parser.add_argument("--json", action="store_true", help="JSON in place of the tables")
+    given = parser.parse_args()
+    given.peers = [] if given.peers == "none" else given.peers.split(",")
+    if unknown := set(given.peers) - set(transform_peers.SCRIPTS):
+        parser.error(f"no peer {', '.join(unknown)}: there are {', '.join(transform_peers.SCRIPTS)}")
+    return given
 
 
-def generate(path, workload="W1"):
-    """Writes the rows: of W2 in no order, about two of each user and course; of W3 with a file of users."""
-    chance = random.Random(7)
-    statuses = ["Completed", "In Progress", "Not Started", "Completed", "Completed"]
-    with open(path, "w", newline="") as file:
-        file.write("Employee Number,First Name,Last Name,Email,Course Code,Course Title,Course Enrollment Status,"
-                   "Enrollment Date,Completion Date,Score,Branch\n")
-        for row in range(ROWS):
-            day, second = chance.randrange(1, 29), chance.randrange(86_400)
-            clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-            month, year = chance.randrange(1, 13), chance.randrange(2022, 2027)
-            user, course = (chance.randrange(ROWS // 8 + 1), chance.randrange(4)) if workload == "W2" else (row, row % 500)
-            user = user % (USERS + 1_000) if workload == "W3" else user
-            file.write(f"{user:08},First{user % 977},Lastname{user % 7919},person.{user}@example.com,"
-                       f"C-{course:05},Compliance Training Module {course},{statuses[row % 5]},"
-                       f"{year}-{month:02}-01 08:00:00,{year}-{month:02}-{day:02} {clock},{row % 101},"
-                       f"Region {row % 12} / Site {row % 144}\n")
-    if workload == "W3":
-        with open(path.replace("enrollments", "users"), "w", newline="") as file:
-            file.write("Number,Name,Manager,Unit\n")
-            for number in range(USERS):
-                file.write(f"{number:08},Name {number},{number // 10:08},Region {number % 12} / Site {number % 144}\n")
-
-
-def measure(command):
-    started = time.monotonic()
-    process = subprocess.Popen(command)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - started
+def measure(command, folder, output=None):
+    """Returns wall seconds, CPU seconds and MiB. GNU time, whose child the command is, weighs it: a process that is started
+    by a large one counts that one's memory as its own peak."""
+    weighed = folder / "weighed"
+    with open(output or os.devnull, "wb") as stdout:
+        started = time.monotonic()
+        process = subprocess.Popen(["/usr/bin/time", "-q", "-f", "%M", "-o", weighed, *command], stdout=stdout)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - started
     if status != 0:
         sys.exit(f"{command[0]} failed")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return wall, usage.ru_utime + usage.ru_stime, int(weighed.read_text()) / 1024
 
 
-def workloads():
-    """Returns each workload: its input, our pipelines, and the peers' scripts."""
-    found = {
-        "W1": ("in.csv", {"ours": PIPELINE, "with expectations": PIPELINE + EXPECT}, {"DuckDB": DUCKDB}),
-        "W2": ("latest.csv", {"ours": LATEST}, {"DuckDB": LATEST_DUCKDB, "Polars": LATEST_POLARS, "pandas": LATEST_PANDAS}),
-        "W3": ("enrollments.csv", {"ours": JOIN}, {"DuckDB": JOIN_DUCKDB}),
-    }
-    if ONLY:
-        found = {ONLY: found[ONLY]}
-    for _, _, peers in found.values():
-        for name in list(peers):
-            if "--no-peer" in sys.argv:
-                del peers[name]
-            elif importlib.util.find_spec(name.lower()) is None:
-                print(f"{name} is left out: it is not installed in target/tools")
-                del peers[name]
-    return found
+def run(workload, peers, program, folder, given):
+    """Returns what was measured: medians by client, and the ratios of ours to each peer."""
+    source, ours, theirs = workload.generate(folder, given.rows), folder / "ours.csv", folder / "theirs.csv"
+    commands = {}
+    for name, text in workload.pipelines.items():
+        pipeline = folder / f"{name.replace(' ', '_')}.yaml"
+        pipeline.write_text(text)
+        commands[name] = [program, folder / "reportferry.yaml", pipeline, ours]
+    measured = {name: [] for name in [*commands, *(peer.name for peer in peers)]}
+    started = {peer.name: [] for peer in peers}
+    for _ in range(given.rounds):
+        for name, command in commands.items():
+            measured[name].append(measure(command, folder))
+        for peer in peers:
+            started[peer.name].append(measure(peer.start_up(workload.name), folder))
+            command, output = peer.command(workload.name, source, theirs)
+            measured[peer.name].append(measure(command, folder, output))
+            if not filecmp.cmp(ours, theirs, shallow=False):
+                sys.exit(f"{workload.name}: the outputs of ours and {peer.name} differ")
+            theirs.unlink()
+    clients = {name: medians(runs) for name, runs in measured.items()}
+    if WITH_EXPECTATIONS in clients:
+        clients[WITH_EXPECTATIONS]["ratio_to_ours"] = ratio(clients[WITH_EXPECTATIONS], clients["ours"])
+    for peer in peers:
+        client, start_up = clients[peer.name], medians(started[peer.name])
+        work = {key: client[key] - (start_up[key] if key != "peak_mib" else 0) for key in MEASURES}
+        client |= {"version": peer.version, "start_up": start_up, "ratio": ratio(clients["ours"], work)}
+    return {"workload": workload.name, "title": workload.title, "rows": given.rows, "bytes": source.stat().st_size,
+            "rounds": given.rounds, "clients": clients}
+
+
+def medians(runs):
+    return {key: statistics.median(column) for key, column in zip(MEASURES, zip(*runs))}
+
+
+def ratio(one, other):
+    """Returns null where so few rows were measured that the start-up is all of the peer's time."""
+    return {key: one[key] / other[key] if other[key] > 0 else None for key in MEASURES}
+
+
+def shown(value):
+    return "     –" if value is None else f"{value:6.3f}"
+
+
+def print_table(result):
+    print("{workload}: {title}. {rows:,} rows, {0:.0f} MB, {rounds} rounds, in turn".format(result["bytes"] / 1e6, **result))
+    print(f"{'':18} {'wall s':>8} {'CPU s':>8} {'peak MiB':>9} {'start-up s':>11}   ours / it: {'wall':>6} {'CPU':>6} {'peak':>6}")
+    for name, client in result["clients"].items():
+        line = "{:18} {wall_s:8.3f} {cpu_s:8.3f} {peak_mib:9.1f}".format(f"{name} {client.get('version', '')}", **client)
+        if "ratio" in client:
+            line += f" {client['start_up']['wall_s']:11.3f} {'':13} {' '.join(map(shown, client['ratio'].values()))}"
+        print(line)
+    if with_expectations := result["clients"].get(WITH_EXPECTATIONS):
+        print("with expectations / ours: wall {wall_s:.3f}, CPU {cpu_s:.3f}, peak {peak_mib:.3f}".format(
+            **with_expectations["ratio_to_ours"]))
+    print(flush=True)
 
 
 def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    program = built.bench("transform") if "--program" not in sys.argv else sys.argv[sys.argv.index("--program") + 1]
-    with tempfile.TemporaryDirectory() as folder:
-        for name, workload in workloads().items():
-            run(name, workload, program, folder, rounds)
-
-
-def run(workload, parts, program, folder, rounds):
-    file, pipelines, peers = parts
-    settings, source, ours, theirs = (
-        os.path.join(folder, name) for name in ("reportferry.yaml", file, "ours.csv", "theirs.csv"))
-    pathlib.Path(settings).write_text(SETTINGS)
-    generate(source, workload)
-    print(f"{workload}: {ROWS:,} rows, {os.path.getsize(source) / 1e6:.0f} MB, {rounds} rounds, in turn")
-    commands = {}
-    for name, text in pipelines.items():
-        pipeline = os.path.join(folder, f"{name.replace(' ', '_')}.yaml")
-        commands[name] = [program, settings, pipeline, ours]
-        pathlib.Path(pipeline).write_text(text)
-    commands |= {name: [sys.executable, "-c", script, source, theirs] for name, script in peers.items()}
-    measured = {name: [] for name in commands}
-    for _ in range(rounds):
-        for name, command in commands.items():
-            measured[name].append(measure(command))
-            if name in peers and not filecmp.cmp(ours, theirs, shallow=False):
-                sys.exit(f"{workload}: the outputs of ours and {name} differ")
-    medians = {name: [statistics.median(column) for column in zip(*runs)] for name, runs in measured.items()}
-    for name, (wall, cpu, memory) in medians.items():
-        print(f"{name:17} wall {wall:6.3f} s   CPU {cpu:6.3f} s   peak {memory:7.1f} MiB")
-    if "with expectations" in medians:
-        compare("expectations", medians["with expectations"], medians["ours"], "against without")
-    for name in peers:
-        start_up = measure([sys.executable, "-c", f"import {name.lower()}"])
-        wall, cpu, memory = medians[name]
-        compare(name, medians["ours"], [wall - start_up[0], cpu - start_up[1], memory], "its start-up taken off")
-    os.remove(source)
-
-
-def compare(name, one, other, note):
-    ratios = [a / b for a, b in zip(one, other)]
-    print("ratio, {:12} wall {:6.2f}     CPU {:6.2f}     peak {:7.3f}   ({})".format(name, *ratios, note))
+    given = arguments()
+    peers = transform_peers.peers(given.peers)
+    transform_peers.said("/usr/bin/time", "--version")
+    program = given.program or built.bench("transform")
+    results = []
+    for workload in WORKLOADS:
+        if given.only not in (None, workload.name):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "reportferry.yaml").write_text(SETTINGS)
+            results.append(run(workload, peers, program, folder, given))
+        if not given.json:
+            print_table(results[-1])
+    if given.json:
+        print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,8 @@
 //! Arbitrary bytes where files and people write: nothing panics, whatever is written.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use reportferry::expr::Expr;
 use reportferry::extract::{Extract, Form, Stored};
@@ -23,28 +20,8 @@ use zip::write::SimpleFileOptions;
 
 use super::{csv_of, input, place, step};
 
-/// Runs `case` with one seed after the other for 5 seconds, or for `REPORTFERRY_FUZZ_SECONDS`. `REPORTFERRY_FUZZ_SEED`
-/// is the first seed; a failure names the seed and the case's own description.
-fn fuzz(case: impl Fn(&mut fastrand::Rng, &mut String)) {
-    let number = |name: &str, usual| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
-    let time = Duration::from_secs(number("REPORTFERRY_FUZZ_SECONDS", 5));
-    let (first, started) = (number("REPORTFERRY_FUZZ_SEED", 1), Instant::now());
-    let mut seed = first;
-    while started.elapsed() < time {
-        let mut description = String::new();
-        let mut rng = fastrand::Rng::with_seed(seed);
-        if let Err(cause) = catch_unwind(AssertUnwindSafe(|| case(&mut rng, &mut description))) {
-            panic!("seed {seed}: {}\n{description}", message(cause.as_ref()));
-        }
-        seed += 1;
-    }
-    assert!(seed - first >= 20, "only {} cases", seed - first);
-}
-
-fn message(cause: &dyn Any) -> &str {
-    let text = cause.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("a panic")
-}
+mod seeds;
+use seeds::fuzz;
 
 /// Changes some bytes: removed, repeated, replaced, inserted from a list, cut off.
 fn mutate(rng: &mut fastrand::Rng, bytes: &mut Vec<u8>, pieces: &[&str]) {
@@ -254,7 +231,7 @@ fn secrets() -> BTreeMap<String, Secret> {
 
 #[test]
 fn no_expression_panics() {
-    fuzz(|rng, description| {
+    fuzz("no_expression_panics", |rng, description| {
         *description = expression(rng);
         let expr = match Expr::parse(description) {
             Ok(expr) => expr,
@@ -316,7 +293,7 @@ fn no_csv_panics() {
     let pieces =
         ["\"", "\"\"", ",", ";", "\t", "\r", "\n", "\r\n", "é", "\u{feff}", "\0", "5", "2026-01-05", "x,y", "\\"];
     let folder = crate::stage::folder();
-    fuzz(|rng, description| {
+    fuzz("no_csv_panics", |rng, description| {
         let mut bytes = if rng.bool() { csv_of(&ROWS) } else { b"a,b,n\nx,y,5\n\"q\"\"\",,\n".to_vec() };
         mutate(rng, &mut bytes, &pieces);
         *description = format!("{:?}", String::from_utf8_lossy(&bytes));
@@ -386,7 +363,7 @@ fn no_pipeline_text_panics() {
     let file = root.join("reportferry.yaml");
     let (settings, _) =
         Settings::load_with(Some(&file), &[], std::iter::empty()).unwrap_or_else(|problems| panic!("{problems:?}"));
-    fuzz(|rng, description| {
+    fuzz("no_pipeline_text_panics", |rng, description| {
         let mut bytes = PIPELINE.as_bytes().to_vec();
         mutate(rng, &mut bytes, &pieces);
         *description = String::from_utf8_lossy(&bytes).into_owned();
@@ -416,7 +393,7 @@ fn no_zip_panics() {
     let path = folder.path().join("extract.zip");
     let pieces =
         ["PK\u{1}\u{2}", "PK\u{3}\u{4}", "PK\u{5}\u{6}", "\0\0\0\0", "\u{7f}\u{7f}\u{7f}\u{7f}", "PK\u{6}\u{7}"];
-    fuzz(|rng, description| {
+    fuzz("no_zip_panics", |rng, description| {
         let mut bytes = zip_file(rng);
         let whole = bytes.clone();
         mutate(rng, &mut bytes, &pieces);
