@@ -17,7 +17,7 @@ use super::decode;
 use super::dropped::{DroppedRows, hide};
 use super::error::TransformError;
 use super::finding::StepFinding;
-use super::link::{Fork, Link, OnRow, pass};
+use super::link::{Fork, Link, OnRow, finish, pass};
 use super::output::{Encode, Observer, Output, Sink};
 use super::parallel;
 use super::program::{Builder, Program, Row, StepInput};
@@ -213,7 +213,7 @@ impl Chain {
             }
         }
         let is_whole = is_whole || records.next()?.is_none();
-        self.finish(&mut on_row)?;
+        finish(&mut self.rest, &mut on_row)?;
         Ok(PassedFirst { balance: Balance { extracted, steps: self.step_rows(), written }, is_whole })
     }
 }
@@ -290,7 +290,7 @@ impl Chain {
                 output.piece(first, piece, rest)
             })?;
         }
-        self.finish(&mut |row| output.row(row))?;
+        finish(&mut self.rest, &mut |row| output.row(row))?;
         output.flush()?;
         Ok(extracted)
     }
@@ -299,16 +299,6 @@ impl Chain {
     #[inline]
     fn record(&mut self, record: Record<'_>, on_row: &mut OnRow<'_>) -> Result<(), TransformError> {
         pass(&mut self.first, &mut self.rest, record, on_row)
-    }
-
-    /// Ends the operators, from the first one to the last.
-    fn finish(&mut self, on_row: &mut OnRow<'_>) -> Result<(), TransformError> {
-        let mut rest = self.rest.as_mut_slice();
-        while let Some((Link { operator, masked: _, program }, after)) = rest.split_first_mut() {
-            operator.finish(&mut |record| pass(program, after, record, on_row))?;
-            rest = after;
-        }
-        Ok(())
     }
 
     /// Returns what a person should know, and the rows that were dropped for their values.

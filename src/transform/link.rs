@@ -87,3 +87,12 @@ pub(super) fn pass(
         None => Ok(()),
     }
 }
+
+/// Ends the operators, from the first one to the last.
+pub(super) fn finish(mut rest: &mut [Link], on_row: &mut OnRow<'_>) -> Result<(), TransformError> {
+    while let Some((Link { operator, masked: _, program }, after)) = rest.split_first_mut() {
+        operator.finish(&mut |record| pass(program, after, record, on_row))?;
+        rest = after;
+    }
+    Ok(())
+}

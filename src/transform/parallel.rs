@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use self::joined::JoinedRows;
 use super::error::TransformError;
-use super::link::{Fork, ForkFound, pass};
+use super::link::{Fork, ForkFound, finish, pass};
 use super::program::{Program, Row};
 use super::record::batch::Batch;
 use super::record::{Record, Records};
@@ -147,8 +147,12 @@ impl Piece {
             if let Err(found) = ran {
                 self.batch.truncate(index + 1);
                 self.error = Some(found);
-                return;
+                break;
             }
+        }
+        // Rows that wait in an operator come before an error of the program.
+        if let Err(found) = self.finish_joined(fork, encode, needs) {
+            self.error = Some(found);
         }
     }
 
@@ -185,12 +189,22 @@ impl Piece {
         let Self { batch, joined, row_count, encoded, .. } = self;
         pass(&mut fork.program, &mut fork.links, batch.get(index), &mut |row| {
             *row_count += 1;
-            if needs.rows {
-                joined.push(row);
-            }
-            if needs.encoded {
-                encode(row, encoded);
-            }
+            take(row, joined, encoded, encode, needs);
+            Ok(())
+        })
+    }
+
+    /// Ends the operators after the program.
+    fn finish_joined(
+        &mut self,
+        fork: &mut Fork,
+        encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
+        needs: Needs,
+    ) -> Result<(), TransformError> {
+        let Self { joined, row_count, encoded, .. } = self;
+        finish(&mut fork.links, &mut |row| {
+            *row_count += 1;
+            take(row, joined, encoded, encode, needs);
             Ok(())
         })
     }
@@ -222,5 +236,21 @@ impl Piece {
     /// Returns the encoded rows, to be taken or swapped for an empty buffer.
     pub(super) fn encoded(&mut self) -> &mut Vec<u8> {
         &mut self.encoded
+    }
+}
+
+/// Keeps a row as far as it is needed.
+fn take(
+    row: &Row<'_>,
+    joined: &mut JoinedRows,
+    encoded: &mut Vec<u8>,
+    encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
+    needs: Needs,
+) {
+    if needs.rows {
+        joined.push(row);
+    }
+    if needs.encoded {
+        encode(row, encoded);
     }
 }

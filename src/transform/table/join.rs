@@ -1,6 +1,7 @@
 //! `join`: rows looked up in a table, which is kept in memory while it fits; else both are sorted by the key. Our rows
 //! keep their order either way.
 
+mod fork;
 mod on_disk;
 mod theirs;
 
@@ -8,8 +9,9 @@ use std::sync::Arc;
 
 use tracing::info;
 
+use self::fork::Fork;
 use self::on_disk::OnDisk;
-use self::theirs::{Found, InMemory, Theirs};
+use self::theirs::{Found, InMemory, Matches, Theirs};
 use super::keys::{read_cell, write_non_null};
 use super::spill::Spill;
 use super::{Next, Resources, TableOperator};
@@ -36,12 +38,6 @@ enum State {
     Unread,
     InMemory(Arc<InMemory>),
     OnDisk(Box<OnDisk>),
-}
-
-/// A join with a table in memory, for some of our rows.
-struct Fork {
-    table: Arc<InMemory>,
-    rows: OurRows,
 }
 
 /// Our rows, one at a time.
@@ -95,8 +91,6 @@ struct Tally {
 struct Joined {
     bytes: Vec<u8>,
     bounds: Vec<Bounds>,
-    /// The numbers of bytes and of cells that are ours.
-    ours: (usize, usize),
 }
 
 impl JoinRows {
@@ -206,10 +200,7 @@ impl TableOperator for JoinRows {
             State::InMemory(table)
                 if tally.examples.is_none() && !rules.many && table.longest_row() <= FORKED_ROW_BYTES_MAX =>
             {
-                let (keys, added, rules) = (keys.clone(), *added, rules.clone());
-                let (tally, key, joined) = (Tally::default(), Vec::new(), Joined::default());
-                let rows = OurRows { keys, added, rules, tally, key, joined };
-                Some(Box::new(Fork { table: table.clone(), rows }))
+                Some(Box::new(Fork::new(table.clone(), keys.clone(), *added, rules.clone())))
             }
             State::InMemory(_) | State::OnDisk(_) | State::Unread => None,
         })
@@ -236,25 +227,6 @@ impl TableOperator for JoinRows {
     }
 }
 
-impl TableOperator for Fork {
-    fn row(&mut self, row: &Row<'_>, next: &mut Next<'_>) -> Result<(), TransformError> {
-        self.rows.join(&self.table, row, next)
-    }
-
-    fn finish(&mut self, _: &mut Next<'_>) -> Result<(), TransformError> {
-        Ok(())
-    }
-
-    fn counts(&self) -> Vec<u64> {
-        Vec::new()
-    }
-
-    fn take_tally(&mut self) -> Vec<u64> {
-        let Tally { unmatched, dropped, added, .. } = std::mem::take(&mut self.rows.tally);
-        vec![unmatched, dropped, added]
-    }
-}
-
 impl OurRows {
     /// Returns the key of a row, which is empty if a cell is null.
     #[inline]
@@ -268,32 +240,30 @@ impl OurRows {
         self.key_of(row);
         let Self { keys: _, added, rules, tally, key, joined } = self;
         // No row of theirs has the empty key.
-        let mut matches = table.matches(key);
-        let first = matches.next();
+        let matches = table.matches(key);
+        let first = matches.clone().next();
         let is_kept = tally.count(rules.kind, first.is_some());
         if first.is_none()
             && let Some(examples) = &mut tally.examples
         {
             examples.add(row);
         }
-        if !is_kept {
-            return Ok(());
-        }
-        let (number, line) = row.origin();
-        let is_plain = joined.begin(row);
-        let Some(first) = first.filter(|_| rules.adds()) else {
-            return next(joined.record_with((0..*added).map(|_| [].as_slice()), is_plain, number, line));
-        };
-        let second = matches.clone().next();
-        if let Some(second) = second.filter(|_| !rules.many) {
-            return Err(rules.multiplied(key, [first, second], (number, line)));
-        }
-        for (found, count) in std::iter::once(first).chain(matches).map(Found::new).zip(0..) {
-            tally.added += u64::from(count > 0);
-            next(joined.record_with(found.cells(), is_plain && found.is_plain(), number, line))?;
+        if is_kept {
+            joined.begin();
+            let is_plain = joined.add_ours(row);
+            joined.pass(rules, *added, matches, &Ours { key, origin: row.origin(), is_plain }, tally, next)?;
         }
         Ok(())
     }
+}
+
+/// A row of ours that is passed on.
+struct Ours<'a> {
+    key: &'a [u8],
+    /// Its number and its line.
+    origin: (u64, u64),
+    /// True if all cells are known to be plain.
+    is_plain: bool,
 }
 
 impl Rules {
@@ -341,38 +311,63 @@ impl Tally {
 }
 
 impl Joined {
-    /// Begins with our cells. Returns true if they are all known to be plain.
     #[inline]
-    fn begin(&mut self, row: &Row<'_>) -> bool {
+    fn begin(&mut self) {
         self.bytes.clear();
         self.bounds.clear();
+    }
+
+    #[inline]
+    fn add(&mut self, cell: &[u8]) {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(cell);
+        self.bounds.push((start, self.bytes.len() as u32));
+    }
+
+    /// Adds our cells. Returns true if they are all known to be plain.
+    #[inline]
+    fn add_ours(&mut self, row: &Row<'_>) -> bool {
         let mut is_plain = true;
         for cell in row.cells() {
             is_plain &= cell.is_plain;
-            let start = self.bytes.len() as u32;
-            self.bytes.extend_from_slice(cell.bytes);
-            self.bounds.push((start, self.bytes.len() as u32));
+            self.add(cell.bytes);
         }
-        self.ours = (self.bytes.len(), self.bounds.len());
         is_plain
     }
 
-    /// Returns our cells and those that are added.
+    /// Passes on our cells, which were added, with those of each match, or with empty ones.
     #[inline]
-    fn record_with<'a>(
+    fn pass(
         &mut self,
-        added: impl Iterator<Item = &'a [u8]>,
-        is_plain: bool,
-        number: u64,
-        line: u64,
-    ) -> Record<'_> {
-        self.bytes.truncate(self.ours.0);
-        self.bounds.truncate(self.ours.1);
-        for cell in added {
-            let start = self.bytes.len() as u32;
-            self.bytes.extend_from_slice(cell);
-            self.bounds.push((start, self.bytes.len() as u32));
+        rules: &Rules,
+        added: usize,
+        mut matches: Matches<'_>,
+        Ours { key, origin, is_plain }: &Ours<'_>,
+        tally: &mut Tally,
+        next: &mut Next<'_>,
+    ) -> Result<(), TransformError> {
+        let (number, line) = *origin;
+        let Some(first) = matches.next().filter(|_| rules.adds()) else {
+            (0..added).for_each(|_| self.add(&[]));
+            return next(self.record(*is_plain, number, line));
+        };
+        if !rules.many
+            && let Some(second) = matches.clone().next()
+        {
+            return Err(rules.multiplied(key, [first, second], *origin));
         }
+        let ours = (self.bytes.len(), self.bounds.len());
+        for (found, count) in std::iter::once(first).chain(matches).map(Found::new).zip(0..) {
+            tally.added += u64::from(count > 0);
+            self.bytes.truncate(ours.0);
+            self.bounds.truncate(ours.1);
+            found.cells().for_each(|cell| self.add(cell));
+            next(self.record(*is_plain && found.is_plain(), number, line))?;
+        }
+        Ok(())
+    }
+
+    fn record(&self, is_plain: bool, number: u64, line: u64) -> Record<'_> {
         Record { cells: Cells { bytes: &self.bytes, bounds: &self.bounds }, is_plain, number, line }
     }
 }

@@ -59,6 +59,8 @@ struct Vacant {
 }
 
 const SLOTS_MIN: usize = 64;
+/// Keys whose memory is waited for at once.
+const FOUND_AT_ONCE: usize = 32;
 
 impl KeyTable {
     pub(super) fn new() -> Self {
@@ -86,13 +88,33 @@ impl KeyTable {
     /// Returns the number of a key.
     #[inline]
     pub(super) fn find(&self, key: &[u8]) -> Option<usize> {
-        self.search(key).ok()
+        self.search(key, self.hash(key)).ok()
+    }
+
+    /// Appends the number of each key. The processor waits for the memory of all of them at once: a large table is not in
+    /// its caches.
+    pub(super) fn find_all<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone, found: &mut Vec<Option<usize>>) {
+        let mut slots = [Slot::default(); FOUND_AT_ONCE];
+        let mask = self.slots.len() - 1;
+        let mut keys = keys.peekable();
+        while keys.peek().is_some() {
+            let chunk = keys.clone().take(FOUND_AT_ONCE);
+            for (key, slot) in chunk.clone().zip(&mut slots) {
+                let hash = self.hash(key);
+                let Slot { number, .. } = self.slots[hash as usize & mask];
+                *slot = Slot { number, hash };
+            }
+            for (key, Slot { number, hash }) in chunk.zip(&slots) {
+                found.push(if *number == 0 { None } else { self.search(key, *hash).ok() });
+                keys.next();
+            }
+        }
     }
 
     /// Returns the number of a key, and true if it is new.
     #[inline]
     pub(super) fn insert(&mut self, key: &[u8]) -> (usize, bool) {
-        match self.search(key) {
+        match self.search(key, self.hash(key)) {
             Ok(number) => (number, false),
             Err(Vacant { slot, hash }) => {
                 let number = self.ends.len();
@@ -115,8 +137,12 @@ impl KeyTable {
     }
 
     #[inline]
-    fn search(&self, key: &[u8]) -> Result<usize, Vacant> {
-        let hash = rapidhash_v3_inline::<true, false, false>(key, &self.secrets) as u32;
+    fn hash(&self, key: &[u8]) -> u32 {
+        rapidhash_v3_inline::<true, false, false>(key, &self.secrets) as u32
+    }
+
+    #[inline]
+    fn search(&self, key: &[u8], hash: u32) -> Result<usize, Vacant> {
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
         loop {
@@ -163,6 +189,10 @@ mod tests {
                 assert_eq!(table.key(number), key);
             }
             assert_eq!(table.len(), expected.len());
+            let keys: Vec<Vec<u8>> = (0..10_000_u32).map(|key| key.to_string().into_bytes()).collect();
+            let mut found = Vec::new();
+            table.find_all(keys.iter().map(Vec::as_slice), &mut found);
+            assert_eq!(found, keys.iter().map(|key| expected.get(key).copied()).collect::<Vec<_>>());
             table.clear();
             expected.clear();
         }

@@ -185,7 +185,18 @@ impl InMemory {
     /// Returns the rows with a key, in their order.
     #[inline]
     pub(super) fn matches(&self, key: &[u8]) -> Matches<'_> {
-        Matches { table: self, next: self.keys.find(key).map_or(NONE, |number| self.ends[number].0) }
+        self.rows_of(self.keys.find(key))
+    }
+
+    /// Appends the number of each key that has rows.
+    pub(super) fn find_all<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone, found: &mut Vec<Option<usize>>) {
+        self.keys.find_all(keys, found);
+    }
+
+    /// Returns the rows of the key with a number, in their order.
+    #[inline]
+    pub(super) fn rows_of(&self, key: Option<usize>) -> Matches<'_> {
+        Matches { table: self, next: key.map_or(NONE, |number| self.ends[number].0) }
     }
 
     /// Passes on all rows, those with the same key in their order.

@@ -1,0 +1,113 @@
+//! A join with a table in memory, for the rows of one block after the other: the rows are kept until many of them can be
+//! looked up at once.
+
+use std::sync::Arc;
+
+use super::super::keys::write_non_null;
+use super::super::{Next, TableOperator};
+use super::theirs::InMemory;
+use super::{Joined, Ours, Rules, Tally};
+use crate::transform::error::TransformError;
+use crate::transform::program::Row;
+
+pub(super) struct Fork {
+    table: Arc<InMemory>,
+    /// The positions of our matched columns.
+    keys: Vec<usize>,
+    /// The number of columns that are added.
+    added: usize,
+    rules: Rules,
+    tally: Tally,
+    waiting: Waiting,
+    key: Vec<u8>,
+    found: Vec<Option<usize>>,
+    joined: Joined,
+}
+
+/// Rows that wait to be looked up.
+#[derive(Default)]
+struct Waiting {
+    /// Their keys, one after the other.
+    keys: Vec<u8>,
+    /// Their cells, one row after the other.
+    cells: Joined,
+    rows: Vec<WaitingRow>,
+}
+
+struct WaitingRow {
+    /// The ends of its key and of its cells.
+    key_end: usize,
+    cells_end: usize,
+    origin: (u64, u64),
+    is_plain: bool,
+}
+
+/// Rows that are looked up at once.
+const ROWS_MAX: usize = 256;
+/// Bytes of their cells.
+const BYTES_MAX: usize = 64 << 10;
+
+impl Fork {
+    pub(super) fn new(table: Arc<InMemory>, keys: Vec<usize>, added: usize, rules: Rules) -> Self {
+        let (tally, waiting, joined) = (Tally::default(), Waiting::default(), Joined::default());
+        Self { table, keys, added, rules, tally, waiting, key: Vec::new(), found: Vec::new(), joined }
+    }
+}
+
+impl Waiting {
+    fn keys(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let starts = std::iter::once(0).chain(self.rows.iter().map(|row| row.key_end));
+        starts.zip(&self.rows).map(|(start, row)| &self.keys[start..row.key_end])
+    }
+
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.cells.begin();
+        self.rows.clear();
+    }
+}
+
+impl TableOperator for Fork {
+    fn row(&mut self, row: &Row<'_>, next: &mut Next<'_>) -> Result<(), TransformError> {
+        let Self { keys, key, waiting, .. } = self;
+        write_non_null(keys.iter().map(|column| row.cell(*column)), key);
+        waiting.keys.extend_from_slice(key);
+        let is_plain = waiting.cells.add_ours(row);
+        let (key_end, cells_end) = (waiting.keys.len(), waiting.cells.bounds.len());
+        waiting.rows.push(WaitingRow { key_end, cells_end, origin: row.origin(), is_plain });
+        match waiting.rows.len() == ROWS_MAX || waiting.cells.bytes.len() >= BYTES_MAX {
+            true => self.finish(next),
+            false => Ok(()),
+        }
+    }
+
+    /// Joins the rows that wait.
+    fn finish(&mut self, next: &mut Next<'_>) -> Result<(), TransformError> {
+        let Self { table, added, rules, tally, waiting, found, joined, .. } = self;
+        found.clear();
+        table.find_all(waiting.keys(), found);
+        let mut cell = 0;
+        for ((row, key), found) in waiting.rows.iter().zip(waiting.keys()).zip(found) {
+            let cells = &waiting.cells.bounds[cell..row.cells_end];
+            cell = row.cells_end;
+            if !tally.count(rules.kind, found.is_some()) {
+                continue;
+            }
+            joined.begin();
+            cells.iter().for_each(|(start, end)| joined.add(&waiting.cells.bytes[*start as usize..*end as usize]));
+            let ours = Ours { key, origin: row.origin, is_plain: row.is_plain };
+            joined.pass(rules, *added, table.rows_of(*found), &ours, tally, next)?;
+        }
+        waiting.clear();
+        Ok(())
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    fn take_tally(&mut self) -> Vec<u64> {
+        let Tally { unmatched, dropped, added, .. } = std::mem::take(&mut self.tally);
+        vec![unmatched, dropped, added]
+    }
+}
