@@ -6,7 +6,7 @@ mod join;
 mod pivot;
 
 use super::columns::Columns;
-use super::plan::{Assign, Dedupe, FillWith, OnError, StepKind, TransformStep};
+use super::plan::{Dedupe, FillWith, OnError, StepKind, TransformStep};
 
 /// The effect of an operator on the number of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,17 +64,6 @@ impl StepKind {
     /// Returns true for an operator on whole tables that keeps rows, and so has a part of the memory.
     pub fn keeps_rows(&self) -> bool {
         self.is_table() && !matches!(self, Self::Limit(_) | Self::Unpivot(_) | Self::Fill(_) | Self::Number(_))
-    }
-
-    /// Returns the columns that the step reads to hide their values: they are not shown before it either.
-    pub fn hidden_columns(&self) -> Vec<&str> {
-        match self {
-            Self::Set(assigns) => {
-                let is_keyed = |assign: &&Assign| assign.value.expr.secrets().next().is_some();
-                assigns.iter().filter(is_keyed).flat_map(|assign| assign.value.expr.columns()).collect()
-            }
-            _ => Vec::new(),
-        }
     }
 
     pub fn declaration(&self) -> Declaration<'_> {
