@@ -162,7 +162,8 @@ mod tests {
 
     use super::*;
     use crate::expr::Expr;
-    use crate::pipeline::plan::{Assign, Column, Mask, MaskMethod, OnError, Rename};
+    use crate::expr::aggregate::Function;
+    use crate::pipeline::plan::{Assign, Column, Join, JoinKind, Lookup, Mask, MaskMethod, Match, OnError, TableRef};
     use crate::yaml::problem::Place;
 
     fn place() -> Place {
@@ -177,7 +178,24 @@ mod tests {
         Expression::new(Expr::parse(text).unwrap(), |_| place())
     }
 
-    /// Parses words: `rename b=a`, `set b=EXPRESSION`, `mask a`, `select a b`, `drop a`, `number a`.
+    /// Parses a join: our column and the table's that must be equal, then the columns that it adds.
+    fn join(text: &str) -> StepKind {
+        let mut pairs = text.split(' ').map(|pair| pair.split_once('=').unwrap());
+        let matches = pairs.by_ref().take(1).map(|(ours, theirs)| Match { ours: column(ours), theirs: column(theirs) });
+        let matches = matches.collect();
+        let columns = pairs.map(|(to, from)| Rename { to: column(to), from: column(from) }).collect();
+        let kind = JoinKind::Left(Lookup { columns, many: false, hold: false });
+        StepKind::Join(Join { with: TableRef::Source("t".to_owned()), matches, kind })
+    }
+
+    fn aggregate(name: &str, argument: &str) -> StepKind {
+        let (function, argument) = (Function::First, Some(expression(argument)));
+        let computed = AggregateColumn { column: column(name), function, argument, filter: None, at: place() };
+        StepKind::Aggregate(Aggregate { by: Vec::new(), columns: vec![computed] })
+    }
+
+    /// Parses words: `rename b=a`, `set b=EXPRESSION`, `mask a`, `select a b`, `drop a`, `number a`, `join a=Key b=Name`,
+    /// `aggregate b=EXPRESSION`.
     fn steps(text: &str) -> Vec<TransformStep> {
         let step = |line: &str| {
             let (word, rest) = line.trim().split_once(' ').unwrap();
@@ -196,6 +214,8 @@ mod tests {
                     let mask = |column| Mask { column, method: MaskMethod::Redact, value: expression("'***'") };
                     StepKind::Mask(columns().into_iter().map(mask).collect())
                 }
+                ("join", _) => join(rest),
+                ("aggregate", Some((name, argument))) => aggregate(name, argument),
                 ("select", _) => StepKind::Select(columns()),
                 ("drop", _) => StepKind::Drop(columns()),
                 ("number", _) => StepKind::Number(Number { column: column(rest), start: 1 }),
@@ -224,5 +244,25 @@ mod tests {
         assert_eq!(masked("set a='x'\nmask a"), ", a, ");
         assert_eq!(masked("set b=a\ndrop b\nmask a"), "a, a b, a, ");
         assert_eq!(masked("set b=a\nnumber b\nmask a\nselect a"), "a, a b, a, , ");
+    }
+
+    #[test]
+    fn a_keyed_hash_masks_what_it_reads() {
+        assert_eq!(masked("rename b=a\nset h=hmac_sha256(lower(b), 's')"), "a, b, b");
+        assert_eq!(masked("set b=a\nset a=hmac_sha256(a, 's')"), "a, a b, b", "a copy stays hidden, the hash is shown");
+        assert_eq!(masked("set h=c || hmac_sha256(a, 's')"), "a, a", "what is beside it is shown");
+        assert_eq!(masked("set h=a || hmac_sha256(a, 's')\ndrop a"), "a, a h, h", "and so is nothing of it");
+        assert_eq!(masked("set h=b || hmac_sha256(a, 's')\nmask b"), "a b, a b h, a h");
+        assert_eq!(masked("set b=sha256(a)"), ", ", "a hash without a key hides nothing");
+    }
+
+    #[test]
+    fn masked_columns_are_followed_through_joins_and_aggregates() {
+        assert_eq!(masked("join a=Key b=Key c=Name\nmask b c"), "a, a b c, a");
+        assert_eq!(masked("join a=Key b=Key c=Name\nmask a"), "a, a b, b", "the columns are equal");
+        assert_eq!(masked("join a=Key b=Key\nset h=hmac_sha256(b, 's')\nselect h"), "a, a b, a b, ");
+        let aggregate = |argument: &str| masked(&format!("aggregate n={argument}\nset m=n"));
+        assert_eq!(aggregate("hmac_sha256(a, 's')"), "a, , ");
+        assert_eq!(aggregate("a || hmac_sha256(a, 's')"), "a, n, m n");
     }
 }
