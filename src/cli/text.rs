@@ -106,7 +106,7 @@ fn dropped(dropped: &DroppedDocument) -> String {
     let kept = if kept == rows { "kept".to_owned() } else { format!("{kept} kept") };
     let mut text = format!("  dropped   {rows} by on_error, {kept} in {file} of the data folder\n");
     for DroppedExample { record, line, step, column, reason } in first {
-        let _ = writeln!(text, "            record {record} (line {line}), column {column:?}: {reason} (step {step})");
+        let _ = writeln!(text, "            record {record} (line {line}), column {column:?}: {reason} ({step})");
     }
     text
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::plan::{Severity, TransformStep};
+use crate::pipeline::step_name;
 use crate::transform::{DroppedRow, DroppedRows, Example, StepFinding};
 
 /// The result of checking one artifact, and what later runs compare with. The ledger keeps both with the artifact.
@@ -39,7 +40,7 @@ pub struct DroppedExample {
     /// The record number in the extract, from 1.
     pub record: u64,
     pub line: u64,
-    /// The step's key in the pipeline file.
+    /// The step, as `set in step 2`.
     pub step: String,
     pub column: String,
     pub reason: String,
@@ -54,7 +55,7 @@ impl DroppedFacts {
         let example = |row: &DroppedRow| DroppedExample {
             record: row.record,
             line: row.line,
-            step: steps.get(row.step).map(|step| step.at.key.clone()).unwrap_or_default(),
+            step: steps.get(row.step).map(|step| step_name::of_key(&step.at.key)).unwrap_or_default(),
             column: row.column.clone(),
             reason: row.reason.clone(),
         };
@@ -66,7 +67,7 @@ impl DroppedFacts {
 /// An expectation that was not met.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The key in the pipeline file: `unique`, `rows.change`.
+    /// The key in the pipeline file, `unique` or `rows.change`, or the step, as `map in step 2`.
     pub expectation: String,
     pub severity: Severity,
     /// What was expected and what was found, in one sentence.
@@ -84,7 +85,7 @@ impl Finding {
         let (total, columns) = (examples.total, examples.columns);
         let rows = OffendingRows { total, columns, checked_columns: Vec::new(), rows };
         let difference = (total > 0).then_some(Difference::Offending(rows));
-        Self { expectation: key, severity, message, difference }
+        Self { expectation: step_name::of_key(&key), severity, message, difference }
     }
 }
 

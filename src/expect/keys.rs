@@ -1,21 +1,23 @@
 //! Uniqueness and references, which need all rows: values as numbers, sorted on disk where memory does not suffice.
 //!
 //! A number has 80 bits of a keyed hash of the values, and the row. With a hundred million rows, two different values
-//! have the same hash once in a hundred million runs.
+//! have the same hash once in a hundred million runs. Whoever finds a collision beforehand would get a run held, which a
+//! repeated value does as well.
 
 use std::io;
 use std::path::Path;
-
-use rapidhash::v3::{RapidSecrets, rapidhash_v3_inline};
 
 use super::offending::Offending;
 use super::part_of;
 use crate::pipeline::plan::Severity;
 use crate::transform::Row;
+use crate::transform::key_hash::KeyHash;
 use crate::transform::sort::{Sorter, Words};
 
 /// Bits of a number below its hash.
 const ROW_BITS: u32 = 48;
+/// The bits of a hash that are in a number.
+const HASH_BITS: u128 = u128::MAX << ROW_BITS;
 /// Set for a value that refers to another.
 const REFERRING: u128 = 1 << (ROW_BITS - 1);
 
@@ -51,22 +53,16 @@ impl KeyCheck {
     pub(super) fn row(&mut self, row: &Row<'_>, number: u64) -> io::Result<()> {
         let number = u128::from(number);
         match &self.kind {
-            KeyKind::Unique { columns, .. } => {
-                let hash = match columns.as_slice() {
-                    [one] => self.hash.of(row.cell(*one)),
-                    columns => self.hash.of_all(columns.iter().map(|column| row.cell(*column))),
-                };
-                self.sorter.push(hash | number)
-            }
+            KeyKind::Unique { columns, .. } => self.sorter.push(self.hash.of(row, columns) & HASH_BITS | number),
             KeyKind::References { from, to, .. } => {
                 let (from, to) = (row.cell(*from), row.cell(*to));
                 if !to.is_empty() {
-                    self.sorter.push(self.hash.of(to) | number)?;
+                    self.sorter.push(self.hash.of_bytes(to) & HASH_BITS | number)?;
                 }
                 if from.is_empty() || from == to {
                     return Ok(());
                 }
-                self.sorter.push(self.hash.of(from) | REFERRING | number)
+                self.sorter.push(self.hash.of_bytes(from) & HASH_BITS | REFERRING | number)
             }
         }
     }
@@ -130,36 +126,5 @@ impl KeyResult {
                 format!("{part} a value of {from_name} that does not occur in {to_name}")
             }
         }
-    }
-}
-
-/// Hashes values with seeds of its own, in the upper bits. Whoever finds a collision beforehand would get a run held,
-/// which a repeated value does as well.
-struct KeyHash {
-    seeds: [RapidSecrets; 2],
-    scratch: Vec<u8>,
-}
-
-impl KeyHash {
-    fn new() -> Self {
-        let seed = || RapidSecrets::seed(fastrand::u64(..));
-        Self { seeds: [seed(), seed()], scratch: Vec::new() }
-    }
-
-    #[inline]
-    fn of(&self, bytes: &[u8]) -> u128 {
-        let [high, low] =
-            [0, 1].map(|seed| u128::from(rapidhash_v3_inline::<true, false, true>(bytes, &self.seeds[seed])));
-        (high << 64 | low) & (u128::MAX << ROW_BITS)
-    }
-
-    #[inline]
-    fn of_all<'a>(&mut self, cells: impl Iterator<Item = &'a [u8]>) -> u128 {
-        self.scratch.clear();
-        for cell in cells {
-            self.scratch.extend_from_slice(cell);
-            self.scratch.push(0xFF); // is not in UTF-8, so it separates
-        }
-        self.of(&self.scratch)
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Builder<'a> {
     pub(super) places: &'a Places<'a>,
     pub(super) checked: Checked,
     depth: usize,
+    /// The argument of a keyed hash is being built.
+    pub(super) in_keyed_hash: bool,
 }
 
 pub(super) fn build(tree: &ast::Expr, places: &Places<'_>) -> Built<Checked> {
@@ -27,6 +29,8 @@ pub(super) fn build(tree: &ast::Expr, places: &Places<'_>) -> Built<Checked> {
         text: String::new(),
         root,
         columns: Vec::new(),
+        hashed: Vec::new(),
+        unhashed: Vec::new(),
         quoted: Vec::new(),
         hyphenated: Vec::new(),
         secrets: Vec::new(),
@@ -35,7 +39,7 @@ pub(super) fn build(tree: &ast::Expr, places: &Places<'_>) -> Built<Checked> {
         literals: Vec::new(),
         warnings: Vec::new(),
     };
-    let mut builder = Builder { places, checked, depth: 0 };
+    let mut builder = Builder { places, checked, depth: 0, in_keyed_hash: false };
     builder.checked.root = builder.build(tree)?;
     Ok(builder.checked)
 }
@@ -80,6 +84,8 @@ impl Builder<'_> {
             Expr::Nested(inner) => self.build(inner),
             Expr::Identifier(name) => {
                 let column = index_in(&mut self.checked.columns, &name.value);
+                let list = if self.in_keyed_hash { &mut self.checked.hashed } else { &mut self.checked.unhashed };
+                index_in(list, &name.value);
                 if name.quote_style.is_some() {
                     index_in(&mut self.checked.quoted, &name.value);
                 }

@@ -1,5 +1,6 @@
 //! Calculating with dates: units, parts, differences and intervals. Times are microseconds since 1970, UTC.
 
+use super::unit::Unit;
 use super::value::Value;
 use crate::expr::shorten;
 use crate::expr::time::{self, civil_from_days, days_from_civil, iso_week, weekday};
@@ -9,21 +10,6 @@ pub(super) const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 pub(super) const DAY: i64 = 24 * HOUR;
-
-/// The units of `date_trunc`, `date_diff` and intervals. Weeks begin on Monday.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    Year,
-    Quarter,
-    Month,
-    Week,
-    Day,
-    Hour,
-    Minute,
-    Second,
-    Millisecond,
-    Microsecond,
-}
 
 const UNITS: [(&str, Unit); 10] = [
     ("year", Unit::Year),

@@ -8,10 +8,11 @@ use sqlparser::tokenizer::Span as Place;
 
 use super::ExprProblem;
 use super::build::{Builder, index_in, with_article};
-use super::calendar::{DatePart, Unit};
+use super::calendar::DatePart;
 use super::node::{Arithmetic, Node, Rounding, TextFunction, Typed};
 use super::place::place_of;
 use super::regex::RegexCall;
+use super::unit::Unit;
 use super::value::{Type, Value};
 use crate::expr::time::{FormatProblem, TimeFormat};
 use crate::schedule::zone;
@@ -302,7 +303,10 @@ impl Builder<'_> {
             _ => return Err(self.secret_problem(secret)),
         };
         let secret = index_in(&mut self.checked.secrets, &name);
-        let of = Box::new(self.build(of)?.cast(Type::Text).node);
+        let outer = std::mem::replace(&mut self.in_keyed_hash, true);
+        let of = self.build(of);
+        self.in_keyed_hash = outer;
+        let of = Box::new(of?.cast(Type::Text).node);
         Ok(Typed::new(Node::HmacSha256 { of, secret }, Type::Text))
     }
 

@@ -5,10 +5,11 @@ use sqlparser::tokenizer::Span as Place;
 
 use super::ExprProblem;
 use super::build::{Builder, Built, boxed, with_article};
-use super::calendar::{DatePart, Interval, Refused, Unit};
+use super::calendar::{DatePart, Interval, Refused};
 use super::node::{Arithmetic, Node, Typed};
 use super::place::place_of;
 use super::refuse::shown;
+use super::unit::Unit;
 use super::value::Type;
 
 /// Returns the interval that a tree is, and true if it is negated.

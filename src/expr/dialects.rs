@@ -4,8 +4,9 @@ use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgum
 
 use super::ExprProblem;
 use super::build::Builder;
-use super::calendar::{DatePart, Unit};
+use super::calendar::DatePart;
 use super::refuse::shown;
+use super::unit::Unit;
 use crate::expr::shorten;
 use crate::yaml::problem::did_you_mean;
 

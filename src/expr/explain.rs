@@ -137,10 +137,10 @@ fn like(of: &str, pattern: &Tree, negated: bool) -> String {
         (false, false) => Some(("is", "is not")),
     };
     match verbs {
-        Some((does, does_not)) => format!("{of} {} '{inner}'", if negated { does_not } else { does }),
+        Some((does, does_not)) => format!("{of} {} {}", if negated { does_not } else { does }, text_literal(inner)),
         None => {
             let matches = if negated { "does not match" } else { "matches" };
-            format!("{of} {matches} the pattern '{pattern}' (% is any text, _ any one character)")
+            format!("{of} {matches} the pattern {} (% is any text, _ any one character)", text_literal(pattern))
         }
     }
 }
@@ -151,7 +151,7 @@ fn value(tree: &Tree, describe: Describe<'_>) -> String {
         Tree::Nested(inner) => value(inner, describe),
         Tree::Identifier(name) => describe(&name.value),
         Tree::Value(literal) => match &literal.value {
-            Value::SingleQuotedString(text) => format!("'{text}'"),
+            Value::SingleQuotedString(text) => text_literal(text),
             Value::Null => "nothing".to_owned(),
             other => other.to_string(),
         },
@@ -253,6 +253,11 @@ fn text_of(tree: &Tree) -> Option<&str> {
     }
 }
 
+/// Returns a text as it is written in an expression: a quote in it is doubled.
+fn text_literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 fn quoted(text: &str) -> String {
     format!("`{}`", text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
@@ -325,7 +330,15 @@ mod tests {
             ),
             ("a is not distinct from b", r#""a" is "b", or both are empty"#),
             ("split_part(a, '-', 2)", r#"part 2 of "a", split at '-'"#),
-            ("json_object('id', a, 'n', b)", r#"a JSON object of "a" as 'id' and "b" as 'n'"#),
+            ("json_object('id', a, 'n', b)", r#"a JSON object of 'id': "a", 'n': "b""#),
+            (
+                "json_object('a', json_object('x', a, 'y', b), 'l', json_array(a, b || '!'))",
+                r#"a JSON object of 'a': (a JSON object of 'x': "a", 'y': "b"), 'l': (a JSON array of "a" and ("b" and '!', written together (nothing if one is empty)))"#,
+            ),
+            (
+                "a = 'O''Neil' or a like 'it''s%'",
+                r#"at least one of these holds: "a" is 'O''Neil' or "a" begins with 'it''s'"#,
+            ),
             ("if(a = 'x', b, 'y')", r#""b" if "a" is 'x'; otherwise 'y'"#),
         ] {
             assert_eq!(said(text), english, "{text}");

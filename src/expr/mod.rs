@@ -58,6 +58,7 @@ mod place;
 mod refuse;
 mod regex;
 pub(crate) mod time;
+mod unit;
 mod uuid;
 pub(crate) mod value;
 pub(crate) mod value_source;
@@ -129,6 +130,10 @@ pub(crate) struct Checked {
     pub(crate) text: String,
     pub(crate) root: Typed,
     pub(crate) columns: Vec<String>,
+    /// Columns in the argument of a keyed hash.
+    hashed: Vec<String>,
+    /// Columns anywhere else; a column may be in both.
+    unhashed: Vec<String>,
     /// Columns written in double quotes.
     pub(crate) quoted: Vec<String>,
     /// Differences that may be intended as names: `employee-id`.
@@ -254,6 +259,16 @@ impl Expr {
     /// Returns the columns that it reads, each once.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.0.columns.iter().map(String::as_str)
+    }
+
+    /// Returns the columns whose values it hides: those in the argument of a keyed hash.
+    pub fn hashed_columns(&self) -> impl Iterator<Item = &str> {
+        self.0.hashed.iter().map(String::as_str)
+    }
+
+    /// Returns the columns that it reads outside of keyed hashes.
+    pub fn unhashed_columns(&self) -> impl Iterator<Item = &str> {
+        self.0.unhashed.iter().map(String::as_str)
     }
 
     /// Returns the named secrets that it uses, each once.

@@ -1,8 +1,9 @@
 //! The checked form of an expression: every name, type, format and pattern is resolved; columns are indexes into the
 //! expression's own list, bound to a header later.
 
-use super::calendar::{DatePart, Interval, Unit};
+use super::calendar::{DatePart, Interval};
 use super::like::LikePattern;
+use super::unit::Unit;
 use super::value::{Type, Value};
 use crate::expr::time::TimeFormat;
 

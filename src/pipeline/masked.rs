@@ -1,9 +1,10 @@
-//! The columns whose values must not be shown: those that a `mask` hides, before it does, and what is made of them.
+//! The columns whose values must not be shown: those that a `mask` or a keyed hash hides, before it does, and what is made
+//! of them.
 
 use std::collections::BTreeSet;
 
 use super::plan::{
-    Aggregate, AggregateColumn, Delta, Expression, Fill, Number, Pivot, StepKind, TransformStep, Unpivot,
+    Aggregate, AggregateColumn, Delta, Expression, Fill, Number, Pivot, Rename, StepKind, TransformStep, Unpivot,
 };
 
 /// The names of such columns before each step, and after the last one.
@@ -56,7 +57,8 @@ fn origins(kind: &StepKind, after: &BTreeSet<String>) -> BTreeSet<String> {
         StepKind::Set(assigns) => {
             before.retain(|name| !assigns.iter().any(|assign| assign.column == *name));
             let made = assigns.iter().filter(|assign| after.contains(&assign.column));
-            before.extend(made.flat_map(|assign| read_by(&assign.value).cloned()));
+            before.extend(made.flat_map(|assign| shown_by(&assign.value)));
+            before.extend(assigns.iter().flat_map(|assign| hidden_by(&assign.value)));
         }
         StepKind::Map(map) => replace(&map.to.name, &mut std::iter::once(&map.column.name)),
         StepKind::Mask(masks) => before.extend(masks.iter().map(|mask| mask.column.name.clone())),
@@ -65,12 +67,19 @@ fn origins(kind: &StepKind, after: &BTreeSet<String>) -> BTreeSet<String> {
             replace(&value.name, &mut columns.iter().map(|column| &column.name));
             replace(&name.name, &mut std::iter::empty());
         }
-        // Columns of another table are none of the source.
-        StepKind::Join(join) => join.added().for_each(|column| replace(&column.name, &mut std::iter::empty())),
+        // Columns of another table are none of the source, but for those that must be equal to one.
+        StepKind::Join(join) => {
+            for Rename { to, from } in join.renames() {
+                replace(&to.name, &mut join.equal_to(from).map(|column| &column.name));
+            }
+        }
         StepKind::Aggregate(Aggregate { by: _, columns }) => {
             for column in columns {
-                replace(&column.column.name, &mut column.argument.iter().flat_map(read_by));
+                let argument: Vec<String> = column.argument.iter().flat_map(shown_by).collect();
+                replace(&column.column.name, &mut argument.iter());
             }
+            let arguments = columns.iter().filter_map(|column| column.argument.as_ref());
+            before.extend(arguments.flat_map(hidden_by));
         }
         StepKind::Pivot(Pivot { values, columns, .. }) => {
             for column in columns {
@@ -97,7 +106,7 @@ fn results(kind: &StepKind, before: &BTreeSet<String>) -> BTreeSet<String> {
         StepKind::Drop(columns) => after.retain(|name| !columns.iter().any(|column| column.name == *name)),
         StepKind::Set(assigns) => {
             after.retain(|name| !assigns.iter().any(|assign| assign.column == *name));
-            let made = assigns.iter().filter(|assign| read_by(&assign.value).any(|name| before.contains(name)));
+            let made = assigns.iter().filter(|assign| shown_by(&assign.value).any(|name| before.contains(&name)));
             after.extend(made.map(|assign| assign.column.clone()));
         }
         StepKind::Map(map) => {
@@ -112,11 +121,16 @@ fn results(kind: &StepKind, before: &BTreeSet<String>) -> BTreeSet<String> {
             let is_masked = columns.iter().any(|column| before.contains(&column.name));
             after.extend(is_masked.then(|| value.name.clone()));
         }
-        StepKind::Join(join) => after.retain(|name| !join.added().any(|column| column.name == *name)),
+        StepKind::Join(join) => {
+            after.retain(|name| !join.added().any(|column| column.name == *name));
+            let is_masked = |rename: &&Rename| join.equal_to(&rename.from).any(|column| before.contains(&column.name));
+            after.extend(join.renames().iter().filter(is_masked).map(|rename| rename.to.name.clone()));
+        }
         StepKind::Aggregate(Aggregate { by, columns }) => {
             after.retain(|name| by.iter().any(|column| column.name == *name));
-            let is_masked =
-                |column: &&AggregateColumn| column.argument.iter().flat_map(read_by).any(|name| before.contains(name));
+            let is_masked = |column: &&AggregateColumn| {
+                column.argument.iter().flat_map(shown_by).any(|name| before.contains(&name))
+            };
             after.extend(columns.iter().filter(is_masked).map(|column| column.column.name.clone()));
         }
         StepKind::Pivot(Pivot { by, values, columns, .. }) => {
@@ -131,8 +145,14 @@ fn results(kind: &StepKind, before: &BTreeSet<String>) -> BTreeSet<String> {
     after
 }
 
-fn read_by(expression: &Expression) -> impl Iterator<Item = &String> {
-    expression.columns.iter().map(|column| &column.name)
+/// Returns the columns that the result is made of, in a way that may show their values.
+fn shown_by(expression: &Expression) -> impl Iterator<Item = String> {
+    expression.expr.unhashed_columns().map(str::to_owned)
+}
+
+/// Returns the columns whose values it hides: those of which it makes a keyed hash.
+fn hidden_by(expression: &Expression) -> impl Iterator<Item = String> {
+    expression.expr.hashed_columns().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -142,7 +162,8 @@ mod tests {
 
     use super::*;
     use crate::expr::Expr;
-    use crate::pipeline::plan::{Assign, Column, Mask, MaskMethod, OnError, Rename};
+    use crate::expr::aggregate::Function;
+    use crate::pipeline::plan::{Assign, Column, Join, JoinKind, Lookup, Mask, MaskMethod, Match, OnError, TableRef};
     use crate::yaml::problem::Place;
 
     fn place() -> Place {
@@ -157,7 +178,24 @@ mod tests {
         Expression::new(Expr::parse(text).unwrap(), |_| place())
     }
 
-    /// Parses words: `rename b=a`, `set b=EXPRESSION`, `mask a`, `select a b`, `drop a`, `number a`.
+    /// Parses a join: our column and the table's that must be equal, then the columns that it adds.
+    fn join(text: &str) -> StepKind {
+        let mut pairs = text.split(' ').map(|pair| pair.split_once('=').unwrap());
+        let matches = pairs.by_ref().take(1).map(|(ours, theirs)| Match { ours: column(ours), theirs: column(theirs) });
+        let matches = matches.collect();
+        let columns = pairs.map(|(to, from)| Rename { to: column(to), from: column(from) }).collect();
+        let kind = JoinKind::Left(Lookup { columns, many: false, hold: false });
+        StepKind::Join(Join { with: TableRef::Source("t".to_owned()), matches, kind })
+    }
+
+    fn aggregate(name: &str, argument: &str) -> StepKind {
+        let (function, argument) = (Function::First, Some(expression(argument)));
+        let computed = AggregateColumn { column: column(name), function, argument, filter: None, at: place() };
+        StepKind::Aggregate(Aggregate { by: Vec::new(), columns: vec![computed] })
+    }
+
+    /// Parses words: `rename b=a`, `set b=EXPRESSION`, `mask a`, `select a b`, `drop a`, `number a`, `join a=Key b=Name`,
+    /// `aggregate b=EXPRESSION`.
     fn steps(text: &str) -> Vec<TransformStep> {
         let step = |line: &str| {
             let (word, rest) = line.trim().split_once(' ').unwrap();
@@ -176,6 +214,8 @@ mod tests {
                     let mask = |column| Mask { column, method: MaskMethod::Redact, value: expression("'***'") };
                     StepKind::Mask(columns().into_iter().map(mask).collect())
                 }
+                ("join", _) => join(rest),
+                ("aggregate", Some((name, argument))) => aggregate(name, argument),
                 ("select", _) => StepKind::Select(columns()),
                 ("drop", _) => StepKind::Drop(columns()),
                 ("number", _) => StepKind::Number(Number { column: column(rest), start: 1 }),
@@ -204,5 +244,25 @@ mod tests {
         assert_eq!(masked("set a='x'\nmask a"), ", a, ");
         assert_eq!(masked("set b=a\ndrop b\nmask a"), "a, a b, a, ");
         assert_eq!(masked("set b=a\nnumber b\nmask a\nselect a"), "a, a b, a, , ");
+    }
+
+    #[test]
+    fn a_keyed_hash_masks_what_it_reads() {
+        assert_eq!(masked("rename b=a\nset h=hmac_sha256(lower(b), 's')"), "a, b, b");
+        assert_eq!(masked("set b=a\nset a=hmac_sha256(a, 's')"), "a, a b, b", "a copy stays hidden, the hash is shown");
+        assert_eq!(masked("set h=c || hmac_sha256(a, 's')"), "a, a", "what is beside it is shown");
+        assert_eq!(masked("set h=a || hmac_sha256(a, 's')\ndrop a"), "a, a h, h", "and so is nothing of it");
+        assert_eq!(masked("set h=b || hmac_sha256(a, 's')\nmask b"), "a b, a b h, a h");
+        assert_eq!(masked("set b=sha256(a)"), ", ", "a hash without a key hides nothing");
+    }
+
+    #[test]
+    fn masked_columns_are_followed_through_joins_and_aggregates() {
+        assert_eq!(masked("join a=Key b=Key c=Name\nmask b c"), "a, a b c, a");
+        assert_eq!(masked("join a=Key b=Key c=Name\nmask a"), "a, a b, b", "the columns are equal");
+        assert_eq!(masked("join a=Key b=Key\nset h=hmac_sha256(b, 's')\nselect h"), "a, a b, a b, ");
+        let aggregate = |argument: &str| masked(&format!("aggregate n={argument}\nset m=n"));
+        assert_eq!(aggregate("hmac_sha256(a, 's')"), "a, , ");
+        assert_eq!(aggregate("a || hmac_sha256(a, 's')"), "a, n, m n");
     }
 }

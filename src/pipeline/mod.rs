@@ -43,6 +43,8 @@ mod shared;
 pub mod sources_file;
 /// One item of `transform`.
 pub mod step_file;
+/// Names of steps in messages.
+pub mod step_name;
 /// Files that a pipeline file names.
 mod table_file;
 /// Steps on whole tables, as they are written.

@@ -6,7 +6,7 @@ mod join;
 mod pivot;
 
 use super::columns::Columns;
-use super::plan::{Assign, Dedupe, FillWith, OnError, StepKind, TransformStep};
+use super::plan::{Dedupe, FillWith, OnError, StepKind, TransformStep};
 
 /// The effect of an operator on the number of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,17 +75,6 @@ impl StepKind {
             Self::Sort(_) | Self::Dedupe(_) | Self::Limit(_) | Self::Aggregate(_) | Self::Pivot(_) => false,
             Self::Rename(_) | Self::Select(_) | Self::Drop(_) | Self::Filter(_) | Self::Set(_) => false,
             Self::Map(_) | Self::Mask(_) => false,
-        }
-    }
-
-    /// Returns the columns that the step reads to hide their values: they are not shown before it either.
-    pub fn hidden_columns(&self) -> Vec<&str> {
-        match self {
-            Self::Set(assigns) => {
-                let is_keyed = |assign: &&Assign| assign.value.expr.secrets().next().is_some();
-                assigns.iter().filter(is_keyed).flat_map(|assign| assign.value.expr.columns()).collect()
-            }
-            _ => Vec::new(),
         }
     }
 

@@ -46,6 +46,27 @@ impl FromNode for Expression {
     }
 }
 
+/// The expression for a column's cells.
+pub struct CellExpression(pub Expression);
+
+crate::schema_as!(CellExpression, {"type": "string"});
+
+impl FromNode for CellExpression {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let is_nothing = match &node.kind {
+            NodeKind::Null => true,
+            NodeKind::Scalar(scalar) => scalar.text.trim().is_empty(),
+            NodeKind::List(_) | NodeKind::Table(_) => false,
+        };
+        if is_nothing {
+            let problem = node.error("nothing is written here, an expression is expected");
+            problems.push(problem.hint("for an empty cell write `\"''\"`; to remove the column, `drop` it"));
+            return None;
+        }
+        Expression::from_node(node, problems).map(Self)
+    }
+}
+
 impl Expression {
     /// Returns the first place of a column or secret in the expression's text, or the whole expression.
     pub fn origin_of(&self, name: &str) -> Origin {

@@ -6,7 +6,7 @@ use super::join_file::JoinFile;
 use super::pivot_file::PivotFile;
 use super::plan::OnError;
 use super::row_steps_file::{FillFile, MapFile, MaskFile, NumberFile};
-use super::scalars::Expression;
+use super::scalars::{CellExpression, Expression};
 use super::table_steps_file::{DedupeFile, SortFile, UnpivotFile};
 use crate::yaml::problem::Problem;
 use crate::yaml::read::{At, FromNode, Named, OneOrMore, choice, table};
@@ -25,7 +25,7 @@ crate::kinds! {
         /// Keeps the rows for which this expression is true.
         Filter = "filter": At<Expression>,
         /// Column: the expression for its value.
-        Set = "set": At<Named<At<Expression>>>,
+        Set = "set": At<Named<At<CellExpression>>>,
         /// Sorts the rows by these columns.
         Sort = "sort": At<SortFile>,
         /// Keeps one row of those that have the same cells in some columns.

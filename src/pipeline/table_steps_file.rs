@@ -57,12 +57,34 @@ crate::words!(UnpivotNulls { "drop" => UnpivotNulls::Drop, "keep" => UnpivotNull
 impl FromNode for SortFile {
     fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         match &node.kind {
-            NodeKind::Table(_) => SortKeyFile::from_node(node, problems).map(|key| Self(vec![key])),
+            NodeKind::Table(entries) => {
+                if let Some((by, columns)) = entries.iter().find(|(key, _)| key.text == "by") {
+                    problems.push(
+                        by.origin.error("`sort` has no key `by`: it names its columns itself").hint(written(columns)),
+                    );
+                    return None;
+                }
+                SortKeyFile::from_node(node, problems).map(|key| Self(vec![key]))
+            }
             NodeKind::Null => no_column(node, problems),
             NodeKind::List(keys) if keys.is_empty() => no_column(node, problems),
             _ => OneOrMore::from_node(node, problems).map(|keys| Self(keys.0)),
         }
     }
+}
+
+/// Returns the way in which columns to sort by are written, with those of `by` if they are names.
+fn written(columns: &Node) -> String {
+    let name = |node: &Node| match &node.kind {
+        NodeKind::Scalar(scalar) => Some(scalar.text.clone()),
+        _ => None,
+    };
+    let names: Option<Vec<String>> = match &columns.kind {
+        NodeKind::List(items) if !items.is_empty() => items.iter().map(name).collect(),
+        _ => name(columns).map(|name| vec![name]),
+    };
+    let names = names.unwrap_or_else(|| vec!["COLUMN".to_owned(), "{column: COLUMN, order: desc}".to_owned()]);
+    format!("write `sort: [{}]`", names.join(", "))
 }
 
 fn no_column(node: &Node, problems: &mut Vec<Problem>) -> Option<SortFile> {

@@ -35,7 +35,8 @@ crate::table! {
         file: Option<At<String>>,
         /// A part of the error with which the run fails.
         error: Option<At<String>>,
-        /// The keys of the expectations and steps with findings, as `not_null`. Default: none that stops a run.
+        /// The keys of the expectations with findings, as `not_null`, and the steps with some, as `map in step 2`. Default:
+        /// none that stops a run.
         findings: Option<OneOrMore<At<String>>>,
         /// The number of delivered rows.
         row_count: Option<Whole<0, { u64::MAX }>>,

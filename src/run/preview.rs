@@ -1,11 +1,9 @@
 //! The first rows of a pipeline, and what its steps make of them: nothing is requested, recorded or delivered.
 
-/// Columns that a later step hides.
-mod masks;
 /// Types of columns, inferred from their cells.
 mod types;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -16,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::encode::csv::CsvFile;
 use crate::extract::LocalCsv;
+use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::plan::{Plan, StepKind, TransformStep};
 use crate::progress::Meter;
 use crate::schedule::slot::Slot;
@@ -67,7 +66,7 @@ pub struct ShownColumn {
     pub inferred: ColumnType,
     /// The empty cells of the rows that were seen.
     pub empty: u64,
-    /// A later step hides its values, so they are not shown.
+    /// A step hides its values, so they are not shown.
     pub masked: bool,
     /// Its name before the step, if that renames it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,8 +151,8 @@ impl Preview<'_> {
         head.map_err(writing)?;
         let lines = bytes.split_inclusive(|byte| *byte == b'\n');
         let lines = lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect();
-        let hidden = masks::after(&self.plan.steps, self.plan.steps.len());
-        Ok((previewed(None, &seen, &hidden), ArtifactHead { name, lines }))
+        let masked = MaskedColumns::of(&self.plan.steps);
+        Ok((previewed(None, &seen, masked.before(self.plan.steps.len())), ArtifactHead { name, lines }))
     }
 
     /// Returns the rows before and after a step, the first of which is 1.
@@ -174,7 +173,8 @@ impl Preview<'_> {
             }
             _ => name.to_owned(),
         };
-        let mut table = table(&before, &masks::after(&self.plan.steps, number - 1));
+        let masked = MaskedColumns::of(&self.plan.steps);
+        let mut table = table(&before, masked.before(number - 1));
         for row in &mut table.rows {
             row.is_dropped = !after.numbers.contains(&row.record);
         }
@@ -182,7 +182,7 @@ impl Preview<'_> {
         for column in &mut table.columns {
             column.is_removed = !sources.contains(&column.name);
         }
-        let mut previewed = previewed(Some(table), &after, &masks::after(&self.plan.steps, number));
+        let mut previewed = previewed(Some(table), &after, masked.before(number));
         let at: Vec<Option<usize>> =
             sources.iter().map(|source| before.names.iter().position(|name| name == source)).collect();
         for ((column, at), source) in previewed.after.columns.iter_mut().zip(&at).zip(&sources) {
@@ -263,18 +263,18 @@ impl Preview<'_> {
     }
 }
 
-fn previewed(before: Option<Table>, after: &PassRows, hidden: &HashSet<String>) -> Previewed {
+fn previewed(before: Option<Table>, after: &PassRows, masked: &BTreeSet<String>) -> Previewed {
     let PassedFirst { balance, is_whole } = &after.passed;
-    Previewed { before, after: table(after, hidden), balance: balance.clone(), is_whole: *is_whole }
+    Previewed { before, after: table(after, masked), balance: balance.clone(), is_whole: *is_whole }
 }
 
-/// Returns the first rows of a pass, without the values of hidden columns.
-fn table(seen: &PassRows, hidden: &HashSet<String>) -> Table {
+/// Returns the first rows of a pass, without the values of masked columns.
+fn table(seen: &PassRows, masked: &BTreeSet<String>) -> Table {
     let columns = seen.names.iter().zip(&seen.types).map(|(name, inferred)| ShownColumn {
         name: name.clone(),
         inferred: inferred.kind(),
         empty: inferred.empty,
-        masked: hidden.contains(name),
+        masked: masked.contains(name),
         was: None,
         is_new: false,
         is_removed: false,

@@ -7,6 +7,7 @@ use super::dropped::DroppedRows;
 use super::error::TransformError;
 use crate::pipeline::masked::{MASKED, MaskedColumns};
 use crate::pipeline::plan::TransformStep;
+use crate::pipeline::step_name;
 
 /// The columns before those of the source.
 const COLUMNS: [&str; 5] = ["record", "line", "step", "column", "reason"];
@@ -27,9 +28,9 @@ impl DroppedRows {
         while rows.peek().is_some() {
             let Some(record) = records.next()? else { break };
             while let Some(row) = rows.next_if(|row| row.record == record.number) {
-                let key = steps.get(row.step).map_or("", |step| step.at.key.as_str());
+                let step = steps.get(row.step).map_or(String::new(), |step| step_name::of_key(&step.at.key));
                 let (number, line) = (row.record.to_string(), row.line.to_string());
-                for field in [number.as_str(), line.as_str(), key, row.column.as_str(), row.reason.as_str()] {
+                for field in [number.as_str(), line.as_str(), step.as_str(), row.column.as_str(), row.reason.as_str()] {
                     out.write_field(field).map_err(writing)?;
                 }
                 for (column, is_masked) in is_masked.iter().enumerate() {

@@ -4,6 +4,7 @@ use std::io;
 
 use super::decode::{DecodeError, UndeclaredEncoding};
 use super::sort::Stopped;
+use crate::pipeline::step_name;
 use crate::yaml::problem::Problem;
 
 /// An error that ends a transform. The unfinished artifact is discarded.
@@ -19,7 +20,7 @@ pub enum TransformError {
     #[error("the extract is empty, without even a header")]
     Empty,
     /// The steps do not fit the header.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("{}", .0.iter().map(step_name::of_problem).collect::<Vec<_>>().join("; "))]
     Problems(Vec<Problem>),
     /// The CSV is malformed.
     #[error(transparent)]
@@ -45,8 +46,8 @@ pub enum TransformError {
     #[error("reading or writing the baseline of `delta`")]
     Baseline { source: io::Error },
     #[error(
-        "{} has the same key as {}: {} (step {step}); `delta` needs unique keys: add `dedupe` before it, or columns to `by`",
-        place(second.0, second.1), place(first.0, first.1), shown_key(key)
+        "{} has the same key as {}: {} ({}); `delta` needs unique keys: add `dedupe` before it, or columns to `by`",
+        place(second.0, second.1), place(first.0, first.1), shown_key(key), step_name::of_key(step)
     )]
     DuplicateKey {
         /// The columns and values of the key.
@@ -115,7 +116,7 @@ fn place(number: u64, line: u64) -> String {
 
 /// A row for which a step has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("record {number} (line {line}), column {column:?}: {value:?} {what} (step {step})")]
+#[error("record {number} (line {line}), column {column:?}: {value:?} {what} ({})", step_name::of_key(step))]
 pub struct RowError {
     /// The record number, from 1, without the header.
     pub number: u64,

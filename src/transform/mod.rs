@@ -15,7 +15,7 @@ mod error;
 mod example_rows;
 mod finding;
 mod key;
-mod key_hash;
+pub(crate) mod key_hash;
 mod link;
 mod output;
 mod parallel;

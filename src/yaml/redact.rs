@@ -47,9 +47,11 @@ fn secret_spans(text: &str, node: &Node, key: &str, blank: &mut impl FnMut(Range
                 blank(place.span.start..place.span.start + line);
             }
         }
-        // A space is missing: `password:hunter2`.
+        // A space is missing: `password:hunter2`. `key::integer` in an expression is a cast.
         (NodeKind::Scalar(scalar), Origin::File(place))
-            if scalar.text.split_once(':').is_some_and(|(key, _)| is_secret_key(key)) =>
+            if scalar.text.split_once(':').is_some_and(|(key, rest)| {
+                is_secret_key(key) && !(rest.starts_with(':') && is_of_columns(&place.key))
+            }) =>
         {
             blank(place.span.clone());
         }
@@ -76,10 +78,31 @@ pub(super) fn is_secret_key(key: &str) -> bool {
 
 /// Returns true for a secret's key. Misspelt keys count: their lines are the ones shown.
 fn is_secret(key: &str, place: &Place) -> bool {
-    is_secret_key(key)
+    (is_secret_key(key) && !names_a_column(&place.key))
         || place.key.starts_with("secrets.") && !["env", "file"].contains(&key)
         // Anyone who knows a channel's address can post to it.
         || place.key.starts_with("alerts.channels.") && ["url", "webhook"].contains(&key)
+}
+
+/// Returns true for a path in the parts of a file that speak of columns and cells.
+fn is_of_columns(path: &str) -> bool {
+    ["transform[", "expect.", "tests["].iter().any(|part| path.starts_with(part))
+}
+
+/// Tables in those parts whose keys are names of columns, or values of cells: `set: {key: id}`, `match: {id: key}`. Below
+/// `file`, `key` names a column of a CSV.
+const BY_COLUMN: [&str; 10] =
+    ["rename", "set", "mask", "columns", "match", "values", "file", "types", "range", "references"];
+
+/// Returns true for the path of a key that is a column's name, as `transform[0].set.key`, or that names one.
+fn names_a_column(path: &str) -> bool {
+    let parent = path.rsplit('.').nth(1).map(|part| part.split('[').next().unwrap_or(part));
+    match parent {
+        None | Some("secrets") => false,
+        // Cells of rows.
+        Some(_) if path.starts_with("tests[") => true,
+        Some(parent) => is_of_columns(path) && BY_COLUMN.contains(&parent),
+    }
 }
 
 /// Masks secrets in a file that cannot be parsed: everything after a secret's key on its line, on the more deeply

@@ -144,7 +144,7 @@ fn f03_a_date_without_a_time_does_not_move() {
 fn f04_a_value_that_its_format_cannot_mean_is_refused() {
     for value in ["07/16/68", "7/16/19680", "07/16/1968x", "02/30/2026", "2026-07-16"] {
         let set = "  - set: {dob: \"parse_time(dob, '%m/%d/%Y')\"}";
-        let parts = [value, "record 1 (line 2)", "(step transform[0].set.dob)"];
+        let parts = [value, "record 1 (line 2)", "(set.dob in step 1)"];
         Case::transforming(set, format!("emp,dob\n1,{value}\n")).fails(&parts);
     }
 }

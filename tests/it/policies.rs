@@ -61,7 +61,7 @@ fn fail_is_the_default_and_ends_the_run_with_the_value() {
         let (run, _) = run(&rig, 3);
         let reason = run["reason"].as_str().unwrap();
         assert!(reason.contains("record 2 (line 3), column \"score\": \"ten\""), "{reason}");
-        assert!(reason.contains("(step transform[0].set.score)"), "{reason}");
+        assert!(reason.contains("(set.score in step 1)"), "{reason}");
     }
 }
 
@@ -71,7 +71,7 @@ fn hold_takes_the_value_as_empty_and_waits_for_a_person() {
     let (run, _) = run(&rig, 4);
     assert_eq!((&run["state"], rig.arrived().len()), (&json!("held"), 0));
     let finding = &run["findings"][0];
-    assert_eq!((&finding["expectation"], &finding["severity"]), (&json!("transform[0].set"), &json!("hold")));
+    assert_eq!((&finding["expectation"], &finding["severity"]), (&json!("set in step 1"), &json!("hold")));
     assert_eq!(finding["message"], "1 value has no result, and is taken as empty");
     let rows = &finding["difference"]["offending"];
     assert_eq!(rows["columns"], json!(["line", "column", "value", "problem"]));
@@ -80,7 +80,7 @@ fn hold_takes_the_value_as_empty_and_waits_for_a_person() {
     assert_eq!(artifact(&rig, &run), "id,score\n1,20\n2,\n3,\n4,80\n");
     let (again, text) = shown(&rig, &run);
     assert_eq!(again["findings"], run["findings"]);
-    assert!(text.contains("transform[0].set") && text.contains("ten"), "{text}");
+    assert!(text.contains("set in step 1") && text.contains("ten"), "{text}");
     let released = rig.reportferry(&["release", run["run"].as_str().unwrap(), "--wait", "5s"]);
     assert!(released.status.success(), "{}", both(&released));
     assert_eq!(rig.read("a.csv"), b"id,score\n1,20\n2,\n3,\n4,80\n");
@@ -108,7 +108,7 @@ fn dropped_rows_are_kept_counted_and_shown() {
     assert_eq!(
         std::fs::read_to_string(&file).unwrap(),
         "record,line,step,column,reason,id,score,status,email\n\
-         2,3,transform[0].set,score,is not a valid integer of 64 bits,2,ten,In Progress,bob@example.com\n"
+         2,3,set in step 1,score,is not a valid integer of 64 bits,2,ten,In Progress,bob@example.com\n"
     );
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let (again, text) = shown(&rig, &run);
@@ -118,7 +118,7 @@ fn dropped_rows_are_kept_counted_and_shown() {
         "{text}"
     );
     assert!(
-        text.contains("record 2 (line 3), column \"score\": is not a valid integer of 64 bits (step transform[0].set)"),
+        text.contains("record 2 (line 3), column \"score\": is not a valid integer of 64 bits (set in step 1)"),
         "{text}"
     );
 }
@@ -272,7 +272,7 @@ fn dropped_rows_of_steps_after_a_sort_have_the_cells_of_the_source() {
     assert_eq!(
         std::fs::read_to_string(file).unwrap(),
         "record,line,step,column,reason,id,score,status,email\n\
-         2,3,transform[3].set,score,is not a valid integer of 64 bits,2,ten,In Progress,(masked)\n"
+         2,3,set in step 4,score,is not a valid integer of 64 bits,2,ten,In Progress,(masked)\n"
     );
 }
 

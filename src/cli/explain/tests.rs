@@ -118,7 +118,9 @@ source: {file: {path: in.csv}}
 transform:
   - map: {column: status, values: {Completed: C}}
   - map: {column: Course, to: title, file: {path: codes.csv, key: code, value: name}, else: drop_row}
-  - set: {score: cast(score as integer)}
+  - set:
+      score: cast(score as integer)
+      tag: json_object('by', json_object('team', team), 'note', 'it''s ' || level)
     on_error: empty
   - mask: {mail: {hmac_sha256: salt}, name: redact, phone: {keep_last: 4}, first: {keep_first: 1}, id: sha256}
   - fill: {columns: [Branch, team], with: previous}

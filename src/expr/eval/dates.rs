@@ -1,8 +1,9 @@
 //! Date functions on a row.
 
-use super::super::calendar::{self, DAY, DatePart, Interval, Unit};
+use super::super::calendar::{self, DAY, DatePart, Interval};
 use super::super::convert;
 use super::super::node::Node;
+use super::super::unit::Unit;
 use super::super::value::Value;
 use super::{EvalResult, Fault, Frame};
 

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{DateTimeField, Expr as Tree, Interval};
 
-use super::{Describe, joined, text_of, value};
+use super::{Describe, joined, operand, text_of, value};
 
 /// Returns a function that is a condition as a clause, if there is a translation.
 pub(super) fn condition(name: &str, arguments: &[&Tree], describe: Describe<'_>) -> Option<String> {
@@ -54,14 +54,17 @@ pub(super) fn call(name: &str, arguments: &[&Tree], describe: Describe<'_>) -> O
         ("uuid5", [namespace, text]) => {
             format!("a UUID made of {} (version 5, namespace {})", of(text), of(namespace))
         }
-        ("json_array", [_, ..]) => format!("a JSON array of {}", joined(&all(arguments), "and")),
+        ("json_array", [_, ..]) => {
+            let elements: Vec<String> = arguments.iter().map(|tree| operand(tree, describe)).collect();
+            format!("a JSON array of {}", joined(&elements, "and"))
+        }
         ("json_object", [_, _, ..]) => {
             let pair = |pair: &[&Tree]| match pair {
-                [key, value] => format!("{} as {}", of(value), of(key)),
+                [key, value] => format!("{}: {}", operand(key, describe), operand(value, describe)),
                 _ => String::new(),
             };
             let pairs: Vec<String> = arguments.chunks(2).map(pair).collect();
-            format!("a JSON object of {}", joined(&pairs, "and"))
+            format!("a JSON object of {}", pairs.join(", "))
         }
         _ => return None,
     })

@@ -33,7 +33,7 @@ use jiff::tz::TimeZone;
 use super::columns::Columns;
 use super::file::{PipelineFile, ScheduleFile};
 use super::plan::*;
-use super::scalars::Expression as Written;
+use super::scalars::{CellExpression, Expression as Written};
 use super::step_file::{StepFile, StepItem};
 use super::table_file;
 use crate::schedule::{Missed, Overlap, Schedule, WhileHeld};
@@ -225,10 +225,10 @@ impl Check<'_> {
                 (filter.origin, StepKind::Filter(self.expression(filter.value, secrets)))
             }
             StepFile::Set(assigns) => {
-                let assign = |(key, written): (Key, At<Written>)| Assign {
+                let assign = |(key, written): (Key, At<CellExpression>)| Assign {
                     at: self.place(&written.origin),
                     column: key.text,
-                    value: self.expression(written.value, secrets),
+                    value: self.expression(written.value.0, secrets),
                 };
                 (assigns.origin, StepKind::Set(assigns.value.0.into_iter().map(assign).collect()))
             }

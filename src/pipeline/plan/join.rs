@@ -30,13 +30,23 @@ pub struct Join {
 }
 
 impl Join {
-    /// Returns the columns that it adds.
-    pub fn added(&self) -> impl Iterator<Item = &Column> {
-        let columns = match &self.kind {
+    /// Returns the columns that it adds: new names, and the table's own.
+    pub fn renames(&self) -> &[Rename] {
+        match &self.kind {
             JoinKind::Left(lookup) | JoinKind::Inner(lookup) => lookup.columns.as_slice(),
             JoinKind::Semi | JoinKind::Anti => &[],
-        };
-        columns.iter().map(|rename| &rename.to)
+        }
+    }
+
+    /// Returns the columns that it adds.
+    pub fn added(&self) -> impl Iterator<Item = &Column> {
+        self.renames().iter().map(|rename| &rename.to)
+    }
+
+    /// Returns the columns of the rows that are equal to a column of the table.
+    pub fn equal_to<'a>(&'a self, theirs: &Column) -> impl Iterator<Item = &'a Column> {
+        let name = theirs.name.clone();
+        self.matches.iter().filter(move |pair| pair.theirs.name == name).map(|pair| &pair.ours)
     }
 }
 

@@ -169,11 +169,11 @@ fn a_doubled_name_may_be_dropped_unused_but_not_used_or_delivered() {
 fn a_row_without_a_result_is_named() {
     let rows = "id,points\n1,5\n2,\"a value that is longer than forty characters, by far\"\n";
     let error = transform("filter points > 3", rows).unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r#"record 2 (line 3), column "points": "a value that is longer than forty chara…" is not a valid number (step filter)"#);
+    insta::assert_snapshot!(error.to_string(), @r#"record 2 (line 3), column "points": "a value that is longer than forty chara…" is not a valid number (filter)"#);
     let error = transform("set big=9223372036854775807 + cast(id as integer)", rows).unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "big": "9223372036854775807 + 1" is out of range (step big)"#);
+    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "big": "9223372036854775807 + 1" is out of range (big)"#);
     let error = transform("set t=format_time(id, '%Y', 'UTC')", "id\n0000-00-00 00:00:00\n").unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "id": "0000-00-00 00:00:00" is not a date (make it null with nullif before format_time) (step t)"#);
+    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "id": "0000-00-00 00:00:00" is not a date (make it null with nullif before format_time) (t)"#);
 }
 
 #[test]
@@ -247,9 +247,9 @@ fn f03_a_date_stays_the_day_that_it_is() {
 #[test]
 fn f04_a_short_year_is_an_error_of_its_row() {
     let error = transform("set dob=parse_time(dob, '%m/%d/%Y')", "emp,dob\n1,07/16/68\n").unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "dob": "07/16/68" does not match the format "%m/%d/%Y": a year of four digits (%Y) is expected where "68" is (step dob)"#);
+    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "dob": "07/16/68" does not match the format "%m/%d/%Y": a year of four digits (%Y) is expected where "68" is (dob)"#);
     let error = transform("set t=format_time(t, '%Y', 'UTC')", "t\n07/16/2026\n").unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "t": "07/16/2026" is not a date or time that format_time reads (expected YYYY-MM-DD, alone or with HH:MM[:SS[.fraction]] and an offset as Z, +02 or +02:00; parse_time reads other forms) (step t)"#);
+    insta::assert_snapshot!(error.to_string(), @r#"record 1 (line 2), column "t": "07/16/2026" is not a date or time that format_time reads (expected YYYY-MM-DD, alone or with HH:MM[:SS[.fraction]] and an offset as Z, +02 or +02:00; parse_time reads other forms) (t)"#);
 }
 
 #[test]

@@ -47,6 +47,52 @@ fn the_document_has_types_nulls_and_marks() {
 }
 
 #[test]
+fn what_a_keyed_hash_reads_is_hidden_before_a_join_and_a_map_too() {
+    let case = Case::new("");
+    let pipeline = |steps: &str| {
+        let (source, _) = super::PIPELINE.split_once("transform:").unwrap();
+        let text = format!("{source}transform:\n{steps}artifact: {{name: out.csv}}\ndeliver: {{out: {{}}}}\n");
+        case.write("pipelines/p.yaml", &text);
+    };
+    case.write("pipelines/users.csv", "Mail,Team\nAnn@acme.example,A\nBob@acme.example,B\n");
+    pipeline(
+        "
+  - set: {copy: upper(Email)}
+  - join: {with: {file: users.csv}, match: {Email: Mail}, columns: {address: Mail, team: Team}}
+  - map: {column: address, to: who, values: {Bob@acme.example: bob@acme.example}, else: keep}
+  - set: {id: \"case when team = 'A' then hmac_sha256(who, 'email_salt') end\"}
+  - select: [id, team, copy]
+",
+    );
+    for step in ["1", "2", "3", "4", "5"] {
+        let text = case.text(&["preview", "p", "--step", step], 0);
+        assert!(!text.to_lowercase().contains("acme.example"), "{text}");
+    }
+    let told = document(&case.reportferry(&["preview", "p", "--step", "4", "--json"]));
+    for part in ["before", "after"] {
+        let columns = told[part]["columns"].as_array().unwrap().iter();
+        let masked: Vec<&str> = columns
+            .filter(|column| column["masked"] == json!(true))
+            .map(|column| column["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(masked, ["Email", "copy", "address", "who"], "{part}: the team and the hash are shown");
+    }
+
+    // An error before the hash does not show it either.
+    pipeline(
+        "
+  - rename: {address: Email}
+  - set: {number: cast(address as integer)}
+  - set: {id: \"hmac_sha256(address, 'email_salt')\"}
+",
+    );
+    let output = case.reportferry(&["preview", "p"]);
+    assert_eq!(output.status.code(), Some(2), "{}", both(&output));
+    let told = both(&output);
+    assert!(told.contains("\"(masked)\" is not a valid integer of 64 bits (set.number in step 2)"), "{told}");
+}
+
+#[test]
 fn a_long_file_is_read_in_part_unless_a_step_needs_all() {
     let case = Case::new("");
     let rows: String =

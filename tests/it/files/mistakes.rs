@@ -424,6 +424,25 @@ fn secrets_are_blanked_in_the_lines_that_are_shown() {
 }
 
 #[test]
+fn columns_that_are_called_as_a_secret_are_shown() {
+    let step = |step: &str| PIPELINE.replace("expect:\n", &format!("  - {step}\nexpect:\n"));
+    for (text, shown) in [
+        (step("set: {key: uper(course)}"), true),
+        (step("rename: {key: curse}"), true),
+        (step("filter: key::integer > uper(5)"), true),
+        (step("map: {column: course, file: {path: none.csv, key: code, value: v}}"), true),
+        (step("mask: {course: {key: hunter2}}"), false),
+        (step("password: hunter2"), false),
+        (format!("{PIPELINE}password: hunter2\n"), false),
+    ] {
+        let folder = Folder::new(SETTINGS, &text);
+        let drawn = render::render(&folder.load().map(|_| ()).unwrap_err(), false, 120);
+        assert_eq!(drawn.contains("***"), !shown, "{drawn}");
+        assert!(!drawn.contains("hunter2"), "{drawn}");
+    }
+}
+
+#[test]
 fn no_mistake_ends_the_program() {
     use proptest::prelude::*;
     let cut = |text: &str, at: usize| (0..=at % (text.len() + 1)).rev().find(|at| text.is_char_boundary(*at)).unwrap();

@@ -45,6 +45,12 @@ fn mistakes_in_table_steps_are_told_where_they_stand() {
         "unpivot: {columns: [course], name: n, value: n}",
         "unpivot: {columns: [course], name: n, value: v, nulls: skip}",
         "unpivot: {columns: [course], name: n, value: v}\n  - sort: course",
+        "sort: {by: [id, done]}",
+        "sort: {by: done, order: desc}",
+        "sort: {by: [{column: done, order: desc}]}",
+        "set: {course: null}",
+        "set: {course: }",
+        "set: {course: ''}",
     ] {
         let told = told(&format!("  - {step}\n"));
         assert!(!told.is_empty(), "{step}");

@@ -93,8 +93,7 @@ fn sums_are_exact_and_end_at_38_digits() {
         let most = "9".repeat(38);
         assert_eq!(sum(&format!("n\n{most}\n0\n"), memory).unwrap(), format!("s\n{most}"));
         let told = sum(&format!("n\n{most}\n5\n"), memory).unwrap_err();
-        let expected =
-            "column \"s\": \"5\" makes the sum of its group longer than 38 digits (step transform[0].aggregate)";
+        let expected = "column \"s\": \"5\" makes the sum of its group longer than 38 digits (aggregate in step 1)";
         assert!(told.ends_with(expected), "{told}");
         let told = sum("n\n7\nx\n", memory).unwrap_err();
         assert!(told.starts_with("record 2 (line 3), column \"n\": \"x\" is not a valid number"), "{told}");
@@ -170,12 +169,12 @@ fn what_a_pivot_has_no_place_for_is_an_error() {
         assert_eq!(pivot("[A, B]", memory).unwrap(), "id|A|B\n1|x|z\n2||y\n3||");
         let told = pivot("[A]", memory).unwrap_err();
         let expected = "record 2 (line 3), column \"course\": \"B\" is not a column of the pivot; list it under `columns`, or \
-                        write `other: drop` (step transform[0].pivot)";
+                        write `other: drop` (pivot in step 1)";
         assert_eq!(told, expected);
         let step = "{pivot: {by: [id], names: course, values: status, columns: [A]}}";
         let told = run_step(step, "id,course,status\n1,A,x\n1,A,\n", "", memory).map(|_| ()).unwrap_err();
         let expected = "column \"A\": \"\" is a second value; write `many: first` to keep the first one, or add a column to \
-                        `by` (step transform[0].pivot)";
+                        `by` (pivot in step 1)";
         assert!(told.ends_with(expected), "{told}");
     }
     for (columns, expected) in [

@@ -162,13 +162,13 @@ fn keys_are_unique_and_not_empty() {
     let twice = refused(&[["2", "C", "x"], ["1", "C", "x"], ["2", "C", "y"]]);
     assert_eq!(
         twice,
-        "record 3 (line 4) has the same key as record 1 (line 2): id \"2\", course \"C\" (step step); `delta` needs unique \
+        "record 3 (line 4) has the same key as record 1 (line 2): id \"2\", course \"C\" (step); `delta` needs unique \
          keys: add `dedupe` before it, or columns to `by`"
     );
     let empty = refused(&[["1", "C", "x"], ["2", "", "x"]]);
     assert_eq!(
         empty,
-        "record 2 (line 3), column \"course\": \"\" is empty, and `delta` needs a value in each column of `by` (step step)"
+        "record 2 (line 3), column \"course\": \"\" is empty, and `delta` needs a value in each column of `by` (step)"
     );
 }
 

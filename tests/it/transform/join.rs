@@ -145,7 +145,7 @@ fn a_row_that_matches_several_is_an_error_that_names_them() {
     for memory in [100, 64 << 20] {
         let told = run_step(&join("columns: [Name]"), ROWS, &users, memory).map(|_| ()).unwrap_err();
         let expected = "record 3 (line 4), column \"id\": \"1\" occurs more than once in users.csv, in records 1 and 6; \
-                        remove one there, or write `many: true` if each match is to be a row (step transform[0].join)";
+                        remove one there, or write `many: true` if each match is to be a row (join in step 1)";
         assert_eq!(told, expected, "{memory} bytes");
         let (many, passed) = run_step(&join("columns: [Name], many: true"), ROWS, &users, memory).unwrap();
         assert_eq!(many, "id|course|Name\n2|B|Bo\n|C|\n1|A|Ann\n1|A|Eve\n3|D|\n1|E|Ann\n1|E|Eve");
@@ -186,7 +186,7 @@ fn rows_without_a_match_hold_the_run_if_wanted() {
 fn rows_of_one_key_that_do_not_fit_into_memory_are_an_error() {
     let users = format!("Number,Name\n{}", "1,A name of some length\n".repeat(10));
     let told = |memory| run_step(&join("columns: [Name], many: true"), ROWS, &users, memory).map(|_| ()).unwrap_err();
-    let expected = "\"1\" matches more rows of users.csv than fit into limits.memory (step transform[0].join)";
+    let expected = "\"1\" matches more rows of users.csv than fit into limits.memory (join in step 1)";
     assert!(told(300).ends_with(expected), "{}", told(300));
     assert!(run_step(&join("columns: [Name], many: true"), ROWS, &users, 3_000).is_ok());
 }

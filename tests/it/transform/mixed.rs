@@ -3,7 +3,8 @@
 use reportferry::expr::Expr;
 use serde_json::json;
 
-use super::{COLUMNS, ask_python, ours};
+use super::duckdb::ours;
+use super::{COLUMNS, ask_python};
 
 const ROWS: [[&str; 6]; 3] =
     [["Ann", "x", "5", "1.50", "", "true"], ["7", "42", "-3", "2.00", "", "false"], ["", "", "", "", "", ""]];

@@ -1,20 +1,8 @@
 //! Formats whose texts are in the order of time.
 
-use super::{Item, Pad, TimeFormat, TimePart};
+use crate::expr::unit::Unit;
 
-/// The units of a date or time, largest first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Unit {
-    Year,
-    Quarter,
-    Month,
-    Week,
-    Day,
-    Hour,
-    Minute,
-    Second,
-    Fraction,
-}
+use super::{Item, Pad, TimeFormat, TimePart};
 
 /// Returns the unit that a number counts; `None` if texts of it are not in the order of time: `%y`, `%I`.
 fn unit_of(part: TimePart) -> Option<Unit> {
@@ -43,7 +31,7 @@ impl TimeFormat {
                 Item::WeekdayName { .. } if is_day_known => continue,
                 Item::Number { part: TimePart::Weekday | TimePart::WeekdayFromSunday, .. } if is_day_known => continue,
                 Item::Number { part, pad, width } if *width == 1 || *pad != Pad::None => unit_of(*part),
-                Item::Fraction { .. } => Some(Unit::Fraction),
+                Item::Fraction { .. } => Some(Unit::Microsecond),
                 Item::Number { .. }
                 | Item::MonthName { .. }
                 | Item::WeekdayName { .. }

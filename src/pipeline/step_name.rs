@@ -1,0 +1,40 @@
+//! Names of steps in messages: steps count from 1 there, as in the row balance and in `preview --step`.
+
+use crate::yaml::problem::Problem;
+
+/// Returns the name of a step, or of a part of one, by its key: `set.score in step 1` for `transform[0].set.score`.
+pub fn of_key(key: &str) -> String {
+    let parts = key.strip_prefix("transform[").and_then(|rest| rest.split_once("]."));
+    let counted = parts.and_then(|(index, step)| Some((index.parse::<usize>().ok()?, step)));
+    match counted {
+        Some((index, step)) => format!("{step} in step {}", index + 1),
+        None => key.to_owned(),
+    }
+}
+
+/// Returns a problem as one line, which names its step.
+pub fn of_problem(problem: &Problem) -> String {
+    let mut problem = problem.clone();
+    if let Some(place) = &mut problem.place {
+        place.key = of_key(&place.key);
+    }
+    problem.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_key;
+
+    #[test]
+    fn steps_count_from_1() {
+        for (key, name) in [
+            ("transform[0].set", "set in step 1"),
+            ("transform[11].set.a.b", "set.a.b in step 12"),
+            ("transform[3]", "transform[3]"),
+            ("expect.unique", "expect.unique"),
+            ("step", "step"),
+        ] {
+            assert_eq!(of_key(key), name);
+        }
+    }
+}
