@@ -246,7 +246,7 @@ fn a_step_without_a_result_for_a_removed_row_names_the_baseline() {
     let days = Days::new(&number(""));
     days.run(1, FIRST, 0);
     let failed = days.run(2, SECOND, 3);
-    let told = "a removed row of the baseline, column \"course\": \"C\" is not a valid number";
+    let told = "a removed row of the baseline, column \"course\": \"C\" is not a valid integer";
     assert!(reason(&failed).starts_with(told), "{failed}");
     days.pipeline(&number(", on_error: hold"));
     let held = days.run(3, SECOND, 4);

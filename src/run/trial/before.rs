@@ -12,7 +12,7 @@ use crate::run::delta::OpenDelta;
 use crate::run::transform::{Pass, with_causes};
 use crate::transform::{DeltaInputs, EarlierBaseline, TransformError};
 
-/// Lets a pass compare with the baseline of these rows. Returns the reason if they have none.
+/// Makes a pass compare with the baseline of these rows. Returns the reason if they have none.
 ///
 /// # Errors
 /// The temporary folder cannot be used.

@@ -120,7 +120,7 @@ fn changes(rows: &str) -> Case {
 source: {{file: {{path: rows.csv}}}}
 transform:
   - filter: id <> '0'
-  - set: {{key: concat('k', id)}}
+  - set: {{key: \"concat('k', id)\"}}
   - delta: {{by: [key], compare: [status]}}
   - map: {{column: change_type, values: {{added: A, changed: C, removed: R}}, else: fail}}
   - drop: id

@@ -228,7 +228,8 @@ fn waits_for_space_and_leaves_none_of_its_own(step: &str) {
     assert!(both(&given_up).contains("No space left on device"), "{}", both(&given_up));
     let runs = disk.path().join("spool");
     let [kept] = names(&runs).try_into().unwrap();
-    assert_eq!(names(&runs.join(kept)), ["artifact", "extract.csv", "lock"]);
+    assert_eq!(names(&runs.join(&kept)), ["artifact", "extract.csv", "lock"]);
+    assert!(names(&runs.join(&kept).join("artifact")).is_empty());
     let space = rustix::fs::statvfs(disk.path()).unwrap();
     assert!(space.f_bavail * space.f_frsize > 2 << 20, "the step's files take space");
     let log = crate::stage::file();
