@@ -107,22 +107,22 @@ fn a_failed_upload_of_the_worker_leaves_the_baseline_so_that_the_next_slot_has_t
     let kept = baselines();
     assert!(after_first.iter().all(|name| kept.contains(name)), "{kept:?}");
 
-    // Cut in the next slot too, which is then delivered. The slot that was under way may give up after the first cut.
+    // One of the slots that wait is delivered, and those after it find nothing new.
     fs::write(&settings, good).unwrap();
-    let worker = stand.worker_with_fault("sftp.write=lost_before,sftp.write=lost_before@2");
+    let worker = stand.worker();
     let skipped = run_that_is(&stand, &worker, RunState::Skipped);
-    assert_eq!(worker.log().matches("fault injected").count(), 2, "{}", worker.log());
     assert_eq!(worker.stop().code(), Some(0));
     let delivered: Vec<Run> = stand.runs().into_iter().rev().filter(|run| run.state == RunState::Delivered).collect();
     let [first, second] = delivered.as_slice() else { panic!("{} files", delivered.len()) };
     let [_, file] = &files(&stand)[..] else { panic!("{:?}", files(&stand)) };
     assert!(content(&stand, file) == changes(), "only what changed");
     let second = shown(&stand, second);
-    assert!(second["deliveries"][0]["attempts"].as_u64() > Some(1), "{second:#}");
     assert_eq!(counts(&second), COUNTS);
     for document in [&failed, &second] {
         assert_eq!(id(&document["delta"]["compared_with"]), first.id, "{document:#}");
     }
     assert_eq!(counts(&shown(&stand, &skipped)), [0, 0, 0, 4_000]);
-    assert_eq!(baselines(), [second["delta"]["baseline"]["sha256"].as_str().unwrap()]);
+    // Those of failed slots stay until `prune` removes them.
+    let has = |name: &str| baselines().iter().any(|kept| kept == name);
+    assert!(has(second["delta"]["baseline"]["sha256"].as_str().unwrap()) && !has(&after_first[0]), "{:?}", baselines());
 }
