@@ -16,7 +16,7 @@ use super::grid::Screen;
 use super::opened::{argument, argument_hint, plan, settings};
 use super::{Common, Problems, exit, print_json};
 use crate::clock::Clock;
-use crate::pipeline::plan::{Plan, test_secret};
+use crate::pipeline::plan::{Plan, StepKind, test_secret};
 use crate::progress::Meter;
 use crate::run::preview::{Preview, Table};
 use crate::run::with_causes;
@@ -111,7 +111,8 @@ fn document(
     step: Option<usize>,
     shown: usize,
 ) -> anyhow::Result<Document> {
-    let (secrets, notes) = secrets(plan);
+    let (secrets, mut notes) = secrets(plan);
+    notes.extend(note_of_delta(plan, step));
     let slot = Slot::new(&plan.name, Clock::System.now(), plan.zone.clone());
     let limits = Limits { rows: u64::MAX, ..settings.limits };
     let preview = Preview {
@@ -142,6 +143,16 @@ fn document(
         after: previewed.after,
         artifact,
         notes,
+    })
+}
+
+/// Returns that nothing was compared, if the rows are shown after a `delta`.
+fn note_of_delta(plan: &Plan, step: Option<usize>) -> Option<String> {
+    let delta = plan.steps.iter().position(|step| matches!(step.kind, StepKind::Delta(_)))? + 1;
+    step.is_none_or(|step| step >= delta).then(|| {
+        format!(
+            "`delta` (step {delta}) shows every row as added: a preview does not compare with what was delivered before"
+        )
     })
 }
 

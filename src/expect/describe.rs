@@ -109,7 +109,8 @@ fn table(offending: &OffendingRows) -> Vec<String> {
     let mut rows = vec![std::iter::once("row".to_owned()).chain(head).collect::<Vec<_>>()];
     for row in &offending.rows {
         let cells = order.iter().map(|at| visible(row.cells.get(*at).map_or("", String::as_str)));
-        rows.push(std::iter::once(row.number.to_string()).chain(cells).collect());
+        let number = if row.number == 0 { "baseline".to_owned() } else { row.number.to_string() };
+        rows.push(std::iter::once(number).chain(cells).collect());
     }
     let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..=order.len()).map(|at| width(at).unwrap_or_default()).collect();

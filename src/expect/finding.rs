@@ -136,7 +136,8 @@ pub const OFFENDING_ROWS_MAX: usize = 10;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffendingRow {
-    /// The number in the artifact, from 1, without the header; for a step's finding, that of the record in the extract.
+    /// The number in the artifact, from 1, without the header; for a step's finding, that of the record in the extract,
+    /// or 0 for a row that `delta` takes from its baseline.
     pub number: u64,
     pub cells: Vec<String>,
 }

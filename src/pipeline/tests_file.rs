@@ -24,6 +24,8 @@ crate::table! {
         secrets: Option<Named<At<String>>>,
         /// The expected result.
         expect: Lenient<ExpectedFile>,
+        /// The rows of the source at the delivery before, as in `rows`; `delta` compares with them. Default: the first delivery.
+        baseline: Option<At<InputRows>>,
     }
 }
 

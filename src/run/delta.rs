@@ -27,6 +27,11 @@ pub(super) struct OpenDelta {
 }
 
 impl OpenDelta {
+    /// Returns the inputs of a `delta` in a test, which no delivery comes before.
+    pub(super) fn of_test(inputs: DeltaInputs) -> Self {
+        Self { inputs, compared_with: None }
+    }
+
     /// Returns what the ledger keeps of the comparison.
     pub(super) fn facts(&self, result: DeltaResult) -> DeltaFacts {
         let rows = result.rows;

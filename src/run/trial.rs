@@ -1,6 +1,8 @@
 //! A test of a pipeline: given rows through the pass of a run, without network, ledger or destinations.
 
 mod align;
+/// The rows of a test's `baseline`.
+mod before;
 mod compare;
 
 use std::io::{self, Read};
@@ -48,18 +50,28 @@ pub fn test(plan: &Arc<Plan>, test: &TestCase, limits: Limits) -> io::Result<Tes
     let folder = tempfile::tempdir()?;
     match execute(plan, test, limits, folder.path())? {
         Ok(output) => Ok(Tested { differences: compare::output(&test.expected, &output), output: Some(output) }),
-        Err(error) => {
+        Err(Failed::Run(error)) => {
             let differences = compare::error(&test.expected, &error).into_iter().collect();
             Ok(Tested { differences, output: None })
         }
+        // No test expects this one.
+        Err(Failed::Baseline(error)) => Ok(Tested { differences: vec![Difference::Baseline { error }], output: None }),
     }
 }
 
+/// An error of a test's rows.
+enum Failed {
+    /// The run fails.
+    Run(String),
+    /// The rows of `baseline` could not have been delivered.
+    Baseline(String),
+}
+
 /// Passes the rows through the steps, the expectations and the encoder. Returns the output, or the error of the run.
-fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> io::Result<Result<Output, String>> {
+fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> io::Result<Result<Output, Failed>> {
     let (extract, format) = match input(folder, &test.input, plan.source.csv())? {
         Ok(input) => input,
-        Err(error) => return Ok(Err(error)),
+        Err(error) => return Ok(Err(Failed::Run(error))),
     };
     let mut others = Vec::new();
     for NamedSource { name, source, .. } in &plan.others {
@@ -68,13 +80,13 @@ fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> 
         std::fs::create_dir(&folder)?;
         match input(&folder, rows, source.csv())? {
             Ok((extract, csv)) => others.push(OtherExtract { name: name.clone(), extract, csv }),
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(Err(Failed::Run(error))),
         }
     }
     let slot = Slot::new(&plan.name, test.slot, plan.zone.clone());
     let name = match plan.artifact.name.render(&slot.name_fields()) {
         Ok(name) => name,
-        Err(error) => return Ok(Err(format!("artifact.name: {error}"))),
+        Err(error) => return Ok(Err(Failed::Run(format!("artifact.name: {error}")))),
     };
     let mut pass = Pass {
         plan: plan.clone(),
@@ -94,16 +106,23 @@ fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> 
         progress: Progress::default(),
         stop: CancellationToken::new(),
     };
+    if let Some(rows) = &test.baseline
+        && let Err(error) = before::compare_with(&mut pass, rows, folder)?
+    {
+        return Ok(Err(Failed::Baseline(error)));
+    }
     let done = pass.run().and_then(|transformed| Ok((transformed, cells(&pass)?)));
     Ok(match done {
         Ok((Transformed::Done { artifact, balance, checked, read: _ }, rows)) => {
             let bytes = std::fs::read(&artifact.path)?;
             Ok(Output { columns: artifact.columns, rows, bytes, balance, checked: *checked })
         }
-        Ok((Transformed::Damaged { what }, _)) => Err(what),
+        Ok((Transformed::Damaged { what }, _)) => Err(Failed::Run(what)),
         // Its extract is its own: nobody else changes it.
-        Ok((Transformed::Changed | Transformed::Other, _)) => Err("the rows changed while they were read".to_owned()),
-        Err(error) => Err(with_causes(&error)),
+        Ok((Transformed::Changed | Transformed::Other, _)) => {
+            Err(Failed::Run("the rows changed while they were read".to_owned()))
+        }
+        Err(error) => Err(Failed::Run(with_causes(&error))),
     })
 }
 

@@ -114,11 +114,18 @@ fn place(number: u64, line: u64) -> String {
     }
 }
 
+fn row_place(number: u64, line: u64) -> String {
+    match number {
+        0 => "a removed row of the baseline".to_owned(),
+        number => place(number, line),
+    }
+}
+
 /// A row for which a step has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("record {number} (line {line}), column {column:?}: {value:?} {what} ({})", step_name::of_key(step))]
+#[error("{}, column {column:?}: {value:?} {what} ({})", row_place(*.number, *.line), step_name::of_key(step))]
 pub struct RowError {
-    /// The record number, from 1, without the header.
+    /// The record number, from 1, without the header; 0 is a row that `delta` takes from its baseline.
     pub number: u64,
     pub line: u64,
     /// The column of the value, or else the one being set; `filter` if there is neither.

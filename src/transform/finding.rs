@@ -29,7 +29,7 @@ pub struct Examples {
 /// A row as the step saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
-    /// The record number in the extract, from 1.
+    /// The record number in the extract, from 1; 0 is a row that `delta` takes from its baseline.
     pub number: u64,
     pub cells: Vec<String>,
 }

@@ -13,6 +13,8 @@ use crate::stage::rig::{Rig, both, document, names};
 
 /// What voids a run, where slots come out of order, and what must wait.
 mod order;
+/// The worker and the SFTP server.
+mod worker;
 
 const PIPELINE: &str = "source: {file: {path: in.csv}}
 transform:
@@ -233,6 +235,26 @@ fn what_is_found_about_changes_shows_their_rows_and_the_step_is_explained() {
     let text = String::from_utf8(explained.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     let sentence = "only what has changed since the last file that the destination received is delivered, sorted by \"id\", \"course\"";
     assert!(text.contains(sentence), "{text}");
+}
+
+#[test]
+fn a_step_without_a_result_for_a_removed_row_names_the_baseline() {
+    let number = |policy: &str| {
+        let set = "{set: {note: \"case change_type when 'removed' then cast(course as integer) end\"}";
+        PIPELINE.replace("expect:", &format!("  - {set}{policy}}}\nexpect:"))
+    };
+    let days = Days::new(&number(""));
+    days.run(1, FIRST, 0);
+    let failed = days.run(2, SECOND, 3);
+    let told = "a removed row of the baseline, column \"course\": \"C\" is not a valid integer";
+    assert!(reason(&failed).starts_with(told), "{failed}");
+    days.pipeline(&number(", on_error: hold"));
+    let held = days.run(3, SECOND, 4);
+    assert_eq!(held["findings"][0]["difference"]["offending"]["rows"][0]["number"], 0, "{held}");
+    let shown = days.rig.reportferry(&["show", id(&held)]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    let row = |line: &str| line.split_whitespace().take(2).eq(["baseline", "-"]);
+    assert!(text.lines().any(row), "{text}");
 }
 
 #[test]

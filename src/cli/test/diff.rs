@@ -44,6 +44,9 @@ pub(super) fn text(difference: &Difference, screen: Screen) -> String {
             let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
             line(format!("findings: {key} expected, and there is {found}"))
         }
+        Difference::Baseline { error } => {
+            line(format!("baseline: its rows could not have been delivered: {}", visible(error)))
+        }
     }
 }
 

@@ -90,7 +90,9 @@ pub(super) fn plan(
     let names = source.as_ref().and_then(|source| Columns::of_source(source).names());
     let used = secrets.keys().cloned().collect();
     let other_names = others.iter().map(|other| other.name.clone()).collect();
-    let facts = test_case::Facts { zone: &zone, secrets: used, source: names, others: other_names, delivered };
+    let has_delta = steps.len() != count || steps.iter().any(|step| matches!(step.kind, StepKind::Delta(_)));
+    let facts =
+        test_case::Facts { zone: &zone, secrets: used, source: names, others: other_names, delivered, has_delta };
     let tests = check.tests(written.tests.unwrap_or_default(), &facts);
     Some(Plan {
         name: name.to_string(),

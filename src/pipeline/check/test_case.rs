@@ -24,6 +24,8 @@ pub(super) struct Facts<'a> {
     /// The names of the other sources.
     pub others: Vec<String>,
     pub delivered: Option<Vec<String>>,
+    /// True if one of the steps is a `delta`, or may be.
+    pub has_delta: bool,
 }
 
 /// The slot of a test that names none, in the pipeline's zone.
@@ -44,17 +46,32 @@ impl Check<'_> {
     }
 
     fn test(&mut self, written: TestFile, facts: &Facts<'_>) -> Option<TestCase> {
-        let TestFile { name, slot, rows, sources, secrets, expect } = written;
+        let TestFile { name, slot, rows, sources, secrets, expect, baseline } = written;
         let at = self.place(&name.origin);
         let slot = match slot {
             None => slot_of(SLOT, facts.zone)?,
             Some(slot) => self.test_slot(&slot, facts.zone)?,
         };
-        let input = self.input(rows, facts.source.as_deref());
+        let mut input = self.input(rows, facts.source.as_deref());
+        let mut baseline = baseline.and_then(|baseline| self.baseline(baseline, facts));
+        if let (Some(TestInput::Rows(rows)), Some(TestInput::Rows(before))) = (&mut input, &mut baseline) {
+            add_columns_of(before, rows);
+            add_columns_of(rows, before);
+        }
         let others = self.other_sources(&name, sources.unwrap_or(Named(Vec::new())), facts);
         let secrets = self.test_secrets(secrets.unwrap_or(Named(Vec::new())), facts);
         let expected = expect.0.and_then(|expect| self.expected(&name, expect, facts));
-        Some(TestCase { at, name: name.value, slot, input: input?, others, secrets, expected: expected? })
+        Some(TestCase { at, name: name.value, slot, input: input?, others, secrets, expected: expected?, baseline })
+    }
+
+    /// Returns the rows that `delta` compares with, and reports them where there is no `delta`.
+    fn baseline(&mut self, At { value: rows, origin }: At<InputRows>, facts: &Facts<'_>) -> Option<TestInput> {
+        if !facts.has_delta {
+            let problem = origin.error("no step compares with a baseline: this pipeline has no `delta`");
+            self.problems.push(problem.hint("remove `baseline`, or add a `delta` step"));
+            return None;
+        }
+        self.input(rows, facts.source.as_deref())
     }
 
     fn test_slot(&mut self, written: &At<String>, zone: &TimeZone) -> Option<Timestamp> {
@@ -208,6 +225,13 @@ impl Check<'_> {
             balance: balance.map(balance_of).unwrap_or_default(),
         })))
     }
+}
+
+/// Adds the columns that only `other` has, with empty cells: both are rows of one source.
+fn add_columns_of(other: &TestRows, rows: &mut TestRows) {
+    let added: Vec<String> = other.columns.iter().filter(|name| !rows.columns.contains(name)).cloned().collect();
+    rows.rows.iter_mut().for_each(|row| row.resize(row.len() + added.len(), None));
+    rows.columns.extend(added);
 }
 
 fn balance_of(written: BalanceFile) -> ExpectedBalance {

@@ -21,6 +21,8 @@ pub struct TestCase {
     /// The values of all secrets that the pipeline uses.
     pub secrets: BTreeMap<String, Secret>,
     pub expected: Expected,
+    /// The rows of the source at the delivery before; `None` if nothing was delivered.
+    pub baseline: Option<TestInput>,
 }
 
 /// Returns the value of a secret where a real one is not to be used: as long as a key should be, and always the same.

@@ -30,6 +30,8 @@ pub enum Difference {
     Finding(Finding),
     /// An expected finding that there is not.
     NoFinding { key: String, found: Vec<String> },
+    /// The rows of `baseline` have no result.
+    Baseline { error: String },
 }
 
 /// One row of an alignment.

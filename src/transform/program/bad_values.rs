@@ -31,6 +31,11 @@ pub(super) struct BadValues {
     dropped: DroppedRows,
 }
 
+/// Formats the line of a record; a row of a baseline has none.
+fn line_text(line: u64) -> String {
+    if line == 0 { "-".to_owned() } else { line.to_string() }
+}
+
 impl BadValues {
     /// Returns a step's, unless it fails with the first one.
     pub(super) fn of(step: &TransformStep, index: usize) -> Option<Self> {
@@ -48,7 +53,7 @@ impl BadValues {
     #[cold]
     pub(super) fn empty(&mut self, error: RowError) {
         let RowError { number, line, column, value, what, step: _ } = error;
-        self.examples.add_cells(number, || vec![line.to_string(), column, value, what]);
+        self.examples.add_cells(number, || vec![line_text(line), column, value, what]);
     }
 
     #[cold]

@@ -93,6 +93,30 @@ fn what_a_keyed_hash_reads_is_hidden_before_a_join_and_a_map_too() {
 }
 
 #[test]
+fn a_preview_says_that_it_compares_with_nothing() {
+    let case = Case::new("");
+    let delta = "  - sort: [done]\n  - delta: {by: [id]}\n";
+    let text = case.read("pipelines/p.yaml").replace("  - sort: [done]\n", delta);
+    case.write(
+        "pipelines/p.yaml",
+        &text.replace("score]\nexpect", "score, change_type]\nexpect").replace("out.csv", "'{slot:%d}.csv'"),
+    );
+    let notes = |step: &[&str]| {
+        let previewed = document(&case.reportferry(&[&["preview", "p", "--json"], step].concat()));
+        previewed["notes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|note| note.as_str().unwrap().contains("delta"))
+            .count()
+    };
+    assert_eq!([notes(&[]), notes(&["--step", "4"]), notes(&["--step", "5"])], [1, 0, 1]);
+    let told =
+        "note: `delta` (step 5) shows every row as added: a preview does not compare with what was delivered before";
+    assert!(case.text(&["preview", "p"], 0).contains(told));
+}
+
+#[test]
 fn a_long_file_is_read_in_part_unless_a_step_needs_all() {
     let case = Case::new("");
     let rows: String =

@@ -110,6 +110,78 @@ fn update_writes_rows_and_files_that_then_pass() {
     assert!(text.contains("<BOM>id;mail;done;score␍␊"), "{text}");
 }
 
+/// A pipeline with `delta`, and one test with these rows.
+fn changes(rows: &str) -> Case {
+    let case = Case::new("");
+    case.write(
+        "pipelines/p.yaml",
+        &format!(
+            "\
+source: {{file: {{path: rows.csv}}}}
+transform:
+  - filter: id <> '0'
+  - set: {{key: \"concat('k', id)\"}}
+  - delta: {{by: [key], compare: [status]}}
+  - map: {{column: change_type, values: {{added: A, changed: C, removed: R}}, else: fail}}
+  - drop: id
+artifact: {{name: 'p_{{slot:%Y%m%d}}.csv'}}
+deliver: {{out: {{}}}}
+tests:
+  - name: t
+{rows}
+"
+        ),
+    );
+    case
+}
+
+const NOW: &str = "
+    rows:
+      - {id: 3, status: open}
+      - {id: 1, status: done, note: new}
+      - {id: 2, status: open, note: other}
+    expect:";
+
+#[test]
+fn rows_are_compared_with_the_baseline_of_a_test() {
+    let rows = "[{id: 1, status: open}, {id: 2, status: open, gone: x}, {id: 0, status: open}, {id: 4, status: done}]";
+    let expected = "
+      rows:
+        - {key: k1, status: done, note: new, change_type: C, gone: \"\"}
+        - {key: k3, status: open, change_type: A}
+        - {key: k4, change_type: R}
+      balance: {extracted: 3, dropped: 1, added: 1, written: 3}";
+    let case = changes(&format!("    baseline: {rows}{NOW}{expected}"));
+    assert_eq!(case.text(&["test"], 0), "p\n  ok      t\n1 passed, 0 failed\n");
+    // The same rows in a file, which have the columns of its header.
+    let case = changes(&format!("    baseline: {{file: before.csv}}{NOW}{}", expected.replace(", gone: \"\"", "")));
+    case.write("pipelines/before.csv", "id,note,status\n4,x,done\n1,x,open\n2,x,open\n0,x,open\n");
+    assert_eq!(case.text(&["test"], 0), "p\n  ok      t\n1 passed, 0 failed\n");
+    // Without a baseline, it is the first delivery.
+    let case = changes(&format!("{NOW} {{contains: [{{key: k2, change_type: A}}], row_count: 3}}"));
+    case.text(&["test"], 0);
+    // A row that is unchanged is not delivered.
+    let case = changes(&format!("    baseline: {rows}{NOW} {{contains: [{{key: k2}}]}}"));
+    assert!(case.text(&["test"], 3).contains("contains: not among the rows"));
+}
+
+#[test]
+fn a_baseline_that_could_not_be_delivered_fails_its_test_whatever_it_expects() {
+    let case = changes(&format!("    baseline: [{{id: 1, status: x}}, {{id: 1, status: y}}]{NOW} {{error: same key}}"));
+    let text = case.text(&["test"], 3);
+    let told =
+        "baseline: its rows could not have been delivered: record 2 (line 3) has the same key as record 1 (line 2)";
+    assert!(text.contains(told), "{text}");
+    let case = changes(&format!("    baseline: {{file: before.csv}}{NOW} {{row_count: 3}}"));
+    case.write("pipelines/before.csv", "id,status\n1,open\n");
+    let text = case.text(&["test"], 3);
+    assert!(text.contains("held by transform[2].delta: the baseline, of run `baseline` of the test"), "{text}");
+    assert!(text.contains("has other columns: added \"note\""), "{text}");
+    std::fs::remove_file(case.path("pipelines/before.csv")).unwrap();
+    let text = case.text(&["test"], 3);
+    assert!(text.contains("baseline: its rows could not have been delivered: cannot read "), "{text}");
+}
+
 #[test]
 fn pipelines_without_tests_are_listed() {
     let case = Case::new("");

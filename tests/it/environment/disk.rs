@@ -205,15 +205,20 @@ fn a_sort_that_finds_the_disk_full_waits_for_space() {
     assert_eq!(document(&output)["state"], "delivered", "{}", both(&output));
 }
 
-#[test]
-fn a_sort_step_that_finds_the_disk_full_waits_for_space_and_leaves_none_of_its_own() {
-    let rig = rig(5 << 20);
+/// Runs a step that needs more memory than it has, and more of the disk than there is: it waits until it has been told to
+/// give up, leaves no file of its own, and goes on once there is space.
+fn waits_for_space_and_leaves_none_of_its_own(step: &str) {
+    let rig = rig(1);
     let file = rig.folder.path().join("pipelines/line.yaml");
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, format!("{text}transform: [{{sort: id}}, {{limit: 1}}]\n")).unwrap();
+    fs::write(&file, format!("{text}transform: [{step}, {{limit: 1}}]\n")).unwrap();
+    let rows: String = (0..200_000).map(|id| format!("{id:08},AML-001,2026-11-23\n")).collect();
+    for name in ["in.csv", "pipelines/theirs.csv"] {
+        fs::write(rig.folder.path().join(name), format!("id,course,done\n{rows}")).unwrap();
+    }
     rig.settings(|text| format!("{text}limits: {{memory: 1MiB}}\n"));
-    let disk = SmallDisk::mount(rig.folder.path().join("data"), 24);
-    disk.fill_up_to(8 << 20); // the extract has 5 MiB, and the sort more
+    let disk = SmallDisk::mount(rig.folder.path().join("data"), 64);
+    disk.fill_up_to(8 << 20); // the extract has 5.5 MiB, and the step more
     let run = |wait: &str| disk.command(&rig.command(&["run", "line", "--slot", SLOT, "--json", "--wait", wait]));
     let given_up = run("1s").output().unwrap();
     assert_eq!(given_up.status.code(), Some(6), "{}", both(&given_up));
@@ -221,8 +226,12 @@ fn a_sort_step_that_finds_the_disk_full_waits_for_space_and_leaves_none_of_its_o
     let what = format!("sorting the rows on disk: writing a temporary file in {}/", spool.display());
     assert!(both(&given_up).contains(&what), "{what}: {}", both(&given_up));
     assert!(both(&given_up).contains("No space left on device"), "{}", both(&given_up));
+    let runs = disk.path().join("spool");
+    let [kept] = names(&runs).try_into().unwrap();
+    assert_eq!(names(&runs.join(&kept)), ["artifact", "extract.csv", "lock"]);
+    assert!(names(&runs.join(&kept).join("artifact")).is_empty());
     let space = rustix::fs::statvfs(disk.path()).unwrap();
-    assert!(space.f_bavail * space.f_frsize > 2 << 20, "the sort's file takes space");
+    assert!(space.f_bavail * space.f_frsize > 2 << 20, "the step's files take space");
     let log = crate::stage::file();
     let mut waiting = run("60s");
     waiting.stdout(Stdio::piped()).stderr(log.reopen().unwrap());
@@ -231,4 +240,24 @@ fn a_sort_step_that_finds_the_disk_full_waits_for_space_and_leaves_none_of_its_o
     fs::remove_file(disk.filler()).unwrap();
     let output = waiting.wait_with_output().unwrap();
     assert_eq!(document(&output)["state"], "delivered", "{}", both(&output));
+}
+
+#[test]
+fn a_sort_step_that_finds_the_disk_full_waits_for_space() {
+    waits_for_space_and_leaves_none_of_its_own("{sort: id}");
+}
+
+#[test]
+fn a_join_that_finds_the_disk_full_waits_for_space() {
+    let table = "{file: theirs.csv}";
+    waits_for_space_and_leaves_none_of_its_own(&format!(
+        "{{join: {{with: {table}, match: {{id: id}}, columns: {{theirs: done}}}}}}"
+    ));
+}
+
+#[test]
+fn an_aggregate_that_finds_the_disk_full_waits_for_space() {
+    waits_for_space_and_leaves_none_of_its_own(
+        "{aggregate: {by: [id], columns: {n: count(*), courses: count(distinct course)}}}",
+    );
 }

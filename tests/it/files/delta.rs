@@ -72,6 +72,11 @@ fn what_would_keep_changes_from_the_destination_is_refused() {
         two.contains("a pipeline with `delta` has one destination") && two.contains("copy the pipeline file"),
         "{two}"
     );
+    let test = "tests:\n  - {name: a, rows: [{Employee Number: x}], expect: {row_count: 1}, baseline: ";
+    let baseline = |rows: &str| told(&format!("{}{test}{rows}}}\n", pipeline(STEP)));
+    assert_eq!(baseline("[{Employee Number: x}]"), "");
+    assert!(baseline("[]").contains("the rows of the source have no columns here"));
+    assert!(baseline("{file: no.csv}").contains("warning: there is no file pipelines/no.csv"));
     let one_name = told(&pipeline(STEP).replace("completions_{slot:%Y%m%d}.csv", "completions.csv"));
     assert!(one_name.contains("warning: at `hris` a file with only the changes replaces the one before"), "{one_name}");
     let records = "    records: users\n    updated_since: last_delivered\n";

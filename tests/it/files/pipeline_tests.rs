@@ -49,6 +49,13 @@ fn mistakes_in_tests_are_told_with_their_fix() {
         let told = told.replace("pipelines/", "");
         assert!(told.contains(expected), "{tests}\n{told}");
     }
+    let baseline =
+        told(&format!("  - {{name: a, {row}, expect: {{row_count: 0}}, baseline: [{{Employee Number: x}}]}}\n"));
+    assert!(
+        baseline.contains("tests[0].baseline") && baseline.contains("this pipeline has no `delta`"),
+        "its key: {baseline}"
+    );
+    assert!(baseline.contains("remove `baseline`, or add a `delta` step"), "{baseline}");
     let fine = told(&format!("  - {{name: a, slot: 2026-11-23T05:30, {row}, expect: {{findings: [rows.min]}}}}\n"));
     assert_eq!(fine, "");
 }
