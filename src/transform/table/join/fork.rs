@@ -54,6 +54,27 @@ impl Fork {
     }
 }
 
+impl Fork {
+    fn join_waiting(&mut self, next: &mut Next<'_>) -> Result<(), TransformError> {
+        let Self { table, added, rules, tally, waiting, found, joined, .. } = self;
+        found.clear();
+        table.find_all(waiting.keys(), found);
+        let mut cell = 0;
+        for ((row, key), found) in waiting.rows.iter().zip(waiting.keys()).zip(found) {
+            let cells = &waiting.cells.bounds[cell..row.cells_end];
+            cell = row.cells_end;
+            if !tally.count(rules.kind, found.is_some()) {
+                continue;
+            }
+            joined.begin();
+            cells.iter().for_each(|(start, end)| joined.add(&waiting.cells.bytes[*start as usize..*end as usize]));
+            let ours = Ours { key, origin: row.origin, is_plain: row.is_plain };
+            joined.pass(rules, *added, table.rows_of(*found), &ours, tally, next)?;
+        }
+        Ok(())
+    }
+}
+
 impl Waiting {
     fn keys(&self) -> impl Iterator<Item = &[u8]> + Clone {
         let starts = std::iter::once(0).chain(self.rows.iter().map(|row| row.key_end));
@@ -83,23 +104,9 @@ impl TableOperator for Fork {
 
     /// Joins the rows that wait.
     fn finish(&mut self, next: &mut Next<'_>) -> Result<(), TransformError> {
-        let Self { table, added, rules, tally, waiting, found, joined, .. } = self;
-        found.clear();
-        table.find_all(waiting.keys(), found);
-        let mut cell = 0;
-        for ((row, key), found) in waiting.rows.iter().zip(waiting.keys()).zip(found) {
-            let cells = &waiting.cells.bounds[cell..row.cells_end];
-            cell = row.cells_end;
-            if !tally.count(rules.kind, found.is_some()) {
-                continue;
-            }
-            joined.begin();
-            cells.iter().for_each(|(start, end)| joined.add(&waiting.cells.bytes[*start as usize..*end as usize]));
-            let ours = Ours { key, origin: row.origin, is_plain: row.is_plain };
-            joined.pass(rules, *added, table.rows_of(*found), &ours, tally, next)?;
-        }
-        waiting.clear();
-        Ok(())
+        let joined = self.join_waiting(next);
+        self.waiting.clear(); // also after an error: none is passed on twice
+        joined
     }
 
     fn counts(&self) -> Vec<u64> {
