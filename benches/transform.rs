@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use reportferry::encode::csv::CsvFile;
+use reportferry::encode::{ArtifactFile, FileLayout};
 use reportferry::expect::{Baseline, Checker, DroppedFacts, Ended, Opening, RecordChecker};
 use reportferry::pipeline;
 use reportferry::pipeline::plan::Source;
@@ -40,11 +40,12 @@ fn main() -> anyhow::Result<()> {
         memory: limits.memory,
     };
     let (checker, records) = Checker::open(opening).map_err(TransformError::Problems)?;
-    let file = CsvFile::create(output, "out.csv", &plan.artifact.csv, transform.columns(), None)?;
-    let encoder = file.encoder();
+    let layout = FileLayout { format: &plan.artifact.format, split: None, keeps_rows: false };
+    let file = ArtifactFile::create(output, "out.csv", layout, transform.columns())?;
+    let format = file.format();
     let mut checked = CheckedFile { checker, records, file };
     let Passed { balance, findings, dropped, delta: _ } =
-        transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
+        transform.run_into(&|row, out| format.row(row, out), &mut checked)?;
     let CheckedFile { checker, records, file } = checked;
     let artifact = file.finish(|_| Ok(String::new()))?;
     let ended = Ended {
@@ -63,7 +64,7 @@ fn main() -> anyhow::Result<()> {
 struct CheckedFile<'plan> {
     checker: Checker<'plan>,
     records: RecordChecker,
-    file: CsvFile,
+    file: ArtifactFile,
 }
 
 impl Sink for CheckedFile<'_> {

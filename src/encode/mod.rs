@@ -1,15 +1,50 @@
 //! ⑥ Rows → an [`Artifact`]: the encoded file to deliver.
 
-pub mod csv;
+mod csv;
+mod file;
 mod spool;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::plan::CsvDialect;
+pub use self::csv::CsvFormat;
+pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX};
+use crate::pipeline::plan::{CsvDialect, Format};
+use crate::transform::{Row, RowError};
+
+/// A format whose rows are encoded one by one, on any thread.
+pub trait RowFormat: Send + Sync {
+    /// Appends what comes before the first row of a file.
+    ///
+    /// # Errors
+    /// Columns that the format cannot have.
+    fn head(&self, columns: &[String], out: &mut Vec<u8>) -> io::Result<()>;
+
+    /// Appends a row, after the [`RowFormat::separator`].
+    ///
+    /// # Errors
+    /// A value that the format cannot have.
+    fn row(&self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), RowError>;
+
+    /// Returns what comes between rows, which the first row of a file does not keep.
+    fn separator(&self) -> &[u8] {
+        b""
+    }
+
+    /// Appends what comes after the last row of a file.
+    fn tail(&self, _: &mut Vec<u8>) {}
+}
+
+/// Returns the encoder of a format.
+fn row_format(format: &Format) -> Arc<dyn RowFormat> {
+    match format {
+        Format::Csv(dialect) => Arc::new(CsvFormat::new(dialect)),
+    }
+}
 
 /// The encoded file to deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +58,25 @@ pub struct Artifact {
     pub rows: u64,
     /// The column names, in order.
     pub columns: Vec<String>,
-    /// The CSV dialect of the file.
-    pub dialect: CsvDialect,
+    pub rows_in: RowsPlace,
     /// The files to deliver instead, if it is split.
     pub set: Option<FileGroup>,
+}
+
+/// The place from which requests read the rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsPlace {
+    /// The artifact itself, a CSV of this dialect.
+    Artifact(CsvDialect),
+    /// A CSV of the default dialect in the run's folder.
+    Beside {
+        bytes: u64,
+        /// Lower-case hex.
+        sha256: String,
+    },
+    /// None: no request needs them.
+    Nowhere,
 }
 
 /// The files of a split artifact, stored one after the other in the artifact's file.
@@ -56,9 +106,14 @@ pub struct DataFile<'a> {
 }
 
 impl Artifact {
-    /// Returns true if the file in the spool is unchanged, by size and SHA-256. Reads all of it.
+    /// Returns true if the file in the spool is unchanged, by size and SHA-256, and the rows beside it too. Reads all of
+    /// them.
     pub fn is_intact(&self) -> bool {
-        crate::digest::file_is(&self.path, self.bytes, &self.sha256)
+        let rows_are_intact = match &self.rows_in {
+            RowsPlace::Beside { bytes, sha256 } => crate::digest::file_is(&rows_path(&self.path), *bytes, sha256),
+            RowsPlace::Artifact(_) | RowsPlace::Nowhere => true,
+        };
+        rows_are_intact && crate::digest::file_is(&self.path, self.bytes, &self.sha256)
     }
 
     /// Returns the files to deliver, in order.
@@ -82,6 +137,11 @@ impl Artifact {
         file.seek(SeekFrom::Start(start))?;
         Ok((file, start, set.files.get(index).map_or(0, |file| file.bytes)))
     }
+}
+
+/// Returns the path of the rows beside an artifact: that is in a folder of its own, they are not.
+pub fn rows_path(artifact: &Path) -> PathBuf {
+    artifact.parent().and_then(Path::parent).unwrap_or(artifact).join("rows.csv")
 }
 
 impl<'a> DataFile<'a> {

@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{DeliveryState, PickupState, RunState};
 use crate::deliver::{Intent, OfferedKey, PickupKind, Receipt};
-use crate::encode::{Artifact, FileGroup};
+use crate::encode::{Artifact, FileGroup, RowsPlace};
 use crate::expect::Checked;
 use crate::extract::{Extract, FileFacts, Form, SourceFacts, Stored};
-use crate::pipeline::plan::CsvDialect;
 use crate::schedule::slot::{InputFile, Slot};
 
 /// Origin of a run.
@@ -163,9 +162,8 @@ pub struct ArtifactFacts {
     pub rows: u64,
     #[serde(default)]
     pub columns: Vec<String>,
-    /// Missing in older ledgers: then the pipeline decides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dialect: Option<CsvDialect>,
+    /// The place from which requests read the rows.
+    pub rows_in: RowsPlace,
     /// Its files, if it is split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<FileGroup>,
@@ -179,7 +177,7 @@ impl ArtifactFacts {
             sha256: artifact.sha256.clone(),
             rows: artifact.rows,
             columns: artifact.columns.clone(),
-            dialect: Some(artifact.dialect.clone()),
+            rows_in: artifact.rows_in.clone(),
             set: artifact.set.clone(),
         }
     }

@@ -5,6 +5,7 @@ mod dedupe;
 mod delta;
 mod expect;
 mod fill;
+mod format;
 mod join;
 mod map;
 mod mask;
@@ -29,6 +30,7 @@ pub use self::delta::{ChangeWords, Delta, FirstDelivery};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{DroppedMax, Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
 pub use self::fill::{Fill, FillWith, Number};
+pub use self::format::Format;
 pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
 pub use self::map::{Map, MapSource, MapTable, Otherwise};
 pub(crate) use self::mask::quoted;
@@ -265,7 +267,9 @@ pub struct ArtifactPlan {
     /// The place of its name.
     pub at: Place,
     pub name: NameTemplate,
-    pub csv: CsvDialect,
+    pub format: Format,
+    /// Keeps the rows beside the artifact, as requests need them and it cannot be read back.
+    pub keeps_rows: bool,
     /// A new file begins after this many rows, at least 1.
     pub split: Option<u64>,
 }
@@ -334,6 +338,13 @@ pub struct DeliveryPlan {
     pub required: bool,
     /// The time after which the delivery sends an alert if it is not done.
     pub alert_after: Option<Duration>,
+}
+
+impl DeliveryPlan {
+    /// Returns true if requests carry the rows.
+    pub fn sends_rows(&self) -> bool {
+        self.destination.webhook().is_some_and(|webhook| matches!(webhook.body, WebhookBody::Rows { .. }))
+    }
 }
 
 /// The policy for a final name that is taken.

@@ -277,7 +277,7 @@ impl RunExecution<'_> {
             sha256: facts.sha256,
             rows: facts.rows,
             columns: facts.columns,
-            dialect: facts.dialect.unwrap_or_else(|| self.plan.artifact.csv.clone()),
+            rows_in: facts.rows_in,
             set: facts.set,
         };
         let saved = artifact.clone();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::encode::csv::CsvFile;
+use crate::encode::{ArtifactFile, FileLayout};
 use crate::extract::LocalCsv;
 use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::plan::{Plan, StepKind, TransformStep};
@@ -134,8 +134,8 @@ impl Preview<'_> {
         let name = name.map_err(|error| writing(io::Error::other(format!("artifact.name: {error}"))))?;
         let path = self.folder.join("artifact");
         let transform = self.open(&self.plan.steps)?;
-        let dialect = &self.plan.artifact.csv;
-        let mut file = CsvFile::create(&path, &name, dialect, transform.columns(), None).map_err(writing)?;
+        let layout = FileLayout { format: &self.plan.artifact.format, split: None, keeps_rows: false };
+        let mut file = ArtifactFile::create(&path, &name, layout, transform.columns()).map_err(writing)?;
         let mut left = self.rows;
         let encode = |row: &Row<'_>| {
             if left > 0 {

@@ -70,7 +70,7 @@ impl RunContext {
                 sha256: facts.sha256,
                 rows: facts.rows,
                 columns: facts.columns,
-                dialect: facts.dialect.unwrap_or_else(|| plan.artifact.csv.clone()),
+                rows_in: facts.rows_in,
                 set: facts.set,
             };
             let copied = artifact.clone();
@@ -118,16 +118,24 @@ fn is_withheld(run: &Run) -> bool {
 }
 
 /// Copies the artifact. Returns false if the source or the copy is not intact.
-fn copy(from: &std::path::Path, to: &Artifact) -> std::io::Result<bool> {
+fn copy(from: &Path, to: &Artifact) -> std::io::Result<bool> {
     if !crate::digest::file_is(from, to.bytes, &to.sha256) {
         return Ok(false);
     }
     if let Some(folder) = to.path.parent() {
         crate::disk::create_private_folder(folder)?;
     }
-    // A hard link if the file system supports it: nothing writes to the file any more.
-    if std::fs::hard_link(from, &to.path).is_err() {
-        std::fs::copy(from, &to.path)?;
+    link_or_copy(from, &to.path)?;
+    if let RowsPlace::Beside { .. } = to.rows_in {
+        link_or_copy(&rows_path(from), &rows_path(&to.path))?;
     }
     Ok(to.is_intact())
+}
+
+/// Makes a hard link if the file system supports it: nothing writes to the file any more.
+fn link_or_copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    match std::fs::hard_link(from, to) {
+        Ok(()) => Ok(()),
+        Err(_) => std::fs::copy(from, to).map(|_| ()),
+    }
 }

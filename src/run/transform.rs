@@ -11,8 +11,7 @@ use super::delta::OpenDelta;
 use super::others::{OtherExtract, step_inputs};
 use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
-use crate::encode::Artifact;
-use crate::encode::csv::{CsvFile, GROUP_FILES_MAX};
+use crate::encode::{Artifact, ArtifactFile, FileLayout, GROUP_FILES_MAX};
 use crate::expect::{Baseline, Checked, Checker, Draft, DroppedFacts, Ended, Opening, RecordChecker};
 use crate::extract::{Extract, SourceFacts, Stored, Witness};
 use crate::ledger::record::Run;
@@ -159,12 +158,13 @@ impl Pass {
             memory: self.limits.memory,
         };
         let (checker, records) = Checker::open(opening).map_err(TransformError::Problems)?;
-        let ArtifactPlan { csv, split, name: template, .. } = &self.plan.artifact;
-        let file = CsvFile::create(&self.path, &self.name, csv, transform.columns(), *split).map_err(writing)?;
-        let encoder = file.encoder();
+        let ArtifactPlan { format, keeps_rows, split, name: template, .. } = &self.plan.artifact;
+        let layout = FileLayout { format, split: *split, keeps_rows: *keeps_rows };
+        let file = ArtifactFile::create(&self.path, &self.name, layout, transform.columns()).map_err(writing)?;
+        let format = file.format();
         let mut checked = CheckedFile { checker, records, file };
         let Passed { balance, findings, dropped, delta } =
-            transform.run_into(&|row, out| encoder.row(row, out), &mut checked)?;
+            transform.run_into(&|row, out| format.row(row, out), &mut checked)?;
         let CheckedFile { checker, records, file } = checked;
         let read = witness.map(Witness::finish).transpose().map_err(|source| TransformError::Read { source })?;
         if self.expected_sha256.is_some() && read.is_some() && read != self.expected_sha256 {
@@ -248,7 +248,7 @@ impl Pass {
 struct CheckedFile<'plan> {
     checker: Checker<'plan>,
     records: RecordChecker,
-    file: CsvFile,
+    file: ArtifactFile,
 }
 
 impl Sink for CheckedFile<'_> {
@@ -264,7 +264,7 @@ impl Sink for CheckedFile<'_> {
     fn row(&mut self, row: &Row<'_>) -> Result<(), TransformError> {
         self.checker.row(row).map_err(|source| TransformError::Spill { source })?;
         if !self.file.takes_encoded() {
-            self.file.row(row).map_err(|source| TransformError::Write { source })?;
+            self.file.row(row)?;
         }
         Ok(())
     }

@@ -3,11 +3,8 @@
 use super::error::TransformError;
 use super::link::{Link, pass_on};
 use super::parallel::{self, Piece};
-use super::program::{Program, Row};
+use super::program::{Encode, Program, Row};
 use super::record::Record;
-
-/// Encodes a row: appends it. Any thread may call it, so it depends on the row alone.
-pub type Encode<'a> = dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync + 'a;
 
 /// Takes what a transform yields, in order.
 pub trait Sink {
@@ -109,7 +106,7 @@ impl<'a, S: Sink> Output<'a, S> {
             self.sink.row(row)?;
         }
         if self.needs.encoded {
-            (self.encode)(row, &mut self.buffer);
+            (self.encode)(row, &mut self.buffer)?;
             self.buffered += 1;
             if self.buffer.len() >= BUFFER_BYTES {
                 self.flush()?;

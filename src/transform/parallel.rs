@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use self::joined::JoinedRows;
 use super::error::TransformError;
 use super::link::{Fork, ForkFound, finish, pass};
-use super::program::{Program, Row};
+use super::program::{Encode, Program, Row};
 use super::record::batch::Batch;
 use super::record::{Record, Records};
 use crate::expr::value::Span;
@@ -57,7 +57,7 @@ pub(super) fn workers() -> usize {
 pub(super) fn run(
     records: Records<'_>,
     forks: Vec<Fork>,
-    encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
+    encode: &Encode<'_>,
     needs: Needs,
     mut take: impl FnMut(&mut Piece, ForkFound) -> Result<(), TransformError>,
 ) -> Result<(), TransformError> {
@@ -99,7 +99,7 @@ fn distribute(records: Records<'_>, lend: impl Fn() -> Piece, workers: &[SyncSen
 /// Runs the fork on one piece after the other, until there are no more or nobody takes them.
 fn work(
     mut fork: Fork,
-    encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
+    encode: &Encode<'_>,
     needs: Needs,
     pieces: &Receiver<Piece>,
     finished: &SyncSender<(Piece, ForkFound)>,
@@ -131,7 +131,7 @@ fn collect(
 }
 
 impl Piece {
-    fn run(&mut self, fork: &mut Fork, encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync), needs: Needs) {
+    fn run(&mut self, fork: &mut Fork, encode: &Encode<'_>, needs: Needs) {
         self.rows.clear();
         self.made.clear();
         self.arena.clear();
@@ -162,7 +162,7 @@ impl Piece {
         &mut self,
         index: usize,
         program: &mut Program,
-        encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
+        encode: &Encode<'_>,
         needs: Needs,
     ) -> Result<(), TransformError> {
         let Self { batch, rows, made, arena, row_count, encoded, .. } = self;
@@ -173,7 +173,7 @@ impl Piece {
             row.keep_made(made, arena);
         }
         if needs.encoded {
-            encode(&row, encoded);
+            encode(&row, encoded)?;
         }
         Ok(())
     }
@@ -183,14 +183,13 @@ impl Piece {
         &mut self,
         index: usize,
         fork: &mut Fork,
-        encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
+        encode: &Encode<'_>,
         needs: Needs,
     ) -> Result<(), TransformError> {
         let Self { batch, joined, row_count, encoded, .. } = self;
         pass(&mut fork.program, &mut fork.links, batch.get(index), &mut |row| {
             *row_count += 1;
-            take(row, joined, encoded, encode, needs);
-            Ok(())
+            take(row, joined, encoded, encode, needs)
         })
     }
 
@@ -198,14 +197,13 @@ impl Piece {
     fn finish_joined(
         &mut self,
         fork: &mut Fork,
-        encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
+        encode: &Encode<'_>,
         needs: Needs,
     ) -> Result<(), TransformError> {
         let Self { joined, row_count, encoded, .. } = self;
         finish(&mut fork.links, &mut |row| {
             *row_count += 1;
-            take(row, joined, encoded, encode, needs);
-            Ok(())
+            take(row, joined, encoded, encode, needs)
         })
     }
 
@@ -244,13 +242,14 @@ fn take(
     row: &Row<'_>,
     joined: &mut JoinedRows,
     encoded: &mut Vec<u8>,
-    encode: &(dyn Fn(&Row<'_>, &mut Vec<u8>) + Sync),
+    encode: &Encode<'_>,
     needs: Needs,
-) {
+) -> Result<(), TransformError> {
     if needs.rows {
         joined.push(row);
     }
     if needs.encoded {
-        encode(row, encoded);
+        encode(row, encoded)?;
     }
+    Ok(())
 }

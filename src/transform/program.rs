@@ -13,7 +13,7 @@ use tracing::warn;
 
 use self::bad_values::{BadValues, Reaction};
 use self::map::MapCells;
-pub use self::row::{Cell, Row};
+pub use self::row::{Cell, Encode, Row};
 use super::dropped::DroppedRows;
 use super::error::RowError;
 use super::finding::StepFinding;

@@ -44,7 +44,7 @@ pub(crate) fn artifact() -> Artifact {
         sha256: "ab".into(),
         rows: 3,
         columns: Vec::new(),
-        dialect: Default::default(),
+        rows_in: reportferry::encode::RowsPlace::Nowhere,
         set: None,
     }
 }

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use reportferry::encode::csv::CsvFile;
+use reportferry::encode::{ArtifactFile, FileLayout};
 use reportferry::expr::Expr;
 use reportferry::pipeline::plan::{
-    Assign, Column, CsvDialect, CsvInput, Expression, Header, OnError, QuoteStyle, RecordEnd, Rename, StepKind,
+    Assign, Column, CsvDialect, CsvInput, Expression, Format, Header, OnError, QuoteStyle, RecordEnd, Rename, StepKind,
     TransformStep,
 };
 use reportferry::progress::Meter;
@@ -455,8 +455,10 @@ fn what_is_written_is_what_python_reads() {
         let path = folder.path().join("out.csv");
         let meter = Meter::default();
         let transform = Transform::open(input(Cursor::new(bytes.clone()), &meter), &[], &BTreeMap::new()).unwrap();
-        let mut file = CsvFile::create(&path, "out.csv", &dialect, transform.columns(), None).unwrap();
-        transform.run(|row| file.row(row)).unwrap();
+        let format = Format::Csv(dialect.clone());
+        let layout = FileLayout { format: &format, split: None, keeps_rows: false };
+        let mut file = ArtifactFile::create(&path, "out.csv", layout, transform.columns()).unwrap();
+        transform.run(|row| file.row(row).map_err(std::io::Error::other)).unwrap();
         file.finish(|_| Ok(String::new())).unwrap();
         let script = "import csv, json, sys; path, delimiter = json.load(sys.stdin); \
                       json.dump(list(csv.reader(open(path, newline='', encoding='utf-8'), delimiter=delimiter)), sys.stdout)";

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::Fact;
-use crate::pipeline::plan::{ArtifactPlan, CsvDialect, Header, Plan, QuoteStyle, RecordEnd};
+use crate::pipeline::plan::{ArtifactPlan, CsvDialect, Format, Header, Plan, QuoteStyle, RecordEnd};
 use crate::schedule::slot::Slot;
 
 pub(super) fn artifact(plan: &Plan, artifact: &ArtifactPlan, now: Timestamp) -> Vec<Fact> {
-    let ArtifactPlan { at: _, name, csv, split } = artifact;
+    let ArtifactPlan { at: _, name, format, keeps_rows: _, split } = artifact;
     let next = plan.schedule.as_ref().and_then(|schedule| schedule.cron.next_after(now, &plan.zone));
     let slot = Slot::new(&plan.name, next.unwrap_or(now), plan.zone.clone());
     let mut facts = vec![Fact::new(match artifact.first_name(&slot) {
@@ -17,7 +17,9 @@ pub(super) fn artifact(plan: &Plan, artifact: &ArtifactPlan, now: Timestamp) -> 
     if let Some(rows) = split {
         facts.push(Fact::new(format!("It is split: a new file begins after {rows} rows.")));
     }
-    facts.extend(dialect(csv));
+    facts.extend(match format {
+        Format::Csv(csv) => dialect(csv),
+    });
     facts
 }
 

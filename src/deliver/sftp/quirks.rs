@@ -120,7 +120,7 @@ impl Case {
             sha256,
             rows: 1,
             columns: Vec::new(),
-            dialect: Default::default(),
+            rows_in: crate::encode::RowsPlace::Nowhere,
             set: None,
         };
         let plan = self.plan();

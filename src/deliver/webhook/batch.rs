@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::body::Body;
 use crate::deliver::Batching;
 use crate::deliver::request::DeliveryRequest;
-use crate::encode::Artifact;
-use crate::pipeline::plan::Header;
+use crate::encode::{Artifact, RowsPlace, rows_path};
+use crate::pipeline::plan::{CsvDialect, Header};
 use crate::settings::Compress;
 
 /// Bytes of small batches that are prepared together.
@@ -51,10 +51,11 @@ impl Batches {
     /// # Errors
     /// The file cannot be opened.
     fn open(artifact: &Artifact, batching: Batching) -> io::Result<Self> {
-        let file = skip_bom(rows_of(artifact)?)?;
+        let (rows, dialect) = rows_of(artifact)?;
+        let file = skip_bom(rows)?;
         let reader = csv::ReaderBuilder::new()
-            .delimiter(artifact.dialect.delimiter)
-            .has_headers(artifact.dialect.header != Header::None)
+            .delimiter(dialect.delimiter)
+            .has_headers(dialect.header != Header::None)
             .from_reader(file);
         let keys = artifact.columns.iter().map(|column| {
             let mut key = serde_json::to_vec(column)?;
@@ -157,12 +158,22 @@ fn skip_bom(file: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     Ok(Box::new(io::Cursor::new(head).chain(file)))
 }
 
-/// Opens the artifact's file, or all files of a file group as one, with one header.
-fn rows_of(artifact: &Artifact) -> io::Result<Box<dyn Read + Send>> {
+/// Opens the rows: in the artifact's file, or all files of a file group as one, with one header; or beside the artifact.
+fn rows_of(artifact: &Artifact) -> io::Result<(Box<dyn Read + Send>, CsvDialect)> {
+    let dialect = match &artifact.rows_in {
+        RowsPlace::Artifact(dialect) => dialect.clone(),
+        RowsPlace::Beside { .. } => {
+            return Ok((Box::new(File::open(rows_path(&artifact.path))?), CsvDialect::default()));
+        }
+        RowsPlace::Nowhere => {
+            let what = "the run was made for deliveries that need no rows, and kept none; backfill it";
+            return Err(io::Error::other(what));
+        }
+    };
     let file = File::open(&artifact.path)?;
-    let Some(set) = &artifact.set else { return Ok(Box::new(file)) };
+    let Some(set) = &artifact.set else { return Ok((Box::new(file), dialect)) };
     let left = set.files.iter().map(|file| file.bytes).collect();
-    Ok(Box::new(Joined { file, left, here: 0, skip: 0, head_bytes: set.head_bytes }))
+    Ok((Box::new(Joined { file, left, here: 0, skip: 0, head_bytes: set.head_bytes }), dialect))
 }
 
 /// The files of a group as one: only the first one's header is read.
@@ -271,7 +282,7 @@ pub(super) fn envelope(delivery: &DeliveryRequest<'_>, kind: &str) -> Value {
 mod tests {
     use super::*;
     use crate::encode::{FileGroup, GroupFile};
-    use crate::pipeline::plan::{CsvDialect, QuoteStyle, RecordEnd};
+    use crate::pipeline::plan::{QuoteStyle, RecordEnd};
 
     fn batches(text: &str, header: bool, rows: usize, bytes: usize) -> Vec<String> {
         batched(text, header, rows, bytes, None)
@@ -295,7 +306,7 @@ mod tests {
             sha256: String::new(),
             rows: 0,
             columns: vec!["id".to_owned(), "na\"me".to_owned()],
-            dialect,
+            rows_in: RowsPlace::Artifact(dialect),
             set,
         };
         let batching = Batching { rows, bytes, generation: 1 };

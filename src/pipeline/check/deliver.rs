@@ -62,14 +62,15 @@ impl Check<'_> {
         ArtifactPlan {
             at: self.place(&origin),
             name,
-            csv: CsvDialect {
+            format: Format::Csv(CsvDialect {
                 delimiter: delimiter.map_or(b',', |delimiter| delimiter.0),
                 quote: quote.unwrap_or(QuoteStyle::Necessary),
                 record_end: record_end.unwrap_or(RecordEnd::Lf),
                 header: header.map_or(Header::Names, |header| header.value),
                 bom: bom.unwrap_or(false),
                 formula_guard: formula_guard.unwrap_or(false),
-            },
+            }),
+            keeps_rows: false,
             split: split.map(|split| split.value.rows.0),
         }
     }
@@ -108,12 +109,6 @@ impl Check<'_> {
                 let what = "the webhook takes one file, and the artifact is split into several";
                 let problem = Problem::error(delivery.at.clone(), what);
                 self.problems.push(problem.hint("let its destination say `body: rows` or `body: notice`"));
-            }
-            let sends_rows = webhook.is_some_and(|webhook| matches!(webhook.body, WebhookBody::Rows { .. }));
-            if sends_rows && matches!(artifact.csv.record_end, RecordEnd::Text(_)) {
-                let what = "the webhook sends the rows as JSON, and the artifact has a `record_end` of its own";
-                let problem = Problem::error(delivery.at.clone(), what);
-                self.problems.push(problem.hint("write `record_end: lf`, or deliver this artifact as a file"));
             }
             if artifact.split.is_none() && delivery.publish_together {
                 let problem = Problem::error(

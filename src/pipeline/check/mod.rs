@@ -70,14 +70,15 @@ pub(super) fn plan(
     check.dropped_rows(&steps, limit, &mut expect);
     let delivered = columns.names();
     check.problems.extend(columns.into_problems());
-    let artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
+    let mut artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
     let alerts = written.alerts.and_then(|part| part.0);
     if let (Some(alerts), Some(deliveries)) = (&alerts, &mut deliveries) {
         deliveries.iter_mut().for_each(|delivery| delivery.alert_after = alerts.alert_after.or(delivery.alert_after));
     }
     let alerts = alerts.map(|alerts| check.alerts(alerts));
-    if let (Some(artifact), Some(deliveries)) = (&artifact, &deliveries) {
+    if let (Some(artifact), Some(deliveries)) = (&mut artifact, &deliveries) {
+        artifact.keeps_rows = artifact.format.readable().is_none() && deliveries.iter().any(DeliveryPlan::sends_rows);
         check.check_file_groups(artifact, deliveries);
         check.check_companion_names(artifact, deliveries);
         check.check_replaced_changes(source.as_ref(), artifact, deliveries);

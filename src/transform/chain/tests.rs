@@ -9,7 +9,7 @@ use crate::pipeline::plan::{
     SortKey, StepKind, TableRef,
 };
 use crate::pipeline::value_type::ValueType;
-use crate::transform::Needs;
+use crate::transform::{Needs, RowError};
 use crate::transform::step_inputs::OpenTable;
 use crate::yaml::problem::Place;
 
@@ -35,7 +35,7 @@ impl Sink for Kept {
 
     fn row(&mut self, row: &Row<'_>) -> Result<(), TransformError> {
         let mut text = Vec::new();
-        encode(row, &mut text);
+        encode(row, &mut text)?;
         self.rows.push(text);
         Ok(())
     }
@@ -47,7 +47,7 @@ impl Sink for Kept {
     }
 }
 
-fn encode(row: &Row<'_>, out: &mut Vec<u8>) {
+fn encode(row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), RowError> {
     for cell in row.cells() {
         out.extend_from_slice(cell.bytes);
         out.push(b'|');

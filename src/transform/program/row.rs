@@ -1,7 +1,12 @@
 //! A transformed row, whose cells are where they were made.
 
 use crate::expr::value::{CellRef, Cells, Span};
+use crate::transform::error::RowError;
 use crate::transform::record::Record;
+
+/// Encodes a row: appends it. Any thread may call it, so it depends on the row alone. A value that the format cannot have
+/// is an error.
+pub type Encode<'a> = dyn Fn(&Row<'_>, &mut Vec<u8>) -> Result<(), RowError> + Sync + 'a;
 
 /// A transformed row.
 #[derive(Clone, Copy)]
@@ -23,7 +28,7 @@ pub struct Cell<'a> {
 impl<'a> Row<'a> {
     /// Returns a row with cells of a record only.
     #[inline]
-    pub(in crate::transform) fn of_record(outputs: &'a [CellRef], record: Record<'a>) -> Self {
+    pub(crate) fn of_record(outputs: &'a [CellRef], record: Record<'a>) -> Self {
         Self { outputs, made: &[], arena: &[], record }
     }
 

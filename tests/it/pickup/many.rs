@@ -24,7 +24,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
         sha256: String::new(),
         rows: 1,
         columns: Vec::new(),
-        dialect: Default::default(),
+        rows_in: reportferry::encode::RowsPlace::Nowhere,
     };
     ledger
         .note_artifact(

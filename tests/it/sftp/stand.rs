@@ -96,7 +96,7 @@ pub(crate) fn spool(name: &str, content: &[u8]) -> Spooled {
         sha256,
         rows: 1,
         columns: Vec::new(),
-        dialect: Default::default(),
+        rows_in: reportferry::encode::RowsPlace::Nowhere,
         set: None,
     };
     Spooled { artifact, _spool: spool }

@@ -3,11 +3,27 @@ use proptest::prelude::*;
 use sha2::Digest;
 
 use super::*;
-use crate::pipeline::plan::{QuoteStyle, RecordEnd};
+use crate::expr::value::{CellRef, Cells};
+use crate::pipeline::plan::{Header, QuoteStyle, RecordEnd};
+use crate::transform::Record;
 
-fn cells<'a>(file: &mut CsvFile, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<()> {
-    file.begin_row()?;
-    file.record(cells).map(|_| ())
+/// Appends a row of these cells.
+fn write(file: &mut ArtifactFile, cells: &[impl AsRef<str>]) -> Result<(), TransformError> {
+    let (mut bytes, mut bounds) = (Vec::new(), Vec::new());
+    for cell in cells {
+        let start = bytes.len() as u32;
+        bytes.extend_from_slice(cell.as_ref().as_bytes());
+        bounds.push((start, bytes.len() as u32));
+    }
+    let outputs: Vec<CellRef> = (0..cells.len() as u32).map(CellRef::Input).collect();
+    let record = Record { cells: Cells { bytes: &bytes, bounds: &bounds }, is_plain: false, number: 1, line: 2 };
+    file.row(&Row::of_record(&outputs, record))
+}
+
+fn create(path: &Path, dialect: &CsvDialect, columns: &[&str], split: Option<u64>) -> io::Result<ArtifactFile> {
+    let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+    let format = Format::Csv(dialect.clone());
+    ArtifactFile::create(path, "a.csv", FileLayout { format: &format, split, keeps_rows: false }, &columns)
 }
 
 const PLAIN: CsvDialect = CsvDialect {
@@ -22,10 +38,9 @@ const PLAIN: CsvDialect = CsvDialect {
 fn encode(dialect: &CsvDialect, columns: &[&str], rows: &[Vec<String>]) -> (Vec<u8>, Artifact) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("artifact");
-    let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
-    let mut file = CsvFile::create(&path, "a.csv", dialect, &columns, None).unwrap();
+    let mut file = create(&path, dialect, columns, None).unwrap();
     for row in rows {
-        cells(&mut file, row.iter().map(|cell| Cell { bytes: cell.as_bytes(), is_plain: false })).unwrap();
+        write(&mut file, row).unwrap();
     }
     let artifact = file.finish(|_| Ok(String::new())).unwrap();
     assert!(!folder.path().join("artifact.part").exists());
@@ -127,11 +142,11 @@ fn the_artifact_describes_the_file() {
 fn an_unfinished_file_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("artifact");
-    let file = CsvFile::create(&path, "a.csv", &PLAIN, &["a".to_owned()], None).unwrap();
+    let file = create(&path, &PLAIN, &["a"], None).unwrap();
     assert!(folder.path().join("artifact.part").exists());
     drop(file);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    assert!(CsvFile::create(&folder.path().join("no/such"), "a.csv", &PLAIN, &[], None).is_err());
+    assert!(create(&folder.path().join("no/such"), &PLAIN, &[], None).is_err());
 }
 
 #[cfg(target_os = "linux")]
@@ -140,14 +155,13 @@ fn a_full_disk_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("artifact");
     std::os::unix::fs::symlink("/dev/full", folder.path().join("artifact.part")).unwrap();
-    let mut file = CsvFile::create(&path, "a.csv", &PLAIN, &["a".to_owned()], None).unwrap();
+    let mut file = create(&path, &PLAIN, &["a"], None).unwrap();
     let cell = "x".repeat(300_000);
-    let mut wrote = Ok(());
-    for _ in 0..10 {
-        wrote = wrote.and_then(|()| cells(&mut file, [Cell { bytes: cell.as_bytes(), is_plain: false }].into_iter()));
-    }
-    let error = wrote.and_then(|()| file.finish(|_| Ok(String::new())).map(drop)).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    let wrote = (0..10).try_for_each(|_| write(&mut file, &[&cell]));
+    let writing = |source| TransformError::Write { source };
+    let error = wrote.and_then(|()| file.finish(|_| Ok(String::new())).map(drop).map_err(writing)).unwrap_err();
+    let TransformError::Write { source } = error else { panic!("{error}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::StorageFull);
     assert!(!path.exists());
 }
 
@@ -173,15 +187,14 @@ proptest! {
 }
 
 /// Writes `rows` rows, split after `split` each. Returns the content of the artifact's file, and the artifact.
-fn write_split(dialect: &CsvDialect, rows: u64, split: u64) -> io::Result<(Vec<u8>, Artifact)> {
+fn write_split(dialect: &CsvDialect, rows: u64, split: u64) -> Result<(Vec<u8>, Artifact), TransformError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("artifact");
-    let mut file = CsvFile::create(&path, "a.csv", dialect, &["n".to_owned()], Some(split)).unwrap();
+    let mut file = create(&path, dialect, &["n"], Some(split)).unwrap();
     for number in 1..=rows {
-        let cell = number.to_string();
-        cells(&mut file, [Cell { bytes: cell.as_bytes(), is_plain: true }].into_iter())?;
+        write(&mut file, &[number.to_string()])?;
     }
-    let artifact = file.finish(|number| Ok(format!("a_{number}.csv")))?;
+    let artifact = file.finish(|number| Ok(format!("a_{number}.csv"))).unwrap();
     assert!(artifact.is_intact());
     let bytes = std::fs::read(path).unwrap();
     let mut again = Vec::new();
@@ -222,6 +235,7 @@ fn a_file_group_is_split_by_rows_and_each_file_is_complete() {
 fn a_file_group_has_a_maximum_of_files() {
     let most = GROUP_FILES_MAX as u64;
     assert_eq!(write_split(&PLAIN, most * 2, 2).unwrap().1.set.unwrap().files.len(), GROUP_FILES_MAX);
-    let refused = write_split(&PLAIN, most * 2 + 1, 2).unwrap_err().to_string();
+    let TransformError::Write { source: refused } = write_split(&PLAIN, most * 2 + 1, 2).unwrap_err() else { panic!() };
+    let refused = refused.to_string();
     assert!(refused.contains("more than 999 files of 2 rows: raise `artifact.split.rows`"), "{refused}");
 }

@@ -1,0 +1,202 @@
+//! Rows → a file in the spool, in the format of the artifact.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::spool::{SpoolFile, Written};
+use super::{Artifact, CsvFormat, FileGroup, GroupFile, RowFormat, RowsPlace};
+use crate::pipeline::plan::{CsvDialect, Format};
+use crate::transform::{Row, TransformError};
+
+/// The artifact's file being written. Removed if dropped unfinished.
+pub struct ArtifactFile {
+    spool: SpoolFile,
+    path: PathBuf,
+    name: String,
+    format: Arc<dyn RowFormat>,
+    rows: u64,
+    columns: Vec<String>,
+    split: Option<Split>,
+    place: RowsPlace,
+    /// The rows beside it.
+    beside: Option<RowsFile>,
+}
+
+/// The rows that requests need, where the artifact cannot be read back: a CSV of the default dialect.
+struct RowsFile {
+    spool: SpoolFile,
+    format: CsvFormat,
+}
+
+/// The format, and what else decides on how the files are written.
+pub struct FileLayout<'a> {
+    pub format: &'a Format,
+    /// A new file of the file group starts after that many rows.
+    pub split: Option<u64>,
+    /// Keeps the rows beside the artifact.
+    pub keeps_rows: bool,
+}
+
+/// The state of splitting into a file group.
+#[derive(Default)]
+struct Split {
+    rows_max: u64,
+    head_bytes: u64,
+    /// Rows of the current file.
+    rows: u64,
+    /// Rows of each completed file.
+    completed: Vec<u64>,
+}
+
+/// The maximum number of files in a file group.
+pub const GROUP_FILES_MAX: usize = 999;
+
+impl ArtifactFile {
+    /// Starts `<path>.part` and writes what the format has before the rows: at the beginning of each file of a group.
+    ///
+    /// # Errors
+    /// A file that cannot be created or written; columns that the format cannot have.
+    pub fn create(path: &Path, name: &str, layout: FileLayout<'_>, columns: &[String]) -> io::Result<Self> {
+        let FileLayout { format, split, keeps_rows } = layout;
+        let place = format.readable().map_or(RowsPlace::Nowhere, |dialect| RowsPlace::Artifact(dialect.clone()));
+        let beside = keeps_rows.then(|| RowsFile::create(&super::rows_path(path), columns)).transpose()?;
+        let mut file = Self {
+            spool: SpoolFile::create(path, split.is_some())?,
+            path: path.to_owned(),
+            name: name.to_owned(),
+            format: super::row_format(format),
+            rows: 0,
+            columns: columns.to_vec(),
+            split: split.map(|rows_max| Split { rows_max: rows_max.max(1), ..Split::default() }),
+            place,
+            beside,
+        };
+        let head_bytes = file.head()?;
+        if let Some(split) = &mut file.split {
+            split.head_bytes = head_bytes;
+        }
+        Ok(file)
+    }
+
+    /// Writes what comes before the rows. Returns its length in bytes.
+    fn head(&mut self) -> io::Result<u64> {
+        let before = self.spool.block.len();
+        self.format.head(&self.columns, &mut self.spool.block)?;
+        let bytes = self.spool.block.len() - before;
+        self.spool.send_if_full()?;
+        Ok(bytes as u64)
+    }
+
+    /// Returns the encoder of its rows.
+    pub fn format(&self) -> Arc<dyn RowFormat> {
+        self.format.clone()
+    }
+
+    /// Returns true if rows may be appended encoded: files of a file group begin between rows, and the rows beside the
+    /// artifact are encoded otherwise.
+    pub fn takes_encoded(&self) -> bool {
+        self.split.is_none() && self.beside.is_none()
+    }
+
+    /// Appends encoded rows. Takes the bytes, and leaves an empty buffer.
+    ///
+    /// # Errors
+    /// The file cannot be written; the error may concern earlier rows.
+    pub fn append(&mut self, bytes: &mut Vec<u8>, rows: u64) -> io::Result<()> {
+        if self.rows == 0 && rows > 0 {
+            let separator = self.format.separator().len();
+            bytes.drain(..separator.min(bytes.len()));
+        }
+        self.rows += rows;
+        self.spool.append(bytes)
+    }
+
+    /// Appends one row.
+    ///
+    /// # Errors
+    /// The file cannot be written; the error may concern earlier rows. A value that the format cannot have.
+    pub fn row(&mut self, row: &Row<'_>) -> Result<(), TransformError> {
+        let writing = |source| TransformError::Write { source };
+        let is_first = self.begin_row().map_err(writing)?;
+        let start = self.spool.block.len();
+        self.format.row(row, &mut self.spool.block)?;
+        if is_first {
+            self.spool.block.drain(start..start + self.format.separator().len());
+        }
+        self.spool.send_if_full().map_err(writing)?;
+        if let Some(beside) = &mut self.beside {
+            beside.format.row(row, &mut beside.spool.block)?;
+            beside.spool.send_if_full().map_err(writing)?;
+        }
+        Ok(())
+    }
+
+    /// Returns true for the first row of a file.
+    fn begin_row(&mut self) -> io::Result<bool> {
+        self.rows += 1;
+        if self.split.is_some() { self.split_before_row() } else { Ok(self.rows == 1) }
+    }
+
+    /// Starts the next file of the file group if this one is full.
+    fn split_before_row(&mut self) -> io::Result<bool> {
+        let Some(split) = &mut self.split else { return Ok(false) };
+        let is_full = split.rows == split.rows_max;
+        if is_full {
+            if split.completed.len() + 1 == GROUP_FILES_MAX {
+                let rows = split.rows_max;
+                let what = format!("more than {GROUP_FILES_MAX} files of {rows} rows: raise `artifact.split.rows`");
+                return Err(io::Error::other(what));
+            }
+            split.completed.push(std::mem::take(&mut split.rows));
+        }
+        split.rows += 1;
+        let is_first = split.rows == 1;
+        if is_full {
+            self.format.tail(&mut self.spool.block);
+            self.spool.mark()?;
+            self.head()?;
+        }
+        Ok(is_first)
+    }
+
+    /// Completes the file and renames it. `names` returns the names of a file group's files, from 1. The file is not
+    /// synced: if it does not match its digest after a power cut, it is created again from the extract.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn finish(mut self, names: impl Fn(usize) -> io::Result<String>) -> io::Result<Artifact> {
+        self.format.tail(&mut self.spool.block);
+        if self.split.is_some() {
+            self.spool.mark()?;
+        }
+        let Written { bytes, sha256, marked } = self.spool.finish()?;
+        let set = self.split.map(|Split { head_bytes, rows, mut completed, .. }| {
+            completed.push(rows);
+            let files = completed.into_iter().zip(marked).enumerate();
+            let files = files
+                .map(|(index, (rows, (bytes, sha256)))| Ok(GroupFile { name: names(index + 1)?, bytes, sha256, rows }));
+            Ok::<_, io::Error>(FileGroup { head_bytes, files: files.collect::<io::Result<_>>()? })
+        });
+        let rows_in = match self.beside {
+            None => self.place,
+            Some(RowsFile { spool, format: _ }) => {
+                let Written { bytes, sha256, .. } = spool.finish()?;
+                RowsPlace::Beside { bytes, sha256 }
+            }
+        };
+        let Self { path, name, rows, columns, .. } = self;
+        Ok(Artifact { path, name, bytes, sha256, rows, columns, rows_in, set: set.transpose()? })
+    }
+}
+
+impl RowsFile {
+    fn create(path: &Path, columns: &[String]) -> io::Result<Self> {
+        let (mut spool, format) = (SpoolFile::create(path, false)?, CsvFormat::new(&CsvDialect::default()));
+        format.head(columns, &mut spool.block)?;
+        Ok(Self { spool, format })
+    }
+}
+
+#[cfg(test)]
+mod tests;
