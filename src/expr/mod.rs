@@ -70,7 +70,7 @@ use sqlparser::dialect::{Dialect, Precedence};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-use node::Typed;
+use node::{Node, Typed};
 use place::Places;
 use value::Type;
 
@@ -284,6 +284,14 @@ impl Expr {
             _ => "compare it with something, or write `… is true`",
         };
         Some((format!("the filter yields {}, not a condition", self.yields()), hint))
+    }
+
+    /// Returns the column that it is, if it is nothing else.
+    pub(crate) fn as_column(&self) -> Option<&str> {
+        match self.0.root.node {
+            Node::Column(column) => self.0.columns.get(column).map(String::as_str),
+            _ => None,
+        }
     }
 
     /// Returns the type that it yields: `text`, `boolean`, `integer`, …

@@ -139,21 +139,33 @@ impl Piece {
         self.encoded.clear();
         self.row_count = 0;
         self.error = self.batch.error.take();
-        for index in 0..self.batch.len() {
-            let ran = match fork.links.is_empty() {
-                true => self.record(index, &mut fork.program, encode, needs),
-                false => self.record_joined(index, fork, encode, needs),
-            };
-            if let Err(found) = ran {
-                self.batch.truncate(index + 1);
-                self.error = Some(found);
-                break;
-            }
+        let mut index = 0;
+        let ran = match fork.links.is_empty() {
+            true => self.each(&mut index, |piece, index| piece.record(index, &mut fork.program, encode, needs)),
+            false => self.each(&mut index, |piece, index| piece.record_joined(index, fork, encode, needs)),
+        };
+        if let Err(found) = ran {
+            self.batch.truncate(index + 1);
+            self.error = Some(found);
         }
         // Rows that wait in an operator come before an error of the program.
         if let Err(found) = self.finish_joined(fork, encode, needs) {
             self.error = Some(found);
         }
+    }
+
+    /// Takes the records one after the other; `index` is that of the last one.
+    #[inline]
+    fn each(
+        &mut self,
+        index: &mut usize,
+        mut take: impl FnMut(&mut Self, usize) -> Result<(), TransformError>,
+    ) -> Result<(), TransformError> {
+        for next in 0..self.batch.len() {
+            *index = next;
+            take(self, next)?;
+        }
+        Ok(())
     }
 
     /// Runs the program on a record.

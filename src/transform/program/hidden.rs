@@ -51,7 +51,9 @@ impl Builder<'_> {
                 made += 1;
                 made - 1
             });
-            if let Some(argument) = &column.argument {
+            if let Some(name) = column.argument.as_ref().and_then(|argument| argument.expr.as_column()) {
+                cells.push(columns.cell(name)); // nothing is to be computed
+            } else if let Some(argument) = &column.argument {
                 let (name, condition) = (column.column.name.clone(), filter.map(|filter| filter as usize));
                 let expression = computed(self.secrets, &column.at, argument, masked, columns);
                 self.add(&column.at, Action::Argument { expression, made: made as usize, column: name, condition });

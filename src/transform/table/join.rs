@@ -11,7 +11,7 @@ use tracing::info;
 
 use self::fork::Fork;
 use self::on_disk::OnDisk;
-use self::theirs::{Found, InMemory, Matches, Theirs};
+use self::theirs::{Found, InMemory, Theirs};
 use super::keys::{read_cell, write_non_null};
 use super::spill::Spill;
 use super::{Next, Resources, TableOperator};
@@ -240,7 +240,7 @@ impl OurRows {
         self.key_of(row);
         let Self { keys: _, added, rules, tally, key, joined } = self;
         // No row of theirs has the empty key.
-        let matches = table.matches(key);
+        let mut matches = table.matches(key);
         let first = matches.clone().next();
         let is_kept = tally.count(rules.kind, first.is_some());
         if first.is_none()
@@ -248,22 +248,30 @@ impl OurRows {
         {
             examples.add(row);
         }
-        if is_kept {
-            joined.begin();
-            let is_plain = joined.add_ours(row);
-            joined.pass(rules, *added, matches, &Ours { key, origin: row.origin(), is_plain }, tally, next)?;
+        if !is_kept {
+            return Ok(());
+        }
+        let (number, line) = row.origin();
+        let is_plain = joined.begin(row);
+        let Some(first) = matches.next().filter(|_| rules.adds()) else {
+            (0..*added).for_each(|_| joined.add(&[]));
+            return next(joined.record(is_plain, number, line));
+        };
+        if !rules.many
+            && let Some(second) = matches.clone().next()
+        {
+            return Err(rules.multiplied(key, [first, second], (number, line)));
+        }
+        let ours = (joined.bytes.len(), joined.bounds.len());
+        for (found, count) in std::iter::once(first).chain(matches).map(Found::new).zip(0..) {
+            tally.added += u64::from(count > 0);
+            joined.bytes.truncate(ours.0);
+            joined.bounds.truncate(ours.1);
+            found.cells().for_each(|cell| joined.add(cell));
+            next(joined.record(is_plain && found.is_plain(), number, line))?;
         }
         Ok(())
     }
-}
-
-/// A row of ours that is passed on.
-struct Ours<'a> {
-    key: &'a [u8],
-    /// Its number and its line.
-    origin: (u64, u64),
-    /// True if all cells are known to be plain.
-    is_plain: bool,
 }
 
 impl Rules {
@@ -311,20 +319,14 @@ impl Tally {
 }
 
 impl Joined {
+    /// Begins with our cells. Returns true if they are all known to be plain.
     #[inline]
-    fn begin(&mut self) {
+    fn begin(&mut self, row: &Row<'_>) -> bool {
         self.bytes.clear();
         self.bounds.clear();
+        self.add_ours(row)
     }
 
-    #[inline]
-    fn add(&mut self, cell: &[u8]) {
-        let start = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(cell);
-        self.bounds.push((start, self.bytes.len() as u32));
-    }
-
-    /// Adds our cells. Returns true if they are all known to be plain.
     #[inline]
     fn add_ours(&mut self, row: &Row<'_>) -> bool {
         let mut is_plain = true;
@@ -335,36 +337,11 @@ impl Joined {
         is_plain
     }
 
-    /// Passes on our cells, which were added, with those of each match, or with empty ones.
     #[inline]
-    fn pass(
-        &mut self,
-        rules: &Rules,
-        added: usize,
-        mut matches: Matches<'_>,
-        Ours { key, origin, is_plain }: &Ours<'_>,
-        tally: &mut Tally,
-        next: &mut Next<'_>,
-    ) -> Result<(), TransformError> {
-        let (number, line) = *origin;
-        let Some(first) = matches.next().filter(|_| rules.adds()) else {
-            (0..added).for_each(|_| self.add(&[]));
-            return next(self.record(*is_plain, number, line));
-        };
-        if !rules.many
-            && let Some(second) = matches.clone().next()
-        {
-            return Err(rules.multiplied(key, [first, second], *origin));
-        }
-        let ours = (self.bytes.len(), self.bounds.len());
-        for (found, count) in std::iter::once(first).chain(matches).map(Found::new).zip(0..) {
-            tally.added += u64::from(count > 0);
-            self.bytes.truncate(ours.0);
-            self.bounds.truncate(ours.1);
-            found.cells().for_each(|cell| self.add(cell));
-            next(self.record(*is_plain && found.is_plain(), number, line))?;
-        }
-        Ok(())
+    fn add(&mut self, cell: &[u8]) {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(cell);
+        self.bounds.push((start, self.bytes.len() as u32));
     }
 
     fn record(&self, is_plain: bool, number: u64, line: u64) -> Record<'_> {

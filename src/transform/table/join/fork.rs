@@ -1,14 +1,16 @@
-//! A join with a table in memory, for the rows of one block after the other: the rows are kept until many of them can be
-//! looked up at once.
+//! A join with a table in memory that has at most one match of a row, for the rows of one block after the other: they are
+//! kept until many of them can be looked up at once.
 
 use std::sync::Arc;
 
 use super::super::keys::write_non_null;
 use super::super::{Next, TableOperator};
-use super::theirs::InMemory;
-use super::{Joined, Ours, Rules, Tally};
+use super::theirs::{Found, InMemory};
+use super::{Joined, Rules, Tally};
+use crate::expr::value::{Bounds, Cells};
 use crate::transform::error::TransformError;
 use crate::transform::program::Row;
+use crate::transform::record::Record;
 
 pub(super) struct Fork {
     table: Arc<InMemory>,
@@ -21,7 +23,8 @@ pub(super) struct Fork {
     waiting: Waiting,
     key: Vec<u8>,
     found: Vec<Option<usize>>,
-    joined: Joined,
+    /// The bounds of the row that is passed on.
+    bounds: Vec<Bounds>,
 }
 
 /// Rows that wait to be looked up.
@@ -49,27 +52,48 @@ const BYTES_MAX: usize = 64 << 10;
 
 impl Fork {
     pub(super) fn new(table: Arc<InMemory>, keys: Vec<usize>, added: usize, rules: Rules) -> Self {
-        let (tally, waiting, joined) = (Tally::default(), Waiting::default(), Joined::default());
-        Self { table, keys, added, rules, tally, waiting, key: Vec::new(), found: Vec::new(), joined }
+        let (tally, waiting) = (Tally::default(), Waiting::default());
+        Self { table, keys, added, rules, tally, waiting, key: Vec::new(), found: Vec::new(), bounds: Vec::new() }
     }
 }
 
 impl Fork {
     fn join_waiting(&mut self, next: &mut Next<'_>) -> Result<(), TransformError> {
-        let Self { table, added, rules, tally, waiting, found, joined, .. } = self;
+        let Self { table, added, rules, tally, waiting, found, bounds, .. } = self;
         found.clear();
         table.find_all(waiting.keys(), found);
-        let mut cell = 0;
-        for ((row, key), found) in waiting.rows.iter().zip(waiting.keys()).zip(found) {
-            let cells = &waiting.cells.bounds[cell..row.cells_end];
-            cell = row.cells_end;
+        let Waiting { keys, cells, rows } = waiting;
+        let ours = cells.bytes.len();
+        let (mut cell, mut key) = (0, 0);
+        for (row, found) in rows.iter().zip(found) {
+            let (first, start) =
+                (std::mem::replace(&mut cell, row.cells_end), std::mem::replace(&mut key, row.key_end));
             if !tally.count(rules.kind, found.is_some()) {
                 continue;
             }
-            joined.begin();
-            cells.iter().for_each(|(start, end)| joined.add(&waiting.cells.bytes[*start as usize..*end as usize]));
-            let ours = Ours { key, origin: row.origin, is_plain: row.is_plain };
-            joined.pass(rules, *added, table.rows_of(*found), &ours, tally, next)?;
+            bounds.clear();
+            bounds.extend_from_slice(&cells.bounds[first..row.cells_end]);
+            // Our cells stay where they are; theirs come after those of all rows.
+            cells.bytes.truncate(ours);
+            let mut is_plain = row.is_plain;
+            let mut matches = table.rows_of(*found);
+            match matches.next().filter(|_| rules.adds()) {
+                None => bounds.extend((0..*added).map(|_| (0, 0))),
+                Some(found) => {
+                    if let Some(second) = matches.next() {
+                        return Err(rules.multiplied(&keys[start..row.key_end], [found, second], row.origin));
+                    }
+                    let found = Found::new(found);
+                    is_plain &= found.is_plain();
+                    for cell in found.cells() {
+                        let start = cells.bytes.len() as u32;
+                        cells.bytes.extend_from_slice(cell);
+                        bounds.push((start, cells.bytes.len() as u32));
+                    }
+                }
+            }
+            let (number, line) = row.origin;
+            next(Record { cells: Cells { bytes: &cells.bytes, bounds }, is_plain, number, line })?;
         }
         Ok(())
     }
@@ -83,7 +107,8 @@ impl Waiting {
 
     fn clear(&mut self) {
         self.keys.clear();
-        self.cells.begin();
+        self.cells.bytes.clear();
+        self.cells.bounds.clear();
         self.rows.clear();
     }
 }
