@@ -67,7 +67,7 @@ async fn one_run(ledger: &Ledger, number: i64) -> Result<(), LedgerError> {
         sha256: "ab".into(),
         rows: 3,
         columns: Vec::new(),
-        dialect: Default::default(),
+        rows_in: reportferry::encode::RowsPlace::Nowhere,
         set: None,
     };
     ledger

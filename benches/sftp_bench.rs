@@ -68,7 +68,7 @@ fn artifact(line: &str) -> Result<Artifact, String> {
         sha256: sha256.to_owned(),
         rows: 0,
         columns: Vec::new(),
-        dialect: Default::default(),
+        rows_in: reportferry::encode::RowsPlace::Nowhere,
         set: None,
     })
 }

@@ -234,7 +234,7 @@ impl Preview<'_> {
         steps: &[TransformStep],
         last: u64,
         wanted: &HashSet<u64>,
-        mut each: impl FnMut(&Row<'_>) -> io::Result<()>,
+        mut each: impl FnMut(&Row<'_>) -> Result<(), TransformError>,
     ) -> Result<PassRows, TransformError> {
         let names = transform.columns().to_vec();
         let mut types = vec![Inferred::default(); names.len()];

@@ -1,12 +1,13 @@
 //! Delivers a saved artifact again, as a run of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::document::Document;
 use super::spool::Spool;
 use super::{Requester, RunContext, RunError};
-use crate::encode::Artifact;
+use crate::encode::{Artifact, RowsPlace, rows_path};
 use crate::expect::{Checked, Verdict};
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;

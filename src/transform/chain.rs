@@ -18,9 +18,9 @@ use super::dropped::{DroppedRows, hide};
 use super::error::TransformError;
 use super::finding::StepFinding;
 use super::link::{Fork, Link, OnRow, finish, pass};
-use super::output::{Encode, Observer, Output, Sink};
+use super::output::{Observer, Output, Sink};
 use super::parallel;
-use super::program::{Builder, Program, Row, StepInput};
+use super::program::{Builder, Encode, Program, Row, StepInput};
 use super::record::{Record, Records};
 use super::step_inputs::{DeltaResult, StepInputs};
 use super::table::{self, Resources};
@@ -149,7 +149,7 @@ impl<'a> Transform<'a> {
         on_record: impl FnMut(&Record<'_>),
         on_row: impl FnMut(&Row<'_>) -> Result<(), TransformError>,
     ) -> Result<Passed, TransformError> {
-        self.run_into(&|_, _| (), &mut Observer { on_record, on_row })
+        self.run_into(&|_, _| Ok(()), &mut Observer { on_record, on_row })
     }
 
     /// Passes the records of the extract and the output rows to `sink`, in their order, as far as it needs them. Rows are
@@ -178,7 +178,7 @@ impl Transform<'_> {
     pub fn run_first(
         self,
         records_max: u64,
-        on_row: impl FnMut(&Row<'_>) -> io::Result<ControlFlow<()>>,
+        on_row: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, TransformError>,
     ) -> Result<PassedFirst, TransformError> {
         let Self { records, mut chain } = self;
         let hidden = std::mem::take(&mut chain.hidden);
@@ -191,12 +191,12 @@ impl Chain {
         &mut self,
         mut records: Records<'_>,
         records_max: u64,
-        mut on_row: impl FnMut(&Row<'_>) -> io::Result<ControlFlow<()>>,
+        mut on_row: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, TransformError>,
     ) -> Result<PassedFirst, TransformError> {
         let (mut extracted, mut written, is_enough) = (0, 0, Cell::new(false));
         let mut on_row = |row: &Row<'_>| {
             written += 1;
-            let flow = on_row(row).map_err(|source| TransformError::Write { source })?;
+            let flow = on_row(row)?;
             is_enough.set(is_enough.get() || flow.is_break());
             Ok(())
         };

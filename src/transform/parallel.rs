@@ -206,12 +206,7 @@ impl Piece {
     }
 
     /// Ends the operators after the program.
-    fn finish_joined(
-        &mut self,
-        fork: &mut Fork,
-        encode: &Encode<'_>,
-        needs: Needs,
-    ) -> Result<(), TransformError> {
+    fn finish_joined(&mut self, fork: &mut Fork, encode: &Encode<'_>, needs: Needs) -> Result<(), TransformError> {
         let Self { joined, row_count, encoded, .. } = self;
         finish(&mut fork.links, &mut |row| {
             *row_count += 1;

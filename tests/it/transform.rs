@@ -421,8 +421,10 @@ fn a_whole_file_is_duckdbs_byte_for_byte() {
     let source = std::fs::File::open(folder.path().join("in.csv")).unwrap();
     let transform = Transform::open(input(source, &meter), &steps, &BTreeMap::new()).unwrap();
     let path = folder.path().join("ours.csv");
-    let mut file = CsvFile::create(&path, "ours.csv", &DIALECT, transform.columns(), None).unwrap();
-    let balance = transform.run(|row| file.row(row)).unwrap();
+    let format = Format::Csv(DIALECT.clone());
+    let layout = FileLayout { format: &format, split: None, keeps_rows: false };
+    let mut file = ArtifactFile::create(&path, "ours.csv", layout, transform.columns()).unwrap();
+    let balance = transform.run(|row| file.row(row).map_err(std::io::Error::other)).unwrap();
     let artifact = file.finish(|_| Ok(String::new())).unwrap();
     assert_eq!((balance.extracted, balance.written, artifact.rows), (100_000, delivered, delivered));
     assert_eq!(balance.steps[0].rows, 100_000 - delivered);

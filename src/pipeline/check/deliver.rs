@@ -1,11 +1,11 @@
-//! Artifacts and deliveries of a pipeline file → the plan's.
+//! Deliveries of a pipeline file → the plan's.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Check, unknown_name};
 use crate::name::NameTemplate;
-use crate::pipeline::file::{ArtifactFile, CsvFile, DeliverFile, Deliveries, Delivery};
+use crate::pipeline::file::{DeliverFile, Deliveries, Delivery};
 use crate::pipeline::plan::*;
 use crate::pipeline::scalars::CompanionName;
 use crate::schedule::slot::Slot;
@@ -27,52 +27,6 @@ impl Check<'_> {
             );
         }
         found
-    }
-
-    pub(super) fn artifact(&mut self, written: ArtifactFile) -> ArtifactPlan {
-        let At { value: name, origin } = written.name;
-        let split = written.split;
-        match (&split, name.uses_number()) {
-            (Some(split), false) => {
-                let problem =
-                    split.origin.error("the files need different names, and the artifact's name has no `{part}`");
-                self.problems.push(problem.hint("write `name: \"completions_{slot:%Y%m%d}_{part}.csv\"`"));
-            }
-            (None, true) => {
-                let problem = origin.error("`{part}` numbers the files of a split artifact, and this one is one file");
-                self.problems.push(problem.hint("add `split: {rows: 50000}`, or remove `{part}`"));
-            }
-            _ => {}
-        }
-        if name.uses_name() {
-            let problem = origin.error("`{name}` is the artifact's own name, which is being made here");
-            self.problems.push(
-                problem.hint("it belongs in `done_file`; a name is made of `{slot:%Y%m%d}`, `{pipeline}` and `{run}`"),
-            );
-        }
-        let csv = written.csv;
-        let CsvFile { delimiter, quote, record_end, header, bom, formula_guard } = csv.unwrap_or(CsvFile {
-            delimiter: None,
-            quote: None,
-            record_end: None,
-            header: None,
-            bom: None,
-            formula_guard: None,
-        });
-        ArtifactPlan {
-            at: self.place(&origin),
-            name,
-            format: Format::Csv(CsvDialect {
-                delimiter: delimiter.map_or(b',', |delimiter| delimiter.0),
-                quote: quote.unwrap_or(QuoteStyle::Necessary),
-                record_end: record_end.unwrap_or(RecordEnd::Lf),
-                header: header.map_or(Header::Names, |header| header.value),
-                bom: bom.unwrap_or(false),
-                formula_guard: formula_guard.unwrap_or(false),
-            }),
-            keeps_rows: false,
-            split: split.map(|split| split.value.rows.0),
-        }
     }
 
     /// Checks that no two files of a delivery have the same name: the later one would replace the earlier one.

@@ -2,7 +2,9 @@
 
 /// Aggregates.
 mod aggregate;
-/// Artifacts, deliveries and their names.
+/// Artifacts.
+mod artifact;
+/// Deliveries and their names.
 mod deliver;
 /// Changes since the last delivered file.
 mod delta;

@@ -9,8 +9,8 @@ use crate::pipeline::plan::{
     SortKey, StepKind, TableRef,
 };
 use crate::pipeline::value_type::ValueType;
-use crate::transform::{Needs, RowError};
 use crate::transform::step_inputs::OpenTable;
+use crate::transform::{Needs, RowError};
 use crate::yaml::problem::Place;
 
 /// Keeps all that a transform yields.
@@ -53,6 +53,7 @@ fn encode(row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), RowError> {
         out.push(b'|');
     }
     out.push(b'\n');
+    Ok(())
 }
 
 fn place() -> Place {

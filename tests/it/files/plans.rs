@@ -1,6 +1,6 @@
 //! What right pipeline files become, and the limits of files.
 
-use reportferry::pipeline::plan::{DeliveryPlan, Existing, RecordEnd, Source, StepKind};
+use reportferry::pipeline::plan::{DeliveryPlan, Existing, Format, RecordEnd, Source, StepKind};
 use reportferry::pipeline::{load, load_all, problems_of_all};
 use reportferry::schedule::Missed;
 
@@ -42,7 +42,8 @@ fn a_pipeline_is_read_to_its_last_default() {
         })
         .collect();
     assert_eq!(steps, [(14, 4), (15, 1), (16, 1), (18, 3)]);
-    assert_eq!((plan.artifact.csv.delimiter, plan.artifact.csv.record_end), (b'|', RecordEnd::CrLf));
+    let Format::Csv(csv) = plan.artifact.format;
+    assert_eq!((csv.delimiter, csv.record_end), (b'|', RecordEnd::CrLf));
     let [hris, bi]: &[DeliveryPlan; 2] = plan.deliveries.as_slice().try_into().unwrap();
     assert_eq!(
         (hris.directory.as_str(), hris.existing, hris.done_file.is_some()),
