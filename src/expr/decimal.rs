@@ -177,7 +177,7 @@ pub(crate) fn read_double(text: &[u8]) -> Option<f64> {
 }
 
 pub(crate) fn print_int(int: i64, out: &mut Vec<u8>) {
-    let _ = write!(out, "{int}"); // writing to a Vec cannot fail
+    out.extend_from_slice(itoa::Buffer::new().format(int).as_bytes());
 }
 
 /// Appends the shortest text that parses to the same double: `1.0`, `0.0001`, `1e-05`, `1e+16` (as Python and DuckDB).
