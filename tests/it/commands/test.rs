@@ -175,7 +175,7 @@ fn a_baseline_that_could_not_be_delivered_fails_its_test_whatever_it_expects() {
     let case = changes(&format!("    baseline: {{file: before.csv}}{NOW} {{row_count: 3}}"));
     case.write("pipelines/before.csv", "id,status\n1,open\n");
     let text = case.text(&["test"], 3);
-    assert!(text.contains("held by transform[2].delta: the baseline, of run `baseline` of the test"), "{text}");
+    assert!(text.contains("held by delta in step 3: the baseline, of run `baseline` of the test"), "{text}");
     assert!(text.contains("has other columns: added \"note\""), "{text}");
     std::fs::remove_file(case.path("pipelines/before.csv")).unwrap();
     let text = case.text(&["test"], 3);
