@@ -303,7 +303,8 @@ impl Columns {
                 mark(cell, &mut self.read);
                 return cell;
             }
-            (Some(_), Some(_)) => {
+            (Some(cell), Some(_)) => {
+                mark(cell, &mut self.read);
                 let problem = match &self.table {
                     None => duplicate_column(name, &column.at),
                     Some(table) => column.error(format!("{table} has more than one column {name:?}")),
