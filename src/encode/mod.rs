@@ -2,7 +2,9 @@
 
 mod csv;
 mod file;
+mod row_values;
 mod spool;
+mod tree;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -13,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::csv::CsvFormat;
 pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX};
+pub use self::row_values::RowCells;
+pub use self::tree::JsonTree;
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::transform::{Row, RowError};
 

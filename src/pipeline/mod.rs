@@ -53,6 +53,8 @@ pub mod table_steps_file;
 pub mod tests_file;
 /// The uses of texts in a pipeline file.
 mod texts;
+/// Trees of values.
+pub mod tree_file;
 /// Warnings about a plan's upcoming slots.
 mod upcoming;
 /// The types of values.

@@ -14,6 +14,7 @@ mod pivot;
 mod sort;
 mod sources;
 mod test_case;
+mod tree;
 mod unpivot;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub use self::sources::{MainSource, NamedSource, tenants_of};
 pub use self::test_case::{
     Expected, ExpectedBalance, ExpectedData, ExpectedOutput, TestCase, TestInput, TestPath, TestRows, test_secret,
 };
+pub use self::tree::{Around, Body, Document, Literal, Member, Tree, TreeValue};
 pub use self::unpivot::{Unpivot, UnpivotNulls};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};

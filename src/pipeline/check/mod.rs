@@ -24,6 +24,8 @@ mod sources;
 mod table_steps;
 /// Tests.
 mod test_case;
+/// Trees of values.
+mod tree;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
