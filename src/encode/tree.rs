@@ -1,8 +1,7 @@
 //! A tree of values → JSON.
 
-use super::row_values::{RowCells, RowValue, RowValues};
+use super::row_values::{NoRow, RowCells, RowValue, RowValues, check_values, problem_of};
 use crate::expr::json::escape;
-use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::{Around, Body, Document, Literal, Member, Tree};
 use crate::transform::RowError;
 use crate::yaml::problem::Problem;
@@ -26,26 +25,13 @@ enum Part {
     Value(Box<RowValue>),
 }
 
-/// No row: nothing around the rows reads a column.
-struct NoRow;
-
-impl RowCells for NoRow {
-    fn cell(&self, _: usize) -> &[u8] {
-        b""
-    }
-
-    fn origin(&self) -> (u64, u64) {
-        (0, 0)
-    }
-}
-
 impl JsonTree {
     /// Binds a tree to the columns of the rows.
     ///
     /// # Errors
     /// Columns that do not exist; a value around the rows that has no result.
     pub fn compile(body: &Body, columns: &[String]) -> Result<Self, Vec<Problem>> {
-        check_columns(body, columns)?;
+        check_values(body.row(), columns)?;
         let mut values = RowValues::default();
         let row = Part::of(body.row(), columns, &mut values);
         let (before, after) = match body {
@@ -88,20 +74,6 @@ impl JsonTree {
         out.extend_from_slice(&self.after);
         Ok(())
     }
-}
-
-/// Returns the problems of a tree whose expressions read columns that do not exist.
-pub(super) fn check_columns(body: &Body, columns: &[String]) -> Result<(), Vec<Problem>> {
-    let mut known = Columns::of_header(columns);
-    body.row().each_value(&mut |value| known.read(&value.expression));
-    let problems = known.into_problems();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
-}
-
-/// Converts the error of a value around the rows, which has no place in them.
-fn problem_of(error: RowError) -> Vec<Problem> {
-    let RowError { value, what, step, .. } = error;
-    vec![Problem::error(None, format!("{step}: {value:?} {what}"))]
 }
 
 /// Returns the JSON before and after the rows of a document.
