@@ -214,3 +214,6 @@ fn write_all<'a>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
