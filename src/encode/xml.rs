@@ -5,7 +5,7 @@ use std::io;
 use super::RowFormat;
 use super::pool::Pool;
 use super::row_values::{NoRow, RowValue, RowValues, check_values, problem_of};
-use crate::pipeline::plan::{Around, Literal, Member, TEXT, Tree, Xml};
+use crate::pipeline::plan::{Around, Literal, NamedTree, TEXT, Tree, Xml};
 use crate::transform::{Row, RowError};
 use crate::yaml::problem::Problem;
 
@@ -125,7 +125,7 @@ fn nodes_of(name: &str, tree: &Tree, columns: &[String], values: &mut RowValues)
 }
 
 /// Returns the attributes and the content of an element.
-fn content_of(members: &[Member], columns: &[String], values: &mut RowValues) -> (Vec<(String, Leaf)>, Vec<Node>) {
+fn content_of(members: &[NamedTree], columns: &[String], values: &mut RowValues) -> (Vec<(String, Leaf)>, Vec<Node>) {
     let (mut attributes, mut nodes) = (Vec::new(), Vec::new());
     for (name, value) in members {
         match name.strip_prefix('@') {

@@ -46,7 +46,7 @@ pub use self::sources::{MainSource, NamedSource, tenants_of};
 pub use self::test_case::{
     Expected, ExpectedBalance, ExpectedData, ExpectedOutput, TestCase, TestInput, TestPath, TestRows, test_secret,
 };
-pub use self::tree::{Around, Body, Document, Literal, Member, Tree, TreeValue};
+pub use self::tree::{Around, Body, Document, Literal, NamedTree, Tree, TreeValue};
 pub use self::unpivot::{Unpivot, UnpivotNulls};
 pub use self::xml::{TEXT, Xml};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};

@@ -1,18 +1,10 @@
 //! The artifact of a pipeline file → the plan's.
 
-use std::collections::BTreeSet;
-
 use super::json::JsonLayout;
+use super::tree::TreeRows;
 use super::*;
 use crate::pipeline::file::{ArtifactFile, CsvFile};
 use crate::pipeline::masked::MaskedColumns;
-
-/// The rows of a format.
-pub(super) struct FormatRows<'a> {
-    pub(super) columns: &'a mut Columns,
-    /// The columns whose values must not be shown.
-    pub(super) masked: &'a BTreeSet<String>,
-}
 
 impl Check<'_> {
     /// Returns the artifact of the rows after the steps; `None` if it cannot be used.
@@ -42,7 +34,7 @@ impl Check<'_> {
             );
         }
         let masked = MaskedColumns::of(steps);
-        let mut rows = FormatRows { columns, masked: masked.before(steps.len()) };
+        let mut rows = TreeRows { columns, masked: masked.before(steps.len()), omit_null: false };
         let written =
             [("csv", csv.is_some()), ("json", json.is_some()), ("ndjson", ndjson.is_some()), ("xml", xml.is_some())];
         let formats: Vec<&str> =

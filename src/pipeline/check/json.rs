@@ -1,6 +1,5 @@
 //! `json` and `ndjson` → their plan.
 
-use super::artifact::FormatRows;
 use super::tree::TreeRows;
 use super::*;
 use crate::pipeline::json_file::JsonFile;
@@ -20,10 +19,11 @@ impl Check<'_> {
         written: JsonFile,
         layout: JsonLayout,
         types: Option<At<Named<At<ValueType>>>>,
-        rows: &mut FormatRows<'_>,
+        rows: &mut TreeRows<'_>,
     ) -> Option<JsonContent> {
         let JsonFile { tree, omit_null } = written;
         let omit_null = omit_null.unwrap_or(false);
+        rows.omit_null = omit_null;
         let Some(tree) = tree else {
             let types = types.map(|types| self.json_types(types.value, rows)).unwrap_or_default();
             return Some(JsonContent::Columns(JsonColumns { omit_null, types, masked: rows.masked.clone() }));
@@ -33,7 +33,7 @@ impl Check<'_> {
             self.problems.push(problem.hint("write `{expr: cast(score as decimal(9, 2))}` in the tree"));
         }
         let origin = tree.origin.clone();
-        let body = self.tree(tree, &mut TreeRows { columns: rows.columns, masked: rows.masked, omit_null })?;
+        let body = self.tree(tree, rows)?;
         let (what, hint) = match (&body, layout) {
             (Body::Rows(_), JsonLayout::Lines) | (Body::Document(_), JsonLayout::Document) => {
                 return Some(JsonContent::Tree(body));
@@ -49,7 +49,7 @@ impl Check<'_> {
         None
     }
 
-    fn json_types(&mut self, written: Named<At<ValueType>>, rows: &mut FormatRows<'_>) -> Vec<TypedColumn> {
+    fn json_types(&mut self, written: Named<At<ValueType>>, rows: &mut TreeRows<'_>) -> Vec<TypedColumn> {
         let typed = |(key, value_type): (Key, At<ValueType>)| {
             let column = Column { at: self.place(&key.origin), name: key.text };
             rows.columns.require(&column);

@@ -1,6 +1,5 @@
 //! `xml` → its plan.
 
-use super::artifact::FormatRows;
 use super::tree::TreeRows;
 use super::*;
 use crate::pipeline::tree_file::{TreeFile, TreeKind};
@@ -8,7 +7,7 @@ use crate::pipeline::xml_file::XmlFile;
 
 impl Check<'_> {
     /// Returns the plan of an XML file; `None` if it cannot be used.
-    pub(super) fn xml(&mut self, written: XmlFile, rows: &mut FormatRows<'_>) -> Option<Xml> {
+    pub(super) fn xml(&mut self, written: XmlFile, rows: &mut TreeRows<'_>) -> Option<Xml> {
         let XmlFile { root, namespace, namespaces, declaration, tree, omit_null } = written;
         let namespaces = namespaces.map(|namespaces| namespaces.0).unwrap_or_default();
         for (prefix, namespace) in &namespaces {
@@ -28,8 +27,8 @@ impl Check<'_> {
         names.content(&tree);
         let is_usable = names.problems.is_empty();
         self.problems.append(&mut names.problems);
-        let omit_null = omit_null.unwrap_or(false);
-        let body = self.tree(tree, &mut TreeRows { columns: rows.columns, masked: rows.masked, omit_null })?;
+        rows.omit_null = omit_null.unwrap_or(false);
+        let body = self.tree(tree, rows)?;
         let Body::Document(document) = body else {
             let problem = origin.error("the document has no place for the rows");
             self.problems.push(problem.hint("write `{each_row: …}` as the value of the name of an element"));
@@ -42,7 +41,7 @@ impl Check<'_> {
     }
 }
 
-/// What the names in a tree may be, and the problems with them.
+/// The prefixes of names in a tree, and the problems with names and texts.
 struct Names<'a> {
     prefixes: Vec<&'a str>,
     problems: Vec<Problem>,

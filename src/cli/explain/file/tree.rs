@@ -2,7 +2,7 @@
 
 use super::Fact;
 use crate::pipeline::plan::{
-    Around, Body, Document, JsonColumns, JsonContent, Literal, Member, Tree, TreeValue, TypedColumn, Xml,
+    Around, Body, Document, JsonColumns, JsonContent, Literal, NamedTree, Tree, TreeValue, TypedColumn, Xml,
 };
 use crate::pipeline::value_type::ValueType;
 
@@ -98,7 +98,7 @@ fn values(tree: &Tree) -> Vec<String> {
     items
 }
 
-fn add_member((name, value): &Member, path: &mut Vec<String>, items: &mut Vec<String>) {
+fn add_member((name, value): &NamedTree, path: &mut Vec<String>, items: &mut Vec<String>) {
     path.push(name.clone());
     add(value, path, items);
     path.pop();
