@@ -1,5 +1,6 @@
 //! An expression bound to columns, with the state that it keeps from row to row.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use regex::bytes::CaptureLocations;
@@ -52,6 +53,20 @@ impl Bound {
         frame.append(value);
         frame.appended_since(start)?;
         Ok(Span::Arena { start: start as u32, end: frame.arena.len() as u32 })
+    }
+
+    /// Appends the value as JSON: numbers, booleans and JSON as they are, everything else as a text. Returns its bytes in the
+    /// arena; `None` for a null.
+    pub(crate) fn eval_to_json(&mut self, cells: Cells<'_>, arena: &mut Vec<u8>) -> EvalResult<Option<Range<usize>>> {
+        let (mut frame, root) = self.frame(cells, &[], arena);
+        let value = frame.eval(root)?;
+        if value == Value::Null {
+            return Ok(None);
+        }
+        let start = frame.arena.len();
+        frame.append_json(value, matches!(root, Node::Json { .. }));
+        frame.appended_since(start)?;
+        Ok(Some(start..frame.arena.len()))
     }
 
     /// Returns the name of the column that a fault's value came from, if it came from one.

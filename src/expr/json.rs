@@ -9,7 +9,7 @@ use super::value::Type;
 use crate::expr::shorten;
 
 /// Appends a text's characters as JSON writes them inside of quotes.
-pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn escape(text: &[u8], out: &mut Vec<u8>) {
     for &byte in text {
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),

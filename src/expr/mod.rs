@@ -49,7 +49,7 @@ mod dialects;
 pub(crate) mod eval;
 mod explain;
 pub(crate) mod hmac;
-mod json;
+pub(crate) mod json;
 mod like;
 mod lint;
 mod moment;

@@ -20,6 +20,8 @@ pub mod expect_file;
 pub mod file;
 /// The step `join`.
 mod join_file;
+/// The formats `json` and `ndjson`.
+mod json_file;
 /// The CSV of a table file.
 mod lookup_csv;
 /// The columns whose values are masked.
@@ -53,10 +55,14 @@ pub mod table_steps_file;
 pub mod tests_file;
 /// The uses of texts in a pipeline file.
 mod texts;
+/// Trees of values.
+pub mod tree_file;
 /// Warnings about a plan's upcoming slots.
 mod upcoming;
 /// The types of values.
 pub mod value_type;
+/// The format `xml`.
+mod xml_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -81,7 +81,7 @@ impl Frame<'_> {
         })
     }
 
-    fn append_json(&mut self, value: Value, is_json: bool) {
+    pub(in crate::expr) fn append_json(&mut self, value: Value, is_json: bool) {
         match value {
             Value::Null => self.arena.extend_from_slice(b"null"),
             Value::Bool(_) | Value::Int(_) | Value::Decimal(_) | Value::Double(_) => self.append(value),

@@ -12,6 +12,8 @@ mod delta;
 mod expect;
 /// Joins.
 mod join;
+/// JSON files.
+mod json;
 /// Pivots.
 mod pivot;
 /// The steps that change cells.
@@ -24,6 +26,10 @@ mod sources;
 mod table_steps;
 /// Tests.
 mod test_case;
+/// Trees of values.
+mod tree;
+/// XML files.
+mod xml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -71,8 +77,8 @@ pub(super) fn plan(
     let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
     check.dropped_rows(&steps, limit, &mut expect);
     let delivered = columns.names();
+    let mut artifact = written.artifact.0.and_then(|artifact| check.artifact(artifact, &steps, &mut columns));
     check.problems.extend(columns.into_problems());
-    let mut artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
     let alerts = written.alerts.and_then(|part| part.0);
     if let (Some(alerts), Some(deliveries)) = (&alerts, &mut deliveries) {

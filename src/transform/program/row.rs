@@ -87,7 +87,7 @@ impl<'a> Row<'a> {
     }
 
     /// Returns the number and the line of the record that it was made of.
-    pub(in crate::transform) fn origin(&self) -> (u64, u64) {
+    pub(crate) fn origin(&self) -> (u64, u64) {
         (self.record.number, self.record.line)
     }
 
