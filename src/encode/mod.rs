@@ -2,7 +2,9 @@
 
 mod csv;
 mod file;
+mod pack;
 mod spool;
+mod zip;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::csv::CsvFormat;
 pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX};
+pub use self::pack::Packing;
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::transform::{Row, RowError};
 

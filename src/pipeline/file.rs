@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use super::csv::Delimiter;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
+use super::pack_file::{CompressFile, EncryptFile};
 use super::plan::{Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory};
 use super::sources_file::{SourceFile, SourcesFile};
@@ -80,6 +81,10 @@ crate::table! {
         csv: Option<CsvFile>,
         /// Several files, each with its header; their names need `{part}`.
         split: Option<At<SplitFile>>,
+        /// Compression: `gzip`, `zstd`, `zip` or `{zip: {entry: NAME}}`. Default: none.
+        compress: Option<CompressFile>,
+        /// Encryption for recipients: `{openpgp: {to: [keys/hris.asc]}}` or `{age: {to: [age1…]}}`. Default: none.
+        encrypt: Option<EncryptFile>,
     }
 }
 

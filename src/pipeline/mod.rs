@@ -29,6 +29,7 @@ pub(crate) mod needed;
 /// The declaration of each transform operator.
 pub mod operator;
 /// The step `pivot`.
+mod pack_file;
 mod pivot_file;
 pub mod plan;
 /// Records of a list endpoint.

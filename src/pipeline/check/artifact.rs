@@ -6,7 +6,7 @@ use crate::pipeline::plan::*;
 use crate::yaml::read::At;
 
 impl Check<'_> {
-    pub(super) fn artifact(&mut self, written: ArtifactFile) -> ArtifactPlan {
+    pub(super) fn artifact(&mut self, written: ArtifactFile) -> Option<ArtifactPlan> {
         let At { value: name, origin } = written.name;
         let split = written.split;
         match (&split, name.uses_number()) {
@@ -36,7 +36,12 @@ impl Check<'_> {
             bom: None,
             formula_guard: None,
         });
-        ArtifactPlan {
+        let compress = written.compress.map(|compress| self.compression(compress, split.is_some()));
+        let encrypt = match written.encrypt {
+            Some(encrypt) => Some(self.encryption(encrypt)?),
+            None => None,
+        };
+        Some(ArtifactPlan {
             at: self.place(&origin),
             name,
             format: Format::Csv(CsvDialect {
@@ -49,6 +54,8 @@ impl Check<'_> {
             }),
             keeps_rows: false,
             split: split.map(|split| split.value.rows.0),
-        }
+            compress,
+            encrypt,
+        })
     }
 }

@@ -12,6 +12,8 @@ mod delta;
 mod expect;
 /// Joins.
 mod join;
+/// Compression and encryption.
+mod pack;
 /// Pivots.
 mod pivot;
 /// The steps that change cells.
@@ -72,7 +74,7 @@ pub(super) fn plan(
     check.dropped_rows(&steps, limit, &mut expect);
     let delivered = columns.names();
     check.problems.extend(columns.into_problems());
-    let mut artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
+    let mut artifact = written.artifact.0.and_then(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
     let alerts = written.alerts.and_then(|part| part.0);
     if let (Some(alerts), Some(deliveries)) = (&alerts, &mut deliveries) {
@@ -80,7 +82,7 @@ pub(super) fn plan(
     }
     let alerts = alerts.map(|alerts| check.alerts(alerts));
     if let (Some(artifact), Some(deliveries)) = (&mut artifact, &deliveries) {
-        artifact.keeps_rows = artifact.format.readable().is_none() && deliveries.iter().any(DeliveryPlan::sends_rows);
+        artifact.keeps_rows = !artifact.is_readable() && deliveries.iter().any(DeliveryPlan::sends_rows);
         check.check_file_groups(artifact, deliveries);
         check.check_companion_names(artifact, deliveries);
         check.check_replaced_changes(source.as_ref(), artifact, deliveries);
