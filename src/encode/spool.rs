@@ -33,7 +33,7 @@ struct SpoolThread {
     handle: JoinHandle<io::Result<Written>>,
 }
 
-/// What the bytes go through, and the file.
+/// The file and its packing.
 struct SpoolWriter {
     packing: Option<Packing>,
     /// Files of the file group that are complete.

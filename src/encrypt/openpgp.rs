@@ -40,7 +40,7 @@ enum EncryptionPart {
     Primary(Box<PublicKey>),
 }
 
-/// What the signatures of its owner say about a key or a subkey.
+/// The owner's word on a key or a subkey, by signatures.
 struct Binding {
     created: u32,
     flags: KeyFlags,
@@ -52,7 +52,7 @@ impl Recipient {
     /// Reads a public key, armored or binary.
     ///
     /// # Errors
-    /// It is no public key, or not one.
+    /// It is not a public key, or several.
     pub fn read(bytes: &[u8]) -> Result<Self, KeyError> {
         if bytes.windows(PRIVATE.len()).any(|window| window == PRIVATE) {
             return Err(KeyError::Private);
@@ -99,7 +99,7 @@ impl Signer {
     /// Reads a private key.
     ///
     /// # Errors
-    /// It is no private key, or not one.
+    /// It is not a private key, or several.
     pub fn read(text: &Secret, passphrase: Option<Secret>) -> Result<Self, KeyError> {
         Ok(Self { key: read_one(text.expose().as_bytes())?, passphrase })
     }

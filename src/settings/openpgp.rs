@@ -59,7 +59,10 @@ impl Settings {
             match key.signer(now) {
                 Ok(_) | Err(SigningKeyError::Secret(_)) => None,
                 Err(error @ SigningKeyError::Key(_)) => {
-                    let hint = "export it anew: `gpg --export-secret-keys --armor ADDRESS`";
+                    let hint = match error {
+                        SigningKeyError::Key(KeyError::Locked) => "write the key's `passphrase` beside it",
+                        _ => "export a key that signs: `gpg --export-secret-keys --armor ADDRESS`",
+                    };
                     Some(key.origin.error(error.to_string()).hint(hint))
                 }
             }
