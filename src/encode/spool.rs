@@ -43,9 +43,9 @@ struct SpoolWriter {
 
 enum Stream {
     /// A file is being written.
-    Open(Packed<Output>),
+    Open(Box<Packed<Output>>),
     /// The next one begins with its first bytes.
-    Between(Output),
+    Between(Box<Output>),
     /// Writing has failed.
     Failed,
 }
@@ -84,7 +84,7 @@ impl SpoolFile {
         let file = crate::disk::private_file().write(true).create(true).truncate(true).open(&part)?;
         let since = marks.then(|| (0, Sha256::new()));
         let output = Output { file, hash: Sha256::new(), since, written: Written::default() };
-        let stream = Stream::Open(Packed::new(packing.as_ref(), 1, output)?);
+        let stream = Stream::Open(Box::new(Packed::new(packing.as_ref(), 1, output)?));
         let writer = SpoolWriter { packing, complete: 0, stream };
         Ok(Self { path: path.to_owned(), part, block: Vec::new(), writer: Some(writer), thread: None })
     }
@@ -200,7 +200,7 @@ impl SpoolWriter {
                     let mut output = self.end_file()?;
                     output.mark()?;
                     self.complete += 1;
-                    self.stream = Stream::Between(output);
+                    self.stream = Stream::Between(Box::new(output));
                 }
             }
         }
@@ -217,7 +217,7 @@ impl SpoolWriter {
         let output = self.end_file()?;
         let mut packed = Packed::new(self.packing.as_ref(), self.complete + 1, output)?;
         packed.write_all(block)?;
-        self.stream = Stream::Open(packed);
+        self.stream = Stream::Open(Box::new(packed));
         Ok(())
     }
 
@@ -225,7 +225,7 @@ impl SpoolWriter {
     fn end_file(&mut self) -> io::Result<Output> {
         match std::mem::replace(&mut self.stream, Stream::Failed) {
             Stream::Open(packed) => packed.finish(),
-            Stream::Between(output) => Ok(output),
+            Stream::Between(output) => Ok(*output),
             Stream::Failed => Err(ended_early()),
         }
     }

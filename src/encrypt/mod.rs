@@ -30,6 +30,6 @@ pub enum KeyError {
 
 /// The keys with which a run encrypts.
 pub enum Keys {
-    OpenPgp(openpgp::Keys),
+    OpenPgp(Box<openpgp::Keys>),
     Age(Vec<age::Recipient>),
 }

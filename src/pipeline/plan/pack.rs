@@ -73,7 +73,7 @@ impl Encryption {
             key.signer(now).map_err(|error| UnusableKey::Signing { name: name.clone(), error })
         });
         let keys = openpgp::Keys::new(to.iter().map(|recipient| &recipient.key), signer.transpose()?, now);
-        keys.map(Keys::OpenPgp).map_err(|(index, error)| UnusableKey::Recipient {
+        keys.map(|keys| Keys::OpenPgp(Box::new(keys))).map_err(|(index, error)| UnusableKey::Recipient {
             file: to.get(index).map(|recipient| recipient.file.clone()).unwrap_or_default(),
             error,
         })
