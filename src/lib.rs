@@ -25,6 +25,7 @@
 //! - [`sftp`]: SFTP version 3 over any byte stream. Knows nothing of SSH.
 //! - [`yaml`]: a file with positions → typed values or problems. Knows no key of ours.
 //! - [`sandbox`]: a simulated Docebo to practise on.
+//! - [`encrypt`]: public keys → an encrypting writer: OpenPGP and age.
 //! - [`tls`]: client certificates, and TLS failures as text.
 //! - [`http`]: what all HTTP clients share.
 //! - [`wire`]: fields and packets of the SSH protocols.
@@ -42,6 +43,7 @@ pub mod deliver;
 pub mod digest;
 pub mod disk;
 pub mod encode;
+pub mod encrypt;
 pub mod expect;
 pub mod expr;
 pub mod extract;

@@ -39,7 +39,11 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
     let mut found = match &loaded {
         Ok((settings, warnings)) => {
             let mut loaded = load_all(settings, &args.paths);
-            let of_settings = settings.key_problems().into_iter().chain(settings.exposed_secrets());
+            let of_settings = settings
+                .key_problems()
+                .into_iter()
+                .chain(settings.signing_key_problems(now))
+                .chain(settings.exposed_secrets());
             loaded.problems.splice(0..0, warnings.iter().cloned().chain(of_settings));
             let nothing = loaded.plans.is_empty() && !loaded.failed();
             loaded.problems.extend(nothing.then(|| nothing_to_check(settings, &args.paths)));
@@ -51,6 +55,7 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
             for plan in &loaded.plans {
                 loaded.problems.extend(plan.clock_warnings(now));
                 loaded.problems.extend(plan.name_warnings(now));
+                loaded.problems.extend(plan.artifact.encrypt.iter().flat_map(|encrypt| encrypt.key_problems(now)));
             }
             loaded
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::pack::Packing;
 use super::spool::{SpoolFile, Written};
 use super::{Artifact, CsvFormat, FileGroup, GroupFile, RowFormat, RowsPlace};
 use crate::pipeline::plan::{CsvDialect, Format};
@@ -58,11 +59,27 @@ impl ArtifactFile {
     /// # Errors
     /// A file that cannot be created or written; columns that the format cannot have.
     pub fn create(path: &Path, name: &str, layout: FileLayout<'_>, columns: &[String]) -> io::Result<Self> {
+        Self::create_packed(path, name, layout, None, columns)
+    }
+
+    /// As [`ArtifactFile::create`], with files that are compressed and encrypted on their way to the disk: bytes and
+    /// digest are those of the result.
+    ///
+    /// # Errors
+    /// See [`ArtifactFile::create`].
+    pub fn create_packed(
+        path: &Path,
+        name: &str,
+        layout: FileLayout<'_>,
+        packing: Option<Packing>,
+        columns: &[String],
+    ) -> io::Result<Self> {
         let FileLayout { format, split, keeps_rows } = layout;
-        let place = format.readable().map_or(RowsPlace::Nowhere, |dialect| RowsPlace::Artifact(dialect.clone()));
+        let readable = format.readable().filter(|_| packing.is_none());
+        let place = readable.map_or(RowsPlace::Nowhere, |dialect| RowsPlace::Artifact(dialect.clone()));
         let beside = keeps_rows.then(|| RowsFile::create(&super::rows_path(path), columns)).transpose()?;
         let mut file = Self {
-            spool: SpoolFile::create(path, split.is_some())?,
+            spool: SpoolFile::create(path, split.is_some(), packing)?,
             path: path.to_owned(),
             name: name.to_owned(),
             format: super::row_format(format, columns)?,
@@ -192,7 +209,7 @@ impl ArtifactFile {
 
 impl RowsFile {
     fn create(path: &Path, columns: &[String]) -> io::Result<Self> {
-        let (mut spool, format) = (SpoolFile::create(path, false)?, CsvFormat::new(&CsvDialect::default()));
+        let (mut spool, format) = (SpoolFile::create(path, false, None)?, CsvFormat::new(&CsvDialect::default()));
         format.head(columns, &mut spool.block)?;
         Ok(Self { spool, format })
     }

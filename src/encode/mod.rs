@@ -8,6 +8,9 @@ mod row_values;
 mod spool;
 mod tree;
 mod xml;
+mod pack;
+mod spool;
+mod zip;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -22,6 +25,7 @@ use self::json::JsonFormat;
 pub use self::row_values::RowCells;
 pub use self::tree::JsonTree;
 use self::xml::XmlFormat;
+pub use self::pack::Packing;
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::pipeline::step_name;
 use crate::transform::{Row, RowError};

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 
+use super::pack::{Packed, Packing};
 use crate::digest::hex;
 
 /// Bytes buffered before they are sent to the thread.
@@ -32,8 +33,25 @@ struct SpoolThread {
     handle: JoinHandle<io::Result<Written>>,
 }
 
-/// The open file, and the digests so far.
+/// The file and its packing.
 struct SpoolWriter {
+    packing: Option<Packing>,
+    /// Files of the file group that are complete.
+    complete: usize,
+    stream: Stream,
+}
+
+enum Stream {
+    /// A file is being written.
+    Open(Box<Packed<Output>>),
+    /// The next one begins with its first bytes.
+    Between(Box<Output>),
+    /// Writing has failed.
+    Failed,
+}
+
+/// The open file, and the digests so far.
+struct Output {
     file: File,
     hash: Sha256,
     /// Bytes and digest since the last mark.
@@ -59,13 +77,15 @@ pub(super) struct Written {
 
 impl SpoolFile {
     /// Creates the file. Set `marks` if [`SpoolFile::mark`] will be called, which costs a second digest.
-    pub(super) fn create(path: &Path, marks: bool) -> io::Result<Self> {
+    pub(super) fn create(path: &Path, marks: bool, packing: Option<Packing>) -> io::Result<Self> {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
         let file = crate::disk::private_file().write(true).create(true).truncate(true).open(&part)?;
         let since = marks.then(|| (0, Sha256::new()));
-        let writer = SpoolWriter { file, hash: Sha256::new(), since, written: Written::default() };
+        let output = Output { file, hash: Sha256::new(), since, written: Written::default() };
+        let stream = Stream::Open(Box::new(Packed::new(packing.as_ref(), 1, output)?));
+        let writer = SpoolWriter { packing, complete: 0, stream };
         Ok(Self { path: path.to_owned(), part, block: Vec::new(), writer: Some(writer), thread: None })
     }
 
@@ -177,8 +197,10 @@ impl SpoolWriter {
                     let _ = emptied.send(block);
                 }
                 Message::Mark => {
-                    let (bytes, hash) = self.since.as_mut().ok_or_else(|| io::Error::other("unexpected mark"))?;
-                    self.written.marked.push((std::mem::take(bytes), hex(&hash.finalize_reset())));
+                    let mut output = self.end_file()?;
+                    output.mark()?;
+                    self.complete += 1;
+                    self.stream = Stream::Between(Box::new(output));
                 }
             }
         }
@@ -186,19 +208,59 @@ impl SpoolWriter {
     }
 
     fn append(&mut self, block: &[u8]) -> io::Result<()> {
+        if block.is_empty() {
+            return Ok(());
+        }
+        if let Stream::Open(packed) = &mut self.stream {
+            return packed.write_all(block);
+        }
+        let output = self.end_file()?;
+        let mut packed = Packed::new(self.packing.as_ref(), self.complete + 1, output)?;
+        packed.write_all(block)?;
+        self.stream = Stream::Open(Box::new(packed));
+        Ok(())
+    }
+
+    /// Ends the file that is being written, if one is.
+    fn end_file(&mut self) -> io::Result<Output> {
+        match std::mem::replace(&mut self.stream, Stream::Failed) {
+            Stream::Open(packed) => packed.finish(),
+            Stream::Between(output) => Ok(*output),
+            Stream::Failed => Err(ended_early()),
+        }
+    }
+
+    fn finish(mut self) -> io::Result<Written> {
+        let mut output = self.end_file()?;
+        output.flush()?;
+        output.written.sha256 = hex(&output.hash.finalize());
+        Ok(output.written)
+    }
+}
+
+impl Output {
+    /// Ends a file of the file group.
+    fn mark(&mut self) -> io::Result<()> {
+        let (bytes, hash) = self.since.as_mut().ok_or_else(|| io::Error::other("unexpected mark"))?;
+        self.written.marked.push((std::mem::take(bytes), hex(&hash.finalize_reset())));
+        Ok(())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, block: &[u8]) -> io::Result<usize> {
+        self.file.write_all(block)?;
         self.hash.update(block);
         if let Some((bytes, hash)) = &mut self.since {
             *bytes += block.len() as u64;
             hash.update(block);
         }
         self.written.bytes += block.len() as u64;
-        self.file.write_all(block)
+        Ok(block.len())
     }
 
-    fn finish(mut self) -> io::Result<Written> {
-        self.file.flush()?;
-        self.written.sha256 = hex(&self.hash.finalize());
-        Ok(self.written)
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

@@ -7,6 +7,7 @@ use super::csv::Delimiter;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
 use super::json_file::JsonFile;
+use super::pack_file::{CompressFile, EncryptFile};
 use super::plan::{Existing, Header, QuoteStyle, RecordEnd};
 use super::scalars::{CompanionName, Directory};
 use super::sources_file::{SourceFile, SourcesFile};
@@ -91,6 +92,10 @@ crate::table! {
         ndjson: Option<JsonFile>,
         /// An XML document, in place of a CSV.
         xml: Option<XmlFile>,
+        /// Compression: `gzip`, `zstd`, `zip` or `{zip: {entry: NAME}}`. Default: none.
+        compress: Option<CompressFile>,
+        /// Encryption for recipients: `{openpgp: {to: [keys/hris.asc]}}` or `{age: {to: [age1…]}}`. Default: none.
+        encrypt: Option<EncryptFile>,
     }
 }
 

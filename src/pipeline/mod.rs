@@ -31,6 +31,7 @@ pub(crate) mod needed;
 /// The declaration of each transform operator.
 pub mod operator;
 /// The step `pivot`.
+mod pack_file;
 mod pivot_file;
 pub mod plan;
 /// Records of a list endpoint.

@@ -11,6 +11,7 @@ mod json;
 mod map;
 mod mask;
 mod on_error;
+mod pack;
 mod pivot;
 mod sort;
 mod sources;
@@ -40,6 +41,7 @@ pub use self::map::{Map, MapSource, MapTable, Otherwise};
 pub(crate) use self::mask::quoted;
 pub use self::mask::{Mask, MaskMethod, REDACTED};
 pub use self::on_error::OnError;
+pub use self::pack::{Compression, Encryption, OpenPgpRecipient, SignWith, UnusableKey, entry_name};
 pub use self::pivot::{Pivot, PivotColumn};
 pub use self::sort::{Direction, NullsPosition, Sort, SortKey};
 pub use self::sources::{MainSource, NamedSource, tenants_of};
@@ -278,6 +280,8 @@ pub struct ArtifactPlan {
     pub keeps_rows: bool,
     /// A new file begins after this many rows, at least 1.
     pub split: Option<u64>,
+    pub compress: Option<Compression>,
+    pub encrypt: Option<Encryption>,
 }
 
 impl Plan {
@@ -308,6 +312,11 @@ impl Plan {
 }
 
 impl ArtifactPlan {
+    /// Returns true if the rows can be read back from the artifact.
+    pub fn is_readable(&self) -> bool {
+        self.format.readable().is_some() && self.compress.is_none() && self.encrypt.is_none()
+    }
+
     /// Returns the name of a slot's first data file: the artifact's, or that of the first file of the group.
     ///
     /// # Errors

@@ -8,9 +8,10 @@ pub(super) const RULES: Rules = Rules { role, instead };
 
 fn role(path: &[&str]) -> Role {
     match path {
-        ["source", "file", "path"] | ["sources", _, "file", "path"] | ["transform", "map", "file", "path"] => {
-            Role::Local
-        }
+        ["source", "file", "path"]
+        | ["sources", _, "file", "path"]
+        | ["transform", "map", "file", "path"]
+        | ["artifact", "encrypt", _, "to"] => Role::Local,
         ["description"] => Role::Free,
         ["transform", "filter"] | ["transform", "set", ..] | ["transform", "aggregate", "columns", ..] => {
             Role::Expression
@@ -25,7 +26,9 @@ fn role(path: &[&str]) -> Role {
         ["expect", "fresh", "column" | "source_column" | "format"] => Role::Foreign,
         ["artifact", "json" | "ndjson" | "xml", "tree", .., "expr"] => Role::Expression,
         ["artifact", "json" | "ndjson" | "xml", "tree", ..] | ["artifact", "types", ..] => Role::Foreign,
-        ["artifact", "name"] | ["deliver", _, "checksum" | "manifest" | "done_file", ..] => Role::Name,
+        ["artifact", "name"]
+        | ["artifact", "compress", "zip", "entry"]
+        | ["deliver", _, "checksum" | "manifest" | "done_file", ..] => Role::Name,
         ["deliver", _, "path"] => Role::Remote,
         ["tests", ..] => Role::Free,
         [.., "tenant"] => Role::Label,

@@ -24,6 +24,7 @@ impl RunExecution<'_> {
         };
         let _permit = self.unless_stopped(self.context.limits.prepare(&tenants)).await?;
         self.refuse_late_delta(run).await?;
+        self.encryption_keys().await?; // before an export is started in vain
         // Recorded with the next change of state.
         run.replaces = self.plan.replaces(run.slot_ms);
         let mut refused = String::new();

@@ -11,6 +11,7 @@ mod in_place;
 pub mod limits;
 mod make;
 mod others;
+mod pack;
 pub mod preview;
 pub mod prune;
 mod pull;
@@ -248,7 +249,10 @@ impl RunExecution<'_> {
             None if run.released_by.is_some() && run.state != RunState::Failed => {
                 return Err(self.released_is_lost(run));
             }
-            None => self.make_artifact(run).await?,
+            None => {
+                self.hold_lost_encrypted(run).await?;
+                self.make_artifact(run).await?
+            }
         };
         if run.released_by.is_none() {
             match run.checked.verdict() {

@@ -11,7 +11,7 @@ use super::delta::OpenDelta;
 use super::others::{OtherExtract, step_inputs};
 use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
-use crate::encode::{Artifact, ArtifactFile, FileLayout, GROUP_FILES_MAX};
+use crate::encode::{Artifact, ArtifactFile, FileLayout, GROUP_FILES_MAX, Packing};
 use crate::expect::{Baseline, Checked, Checker, Draft, DroppedFacts, Ended, Opening, RecordChecker};
 use crate::extract::{Extract, SourceFacts, Stored, Witness};
 use crate::ledger::record::Run;
@@ -65,6 +65,7 @@ pub(super) async fn transform_and_encode(
         baseline.scope = None; // a file has no account
     }
     let delta = execution.open_delta(run).await?;
+    let packing = execution.packing(&slot, &name).await?;
     let may_be_fetched_again = matches!(extract.stored, Stored::Spool { .. }) || !others.is_empty();
     let stop = CancellationToken::new();
     // If this future is dropped, the thread stops at its next block.
@@ -84,6 +85,7 @@ pub(super) async fn transform_and_encode(
         limits: execution.context.settings.limits,
         baseline,
         delta,
+        packing,
         progress: execution.context.progress.clone(),
         stop,
     };
@@ -123,6 +125,8 @@ pub(super) struct Pass {
     pub baseline: Baseline,
     /// The baseline that `delta` compares with; without it, every row is added, and none is written.
     pub delta: Option<OpenDelta>,
+    /// The compression and encryption of the artifact; taken by the pass.
+    pub packing: Option<Packing>,
     pub progress: Progress,
     pub stop: CancellationToken,
 }
@@ -145,6 +149,7 @@ impl Pass {
             disk::create_private_folder(folder).map_err(writing)?;
         }
         let baseline = std::mem::take(&mut self.baseline);
+        let packing = self.packing.take();
         let meter = &self.progress.transform;
         meter.set(0);
         let (transform, witness) = self.open(meter)?;
@@ -160,7 +165,8 @@ impl Pass {
         let (checker, records) = Checker::open(opening).map_err(TransformError::Problems)?;
         let ArtifactPlan { format, keeps_rows, split, name: template, .. } = &self.plan.artifact;
         let layout = FileLayout { format, split: *split, keeps_rows: *keeps_rows };
-        let file = ArtifactFile::create(&self.path, &self.name, layout, transform.columns()).map_err(writing)?;
+        let file = ArtifactFile::create_packed(&self.path, &self.name, layout, packing, transform.columns());
+        let file = file.map_err(writing)?;
         let format = file.format();
         let mut checked = CheckedFile { checker, records, file };
         let Passed { balance, findings, dropped, delta } =

@@ -103,6 +103,7 @@ fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> 
         limits,
         baseline: Baseline::default(),
         delta: None,
+        packing: None,
         progress: Progress::default(),
         stop: CancellationToken::new(),
     };

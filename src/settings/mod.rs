@@ -18,6 +18,8 @@ mod foreign;
 mod layers;
 /// The ledger's database.
 mod ledger;
+/// Private OpenPGP keys.
+mod openpgp;
 /// Connections to SSH servers.
 mod reach;
 /// References to secrets.
@@ -58,6 +60,7 @@ pub use destination::{
 };
 pub use egress::{Egress, WebProxy};
 pub use ledger::{LedgerSettings, PostgresSettings, PostgresTls};
+pub use openpgp::{OpenPgpKey, SigningKeyError};
 pub use reach::{CredentialError, Proxy};
 pub use secrets::{CommandProblem, SecretCommand, SecretError, read_blocking};
 pub use tenant::{AllowedLevel, Grant, GrantKind, ScopeList, Tenant};
@@ -87,6 +90,8 @@ pub struct Settings {
     pub tenants: BTreeMap<String, Arc<Tenant>>,
     pub destinations: BTreeMap<String, Arc<Destination>>,
     pub secrets: BTreeMap<String, SecretRef>,
+    /// Keys that sign artifacts.
+    pub openpgp_keys: BTreeMap<String, Arc<OpenPgpKey>>,
     /// Private keys of destinations: their origin, their source, and true if there is a passphrase.
     keys: Vec<(Origin, SecretRef, bool)>,
     /// All secrets that are read from elsewhere, with the origins of their keys.

@@ -21,6 +21,7 @@ mod ledger;
 mod line;
 mod local;
 mod operate;
+mod pack;
 mod pickup;
 mod policies;
 mod prove;

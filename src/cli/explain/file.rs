@@ -5,11 +5,14 @@ mod tree;
 use jiff::Timestamp;
 
 use super::Fact;
-use crate::pipeline::plan::{ArtifactPlan, CsvDialect, Format, Header, Plan, QuoteStyle, RecordEnd};
+use crate::pipeline::plan::{
+    ArtifactPlan, Compression, CsvDialect, Encryption, Format, Header, OpenPgpRecipient, Plan, QuoteStyle, RecordEnd,
+    SignWith,
+};
 use crate::schedule::slot::Slot;
 
 pub(super) fn artifact(plan: &Plan, artifact: &ArtifactPlan, now: Timestamp) -> Vec<Fact> {
-    let ArtifactPlan { at: _, name, format, keeps_rows: _, split } = artifact;
+    let ArtifactPlan { at: _, name, format, keeps_rows: _, split, compress, encrypt } = artifact;
     let next = plan.schedule.as_ref().and_then(|schedule| schedule.cron.next_after(now, &plan.zone));
     let slot = Slot::new(&plan.name, next.unwrap_or(now), plan.zone.clone());
     let kind = match format {
@@ -33,7 +36,38 @@ pub(super) fn artifact(plan: &Plan, artifact: &ArtifactPlan, now: Timestamp) -> 
         Format::Ndjson(content) => tree::lines(content),
         Format::Xml(written) => tree::xml(written),
     });
+    facts.extend(compress.as_ref().map(compression));
+    facts.extend(encrypt.as_ref().map(encryption));
     facts
+}
+
+fn compression(compress: &Compression) -> Fact {
+    Fact::new(match compress {
+        Compression::Gzip => "The file is compressed with gzip.".to_owned(),
+        Compression::Zstd => "The file is compressed with Zstandard.".to_owned(),
+        Compression::Zip(None) => "The file is in a ZIP, under the artifact's name without `.zip`.".to_owned(),
+        Compression::Zip(Some(entry)) => format!("The file is in a ZIP, where it is called {entry}."),
+    })
+}
+
+fn encryption(encrypt: &Encryption) -> Fact {
+    match encrypt {
+        Encryption::OpenPgp { to, sign } => {
+            let signed = match sign {
+                Some(SignWith { at: _, name, key: _ }) => format!("signed with the key {name} of the settings"),
+                None => "not signed".to_owned(),
+            };
+            let recipient =
+                |OpenPgpRecipient { at: _, file, key }: &OpenPgpRecipient| format!("{}, {file}", key.name());
+            Fact::list(
+                format!("It is encrypted with OpenPGP and {signed}. Only these can read it:"),
+                to.iter().map(recipient),
+            )
+        }
+        Encryption::Age(to) => {
+            Fact::list("It is encrypted with age. Only these can read it:", to.iter().map(ToString::to_string))
+        }
+    }
 }
 
 fn dialect(csv: &CsvDialect) -> Vec<Fact> {

@@ -14,7 +14,7 @@ impl Check<'_> {
         steps: &[TransformStep],
         columns: &mut Columns,
     ) -> Option<ArtifactPlan> {
-        let ArtifactFile { name: At { value: name, origin }, csv, split, types, json, ndjson, xml } = written;
+        let ArtifactFile { name: At { value: name, origin }, csv, split, types, json, ndjson, xml, compress, encrypt } = written;
         match (&split, name.uses_number()) {
             (Some(split), false) => {
                 let problem =
@@ -58,8 +58,13 @@ impl Check<'_> {
                 }
             }
         };
+        let compress = compress.map(|compress| self.compression(compress, split.is_some()));
+        let encrypt = match encrypt {
+            Some(encrypt) => Some(self.encryption(encrypt)?),
+            None => None,
+        };
         let (at, split) = (self.place(&origin), split.map(|split| split.value.rows.0));
-        Some(ArtifactPlan { at, name, format, keeps_rows: false, split })
+        Some(ArtifactPlan { at, name, format, keeps_rows: false, split, compress, encrypt })
     }
 }
 

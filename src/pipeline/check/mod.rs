@@ -14,6 +14,8 @@ mod expect;
 mod join;
 /// JSON files.
 mod json;
+/// Compression and encryption.
+mod pack;
 /// Pivots.
 mod pivot;
 /// The steps that change cells.
@@ -86,7 +88,7 @@ pub(super) fn plan(
     }
     let alerts = alerts.map(|alerts| check.alerts(alerts));
     if let (Some(artifact), Some(deliveries)) = (&mut artifact, &deliveries) {
-        artifact.keeps_rows = artifact.format.readable().is_none() && deliveries.iter().any(DeliveryPlan::sends_rows);
+        artifact.keeps_rows = !artifact.is_readable() && deliveries.iter().any(DeliveryPlan::sends_rows);
         check.check_file_groups(artifact, deliveries);
         check.check_companion_names(artifact, deliveries);
         check.check_replaced_changes(source.as_ref(), artifact, deliveries);

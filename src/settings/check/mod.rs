@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use super::address::Listen;
 use super::file::{BackoffFile, SettingsFile};
+use super::openpgp::OpenPgpKeyFile;
 use super::secrets::SecretFile;
 use super::*;
 use crate::yaml::read::{At, FromNode, Lenient, Named};
@@ -50,6 +51,7 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
         }
     }
     let secrets = check.named("secret", written.secrets, |check, _, secret| Some(check.secret(secret)));
+    let openpgp_keys = check.named("openpgp_key", written.openpgp_keys, Check::openpgp_key);
     let alerts = check.alerts(written.alerts.and_then(|alerts| alerts.0));
     let (keys, named_secrets) = (check.keys, check.named_secrets);
     Some(Settings {
@@ -63,6 +65,7 @@ pub(super) fn settings(file: Option<PathBuf>, node: &Node, problems: &mut Vec<Pr
         tenants: tenants.into_iter().map(|(name, tenant)| (name, Arc::new(tenant))).collect(),
         destinations: destinations.into_iter().map(|(name, destination)| (name, Arc::new(destination))).collect(),
         secrets,
+        openpgp_keys: openpgp_keys.into_iter().map(|(name, key)| (name, Arc::new(key))).collect(),
         work: written.work.and_then(|work| work.0).unwrap_or_default(),
         keep: written.keep.and_then(|keep| keep.0).unwrap_or_default(),
         alerts,
@@ -127,6 +130,11 @@ impl Check<'_> {
         };
         self.named_secrets.push((written.origin, secret.clone()));
         secret
+    }
+
+    fn openpgp_key(&mut self, name: &Key, OpenPgpKeyFile { key, passphrase }: OpenPgpKeyFile) -> Option<OpenPgpKey> {
+        let passphrase = passphrase.map(|passphrase| self.secret(passphrase));
+        Some(OpenPgpKey { origin: name.origin.clone(), key: self.secret(key), passphrase })
     }
 
     /// Resolves the program of a secret's command, if the settings allow commands.

@@ -19,6 +19,7 @@ use tenant::TenantFile;
 
 use super::address::Listen;
 use super::alerts::AlertsFile;
+use super::openpgp::OpenPgpKeyFile;
 use super::secrets::SecretFile;
 use super::{Keep, Limits, Log, LogFormat, WorkLimits};
 use crate::yaml::read::{At, Lenient, Named};
@@ -46,6 +47,8 @@ crate::table! {
         destinations: Option<Lenient<Named<Lenient<DestinationFile>>>>,
         /// Secrets for expressions.
         secrets: Option<Lenient<Named<Lenient<SecretFile>>>>,
+        /// Private OpenPGP keys that sign artifacts, by name.
+        openpgp_keys: Option<Lenient<Named<Lenient<OpenPgpKeyFile>>>>,
         /// Let secrets be read by commands: `{command: [vault, kv, get, …]}`. Default: false.
         secret_commands: Option<At<bool>>,
         /// Concurrency and deadlines of the worker.

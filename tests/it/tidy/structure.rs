@@ -32,6 +32,7 @@ pub(super) const ORDER: &[&[&str]] = &[
     &["sftp"],
     &["yaml"],
     &["sandbox"],
+    &["encrypt"],
     &["tls"],
     &["http"],
     &["wire"],
