@@ -3,13 +3,12 @@
 mod csv;
 mod file;
 mod json;
+mod pack;
 mod pool;
 mod row_values;
 mod spool;
 mod tree;
 mod xml;
-mod pack;
-mod spool;
 mod zip;
 
 use std::fs::File;
@@ -22,10 +21,10 @@ use serde::{Deserialize, Serialize};
 pub use self::csv::CsvFormat;
 pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX};
 use self::json::JsonFormat;
+pub use self::pack::Packing;
 pub use self::row_values::RowCells;
 pub use self::tree::JsonTree;
 use self::xml::XmlFormat;
-pub use self::pack::Packing;
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::pipeline::step_name;
 use crate::transform::{Row, RowError};

@@ -14,7 +14,8 @@ impl Check<'_> {
         steps: &[TransformStep],
         columns: &mut Columns,
     ) -> Option<ArtifactPlan> {
-        let ArtifactFile { name: At { value: name, origin }, csv, split, types, json, ndjson, xml, compress, encrypt } = written;
+        let ArtifactFile { name: At { value: name, origin }, csv, split, types, json, ndjson, xml, compress, encrypt } =
+            written;
         match (&split, name.uses_number()) {
             (Some(split), false) => {
                 let problem =
