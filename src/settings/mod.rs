@@ -18,6 +18,8 @@ mod foreign;
 mod layers;
 /// The ledger's database.
 mod ledger;
+/// Tokens of OAuth2 clients.
+mod oauth2;
 /// Connections to SSH servers.
 mod reach;
 /// References to secrets.
@@ -58,6 +60,7 @@ pub use destination::{
 };
 pub use egress::{Egress, WebProxy};
 pub use ledger::{LedgerSettings, PostgresSettings, PostgresTls};
+pub use oauth2::{ClientAuth, ClientCredentials};
 pub use reach::{CredentialError, Proxy};
 pub use secrets::{CommandProblem, SecretCommand, SecretError, read_blocking};
 pub use tenant::{AllowedLevel, Grant, GrantKind, ScopeList, Tenant};

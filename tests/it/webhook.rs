@@ -2,6 +2,7 @@
 
 mod again;
 mod long;
+mod oauth2;
 mod storms;
 mod tls;
 

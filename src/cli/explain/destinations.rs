@@ -2,10 +2,11 @@
 
 use super::{Fact, duration};
 use crate::attempt::Backoff;
-use crate::cli::plan::address;
+use crate::cli::plan::{address, without_query};
 use crate::pipeline::plan::{DeliveryPlan, Existing};
 use crate::settings::{
-    Compress, Destination, DestinationKind, Local, Pickup, Publish, Sftp, Verify, Webhook, WebhookAuth, WebhookBody,
+    ClientAuth, ClientCredentials, Compress, Destination, DestinationKind, Local, Pickup, Publish, Sftp, Verify,
+    Webhook, WebhookAuth, WebhookBody,
 };
 
 pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
@@ -128,6 +129,7 @@ fn webhook(receiver: &Webhook) -> Vec<String> {
     items.extend(receiver.auth.as_ref().map(|auth| match auth {
         WebhookAuth::Bearer(_) => "It signs in with a token.".to_owned(),
         WebhookAuth::Basic { username, password: _ } => format!("It signs in as {username} with a password."),
+        WebhookAuth::OAuth2(credentials) => client_credentials(credentials),
     }));
     match receiver.compress {
         Compress::None => {}
@@ -135,6 +137,21 @@ fn webhook(receiver: &Webhook) -> Vec<String> {
         Compress::Zstd => items.push("Bodies are compressed (zstd).".to_owned()),
     }
     items
+}
+
+fn client_credentials(credentials: &ClientCredentials) -> String {
+    let ClientCredentials { token_url, client_id, client_secret: _, scope, audience, auth } = credentials;
+    let scope = scope.as_ref().map(|scope| format!(" of the scope {scope:?}")).unwrap_or_default();
+    let audience = audience.as_ref().map(|audience| format!(" for {audience}")).unwrap_or_default();
+    let place = match auth {
+        ClientAuth::Basic => "header",
+        ClientAuth::Body => "body",
+    };
+    format!(
+        "It signs in with a token{scope}{audience}, which {} issues to the client {client_id} (OAuth2; the secret is in the \
+         {place} of the token request).",
+        without_query(token_url)
+    )
 }
 
 /// Returns the words before the folder that a destination's files stay below.

@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::Response;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use super::WebhookTarget;
 use super::body::{Body, Progress};
 use super::error::{ErrorKind, WebhookError, failed};
 use super::response::{self, Accepted};
+use super::token::{Bearer, is_refused};
 use crate::clock::Clock;
 use crate::deliver::request::DeliveryRequest;
 use crate::fault;
@@ -47,12 +49,33 @@ impl Sender<'_> {
     }
 
     async fn post_once(&self, id: &str, kind: &'static str, body: &Body) -> Result<Accepted, WebhookError> {
+        let (target, mut bearer) = (self.target, self.target.bearer(None).await?);
+        let mut response = self.send(id, kind, body, bearer.as_ref()).await?;
+        if bearer.is_some() && is_refused(&response) {
+            bearer = target.bearer(bearer.as_ref()).await?;
+            response = self.send(id, kind, body, bearer.as_ref()).await?;
+        }
+        let read = response::read(response, Clock::System.now(), target, bearer.as_ref());
+        let total = target.webhook.total;
+        tokio::time::timeout(total, read).await.unwrap_or_else(|_| Err(WebhookError::stalled(total)))
+    }
+
+    async fn send(
+        &self,
+        id: &str,
+        kind: &'static str,
+        body: &Body,
+        bearer: Option<&Bearer>,
+    ) -> Result<Response, WebhookError> {
         let (target, webhook) = (self.target, &self.target.webhook);
         let timestamp = Clock::System.now().as_second();
         let signature = self.sign(id, timestamp, body).await.map_err(WebhookError::unreadable)?;
         let progress = Progress::default();
         let payload = body.payload(&progress).map_err(WebhookError::unreadable)?;
-        let headers = self.headers(id, timestamp, &signature, kind, body.len());
+        let mut headers = self.headers(id, timestamp, &signature, kind, body.len());
+        if let Some(bearer) = bearer {
+            headers.insert(AUTHORIZATION, bearer.header.clone());
+        }
         let request = target.client.post(target.url.clone()).headers(headers).body(payload);
         let failed = |error| failed(error, webhook.client.is_some());
         let response = match body {
@@ -64,8 +87,7 @@ impl Sender<'_> {
             },
         };
         target.connections.responded(&response);
-        let read = response::read(response, Clock::System.now(), target);
-        tokio::time::timeout(webhook.total, read).await.unwrap_or_else(|_| Err(WebhookError::stalled(webhook.total)))
+        Ok(response)
     }
 
     async fn sign(&self, id: &str, timestamp: i64, body: &Body) -> io::Result<String> {

@@ -7,6 +7,7 @@ use reqwest::Response;
 
 use super::WebhookTarget;
 use super::error::{ErrorKind, WebhookError};
+use super::token::{Bearer, secrets_with};
 use crate::http::retry_after;
 
 /// Bytes of a response that are kept.
@@ -21,10 +22,16 @@ pub(super) struct Accepted {
 }
 
 /// Reads a response: its status, `Retry-After`, and the beginning of its body with our secrets redacted.
-pub(super) async fn read(response: Response, now: Timestamp, target: &WebhookTarget) -> Result<Accepted, WebhookError> {
+pub(super) async fn read(
+    response: Response,
+    now: Timestamp,
+    target: &WebhookTarget,
+    bearer: Option<&Bearer>,
+) -> Result<Accepted, WebhookError> {
     let status = response.status().as_u16();
     let wait = retry_after(response.headers(), now);
-    let message = redact(&beginning(response).await, &target.secrets);
+    let body = beginning(response, MESSAGE_BYTES_MAX).await;
+    let message = redact(&String::from_utf8_lossy(&body), &secrets_with(&target.secrets, bearer));
     let colon = if message.is_empty() { "" } else { ": " };
     let reason = format!("the receiver answers {status}{colon}{message}");
     let hint = match status {
@@ -34,7 +41,7 @@ pub(super) async fn read(response: Response, now: Timestamp, target: &WebhookTar
             return Err(ErrorKind::Retry { wait }.because(with_retry_after(reason, wait)));
         }
         410 => return Err(ErrorKind::Gone.because(reason)),
-        401 | 403 => "compare `secret`, `bearer`, `basic` and `headers` with what the receiver expects",
+        401 | 403 => "compare `secret`, `bearer`, `basic`, `oauth2` and `headers` with what the receiver expects",
         413 => "make the batches smaller: `batch: {rows: …, bytes: …}`, then `retry`",
         _ => return Err(ErrorKind::Rejected { hint: None }.because(reason)),
     };
@@ -42,26 +49,27 @@ pub(super) async fn read(response: Response, now: Timestamp, target: &WebhookTar
 }
 
 /// Adds the wait that the receiver asks for.
-fn with_retry_after(reason: String, wait: Option<Duration>) -> String {
+pub(super) fn with_retry_after(reason: String, wait: Option<Duration>) -> String {
     match wait {
         Some(wait) if !wait.is_zero() => format!("{reason} (Retry-After: {} s)", wait.as_secs()),
         _ => reason,
     }
 }
 
-async fn beginning(mut response: Response) -> String {
+/// Returns the first `max` bytes of a body.
+pub(super) async fn beginning(mut response: Response, max: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while bytes.len() < MESSAGE_BYTES_MAX {
+    while bytes.len() < max {
         match response.chunk().await {
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(MESSAGE_BYTES_MAX - bytes.len())]),
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(max - bytes.len())]),
             Ok(None) | Err(_) => break,
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
 
 /// Returns one line without control characters and without our secrets.
-fn redact(text: &str, secrets: &[String]) -> String {
+pub(super) fn redact(text: &str, secrets: &[String]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret.as_str(), "…");
