@@ -35,6 +35,8 @@ pub struct Webhook {
     /// The longest request with its response; for a file, the longest time without progress.
     pub total: Duration,
     pub allow: AllowAddresses,
+    /// True if the settings define what requests carry, so that a pipeline must not.
+    pub has_body: bool,
 }
 
 impl Webhook {

@@ -3,6 +3,7 @@
 mod again;
 mod long;
 mod oauth2;
+mod requests;
 mod storms;
 mod tls;
 

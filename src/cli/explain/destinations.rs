@@ -1,9 +1,10 @@
 //! One destination in sentences.
 
+use super::request::requests;
 use super::{Fact, duration};
 use crate::attempt::Backoff;
 use crate::cli::plan::{address, without_query};
-use crate::pipeline::plan::{DeliveryPlan, Existing};
+use crate::pipeline::plan::{DeliveryPlan, Existing, Request};
 use crate::settings::{
     ClientAuth, ClientCredentials, Compress, Destination, DestinationKind, Local, Pickup, Publish, Sftp, Verify,
     Webhook, WebhookAuth, WebhookBody,
@@ -23,12 +24,13 @@ pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
         done_content,
         required,
         alert_after,
+        request,
     } = delivery;
     let Destination { name, kind, retry, pickup, alert_after: _ } = &**destination;
     let mut items = match kind {
         DestinationKind::Sftp(server) => sftp(server, directory),
         DestinationKind::Local(folder) => local(folder, directory),
-        DestinationKind::Webhook(receiver) => webhook(receiver),
+        DestinationKind::Webhook(receiver) => webhook(receiver, request.as_ref()),
     };
     if destination.webhook().is_none() {
         items.push(self::existing(*existing, *replace_with_gap));
@@ -109,12 +111,13 @@ fn local(Local { path, mkdir, mode, dir_mode: _, mtime: _ }: &Local, directory: 
 }
 
 /// The parts of a receiver that change what is sent, or who can read it.
-fn webhook(receiver: &Webhook) -> Vec<String> {
-    let mut items = vec![match receiver.body {
+fn webhook(receiver: &Webhook, request: Option<&Request>) -> Vec<String> {
+    let mut items = request.map(requests).unwrap_or_default();
+    items.extend(request.is_none().then(|| match receiver.body {
         WebhookBody::Rows { rows, bytes: _ } => format!("The rows are sent as JSON, at most {rows} in one request."),
         WebhookBody::File => "The file is sent as it is.".to_owned(),
         WebhookBody::Notice => "Only a notice is sent: where the file is, its size and its digest.".to_owned(),
-    }];
+    }));
     items.push(match receiver.url.starts_with("https://") {
         true => "The connection is encrypted (HTTPS), and the receiver's certificate is checked.".to_owned(),
         false => "THE CONNECTION IS NOT ENCRYPTED (HTTP).".to_owned(),

@@ -3,6 +3,7 @@
 //! A delivery has one id and each batch its own, the same in every attempt. A receiver that has seen an id responds with
 //! 2xx and does nothing, so after a lost response the same id is sent again.
 
+mod api;
 mod batch;
 mod body;
 mod client;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use reqwest::Response;
 
 use super::WebhookTarget;
+use super::api::Meaning;
 use super::error::{ErrorKind, WebhookError};
 use super::token::{Bearer, secrets_with};
 use crate::http::retry_after;
@@ -27,6 +28,7 @@ pub(super) async fn read(
     now: Timestamp,
     target: &WebhookTarget,
     bearer: Option<&Bearer>,
+    meaning: Option<Meaning>,
 ) -> Result<Accepted, WebhookError> {
     let status = response.status().as_u16();
     let wait = retry_after(response.headers(), now);
@@ -34,7 +36,18 @@ pub(super) async fn read(
     let message = redact(&String::from_utf8_lossy(&body), &secrets_with(&target.secrets, bearer));
     let colon = if message.is_empty() { "" } else { ": " };
     let reason = format!("the receiver answers {status}{colon}{message}");
+    match meaning.unwrap_or(Meaning::Usual) {
+        Meaning::Usual => {}
+        Meaning::Accepted => return Ok(Accepted { status, message }),
+        Meaning::Retry => return Err(ErrorKind::Retry { wait }.because(with_retry_after(reason, wait))),
+        Meaning::Unknown => return Err(ErrorKind::NoResponse.because(reason)),
+        Meaning::PartlyThere => {
+            let hint = "the receiver has one of its rows, which says nothing about the others: `batch: {rows: 1}`";
+            return Err(ErrorKind::Rejected { hint: Some(hint.to_owned()) }.because(reason));
+        }
+    }
     let hint = match status {
+        200..=299 if meaning.is_some() => "`response.accepted` of the request does not list this status",
         200..=299 => return Ok(Accepted { status, message }),
         300..=399 => "redirects are not followed: write the address that it leads to, if you trust it",
         status if matches!(status, 408 | 425 | 429 | 500..=599) || target.webhook.retry_statuses.contains(&status) => {

@@ -14,6 +14,8 @@ mod expect;
 mod join;
 /// Pivots.
 mod pivot;
+/// Requests of a pipeline's own.
+mod request;
 /// The steps that change cells.
 mod row_steps;
 /// Sources: reports, records, files.
@@ -73,9 +75,9 @@ pub(super) fn plan(
     let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
     check.dropped_rows(&steps, limit, &mut expect);
     let delivered = columns.names();
-    check.problems.extend(columns.into_problems());
     let mut artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
-    let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
+    let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries, &steps, &mut columns));
+    check.problems.extend(columns.into_problems());
     let alerts = written.alerts.and_then(|part| part.0);
     if let (Some(alerts), Some(deliveries)) = (&alerts, &mut deliveries) {
         deliveries.iter_mut().for_each(|delivery| delivery.alert_after = alerts.alert_after.or(delivery.alert_after));

@@ -72,6 +72,7 @@ impl Check<'_> {
             connect,
             total,
             allow: allowed(written.allow),
+            has_body: written.body.is_some() || written.batch.is_some(),
         };
         if !webhook.is_authenticated() {
             let problem = key.origin.warning("requests are not signed: the receiver cannot verify their sender");

@@ -3,7 +3,7 @@ to standard output; `verified` is true, null where nothing was to check, or the 
 
     api_receiver.py KIND ANSWERS
 
-KIND is `xapi`, `import_set`, `badges` or `any`. ANSWERS is a file with a JSON list; each request takes one away: a status,
+KIND is `xapi`, `badges` or `any`. ANSWERS is a file with a JSON list; each request takes one away: a status,
 "drop" (taken, and the connection closed without a response), "unheard" (closed before it is taken), or null (as specified).
 `POST /token` is a token endpoint, which takes its answers from ANSWERS.token. A line of standard input is answered
 with `null` after all requests before it; the server ends with standard input.
@@ -71,24 +71,8 @@ def xapi(method, path, headers, body):
     with lock:
         if any(one["id"] in stored for one in statements):
             return 409, b""
-        stored.update({one["id"]: one for one in statements})
+        stored.update({one["id"]: one for one in statements})  # 2.1.2: all of them or none
     return 200, json.dumps([one["id"] for one in statements]).encode()
-
-
-def import_set(method, path, headers, body):
-    """ServiceNow's import sets: `records`, at most 200, and a status for each of them."""
-    need((method, path) == ("POST", "/api/now/import/u_learning/insertMultiple"), "the address of insertMultiple")
-    records = json.loads(body)["records"]
-    need(1 <= len(records) <= 200, "at most 200 records")
-    result = []
-    for record in records:
-        if record["u_user"] is None or record["u_user"].endswith("7"):
-            result.append({"status": "error", "error_message": f"no user {record['u_user']}"})
-        else:
-            with lock:
-                stored[record["u_user"]] = stored.get(record["u_user"], 0) + 1
-            result.append({"status": "inserted", "sys_id": uuid.uuid4().hex, "u_user": record["u_user"]})
-    return 201, json.dumps({"result": result}).encode()
 
 
 def badges(method, path, headers, body):
@@ -108,7 +92,7 @@ def anything(method, path, headers, body):
     return 200, b"{}"
 
 
-KINDS = {"xapi": xapi, "import_set": import_set, "badges": badges, "any": anything}
+KINDS = {"xapi": xapi, "badges": badges, "any": anything}
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):

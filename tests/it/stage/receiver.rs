@@ -35,7 +35,7 @@ impl Receiver {
         Self::of(SCRIPT, secret, tls)
     }
 
-    /// A receiver with an API of its own: `xapi`, `import_set`, `badges` or `any`.
+    /// A receiver with an API of its own: `xapi`, `badges` or `any`.
     pub(crate) fn api(kind: &str) -> Self {
         Self::of(API, kind, &[])
     }
