@@ -65,7 +65,7 @@ impl ArtifactFile {
             spool: SpoolFile::create(path, split.is_some())?,
             path: path.to_owned(),
             name: name.to_owned(),
-            format: super::row_format(format),
+            format: super::row_format(format, columns)?,
             rows: 0,
             columns: columns.to_vec(),
             split: split.map(|rows_max| Split { rows_max: rows_max.max(1), ..Split::default() }),

@@ -2,9 +2,12 @@
 
 mod csv;
 mod file;
+mod json;
+mod pool;
 mod row_values;
 mod spool;
 mod tree;
+mod xml;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -15,10 +18,14 @@ use serde::{Deserialize, Serialize};
 
 pub use self::csv::CsvFormat;
 pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX};
+use self::json::JsonFormat;
 pub use self::row_values::RowCells;
 pub use self::tree::JsonTree;
+use self::xml::XmlFormat;
 use crate::pipeline::plan::{CsvDialect, Format};
+use crate::pipeline::step_name;
 use crate::transform::{Row, RowError};
+use crate::yaml::problem::Problem;
 
 /// A format whose rows are encoded one by one, on any thread.
 pub trait RowFormat: Send + Sync {
@@ -44,10 +51,20 @@ pub trait RowFormat: Send + Sync {
 }
 
 /// Returns the encoder of a format.
-fn row_format(format: &Format) -> Arc<dyn RowFormat> {
-    match format {
+///
+/// # Errors
+/// The format reads columns that do not exist.
+fn row_format(format: &Format, columns: &[String]) -> io::Result<Arc<dyn RowFormat>> {
+    let problems = |problems: Vec<Problem>| {
+        let problems: Vec<String> = problems.iter().map(step_name::of_problem).collect();
+        io::Error::other(problems.join("; "))
+    };
+    Ok(match format {
         Format::Csv(dialect) => Arc::new(CsvFormat::new(dialect)),
-    }
+        Format::Json(content) => Arc::new(JsonFormat::document(content, columns).map_err(problems)?),
+        Format::Ndjson(content) => Arc::new(JsonFormat::lines(content, columns).map_err(problems)?),
+        Format::Xml(xml) => Arc::new(XmlFormat::new(xml, columns).map_err(problems)?),
+    })
 }
 
 /// The encoded file to deliver.

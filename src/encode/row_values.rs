@@ -7,9 +7,11 @@ use crate::expr::bound::Bound;
 use crate::expr::eval::Fault;
 use crate::expr::shorten;
 use crate::expr::value::{Bounds, CellRef, Cells, Span};
+use crate::pipeline::columns::Columns;
 use crate::pipeline::masked::MASKED;
-use crate::pipeline::plan::TreeValue;
+use crate::pipeline::plan::{Tree, TreeValue};
 use crate::transform::{Row, RowError};
+use crate::yaml::problem::Problem;
 
 /// A row whose cells can be read by their columns' positions.
 pub trait RowCells {
@@ -30,6 +32,33 @@ impl RowCells for Row<'_> {
     }
 }
 
+/// No row: nothing around the rows reads a column.
+pub(super) struct NoRow;
+
+impl RowCells for NoRow {
+    fn cell(&self, _: usize) -> &[u8] {
+        b""
+    }
+
+    fn origin(&self) -> (u64, u64) {
+        (0, 0)
+    }
+}
+
+/// Checks that the columns which a tree reads exist.
+pub(super) fn check_values(tree: &Tree, columns: &[String]) -> Result<(), Vec<Problem>> {
+    let mut known = Columns::of_header(columns);
+    tree.each_value(&mut |value| known.read(&value.expression));
+    let problems = known.into_problems();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Converts the error of a value around the rows, which no row has.
+pub(super) fn problem_of(error: RowError) -> Vec<Problem> {
+    let RowError { value, what, step, .. } = error;
+    vec![Problem::error(None, format!("{step}: {value:?} {what}"))]
+}
+
 /// The cells of a row that expressions read, and what these make.
 #[derive(Clone, Default)]
 pub(super) struct RowValues {
@@ -47,6 +76,8 @@ pub(super) struct RowValue {
     bound: Bound,
     masked: BTreeSet<String>,
     pub(super) omit_null: bool,
+    /// The column that it is, or else the name of the value in the tree.
+    name: String,
     /// Its key in the pipeline file.
     key: String,
 }
@@ -65,7 +96,9 @@ impl RowValues {
             CellRef::Input(cell as u32)
         });
         let bound = Bound::new(&expression.expr, cells.collect(), Vec::new());
-        RowValue { bound, masked: masked.clone(), omit_null: *omit_null, key: at.key.clone() }
+        let in_tree = at.key.strip_suffix(".expr").unwrap_or(&at.key).rsplit('.').next();
+        let name = expression.expr.as_column().or(in_tree).unwrap_or_default().to_owned();
+        RowValue { bound, masked: masked.clone(), omit_null: *omit_null, name, key: at.key.clone() }
     }
 
     /// Begins a row.
@@ -128,11 +161,21 @@ impl RowValue {
     fn row_error(&self, (number, line): (u64, u64), fault: Fault) -> RowError {
         let column = self.bound.column_of(&fault);
         let is_masked = column.map_or(!self.masked.is_empty(), |column| self.masked.contains(column));
-        let column = column.unwrap_or(&self.key).to_owned();
+        let column = column.unwrap_or(&self.name).to_owned();
         let (value, what) = match is_masked {
             true => (MASKED.to_owned(), fault.without_value.unwrap_or(fault.what)),
             false => (shorten(&fault.value), fault.what),
         };
         RowError { number, line, column, value, what, step: self.key.clone() }
+    }
+
+    /// Returns the error of a row with a text that the format cannot have.
+    #[cold]
+    pub(super) fn refuse(&self, (number, line): (u64, u64), text: &[u8], what: String) -> RowError {
+        let value = match self.masked.is_empty() {
+            true => shorten(&String::from_utf8_lossy(text)),
+            false => MASKED.to_owned(),
+        };
+        RowError { number, line, column: self.name.clone(), value, what, step: self.key.clone() }
     }
 }

@@ -1,9 +1,8 @@
 //! A tree of values → JSON.
 
-use super::row_values::{RowCells, RowValue, RowValues};
+use super::row_values::{NoRow, RowCells, RowValue, RowValues, check_values, problem_of};
 use crate::expr::json::escape;
-use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::{Around, Body, Document, Literal, Member, Tree};
+use crate::pipeline::plan::{Around, Body, Document, Literal, NamedTree, Tree};
 use crate::transform::RowError;
 use crate::yaml::problem::Problem;
 
@@ -13,30 +12,17 @@ pub struct JsonTree {
     /// The JSON before and after the rows, if they are in a document.
     before: Vec<u8>,
     after: Vec<u8>,
-    row: Part,
+    row: JsonPart,
     values: RowValues,
 }
 
 #[derive(Clone)]
-enum Part {
+enum JsonPart {
     Literal(Vec<u8>),
     /// `"name":` and the value of each member.
-    Object(Vec<(Vec<u8>, Part)>),
-    List(Vec<Part>),
+    Object(Vec<(Vec<u8>, JsonPart)>),
+    List(Vec<JsonPart>),
     Value(Box<RowValue>),
-}
-
-/// No row: nothing around the rows reads a column.
-struct NoRow;
-
-impl RowCells for NoRow {
-    fn cell(&self, _: usize) -> &[u8] {
-        b""
-    }
-
-    fn origin(&self) -> (u64, u64) {
-        (0, 0)
-    }
 }
 
 impl JsonTree {
@@ -45,9 +31,9 @@ impl JsonTree {
     /// # Errors
     /// Columns that do not exist; a value around the rows that has no result.
     pub fn compile(body: &Body, columns: &[String]) -> Result<Self, Vec<Problem>> {
-        check_columns(body, columns)?;
+        check_values(body.row(), columns)?;
         let mut values = RowValues::default();
-        let row = Part::of(body.row(), columns, &mut values);
+        let row = JsonPart::of(body.row(), columns, &mut values);
         let (before, after) = match body {
             Body::Rows(_) => (Vec::new(), Vec::new()),
             Body::Document(document) => surroundings(document)?,
@@ -90,26 +76,12 @@ impl JsonTree {
     }
 }
 
-/// Returns the problems of a tree whose expressions read columns that do not exist.
-pub(super) fn check_columns(body: &Body, columns: &[String]) -> Result<(), Vec<Problem>> {
-    let mut known = Columns::of_header(columns);
-    body.row().each_value(&mut |value| known.read(&value.expression));
-    let problems = known.into_problems();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
-}
-
-/// Converts the error of a value around the rows, which has no place in them.
-fn problem_of(error: RowError) -> Vec<Problem> {
-    let RowError { value, what, step, .. } = error;
-    vec![Problem::error(None, format!("{step}: {value:?} {what}"))]
-}
-
 /// Returns the JSON before and after the rows of a document.
 fn surroundings(document: &Document) -> Result<(Vec<u8>, Vec<u8>), Vec<Problem>> {
     let (mut before, mut afters) = (Vec::new(), Vec::new());
     let mut values = RowValues::default();
     let mut fixed = |name: Option<&str>, tree: &Tree, out: &mut Vec<u8>| {
-        let mut part = Part::of(tree, &[], &mut values);
+        let mut part = JsonPart::of(tree, &[], &mut values);
         values.begin(&NoRow);
         let start = out.len();
         name.into_iter().for_each(|name| write_name(name, out));
@@ -150,7 +122,7 @@ fn surroundings(document: &Document) -> Result<(Vec<u8>, Vec<u8>), Vec<Problem>>
     Ok((before, after))
 }
 
-fn named(members: &[Member]) -> Vec<(Option<&str>, &Tree)> {
+fn named(members: &[NamedTree]) -> Vec<(Option<&str>, &Tree)> {
     members.iter().map(|(name, value)| (Some(name.as_str()), value)).collect()
 }
 
@@ -171,7 +143,7 @@ pub(super) fn write_text(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-impl Part {
+impl JsonPart {
     fn of(tree: &Tree, columns: &[String], values: &mut RowValues) -> Self {
         match tree {
             Tree::Literal(literal) => {
@@ -185,7 +157,7 @@ impl Part {
                 Self::Literal(json)
             }
             Tree::Object(members) => {
-                let member = |(name, value): &Member| {
+                let member = |(name, value): &NamedTree| {
                     let mut head = Vec::new();
                     write_name(name, &mut head);
                     (head, Self::of(value, columns, values))
@@ -223,7 +195,7 @@ impl Part {
 
 /// Appends parts, each after its head, with commas between them.
 fn write_all<'a>(
-    parts: impl Iterator<Item = (&'a [u8], &'a mut Part)>,
+    parts: impl Iterator<Item = (&'a [u8], &'a mut JsonPart)>,
     values: &mut RowValues,
     out: &mut Vec<u8>,
 ) -> Result<(), RowError> {
@@ -242,3 +214,6 @@ fn write_all<'a>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

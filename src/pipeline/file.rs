@@ -6,12 +6,15 @@ use jiff::tz::TimeZone;
 use super::csv::Delimiter;
 use super::done::DoneFile;
 use super::expect_file::ExpectFile;
+use super::json_file::JsonFile;
 use super::plan::{Existing, Header, QuoteStyle, RecordEnd};
 use super::request_file::RequestFile;
 use super::scalars::{CompanionName, Directory};
 use super::sources_file::{SourceFile, SourcesFile};
 use super::step_file::StepItem;
 use super::tests_file::TestFile;
+use super::value_type::ValueType;
+use super::xml_file::XmlFile;
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
 use crate::schedule::{Missed, Overlap, WhileHeld};
@@ -81,6 +84,14 @@ crate::table! {
         csv: Option<CsvFile>,
         /// Several files, each with its header; their names need `{part}`.
         split: Option<At<SplitFile>>,
+        /// Column: the type of its values in `json` and `ndjson`, in which other columns are text.
+        types: Option<At<Named<At<ValueType>>>>,
+        /// One JSON document, in place of a CSV.
+        json: Option<JsonFile>,
+        /// A JSON value on each line, in place of a CSV.
+        ndjson: Option<JsonFile>,
+        /// An XML document, in place of a CSV.
+        xml: Option<XmlFile>,
     }
 }
 

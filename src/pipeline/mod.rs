@@ -20,6 +20,8 @@ pub mod expect_file;
 pub mod file;
 /// The step `join`.
 mod join_file;
+/// The formats `json` and `ndjson`.
+mod json_file;
 /// The CSV of a table file.
 mod lookup_csv;
 /// The columns whose values are masked.
@@ -62,6 +64,8 @@ pub mod tree_file;
 mod upcoming;
 /// The types of values.
 pub mod value_type;
+/// The format `xml`.
+mod xml_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ mod expect;
 mod fill;
 mod format;
 mod join;
+mod json;
 mod map;
 mod mask;
 mod on_error;
@@ -17,6 +18,7 @@ mod sources;
 mod test_case;
 mod tree;
 mod unpivot;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,6 +36,7 @@ pub use self::expect::{DroppedMax, Expect, HeaderRule, Reference, RowsChange, Ru
 pub use self::fill::{Fill, FillWith, Number};
 pub use self::format::Format;
 pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
+pub use self::json::{JsonColumns, JsonContent, TypedColumn};
 pub use self::map::{Map, MapSource, MapTable, Otherwise};
 pub(crate) use self::mask::quoted;
 pub use self::mask::{Mask, MaskMethod, REDACTED};
@@ -45,8 +48,9 @@ pub use self::sources::{MainSource, NamedSource, tenants_of};
 pub use self::test_case::{
     Expected, ExpectedBalance, ExpectedData, ExpectedOutput, TestCase, TestInput, TestPath, TestRows, test_secret,
 };
-pub use self::tree::{Around, Body, Document, Literal, Member, Tree, TreeValue};
+pub use self::tree::{Around, Body, Document, Literal, NamedTree, Tree, TreeValue};
 pub use self::unpivot::{Unpivot, UnpivotNulls};
+pub use self::xml::{TEXT, Xml};
 pub use super::csv::{CsvDialect, CsvInput, Encoding, Header, QuoteStyle, RecordEnd};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
 pub use super::table_file::TableFile;

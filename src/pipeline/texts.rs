@@ -23,6 +23,8 @@ fn role(path: &[&str]) -> Role {
             Role::Foreign
         }
         ["expect", "fresh", "column" | "source_column" | "format"] => Role::Foreign,
+        ["artifact", "json" | "ndjson" | "xml", "tree", .., "expr"] => Role::Expression,
+        ["artifact", "json" | "ndjson" | "xml", "tree", ..] | ["artifact", "types", ..] => Role::Foreign,
         ["artifact", "name"] | ["deliver", _, "checksum" | "manifest" | "done_file", ..] => Role::Name,
         ["deliver", _, "path"] => Role::Remote,
         ["tests", ..] => Role::Free,

@@ -17,7 +17,7 @@ pub enum TreeKind {
     /// In the order of the file.
     Object(Vec<(Key, TreeFile)>),
     List(Vec<TreeFile>),
-    Value(TreeValueFile),
+    Value(Box<TreeValueFile>),
     /// The values of all rows.
     EachRow(Box<TreeFile>),
 }
@@ -45,9 +45,7 @@ impl FromNode for TreeFile {
                 let items: Vec<_> = items.iter().map(|item| Self::from_node(item, problems)).collect();
                 TreeKind::List(items.into_iter().collect::<Option<_>>()?)
             }
-            NodeKind::Table(_) if node.get(EXPR).is_some() => {
-                TreeKind::Value(TreeValueFile::from_node(node, problems)?)
-            }
+            NodeKind::Table(_) if node.get(EXPR).is_some() => TreeKind::Value(Box::from_node(node, problems)?),
             NodeKind::Table(_) => match node.get(EACH_ROW) {
                 Some(row) => {
                     crate::yaml::read::table(node, &[EACH_ROW], &[], problems)?;

@@ -37,6 +37,7 @@ mod sources;
 mod tenant;
 mod tidy;
 mod transform;
+mod trees;
 mod watch;
 mod webhook;
 mod work;

@@ -1,5 +1,7 @@
 //! The file in sentences.
 
+mod tree;
+
 use jiff::Timestamp;
 
 use super::Fact;
@@ -10,15 +12,26 @@ pub(super) fn artifact(plan: &Plan, artifact: &ArtifactPlan, now: Timestamp) -> 
     let ArtifactPlan { at: _, name, format, keeps_rows: _, split } = artifact;
     let next = plan.schedule.as_ref().and_then(|schedule| schedule.cron.next_after(now, &plan.zone));
     let slot = Slot::new(&plan.name, next.unwrap_or(now), plan.zone.clone());
+    let kind = match format {
+        Format::Csv(_) => "a CSV",
+        Format::Json(_) => "a JSON",
+        Format::Ndjson(_) => "a newline-delimited JSON",
+        Format::Xml(_) => "an XML",
+    };
     let mut facts = vec![Fact::new(match artifact.first_name(&slot) {
-        Ok(example) => format!("It is a CSV file called {name}: for the next time, {example}."),
-        Err(error) => format!("It is a CSV file called {name}, which gives no usable name for the next time: {error}."),
+        Ok(example) => format!("It is {kind} file called {name}: for the next time, {example}."),
+        Err(error) => {
+            format!("It is {kind} file called {name}, which gives no usable name for the next time: {error}.")
+        }
     })];
     if let Some(rows) = split {
         facts.push(Fact::new(format!("It is split: a new file begins after {rows} rows.")));
     }
     facts.extend(match format {
         Format::Csv(csv) => dialect(csv),
+        Format::Json(content) => tree::document(content),
+        Format::Ndjson(content) => tree::lines(content),
+        Format::Xml(written) => tree::xml(written),
     });
     facts
 }

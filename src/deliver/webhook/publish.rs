@@ -210,6 +210,9 @@ impl Sender<'_> {
         let body = blocking(move || Body::from_file(File::open(path)?, bytes, compress)).await.map_err(unreadable)?;
         let kind = match self.delivery.artifact.name.rsplit_once('.') {
             Some((_, "csv" | "txt")) => "text/csv; charset=utf-8",
+            Some((_, "json")) => "application/json",
+            Some((_, "ndjson" | "jsonl")) => "application/x-ndjson",
+            Some((_, "xml")) => "application/xml",
             _ => "application/octet-stream",
         };
         self.single(kind, &body).await

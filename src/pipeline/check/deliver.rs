@@ -25,8 +25,8 @@ impl Check<'_> {
         steps: &[TransformStep],
         columns: &mut Columns,
     ) -> Vec<DeliveryPlan> {
-        let masked = MaskedColumns::of(steps).all();
-        let mut rows = TreeRows { columns, masked: &masked, omit_null: false };
+        let masked = MaskedColumns::of(steps);
+        let mut rows = TreeRows { columns, masked: masked.before(steps.len()), omit_null: false };
         let read = |(key, delivery): (Key, Delivery)| self.delivery(&key, delivery, &mut rows);
         let found: Vec<_> = written.0.0.into_iter().filter_map(read).collect();
         if !found.is_empty() && found.iter().all(|delivery| !delivery.required) {

@@ -12,6 +12,8 @@ mod delta;
 mod expect;
 /// Joins.
 mod join;
+/// JSON files.
+mod json;
 /// Pivots.
 mod pivot;
 /// Requests of a pipeline's own.
@@ -28,6 +30,8 @@ mod table_steps;
 mod test_case;
 /// Trees of values.
 mod tree;
+/// XML files.
+mod xml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -75,7 +79,7 @@ pub(super) fn plan(
     let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
     check.dropped_rows(&steps, limit, &mut expect);
     let delivered = columns.names();
-    let mut artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
+    let mut artifact = written.artifact.0.and_then(|artifact| check.artifact(artifact, &steps, &mut columns));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries, &steps, &mut columns));
     check.problems.extend(columns.into_problems());
     let alerts = written.alerts.and_then(|part| part.0);

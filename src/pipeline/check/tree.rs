@@ -15,7 +15,7 @@ pub(super) struct TreeRows<'a> {
 }
 
 /// A part of a tree.
-enum Part {
+enum TreePart {
     Tree(Tree),
     /// One that has the rows in it; what is around them is listed from the inside to the outside.
     Rows(Document),
@@ -33,8 +33,8 @@ impl Check<'_> {
     /// Returns a tree; `None` if it cannot be used.
     pub(super) fn tree(&mut self, written: TreeFile, rows: &mut TreeRows<'_>) -> Option<Body> {
         let mut document = match self.part(written, rows)? {
-            Part::Tree(tree) => return Some(Body::Rows(tree)),
-            Part::Rows(document) => document,
+            TreePart::Tree(tree) => return Some(Body::Rows(tree)),
+            TreePart::Rows(document) => document,
         };
         document.around.reverse();
         for tree in document.outer() {
@@ -50,14 +50,14 @@ impl Check<'_> {
         Some(Body::Document(document))
     }
 
-    fn part(&mut self, written: TreeFile, rows: &mut TreeRows<'_>) -> Option<Part> {
+    fn part(&mut self, written: TreeFile, rows: &mut TreeRows<'_>) -> Option<TreePart> {
         let TreeFile { kind, origin } = written;
         Some(match kind {
-            TreeKind::Literal(literal) => Part::Tree(Tree::Literal(literal)),
-            TreeKind::Value(value) => Part::Tree(Tree::Value(Box::new(self.tree_value(value, rows)))),
+            TreeKind::Literal(literal) => TreePart::Tree(Tree::Literal(literal)),
+            TreeKind::Value(value) => TreePart::Tree(Tree::Value(Box::new(self.tree_value(*value, rows)))),
             TreeKind::EachRow(row) => match self.part(*row, rows)? {
-                Part::Tree(row) => Part::Rows(Document { around: Vec::new(), row }),
-                Part::Rows(_) => {
+                TreePart::Tree(row) => TreePart::Rows(Document { around: Vec::new(), row }),
+                TreePart::Rows(_) => {
                     self.problems.push(origin.error("there is an `each_row` within this one").hint("keep one of them"));
                     return None;
                 }
@@ -66,10 +66,10 @@ impl Check<'_> {
                 let values = members.into_iter().map(|(key, value)| (key.text, value)).collect();
                 let Split { before, rows, after } = self.split(values, rows)?;
                 match rows {
-                    None => Part::Tree(Tree::Object(before)),
+                    None => TreePart::Tree(Tree::Object(before)),
                     Some((name, mut document)) => {
                         document.around.push(Around::Object { before, name, after });
-                        Part::Rows(document)
+                        TreePart::Rows(document)
                     }
                 }
             }
@@ -78,10 +78,10 @@ impl Check<'_> {
                 let Split { before, rows, after } = self.split(values, rows)?;
                 let unnamed = |items: Vec<((), Tree)>| items.into_iter().map(|((), item)| item).collect();
                 match rows {
-                    None => Part::Tree(Tree::List(unnamed(before))),
+                    None => TreePart::Tree(Tree::List(unnamed(before))),
                     Some(((), mut document)) => {
                         document.around.push(Around::List { before: unnamed(before), after: unnamed(after) });
-                        Part::Rows(document)
+                        TreePart::Rows(document)
                     }
                 }
             }
@@ -96,10 +96,10 @@ impl Check<'_> {
             let origin = value.origin.clone();
             match self.part(value, rows) {
                 None => is_whole = false,
-                Some(Part::Tree(tree)) if split.rows.is_none() => split.before.push((name, tree)),
-                Some(Part::Tree(tree)) => split.after.push((name, tree)),
-                Some(Part::Rows(document)) if split.rows.is_none() => split.rows = Some((name, document)),
-                Some(Part::Rows(_)) => {
+                Some(TreePart::Tree(tree)) if split.rows.is_none() => split.before.push((name, tree)),
+                Some(TreePart::Tree(tree)) => split.after.push((name, tree)),
+                Some(TreePart::Rows(document)) if split.rows.is_none() => split.rows = Some((name, document)),
+                Some(TreePart::Rows(_)) => {
                     let problem = origin.error("a tree has one `each_row`, and this is another");
                     self.problems.push(problem.hint("keep one of them"));
                     is_whole = false;

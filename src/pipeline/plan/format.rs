@@ -1,11 +1,15 @@
 //! The format of the artifact.
 
-use super::{CsvDialect, RecordEnd};
+use super::{CsvDialect, JsonContent, RecordEnd, Xml};
 
 /// The format of the artifact's rows.
-#[derive(Clone, Debug, PartialEq)]
 pub enum Format {
     Csv(CsvDialect),
+    /// One document.
+    Json(JsonContent),
+    /// A value on each line.
+    Ndjson(JsonContent),
+    Xml(Xml),
 }
 
 impl Format {
@@ -13,6 +17,9 @@ impl Format {
     pub fn key(&self) -> &'static str {
         match self {
             Self::Csv(_) => "csv",
+            Self::Json(_) => "json",
+            Self::Ndjson(_) => "ndjson",
+            Self::Xml(_) => "xml",
         }
     }
 
@@ -20,6 +27,7 @@ impl Format {
     pub fn readable(&self) -> Option<&CsvDialect> {
         match self {
             Self::Csv(dialect) => Some(dialect).filter(|dialect| !matches!(dialect.record_end, RecordEnd::Text(_))),
+            Self::Json(_) | Self::Ndjson(_) | Self::Xml(_) => None,
         }
     }
 }

@@ -8,13 +8,13 @@ use crate::yaml::problem::Place;
 /// A value for each row.
 pub enum Tree {
     Literal(Literal),
-    Object(Vec<Member>),
+    Object(Vec<NamedTree>),
     List(Vec<Tree>),
     Value(Box<TreeValue>),
 }
 
 /// A member of an object: its name and its value.
-pub type Member = (String, Tree);
+pub type NamedTree = (String, Tree);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Literal {
@@ -52,7 +52,7 @@ pub struct Document {
 
 /// An object or list, and what is before and after the one of its values that has the rows.
 pub enum Around {
-    Object { before: Vec<Member>, name: String, after: Vec<Member> },
+    Object { before: Vec<NamedTree>, name: String, after: Vec<NamedTree> },
     List { before: Vec<Tree>, after: Vec<Tree> },
 }
 
@@ -72,7 +72,7 @@ impl Document {
     /// Returns the values around the rows.
     pub fn outer(&self) -> impl Iterator<Item = &Tree> {
         self.around.iter().flat_map(|around| {
-            let (members, items): (Vec<&Member>, Vec<&Tree>) = match around {
+            let (members, items): (Vec<&NamedTree>, Vec<&Tree>) = match around {
                 Around::Object { before, name: _, after } => (before.iter().chain(after).collect(), Vec::new()),
                 Around::List { before, after } => (Vec::new(), before.iter().chain(after).collect()),
             };
