@@ -95,6 +95,7 @@ fn plan(sftp: Sftp) -> DeliveryPlan {
         done_content: None,
         required: true,
         alert_after: None,
+        request: None,
     }
 }
 

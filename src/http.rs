@@ -14,6 +14,10 @@ use address_guard::{AllowAddresses, GuardedResolver};
 
 /// Private addresses, which are refused unless the settings allow them.
 pub mod address_guard;
+/// Lifetimes of tokens.
+mod token_lifetime;
+
+pub use self::token_lifetime::{token_lifetime, usable_for};
 
 /// Maximum header lines of a response; the default of 100 is exceeded by some gateways.
 const HEADERS_MAX: usize = 500;

@@ -11,6 +11,8 @@ mod destinations;
 mod expectations;
 /// The file.
 mod file;
+/// Requests of a pipeline's own.
+mod request;
 /// Rows and columns.
 mod rows;
 /// Schedule and source.

@@ -268,7 +268,7 @@ fn while_held(document: &Document) -> &'static str {
 }
 
 /// Removes the query, which may hold secrets.
-fn without_query(url: &str) -> &str {
+pub(super) fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or(url)
 }
 

@@ -123,7 +123,8 @@ fn report_refusal(verdict: &Verdict, sftp: &Sftp, common: &Common) -> anyhow::Re
         Verdict::Retryable { reason, .. }
         | Verdict::Unknown { reason }
         | Verdict::Skipped { reason }
-        | Verdict::Gone { reason } => (reason, None),
+        | Verdict::Gone { reason }
+        | Verdict::Unconfirmed { reason } => (reason, None),
         Verdict::Delivered(_) => return Ok(exit::UNEXPECTED),
     };
     if common.json {

@@ -183,6 +183,10 @@ pub enum Verdict {
     Unknown {
         reason: String,
     },
+    /// Contact was lost after a request that must not be sent twice: stop, until a person decides.
+    Unconfirmed {
+        reason: String,
+    },
 }
 
 /// A host key that a server offered and that nobody accepted yet.
@@ -213,6 +217,7 @@ impl Verdict {
             | Verdict::Retryable { reason, .. }
             | Verdict::Unknown { reason }
             | Verdict::Gone { reason }
+            | Verdict::Unconfirmed { reason }
             | Verdict::Skipped { reason } => reason,
             Verdict::Delivered(_) => "",
         }
@@ -248,7 +253,10 @@ impl Verdict {
             Verdict::Rejected { reason, hint } | Verdict::Refused { reason, hint, .. } => {
                 Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint }
             }
-            other @ (Verdict::Delivered(_) | Verdict::HostKeyMismatch { .. } | Verdict::Gone { .. }) => other,
+            other @ (Verdict::Delivered(_)
+            | Verdict::HostKeyMismatch { .. }
+            | Verdict::Gone { .. }
+            | Verdict::Unconfirmed { .. }) => other,
         }
     }
 }

@@ -284,6 +284,7 @@ pub fn verdict_name(verdict: &crate::deliver::Verdict) -> &'static str {
         Verdict::Gone { .. } => "gone",
         Verdict::Retryable { .. } => "retryable",
         Verdict::Unknown { .. } => "unknown",
+        Verdict::Unconfirmed { .. } => "unconfirmed",
     }
 }
 

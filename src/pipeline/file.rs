@@ -9,6 +9,7 @@ use super::expect_file::ExpectFile;
 use super::json_file::JsonFile;
 use super::pack_file::{CompressFile, EncryptFile};
 use super::plan::{Existing, Header, QuoteStyle, RecordEnd};
+use super::request_file::RequestFile;
 use super::scalars::{CompanionName, Directory};
 use super::sources_file::{SourceFile, SourcesFile};
 use super::step_file::StepItem;
@@ -143,6 +144,8 @@ crate::table! {
         publish_together (was set): Option<At<bool>>,
         /// True if the run is delivered only with this delivery. Default: true.
         required: Option<bool>,
+        /// The request that carries the rows to a receiver with an API of its own, in place of the destination's `body`.
+        request: Option<At<Box<RequestFile>>>,
     }
 }
 

@@ -34,8 +34,11 @@ pub mod operator;
 mod pack_file;
 mod pivot_file;
 pub mod plan;
+
 /// Records of a list endpoint.
 pub mod records;
+/// Requests of a pipeline's own.
+pub mod request_file;
 /// The steps that change cells.
 pub mod row_steps_file;
 /// Texts with a grammar of their own.

@@ -13,6 +13,7 @@ mod mask;
 mod on_error;
 mod pack;
 mod pivot;
+mod request;
 mod sort;
 mod sources;
 mod test_case;
@@ -43,6 +44,7 @@ pub use self::mask::{Mask, MaskMethod, REDACTED};
 pub use self::on_error::OnError;
 pub use self::pack::{Compression, Encryption, OpenPgpRecipient, SignWith, UnusableKey, entry_name};
 pub use self::pivot::{Pivot, PivotColumn};
+pub use self::request::{AfterUnknown, Method, PathPart, Request, ResponseRules};
 pub use self::sort::{Direction, NullsPosition, Sort, SortKey};
 pub use self::sources::{MainSource, NamedSource, tenants_of};
 pub use self::test_case::{
@@ -297,7 +299,7 @@ impl Plan {
         let mut paths = Vec::new();
         for delivery in self.deliveries.iter().filter(|delivery| delivery.required) {
             match delivery.destination.webhook() {
-                Some(webhook) if webhook.body == WebhookBody::Notice => continue,
+                Some(webhook) if webhook.body == WebhookBody::Notice && delivery.request.is_none() => continue,
                 Some(_) => return None,
                 None => {}
             }
@@ -353,12 +355,20 @@ pub struct DeliveryPlan {
     pub required: bool,
     /// The time after which the delivery sends an alert if it is not done.
     pub alert_after: Option<Duration>,
+    /// The requests to a receiver with an API of its own.
+    pub request: Option<Request>,
 }
 
 impl DeliveryPlan {
+    /// Returns true if a request whose response was lost must not be sent again.
+    pub fn holds_unanswered(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| !request.resends())
+    }
+
     /// Returns true if requests carry the rows.
     pub fn sends_rows(&self) -> bool {
-        self.destination.webhook().is_some_and(|webhook| matches!(webhook.body, WebhookBody::Rows { .. }))
+        self.request.is_some()
+            || self.destination.webhook().is_some_and(|webhook| matches!(webhook.body, WebhookBody::Rows { .. }))
     }
 }
 

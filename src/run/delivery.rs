@@ -142,7 +142,8 @@ impl DeliveryTask {
             | Verdict::Rejected { .. }
             | Verdict::Refused { .. }
             | Verdict::HostKeyMismatch { .. }
-            | Verdict::Gone { .. } => Next::End,
+            | Verdict::Gone { .. }
+            | Verdict::Unconfirmed { .. } => Next::End,
         }
     }
 
@@ -185,7 +186,9 @@ impl Next {
             (Verdict::Skipped { .. }, _) => DeliveryState::Skipped,
             (Verdict::Refused { .. }, Next::At(_)) => DeliveryState::Waiting,
             (Verdict::Rejected { .. } | Verdict::Refused { .. }, _) => DeliveryState::Rejected,
-            (Verdict::HostKeyMismatch { .. } | Verdict::Gone { .. }, _) => DeliveryState::Blocked,
+            (Verdict::HostKeyMismatch { .. } | Verdict::Gone { .. } | Verdict::Unconfirmed { .. }, _) => {
+                DeliveryState::Blocked
+            }
             (Verdict::Retryable { .. } | Verdict::Unknown { .. }, Next::At(_)) => DeliveryState::Waiting,
             (Verdict::Retryable { .. } | Verdict::Unknown { .. }, Next::End) => DeliveryState::Failed,
         }
@@ -204,6 +207,7 @@ fn reason(verdict: &Verdict) -> Option<String> {
     let hint = match verdict {
         Verdict::Delivered(_) => return None,
         Verdict::Gone { .. } => Some("nothing more is sent there until you `retry`"),
+        Verdict::Unconfirmed { .. } => Some("look at the receiver; `retry` sends again what it did not acknowledge"),
         verdict => verdict.hint(),
     };
     let reason = verdict.reason();

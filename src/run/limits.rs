@@ -252,6 +252,7 @@ mod tests {
                 connect: Duration::ZERO,
                 total: Duration::ZERO,
                 allow: Default::default(),
+                has_body: true,
             };
             destination("bi", DestinationKind::Webhook(Arc::new(webhook)))
         };

@@ -20,6 +20,8 @@ mod layers;
 mod ledger;
 /// Private OpenPGP keys.
 mod openpgp;
+/// Tokens of OAuth2 clients.
+mod oauth2;
 /// Connections to SSH servers.
 mod reach;
 /// References to secrets.
@@ -60,6 +62,7 @@ pub use destination::{
 };
 pub use egress::{Egress, WebProxy};
 pub use ledger::{LedgerSettings, PostgresSettings, PostgresTls};
+pub use oauth2::{ClientAuth, ClientCredentials};
 pub use openpgp::{OpenPgpKey, SigningKeyError};
 pub use reach::{CredentialError, Proxy};
 pub use secrets::{CommandProblem, SecretCommand, SecretError, read_blocking};

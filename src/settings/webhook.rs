@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::SecretRef;
 use super::egress::{AddressWord, Egress, WebProxyFile};
+use super::oauth2::{ClientCredentials, ClientCredentialsFile};
 use super::secrets::SecretFile;
 use crate::http::address_guard::AllowAddresses;
 use crate::yaml::problem::Problem;
@@ -34,13 +35,21 @@ pub struct Webhook {
     /// The longest request with its response; for a file, the longest time without progress.
     pub total: Duration,
     pub allow: AllowAddresses,
+    /// True if the settings define what requests carry, so that a pipeline must not.
+    pub has_body: bool,
 }
 
 impl Webhook {
+    /// Returns true if the receiver can tell who sends: by a signature, an account or a token.
+    pub fn is_authenticated(&self) -> bool {
+        !self.secrets.is_empty() || self.auth.is_some() || !self.headers.is_empty() || self.client.is_some()
+    }
+
     /// Returns the secrets of requests and connections.
     pub fn all_secrets(&self) -> impl Iterator<Item = &SecretRef> {
         let auth = match &self.auth {
             Some(WebhookAuth::Bearer(secret) | WebhookAuth::Basic { password: secret, .. }) => Some(secret),
+            Some(WebhookAuth::OAuth2(credentials)) => Some(&credentials.client_secret),
             None => None,
         };
         let headers = self.headers.iter().map(|(_, secret)| secret);
@@ -62,7 +71,12 @@ pub enum WebhookBody {
 
 pub enum WebhookAuth {
     Bearer(SecretRef),
-    Basic { username: String, password: SecretRef },
+    Basic {
+        username: String,
+        password: SecretRef,
+    },
+    /// A token that is fetched and renewed.
+    OAuth2(Box<ClientCredentials>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +121,8 @@ crate::table! {
         allow: Option<OneOrMore<AddressWord>>,
         /// Accept plain http beyond loopback. Default: false.
         insecure: Option<bool>,
+        /// A token for `Authorization: Bearer`, fetched with OAuth2 client credentials.
+        oauth2: Option<At<ClientCredentialsFile>>,
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod again;
 mod long;
+mod oauth2;
+mod requests;
 mod storms;
 mod tls;
 

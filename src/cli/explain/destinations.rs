@@ -1,11 +1,13 @@
 //! One destination in sentences.
 
+use super::request::requests;
 use super::{Fact, duration};
 use crate::attempt::Backoff;
-use crate::cli::plan::address;
-use crate::pipeline::plan::{DeliveryPlan, Existing};
+use crate::cli::plan::{address, without_query};
+use crate::pipeline::plan::{DeliveryPlan, Existing, Request};
 use crate::settings::{
-    Compress, Destination, DestinationKind, Local, Pickup, Publish, Sftp, Verify, Webhook, WebhookAuth, WebhookBody,
+    ClientAuth, ClientCredentials, Compress, Destination, DestinationKind, Local, Pickup, Publish, Sftp, Verify,
+    Webhook, WebhookAuth, WebhookBody,
 };
 
 pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
@@ -22,12 +24,13 @@ pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
         done_content,
         required,
         alert_after,
+        request,
     } = delivery;
     let Destination { name, kind, retry, pickup, alert_after: _ } = &**destination;
     let mut items = match kind {
         DestinationKind::Sftp(server) => sftp(server, directory),
         DestinationKind::Local(folder) => local(folder, directory),
-        DestinationKind::Webhook(receiver) => webhook(receiver),
+        DestinationKind::Webhook(receiver) => webhook(receiver, request.as_ref()),
     };
     if destination.webhook().is_none() {
         items.push(self::existing(*existing, *replace_with_gap));
@@ -108,12 +111,13 @@ fn local(Local { path, mkdir, mode, dir_mode: _, mtime: _ }: &Local, directory: 
 }
 
 /// The parts of a receiver that change what is sent, or who can read it.
-fn webhook(receiver: &Webhook) -> Vec<String> {
-    let mut items = vec![match receiver.body {
+fn webhook(receiver: &Webhook, request: Option<&Request>) -> Vec<String> {
+    let mut items = request.map(requests).unwrap_or_default();
+    items.extend(request.is_none().then(|| match receiver.body {
         WebhookBody::Rows { rows, bytes: _ } => format!("The rows are sent as JSON, at most {rows} in one request."),
         WebhookBody::File => "The file is sent as it is.".to_owned(),
         WebhookBody::Notice => "Only a notice is sent: where the file is, its size and its digest.".to_owned(),
-    }];
+    }));
     items.push(match receiver.url.starts_with("https://") {
         true => "The connection is encrypted (HTTPS), and the receiver's certificate is checked.".to_owned(),
         false => "THE CONNECTION IS NOT ENCRYPTED (HTTP).".to_owned(),
@@ -128,6 +132,7 @@ fn webhook(receiver: &Webhook) -> Vec<String> {
     items.extend(receiver.auth.as_ref().map(|auth| match auth {
         WebhookAuth::Bearer(_) => "It signs in with a token.".to_owned(),
         WebhookAuth::Basic { username, password: _ } => format!("It signs in as {username} with a password."),
+        WebhookAuth::OAuth2(credentials) => client_credentials(credentials),
     }));
     match receiver.compress {
         Compress::None => {}
@@ -135,6 +140,21 @@ fn webhook(receiver: &Webhook) -> Vec<String> {
         Compress::Zstd => items.push("Bodies are compressed (zstd).".to_owned()),
     }
     items
+}
+
+fn client_credentials(credentials: &ClientCredentials) -> String {
+    let ClientCredentials { token_url, client_id, client_secret: _, scope, audience, auth } = credentials;
+    let scope = scope.as_ref().map(|scope| format!(" of the scope {scope:?}")).unwrap_or_default();
+    let audience = audience.as_ref().map(|audience| format!(" for {audience}")).unwrap_or_default();
+    let place = match auth {
+        ClientAuth::Basic => "header",
+        ClientAuth::Body => "body",
+    };
+    format!(
+        "It signs in with a token{scope}{audience}, which {} issues to the client {client_id} (OAuth2; the secret is in the \
+         {place} of the token request).",
+        without_query(token_url)
+    )
 }
 
 /// Returns the words before the folder that a destination's files stay below.

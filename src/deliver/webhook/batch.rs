@@ -8,6 +8,7 @@ use std::option::IntoIter;
 
 use serde_json::{Value, json};
 
+use super::api::RequestRows;
 use super::body::Body;
 use crate::deliver::Batching;
 use crate::deliver::request::DeliveryRequest;
@@ -28,13 +29,56 @@ struct Batch {
     rows: usize,
     /// The rows as JSON objects, separated by commas.
     json: Vec<u8>,
+    /// The path below the receiver's address.
+    path: String,
+}
+
+/// The JSON of a row.
+#[derive(Clone)]
+enum RowWriter {
+    /// All columns as an object: `"column":` for each, as JSON.
+    Columns(Vec<Vec<u8>>),
+    Request(Box<RequestRows>),
+}
+
+impl RowWriter {
+    fn new(artifact: &Artifact, content: &Content) -> io::Result<Self> {
+        let key = |column: &String| {
+            let mut key = serde_json::to_vec(column)?;
+            key.push(b':');
+            Ok(key)
+        };
+        Ok(match content {
+            Content::Request(request) => Self::Request(request.clone()),
+            Content::Envelope(_) => {
+                Self::Columns(artifact.columns.iter().map(key).collect::<Result<_, serde_json::Error>>()?)
+            }
+        })
+    }
+
+    /// Appends a row. Returns the path of a request that carries it.
+    fn row(&mut self, record: &csv::StringRecord, number: u64, json: &mut Vec<u8>) -> io::Result<String> {
+        match self {
+            Self::Columns(keys) => write_row(json, keys, record).map(|()| String::new()),
+            Self::Request(request) => request.row(record, number, json).map_err(io::Error::other),
+        }
+    }
+}
+
+/// What bodies are made of.
+#[derive(Clone)]
+pub(super) enum Content {
+    /// The rows in a document about the artifact.
+    Envelope(Value),
+    Request(Box<RequestRows>),
 }
 
 /// The batches of an artifact, read on demand.
 struct Batches {
     reader: csv::Reader<Box<dyn Read + Send>>,
-    /// `"column":` for each column, as JSON.
-    keys: Vec<Vec<u8>>,
+    writer: RowWriter,
+    /// Rows read.
+    read: u64,
     record: csv::StringRecord,
     /// A row that did not fit into the previous batch.
     carried: Vec<u8>,
@@ -46,25 +90,21 @@ struct Batches {
 
 impl Batches {
     /// Batches of at most `batching.rows` rows and about `batching.bytes` bytes: a row that would exceed them starts the
-    /// next batch, and each batch has at least one row. An artifact without rows is one empty batch.
+    /// next batch, and each batch has at least one row. An artifact without rows is one empty batch, or no request.
     ///
     /// # Errors
     /// The file cannot be opened.
-    fn open(artifact: &Artifact, batching: Batching) -> io::Result<Self> {
+    fn open(artifact: &Artifact, batching: Batching, content: &Content) -> io::Result<Self> {
         let (rows, dialect) = rows_of(artifact)?;
         let file = skip_bom(rows)?;
         let reader = csv::ReaderBuilder::new()
             .delimiter(dialect.delimiter)
             .has_headers(dialect.header != Header::None)
             .from_reader(file);
-        let keys = artifact.columns.iter().map(|column| {
-            let mut key = serde_json::to_vec(column)?;
-            key.push(b':');
-            Ok(key)
-        });
         Ok(Self {
             reader,
-            keys: keys.collect::<Result<_, serde_json::Error>>()?,
+            writer: RowWriter::new(artifact, content)?,
+            read: 0,
             record: csv::StringRecord::new(),
             carried: Vec::new(),
             rows_max: batching.rows,
@@ -78,9 +118,9 @@ impl Batches {
     ///
     /// # Errors
     /// The file cannot be read.
-    fn count(artifact: &Artifact, batching: Batching) -> io::Result<u64> {
+    fn count(artifact: &Artifact, batching: Batching, content: &Content) -> io::Result<u64> {
         let mut count = 0;
-        for batch in Self::open(artifact, batching)? {
+        for batch in Self::open(artifact, batching, content)? {
             batch?;
             count += 1;
         }
@@ -94,7 +134,7 @@ impl Batches {
 
     fn batch(&mut self) -> io::Result<Option<Batch>> {
         let mut json = std::mem::take(&mut self.carried);
-        let mut rows = usize::from(!json.is_empty());
+        let (mut rows, mut path) = (usize::from(!json.is_empty()), String::new());
         while !self.over && rows < self.rows_max {
             if !self.reader.read_record(&mut self.record)? {
                 self.over = true;
@@ -104,7 +144,8 @@ impl Batches {
             if rows > 0 {
                 json.push(b',');
             }
-            write_row(&mut json, &self.keys, &self.record)?;
+            self.read += 1;
+            path = self.writer.row(&self.record, self.read, &mut json)?;
             if json.len() > self.bytes_max && rows > 0 {
                 self.carried = json.split_off(start);
                 self.carried.remove(0);
@@ -112,11 +153,11 @@ impl Batches {
             }
             rows += 1;
         }
-        if rows == 0 && self.number > 0 {
+        if rows == 0 && (self.number > 0 || matches!(self.writer, RowWriter::Request(_))) {
             return Ok(None);
         }
         self.number += 1;
-        Ok(Some(Batch { number: self.number, rows, json }))
+        Ok(Some(Batch { number: self.number, rows, json, path }))
     }
 }
 
@@ -206,10 +247,18 @@ impl Read for Joined {
     }
 }
 
+/// The request of a batch, prepared.
+pub(super) struct Outgoing {
+    pub number: u64,
+    pub rows: usize,
+    pub path: String,
+    pub body: Body,
+}
+
 /// Request bodies of batches, prepared ahead of sending.
 pub(super) struct BatchReader {
     batches: Chain<IntoIter<io::Result<Batch>>, Batches>,
-    envelope: Value,
+    content: Content,
     compress: Compress,
     /// Batches that are not sent again, because they are acknowledged.
     acked: BTreeSet<u64>,
@@ -224,21 +273,25 @@ impl BatchReader {
     pub(super) fn open(
         artifact: &Artifact,
         batching: Batching,
-        envelope: Value,
+        content: Content,
         compress: Compress,
         acked: BTreeSet<u64>,
     ) -> io::Result<Self> {
-        let mut batches = Batches::open(artifact, batching)?;
-        let first = batches.next();
-        let total = if batches.is_over() { 1 } else { Batches::count(artifact, batching)? };
-        Ok(Self { batches: first.into_iter().chain(batches), envelope, compress, acked, total })
+        let mut batches = Batches::open(artifact, batching, &content)?;
+        let first = batches.next().transpose()?;
+        let total = match (&first, batches.is_over()) {
+            (None, _) => 0,
+            (Some(_), true) => 1,
+            (Some(_), false) => Batches::count(artifact, batching, &content)?,
+        };
+        Ok(Self { batches: first.map(Ok).into_iter().chain(batches), content, compress, acked, total })
     }
 
     /// Returns the bodies of the next batches to send (several if they are small), and whether more may follow. Blocks.
     ///
     /// # Errors
     /// The artifact cannot be read.
-    pub(super) fn read_ahead(&mut self) -> io::Result<(Vec<(u64, Body)>, bool)> {
+    pub(super) fn read_ahead(&mut self) -> io::Result<(Vec<Outgoing>, bool)> {
         let (mut bodies, mut bytes) = (Vec::new(), 0);
         while bytes < READ_AHEAD_BYTES {
             let Some(batch) = self.batches.next().transpose()? else { return Ok((bodies, false)) };
@@ -247,14 +300,19 @@ impl BatchReader {
             }
             let body = self.body(&batch)?;
             bytes += body.len() + BODY_OVERHEAD_BYTES;
-            bodies.push((batch.number, Body::in_memory(body, self.compress)?));
+            let body = Body::in_memory(body, self.compress)?;
+            bodies.push(Outgoing { number: batch.number, rows: batch.rows, path: batch.path, body });
         }
         Ok((bodies, true))
     }
 
     fn body(&mut self, batch: &Batch) -> io::Result<Vec<u8>> {
-        self.envelope["data"]["batch"] = json!({"number": batch.number, "of": self.total, "rows": batch.rows});
-        let mut body = serde_json::to_vec(&self.envelope)?;
+        let envelope = match &mut self.content {
+            Content::Request(request) => return Ok(request.body(&batch.json)),
+            Content::Envelope(envelope) => envelope,
+        };
+        envelope["data"]["batch"] = json!({"number": batch.number, "of": self.total, "rows": batch.rows});
+        let mut body = serde_json::to_vec(envelope)?;
         // Appends the rows as text: they are JSON already, and may be large.
         body.truncate(body.len() - 2);
         body.reserve(batch.json.len() + 16);
@@ -310,8 +368,11 @@ mod tests {
             set,
         };
         let batching = Batching { rows, bytes, generation: 1 };
-        let count = Batches::count(&artifact, batching).unwrap();
-        let found: Vec<Batch> = Batches::open(&artifact, batching).unwrap().collect::<io::Result<_>>().unwrap();
+        let count = Batches::count(&artifact, batching, &Content::Envelope(Value::Null)).unwrap();
+        let found: Vec<Batch> = Batches::open(&artifact, batching, &Content::Envelope(Value::Null))
+            .unwrap()
+            .collect::<io::Result<_>>()
+            .unwrap();
         assert_eq!(count, found.len() as u64);
         for (index, batch) in found.iter().enumerate() {
             assert_eq!(batch.number, index as u64 + 1);

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reqwest::header::AUTHORIZATION;
 use reqwest::tls::TlsInfo;
 use tokio::net::TcpStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::error::failed;
 use super::request::blocking;
+use super::token::Bearer;
 use super::{WebhookTarget, response, signature};
 use crate::deliver::Verdict;
 use crate::deliver::probe::{Advice, DoctorReport, DoctorStep, Probe, Scope, StepOutcome, Visit};
@@ -42,7 +44,7 @@ pub async fn probe(name: &str, webhook: &Arc<Webhook>, visit: &Visit, mut report
         true => "Each attempt signs its requests again; repeats have the same `webhook-id`.",
         false => "Nothing is delivered there until the failed step is fixed.",
     };
-    if webhook.secrets.is_empty() {
+    if !webhook.is_authenticated() {
         let why = "without a signature the receiver cannot verify who sent a request";
         advice.push(advise("secret", "{env: NAME}", why.to_owned()));
     }
@@ -126,8 +128,12 @@ impl Prober<'_> {
         let event = serde_json::json!({"type": "reportferry.test", "timestamp": now.to_string(), "data": {}});
         let body = event.to_string();
         let signature = signature::sign(&target.keys, &id, now.as_second(), body.as_bytes());
-        let headers = target.headers(&id, now.as_second(), &signature, "application/json");
+        let mut headers = target.headers(&id, now.as_second(), &signature, "application/json");
         let secure = target.url.scheme() == "https";
+        let bearer = self.token().await?;
+        if let Some(bearer) = &bearer {
+            headers.insert(AUTHORIZATION, bearer.header.clone());
+        }
         let request = target.client.post(target.url.clone()).headers(headers).timeout(target.webhook.total).body(body);
         let response = match request.send().await {
             Ok(response) => response,
@@ -142,7 +148,7 @@ impl Prober<'_> {
             let der = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate).map(<[u8]>::to_vec);
             self.tls(der.as_deref(), started.elapsed());
         }
-        match response::read(response, now, target).await {
+        match response::read(response, now, target, bearer.as_ref(), None).await {
             Ok(accepted) => {
                 let signed = if target.keys.is_empty() { "not signed" } else { "signed" };
                 let colon = if accepted.message.is_empty() { "" } else { ": " };
@@ -157,6 +163,22 @@ impl Prober<'_> {
                     *hint = Some(may.to_owned());
                 }
                 self.report.record(DoctorStep::failed("test event", started.elapsed(), &verdict));
+                Err(Over)
+            }
+        }
+    }
+
+    /// Fetches the token, with OAuth2.
+    async fn token(&mut self) -> Result<Option<Bearer>, Over> {
+        let started = Instant::now();
+        match self.target.bearer(None).await {
+            Ok(None) => Ok(None),
+            Ok(bearer) => {
+                self.done("token", started.elapsed(), "the token endpoint issued a token".to_owned());
+                Ok(bearer)
+            }
+            Err(error) => {
+                self.report.record(DoctorStep::failed("token", started.elapsed(), &error.verdict("")));
                 Err(Over)
             }
         }

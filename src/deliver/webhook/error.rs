@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use super::api::row_error;
 use crate::deliver::Verdict;
 use crate::fault::Injected;
 use crate::http::address_guard::Refused;
@@ -57,6 +58,11 @@ impl WebhookError {
         }
     }
 
+    /// Returns true if the request may have been taken.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(self.kind, ErrorKind::NoResponse | ErrorKind::ConnectionClosed)
+    }
+
     /// Returns the attempt's verdict, with a reason that begins with `context`.
     pub(super) fn verdict(self, context: &str) -> Verdict {
         let reason = format!("{context}{}", self.reason);
@@ -73,9 +79,10 @@ impl WebhookError {
         ErrorKind::NoResponse.because(format!("no progress for {} s", timeout.as_secs_f32()))
     }
 
-    /// Returns the error of an artifact that could not be read or compressed.
+    /// Returns the error of an artifact that could not be read or compressed, or a row of which cannot be sent.
     pub(super) fn unreadable(error: impl Into<io::Error>) -> Self {
-        RETRY.because(format!("the artifact in the spool cannot be read: {}", error.into()))
+        let error = error.into();
+        row_error(&error).unwrap_or_else(|| RETRY.because(format!("the artifact in the spool cannot be read: {error}")))
     }
 }
 

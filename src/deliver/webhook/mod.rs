@@ -3,6 +3,7 @@
 //! A delivery has one id and each batch its own, the same in every attempt. A receiver that has seen an id responds with
 //! 2xx and does nothing, so after a lost response the same id is sent again.
 
+mod api;
 mod batch;
 mod body;
 mod client;
@@ -14,6 +15,7 @@ mod publish;
 mod request;
 mod response;
 pub mod signature;
+mod token;
 
 pub use publish::AckedBatches;
 
@@ -30,7 +32,9 @@ use crate::http::{self, address_guard::admit_url};
 use crate::secret::Secret;
 use crate::settings::{SecretRef, Webhook, WebhookAuth};
 use connections::Connections;
+use error::WebhookError;
 use signature::Key;
+use token::{Bearer, TokenSource};
 
 /// One receiver, kept between deliveries so that its connections are reused and its limits hold for all of them. Holds
 /// secrets, and so has no `Debug`.
@@ -44,6 +48,8 @@ pub struct WebhookTarget {
     address: String,
     headers: HeaderMap,
     keys: Vec<Key>,
+    /// The source of the token, with OAuth2.
+    token: Option<TokenSource>,
     /// Texts to redact if the receiver repeats them.
     secrets: Vec<String>,
     rate: Option<DefaultDirectRateLimiter>,
@@ -83,10 +89,10 @@ impl WebhookTarget {
             headers.insert(name, confidential(&read(value)?)?);
         }
         // Redact it if the receiver repeats its headers.
-        let mut encoded = None;
+        let (mut encoded, mut token) = (None, None);
         match &webhook.auth {
-            Some(WebhookAuth::Bearer(token)) => {
-                let value = Secret::new(format!("Bearer {}", read(token)?.expose()));
+            Some(WebhookAuth::Bearer(secret)) => {
+                let value = Secret::new(format!("Bearer {}", read(secret)?.expose()));
                 headers.insert(AUTHORIZATION, confidential(&value)?);
             }
             Some(WebhookAuth::Basic { username, password }) => {
@@ -94,6 +100,10 @@ impl WebhookTarget {
                 let value = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair);
                 headers.insert(AUTHORIZATION, confidential(&Secret::new(format!("Basic {value}")))?);
                 encoded = Some(value);
+            }
+            Some(WebhookAuth::OAuth2(credentials)) => {
+                let secret = read(&credentials.client_secret)?;
+                token = Some(TokenSource::new(credentials, &secret, webhook)?);
             }
             None => {}
         }
@@ -109,6 +119,7 @@ impl WebhookTarget {
             url,
             headers,
             keys,
+            token,
             secrets,
             rate: webhook.per_minute.and_then(NonZeroU32::new).map(rate_limiter),
             in_flight: Semaphore::new(webhook.in_flight),
@@ -135,6 +146,14 @@ impl WebhookTarget {
     /// Returns true while the settings or a run still refer to this webhook.
     pub fn is_configured(&self) -> bool {
         Arc::strong_count(&self.webhook) > 1
+    }
+
+    /// Returns the token, with OAuth2; another one than `stale`, which the receiver refused.
+    async fn bearer(&self, stale: Option<&Bearer>) -> Result<Option<Bearer>, WebhookError> {
+        match &self.token {
+            Some(token) => token.bearer(&self.client, stale).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Waits until another request may be sent. It counts as in flight until the permit is dropped.

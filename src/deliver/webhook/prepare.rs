@@ -17,14 +17,16 @@ impl WebhookTarget {
             bytes: delivery.artifact.bytes,
             sha256: delivery.artifact.sha256.clone(),
         };
-        let batching = match self.webhook.body {
-            WebhookBody::Rows { rows, bytes } => Some(match earlier {
-                None => Batching { rows, bytes, generation: 1 },
-                Some(kept) if !allow_rebatch || (kept.rows, kept.bytes) == (rows, bytes) => kept,
-                Some(kept) => Batching { rows, bytes, generation: kept.generation + 1 },
-            }),
-            WebhookBody::File | WebhookBody::Notice => None,
+        let size = match (&delivery.plan.request, self.webhook.body) {
+            (Some(request), _) => Some((request.rows, request.bytes)),
+            (None, WebhookBody::Rows { rows, bytes }) => Some((rows, bytes)),
+            (None, WebhookBody::File | WebhookBody::Notice) => None,
         };
+        let batching = size.map(|(rows, bytes)| match earlier {
+            None => Batching { rows, bytes, generation: 1 },
+            Some(kept) if !allow_rebatch || (kept.rows, kept.bytes) == (rows, bytes) => kept,
+            Some(kept) => Batching { rows, bytes, generation: kept.generation + 1 },
+        });
         Intent { files: vec![file], batching, acks: Vec::new() }
     }
 }

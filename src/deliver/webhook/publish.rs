@@ -11,7 +11,8 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 
 use super::WebhookTarget;
-use super::batch::{BatchReader, envelope};
+use super::api::{self, RequestRows};
+use super::batch::{BatchReader, Content, Outgoing, envelope};
 use super::body::Body;
 use super::error::WebhookError;
 use super::request::{Sender, blocking};
@@ -35,6 +36,8 @@ pub struct AckedBatches<'a> {
     pub record: &'a (dyn Fn(Vec<u64>) -> BoxFuture<'a, Result<(), String>> + Sync),
     /// Decides whether a failed batch is sent again within the attempt.
     pub repeats: Repeats,
+    /// True after an earlier attempt, which may have sent some of the others.
+    pub is_repeat: bool,
 }
 
 impl WebhookTarget {
@@ -51,14 +54,14 @@ impl WebhookTarget {
         };
         let sender = Sender { target: self, delivery, id, meter };
         let sending = async {
-            match self.webhook.body {
-                WebhookBody::Rows { rows, bytes } => {
-                    let batching = intent.batching.unwrap_or(Batching { rows, bytes, generation: 1 });
-                    sender.batches(batching, &acked).await
-                }
-                WebhookBody::File => sender.file().await.map(Some),
-                WebhookBody::Notice => sender.notice().await.map(Some),
-            }
+            let size = match (&delivery.plan.request, self.webhook.body) {
+                (Some(request), _) => (request.rows, request.bytes),
+                (None, WebhookBody::Rows { rows, bytes }) => (rows, bytes),
+                (None, WebhookBody::File) => return sender.file().await.map(Some),
+                (None, WebhookBody::Notice) => return sender.notice().await.map(Some),
+            };
+            let batching = intent.batching.unwrap_or(Batching { rows: size.0, bytes: size.1, generation: 1 });
+            sender.batches(batching, &acked).await
         };
         let sent = match delivery.until {
             None => sending.await,
@@ -80,6 +83,7 @@ impl WebhookTarget {
             // A crash after the last acknowledgement leaves nothing to send.
             verified: match &accepted {
                 Some(accepted) => format!("status {}", accepted.status),
+                None if delivery.artifact.rows == 0 => "no rows, so no request".to_owned(),
                 None => "all batches were acknowledged in earlier attempts".to_owned(),
             },
             published: format!("webhook-id {id}"),
@@ -93,20 +97,25 @@ impl Sender<'_> {
     /// Sends the batches that are not acknowledged yet. Returns the last response; `None` if there was nothing to send.
     async fn batches(&self, batching: Batching, acked: &AckedBatches<'_>) -> Result<Option<Accepted>, Verdict> {
         let webhook = &self.target.webhook;
-        let (artifact, envelope) = (self.delivery.artifact.clone(), envelope(self.delivery, "reportferry.rows"));
+        let artifact = self.delivery.artifact.clone();
+        let content = match &self.delivery.plan.request {
+            Some(request) => Content::Request(Box::new(RequestRows::compile(request, &artifact.columns)?)),
+            None => Content::Envelope(envelope(self.delivery, "reportferry.rows")),
+        };
         let (compress, numbers) = (webhook.compress, acked.numbers.clone());
-        let reader = blocking(move || BatchReader::open(&artifact, batching, envelope, compress, numbers));
+        let reader = blocking(move || BatchReader::open(&artifact, batching, content, compress, numbers));
         let reader = reader.await.map_err(unreadable)?;
         let (total, generation) = (reader.total, batching.generation);
         // After a failure, start no further batch and wait for those in flight, so that they need not be sent again.
         let failed = AtomicBool::new(false);
         let groups = bodies(reader)
             .take_while(|_| std::future::ready(!failed.load(Relaxed)))
-            .map(|body| self.batch(body, total, generation, &acked.repeats, &failed))
+            .map(|batch| self.batch(batch, total, generation, acked, &failed))
             .buffer_unordered(webhook.in_flight)
             .ready_chunks(GROUP);
         let mut groups = pin!(groups);
         let (mut done, mut last, mut verdict) = (acked.numbers.len() as u64, None, None);
+        let mut unanswered = BTreeSet::new();
         while let Some(group) = groups.next().await {
             let (mut numbers, mut failure) = (Vec::new(), None);
             for outcome in group {
@@ -115,7 +124,12 @@ impl Sender<'_> {
                         numbers.push(number);
                         last = Some(accepted);
                     }
-                    Err(failed) => failure = failure.or(Some(failed)),
+                    Err((number, error)) => {
+                        if error.is_unanswered() {
+                            unanswered.insert(number);
+                        }
+                        failure = failure.or(Some((number, error)));
+                    }
                 }
             }
             if !numbers.is_empty() {
@@ -134,6 +148,9 @@ impl Sender<'_> {
             failed.store(verdict.is_some(), Relaxed);
         }
         match verdict {
+            Some(verdict) if self.delivery.plan.holds_unanswered() && !unanswered.is_empty() => {
+                Err(api::unanswered(&unanswered, batching.rows, verdict.reason()))
+            }
             Some(verdict) => Err(verdict),
             None => Ok(last),
         }
@@ -142,22 +159,24 @@ impl Sender<'_> {
     /// Sends one batch. Repeats it after a failure while others are accepted, until the attempt is over (`failed`).
     async fn batch(
         &self,
-        body: io::Result<(u64, Body)>,
+        batch: io::Result<Outgoing>,
         total: u64,
         generation: u32,
-        repeats: &Repeats,
+        acked: &AckedBatches<'_>,
         failed: &AtomicBool,
     ) -> Result<(u64, Accepted), (u64, WebhookError)> {
-        let (number, body) = body.map_err(|error| (0, WebhookError::unreadable(error)))?;
+        let Outgoing { number, rows, path, body } = batch.map_err(|error| (0, WebhookError::unreadable(error)))?;
+        let repeats = &acked.repeats;
         let id = match generation {
             1 => format!("{}-{number}-of-{total}", self.id),
             // The receiver has this number for other rows.
             generation => format!("{}-{number}-of-{total}-cut-{generation}", self.id),
         };
-        let mut failures = 0;
+        // A request of one row may be there from another run.
+        let (mut failures, mut may_be_there) = (0, acked.is_repeat || rows == 1);
         loop {
             repeats.ready().await;
-            let error = match self.post(&id, "application/json", &body).await {
+            let error = match self.post(&id, "application/json", &path, &body, may_be_there).await {
                 Ok(accepted) => {
                     repeats.succeeded();
                     return Ok((number, accepted));
@@ -165,7 +184,9 @@ impl Sender<'_> {
                 Err(error) => error,
             };
             failures += 1;
+            may_be_there |= error.is_unanswered();
             let is_again = match error.retry_after() {
+                _ if error.is_unanswered() && self.delivery.plan.holds_unanswered() => false,
                 Some(wait) => !failed.load(Relaxed) && repeats.again(failures, wait).await && !failed.load(Relaxed),
                 None => false,
             };
@@ -209,14 +230,14 @@ impl Sender<'_> {
 
     /// Sends the only request of a delivery.
     async fn single(&self, kind: &'static str, body: &Body) -> Result<Accepted, Verdict> {
-        let accepted = self.post(self.id, kind, body).await.map_err(|error| error.verdict(""))?;
+        let accepted = self.post(self.id, kind, "", body, false).await.map_err(|error| error.verdict(""))?;
         self.meter.set(self.delivery.artifact.bytes);
         Ok(accepted)
     }
 }
 
 /// Reads bodies in order on a blocking thread, a few batches ahead.
-fn bodies(reader: BatchReader) -> impl stream::Stream<Item = io::Result<(u64, Body)>> {
+fn bodies(reader: BatchReader) -> impl stream::Stream<Item = io::Result<Outgoing>> {
     let read = async |reader: Option<BatchReader>| {
         let mut reader = reader?;
         let ahead = blocking(move || {

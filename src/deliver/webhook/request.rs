@@ -3,15 +3,19 @@
 use std::io;
 use std::sync::Arc;
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Response, Url};
 
 use super::WebhookTarget;
+use super::api::{meaning, url_below};
 use super::body::{Body, Progress};
 use super::error::{ErrorKind, WebhookError, failed};
 use super::response::{self, Accepted};
+use super::token::{Bearer, is_refused};
 use crate::clock::Clock;
 use crate::deliver::request::DeliveryRequest;
 use crate::fault;
+use crate::pipeline::plan::{Method, Request};
 use crate::progress::Meter;
 use crate::settings::{Compress, WebhookBody};
 
@@ -24,21 +28,45 @@ pub(super) struct Sender<'a> {
     pub meter: &'a Meter,
 }
 
+/// One request.
+struct Post<'a> {
+    id: &'a str,
+    kind: &'static str,
+    url: Url,
+    body: &'a Body,
+}
+
 impl Sender<'_> {
-    /// Sends one request, as a fault step. A fault may send a body in memory twice.
-    pub(super) async fn post(&self, id: &str, kind: &'static str, body: &Body) -> Result<Accepted, WebhookError> {
-        fault::step_async("webhook.send", || self.post_again_if_closed(id, kind, body)).await
+    /// Sends one request, as a fault step. A fault may send a body in memory twice. `may_be_there` is true if the receiver
+    /// may have all that it carries.
+    pub(super) async fn post(
+        &self,
+        id: &str,
+        kind: &'static str,
+        path: &str,
+        body: &Body,
+        may_be_there: bool,
+    ) -> Result<Accepted, WebhookError> {
+        let url = url_below(&self.target.url, path)?;
+        let post = Post { id, kind, url, body };
+        fault::step_async("webhook.send", || self.post_again_if_closed(&post, may_be_there)).await
     }
 
     /// If a reused connection was closing, the request goes again immediately under the same id. Each response leaves at
     /// most one connection, and allows for one such repeat.
-    async fn post_again_if_closed(&self, id: &str, kind: &'static str, body: &Body) -> Result<Accepted, WebhookError> {
+    async fn post_again_if_closed(&self, post: &Post<'_>, may_be_there: bool) -> Result<Accepted, WebhookError> {
+        let (id, mut may_be_there) = (post.id, may_be_there);
         loop {
             let permit = self.target.permit().await;
-            let sent = self.post_once(id, kind, body).await;
+            let sent = self.post_once(post, may_be_there).await;
             drop(permit);
             match sent {
-                Err(error) if error.kind == ErrorKind::ConnectionClosed && self.target.connections.lost() => {
+                Err(error)
+                    if error.kind == ErrorKind::ConnectionClosed
+                        && self.target.connections.lost()
+                        && !self.delivery.plan.holds_unanswered() =>
+                {
+                    may_be_there = true;
                     tracing::debug!(id, reason = error.reason, "the reused connection was closed, sending again");
                 }
                 other => return other,
@@ -46,14 +74,38 @@ impl Sender<'_> {
         }
     }
 
-    async fn post_once(&self, id: &str, kind: &'static str, body: &Body) -> Result<Accepted, WebhookError> {
+    async fn post_once(&self, post: &Post<'_>, may_be_there: bool) -> Result<Accepted, WebhookError> {
+        let (target, mut bearer) = (self.target, self.target.bearer(None).await?);
+        let mut response = self.send(post, bearer.as_ref()).await?;
+        if bearer.is_some() && is_refused(&response) {
+            bearer = target.bearer(bearer.as_ref()).await?;
+            response = self.send(post, bearer.as_ref()).await?;
+        }
+        let request = self.delivery.plan.request.as_ref();
+        let meaning = request.map(|request| meaning(request, response.status().as_u16(), may_be_there));
+        let read = response::read(response, Clock::System.now(), target, bearer.as_ref(), meaning);
+        let total = target.webhook.total;
+        tokio::time::timeout(total, read).await.unwrap_or_else(|_| Err(WebhookError::stalled(total)))
+    }
+
+    async fn send(&self, post: &Post<'_>, bearer: Option<&Bearer>) -> Result<Response, WebhookError> {
+        let Post { id, kind, url, body } = post;
+        let method =
+            self.delivery.plan.request.as_ref().map_or(reqwest::Method::POST, |request| match request.method {
+                Method::Post => reqwest::Method::POST,
+                Method::Put => reqwest::Method::PUT,
+                Method::Patch => reqwest::Method::PATCH,
+            });
         let (target, webhook) = (self.target, &self.target.webhook);
         let timestamp = Clock::System.now().as_second();
         let signature = self.sign(id, timestamp, body).await.map_err(WebhookError::unreadable)?;
         let progress = Progress::default();
         let payload = body.payload(&progress).map_err(WebhookError::unreadable)?;
-        let headers = self.headers(id, timestamp, &signature, kind, body.len());
-        let request = target.client.post(target.url.clone()).headers(headers).body(payload);
+        let mut headers = self.headers(id, timestamp, &signature, kind, body.len());
+        if let Some(bearer) = bearer {
+            headers.insert(AUTHORIZATION, bearer.header.clone());
+        }
+        let request = target.client.request(method, url.clone()).headers(headers).body(payload);
         let failed = |error| failed(error, webhook.client.is_some());
         let response = match body {
             Body::Memory { .. } => request.timeout(webhook.total).send().await.map_err(failed)?,
@@ -64,8 +116,7 @@ impl Sender<'_> {
             },
         };
         target.connections.responded(&response);
-        let read = response::read(response, Clock::System.now(), target);
-        tokio::time::timeout(webhook.total, read).await.unwrap_or_else(|_| Err(WebhookError::stalled(webhook.total)))
+        Ok(response)
     }
 
     async fn sign(&self, id: &str, timestamp: i64, body: &Body) -> io::Result<String> {
@@ -78,7 +129,10 @@ impl Sender<'_> {
 
     fn headers(&self, id: &str, timestamp: i64, signature: &str, kind: &'static str, length: u64) -> HeaderMap {
         let webhook = &self.target.webhook;
-        let mut headers = self.target.headers(id, timestamp, signature, kind);
+        let mut headers = match &self.delivery.plan.request {
+            Some(request) => self.target.request_headers(request, id, timestamp, signature),
+            None => self.target.headers(id, timestamp, signature, kind),
+        };
         set_header(&mut headers, "content-length", &length.to_string());
         if !self.target.connections.are_kept() {
             set_header(&mut headers, "connection", "close");
@@ -106,6 +160,25 @@ impl WebhookTarget {
         set_header(&mut headers, "webhook-timestamp", &timestamp.to_string());
         set_header(&mut headers, "webhook-signature", signature);
         set_header(&mut headers, "content-type", kind);
+        headers
+    }
+}
+
+impl WebhookTarget {
+    /// Headers of the requests that a pipeline defines: those of webhooks only where they are signed.
+    fn request_headers(&self, request: &Request, id: &str, timestamp: i64, signature: &str) -> HeaderMap {
+        const JSON: &str = "application/json";
+        let mut headers = match self.keys.is_empty() {
+            false => self.headers(id, timestamp, signature, JSON),
+            true => self.headers.clone(),
+        };
+        set_header(&mut headers, "content-type", JSON);
+        let own = request.headers.iter().map(|(name, value)| (name, value.as_str()));
+        for (name, value) in own.chain(request.idempotency_header.iter().map(|name| (name, id))) {
+            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+                headers.insert(name, value);
+            }
+        }
         headers
     }
 }

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use reqwest::Response;
 
 use super::WebhookTarget;
+use super::api::Meaning;
 use super::error::{ErrorKind, WebhookError};
+use super::token::{Bearer, secrets_with};
 use crate::http::retry_after;
 
 /// Bytes of a response that are kept.
@@ -21,20 +23,38 @@ pub(super) struct Accepted {
 }
 
 /// Reads a response: its status, `Retry-After`, and the beginning of its body with our secrets redacted.
-pub(super) async fn read(response: Response, now: Timestamp, target: &WebhookTarget) -> Result<Accepted, WebhookError> {
+pub(super) async fn read(
+    response: Response,
+    now: Timestamp,
+    target: &WebhookTarget,
+    bearer: Option<&Bearer>,
+    meaning: Option<Meaning>,
+) -> Result<Accepted, WebhookError> {
     let status = response.status().as_u16();
     let wait = retry_after(response.headers(), now);
-    let message = redact(&beginning(response).await, &target.secrets);
+    let body = beginning(response, MESSAGE_BYTES_MAX).await;
+    let message = redact(&String::from_utf8_lossy(&body), &secrets_with(&target.secrets, bearer));
     let colon = if message.is_empty() { "" } else { ": " };
     let reason = format!("the receiver answers {status}{colon}{message}");
+    match meaning.unwrap_or(Meaning::Usual) {
+        Meaning::Usual => {}
+        Meaning::Accepted => return Ok(Accepted { status, message }),
+        Meaning::Retry => return Err(ErrorKind::Retry { wait }.because(with_retry_after(reason, wait))),
+        Meaning::Unknown => return Err(ErrorKind::NoResponse.because(reason)),
+        Meaning::PartlyThere => {
+            let hint = "the receiver has one of its rows, which says nothing about the others: `batch: {rows: 1}`";
+            return Err(ErrorKind::Rejected { hint: Some(hint.to_owned()) }.because(reason));
+        }
+    }
     let hint = match status {
+        200..=299 if meaning.is_some() => "`response.accepted` of the request does not list this status",
         200..=299 => return Ok(Accepted { status, message }),
         300..=399 => "redirects are not followed: write the address that it leads to, if you trust it",
         status if matches!(status, 408 | 425 | 429 | 500..=599) || target.webhook.retry_statuses.contains(&status) => {
             return Err(ErrorKind::Retry { wait }.because(with_retry_after(reason, wait)));
         }
         410 => return Err(ErrorKind::Gone.because(reason)),
-        401 | 403 => "compare `secret`, `bearer`, `basic` and `headers` with what the receiver expects",
+        401 | 403 => "compare `secret`, `bearer`, `basic`, `oauth2` and `headers` with what the receiver expects",
         413 => "make the batches smaller: `batch: {rows: …, bytes: …}`, then `retry`",
         _ => return Err(ErrorKind::Rejected { hint: None }.because(reason)),
     };
@@ -42,26 +62,27 @@ pub(super) async fn read(response: Response, now: Timestamp, target: &WebhookTar
 }
 
 /// Adds the wait that the receiver asks for.
-fn with_retry_after(reason: String, wait: Option<Duration>) -> String {
+pub(super) fn with_retry_after(reason: String, wait: Option<Duration>) -> String {
     match wait {
         Some(wait) if !wait.is_zero() => format!("{reason} (Retry-After: {} s)", wait.as_secs()),
         _ => reason,
     }
 }
 
-async fn beginning(mut response: Response) -> String {
+/// Returns the first `max` bytes of a body.
+pub(super) async fn beginning(mut response: Response, max: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while bytes.len() < MESSAGE_BYTES_MAX {
+    while bytes.len() < max {
         match response.chunk().await {
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(MESSAGE_BYTES_MAX - bytes.len())]),
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(max - bytes.len())]),
             Ok(None) | Err(_) => break,
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
 
 /// Returns one line without control characters and without our secrets.
-fn redact(text: &str, secrets: &[String]) -> String {
+pub(super) fn redact(text: &str, secrets: &[String]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret.as_str(), "…");

@@ -17,17 +17,11 @@ use crate::extract::message::{one_line, server_message};
 use crate::extract::refused::RefusedCredentials;
 use crate::extract::tenants::{Bearer, RefusedPassword, TokenState};
 use crate::fault;
-use crate::http::retry_after;
+use crate::http::{retry_after, token_lifetime, usable_for};
 use crate::secret::Secret;
 use crate::settings::GrantKind;
 
 const DOING: &str = "sign in";
-/// The lifetime of a token if the platform does not state it.
-const LIFETIME_DEFAULT: Duration = Duration::from_secs(3600);
-/// The longest accepted lifetime.
-const LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
-/// A token is renewed this long, or a tenth of its lifetime, before it expires, whichever is shorter.
-const RENEW_BEFORE: Duration = Duration::from_secs(60);
 /// The time for which refused credentials are not sent again.
 const REFUSAL_KEPT: Duration = Duration::from_secs(15 * 60);
 
@@ -59,8 +53,8 @@ pub(super) async fn bearer(client: &ApiClient, stale: Option<u64>) -> Result<Bea
     }
     let generation = state.bearer.as_ref().map_or(1, |bearer| bearer.generation + 1);
     let granted = grant(&mut state, client).await?;
-    let lifetime = lifetime(&granted.expires_in);
-    let renew_at = client.clock().now().saturating_add(signed(lifetime - RENEW_BEFORE.min(lifetime / 10)));
+    let usable_for = usable_for(token_lifetime(&granted.expires_in));
+    let renew_at = client.clock().now().saturating_add(signed(usable_for));
     let bearer =
         Bearer { text: Secret::new(granted.access_token), generation, renew_at: renew_at.unwrap_or(Timestamp::MAX) };
     // A refresh token may be valid only once, so one that is not replaced is dropped.
@@ -262,32 +256,6 @@ fn denied(
     }
 }
 
-/// Parses `expires_in`: seconds, as a number or text.
-fn lifetime(expires_in: &serde_json::Value) -> Duration {
-    let seconds = expires_in.as_u64().or_else(|| expires_in.as_str()?.trim().parse().ok());
-    seconds.map_or(LIFETIME_DEFAULT, Duration::from_secs).min(LIFETIME_MAX)
-}
-
 fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lifetimes_are_parsed() {
-        for (json, seconds) in [
-            ("3600", 3600),
-            ("\"120\"", 120),
-            ("null", 3600),
-            ("\"soon\"", 3600),
-            ("-1", 3600),
-            ("99999999", 86400),
-            ("86400", 86400),
-        ] {
-            assert_eq!(lifetime(&serde_json::from_str(json).unwrap()), Duration::from_secs(seconds), "{json}");
-        }
-    }
 }

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::tree::TreeRows;
 use super::{Check, unknown_name};
 use crate::name::NameTemplate;
+use crate::pipeline::columns::Columns;
 use crate::pipeline::file::{DeliverFile, Deliveries, Delivery};
+use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::plan::*;
 use crate::pipeline::scalars::CompanionName;
 use crate::schedule::slot::Slot;
@@ -16,9 +19,16 @@ use crate::yaml::tree;
 use crate::yaml::tree::{Key, Origin};
 
 impl Check<'_> {
-    pub(super) fn deliveries(&mut self, written: Deliveries) -> Vec<DeliveryPlan> {
-        let found =
-            written.0.0.into_iter().filter_map(|(key, delivery)| self.delivery(&key, delivery)).collect::<Vec<_>>();
+    pub(super) fn deliveries(
+        &mut self,
+        written: Deliveries,
+        steps: &[TransformStep],
+        columns: &mut Columns,
+    ) -> Vec<DeliveryPlan> {
+        let masked = MaskedColumns::of(steps);
+        let mut rows = TreeRows { columns, masked: masked.before(steps.len()), omit_null: false };
+        let read = |(key, delivery): (Key, Delivery)| self.delivery(&key, delivery, &mut rows);
+        let found: Vec<_> = written.0.0.into_iter().filter_map(read).collect();
         if !found.is_empty() && found.iter().all(|delivery| !delivery.required) {
             let at = Origin::File(found_place(&found, self.file));
             self.problems.push(
@@ -104,13 +114,13 @@ impl Check<'_> {
         }
     }
 
-    fn delivery(&mut self, key: &Key, delivery: Delivery) -> Option<DeliveryPlan> {
+    fn delivery(&mut self, key: &Key, delivery: Delivery, rows: &mut TreeRows<'_>) -> Option<DeliveryPlan> {
         let destinations = self.settings.map(|settings| &settings.destinations);
         let destination = destinations.and_then(|destinations| destinations.get(&key.text).cloned());
         if let (None, Some(destinations)) = (&destination, destinations) {
             self.problems.push(unknown_name("destination", &key.text, &key.origin, destinations.keys()));
         }
-        let DeliverFile { path, existing, replace, checksum, manifest, done_file, publish_together, required } =
+        let DeliverFile { path, existing, replace, checksum, manifest, done_file, publish_together, required, request } =
             delivery.file?;
         if let (Some(replace), Some(existing)) = (&replace, &existing)
             && existing.value != Existing::Replace
@@ -143,6 +153,15 @@ impl Check<'_> {
                 [("checksum", &checksum), ("manifest", &manifest), ("done file", &done_file)],
             );
         }
+        let request = match request {
+            Some(At { value, origin }) => {
+                self.check_request_destination(key, &origin, destination.as_deref());
+                let request = self.request(*value, rows)?;
+                self.check_request_headers(&request, &origin, destination.as_deref());
+                Some(request)
+            }
+            None => None,
+        };
         let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
         let destination = destination?;
         Some(DeliveryPlan {
@@ -158,6 +177,7 @@ impl Check<'_> {
             done_file,
             done_content,
             required: required.unwrap_or(true),
+            request,
         })
     }
 }

@@ -18,6 +18,8 @@ mod json;
 mod pack;
 /// Pivots.
 mod pivot;
+/// Requests of a pipeline's own.
+mod request;
 /// The steps that change cells.
 mod row_steps;
 /// Sources: reports, records, files.
@@ -80,8 +82,8 @@ pub(super) fn plan(
     check.dropped_rows(&steps, limit, &mut expect);
     let delivered = columns.names();
     let mut artifact = written.artifact.0.and_then(|artifact| check.artifact(artifact, &steps, &mut columns));
+    let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries, &steps, &mut columns));
     check.problems.extend(columns.into_problems());
-    let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
     let alerts = written.alerts.and_then(|part| part.0);
     if let (Some(alerts), Some(deliveries)) = (&alerts, &mut deliveries) {
         deliveries.iter_mut().for_each(|delivery| delivery.alert_after = alerts.alert_after.or(delivery.alert_after));

@@ -11,6 +11,7 @@ use crate::attempt::Repeats;
 use crate::deliver::webhook::{AckedBatches, WebhookTarget};
 use crate::deliver::{DeliveryRequest, Intent, Leftover, RemoteState, Session, Verdict};
 use crate::ledger::record::Delivery;
+use crate::ledger::state::DeliveryState;
 use crate::ledger::{DeltaStanding, LedgerError};
 use crate::pipeline::plan::Existing;
 use crate::run::Requester;
@@ -116,8 +117,19 @@ impl DeliveryTask {
             Ok(prepared) => prepared,
             Err(verdict) => return Ok(AttemptOutcome::failed(number, verdict)),
         };
-        let publishing = tokio::spawn(self.clone().publish_webhook(target, intent, acked));
-        Ok(AttemptOutcome::failed(number, publishing.await.unwrap_or_else(|_| panicked())))
+        let earlier = delivery.intent.is_some();
+        // The process of the earlier attempt ended before it could record which requests were answered.
+        if earlier && delivery.state == DeliveryState::Publishing && self.delivery().holds_unanswered() {
+            let reason =
+                "the process ended during an attempt: what was not acknowledged may have been taken".to_owned();
+            return Ok(AttemptOutcome::failed(number, Verdict::Unconfirmed { reason }));
+        }
+        let publishing = tokio::spawn(self.clone().publish_webhook(target, intent, acked, earlier));
+        let verdict = match publishing.await.unwrap_or_else(|_| panicked()) {
+            Verdict::Unknown { reason } if self.delivery().holds_unanswered() => Verdict::Unconfirmed { reason },
+            verdict => verdict,
+        };
+        Ok(AttemptOutcome::failed(number, verdict))
     }
 
     async fn publish_webhook(
@@ -125,6 +137,7 @@ impl DeliveryTask {
         target: Arc<WebhookTarget>,
         intent: Intent,
         acked: BTreeSet<u64>,
+        is_repeat: bool,
     ) -> Verdict {
         let delivery = DeliveryRequest { until: self.attempt_deadline(), ..self.request() };
         let record = |batches: Vec<u64>| -> BoxFuture<'_, Result<(), String>> {
@@ -136,7 +149,7 @@ impl DeliveryTask {
             })
         };
         let repeats = Repeats::new(self.context.clock.clone());
-        let acked = AckedBatches { numbers: acked, record: &record, repeats };
+        let acked = AckedBatches { numbers: acked, record: &record, repeats, is_repeat };
         target.publish(&delivery, &intent, acked, &self.context.progress.deliver).await
     }
 

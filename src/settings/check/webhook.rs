@@ -7,16 +7,32 @@ use reqwest::Url;
 use super::Check;
 use crate::clock::Clock;
 use crate::settings::egress::{WebProxyFile, allowed};
-use crate::settings::webhook::{Batch, BodyWord, ClientFile, WebTimeouts, WebhookFile};
-use crate::settings::{Compress, Egress, SecretRef, WebProxy, Webhook, WebhookAuth, WebhookBody};
+use crate::settings::oauth2::ClientCredentialsFile;
+use crate::settings::secrets::SecretFile;
+use crate::settings::webhook::{BasicFile, Batch, BodyWord, ClientFile, WebTimeouts, WebhookFile};
+use crate::settings::{
+    ClientAuth, ClientCredentials, Compress, Egress, SecretRef, WebProxy, Webhook, WebhookAuth, WebhookBody,
+};
 use crate::tls::client_certificate;
 use crate::yaml::read::At;
 use crate::yaml::scalars::Whole;
 use crate::yaml::tree::{Key, Origin};
 
+/// An address of a web server, as messages describe it.
+struct Address {
+    /// How to write one.
+    usual: &'static str,
+    /// What requests to it carry.
+    carries: &'static str,
+}
+
+const WEBHOOK: Address = Address { usual: "write it like `https://bi.example/hooks/learning`", carries: "the rows" };
+const TOKENS: Address =
+    Address { usual: "write it like `https://login.example/oauth2/token`", carries: "the client's secret" };
+
 impl Check<'_> {
     pub(super) fn webhook(&mut self, key: &Key, written: WebhookFile) -> Option<Webhook> {
-        let url = self.web_address(&written.url, written.insecure.unwrap_or(false));
+        let url = self.web_address(&written.url, written.insecure.unwrap_or(false), WEBHOOK);
         let secrets: Vec<_> = written
             .secret
             .map(|secrets| secrets.0)
@@ -24,26 +40,12 @@ impl Check<'_> {
             .into_iter()
             .map(|one| self.secret(one))
             .collect();
-        if secrets.is_empty() {
-            let problem = key.origin.warning("requests are not signed: the receiver cannot verify their sender");
-            self.problems.push(problem.hint("write `secret: {env: NAME}`, with `whsec_` and base64 as its value"));
-        }
         let word = written.body.as_ref().map_or(BodyWord::Rows, |body| body.value);
         if written.batch.is_some() && word != BodyWord::Rows {
             self.problems.push(key.origin.error("`batch` has no effect without `body: rows`").hint("remove it"));
         }
-        let auth = match (written.bearer, written.basic) {
-            (Some(_), Some(basic)) => {
-                self.problems
-                    .push(basic.origin.error("`bearer` and `basic` are mutually exclusive").hint("keep one of them"));
-                None
-            }
-            (Some(token), None) => Some(WebhookAuth::Bearer(self.secret(token))),
-            (None, Some(At { value, .. })) => {
-                Some(WebhookAuth::Basic { username: value.username, password: self.secret(value.password) })
-            }
-            (None, None) => None,
-        };
+        let insecure = written.insecure.unwrap_or(false);
+        let auth = self.webhook_auth(written.bearer, written.basic, written.oauth2, insecure);
         let mut headers = Vec::new();
         for (name, value) in written.headers.map(|named| named.0).unwrap_or_default() {
             self.header_name(&name.text, &name.origin);
@@ -51,7 +53,7 @@ impl Check<'_> {
         }
         let Batch { rows, bytes } = written.batch.unwrap_or_default();
         let WebTimeouts { connect, total } = written.timeouts.unwrap_or_default();
-        Some(Webhook {
+        let webhook = Webhook {
             url: url?,
             secrets,
             body: match word {
@@ -70,7 +72,44 @@ impl Check<'_> {
             connect,
             total,
             allow: allowed(written.allow),
-        })
+            has_body: written.body.is_some() || written.batch.is_some(),
+        };
+        if !webhook.is_authenticated() {
+            let problem = key.origin.warning("requests are not signed: the receiver cannot verify their sender");
+            self.problems.push(problem.hint("write `secret: {env: NAME}`, with `whsec_` and base64 as its value"));
+        }
+        Some(webhook)
+    }
+
+    fn webhook_auth(
+        &mut self,
+        bearer: Option<SecretFile>,
+        basic: Option<At<BasicFile>>,
+        oauth2: Option<At<ClientCredentialsFile>>,
+        insecure: bool,
+    ) -> Option<WebhookAuth> {
+        match (bearer, basic, oauth2) {
+            (None, None, None) => None,
+            (Some(token), None, None) => Some(WebhookAuth::Bearer(self.secret(token))),
+            (None, Some(At { value: BasicFile { username, password }, .. }), None) => {
+                Some(WebhookAuth::Basic { username, password: self.secret(password) })
+            }
+            (None, None, Some(oauth2)) => self.client_credentials(oauth2.value, insecure),
+            (_, Some(At { origin, .. }), _) | (_, None, Some(At { origin, .. })) => {
+                let problem = origin.error("`bearer`, `basic` and `oauth2` are mutually exclusive");
+                self.problems.push(problem.hint("keep one of them"));
+                None
+            }
+        }
+    }
+
+    fn client_credentials(&mut self, written: ClientCredentialsFile, insecure: bool) -> Option<WebhookAuth> {
+        let ClientCredentialsFile { token_url, client_id, client_secret, scope, audience, auth } = written;
+        let client_secret = self.secret(client_secret);
+        let token_url = self.web_address(&token_url, insecure, TOKENS)?;
+        let auth = auth.unwrap_or(ClientAuth::Basic);
+        let credentials = ClientCredentials { token_url, client_id, client_secret, scope, audience, auth };
+        Some(WebhookAuth::OAuth2(Box::new(credentials)))
     }
 
     /// Checks the files if they can be read now; each delivery reads them again.
@@ -112,12 +151,12 @@ impl Check<'_> {
         statuses
     }
 
-    fn web_address(&mut self, written: &At<String>, insecure: bool) -> Option<String> {
+    fn web_address(&mut self, written: &At<String>, insecure: bool, address: Address) -> Option<String> {
         let mut wrong = |what: &str, hint: &str| {
             self.problems.push(written.origin.error(what).hint(hint));
             None
         };
-        let usual = "write it like `https://bi.example/hooks/learning`";
+        let Address { usual, carries } = address;
         // The text is not shown: it may contain a password before an `@`.
         let Ok(url) = Url::parse(&written.value) else { return wrong("this is not a web address", usual) };
         if !url.username().is_empty() || url.password().is_some() {
@@ -132,10 +171,8 @@ impl Check<'_> {
             "https" => {}
             "http" if loopback || insecure => {}
             "http" => {
-                return wrong(
-                    "plain http would send the rows unencrypted",
-                    "write `https://`; if it must be, add `insecure: true`",
-                );
+                let what = format!("plain http would send {carries} unencrypted");
+                return wrong(&what, "write `https://`; if it must be, add `insecure: true`");
             }
             _ => return wrong("an address begins with `https://`", usual),
         }

@@ -12,6 +12,7 @@ use super::eventually;
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stage/webhook_receiver.py");
+const API: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stage/api_receiver.py");
 
 /// What it verifies with.
 pub(crate) const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -31,10 +32,19 @@ impl Receiver {
 
     /// `tls` holds certificate and key, and perhaps the authority of clients.
     pub(crate) fn with(secret: &str, tls: &[&Path]) -> Self {
+        Self::of(SCRIPT, secret, tls)
+    }
+
+    /// A receiver with an API of its own: `xapi`, `badges` or `any`.
+    pub(crate) fn api(kind: &str) -> Self {
+        Self::of(API, kind, &[])
+    }
+
+    fn of(script: &str, first: &str, tls: &[&Path]) -> Self {
         let home = super::folder();
         let mut child = Command::new(PYTHON)
-            .arg(SCRIPT)
-            .arg(secret)
+            .arg(script)
+            .arg(first)
             .arg(home.path().join("answers"))
             .args(tls)
             .stdin(Stdio::piped())
@@ -58,6 +68,11 @@ impl Receiver {
     /// What the next requests are answered.
     pub(crate) fn answers(&self, answers: &Value) {
         std::fs::write(self.home.path().join("answers"), answers.to_string()).unwrap();
+    }
+
+    /// What the next token requests are answered.
+    pub(crate) fn token_answers(&self, answers: &Value) {
+        std::fs::write(self.home.path().join("answers.token"), answers.to_string()).unwrap();
     }
 
     /// The requests that came, all of them verified: at least those that were answered.
