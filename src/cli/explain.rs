@@ -15,6 +15,8 @@ mod file;
 mod rows;
 /// Schedule and source.
 mod source;
+/// Fixed-width records and encodings.
+mod text_format;
 
 use std::time::Duration;
 

@@ -1,8 +1,11 @@
 //! ⑥ Rows → an [`Artifact`]: the encoded file to deliver.
 
 mod csv;
+mod encoded;
 mod file;
+mod fixed;
 mod spool;
+mod values;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -12,7 +15,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::csv::CsvFormat;
+use self::encoded::Encoded;
 pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX};
+use self::fixed::FixedRows;
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::transform::{Row, RowError};
 
@@ -37,13 +42,32 @@ pub trait RowFormat: Send + Sync {
 
     /// Appends what comes after the last row of a file.
     fn tail(&self, _: &mut Vec<u8>) {}
+
+    /// Appends what comes after the last row of a file, where that may fail.
+    ///
+    /// # Errors
+    /// A value that the format cannot have.
+    fn end(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.tail(out);
+        Ok(())
+    }
+
+    /// Returns true if a row depends on those before it: rows must be encoded in their order then.
+    fn is_ordered(&self) -> bool {
+        false
+    }
 }
 
-/// Returns the encoder of a format.
-fn row_format(format: &Format) -> Arc<dyn RowFormat> {
-    match format {
-        Format::Csv(dialect) => Arc::new(CsvFormat::new(dialect)),
-    }
+/// Returns the encoder of a format for rows of these columns.
+///
+/// # Errors
+/// Columns that the format cannot have.
+fn row_format(format: &Format, columns: &[String]) -> io::Result<Arc<dyn RowFormat>> {
+    Ok(match format {
+        Format::Csv(dialect) => Arc::new(CsvFormat::new(dialect, columns)),
+        Format::Fixed(fixed) => Arc::new(FixedRows::new(fixed, columns)?),
+        Format::Encoded(encoded) => Arc::new(Encoded::new(row_format(&encoded.format, columns)?, encoded, columns)),
+    })
 }
 
 /// The encoded file to deliver.

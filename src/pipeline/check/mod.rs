@@ -4,12 +4,16 @@
 mod aggregate;
 /// Artifacts.
 mod artifact;
+/// The dialect of the artifact's CSV.
+mod csv;
 /// Deliveries and their names.
 mod deliver;
 /// Changes since the last delivered file.
 mod delta;
 /// Expectations.
 mod expect;
+/// Fixed-width records.
+mod fixed;
 /// Joins.
 mod join;
 /// Pivots.
@@ -34,6 +38,7 @@ use jiff::tz::TimeZone;
 
 use super::columns::Columns;
 use super::file::{PipelineFile, ScheduleFile};
+use super::masked::MaskedColumns;
 use super::plan::*;
 use super::scalars::{CellExpression, Expression as Written};
 use super::step_file::{StepFile, StepItem};
@@ -70,9 +75,11 @@ pub(super) fn plan(
     let limit = row_steps::origin_of_limit(written.expect.as_ref());
     let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
     check.dropped_rows(&steps, limit, &mut expect);
+    let masked = MaskedColumns::of(&steps);
+    let mut records = fixed::Delivered { columns: &mut columns, masked, steps: steps.len() };
+    let mut artifact = written.artifact.0.map(|artifact| check.artifact(artifact, &mut records));
     let delivered = columns.names();
     check.problems.extend(columns.into_problems());
-    let mut artifact = written.artifact.0.map(|artifact| check.artifact(artifact));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries));
     let alerts = written.alerts.and_then(|part| part.0);
     if let (Some(alerts), Some(deliveries)) = (&alerts, &mut deliveries) {

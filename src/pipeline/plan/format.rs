@@ -1,11 +1,14 @@
 //! The format of the artifact.
 
-use super::{CsvDialect, RecordEnd};
+use super::{CsvDialect, EncodedFormat, FixedFormat};
 
 /// The format of the artifact's rows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Format {
     Csv(CsvDialect),
+    Fixed(FixedFormat),
+    /// A text format in another charset than UTF-8.
+    Encoded(Box<EncodedFormat>),
 }
 
 impl Format {
@@ -13,13 +16,16 @@ impl Format {
     pub fn key(&self) -> &'static str {
         match self {
             Self::Csv(_) => "csv",
+            Self::Fixed(_) => "fixed",
+            Self::Encoded(encoded) => encoded.format.key(),
         }
     }
 
     /// Returns the dialect in which rows can be read back from the artifact.
     pub fn readable(&self) -> Option<&CsvDialect> {
         match self {
-            Self::Csv(dialect) => Some(dialect).filter(|dialect| !matches!(dialect.record_end, RecordEnd::Text(_))),
+            Self::Csv(dialect) => Some(dialect).filter(|dialect| dialect.is_readable()),
+            Self::Fixed(_) | Self::Encoded(_) => None,
         }
     }
 }

@@ -42,7 +42,7 @@ fn a_pipeline_is_read_to_its_last_default() {
         })
         .collect();
     assert_eq!(steps, [(14, 4), (15, 1), (16, 1), (18, 3)]);
-    let Format::Csv(csv) = plan.artifact.format;
+    let Format::Csv(csv) = plan.artifact.format else { panic!("it is a CSV") };
     assert_eq!((csv.delimiter, csv.record_end), (b'|', RecordEnd::CrLf));
     let [hris, bi]: &[DeliveryPlan; 2] = plan.deliveries.as_slice().try_into().unwrap();
     assert_eq!(
