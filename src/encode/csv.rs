@@ -4,7 +4,7 @@ mod cells;
 
 use std::io;
 
-use self::cells::{BadCell, Kind, write_record};
+use self::cells::{BadCell, RecordKind, write_record};
 use super::RowFormat;
 use crate::pipeline::plan::{CsvDialect, DecimalPoint, Header, QuoteStyle, RecordEnd};
 use crate::transform::{Cell, Row, RowError};
@@ -41,7 +41,7 @@ impl RowFormat for CsvFormat {
             return Ok(());
         }
         let bytes = names.iter().map(String::as_bytes);
-        write_record(&self.dialect, bytes, Kind::Header, out).map_err(|BadCell { index, what }| {
+        write_record(&self.dialect, bytes, RecordKind::Header, out).map_err(|BadCell { index, what }| {
             let name = names.get(index).map_or("", String::as_str);
             io::Error::other(format!("the header {name:?} {what} (artifact.csv)"))
         })
@@ -74,7 +74,7 @@ impl CsvFormat {
     /// Appends one record of a dialect that is not simple.
     fn any_dialect(&self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), RowError> {
         let cells = row.cells().map(|cell| cell.bytes);
-        write_record(&self.dialect, cells, Kind::Row, out).map_err(|BadCell { index, what }| {
+        write_record(&self.dialect, cells, RecordKind::Row, out).map_err(|BadCell { index, what }| {
             let column = self.columns.get(index).map_or("", String::as_str);
             row.error(column, row.cell(index), what, "artifact.csv")
         })

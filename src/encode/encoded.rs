@@ -114,7 +114,8 @@ impl Encoded {
         if self.charset.is_unicode() || row.cells().all(|cell| cell.bytes.is_ascii()) {
             self.format.row(row, out)?;
         } else {
-            (bytes.clear(), bounds.clear());
+            bytes.clear();
+            bounds.clear();
             for (index, cell) in row.cells().enumerate() {
                 let at = bytes.len() as u32;
                 self.fit(&String::from_utf8_lossy(cell.bytes), bytes).map_err(|(position, _)| {

@@ -52,11 +52,6 @@ impl CellList {
         row.cells().for_each(|cell| self.push(cell.bytes));
     }
 
-    pub(super) fn get(&self, index: usize) -> &[u8] {
-        let (start, end) = self.bounds[index];
-        &self.bytes[start as usize..end as usize]
-    }
-
     fn cells(&self) -> Cells<'_> {
         Cells { bytes: &self.bytes, bounds: &self.bounds }
     }
@@ -111,11 +106,6 @@ impl Values {
         }
     }
 
-    /// Returns the number of values.
-    pub(super) fn len(&self) -> usize {
-        self.written.len()
-    }
-
     /// Returns the error of a value that does not fit.
     #[cold]
     pub(super) fn bad(&self, cells: &CellList, index: usize, what: impl Into<String>) -> BadValue {
@@ -142,11 +132,5 @@ impl BadValue {
     pub(super) fn in_row(self, row: &Row<'_>) -> RowError {
         let Self { column, value, what, key } = self;
         RowError { value, ..row.error(&column, b"", what, &key) }
-    }
-
-    /// Returns the error of a value before or after all rows.
-    pub(super) fn beside_rows(self) -> io::Error {
-        let Self { column, value, what, key } = self;
-        io::Error::other(format!("{column}: {value:?} {what} ({key})"))
     }
 }

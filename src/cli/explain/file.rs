@@ -62,7 +62,7 @@ fn dialect(csv: &CsvDialect) -> Vec<Fact> {
     };
     let mut facts = vec![
         Fact::new(format!("Between the cells is {:?}, and each record ends with {end}.", char::from(*delimiter))),
-        Fact::new(format!("{quotes}")),
+        Fact::new(quotes),
         match header {
             Header::Names => Fact::new("The first record has the columns' names."),
             Header::Upper => Fact::new("The first record has the columns' names in upper case."),

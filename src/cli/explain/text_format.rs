@@ -33,7 +33,7 @@ pub(super) fn record_end_text(end: &RecordEnd) -> String {
 
 pub(super) fn described(field: &FixedField, unit: &str) -> String {
     let FixedField { value, width, align, fill, overflow } = field;
-    let side = match align {
+    let edge = match align {
         Align::Left => "left",
         Align::Right => "right",
     };
@@ -41,7 +41,7 @@ pub(super) fn described(field: &FixedField, unit: &str) -> String {
         Overflow::Fail => "a longer value fails the run",
         Overflow::Cut => "a longer value is cut",
     };
-    format!("{}: {width} {unit}, at the {side}, filled with {fill:?}; {longer}.", value.expr.text())
+    format!("{}: {width} {unit}, at the {edge}, filled with {fill:?}; {longer}.", value.expr.text())
 }
 
 pub(super) fn encoding(encoded: &EncodedFormat) -> Fact {

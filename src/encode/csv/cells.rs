@@ -7,7 +7,7 @@ use crate::pipeline::plan::{CsvDialect, EscapedLineEnds, QuoteStyle, RecordEnd};
 
 /// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RecordKind {
     /// Names of columns: none is a number or an empty cell.
     Header,
     Row,
@@ -23,7 +23,7 @@ pub(super) struct BadCell {
 pub(super) fn write_record<'a>(
     dialect: &CsvDialect,
     cells: impl Iterator<Item = &'a [u8]>,
-    kind: Kind,
+    kind: RecordKind,
     out: &mut Vec<u8>,
 ) -> Result<(), BadCell> {
     let (start, mut count) = (out.len(), 0);
@@ -57,15 +57,15 @@ pub(super) fn write_record<'a>(
     }
 }
 
-fn write_cell(dialect: &CsvDialect, cell: &[u8], kind: Kind, out: &mut Vec<u8>) -> Result<(), &'static str> {
-    if cell.is_empty() && kind == Kind::Row {
+fn write_cell(dialect: &CsvDialect, cell: &[u8], kind: RecordKind, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    if cell.is_empty() && kind == RecordKind::Row {
         let is_quoted = dialect.quote == QuoteStyle::Always && dialect.null_text.is_empty();
         out.extend_from_slice(if is_quoted { b"\"\"" } else { dialect.null_text.as_bytes() });
         return Ok(());
     }
-    let is_number = kind == Kind::Row && is_number(cell);
+    let is_number = kind == RecordKind::Row && is_number(cell);
     let point = if is_number { dialect.decimal.byte() } else { b'.' };
-    let is_null_text = kind == Kind::Row && cell == dialect.null_text.as_bytes();
+    let is_null_text = kind == RecordKind::Row && cell == dialect.null_text.as_bytes();
     let needs_quotes =
         || is_null_text || needs_quotes(cell, dialect) || (point == dialect.delimiter && cell.contains(&b'.'));
     let is_quoted = match dialect.quote {

@@ -22,7 +22,8 @@ impl Check<'_> {
             && end.bytes().any(|byte| byte == delimiter || escape.is_some_and(|escape| escape.character == byte))
         {
             let problem = origin.error(format!("{end:?} contains the delimiter or the escape character"));
-            self.problems.push(problem.hint("without quotes, no reader can tell them apart: choose another delimiter"));
+            self.problems
+                .push(problem.hint("without quotes, no reader can distinguish them: choose another delimiter"));
         }
         if let Some(At { value: DecimalPoint::Comma, origin }) = &decimal
             && (quote, delimiter, escape) == (QuoteStyle::Never, b',', None)

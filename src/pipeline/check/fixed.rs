@@ -9,12 +9,18 @@ use crate::pipeline::scalars::Expression as Written;
 use crate::yaml::read::At;
 use crate::yaml::tree::Origin;
 
-/// What the records of an artifact are made of.
+/// The columns that an artifact's records are made of.
 pub(super) struct Delivered<'a> {
     /// The columns after all steps.
     pub(super) columns: &'a mut Columns,
     pub(super) masked: MaskedColumns,
     pub(super) steps: usize,
+}
+
+impl<'a> Delivered<'a> {
+    pub(super) fn of(columns: &'a mut Columns, steps: &[TransformStep]) -> Self {
+        Self { columns, masked: MaskedColumns::of(steps), steps: steps.len() }
+    }
 }
 
 /// The widths of the fields of records, and what they must add up to.

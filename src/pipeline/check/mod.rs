@@ -38,7 +38,6 @@ use jiff::tz::TimeZone;
 
 use super::columns::Columns;
 use super::file::{PipelineFile, ScheduleFile};
-use super::masked::MaskedColumns;
 use super::plan::*;
 use super::scalars::{CellExpression, Expression as Written};
 use super::step_file::{StepFile, StepItem};
@@ -75,8 +74,7 @@ pub(super) fn plan(
     let limit = row_steps::origin_of_limit(written.expect.as_ref());
     let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
     check.dropped_rows(&steps, limit, &mut expect);
-    let masked = MaskedColumns::of(&steps);
-    let mut records = fixed::Delivered { columns: &mut columns, masked, steps: steps.len() };
+    let mut records = fixed::Delivered::of(&mut columns, &steps);
     let mut artifact = written.artifact.0.map(|artifact| check.artifact(artifact, &mut records));
     let delivered = columns.names();
     check.problems.extend(columns.into_problems());

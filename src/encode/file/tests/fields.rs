@@ -83,7 +83,10 @@ fn an_avetmiss_field_is_left_with_spaces_or_right_with_zeros() {
     let error = text(&nat, &[&["two\nlines", "1", "05012026"]]);
     assert!(error.contains("contains a line end"), "{error}");
     let error = text(&Format::Fixed(fixed(&["3>0!cast(a as integer)"])), &[&["x"]]);
-    assert_eq!(error, "record 1 (line 2), column \"a\": \"x\" is not an integer (artifact.fixed.fields[0])");
+    assert_eq!(
+        error,
+        "record 1 (line 2), column \"a\": \"x\" is not a valid integer of 64 bits (artifact.fixed.fields[0])"
+    );
     let error = text(&Format::Fixed(fixed(&["3>0!d"])), &[&["x"]]);
     assert!(error.contains("there is no column \"d\""), "{error}");
 }
