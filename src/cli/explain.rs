@@ -17,6 +17,8 @@ mod request;
 mod rows;
 /// Schedule and source.
 mod source;
+/// Fixed-width records and encodings.
+mod text_format;
 
 use std::time::Duration;
 

@@ -1,14 +1,20 @@
 //! CSV in the receiver's dialect (RFC 4180, with care for spreadsheets).
 
+mod cells;
+
 use std::io;
 
+use self::cells::{BadCell, RecordKind, write_record};
 use super::RowFormat;
-use crate::pipeline::plan::{CsvDialect, Header, QuoteStyle, RecordEnd};
+use crate::pipeline::plan::{CsvDialect, DecimalPoint, Header, QuoteStyle, RecordEnd};
 use crate::transform::{Cell, Row, RowError};
 
 /// Encodes rows of a dialect.
 pub struct CsvFormat {
     dialect: CsvDialect,
+    columns: Vec<String>,
+    /// Quotes are all that cells may need.
+    is_simple: bool,
     /// Cells known to be plain need no check for quotes, as the delimiter is a comma.
     trusts_plain: bool,
 }
@@ -30,11 +36,21 @@ impl RowFormat for CsvFormat {
             let what = format!("`artifact.csv.header` names {named} columns, and the rows have {columns}");
             return Err(io::Error::other(what));
         }
-        self.record(names.iter().map(|name| Cell { bytes: name.as_bytes(), is_plain: false }), out);
-        Ok(())
+        if self.is_simple {
+            self.record(names.iter().map(|name| Cell { bytes: name.as_bytes(), is_plain: false }), out);
+            return Ok(());
+        }
+        let bytes = names.iter().map(String::as_bytes);
+        write_record(&self.dialect, bytes, RecordKind::Header, out).map_err(|BadCell { index, what }| {
+            let name = names.get(index).map_or("", String::as_str);
+            io::Error::other(format!("the header {name:?} {what} (artifact.csv)"))
+        })
     }
 
     fn row(&self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), RowError> {
+        if !self.is_simple {
+            return self.any_dialect(row, out);
+        }
         match row.plain_parts().filter(|_| self.trusts_plain && !self.dialect.formula_guard) {
             Some(parts) => self.record(parts, out),
             None => self.record(row.cells(), out),
@@ -44,16 +60,29 @@ impl RowFormat for CsvFormat {
 }
 
 impl CsvFormat {
-    pub(super) fn new(dialect: &CsvDialect) -> Self {
-        let trusts_plain = dialect.delimiter == b','
+    pub(super) fn new(dialect: &CsvDialect, columns: &[String]) -> Self {
+        let is_simple = matches!(dialect.quote, QuoteStyle::Necessary | QuoteStyle::Always)
+            && (dialect.escape, dialect.decimal) == (None, DecimalPoint::Point)
+            && dialect.null_text.is_empty();
+        let trusts_plain = is_simple
+            && dialect.delimiter == b','
             && dialect.quote == QuoteStyle::Necessary
             && !matches!(dialect.record_end, RecordEnd::Text(_));
-        Self { dialect: dialect.clone(), trusts_plain }
+        Self { dialect: dialect.clone(), columns: columns.to_vec(), is_simple, trusts_plain }
+    }
+
+    /// Appends one record of a dialect that is not simple.
+    fn any_dialect(&self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), RowError> {
+        let cells = row.cells().map(|cell| cell.bytes);
+        write_record(&self.dialect, cells, RecordKind::Row, out).map_err(|BadCell { index, what }| {
+            let column = self.columns.get(index).map_or("", String::as_str);
+            row.error(column, row.cell(index), what, "artifact.csv")
+        })
     }
 
     /// Appends one record.
     #[inline]
-    pub(super) fn record<'a>(&self, cells: impl Iterator<Item = Cell<'a>>, out: &mut Vec<u8>) {
+    fn record<'a>(&self, cells: impl Iterator<Item = Cell<'a>>, out: &mut Vec<u8>) {
         let (start, mut count) = (out.len(), 0);
         for cell in cells {
             if count > 0 {
@@ -73,7 +102,7 @@ impl CsvFormat {
 fn write_cell(out: &mut Vec<u8>, cell: Cell<'_>, dialect: &CsvDialect, trusts_plain: bool) {
     let guard = dialect.formula_guard && runs_as_formula(cell.bytes);
     let quote = match dialect.quote {
-        QuoteStyle::Always => true,
+        QuoteStyle::Always | QuoteStyle::Never | QuoteStyle::Text => true, // of simple dialects only
         QuoteStyle::Necessary => !(trusts_plain && cell.is_plain) && needs_quotes(cell.bytes, dialect),
     };
     if !quote {

@@ -113,7 +113,7 @@ impl ArtifactFile {
     /// Returns true if rows may be appended encoded: files of a file group begin between rows, and the rows beside the
     /// artifact are encoded otherwise.
     pub fn takes_encoded(&self) -> bool {
-        self.split.is_none() && self.beside.is_none()
+        self.split.is_none() && self.beside.is_none() && !self.format.is_ordered()
     }
 
     /// Appends encoded rows. Takes the bytes, and leaves an empty buffer.
@@ -170,7 +170,7 @@ impl ArtifactFile {
         split.rows += 1;
         let is_first = split.rows == 1;
         if is_full {
-            self.format.tail(&mut self.spool.block);
+            self.format.end(&mut self.spool.block)?;
             self.spool.mark()?;
             self.head()?;
         }
@@ -183,7 +183,7 @@ impl ArtifactFile {
     /// # Errors
     /// The file cannot be written.
     pub fn finish(mut self, names: impl Fn(usize) -> io::Result<String>) -> io::Result<Artifact> {
-        self.format.tail(&mut self.spool.block);
+        self.format.end(&mut self.spool.block)?;
         if self.split.is_some() {
             self.spool.mark()?;
         }
@@ -209,7 +209,8 @@ impl ArtifactFile {
 
 impl RowsFile {
     fn create(path: &Path, columns: &[String]) -> io::Result<Self> {
-        let (mut spool, format) = (SpoolFile::create(path, false, None)?, CsvFormat::new(&CsvDialect::default()));
+        let (mut spool, format) =
+            (SpoolFile::create(path, false, None)?, CsvFormat::new(&CsvDialect::default(), columns));
         format.head(columns, &mut spool.block)?;
         Ok(Self { spool, format })
     }

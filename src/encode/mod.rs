@@ -1,13 +1,16 @@
 //! ⑥ Rows → an [`Artifact`]: the encoded file to deliver.
 
 mod csv;
+mod encoded;
 mod file;
+mod fixed;
 mod json;
 mod pack;
 mod pool;
 mod row_values;
 mod spool;
 mod tree;
+mod values;
 mod xml;
 mod zip;
 
@@ -19,7 +22,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::csv::CsvFormat;
+use self::encoded::Encoded;
 pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX};
+use self::fixed::FixedRows;
 use self::json::JsonFormat;
 pub use self::pack::Packing;
 pub use self::row_values::RowCells;
@@ -51,6 +56,20 @@ pub trait RowFormat: Send + Sync {
 
     /// Appends what comes after the last row of a file.
     fn tail(&self, _: &mut Vec<u8>) {}
+
+    /// Appends what comes after the last row of a file, where that may fail.
+    ///
+    /// # Errors
+    /// A value that the format cannot have.
+    fn end(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.tail(out);
+        Ok(())
+    }
+
+    /// Returns true if a row depends on those before it: rows must be encoded in their order then.
+    fn is_ordered(&self) -> bool {
+        false
+    }
 }
 
 /// Returns the encoder of a format.
@@ -63,10 +82,12 @@ fn row_format(format: &Format, columns: &[String]) -> io::Result<Arc<dyn RowForm
         io::Error::other(problems.join("; "))
     };
     Ok(match format {
-        Format::Csv(dialect) => Arc::new(CsvFormat::new(dialect)),
+        Format::Csv(dialect) => Arc::new(CsvFormat::new(dialect, columns)),
         Format::Json(content) => Arc::new(JsonFormat::document(content, columns).map_err(problems)?),
         Format::Ndjson(content) => Arc::new(JsonFormat::lines(content, columns).map_err(problems)?),
         Format::Xml(xml) => Arc::new(XmlFormat::new(xml, columns).map_err(problems)?),
+        Format::Fixed(fixed) => Arc::new(FixedRows::new(fixed, columns)?),
+        Format::Encoded(encoded) => Arc::new(Encoded::new(row_format(&encoded.format, columns)?, encoded, columns)),
     })
 }
 

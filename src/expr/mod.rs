@@ -256,6 +256,11 @@ impl Expr {
         is_quoted.then(|| format!("a text is written in single quotes: `'{}'`", column.replace('\'', "''")))
     }
 
+    /// Returns the expression as written.
+    pub(crate) fn text(&self) -> &str {
+        &self.0.text
+    }
+
     /// Returns the columns that it reads, each once.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.0.columns.iter().map(String::as_str)

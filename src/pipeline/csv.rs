@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::csv_escape::{DecimalPoint, Escape};
 use crate::yaml::problem::{Problem, did_you_mean};
 use crate::yaml::read::{FromNode, list, scalar, unknown_word};
 use crate::yaml::tree::{Node, NodeKind, Style};
@@ -187,6 +188,21 @@ pub struct CsvDialect {
     pub bom: bool,
     /// Prefixes cells that a spreadsheet would run as a formula with an apostrophe.
     pub formula_guard: bool,
+    pub escape: Option<Escape>,
+    /// The text of an empty cell, never in quotes.
+    pub null_text: String,
+    pub decimal: DecimalPoint,
+}
+
+impl CsvDialect {
+    /// Returns true if a reader of RFC 4180 reads the cells as they were, given the delimiter and the record end.
+    pub fn is_readable(&self) -> bool {
+        let Self { record_end, escape, null_text, decimal, .. } = self;
+        !matches!(record_end, RecordEnd::Text(_))
+            && escape.is_none()
+            && null_text.is_empty()
+            && *decimal == DecimalPoint::Point
+    }
 }
 
 impl Default for CsvDialect {
@@ -199,6 +215,9 @@ impl Default for CsvDialect {
             header: Header::Names,
             bom: false,
             formula_guard: false,
+            escape: None,
+            null_text: String::new(),
+            decimal: DecimalPoint::Point,
         }
     }
 }
@@ -209,6 +228,10 @@ pub enum QuoteStyle {
     /// Where the cell needs it.
     Necessary,
     Always,
+    /// A cell that needs quotes is an error, unless it can be escaped.
+    Never,
+    /// Around every cell but numbers and empty ones.
+    Text,
 }
 
 /// The end of each record, including the last one.

@@ -4,8 +4,11 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::csv::Delimiter;
+use super::csv_escape::{DecimalPoint, Escape};
 use super::done::DoneFile;
+use super::encoding_file::EncodingFile;
 use super::expect_file::ExpectFile;
+use super::fixed_file::FixedFile;
 use super::json_file::JsonFile;
 use super::pack_file::{CompressFile, EncryptFile};
 use super::plan::{Existing, Header, QuoteStyle, RecordEnd};
@@ -82,7 +85,7 @@ crate::table! {
         #[schemars(with = "String")]
         name: At<NameTemplate>,
         /// The format of the CSV.
-        csv: Option<CsvFile>,
+        csv: Option<At<CsvFile>>,
         /// Several files, each with its header; their names need `{part}`.
         split: Option<At<SplitFile>>,
         /// Column: the type of its values in `json` and `ndjson`, in which other columns are text.
@@ -97,6 +100,11 @@ crate::table! {
         compress: Option<CompressFile>,
         /// Encryption for recipients: `{openpgp: {to: [keys/hris.asc]}}` or `{age: {to: [age1…]}}`. Default: none.
         encrypt: Option<EncryptFile>,
+        /// Records of fixed length, in place of a CSV.
+        fixed: Option<At<FixedFile>>,
+        /// The character encoding of a `csv` or `fixed`: `windows-1252`, or `{charset: us-ascii, unmappable: transliterate}`.
+        /// Default: utf-8.
+        encoding: Option<At<EncodingFile>>,
     }
 }
 
@@ -111,16 +119,22 @@ crate::table! {
     pub struct CsvFile {
         /// One ASCII character between the cells. Default: `,`.
         delimiter: Option<Delimiter>,
-        /// Quotes where a cell needs them, or around every cell. Default: necessary.
+        /// Quotes where a cell needs them, around every cell, never, or around texts but not around numbers. Default: necessary.
         quote: Option<QuoteStyle>,
         /// The end of each record: `lf`, `crlf`, or a text such as `"~\r\n"`. Default: lf.
-        record_end (was line_end): Option<RecordEnd>,
+        record_end (was line_end): Option<At<RecordEnd>>,
         /// The first record: the columns' `names`, these in `upper` case, `none`, or a list of names. Default: names.
         header: Option<At<Header>>,
         /// A UTF-8 byte order mark at the start. Default: false.
         bom: Option<bool>,
         /// An apostrophe before cells that a spreadsheet would run as a formula. Default: false.
         formula_guard: Option<bool>,
+        /// A character before others that have a meaning: `"\\"`, or `{character: "\\", line_ends: kept}`. Default: none.
+        escape: Option<At<Escape>>,
+        /// The text of an empty cell. Default: nothing.
+        null_text: Option<At<String>>,
+        /// The decimal point of numbers, `"."` or `","`. Default: `.`.
+        decimal: Option<At<DecimalPoint>>,
     }
 }
 
@@ -158,7 +172,7 @@ pub enum ReplaceWord {
 crate::words!(Missed { "latest" => Missed::Latest, "all" => Missed::All, "skip" => Missed::Skip });
 crate::words!(Overlap { "skip" => Overlap::Skip, "queue" => Overlap::Queue });
 crate::words!(WhileHeld { "continue" => WhileHeld::Continue, "wait" => WhileHeld::Wait });
-crate::words!(QuoteStyle { "necessary" => QuoteStyle::Necessary, "always" => QuoteStyle::Always });
+crate::words!(QuoteStyle { "necessary" => QuoteStyle::Necessary, "always" => QuoteStyle::Always, "never" => QuoteStyle::Never, "text" => QuoteStyle::Text });
 crate::words!(Existing {
     "fail" => Existing::Fail, "replace" => Existing::Replace, "keep" => Existing::Keep, "number" => Existing::Number,
 });

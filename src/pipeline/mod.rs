@@ -8,6 +8,7 @@ mod check;
 pub mod columns;
 /// The format of a CSV.
 mod csv;
+mod csv_escape;
 /// The step `delta`.
 mod delta_file;
 /// The source `docebo`: a report, or records.
@@ -15,9 +16,11 @@ mod docebo;
 /// The done file: its name, or its name and its content.
 pub mod done;
 /// The expectations in a pipeline file.
-pub mod expect_file;
+pub mod encoding_file;
+mod expect_file;
 /// The contents of a pipeline file.
 pub mod file;
+mod fixed_file;
 /// The step `join`.
 mod join_file;
 /// The formats `json` and `ndjson`.

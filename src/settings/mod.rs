@@ -18,10 +18,10 @@ mod foreign;
 mod layers;
 /// The ledger's database.
 mod ledger;
-/// Private OpenPGP keys.
-mod openpgp;
 /// Tokens of OAuth2 clients.
 mod oauth2;
+/// Private OpenPGP keys.
+mod openpgp;
 /// Connections to SSH servers.
 mod reach;
 /// References to secrets.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use reportferry::encode::{ArtifactFile, FileLayout};
 use reportferry::expr::Expr;
 use reportferry::pipeline::plan::{
-    Assign, Column, CsvDialect, CsvInput, Expression, Format, Header, OnError, QuoteStyle, RecordEnd, Rename, StepKind,
-    TransformStep,
+    Assign, Column, CsvDialect, CsvInput, DecimalPoint, Expression, Format, Header, OnError, QuoteStyle, RecordEnd,
+    Rename, StepKind, TransformStep,
 };
 use reportferry::progress::Meter;
 use reportferry::settings::Limits;
@@ -369,6 +369,9 @@ const DIALECT: CsvDialect = CsvDialect {
     header: Header::Names,
     bom: false,
     formula_guard: false,
+    escape: None,
+    null_text: String::new(),
+    decimal: DecimalPoint::Point,
 };
 
 /// Writes `in.csv` and, by DuckDB's own means, `theirs.csv` into a folder.

@@ -354,8 +354,7 @@ mod tests {
             quote: QuoteStyle::Necessary,
             record_end: RecordEnd::CrLf,
             header: if header { Header::Names } else { Header::None },
-            bom: false,
-            formula_guard: false,
+            ..CsvDialect::default()
         };
         let artifact = Artifact {
             path: file.path().to_owned(),

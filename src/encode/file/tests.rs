@@ -4,7 +4,7 @@ use sha2::Digest;
 
 use super::*;
 use crate::expr::value::{CellRef, Cells};
-use crate::pipeline::plan::{Header, QuoteStyle, RecordEnd};
+use crate::pipeline::plan::{DecimalPoint, Header, QuoteStyle, RecordEnd};
 use crate::transform::Record;
 
 /// Appends a row of these cells.
@@ -21,9 +21,12 @@ fn write(file: &mut ArtifactFile, cells: &[impl AsRef<str>]) -> Result<(), Trans
 }
 
 fn create(path: &Path, dialect: &CsvDialect, columns: &[&str], split: Option<u64>) -> io::Result<ArtifactFile> {
+    create_in(path, &Format::Csv(dialect.clone()), columns, split)
+}
+
+fn create_in(path: &Path, format: &Format, columns: &[&str], split: Option<u64>) -> io::Result<ArtifactFile> {
     let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
-    let format = Format::Csv(dialect.clone());
-    ArtifactFile::create(path, "a.csv", FileLayout { format: &format, split, keeps_rows: false }, &columns)
+    ArtifactFile::create(path, "a.csv", FileLayout { format, split, keeps_rows: false }, &columns)
 }
 
 const PLAIN: CsvDialect = CsvDialect {
@@ -33,6 +36,9 @@ const PLAIN: CsvDialect = CsvDialect {
     header: Header::Names,
     bom: false,
     formula_guard: false,
+    escape: None,
+    null_text: String::new(),
+    decimal: DecimalPoint::Point,
 };
 
 fn encode(dialect: &CsvDialect, columns: &[&str], rows: &[Vec<String>]) -> (Vec<u8>, Artifact) {
@@ -239,3 +245,6 @@ fn a_file_group_has_a_maximum_of_files() {
     let refused = refused.to_string();
     assert!(refused.contains("more than 999 files of 2 rows: raise `artifact.split.rows`"), "{refused}");
 }
+
+mod dialects;
+mod fields;

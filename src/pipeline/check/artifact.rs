@@ -1,10 +1,26 @@
 //! The artifact of a pipeline file → the plan's.
 
+use super::fixed::Delivered;
 use super::json::JsonLayout;
 use super::tree::TreeRows;
 use super::*;
+use crate::pipeline::encoding_file::EncodingFile;
 use crate::pipeline::file::{ArtifactFile, CsvFile};
+use crate::pipeline::fixed_file::FixedFile;
+use crate::pipeline::json_file::JsonFile;
 use crate::pipeline::masked::MaskedColumns;
+use crate::pipeline::value_type::ValueType;
+use crate::pipeline::xml_file::XmlFile;
+use crate::yaml::read::Named;
+use crate::yaml::tree::Origin;
+
+/// The written formats with trees, and the types of columns.
+struct Trees {
+    types: Option<At<Named<At<ValueType>>>>,
+    json: Option<JsonFile>,
+    ndjson: Option<JsonFile>,
+    xml: Option<XmlFile>,
+}
 
 impl Check<'_> {
     /// Returns the artifact of the rows after the steps; `None` if it cannot be used.
@@ -14,8 +30,19 @@ impl Check<'_> {
         steps: &[TransformStep],
         columns: &mut Columns,
     ) -> Option<ArtifactPlan> {
-        let ArtifactFile { name: At { value: name, origin }, csv, split, types, json, ndjson, xml, compress, encrypt } =
-            written;
+        let ArtifactFile {
+            name: At { value: name, origin },
+            csv,
+            split,
+            types,
+            json,
+            ndjson,
+            xml,
+            compress,
+            encrypt,
+            fixed,
+            encoding,
+        } = written;
         match (&split, name.uses_number()) {
             (Some(split), false) => {
                 let problem =
@@ -34,10 +61,13 @@ impl Check<'_> {
                 problem.hint("it belongs in `done_file`; a name is made of `{slot:%Y%m%d}`, `{pipeline}` and `{run}`"),
             );
         }
-        let masked = MaskedColumns::of(steps);
-        let mut rows = TreeRows { columns, masked: masked.before(steps.len()), omit_null: false };
-        let written =
-            [("csv", csv.is_some()), ("json", json.is_some()), ("ndjson", ndjson.is_some()), ("xml", xml.is_some())];
+        let written = [
+            ("csv", csv.is_some()),
+            ("fixed", fixed.is_some()),
+            ("json", json.is_some()),
+            ("ndjson", ndjson.is_some()),
+            ("xml", xml.is_some()),
+        ];
         let formats: Vec<&str> =
             written.into_iter().filter(|(_, is_written)| *is_written).map(|(key, _)| key).collect();
         if let [first, second, ..] = formats.as_slice() {
@@ -45,19 +75,10 @@ impl Check<'_> {
             self.problems.push(problem.hint("keep one of them: an artifact has one format"));
             return None;
         }
-        let format = match (csv, json, ndjson, xml) {
-            (_, Some(json), _, _) => Format::Json(self.json(json, JsonLayout::Document, types, &mut rows)?),
-            (_, _, Some(ndjson), _) => Format::Ndjson(self.json(ndjson, JsonLayout::Lines, types, &mut rows)?),
-            (csv, None, None, xml) => {
-                if let Some(types) = types {
-                    let problem = types.origin.error("`types` are for `json` and `ndjson`: here all values are text");
-                    self.problems.push(problem.hint("remove them, or write `ndjson: {}`"));
-                }
-                match xml {
-                    Some(xml) => Format::Xml(self.xml(xml, &mut rows)?),
-                    None => Format::Csv(csv.map(dialect).unwrap_or_default()),
-                }
-            }
+        let trees = Trees { types, json, ndjson, xml };
+        let format = match self.tree_format(trees, encoding.as_ref(), steps, columns)? {
+            Some(format) => format,
+            None => self.text_format(csv, fixed, encoding, &mut Delivered::of(columns, steps)),
         };
         let compress = compress.map(|compress| self.compression(compress, split.is_some()));
         let encrypt = match encrypt {
@@ -67,16 +88,81 @@ impl Check<'_> {
         let (at, split) = (self.place(&origin), split.map(|split| split.value.rows.0));
         Some(ArtifactPlan { at, name, format, keeps_rows: false, split, compress, encrypt })
     }
-}
 
-fn dialect(written: CsvFile) -> CsvDialect {
-    let CsvFile { delimiter, quote, record_end, header, bom, formula_guard } = written;
-    CsvDialect {
-        delimiter: delimiter.map_or(b',', |delimiter| delimiter.0),
-        quote: quote.unwrap_or(QuoteStyle::Necessary),
-        record_end: record_end.unwrap_or(RecordEnd::Lf),
-        header: header.map_or(Header::Names, |header| header.value),
-        bom: bom.unwrap_or(false),
-        formula_guard: formula_guard.unwrap_or(false),
+    /// Returns a format with a tree, if one is written.
+    fn tree_format(
+        &mut self,
+        Trees { types, json, ndjson, xml }: Trees,
+        encoding: Option<&At<EncodingFile>>,
+        steps: &[TransformStep],
+        columns: &mut Columns,
+    ) -> Option<Option<Format>> {
+        let masked = MaskedColumns::of(steps);
+        let mut rows = TreeRows { columns, masked: masked.before(steps.len()), omit_null: false };
+        let format = match (json, ndjson, xml) {
+            (Some(json), _, _) => Format::Json(self.json(json, JsonLayout::Document, types, &mut rows)?),
+            (_, Some(ndjson), _) => Format::Ndjson(self.json(ndjson, JsonLayout::Lines, types, &mut rows)?),
+            (None, None, xml) => {
+                if let Some(types) = types {
+                    let problem = types.origin.error("`types` are for `json` and `ndjson`: here all values are text");
+                    self.problems.push(problem.hint("remove them, or write `ndjson: {}`"));
+                }
+                let Some(xml) = xml else { return Some(None) };
+                Format::Xml(self.xml(xml, &mut rows)?)
+            }
+        };
+        if let Some(encoding) = encoding {
+            let problem = encoding.origin.error(format!("`{}` files are in UTF-8", format.key()));
+            self.problems.push(problem.hint("remove `encoding`: it is for `csv` and `fixed`"));
+        }
+        Some(Some(format))
+    }
+
+    /// Returns a CSV or fixed-width format, in its charset.
+    fn text_format(
+        &mut self,
+        csv: Option<At<CsvFile>>,
+        fixed: Option<At<FixedFile>>,
+        encoding: Option<At<EncodingFile>>,
+        delivered: &mut Delivered<'_>,
+    ) -> Format {
+        let charset = encoding.as_ref().and_then(|encoding| encoding.value.charset);
+        let format = match (csv, fixed) {
+            (_, Some(fixed)) => Format::Fixed(self.fixed(fixed, charset, delivered)),
+            (Some(csv), None) => Format::Csv(self.csv(csv.value)),
+            (None, None) => Format::Csv(CsvDialect::default()),
+        };
+        let (Some(charset), Some(At { value: EncodingFile { unmappable, .. }, origin })) = (charset, encoding) else {
+            return format;
+        };
+        self.check_charset(charset, &origin, &format);
+        Format::Encoded(Box::new(EncodedFormat { format, charset, unmappable }))
+    }
+
+    /// Checks that the charset has what the pipeline file has the format write.
+    fn check_charset(&mut self, charset: Charset, origin: &Origin, format: &Format) {
+        let upper_half = charset.upper_half();
+        let has =
+            |char: char| char.is_ascii() || charset.is_unicode() || upper_half.iter().any(|(known, _)| *known == char);
+        let end = |end: &RecordEnd| String::from_utf8_lossy(end.as_bytes()).into_owned();
+        let (texts, bom) = match format {
+            Format::Csv(CsvDialect { record_end, null_text, header, bom, .. }) => {
+                let names = if let Header::List(names) = header { names.concat() } else { String::new() };
+                (end(record_end) + null_text + &names, *bom)
+            }
+            Format::Fixed(FixedFormat { record_end, fields, .. }) => {
+                (fields.iter().map(|field| field.fill).collect::<String>() + &end(record_end), false)
+            }
+            Format::Json(_) | Format::Ndjson(_) | Format::Xml(_) | Format::Encoded(_) => return,
+        };
+        let name = charset.name();
+        if bom && !charset.is_unicode() {
+            let problem = origin.error(format!("a byte order mark cannot be written in {name}"));
+            self.problems.push(problem.hint("remove `bom: true`: the charset has no byte order"));
+        }
+        if let Some(char) = texts.chars().find(|char| !has(*char)) {
+            let problem = origin.error(format!("{name} lacks {char:?}, which the format writes"));
+            self.problems.push(problem.hint("change the header, `record_end`, `null_text` or `fill`"));
+        }
     }
 }

@@ -4,12 +4,16 @@
 mod aggregate;
 /// Artifacts.
 mod artifact;
+/// The dialect of the artifact's CSV.
+mod csv;
 /// Deliveries and their names.
 mod deliver;
 /// Changes since the last delivered file.
 mod delta;
 /// Expectations.
 mod expect;
+/// Fixed-width records.
+mod fixed;
 /// Joins.
 mod join;
 /// JSON files.

@@ -1,6 +1,6 @@
 //! The format of the artifact.
 
-use super::{CsvDialect, JsonContent, RecordEnd, Xml};
+use super::{CsvDialect, EncodedFormat, FixedFormat, JsonContent, Xml};
 
 /// The format of the artifact's rows.
 pub enum Format {
@@ -10,6 +10,9 @@ pub enum Format {
     /// A value on each line.
     Ndjson(JsonContent),
     Xml(Xml),
+    Fixed(FixedFormat),
+    /// A text format in another charset than UTF-8.
+    Encoded(Box<EncodedFormat>),
 }
 
 impl Format {
@@ -20,14 +23,16 @@ impl Format {
             Self::Json(_) => "json",
             Self::Ndjson(_) => "ndjson",
             Self::Xml(_) => "xml",
+            Self::Fixed(_) => "fixed",
+            Self::Encoded(encoded) => encoded.format.key(),
         }
     }
 
     /// Returns the dialect in which rows can be read back from the artifact.
     pub fn readable(&self) -> Option<&CsvDialect> {
         match self {
-            Self::Csv(dialect) => Some(dialect).filter(|dialect| !matches!(dialect.record_end, RecordEnd::Text(_))),
-            Self::Json(_) | Self::Ndjson(_) | Self::Xml(_) => None,
+            Self::Csv(dialect) => Some(dialect).filter(|dialect| dialect.is_readable()),
+            Self::Json(_) | Self::Ndjson(_) | Self::Xml(_) | Self::Fixed(_) | Self::Encoded(_) => None,
         }
     }
 }

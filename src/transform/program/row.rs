@@ -1,5 +1,6 @@
 //! A transformed row, whose cells are where they were made.
 
+use crate::expr::shorten;
 use crate::expr::value::{CellRef, Cells, Span};
 use crate::transform::error::RowError;
 use crate::transform::record::Record;
@@ -81,9 +82,23 @@ impl<'a> Row<'a> {
         self.cell_of(self.outputs[column]).bytes
     }
 
+    /// Returns an error about a value of the row. `step` is the key in the pipeline file that it does not fit.
+    #[cold]
+    pub(crate) fn error(&self, column: &str, value: &[u8], what: impl Into<String>, step: &str) -> RowError {
+        let Record { number, line, .. } = self.record;
+        let value = shorten(&String::from_utf8_lossy(value));
+        RowError { number, line, column: column.to_owned(), value, what: what.into(), step: step.to_owned() }
+    }
+
     /// Returns the number of the record that it was made of, from 1.
     pub fn number(&self) -> u64 {
         self.record.number
+    }
+
+    /// Returns the record that it was made of.
+    #[inline]
+    pub(crate) fn record(&self) -> Record<'a> {
+        self.record
     }
 
     /// Returns the number and the line of the record that it was made of.
