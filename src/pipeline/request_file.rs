@@ -2,8 +2,10 @@
 
 use super::plan::{AfterUnknown, Method};
 use super::tree_file::TreeFile;
-use crate::yaml::read::{At, Named, OneOrMore};
+use crate::yaml::problem::Problem;
+use crate::yaml::read::{At, FromNode, Named, OneOrMore, scalar};
 use crate::yaml::scalars::{Size, Whole};
+use crate::yaml::tree::Node;
 
 crate::table! {
     /// A request for a webhook destination, in place of its `body`.
@@ -12,7 +14,7 @@ crate::table! {
         method: Option<Method>,
         /// The path below the destination's address: `/statements`. With one row a request it may name columns:
         /// `/users/{employee_id}`. Default: the address itself.
-        path: Option<At<String>>,
+        path: Option<At<RequestPath>>,
         /// The size of one request.
         batch: Option<At<RequestBatchFile>>,
         /// Headers, as they are sent.
@@ -53,6 +55,17 @@ crate::table! {
         already_accepted: Option<OneOrMore<At<Whole<0, 999>>>>,
         /// Statuses that are retried, besides the destination's: 400 to 599, but not 410. They mean that nothing was done.
         retry: Option<OneOrMore<At<Whole<0, 999>>>>,
+    }
+}
+
+/// The text of a path, which may name columns.
+pub struct RequestPath(pub String);
+
+crate::schema_as!(RequestPath, {"type": "string"});
+
+impl FromNode for RequestPath {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        scalar(node, "a path", problems).map(|(text, _)| Self(text.to_owned()))
     }
 }
 

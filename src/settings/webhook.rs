@@ -40,7 +40,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Returns true if the receiver can tell who sends: by a signature, an account or a token.
+    /// Returns true if the receiver can verify the sender: by a signature, an account or a token.
     pub fn is_authenticated(&self) -> bool {
         !self.secrets.is_empty() || self.auth.is_some() || !self.headers.is_empty() || self.client.is_some()
     }

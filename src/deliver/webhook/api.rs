@@ -1,7 +1,6 @@
 //! Requests to receivers with an API of their own: rows → bodies and paths, and the meaning of statuses.
 
 use std::collections::BTreeSet;
-use std::io;
 
 use reqwest::Url;
 
@@ -147,7 +146,7 @@ pub(super) fn url_below(base: &Url, path: &str) -> Result<Url, WebhookError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Accepted,
-    /// The receiver has one of its rows, which says nothing about the others.
+    /// The receiver has one of its rows, which does not mean that it has the others.
     PartlyThere,
     /// It is to be sent again: nothing was done.
     Retry,
@@ -188,13 +187,6 @@ pub(super) fn unanswered(batches: &BTreeSet<u64>, rows_max: usize, reason: &str)
     };
     let rows: Vec<String> = batches.iter().map(rows).collect();
     Verdict::Unconfirmed { reason: format!("rows {} may have been taken: {reason}", rows.join(", ")) }
-}
-
-/// Converts the error of a row, which is the artifact's fault, to one that is not retried.
-pub(super) fn row_error(error: &io::Error) -> Option<WebhookError> {
-    let row = error.get_ref()?.downcast_ref::<RowError>()?;
-    let hint = "nothing was sent; fix the value with a step, then run the slot again".to_owned();
-    Some(ErrorKind::Rejected { hint: Some(hint) }.because(format!("a row of the artifact cannot be sent: {row}")))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl RowWriter {
     }
 }
 
-/// What bodies are made of.
+/// The source of bodies.
 #[derive(Clone)]
 pub(super) enum Content {
     /// The rows in a document about the artifact.

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use super::api::row_error;
 use crate::deliver::Verdict;
 use crate::fault::Injected;
 use crate::http::address_guard::Refused;
 use crate::http::find;
 use crate::tls::{self, TlsFailure};
+use crate::transform::RowError;
 
 /// Reasons for which a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,13 @@ impl WebhookError {
         let error = error.into();
         row_error(&error).unwrap_or_else(|| RETRY.because(format!("the artifact in the spool cannot be read: {error}")))
     }
+}
+
+/// Converts the error of a row, which is the artifact's fault, to one that is not retried.
+fn row_error(error: &io::Error) -> Option<WebhookError> {
+    let row = error.get_ref()?.downcast_ref::<RowError>()?;
+    let hint = "nothing was sent; fix the value with a step, then run the slot again".to_owned();
+    Some(ErrorKind::Rejected { hint: Some(hint) }.because(format!("a row of the artifact cannot be sent: {row}")))
 }
 
 /// Returns the error of a request that failed without a response.

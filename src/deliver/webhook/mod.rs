@@ -10,6 +10,7 @@ mod client;
 mod connections;
 pub mod doctor;
 mod error;
+mod message;
 mod prepare;
 mod publish;
 mod request;

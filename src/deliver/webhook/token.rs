@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::error::{ErrorKind, RETRY, WebhookError, failed};
-use super::response::{beginning, redact, with_retry_after};
+use super::message::{beginning, redact, with_retry_after};
 use super::{confidential, rejected};
 use crate::clock::Clock;
 use crate::deliver::Verdict;
@@ -159,7 +159,7 @@ impl TokenSource {
 
     fn granted(&self, body: &[u8]) -> Result<Granted, WebhookError> {
         let granted: Granted =
-            serde_json::from_slice(body).map_err(|_| refused("its response is no JSON with an `access_token`"))?;
+            serde_json::from_slice(body).map_err(|_| refused("its response is not JSON with an `access_token`"))?;
         // RFC 6749, 7.1: a token of an unknown type must not be used.
         match &granted.token_type {
             Some(kind) if !kind.eq_ignore_ascii_case("bearer") => {

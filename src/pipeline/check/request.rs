@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::tree::TreeRows;
 use super::*;
-use crate::pipeline::request_file::{IdempotencyFile, RequestBatchFile, RequestFile, ResponseFile};
+use crate::pipeline::request_file::{IdempotencyFile, RequestBatchFile, RequestFile, RequestPath, ResponseFile};
 use crate::settings::Destination;
 use crate::yaml::scalars::Whole;
 
@@ -48,7 +48,7 @@ impl Check<'_> {
     pub(super) fn check_request_destination(&mut self, key: &Key, at: &Origin, destination: Option<&Destination>) {
         let Some(destination) = destination else { return };
         let Some(webhook) = destination.webhook() else {
-            let what = format!("`{}` is no webhook: `request` has no effect", key.text);
+            let what = format!("`{}` is not a webhook: `request` has no effect", key.text);
             self.problems.push(at.error(what).hint("remove it, or write `webhook: {url: …}` for the destination"));
             return;
         };
@@ -98,8 +98,8 @@ impl Check<'_> {
         (rows, bytes.map_or(BYTES_DEFAULT, |bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX)))
     }
 
-    fn request_path(&mut self, written: &At<String>, masked: &BTreeSet<String>) -> Option<Vec<PathPart>> {
-        let (text, origin, place) = (written.value.as_str(), &written.origin, self.place(&written.origin));
+    fn request_path(&mut self, written: &At<RequestPath>, masked: &BTreeSet<String>) -> Option<Vec<PathPart>> {
+        let (text, origin, place) = (written.value.0.as_str(), &written.origin, self.place(&written.origin));
         let mut wrong = |what: String, hint: &str| {
             self.problems.push(origin.error(what).hint(hint));
             None

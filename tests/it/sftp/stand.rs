@@ -61,6 +61,7 @@ pub(crate) fn plan(destination: &Arc<Destination>, directory: &str, existing: Ex
         done_file: None,
         done_content: None,
         alert_after: None,
+        request: None,
         required: true,
     }
 }

@@ -110,7 +110,7 @@ fn statements_arrive_once_although_a_response_is_lost() {
     // Sent for the first time, 409 means that one statement is there: not that all of them are.
     let later = folder.run(LATER, None);
     assert_eq!(later.status.code(), Some(3), "{}", both(&later));
-    assert!(both(&later).contains("says nothing about the others"), "{}", both(&later));
+    assert!(both(&later).contains("does not mean that it has the others"), "{}", both(&later));
     let text = std::fs::read_to_string(folder.0.path().join("pipelines/line.yaml")).unwrap();
     folder.write("pipelines/line.yaml", &text.replace("rows: 25", "rows: 1"));
     let single = folder.run("2026-11-25T05:30:00Z", None);
