@@ -27,6 +27,8 @@ fn role(path: &[&str]) -> Role {
         ["artifact", "json" | "ndjson" | "xml", "tree", ..] | ["artifact", "types", ..] => Role::Foreign,
         ["artifact", "name"] | ["deliver", _, "checksum" | "manifest" | "done_file", ..] => Role::Name,
         ["deliver", _, "path"] => Role::Remote,
+        ["deliver", _, "request", "json", .., "expr"] => Role::Expression,
+        ["deliver", _, "request", "json" | "path" | "headers", ..] => Role::Foreign,
         ["tests", ..] => Role::Free,
         [.., "tenant"] => Role::Label,
         _ => Role::Plain,
