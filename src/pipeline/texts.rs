@@ -30,6 +30,8 @@ fn role(path: &[&str]) -> Role {
         | ["artifact", "compress", "zip", "entry"]
         | ["deliver", _, "checksum" | "manifest" | "done_file", ..] => Role::Name,
         ["deliver", _, "path"] => Role::Remote,
+        ["deliver", _, "request", "json", .., "expr"] => Role::Expression,
+        ["deliver", _, "request", "json" | "path" | "headers", ..] => Role::Foreign,
         ["tests", ..] => Role::Free,
         [.., "tenant"] => Role::Label,
         _ => Role::Plain,
