@@ -15,6 +15,7 @@ mod prepare;
 mod publish;
 mod request;
 mod response;
+mod rows;
 pub mod signature;
 mod token;
 

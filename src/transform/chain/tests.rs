@@ -98,7 +98,8 @@ fn steps(more: More) -> Vec<TransformStep> {
     match more {
         More::Nothing => {}
         More::Join(is_left) => kinds.extend([join(is_left), set(&[("f", "v || a")])]),
-        More::Multiplied => kinds.push(join(false)),
+        // Rows without a match come before the error, and are passed on once.
+        More::Multiplied => kinds.push(join(true)),
         More::JoinAndNumber => {
             kinds.extend([
                 join(true),
