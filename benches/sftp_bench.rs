@@ -87,6 +87,7 @@ fn plan(sftp: Sftp) -> DeliveryPlan {
         }),
         directory: String::new(),
         existing: Existing::Replace,
+        upload_as: None,
         replace_with_gap: false,
         publish_together: false,
         checksum: None,

@@ -109,6 +109,19 @@ impl Backoff {
     }
 }
 
+/// Waits between two looks at a final name that is taken.
+const NAME_WAITS: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
+
+/// Returns when to look again at a final name that a reader has not freed since `since`: after a tenth of that time, within
+/// [`NAME_WAITS`], with a last look at the deadline.
+pub fn look_again(now: Timestamp, since: Timestamp, deadline: Duration) -> Next {
+    let waited = now.duration_since(since).unsigned_abs();
+    let Some(left) = deadline.checked_sub(waited).filter(|left| !left.is_zero()) else { return Next::End };
+    let wait = (waited / 10).clamp(NAME_WAITS.0, NAME_WAITS.1).min(left);
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    Next::At(now.saturating_add(wait).unwrap_or(Timestamp::MAX))
+}
+
 /// Decision after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -208,6 +221,20 @@ mod tests {
         assert!((8..=20).contains(&tried) && (52..=60).contains(&seconds), "{tried} {seconds}");
         let (tried, seconds) = fail(100, None);
         assert!((8..=20).contains(&tried) && (52..=60).contains(&seconds), "{tried} {seconds}");
+    }
+
+    #[test]
+    fn a_taken_name_is_looked_at_until_the_deadline() {
+        let (since, hour) = (Timestamp::UNIX_EPOCH, Duration::from_secs(3600));
+        let (mut now, mut looks) = (since, 0);
+        while let Next::At(next) = look_again(now, since, hour) {
+            let wait = next.duration_since(now).as_secs();
+            assert!((15..=300).contains(&wait) || next.as_second() == 3600, "{wait} s after {now}");
+            (now, looks) = (next, looks + 1);
+        }
+        assert_eq!(now.as_second(), 3600, "the last look is at the deadline");
+        assert!((30..=60).contains(&looks), "{looks}");
+        assert_eq!(look_again(since, since, Duration::ZERO), Next::End);
     }
 
     #[test]

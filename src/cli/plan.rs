@@ -244,6 +244,7 @@ fn destination(delivery: &crate::pipeline::plan::DeliveryPlan) -> Destination {
             Existing::Replace => "replace",
             Existing::Keep => "keep",
             Existing::Number => "number",
+            Existing::Wait(_) => "wait",
         },
         done_file: delivery.done_file.as_ref().map(|name| name.render_done("{name}").unwrap_or_default()),
         required: delivery.required,

@@ -124,6 +124,7 @@ fn report_refusal(verdict: &Verdict, sftp: &Sftp, common: &Common) -> anyhow::Re
         | Verdict::Unknown { reason }
         | Verdict::Skipped { reason }
         | Verdict::Gone { reason }
+        | Verdict::NameTaken { reason }
         | Verdict::Unconfirmed { reason } => (reason, None),
         Verdict::Delivered(_) => return Ok(exit::UNEXPECTED),
     };

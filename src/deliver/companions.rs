@@ -31,7 +31,7 @@ struct Named {
 pub(super) fn choose_names(
     delivery: &DeliveryRequest<'_>,
     directory: &str,
-    mut locate: impl FnMut(&str) -> Result<(String, String), Verdict>,
+    mut locate: impl FnMut(Role, &str) -> Result<(String, String), Verdict>,
     mut is_taken: impl FnMut(&str) -> Result<bool, Verdict>,
 ) -> Result<Intent, Verdict> {
     let existing = delivery.plan.existing;
@@ -39,7 +39,7 @@ pub(super) fn choose_names(
     'numbers: for number in 0..=number_max {
         let mut files = Vec::new();
         for Named { role, of, name, bytes, sha256 } in named_files(delivery, number).map_err(path_rejected)? {
-            let (temporary, final_path) = locate(&name)?;
+            let (temporary, final_path) = locate(role, &name)?;
             if is_taken(&final_path)? {
                 match existing {
                     Existing::Number => continue 'numbers,
@@ -64,9 +64,12 @@ pub(super) fn name_taken(existing: Existing, path: &str) -> Verdict {
         Existing::Keep => Verdict::Skipped { reason },
         // The number was free when the intent was made; choose another one.
         Existing::Number => Verdict::Retryable { reason, wait: None },
+        Existing::Wait(_) => Verdict::NameTaken { reason },
         Existing::Fail | Existing::Replace => Verdict::Rejected {
             reason,
-            hint: Some("remove it there, or set `existing: replace`, `keep` or `number` for the delivery".to_owned()),
+            hint: Some(
+                "remove it there, or set `existing: replace`, `keep`, `number` or `wait` for the delivery".to_owned(),
+            ),
         },
     }
 }

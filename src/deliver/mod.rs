@@ -183,6 +183,10 @@ pub enum Verdict {
     Unknown {
         reason: String,
     },
+    /// The final name is taken, and the delivery waits for it (`existing: wait`). Nothing was published.
+    NameTaken {
+        reason: String,
+    },
     /// Contact was lost after a request that must not be sent twice: stop, until a person decides.
     Unconfirmed {
         reason: String,
@@ -218,6 +222,7 @@ impl Verdict {
             | Verdict::Unknown { reason }
             | Verdict::Gone { reason }
             | Verdict::Unconfirmed { reason }
+            | Verdict::NameTaken { reason }
             | Verdict::Skipped { reason } => reason,
             Verdict::Delivered(_) => "",
         }
@@ -246,7 +251,7 @@ impl Verdict {
     fn after_data(self) -> Verdict {
         const PUBLISHED: &str = "the data file is published, a companion file is not";
         match self {
-            Verdict::Retryable { reason, .. } | Verdict::Unknown { reason } => {
+            Verdict::Retryable { reason, .. } | Verdict::Unknown { reason } | Verdict::NameTaken { reason } => {
                 Verdict::Unknown { reason: format!("{PUBLISHED}: {reason}") }
             }
             Verdict::Skipped { reason } => Verdict::Rejected { reason: format!("{PUBLISHED}: {reason}"), hint: None },

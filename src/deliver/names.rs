@@ -1,10 +1,9 @@
 //! Names and paths at a destination: the only ones that a delivery may touch.
 
+use crate::name::split_ending;
+
 /// `number` tries `name-1` to `name-999`.
 pub(super) const NUMBER_MAX: u32 = 999;
-
-/// Endings that may follow another one: `a.csv.gz` is numbered `a-1.csv.gz`.
-const OUTER_ENDINGS: &[&str] = &["gz", "zst", "gpg", "pgp", "age"];
 
 const TEMPORARY_ENDING: &str = ".part";
 /// Hexadecimal digits of a run's id, and of a random part.
@@ -34,17 +33,6 @@ pub(super) fn temporary_parts(name: &str) -> Option<(&str, &str)> {
 pub(super) fn numbered(name: &str, number: u32) -> String {
     let (stem, ending) = split_ending(name);
     format!("{stem}-{number}{ending}")
-}
-
-fn split_ending(name: &str) -> (&str, &str) {
-    let dot = |text: &str| text.rfind('.').filter(|&at| at > 0);
-    let Some(mut at) = dot(name) else { return (name, "") };
-    if OUTER_ENDINGS.contains(&&name[at + 1..])
-        && let Some(inner) = dot(&name[..at])
-    {
-        at = inner;
-    }
-    name.split_at(at)
 }
 
 /// Returns true if this delivery may use `name`: the artifact's name, or a numbered one.

@@ -133,17 +133,23 @@ impl Ledger {
 
     /// Defers a delivery without an attempt: it waits for others, until `due_ms` at the earliest. One that is settled, as
     /// a notice of an earlier attempt at the run, stays so.
-    pub async fn defer(&self, run_id: &str, destination: &str, due_ms: Option<i64>) -> Result<(), LedgerError> {
-        let (run, destination) = (run_id.to_owned(), destination.to_owned());
+    pub async fn defer(
+        &self,
+        run_id: &str,
+        destination: &str,
+        reason: &str,
+        due_ms: Option<i64>,
+    ) -> Result<(), LedgerError> {
+        let (run, destination, reason) = (run_id.to_owned(), destination.to_owned(), reason.to_owned());
         self.write(FaultStep::new("ledger.postpone"), "defer a delivery", move |tx| {
             tx.execute(
                 &format!(
-                    "UPDATE deliveries SET state = $1, reason = 'waits for the other destinations', due_ms = $2 \
+                    "UPDATE deliveries SET state = $1, reason = $5, due_ms = $2 \
                      WHERE run_id = $3 AND destination = $4 AND state IN ({})",
                     DeliveryEvent::Postponed.legal_in()
                 ),
                 // Without a time, it waits for a person, whose `retry` makes all due.
-                params![DeliveryState::Waiting.name(), due_ms.unwrap_or(i64::MAX), &run, &destination],
+                params![DeliveryState::Waiting.name(), due_ms.unwrap_or(i64::MAX), &run, &destination, &reason],
             )
             .map(|_| ())
         })

@@ -192,6 +192,26 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Returns the latest earlier slot of the same pipeline whose delivery to the destination is still open: under way, waiting,
+    /// or blocked.
+    pub async fn earlier_open_slot(&self, run_id: &str, destination: &str) -> Result<Option<String>, LedgerError> {
+        let (run, destination) = (run_id.to_owned(), destination.to_owned());
+        self.read("find earlier open deliveries", move |tx| {
+            let earlier = tx.query_opt(
+                "SELECT earlier.slot FROM runs mine JOIN runs earlier ON earlier.pipeline = mine.pipeline \
+                 AND earlier.slot_ms < mine.slot_ms AND earlier.state IN ('delivering', 'blocked') \
+                 JOIN deliveries d ON d.run_id = earlier.id AND d.destination = $2 \
+                 AND d.state IN ('due', 'publishing', 'waiting', 'blocked') \
+                 WHERE mine.id = $1 ORDER BY earlier.slot_ms DESC LIMIT 1",
+                params![&run, &destination],
+            )?;
+            earlier.map(|row| row.get("slot")).transpose()
+        })
+        .await
+    }
+}
+
 fn enter_portion(tx: &mut Tx, portion: &Portion, now: i64, counts: &mut Counts) -> Result<(), LedgerError> {
     let paused = paused(tx, &portion.pipeline)?;
     let active = match portion.overlap {

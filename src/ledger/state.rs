@@ -285,6 +285,7 @@ pub fn verdict_name(verdict: &crate::deliver::Verdict) -> &'static str {
         Verdict::Retryable { .. } => "retryable",
         Verdict::Unknown { .. } => "unknown",
         Verdict::Unconfirmed { .. } => "unconfirmed",
+        Verdict::NameTaken { .. } => "name_taken",
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::fmt::strtime;
 
 use super::placeholder::PlaceholderProblem;
-use super::{NameProblem, TemplatePart, read_parts};
+use super::{NameProblem, TemplatePart, read_parts, split_ending};
 use crate::yaml::problem::did_you_mean;
 
 /// The longest content, in bytes.
@@ -53,6 +53,7 @@ impl ContentTemplate {
                 TemplatePart::Literal(literal) => text.push_str(literal),
                 TemplatePart::Slot(format) => text.push_str(&time(format, fields.slot)?),
                 TemplatePart::Name => text.push_str(fields.name),
+                TemplatePart::Stem => text.push_str(split_ending(fields.name).0),
                 TemplatePart::Pipeline => text.push_str(fields.pipeline),
                 TemplatePart::Run => text.push_str(fields.run),
                 TemplatePart::Number(_) => {} // not allowed in a content
@@ -81,6 +82,7 @@ fn placeholder(inner: &str) -> Result<TemplatePart, PlaceholderProblem> {
         },
         ("slot", _) => Err(("the slot needs a format".to_owned(), Some("as in {slot:%Y-%m-%d}".to_owned()))),
         ("name", None) => Ok(TemplatePart::Name),
+        ("stem", None) => Ok(TemplatePart::Stem),
         ("pipeline", None) => Ok(TemplatePart::Pipeline),
         ("run", None) => Ok(TemplatePart::Run),
         ("name" | "pipeline" | "run", Some(_)) => Err((format!("{{{inner}}} takes no format"), None)),

@@ -33,6 +33,8 @@ enum TemplatePart {
     Run,
     /// The artifact's name, in done files.
     Name,
+    /// The artifact's name without its ending, in done files.
+    Stem,
     /// The number of a file of a group, from 1, with at least this many digits.
     Number(usize),
 }
@@ -159,7 +161,7 @@ impl NameTemplate {
 
     /// Returns true if it contains the artifact's name, as only a done file's can.
     pub fn uses_name(&self) -> bool {
-        self.parts.contains(&TemplatePart::Name)
+        self.parts.iter().any(|part| matches!(part, TemplatePart::Name | TemplatePart::Stem))
     }
 
     /// Returns true if the files of a group get different names.
@@ -212,8 +214,11 @@ impl NameTemplate {
                     Ok(String::new())
                 }
                 (TemplatePart::Name, FileKind::Companion(artifact)) => Ok(artifact.to_owned()),
-                (TemplatePart::Name, _) => Err("{name} can be used in the names of done files only".to_owned()),
-                (_, FileKind::Companion(_)) => Err("a done file's name is made of {name} and text".to_owned()),
+                (TemplatePart::Stem, FileKind::Companion(artifact)) => Ok(split_ending(artifact).0.to_owned()),
+                (TemplatePart::Name | TemplatePart::Stem, _) => {
+                    Err("{name} and {stem} can be used in the names of done files only".to_owned())
+                }
+                (_, FileKind::Companion(_)) => Err("a done file's name is made of {name}, {stem} and text".to_owned()),
             };
             name.push_str(&piece.map_err(|what| self.error(&name, what))?);
         }
@@ -274,6 +279,21 @@ fn push_literal(parts: &mut Vec<TemplatePart>, c: char) {
         Some(TemplatePart::Literal(text)) => text.push(c),
         _ => parts.push(TemplatePart::Literal(c.to_string())),
     }
+}
+
+/// Endings that may follow another one: `a.csv.gz` has the ending `.csv.gz`.
+const OUTER_ENDINGS: &[&str] = &["gz", "zst", "gpg", "pgp", "age"];
+
+/// Splits a file name before its ending, which begins with the dot; it is empty if the name has none.
+pub fn split_ending(name: &str) -> (&str, &str) {
+    let dot = |text: &str| text.rfind('.').filter(|&at| at > 0);
+    let Some(mut at) = dot(name) else { return (name, "") };
+    if OUTER_ENDINGS.contains(&&name[at + 1..])
+        && let Some(inner) = dot(&name[..at])
+    {
+        at = inner;
+    }
+    name.split_at(at)
 }
 
 fn unfit_character(c: char) -> Option<&'static str> {

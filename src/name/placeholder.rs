@@ -8,7 +8,7 @@ use super::foreign_format;
 use super::{TemplatePart, unfit_character};
 use crate::yaml::problem::did_you_mean;
 
-const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name", "part"];
+const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name", "stem", "part"];
 
 /// The largest number of digits of `{part:3}`: a group has at most 999 files.
 const NUMBER_DIGITS_MAX: usize = 6;
@@ -54,6 +54,7 @@ pub(super) fn read(inner: &str) -> Result<TemplatePart, PlaceholderProblem> {
         ("pipeline", None) => Ok(TemplatePart::Pipeline),
         ("run", None) => Ok(TemplatePart::Run),
         ("name", None) => Ok(TemplatePart::Name),
+        ("stem", None) => Ok(TemplatePart::Stem),
         ("part", None) => Ok(TemplatePart::Number(1)),
         ("part", Some(digits)) => match digits.parse() {
             Ok(digits @ 1..=NUMBER_DIGITS_MAX) => Ok(TemplatePart::Number(digits)),
@@ -62,7 +63,7 @@ pub(super) fn read(inner: &str) -> Result<TemplatePart, PlaceholderProblem> {
                 Err((what, Some("`{part:3}` gives 001, 002, …".to_owned())))
             }
         },
-        ("pipeline" | "run" | "name", Some(_)) => {
+        ("pipeline" | "run" | "name" | "stem", Some(_)) => {
             Err((format!("{name} takes no format"), Some(format!("write `{{{name}}}`"))))
         }
         ("rows", _) => Err((

@@ -72,6 +72,7 @@ fn written(part: &TemplatePart) -> String {
         TemplatePart::Pipeline => "{pipeline}".to_owned(),
         TemplatePart::Run => "{run}".to_owned(),
         TemplatePart::Name => "{name}".to_owned(),
+        TemplatePart::Stem => "{stem}".to_owned(),
         TemplatePart::Number(1) => "{part}".to_owned(),
         TemplatePart::Number(digits) => format!("{{part:{digits}}}"),
     }

@@ -60,7 +60,7 @@ fn what_is_no_name_is_refused_when_it_is_known() {
     insta::assert_snapshot!(shown.join("\n"));
     assert!(name("{name}.csv").contains("done files only"));
     let done = NameTemplate::parse("{slot:%Y}").unwrap().render_done("a");
-    assert!(done.unwrap_err().to_string().contains("made of {name} and text"));
+    assert!(done.unwrap_err().to_string().contains("made of {name}, {stem} and text"));
 }
 
 #[test]
@@ -93,5 +93,5 @@ fn the_files_of_a_set_are_numbered_and_the_set_is_called_by_what_they_have_in_co
     assert!(NameTemplate::parse("{part}").unwrap().render(&slot().name_fields()).is_err(), "nothing is left");
     assert!(!NameTemplate::parse("a.csv").unwrap().uses_number());
     let done = NameTemplate::parse("{name}_{part}").unwrap().render_done("a.csv");
-    assert!(done.unwrap_err().to_string().contains("made of {name} and text"));
+    assert!(done.unwrap_err().to_string().contains("made of {name}, {stem} and text"));
 }

@@ -7,11 +7,12 @@ use super::csv::Delimiter;
 use super::csv_escape::{DecimalPoint, Escape};
 use super::done::DoneFile;
 use super::encoding_file::EncodingFile;
+use super::existing_file::ExistingFile;
 use super::expect_file::ExpectFile;
 use super::fixed_file::FixedFile;
 use super::json_file::JsonFile;
 use super::pack_file::{CompressFile, EncryptFile};
-use super::plan::{Existing, Header, QuoteStyle, RecordEnd};
+use super::plan::{Header, QuoteStyle, RecordEnd};
 use super::request_file::RequestFile;
 use super::scalars::{CompanionName, Directory};
 use super::sources_file::{SourceFile, SourcesFile};
@@ -142,10 +143,15 @@ crate::table! {
     pub struct DeliverFile {
         /// The directory below the destination's base. Default: the base itself.
         path: Option<Directory>,
-        /// The policy for a final name that is taken. Default: fail.
-        existing: Option<At<Existing>>,
+        /// The policy for a final name that is taken: `fail`, `replace`, `keep`, `number`, or `wait` until its reader has taken
+        /// the earlier file away. Default: fail.
+        existing: Option<At<ExistingFile>>,
         /// `with_gap` allows removing the old file first, on servers that cannot rename over one.
         replace: Option<At<ReplaceWord>>,
+        /// The name under which the data file is written before it gets its final one, for servers with a rule for it:
+        /// `"{stem}.prg"`. Default: a hidden name.
+        #[schemars(with = "Option<String>")]
+        upload_as: Option<At<NameTemplate>>,
         /// A companion file for `sha256sum -c`: `true` (then `{name}.sha256`), or its name.
         checksum: Option<At<CompanionName>>,
         /// A JSON companion file with the data's rows, columns and digest: `true` (then `{name}.json`), or its name.
@@ -173,9 +179,6 @@ crate::words!(Missed { "latest" => Missed::Latest, "all" => Missed::All, "skip" 
 crate::words!(Overlap { "skip" => Overlap::Skip, "queue" => Overlap::Queue });
 crate::words!(WhileHeld { "continue" => WhileHeld::Continue, "wait" => WhileHeld::Wait });
 crate::words!(QuoteStyle { "necessary" => QuoteStyle::Necessary, "always" => QuoteStyle::Always, "never" => QuoteStyle::Never, "text" => QuoteStyle::Text });
-crate::words!(Existing {
-    "fail" => Existing::Fail, "replace" => Existing::Replace, "keep" => Existing::Keep, "number" => Existing::Number,
-});
 crate::words!(ReplaceWord { "with_gap" => ReplaceWord::WithGap });
 
 /// One destination's entry; an empty one uses the defaults.

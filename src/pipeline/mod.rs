@@ -17,6 +17,8 @@ mod docebo;
 pub mod done;
 /// The expectations in a pipeline file.
 pub mod encoding_file;
+/// The policy for a final name that is taken.
+pub mod existing_file;
 mod expect_file;
 /// The contents of a pipeline file.
 pub mod file;

@@ -4,6 +4,7 @@ mod aggregate;
 mod dedupe;
 mod delta;
 mod encoding;
+mod existing;
 mod expect;
 mod fill;
 mod fixed;
@@ -35,6 +36,7 @@ pub use self::aggregate::{Aggregate, AggregateColumn};
 pub use self::dedupe::{Dedupe, Keep};
 pub use self::delta::{ChangeWords, Delta, FirstDelivery};
 pub use self::encoding::{Charset, EncodedFormat, Unmappable};
+pub use self::existing::{AfterNameWait, Existing, NameWait};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};
 pub use self::expect::{DroppedMax, Expect, HeaderRule, Reference, RowsChange, Rule, ScopeRule, Severity, WhenEmpty};
 pub use self::fill::{Fill, FillWith, Number};
@@ -345,6 +347,8 @@ pub struct DeliveryPlan {
     /// no base, one that begins with `/` is absolute.
     pub directory: String,
     pub existing: Existing,
+    /// The name under which the data is written before it gets its final one; a hidden name of ours if unset.
+    pub upload_as: Option<NameTemplate>,
     /// `replace: with_gap`: if the server cannot rename over a file, remove it first.
     pub replace_with_gap: bool,
     /// The files of a split artifact are published together, with one companion file of each kind.
@@ -375,15 +379,4 @@ impl DeliveryPlan {
         self.request.is_some()
             || self.destination.webhook().is_some_and(|webhook| matches!(webhook.body, WebhookBody::Rows { .. }))
     }
-}
-
-/// The policy for a final name that is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
-    Fail,
-    Replace,
-    /// Keep the existing file; this delivery ends as skipped.
-    Keep,
-    /// Try `name-1.csv`, `name-2.csv`, … up to 999.
-    Number,
 }

@@ -28,7 +28,7 @@ fn role(path: &[&str]) -> Role {
         ["artifact", "json" | "ndjson" | "xml", "tree", ..] | ["artifact", "types", ..] => Role::Foreign,
         ["artifact", "name"]
         | ["artifact", "compress", "zip", "entry"]
-        | ["deliver", _, "checksum" | "manifest" | "done_file", ..] => Role::Name,
+        | ["deliver", _, "checksum" | "manifest" | "done_file" | "upload_as", ..] => Role::Name,
         ["deliver", _, "path"] => Role::Remote,
         ["deliver", _, "request", "json", .., "expr"] => Role::Expression,
         ["deliver", _, "request", "json" | "path" | "headers", ..] => Role::Foreign,

@@ -97,7 +97,9 @@ impl Plan {
         let mut found = Vec::new();
         for delivery in self.deliveries.iter().filter(|delivery| delivery.has_names()) {
             let constant = delivery.companions().find(|(_, template)| !template.uses_name());
-            if let Some((what, template)) = constant.filter(|_| delivery.existing != Existing::Replace) {
+            if let Some((what, template)) =
+                constant.filter(|_| !matches!(delivery.existing, Existing::Replace | Existing::Wait(_)))
+            {
                 let what = format!(
                     "the {what} of `{}` has the same name for the slots {} and {}, {:?}: the second one is refused",
                     delivery.destination.name,
@@ -198,5 +200,6 @@ fn outcome_of_second(delivery: &DeliveryPlan) -> String {
         Existing::Replace => format!("at `{name}` the second file replaces the first"),
         Existing::Keep => format!("`{name}` keeps the first file and never gets the second"),
         Existing::Number => format!("at `{name}` the second file gets a number instead of a name of its own"),
+        Existing::Wait(_) => format!("at `{name}` the second file waits until the first one is taken away"),
     }
 }

@@ -31,7 +31,10 @@ impl RunExecution<'_> {
                 Others::Settled(deliveries) => delivered |= self.deliver_to(run, &artifact, deliveries, true).await?,
                 Others::Open(due_ms) => {
                     for delivery in self.plan.deliveries.iter().filter(|delivery| is_notice(delivery)) {
-                        self.context.ledger.defer(&run.id, &delivery.destination.name, due_ms).await?;
+                        self.context
+                            .ledger
+                            .defer(&run.id, &delivery.destination.name, "waits for the other destinations", due_ms)
+                            .await?;
                     }
                 }
             }

@@ -4,18 +4,21 @@ mod attempt;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use self::attempt::AttemptOutcome;
 use super::{Requester, RunContext};
-use crate::attempt::Next;
+use crate::attempt::{Next, look_again};
 use crate::deliver::{DeliveryMeta, Refused, Verdict};
 use crate::encode::Artifact;
 use crate::ledger::record::Delivery;
 use crate::ledger::state::{DeliveryState, verdict_name};
 use crate::ledger::{Ended, ExpectedPickup, LedgerError};
 use crate::measure;
-use crate::pipeline::plan::{DeliveryPlan, Plan};
+use crate::pipeline::plan::{AfterNameWait, DeliveryPlan, Existing, NameWait, Plan};
+
+/// The time after which a delivery looks again if it is still behind an earlier one.
+const BEHIND: SignedDuration = SignedDuration::from_secs(30);
 
 /// The delivery of a run's artifact to one destination.
 pub(super) struct DeliveryTask {
@@ -49,6 +52,9 @@ impl DeliveryTask {
             if delivery.state.is_settled() || (self.requester == Requester::Worker && !self.is_due(&delivery)) {
                 return Ok(false);
             }
+            if self.waits_behind().await? {
+                return Ok(false);
+            }
             let permit = self.context.limits.attempt(&self.plan.name, &self.delivery().destination);
             let mut permit = tokio::select! {
                 biased;
@@ -56,6 +62,7 @@ impl DeliveryTask {
                 permit = permit => permit,
             };
             let AttemptOutcome { number, verdict, published, is_void } = self.attempt(&delivery, &mut permit).await?;
+            let verdict = self.at_deadline(&delivery, verdict);
             if let Verdict::Gone { reason } = &verdict {
                 ledger.note_gone(self.destination(), Some(reason)).await?;
             }
@@ -90,6 +97,39 @@ impl DeliveryTask {
                 Some(delivery) => delivery,
                 None => return Ok(false),
             };
+        }
+    }
+
+    /// Defers the delivery if it waits for its final name and that of an earlier slot is still open: a reader gets the
+    /// files in the order of their slots.
+    async fn waits_behind(&self) -> Result<bool, LedgerError> {
+        if !matches!(self.delivery().existing, Existing::Wait(_)) {
+            return Ok(false);
+        }
+        let (ledger, now) = (&self.context.ledger, self.context.clock.now());
+        let Some(slot) = ledger.earlier_open_slot(&self.run, self.destination()).await? else { return Ok(false) };
+        let due = now.saturating_add(BEHIND).unwrap_or(now).as_millisecond();
+        let reason = format!("waits behind the delivery of the earlier slot {slot}");
+        ledger.defer(&self.run, self.destination(), &reason, Some(due)).await?;
+        Ok(true)
+    }
+
+    /// Rejects a delivery whose final name was not free by the deadline, where the pipeline says so.
+    fn at_deadline(&self, delivery: &Delivery, verdict: Verdict) -> Verdict {
+        let (Verdict::NameTaken { reason }, Existing::Wait(NameWait { deadline, then })) =
+            (&verdict, self.delivery().existing)
+        else {
+            return verdict;
+        };
+        let (now, since) = self.span(delivery);
+        if matches!(look_again(now, since, deadline), Next::At(_)) {
+            return verdict;
+        }
+        let reason =
+            format!("{reason}: its reader has not taken it away within the deadline; `retry` waits for it again");
+        match then {
+            AfterNameWait::Hold => Verdict::NameTaken { reason },
+            AfterNameWait::Fail => Verdict::Rejected { reason, hint: None },
         }
     }
 
@@ -137,6 +177,10 @@ impl DeliveryTask {
         match verdict {
             Verdict::Retryable { wait, .. } => self.delivery().destination.retry.next(now, since, failed, *wait),
             Verdict::Unknown { .. } => self.delivery().destination.retry.next(now, since, failed, None),
+            Verdict::NameTaken { .. } => match self.delivery().existing {
+                Existing::Wait(NameWait { deadline, .. }) => look_again(now, since, deadline),
+                Existing::Fail | Existing::Replace | Existing::Keep | Existing::Number => Next::End,
+            },
             Verdict::Delivered(_)
             | Verdict::Skipped { .. }
             | Verdict::Rejected { .. }
@@ -161,6 +205,9 @@ impl DeliveryTask {
                 }
             }
             Verdict::Skipped { .. } => tracing::info!(run, pipeline, destination, attempt, reason, "skipped"),
+            Verdict::NameTaken { .. } if ended.state == DeliveryState::Waiting => {
+                tracing::info!(run, pipeline, destination, attempt, reason, "waiting for the final name");
+            }
             _ if ended.state == DeliveryState::Waiting => {
                 let next = ended.due_ms.and_then(|due_ms| Timestamp::from_millisecond(due_ms).ok());
                 let next = next.map(|due| due.to_string()).unwrap_or_default();
@@ -184,11 +231,15 @@ impl Next {
         match (verdict, self) {
             (Verdict::Delivered(_), _) => DeliveryState::Delivered,
             (Verdict::Skipped { .. }, _) => DeliveryState::Skipped,
-            (Verdict::Refused { .. }, Next::At(_)) => DeliveryState::Waiting,
+            (Verdict::Refused { .. } | Verdict::NameTaken { .. }, Next::At(_)) => DeliveryState::Waiting,
             (Verdict::Rejected { .. } | Verdict::Refused { .. }, _) => DeliveryState::Rejected,
-            (Verdict::HostKeyMismatch { .. } | Verdict::Gone { .. } | Verdict::Unconfirmed { .. }, _) => {
-                DeliveryState::Blocked
-            }
+            (
+                Verdict::HostKeyMismatch { .. }
+                | Verdict::Gone { .. }
+                | Verdict::Unconfirmed { .. }
+                | Verdict::NameTaken { .. },
+                _,
+            ) => DeliveryState::Blocked,
             (Verdict::Retryable { .. } | Verdict::Unknown { .. }, Next::At(_)) => DeliveryState::Waiting,
             (Verdict::Retryable { .. } | Verdict::Unknown { .. }, Next::End) => DeliveryState::Failed,
         }

@@ -4,7 +4,7 @@ use super::request::requests;
 use super::{Fact, duration};
 use crate::attempt::Backoff;
 use crate::cli::plan::{address, without_query};
-use crate::pipeline::plan::{DeliveryPlan, Existing, Request};
+use crate::pipeline::plan::{AfterNameWait, DeliveryPlan, Existing, NameWait, Request};
 use crate::settings::{
     ClientAuth, ClientCredentials, Compress, Destination, DestinationKind, Local, Pickup, Publish, Sftp, Verify,
     Webhook, WebhookAuth, WebhookBody,
@@ -16,6 +16,7 @@ pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
         at: _,
         directory,
         existing,
+        upload_as,
         replace_with_gap,
         publish_together,
         checksum,
@@ -34,6 +35,7 @@ pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
     };
     if destination.webhook().is_none() {
         items.push(self::existing(*existing, *replace_with_gap));
+        items.extend(upload_as.as_ref().map(|name| format!("It is written as {name}, then renamed.")));
         for (what, template) in [("checksum", checksum), ("manifest of rows, columns and digest", manifest)] {
             items.extend(template.as_ref().map(|name| format!("A {what} is put beside it, called {name}.")));
         }
@@ -170,6 +172,17 @@ fn existing(existing: Existing, with_gap: bool) -> String {
         (Existing::Keep, _) => "If a file of that name is there, it stays, and nothing is delivered.".to_owned(),
         (Existing::Number, _) => {
             "If a file of that name is there, the new one gets a number: name-1, name-2, ….".to_owned()
+        }
+        (Existing::Wait(NameWait { deadline, then }), _) => {
+            let end = match then {
+                AfterNameWait::Hold => "is held for a decision",
+                AfterNameWait::Fail => "fails",
+            };
+            format!(
+                "While a file of that name is there, the new one waits, and those of later slots wait behind it; after {} the \
+                 delivery {end}.",
+                duration(deadline)
+            )
         }
     }
 }

@@ -17,7 +17,7 @@ impl LocalTarget {
         let text = |path: PathBuf| {
             path.into_os_string().into_string().map_err(|path| path_rejected(format!("{path:?} is not UTF-8")))
         };
-        let locate = |name: &str| {
+        let locate = |_, name: &str| {
             let temporary = directory.join(names::random_temporary(name, delivery.run));
             Ok((text(temporary)?, text(directory.join(name))?))
         };

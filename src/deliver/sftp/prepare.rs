@@ -7,7 +7,7 @@ use super::publish::settings;
 use crate::deliver::companions::{choose_names, path_rejected};
 use crate::deliver::names;
 use crate::deliver::request::DeliveryRequest;
-use crate::deliver::{Intent, Verdict};
+use crate::deliver::{Intent, Role, Verdict};
 use crate::pipeline::plan::Existing;
 use crate::settings::Publish;
 use crate::sftp::Transport;
@@ -20,11 +20,18 @@ impl<T: Transport> SftpTarget<T> {
             Some(staging) => names::remote_directory(&sftp.base, staging).map_err(path_rejected)?,
             None => directory.clone(),
         };
-        let locate = |name: &str| {
+        let locate = |role: Role, name: &str| {
             let final_path = names::remote_path(&directory, name);
-            let temporary = match sftp.publish {
-                Publish::Rename => names::remote_path(&staging, &names::temporary(name, delivery.run)),
-                Publish::Direct => final_path.clone(),
+            let temporary = match (sftp.publish, &delivery.plan.upload_as) {
+                (Publish::Direct, _) => final_path.clone(),
+                (Publish::Rename, Some(template)) if role == Role::Data => {
+                    let upload = template.render_done(name).map_err(|error| upload_rejected(error.to_string()))?;
+                    if upload == name {
+                        return Err(upload_rejected(format!("{name:?} is written and published under one name")));
+                    }
+                    names::remote_path(&staging, &upload)
+                }
+                (Publish::Rename, _) => names::remote_path(&staging, &names::temporary(name, delivery.run)),
             };
             Ok((temporary, final_path))
         };
@@ -41,4 +48,9 @@ impl<T: Transport> SftpTarget<T> {
             }
         })
     }
+}
+
+/// Returns the verdict for a name that `upload_as` must not give.
+fn upload_rejected(reason: String) -> Verdict {
+    Verdict::Rejected { reason, hint: Some("correct the delivery's `upload_as`".to_owned()) }
 }

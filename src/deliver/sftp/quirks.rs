@@ -82,6 +82,7 @@ impl Case {
             }),
             directory: "in".to_owned(),
             existing: self.existing,
+            upload_as: None,
             replace_with_gap: self.with_gap,
             publish_together: false,
             checksum: None,

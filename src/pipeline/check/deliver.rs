@@ -7,12 +7,13 @@ use super::tree::TreeRows;
 use super::{Check, unknown_name};
 use crate::name::NameTemplate;
 use crate::pipeline::columns::Columns;
-use crate::pipeline::file::{DeliverFile, Deliveries, Delivery};
+use crate::pipeline::existing_file::ExistingFile;
+use crate::pipeline::file::{DeliverFile, Deliveries, Delivery, ReplaceWord};
 use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::plan::*;
 use crate::pipeline::scalars::CompanionName;
 use crate::schedule::slot::Slot;
-use crate::settings::{Destination, Pickup, WebhookBody};
+use crate::settings::{Destination, DestinationKind, Pickup, Publish, WebhookBody};
 use crate::yaml::problem::{Place, Problem};
 use crate::yaml::read::At;
 use crate::yaml::tree;
@@ -93,6 +94,42 @@ impl Check<'_> {
         template
     }
 
+    /// Checks the name under which data is written: it must differ from the final one, which only a rename needs.
+    fn upload_as(
+        &mut self,
+        At { value: template, origin }: At<NameTemplate>,
+        to: Option<&Destination>,
+    ) -> NameTemplate {
+        match template.render_done("artifact.csv") {
+            Ok(name) if name == "artifact.csv" => {
+                let problem = origin.error("the data file would be written under its final name");
+                self.problems.push(problem.hint("write another one: `\"{stem}.prg\"`"));
+            }
+            Ok(_) if !template.uses_name() => {
+                let problem = origin.error("every data file would be written under the same name");
+                self.problems
+                    .push(problem.hint("`{stem}` is the artifact's name without its ending: `\"{stem}.prg\"`"));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let problem = origin.error(error.to_string());
+                self.problems
+                    .push(problem.hint("`{stem}` is the artifact's name without its ending: `\"{stem}.prg\"`"));
+            }
+        }
+        let unused = match to.map(|to| &to.kind) {
+            Some(DestinationKind::Sftp(sftp)) if sftp.publish == Publish::Direct => {
+                Some("the destination has `publish: direct`: its files are written under their final names")
+            }
+            Some(DestinationKind::Sftp(_)) | None => None,
+            Some(_) => Some("`upload_as` is for SFTP servers, which have rules for names"),
+        };
+        if let Some(what) = unused {
+            self.problems.push(origin.error(what).hint("remove `upload_as`"));
+        }
+        template
+    }
+
     fn companion(&mut self, At { value, origin }: At<CompanionName>, usual: &str) -> Option<NameTemplate> {
         match value {
             CompanionName::No => None,
@@ -114,16 +151,10 @@ impl Check<'_> {
         }
     }
 
-    fn delivery(&mut self, key: &Key, delivery: Delivery, rows: &mut TreeRows<'_>) -> Option<DeliveryPlan> {
-        let destinations = self.settings.map(|settings| &settings.destinations);
-        let destination = destinations.and_then(|destinations| destinations.get(&key.text).cloned());
-        if let (None, Some(destinations)) = (&destination, destinations) {
-            self.problems.push(unknown_name("destination", &key.text, &key.origin, destinations.keys()));
-        }
-        let DeliverFile { path, existing, replace, checksum, manifest, done_file, publish_together, required, request } =
-            delivery.file?;
-        if let (Some(replace), Some(existing)) = (&replace, &existing)
-            && existing.value != Existing::Replace
+    /// Checks that `replace` has something to replace.
+    fn check_replace(&mut self, replace: Option<&At<ReplaceWord>>, existing: Option<&At<ExistingFile>>) {
+        if let (Some(replace), Some(existing)) = (replace, existing)
+            && existing.value.0 != Existing::Replace
         {
             self.problems.push(
                 replace
@@ -132,10 +163,32 @@ impl Check<'_> {
                     .hint("write `existing: replace`, or remove this"),
             );
         }
+    }
+
+    fn delivery(&mut self, key: &Key, delivery: Delivery, rows: &mut TreeRows<'_>) -> Option<DeliveryPlan> {
+        let destinations = self.settings.map(|settings| &settings.destinations);
+        let destination = destinations.and_then(|destinations| destinations.get(&key.text).cloned());
+        if let (None, Some(destinations)) = (&destination, destinations) {
+            self.problems.push(unknown_name("destination", &key.text, &key.origin, destinations.keys()));
+        }
+        let DeliverFile {
+            path,
+            existing,
+            replace,
+            upload_as,
+            checksum,
+            manifest,
+            done_file,
+            publish_together,
+            required,
+            request,
+        } = delivery.file?;
+        self.check_replace(replace.as_ref(), existing.as_ref());
         let is_webhook = destination.as_ref().is_some_and(|to| to.webhook().is_some());
         let has_companions = checksum.is_some() || manifest.is_some() || done_file.is_some();
         let of_files =
             existing.is_some() || replace.is_some() || has_companions || path.is_some() || publish_together.is_some();
+        let upload_as = upload_as.map(|upload_as| self.upload_as(upload_as, destination.as_deref()));
         if is_webhook && of_files {
             let what = format!("`{}` is a webhook: it has no files, so options for files have no effect", key.text);
             self.problems.push(key.origin.error(what).hint(format!("write `{}: {{}}`", key.text)));
@@ -169,7 +222,8 @@ impl Check<'_> {
             destination,
             at: self.place(&key.origin),
             directory: path.map_or(String::new(), |path| path.0),
-            existing: existing.map_or(replaces, |existing| existing.value),
+            existing: existing.map_or(replaces, |existing| existing.value.0),
+            upload_as,
             replace_with_gap: replace.is_some(),
             publish_together: publish_together.is_some_and(|together| together.value),
             checksum,

@@ -176,7 +176,7 @@ impl DeliveryTask {
         self.context.ledger.note_intent(&self.run, self.destination(), &intent).await?;
         let leftover = match self.delivery().existing {
             Existing::Replace => self.context.ledger.leftover(&self.run, self.destination(), &intent).await?,
-            Existing::Fail | Existing::Keep | Existing::Number => None,
+            Existing::Fail | Existing::Keep | Existing::Number | Existing::Wait(_) => None,
         };
         let extra = permit.try_acquire_extra(self.delivery().destination.extra_sessions(self.artifact.bytes));
         let published = tokio::task::spawn_blocking(move || {

@@ -123,7 +123,7 @@ const OPERATIONS: &[Operation] = operations! {
     cancel(ledger, run) => ledger.cancel(&mut run, "ann", "moved");
     dismiss(ledger, run) => ledger.dismiss(std::slice::from_ref(&run.id), "ann", "known");
     delivering(ledger, run) => ledger.advance(&mut run, RunState::Delivering, None);
-    postpone(ledger, run) => ledger.defer(&run.id, "hris", Some(0));
+    postpone(ledger, run) => ledger.defer(&run.id, "hris", "waits", Some(0));
     retry(ledger, run) => ledger.retry_deliveries(&run.id, "ann");
     acknowledge(ledger, run) => ledger.acknowledge(&run.id, "hris", "ab", &[0, 1]);
     attempt(ledger, run) => attempt(&ledger, &run);
@@ -162,6 +162,7 @@ async fn read_all(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
     ledger.next_runnable_at(0).await?;
     ledger.known_pipelines().await?;
     ledger.later_slot_at(&run.id, "hris", "x").await?;
+    ledger.earlier_open_slot(&run.id, "hris").await?;
     ledger.pipeline_statuses(0).await?;
     ledger.waiting_runs("p", RunState::ALL).await?;
     ledger.need(&ledger.run(&run.id).await?.unwrap_or_else(|| run.clone())).await?;

@@ -53,6 +53,7 @@ pub(crate) fn plan(destination: &Arc<Destination>, directory: &str, existing: Ex
         destination: destination.clone(),
         directory: directory.to_owned(),
         existing,
+        upload_as: None,
         replace_with_gap: false,
         publish_together: false,
         checksum: None,
