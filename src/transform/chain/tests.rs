@@ -135,7 +135,8 @@ fn csv(random: &mut fastrand::Rng) -> String {
         };
         let a: String = std::iter::repeat_with(|| random.alphanumeric()).take(length).collect();
         let b = ["x", "\"quo\"\"ted\"", "\"a,b\"", "\"two\nlines\"", "é", "", "in\"side"][random.usize(..7)];
-        let c = ["keep", "drop", "", "\"keep\""][random.usize(..4)];
+        // An empty one is dropped by the filter, and `none` has no match.
+        let c = ["keep", "drop", "", "\"keep\"", "none"][random.usize(..5)];
         text.push_str(&format!("{a},{b},{c},{}{end}", random.i32(..)));
         if random.u8(..40) == 0 {
             text.push_str(end);
