@@ -16,6 +16,7 @@
 //! - [`expect`]: whether the artifact is what the pipeline promises: pass, hold or skip.
 //! - [`transform`]: rows → rows, streaming, in constant memory.
 //! - [`pipeline`]: a pipeline file → a plan, or every problem in it.
+//! - [`readers`]: profiles of known readers, which fill in pipeline files.
 //! - [`expr`]: the expression language. Text → typed, compiled expressions.
 //! - [`schedule`]: a plan and a time → slots. Pure.
 //! - [`settings`]: `reportferry.yaml` and the environment → settings; the only place that reads the environment.
@@ -54,6 +55,7 @@ pub mod measure;
 pub mod name;
 pub mod pipeline;
 pub mod progress;
+pub mod readers;
 pub mod run;
 pub mod sandbox;
 pub mod schedule;

@@ -28,6 +28,7 @@ use serde::Serialize;
 use super::{Common, exit, print_json};
 use crate::clock::Clock;
 use crate::pipeline::plan::{Plan, Source, TestCase};
+use crate::readers::Reader;
 use crate::settings::Settings;
 
 #[derive(clap::Args)]
@@ -88,6 +89,7 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
         digest: _,
         tables,
         description,
+        reader,
         schedule,
         zone,
         source,
@@ -104,12 +106,17 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
     let section = |title, facts| Section { title, facts };
     let mut checks = expectations::expect(expect, matches!(source, Source::Docebo(_)));
     checks.extend(tests_of(tests));
+    let mut file = file::artifact(plan, artifact, now);
+    file.extend(reader.map(|reader| {
+        let Reader { name, title, sources, read_on, .. } = reader;
+        Fact::new(format!("It is made for the reader {name} ({title}; {}, read {read_on}).", sources.join("; ")))
+    }));
     let sections = vec![
         section("When it runs", self::source::schedule(plan, schedule.as_ref(), zone, now)),
         section("What is requested", self::source::sources(source, main, others)),
         section("Rows and columns", rows::rows(steps, tables, secrets.keys())),
         section("Checks before anything is sent", checks),
-        section("The file", file::artifact(plan, artifact, now)),
+        section("The file", file),
         section("Where it goes", deliveries.iter().flat_map(destinations::delivery).collect()),
         section("Who is alerted", self::alerts::alerts(alerts.as_ref(), &settings.alerts)),
     ];

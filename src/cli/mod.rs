@@ -43,6 +43,7 @@ mod pause;
 mod plan;
 mod preview;
 mod prune;
+mod readers;
 mod replay;
 mod reports;
 mod run;
@@ -155,6 +156,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// List the reports that a tenant's account sees, and show their columns
     Reports(reports::ReportsArgs),
+    /// List the known readers, or show what the profile of one fixes
+    Readers(readers::ReadersArgs),
     /// Show what a tenant's account can reach, against what the pipelines need
     Scope(scope::ScopeArgs),
     /// Show a server's host keys, and accept them
@@ -264,6 +267,7 @@ async fn dispatch(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Dismiss(args) => dismiss::dismiss(args, common).await,
         Command::Doctor(args) => doctor::run(args, common).await,
         Command::Reports(args) => reports::run(args, common).await,
+        Command::Readers(args) => readers::run(&args, common),
         Command::Scope(args) => scope::run(args, common).await,
         Command::Trust(args) => trust::run(args, common).await,
         Command::Schema(args) => schema::run(&args),

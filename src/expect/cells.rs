@@ -31,6 +31,7 @@ enum Condition {
     TimeFormat(TimeFormat, Box<ZoneClock>),
     Values(ValueSet),
     Range(Range),
+    Length(RangeInclusive<u64>),
     Match(Regex),
     Boolean,
 }
@@ -55,6 +56,7 @@ impl CellCheck {
             }
             CellCondition::Values(values) => Condition::Values(values.clone()),
             CellCondition::Range { min, max } => Condition::Range(Range::new(*min, *max)),
+            CellCondition::Length { min, max } => Condition::Length(*min..=*max),
             CellCondition::Match(regex) => Condition::Match(regex.clone()),
             CellCondition::Boolean => Condition::Boolean,
         };
@@ -75,6 +77,7 @@ impl CellCheck {
             Condition::NotNull => "not_null",
             Condition::Values(_) => "values",
             Condition::Range(_) => "range",
+            Condition::Length(_) => "length",
             Condition::Match(_) => "match",
             _ => "types",
         }
@@ -91,6 +94,7 @@ impl CellCheck {
             Condition::TimeFormat(format, _) => format!("does not have the format {}", format.text()),
             Condition::Values(values) => format!("is not {}", choice(values)),
             Condition::Range(range) => range.describe(),
+            Condition::Length(length) => format!("is not {}", characters(*length.start(), *length.end())),
             Condition::Match(regex) => format!("does not match {}", regex.as_str()),
             Condition::Boolean => "is not true or false".to_owned(),
         };
@@ -118,6 +122,7 @@ impl Condition {
                 Some(number) => range.whole.contains(&number),
                 None => range.holds(cell),
             },
+            Self::Length(length) => length.contains(&count_characters(cell)),
             Self::Match(regex) => regex.is_match(cell),
             Self::Boolean => read_boolean(cell).is_some(),
         }
@@ -181,6 +186,21 @@ impl Range {
             (None, Some(max)) => format!("is not a number of at most {max}"),
             (None, None) => "is not a number".to_owned(),
         }
+    }
+}
+
+/// Returns the number of characters: of bytes that do not continue one.
+fn count_characters(cell: &[u8]) -> u64 {
+    cell.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64
+}
+
+/// Describes a length: `at most 255 characters long`.
+pub(crate) fn characters(min: u64, max: u64) -> String {
+    match (min, max) {
+        (0, max) => format!("at most {max} characters long"),
+        (min, u64::MAX) => format!("at least {min} characters long"),
+        (min, max) if min == max => format!("{max} characters long"),
+        (min, max) => format!("{min} to {max} characters long"),
     }
 }
 

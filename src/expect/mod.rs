@@ -15,6 +15,7 @@ mod offending;
 mod rows;
 mod scope;
 
+pub(crate) use cells::characters;
 pub use checker::{Checker, Ended, Opening, RecordChecker, check_columns};
 pub use draft::Draft;
 pub use finding::{

@@ -30,6 +30,8 @@ crate::table! {
         values: Option<Lenient<Named<At<OneOrMore<At<String>>>>>>,
         /// Column: its smallest and largest number.
         range: Option<Lenient<Named<At<RangeFile>>>>,
+        /// Column: the largest number of characters of its values, or `{min: 2, max: 40}`.
+        length: Option<Lenient<Named<At<LengthFile>>>>,
         /// Column: a regular expression that its values match, anchored as it is written: `'^[0-9]{8}$'`.
         r#match: Option<Lenient<Named<Pattern>>>,
         /// Column: the column in which each of its values occurs.
@@ -95,6 +97,16 @@ crate::table! {
     }
 }
 
+/// A largest number of characters, or a table with limits.
+pub struct LengthFile(pub LengthTable);
+
+crate::table! {
+    pub struct LengthTable {
+        min: Option<Whole<0, { u64::MAX }>>,
+        max: Option<Whole<0, { u64::MAX }>>,
+    }
+}
+
 /// An exact number.
 pub struct DecimalText(pub(crate) Decimal);
 
@@ -150,6 +162,7 @@ pub(super) const SEVERITY_KEYS: &[&str] = &[
     "unique",
     "values",
     "range",
+    "length",
     "match",
     "references",
     "fresh",
@@ -199,6 +212,15 @@ impl FromNode for DroppedMaxFile {
             problems.push(problem.hint("write a whole number, `20`, or a percentage with up to 4 decimals: `0.5%`"));
         }
         max.map(Self)
+    }
+}
+
+impl FromNode for LengthFile {
+    fn from_node(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        match node.kind {
+            NodeKind::Table(_) => LengthTable::from_node(node, problems).map(Self),
+            _ => Whole::from_node(node, problems).map(|max| Self(LengthTable { min: None, max: Some(max) })),
+        }
     }
 }
 
@@ -294,6 +316,10 @@ crate::schema_as!(ChangeFile, |generator| {
     let table = generator.subschema_for::<ChangeTable>();
     let percent = generator.subschema_for::<Percent>();
     schemars::json_schema!({"anyOf": [percent, table]})
+});
+crate::schema_as!(LengthFile, |generator| {
+    let table = generator.subschema_for::<LengthTable>();
+    schemars::json_schema!({"anyOf": [{"type": "integer", "minimum": 0}, table]})
 });
 crate::schema_as!(Percent, {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?%$"});
 crate::schema_as!(DroppedMaxFile, {

@@ -34,6 +34,8 @@ crate::table! {
     pub struct PipelineFile {
         /// A description of the delivery and its recipient.
         description: Option<Lenient<String>>,
+        /// A known reader, whose profile fills in what its specification determines: `degreed-completions`.
+        reader: Option<At<String>>,
         /// The schedule. Without one, the pipeline runs on demand only.
         schedule: Option<Lenient<ScheduleFile>>,
         /// The system and the report that is pulled from it. Either this or `sources` is required.

@@ -73,6 +73,7 @@ pub mod value_type;
 /// The format `xml`.
 mod xml_file;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,8 +81,11 @@ use std::sync::Arc;
 use plan::Plan;
 pub use shared::shared_names;
 
+use crate::readers::{self, Reader};
 use crate::settings::Settings;
 use crate::yaml::problem::{self, Problem, Severity};
+use crate::yaml::read::{At, FromNode};
+use crate::yaml::tree::Node;
 use crate::yaml::{self, open, parse, tree};
 
 /// All valid pipelines, by name, and all problems of valid and invalid ones.
@@ -168,7 +172,10 @@ fn parse_naming(
     let (node, found) = parse::document(file, text);
     let syntax_failed = problem::any_error(&found);
     problems.extend(found);
-    let plan = node.as_ref().and_then(|node| check::plan(settings, file, text, &name, node, &mut problems, named));
+    let plan = node.as_ref().and_then(|node| {
+        let (node, reader) = filled_in(node, &mut problems);
+        check::plan(settings, file, text, (&name, reader), &node, &mut problems, named)
+    });
     if let Some(node) = &node {
         yaml::texts::check(texts::RULES, text, node, &mut problems);
     }
@@ -176,6 +183,24 @@ fn parse_naming(
     match plan {
         Some(plan) if !syntax_failed && !problem::any_error(&problems) => Ok((plan, problems)),
         _ => Err(problems),
+    }
+}
+
+/// Returns the pipeline file with what its reader's profile fills in.
+fn filled_in<'a>(node: &'a Node, problems: &mut Vec<Problem>) -> (Cow<'a, Node>, Option<&'static Reader>) {
+    let Some(written) = node.get("reader").and_then(|node| At::<String>::from_node(node, &mut Vec::new())) else {
+        return (Cow::Borrowed(node), None);
+    };
+    match readers::named(&written) {
+        Ok(reader) => {
+            let mut node = node.clone();
+            readers::fill_in(&mut node, reader, &written.origin, problems);
+            (Cow::Owned(node), Some(reader))
+        }
+        Err(problem) => {
+            problems.push(problem);
+            (Cow::Borrowed(node), None)
+        }
     }
 }
 
@@ -258,17 +283,23 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
 }
 
+/// A subfolder with a file of this name is meant not to be read.
+const IGNORED: &str = ".reportferry-ignore";
+
 /// Returns a warning about the first pipeline file in a subfolder, at any depth below it.
 fn unread(folder: &Path) -> Option<Problem> {
     let mut open = vec![folder.to_path_buf()];
     while let Some(folder) = open.pop() {
+        if folder.join(IGNORED).exists() {
+            continue;
+        }
         let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
         for path in entries.filter(|path| !is_hidden(path) && !path.is_symlink()) {
             if path.is_dir() {
                 open.push(path);
             } else if is_yaml(&path) {
                 let what = format!("{} is not read: pipelines in subfolders are ignored", path.display());
-                let hint = "move it up into the pipelines folder, or name its folder as `pipelines:` in the settings";
+                let hint = "move it up into the pipelines folder, or put an empty file `.reportferry-ignore` beside it if it is meant not to be read";
                 return Some(Problem { severity: Severity::Warning, ..Problem::error(None, what) }.hint(hint));
             }
         }

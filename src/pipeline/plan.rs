@@ -66,6 +66,7 @@ pub use super::table_file::TableFile;
 use crate::expr::Expr;
 use crate::name::content::ContentTemplate;
 use crate::name::{NameError, NameTemplate};
+use crate::readers::Reader;
 use crate::schedule::Schedule;
 use crate::schedule::slot::Slot;
 use crate::secret::Secret;
@@ -82,6 +83,8 @@ pub struct Plan {
     /// The files that the pipeline file names.
     pub tables: Vec<TableFile>,
     pub description: Option<String>,
+    /// The reader whose profile filled in the pipeline file.
+    pub reader: Option<&'static Reader>,
     pub schedule: Option<Schedule>,
     /// The zone in which slots are shown and named: the schedule's, else UTC.
     pub zone: TimeZone,

@@ -85,11 +85,12 @@ fn digest_of(path: &Path) -> io::Result<String> {
 }
 
 /// Returns the version of a pipeline: the digest of its text, or of its text's digest and those of its tables.
-pub(super) fn version(text: &str, tables: &[TableFile]) -> String {
+pub(super) fn version(text: &str, profile: Option<&str>, tables: &[TableFile]) -> String {
     let own = digest::of(text.as_bytes());
-    if tables.is_empty() {
+    if tables.is_empty() && profile.is_none() {
         return own;
     }
+    let profile = profile.map(|profile| format!("{} reader\n", digest::of(profile.as_bytes())));
     let lines = tables.iter().map(|table| format!("{} {}\n", table.sha256, table.name));
-    digest::of(std::iter::once(format!("{own}\n")).chain(lines).collect::<String>().as_bytes())
+    digest::of(std::iter::once(format!("{own}\n")).chain(profile).chain(lines).collect::<String>().as_bytes())
 }

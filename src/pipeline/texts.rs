@@ -20,7 +20,7 @@ fn role(path: &[&str]) -> Role {
         | ["source", _, "report" | "filter" | "fields", ..]
         | ["sources", _, _, "report" | "filter" | "fields", ..] => Role::Foreign,
         ["expect", "match", ..] => Role::Free,
-        ["expect", "columns" | "types" | "not_null" | "unique" | "values" | "range" | "references", ..] => {
+        ["expect", "columns" | "types" | "not_null" | "unique" | "values" | "range" | "length" | "references", ..] => {
             Role::Foreign
         }
         ["expect", "fresh", "column" | "source_column" | "format"] => Role::Foreign,

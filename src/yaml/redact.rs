@@ -91,8 +91,8 @@ fn is_of_columns(path: &str) -> bool {
 
 /// Tables in those parts whose keys are names of columns, or values of cells: `set: {key: id}`, `match: {id: key}`. Below
 /// `file`, `key` names a column of a CSV.
-const BY_COLUMN: [&str; 10] =
-    ["rename", "set", "mask", "columns", "match", "values", "file", "types", "range", "references"];
+const BY_COLUMN: [&str; 11] =
+    ["rename", "set", "mask", "columns", "match", "values", "file", "types", "range", "length", "references"];
 
 /// Returns true for the path of a key that is a column's name, as `transform[0].set.key`, or that names one.
 fn names_a_column(path: &str) -> bool {

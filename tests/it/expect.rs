@@ -21,6 +21,7 @@ const EXPECT: &str = "  rows: {min: 1, max: 10}
   unique: [employee_id, course]
   values: {status: [Completed, In Progress]}
   range: {score: {min: 0, max: 100}}
+  length: {course: 10}
   match: {employee_id: '^[0-9]{8}$'}
   references: {manager: employee_id}
   fresh: {source_column: done, max_age: 36h}
@@ -87,6 +88,11 @@ fn each_expectation_holds_a_run_and_shows_its_rows() {
             "a value of score that is not a number from 0 to 100",
         ),
         (row("00000003,C-1,Completed,1.0,,2026-11-22,"), "types", "a value of score that is not a whole number"),
+        (
+            row("00000003,C-ÄÄÄÄÄÄÄÄÄ,Completed,1,,2026-11-22,"),
+            "length",
+            "a value of course that is not at most 10 characters long",
+        ),
         (row("3,C-1,Completed,1,,2026-11-22,"), "match", "a value of employee_id that does not match ^[0-9]{8}$"),
         (row("00000003,C-1,Completed,1,00000009,2026-11-22,"), "references", "does not occur in employee_id"),
         (row("00000003,C-1,Completed,1,,11/22/2026,"), "types", "a value of done that is not a date (YYYY-MM-DD)"),

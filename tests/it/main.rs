@@ -25,6 +25,7 @@ mod pack;
 mod pickup;
 mod policies;
 mod prove;
+mod readers;
 mod reading;
 mod records;
 mod replace;

@@ -2,6 +2,7 @@
 
 use super::{Fact, duration};
 use crate::cli::text::bytes;
+use crate::expect::characters;
 use crate::expr::decimal::Decimal;
 use crate::pipeline::plan::{
     CellCondition, CellRule, Column, DroppedMax, Expect, Fresh, FreshColumn, HeaderRule, Reference, RowsChange, Rule,
@@ -126,6 +127,7 @@ fn cell(CellRule { column, condition }: &CellRule) -> String {
             format!("If a {name} is none of {}", values.join(", "))
         }
         CellCondition::Range { min, max } => format!("If a {name} is not {}", ends(min, max)),
+        CellCondition::Length { min, max } => format!("If a {name} is not {}", characters(*min, *max)),
         CellCondition::Match(regex) => format!("If a {name} does not match the pattern {}", regex.as_str()),
         CellCondition::Boolean => format!("If a {name} is neither true nor false"),
     }

@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 use super::Check;
 use crate::pipeline::columns::Columns;
 use crate::pipeline::expect_file::{
-    ChangeTable, ColumnsFile, ExpectFile, FreshFile, Pattern, RangeFile, RowsFile, SeverityFile, UniqueFile,
+    ChangeTable, ColumnsFile, ExpectFile, FreshFile, LengthFile, LengthTable, Pattern, RangeFile, RowsFile,
+    SeverityFile, UniqueFile,
 };
 use crate::pipeline::plan::*;
 use crate::pipeline::value_type::ValueType;
@@ -64,6 +65,7 @@ impl Check<'_> {
         }
         self.cells(written.values, "values", &mut rules, &mut expect, |check, values| check.values(values));
         self.cells(written.range, "range", &mut rules, &mut expect, |check, range| check.range(range));
+        self.cells(written.length, "length", &mut rules, &mut expect, |check, length| check.length(length));
         self.cells(written.r#match, "match", &mut rules, &mut expect, |_, Pattern(regex)| {
             Some(CellCondition::Match(regex))
         });
@@ -181,6 +183,19 @@ impl Check<'_> {
             _ => {}
         }
         Some(CellCondition::Range { min, max })
+    }
+
+    fn length(&mut self, written: At<LengthFile>) -> Option<CellCondition> {
+        let At { value: LengthFile(LengthTable { min, max }), origin } = written;
+        let (min, max) = (min.map_or(0, |min| min.0), max.map_or(u64::MAX, |max| max.0));
+        if (min, max) == (0, u64::MAX) {
+            let problem = origin.error("a length has a `min`, a `max` or both");
+            self.problems.push(problem.hint("write the largest number of characters, `255`, or `{min: 2, max: 255}`"));
+        }
+        if min > max {
+            self.problems.push(origin.error("`min` is larger than `max`: no value has this length"));
+        }
+        Some(CellCondition::Length { min, max })
     }
 
     /// Returns the columns of a list; reports those that are missing or named twice.

@@ -52,6 +52,7 @@ use super::plan::*;
 use super::scalars::{CellExpression, Expression as Written};
 use super::step_file::{StepFile, StepItem};
 use super::table_file;
+use crate::readers::Reader;
 use crate::schedule::{Missed, Overlap, Schedule, WhileHeld};
 use crate::settings::PipelineAlertsFile;
 use crate::settings::{SecretRef, Settings};
@@ -66,7 +67,7 @@ pub(super) fn plan(
     settings: Option<&Settings>,
     file: &Arc<PathBuf>,
     text: &str,
-    name: &str,
+    (name, reader): (&str, Option<&'static Reader>),
     node: &Node,
     problems: &mut Vec<Problem>,
     named: &mut Vec<PathBuf>,
@@ -85,6 +86,7 @@ pub(super) fn plan(
     let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
     check.dropped_rows(&steps, limit, &mut expect);
     let delivered = columns.names();
+    check.reader_columns(reader.zip(written.reader), delivered.as_deref(), steps.len() == count);
     let mut artifact = written.artifact.0.and_then(|artifact| check.artifact(artifact, &steps, &mut columns));
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries, &steps, &mut columns));
     check.problems.extend(columns.into_problems());
@@ -105,8 +107,7 @@ pub(super) fn plan(
         Some(scheduled) => scheduled.map(|(schedule, zone)| (Some(schedule), zone))?,
     };
     let names = source.as_ref().and_then(|source| Columns::of_source(source).names());
-    let used = secrets.keys().cloned().collect();
-    let other_names = others.iter().map(|other| other.name.clone()).collect();
+    let (used, other_names) = (secrets.keys().cloned().collect(), others.iter().map(|of| of.name.clone()).collect());
     let has_delta = steps.len() != count || steps.iter().any(|step| matches!(step.kind, StepKind::Delta(_)));
     let facts =
         test_case::Facts { zone: &zone, secrets: used, source: names, others: other_names, delivered, has_delta };
@@ -114,8 +115,9 @@ pub(super) fn plan(
     Some(Plan {
         name: name.to_string(),
         file: file.clone(),
-        digest: table_file::version(text, &check.tables),
+        digest: table_file::version(text, reader.map(|reader| reader.text), &check.tables),
         tables: check.tables,
+        reader,
         description: written.description.and_then(|description| description.0),
         schedule,
         zone,
@@ -145,6 +147,22 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    /// Checks the delivered columns against those that the reader knows. They are not known while steps have problems.
+    fn reader_columns(&mut self, reader: Option<(&Reader, At<String>)>, delivered: Option<&[String]>, is_whole: bool) {
+        let Some((reader, written)) = reader.filter(|_| is_whole) else { return };
+        let Some(columns) = &reader.columns else { return };
+        match delivered {
+            Some(delivered) => {
+                let problems = columns.problems(reader.name, delivered).into_iter();
+                self.problems.extend(problems.map(|(what, hint)| written.origin.error(what).hint(hint)));
+            }
+            None => {
+                let what = format!("the columns for the reader {} are known only with the extract", reader.name);
+                self.problems.push(written.origin.error(what).hint("end the steps with `select` and the columns"));
+            }
+        }
+    }
+
     fn place(&self, origin: &Origin) -> Place {
         match origin {
             Origin::File(place) => place.clone(),

@@ -173,6 +173,11 @@ pub(crate) enum CellCondition {
         min: Option<Decimal>,
         max: Option<Decimal>,
     },
+    /// A number of characters.
+    Length {
+        min: u64,
+        max: u64,
+    },
     Match(Regex),
     /// `true` or `false`, or one of the words that casts read.
     Boolean,

@@ -85,7 +85,7 @@ fn what_init_writes_passes_check_and_stays() {
     use reportferry::cli::{Common, check, init};
     let folder = crate::stage::folder();
     let dir = folder.path().join("new");
-    assert_eq!(init::run(&init::Args { dir: dir.clone() }).unwrap(), 0);
+    assert_eq!(init::run(&init::Args { dir: dir.clone(), reader: None }).unwrap(), 0);
     let config = dir.join("reportferry.yaml");
     let (settings, problems) =
         Settings::load_with(Some(&config), &[], std::iter::empty()).unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -96,7 +96,7 @@ fn what_init_writes_passes_check_and_stays() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     assert_eq!(runtime.block_on(check::run(&check::Args::default(), &common)).unwrap(), 0);
     std::fs::write(dir.join("pipelines/example.yaml"), "mine: 1\n").unwrap();
-    assert_eq!(init::run(&init::Args { dir: dir.clone() }).unwrap(), 0);
+    assert_eq!(init::run(&init::Args { dir: dir.clone(), reader: None }).unwrap(), 0);
     assert_eq!(std::fs::read_to_string(dir.join("pipelines/example.yaml")).unwrap(), "mine: 1\n", "kept");
     assert_eq!(runtime.block_on(check::run(&check::Args::default(), &common)).unwrap(), 2);
 }

@@ -78,9 +78,12 @@ fn the_tests_of_the_examples_and_of_init_pass() {
     let folder = crate::stage::folder();
     let init = crate::stage::reportferry().arg("init").arg(folder.path()).output().unwrap();
     assert_eq!(init.status.code(), Some(0), "{}", both(&init));
-    for (place, pipelines, passed) in
-        [(root, None, 8), (root, Some("docs/readers"), 22), (root, Some("docs/examples"), 2), (folder.path(), None, 1)]
-    {
+    for (place, pipelines, passed) in [
+        (root, None, 8),
+        (root, Some("pipelines/readers"), 22),
+        (root, Some("docs/examples"), 2),
+        (folder.path(), None, 1),
+    ] {
         let check = crate::stage::reportferry().current_dir(place).args(["check", "--strict"]).args(pipelines).output();
         let check = check.unwrap();
         assert_eq!(check.status.code(), Some(0), "{}", both(&check));

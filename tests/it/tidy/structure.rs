@@ -23,6 +23,7 @@ pub(super) const ORDER: &[&[&str]] = &[
     &["expect"],
     &["transform"],
     &["pipeline"],
+    &["readers"],
     &["expr"],
     &["schedule"],
     &["settings"],
