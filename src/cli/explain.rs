@@ -20,6 +20,7 @@ mod source;
 /// Fixed-width records and encodings.
 mod text_format;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -100,6 +101,7 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
         alerts,
         secrets,
         tests,
+        vars,
     } = plan;
     let section = |title, facts| Section { title, facts };
     let mut checks = expectations::expect(expect, matches!(source, Source::Docebo(_)));
@@ -109,11 +111,17 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
         section("What is requested", self::source::sources(source, main, others)),
         section("Rows and columns", rows::rows(steps, tables, secrets.keys())),
         section("Checks before anything is sent", checks),
-        section("The file", file::artifact(plan, artifact, now)),
+        section("The file", file::artifact(plan, artifact, now).into_iter().chain(values(vars)).collect()),
         section("Where it goes", deliveries.iter().flat_map(destinations::delivery).collect()),
         section("Who is alerted", self::alerts::alerts(alerts.as_ref(), &settings.alerts)),
     ];
     Document { pipeline: name, description: description.as_deref(), sections }
+}
+
+/// Returns the values that names and expressions take from `vars`.
+fn values(vars: &BTreeMap<String, String>) -> Option<Fact> {
+    let items = vars.iter().map(|(name, value)| format!("{name}: {value}"));
+    (!vars.is_empty()).then(|| Fact::list("Names and expressions use these values of `vars`:", items))
 }
 
 /// Returns the number of tests, and their names.

@@ -55,7 +55,7 @@ impl ContentTemplate {
                 TemplatePart::Name => text.push_str(fields.name),
                 TemplatePart::Pipeline => text.push_str(fields.pipeline),
                 TemplatePart::Run => text.push_str(fields.run),
-                TemplatePart::Number(_) => {} // not allowed in a content
+                TemplatePart::Number(_) | TemplatePart::Var(_) => {} // not allowed in a content
             }
         }
         if !text.is_empty() && !text.ends_with('\n') {

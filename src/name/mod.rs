@@ -8,6 +8,8 @@ pub mod foreign_format;
 mod placeholder;
 /// Templates with more distinct names, for hints.
 mod suggestions;
+/// Values of a pipeline's own in names.
+pub mod vars;
 
 use jiff::ZonedDateTime;
 use jiff::fmt::strtime;
@@ -35,6 +37,8 @@ enum TemplatePart {
     Name,
     /// The number of a file of a group, from 1, with at least this many digits.
     Number(usize),
+    /// A value of the pipeline's `vars`, by its name; replaced by its text before a name is rendered.
+    Var(String),
 }
 
 /// The reason a text is not a valid name template: place, problem and fix.
@@ -212,6 +216,7 @@ impl NameTemplate {
                     Ok(String::new())
                 }
                 (TemplatePart::Name, FileKind::Companion(artifact)) => Ok(artifact.to_owned()),
+                (TemplatePart::Var(var), _) => Err(format!("{{var:{var}}} has no value here")),
                 (TemplatePart::Name, _) => Err("{name} can be used in the names of done files only".to_owned()),
                 (_, FileKind::Companion(_)) => Err("a done file's name is made of {name} and text".to_owned()),
             };

@@ -39,6 +39,7 @@ mod tenant;
 mod tidy;
 mod transform;
 mod trees;
+mod vars;
 mod watch;
 mod webhook;
 mod work;

@@ -85,7 +85,7 @@ impl Check<'_> {
     }
 
     fn done_file(&mut self, written: At<NameTemplate>) -> NameTemplate {
-        let At { value: template, origin } = written;
+        let At { value: template, origin } = self.name_with_vars(written);
         if let Err(error) = template.render_done("artifact.csv") {
             let problem = origin.error(error.to_string());
             self.problems.push(problem.hint("`{name}` is the artifact's name: `{name}.done`"));

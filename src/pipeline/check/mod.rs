@@ -36,6 +36,8 @@ mod table_steps;
 mod test_case;
 /// Trees of values.
 mod tree;
+/// Values of a pipeline's own.
+mod vars;
 /// XML files.
 mod xml;
 
@@ -72,7 +74,17 @@ pub(super) fn plan(
     named: &mut Vec<PathBuf>,
 ) -> Option<Plan> {
     let written = PipelineFile::from_node(node, problems)?;
-    let mut check = Check { settings, file, problems, tables: Vec::new(), sources: Vec::new(), named };
+    let mut check = Check {
+        settings,
+        file,
+        problems,
+        tables: Vec::new(),
+        sources: Vec::new(),
+        named,
+        vars: BTreeMap::new(),
+        vars_unread: false,
+    };
+    check.vars(written.vars);
     let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
     let mut sources = check.all_sources(node, written.source, written.sources);
     let source = sources.source.take();
@@ -129,6 +141,7 @@ pub(super) fn plan(
         alerts,
         secrets,
         tests,
+        vars: check.vars,
     })
 }
 
@@ -142,6 +155,10 @@ struct Check<'a> {
     sources: Vec<String>,
     /// The paths of all files that the pipeline file names.
     named: &'a mut Vec<PathBuf>,
+    /// The values that the pipeline file names.
+    vars: BTreeMap<String, String>,
+    /// The values could not be read: an unknown one is no news.
+    vars_unread: bool,
 }
 
 impl Check<'_> {
@@ -301,6 +318,7 @@ impl Check<'_> {
     }
 
     fn expression(&mut self, written: Written, secrets: &mut BTreeMap<String, SecretRef>) -> Expression {
+        let written = self.with_vars(written);
         for secret in written.expr.secrets() {
             self.secret(secret, &written.origin_of(secret), secrets);
         }
