@@ -74,17 +74,7 @@ pub(super) fn plan(
     named: &mut Vec<PathBuf>,
 ) -> Option<Plan> {
     let written = PipelineFile::from_node(node, problems)?;
-    let mut check = Check {
-        settings,
-        file,
-        problems,
-        tables: Vec::new(),
-        sources: Vec::new(),
-        named,
-        vars: BTreeMap::new(),
-        vars_unread: false,
-    };
-    check.vars(written.vars);
+    let mut check = Check::new(settings, file, problems, named, written.vars);
     let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
     let mut sources = check.all_sources(node, written.source, written.sources);
     let source = sources.source.take();

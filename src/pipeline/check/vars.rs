@@ -5,14 +5,20 @@ use crate::name::NameTemplate;
 use crate::name::vars::VarProblem;
 use crate::pipeline::vars_file::VarText;
 
-impl Check<'_> {
-    /// Takes the values that the pipeline file names.
-    pub(super) fn vars(&mut self, written: Option<Lenient<Named<At<VarText>>>>) {
-        let Some(written) = written else { return };
-        match written.0 {
-            Some(named) => self.vars.extend(named.0.into_iter().map(|(key, text)| (key.text, text.value.0))),
-            None => self.vars_unread = true,
-        }
+impl<'a> Check<'a> {
+    /// Returns a check that has found nothing yet, with the values that the pipeline file names.
+    pub(super) fn new(
+        settings: Option<&'a Settings>,
+        file: &'a Arc<PathBuf>,
+        problems: &'a mut Vec<Problem>,
+        named: &'a mut Vec<PathBuf>,
+        vars: Option<Lenient<Named<At<VarText>>>>,
+    ) -> Self {
+        let read = vars.map(|written| written.0);
+        let vars_unread = matches!(read, Some(None));
+        let vars = read.flatten().map_or_else(Vec::new, |named| named.0);
+        let vars = vars.into_iter().map(|(key, text)| (key.text, text.value.0)).collect();
+        Self { settings, file, problems, tables: Vec::new(), sources: Vec::new(), named, vars, vars_unread }
     }
 
     /// Puts values into an expression.
