@@ -20,6 +20,7 @@ mod source;
 /// Fixed-width records and encodings.
 mod text_format;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -102,11 +103,13 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
         alerts,
         secrets,
         tests,
+        vars,
     } = plan;
     let section = |title, facts| Section { title, facts };
     let mut checks = expectations::expect(expect, matches!(source, Source::Docebo(_)));
     checks.extend(tests_of(tests));
     let mut file = file::artifact(plan, artifact, now);
+    file.extend(values(vars));
     file.extend(reader.map(|reader| {
         let Reader { name, title, sources, read_on, .. } = reader;
         Fact::new(format!("It is made for the reader {name} ({title}; {}, read {read_on}).", sources.join("; ")))
@@ -121,6 +124,12 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
         section("Who is alerted", self::alerts::alerts(alerts.as_ref(), &settings.alerts)),
     ];
     Document { pipeline: name, description: description.as_deref(), sections }
+}
+
+/// Returns the values that names and expressions take from `vars`.
+fn values(vars: &BTreeMap<String, String>) -> Option<Fact> {
+    let items = vars.iter().map(|(name, value)| format!("{name}: {value}"));
+    (!vars.is_empty()).then(|| Fact::list("Names and expressions use these values of `vars`:", items))
 }
 
 /// Returns the number of tests, and their names.

@@ -21,9 +21,11 @@ pub(super) struct Builder<'a> {
     depth: usize,
     /// The argument of a keyed hash is being built.
     pub(super) in_keyed_hash: bool,
+    /// Returns the value of a name of `var`, if it is known.
+    pub(super) var: &'a dyn Fn(&str) -> Option<String>,
 }
 
-pub(super) fn build(tree: &ast::Expr, places: &Places<'_>) -> Built<Checked> {
+pub(super) fn build(tree: &ast::Expr, places: &Places<'_>, var: &dyn Fn(&str) -> Option<String>) -> Built<Checked> {
     let root = Typed::new(Node::Literal(Value::Null), Type::Null);
     let checked = Checked {
         text: String::new(),
@@ -34,12 +36,13 @@ pub(super) fn build(tree: &ast::Expr, places: &Places<'_>) -> Built<Checked> {
         quoted: Vec::new(),
         hyphenated: Vec::new(),
         secrets: Vec::new(),
+        unset_vars: Vec::new(),
         zones: Vec::new(),
         patterns: Vec::new(),
         literals: Vec::new(),
         warnings: Vec::new(),
     };
-    let mut builder = Builder { places, checked, depth: 0, in_keyed_hash: false };
+    let mut builder = Builder { places, checked, depth: 0, in_keyed_hash: false, var };
     builder.checked.root = builder.build(tree)?;
     Ok(builder.checked)
 }

@@ -49,6 +49,7 @@ pub(super) enum Call {
     Uuid5,
     JsonObject,
     JsonArray,
+    Var,
 }
 
 /// Every function: its name, its smallest and largest number of arguments, and its implementation.
@@ -119,6 +120,7 @@ pub(super) const FUNCTIONS: &[(&str, usize, usize, Call)] = &[
     ("uuid5", 2, 2, Call::Uuid5),
     ("json_object", 0, PARTS_MAX, Call::JsonObject),
     ("json_array", 0, PARTS_MAX, Call::JsonArray),
+    ("var", 1, 1, Call::Var),
 ];
 
 const AGGREGATES: &[&str] =
@@ -244,6 +246,7 @@ impl Builder<'_> {
             (Call::Uuid5, [namespace, name]) => self.uuid5(namespace, name),
             (Call::JsonObject, arguments) => self.json_object(arguments),
             (Call::JsonArray, items) => self.json_array(items),
+            (Call::Var, [name]) => self.var(name),
             // Every number of arguments was checked against the table.
             _ => Err(self.places.whole("this function cannot be called this way")),
         }

@@ -363,6 +363,7 @@ mod tests {
                 "('day', a, a)",
                 "('dns', a)",
                 "('x', a)",
+                "('x')",
             ];
             let expr = calls.iter().find_map(|call| Expr::parse(&format!("{name}{call}")).ok());
             let expr = expr.unwrap_or_else(|| panic!("{name} takes other arguments"));

@@ -62,6 +62,7 @@ mod unit;
 mod uuid;
 pub(crate) mod value;
 pub(crate) mod value_source;
+mod vars;
 
 use std::sync::Arc;
 
@@ -139,6 +140,8 @@ pub(crate) struct Checked {
     /// Differences that may be intended as names: `employee-id`.
     pub(crate) hyphenated: Vec<String>,
     pub(crate) secrets: Vec<String>,
+    /// Names of `var` whose values are not known yet.
+    unset_vars: Vec<String>,
     pub(crate) zones: Vec<TimeZone>,
     pub(crate) patterns: Vec<::regex::bytes::Regex>,
     pub(crate) literals: Vec<u8>,
@@ -205,6 +208,10 @@ impl Expr {
     /// The first problem in it: syntax, an unknown function, a wrong number of arguments, an unusable format, zone or
     /// pattern, incompatible types, or SQL that is not a scalar expression.
     pub fn parse(text: &str) -> Result<Self, ExprProblem> {
+        Self::parse_with(text, &|_| None)
+    }
+
+    fn parse_with(text: &str, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, ExprProblem> {
         let places = Places::of(text);
         if text.len() > TEXT_BYTES_MAX {
             let what = format!("the expression has {} bytes; the most is {TEXT_BYTES_MAX}", text.len());
@@ -235,7 +242,7 @@ impl Expr {
             return Err(problem);
         }
         let hyphenated = chars::hyphenated(text);
-        match build::build(&tree, &places) {
+        match build::build(&tree, &places, var) {
             Ok(checked) => Ok(Self(Arc::new(Checked { text: text.to_owned(), hyphenated, ..checked }))),
             Err(problem) => Err(problem.with_subtraction_hint(&hyphenated)),
         }

@@ -56,7 +56,7 @@ impl ContentTemplate {
                 TemplatePart::Stem => text.push_str(split_ending(fields.name).0),
                 TemplatePart::Pipeline => text.push_str(fields.pipeline),
                 TemplatePart::Run => text.push_str(fields.run),
-                TemplatePart::Number(_) => {} // not allowed in a content
+                TemplatePart::Number(_) | TemplatePart::Var(_) => {} // not allowed in a content
             }
         }
         if !text.is_empty() && !text.ends_with('\n') {

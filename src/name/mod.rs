@@ -8,6 +8,8 @@ pub mod foreign_format;
 mod placeholder;
 /// Templates with more distinct names, for hints.
 mod suggestions;
+/// Values of a pipeline's own in names.
+pub mod vars;
 
 use jiff::ZonedDateTime;
 use jiff::fmt::strtime;
@@ -37,6 +39,8 @@ enum TemplatePart {
     Stem,
     /// The number of a file of a group, from 1, with at least this many digits.
     Number(usize),
+    /// A value of the pipeline's `vars`, by its name; replaced by its text before a name is rendered.
+    Var(String),
 }
 
 /// The reason a text is not a valid name template: place, problem and fix.
@@ -214,6 +218,7 @@ impl NameTemplate {
                     Ok(String::new())
                 }
                 (TemplatePart::Name, FileKind::Companion(artifact)) => Ok(artifact.to_owned()),
+                (TemplatePart::Var(var), _) => Err(format!("{{var:{var}}} has no value here")),
                 (TemplatePart::Stem, FileKind::Companion(artifact)) => Ok(split_ending(artifact).0.to_owned()),
                 (TemplatePart::Name | TemplatePart::Stem, _) => {
                     Err("{name} and {stem} can be used in the names of done files only".to_owned())

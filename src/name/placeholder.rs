@@ -8,7 +8,7 @@ use super::foreign_format;
 use super::{TemplatePart, unfit_character};
 use crate::yaml::problem::did_you_mean;
 
-const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name", "stem", "part"];
+const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name", "stem", "part", "var"];
 
 /// The largest number of digits of `{part:3}`: a group has at most 999 files.
 const NUMBER_DIGITS_MAX: usize = 6;
@@ -63,6 +63,10 @@ pub(super) fn read(inner: &str) -> Result<TemplatePart, PlaceholderProblem> {
                 Err((what, Some("`{part:3}` gives 001, 002, …".to_owned())))
             }
         },
+        ("var", Some(var)) if !var.is_empty() => Ok(TemplatePart::Var(var.to_owned())),
+        ("var", _) => {
+            Err(("the name of a value is missing".to_owned(), Some("write `{var:NAME}`, a name of `vars`".to_owned())))
+        }
         ("pipeline" | "run" | "name" | "stem", Some(_)) => {
             Err((format!("{name} takes no format"), Some(format!("write `{{{name}}}`"))))
         }
@@ -105,6 +109,7 @@ fn unknown(name: &str, format: Option<&str>) -> PlaceholderProblem {
     let known = |near: &str| match format {
         Some(format) if near == "slot" => format!("write `{{slot:{format}}}`"),
         None if near == "slot" => "write `{slot:%Y%m%d}`".to_owned(),
+        Some(var) if near == "var" => format!("write `{{var:{var}}}`"),
         _ => format!("write `{{{near}}}`"),
     };
     let hint = if let Some((_, usual)) = DATES.iter().find(|(date, _)| *date == lower) {
@@ -120,7 +125,7 @@ fn unknown(name: &str, format: Option<&str>) -> PlaceholderProblem {
     } else if let Some(near) = PLACEHOLDERS.iter().find(|near| did_you_mean(&lower, [**near]).is_some()) {
         known(near)
     } else {
-        "there are `{slot:%Y%m%d}`, `{pipeline}`, `{run}`, `{part}` and `{name}`".to_owned()
+        "there are `{slot:%Y%m%d}`, `{pipeline}`, `{run}`, `{part}`, `{var:NAME}` and `{name}`".to_owned()
     };
     (what, Some(hint))
 }

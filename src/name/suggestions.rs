@@ -75,6 +75,7 @@ fn written(part: &TemplatePart) -> String {
         TemplatePart::Stem => "{stem}".to_owned(),
         TemplatePart::Number(1) => "{part}".to_owned(),
         TemplatePart::Number(digits) => format!("{{part:{digits}}}"),
+        TemplatePart::Var(var) => format!("{{var:{var}}}"),
     }
 }
 

@@ -19,6 +19,7 @@ use super::sources_file::{SourceFile, SourcesFile};
 use super::step_file::StepItem;
 use super::tests_file::TestFile;
 use super::value_type::ValueType;
+use super::vars_file::VarText;
 use super::xml_file::XmlFile;
 use crate::name::NameTemplate;
 use crate::schedule::cron::Cron;
@@ -54,6 +55,8 @@ crate::table! {
         alerts: Option<Lenient<PipelineAlertsFile>>,
         /// Rows that go in and rows that must come out, for `reportferry test`.
         tests: Option<Vec<Lenient<TestFile>>>,
+        /// Values for names (`{var:ukprn}`) and expressions (`var('ukprn')`), by names of your own: texts, numbers, booleans.
+        vars: Option<Lenient<Named<At<VarText>>>>,
     }
 }
 

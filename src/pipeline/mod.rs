@@ -70,6 +70,8 @@ pub mod tree_file;
 mod upcoming;
 /// The types of values.
 pub mod value_type;
+/// Values of a pipeline file's own.
+pub mod vars_file;
 /// The format `xml`.
 mod xml_file;
 

@@ -102,6 +102,8 @@ pub struct Plan {
     pub alerts: Option<AlertPlan>,
     pub secrets: BTreeMap<String, SecretRef>,
     pub tests: Vec<TestCase>,
+    /// The values that names and expressions take from `vars`, by name.
+    pub vars: BTreeMap<String, String>,
 }
 
 impl Plan {

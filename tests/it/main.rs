@@ -40,6 +40,7 @@ mod tenant;
 mod tidy;
 mod transform;
 mod trees;
+mod vars;
 mod waits;
 mod watch;
 mod webhook;

@@ -30,19 +30,8 @@ impl Check<'_> {
         steps: &[TransformStep],
         columns: &mut Columns,
     ) -> Option<ArtifactPlan> {
-        let ArtifactFile {
-            name: At { value: name, origin },
-            csv,
-            split,
-            types,
-            json,
-            ndjson,
-            xml,
-            compress,
-            encrypt,
-            fixed,
-            encoding,
-        } = written;
+        let ArtifactFile { name, csv, split, types, json, ndjson, xml, compress, encrypt, fixed, encoding } = written;
+        let At { value: name, origin } = self.name_with_vars(name);
         match (&split, name.uses_number()) {
             (Some(split), false) => {
                 let problem =

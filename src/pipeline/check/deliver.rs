@@ -86,7 +86,7 @@ impl Check<'_> {
     }
 
     fn done_file(&mut self, written: At<NameTemplate>) -> NameTemplate {
-        let At { value: template, origin } = written;
+        let At { value: template, origin } = self.name_with_vars(written);
         if let Err(error) = template.render_done("artifact.csv") {
             let problem = origin.error(error.to_string());
             self.problems.push(problem.hint("`{name}` is the artifact's name: `{name}.done`"));
@@ -95,11 +95,8 @@ impl Check<'_> {
     }
 
     /// Checks the name under which data is written: it must differ from the final one, which only a rename needs.
-    fn upload_as(
-        &mut self,
-        At { value: template, origin }: At<NameTemplate>,
-        to: Option<&Destination>,
-    ) -> NameTemplate {
+    fn upload_as(&mut self, written: At<NameTemplate>, to: Option<&Destination>) -> NameTemplate {
+        let At { value: template, origin } = self.name_with_vars(written);
         match template.render_done("artifact.csv") {
             Ok(name) if name == "artifact.csv" => {
                 let problem = origin.error("the data file would be written under its final name");

@@ -33,6 +33,7 @@ pub(super) struct Widths {
 impl Check<'_> {
     /// Returns the value of an expression over the delivered columns.
     pub(super) fn field_value(&mut self, written: Written, delivered: &mut Delivered<'_>) -> FieldValue {
+        let written = self.with_vars(written);
         let origin = written.node.origin.clone();
         let at = self.place(&origin);
         if let Some(secret) = written.expr.secrets().next() {

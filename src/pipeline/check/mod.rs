@@ -36,6 +36,8 @@ mod table_steps;
 mod test_case;
 /// Trees of values.
 mod tree;
+/// Values of a pipeline's own.
+mod vars;
 /// XML files.
 mod xml;
 
@@ -73,11 +75,12 @@ pub(super) fn plan(
     named: &mut Vec<PathBuf>,
 ) -> Option<Plan> {
     let written = PipelineFile::from_node(node, problems)?;
-    let mut check = Check { settings, file, problems, tables: Vec::new(), sources: Vec::new(), named };
+    let mut check = Check::new(settings, file, problems, named, written.vars);
     let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
     let mut sources = check.all_sources(node, written.source, written.sources);
     let source = sources.source.take();
     let columns = source.as_ref().map(Columns::of_source).unwrap_or_default();
+    let names = columns.names().filter(|_| source.is_some());
     let transform = written.transform.unwrap_or_default();
     let count = transform.len();
     let (steps, secrets, mut columns) = check.steps(transform, columns);
@@ -96,17 +99,13 @@ pub(super) fn plan(
     }
     let alerts = alerts.map(|alerts| check.alerts(alerts));
     if let (Some(artifact), Some(deliveries)) = (&mut artifact, &deliveries) {
-        artifact.keeps_rows = !artifact.is_readable() && deliveries.iter().any(DeliveryPlan::sends_rows);
-        check.check_file_groups(artifact, deliveries);
-        check.check_companion_names(artifact, deliveries);
-        check.check_replaced_changes(source.as_ref(), artifact, deliveries);
+        check.check_outputs(source.as_ref(), artifact, deliveries);
     }
     check.check_delta(&steps, source.as_ref(), artifact.as_ref(), deliveries.as_deref());
     let (schedule, zone) = match scheduled {
         None => (None, TimeZone::UTC),
         Some(scheduled) => scheduled.map(|(schedule, zone)| (Some(schedule), zone))?,
     };
-    let names = source.as_ref().and_then(|source| Columns::of_source(source).names());
     let (used, other_names) = (secrets.keys().cloned().collect(), others.iter().map(|of| of.name.clone()).collect());
     let has_delta = steps.len() != count || steps.iter().any(|step| matches!(step.kind, StepKind::Delta(_)));
     let facts =
@@ -131,6 +130,7 @@ pub(super) fn plan(
         alerts,
         secrets,
         tests,
+        vars: check.vars,
     })
 }
 
@@ -144,9 +144,21 @@ struct Check<'a> {
     sources: Vec<String>,
     /// The paths of all files that the pipeline file names.
     named: &'a mut Vec<PathBuf>,
+    /// The values that the pipeline file names.
+    vars: BTreeMap<String, String>,
+    /// The values could not be read: an unknown one was reported already.
+    vars_unread: bool,
 }
 
 impl Check<'_> {
+    /// Checks what depends on the artifact and its deliveries together.
+    fn check_outputs(&mut self, source: Option<&Source>, artifact: &mut ArtifactPlan, deliveries: &[DeliveryPlan]) {
+        artifact.keeps_rows = !artifact.is_readable() && deliveries.iter().any(DeliveryPlan::sends_rows);
+        self.check_file_groups(artifact, deliveries);
+        self.check_companion_names(artifact, deliveries);
+        self.check_replaced_changes(source, artifact, deliveries);
+    }
+
     /// Checks the delivered columns against those that the reader knows. They are not known while steps have problems.
     fn reader_columns(&mut self, reader: Option<(&Reader, At<String>)>, delivered: Option<&[String]>, is_whole: bool) {
         let Some((reader, written)) = reader.filter(|_| is_whole) else { return };
@@ -319,6 +331,7 @@ impl Check<'_> {
     }
 
     fn expression(&mut self, written: Written, secrets: &mut BTreeMap<String, SecretRef>) -> Expression {
+        let written = self.with_vars(written);
         for secret in written.expr.secrets() {
             self.secret(secret, &written.origin_of(secret), secrets);
         }

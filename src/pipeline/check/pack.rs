@@ -21,7 +21,8 @@ impl Check<'_> {
         }
     }
 
-    fn entry(&mut self, At { value: entry, origin }: At<NameTemplate>, is_split: bool) -> NameTemplate {
+    fn entry(&mut self, written: At<NameTemplate>, is_split: bool) -> NameTemplate {
+        let At { value: entry, origin } = self.name_with_vars(written);
         if entry.uses_number() && !is_split {
             let problem = origin.error("`{part}` numbers the files of a split artifact, and this one is one file");
             self.problems.push(problem.hint("remove `{part}`"));

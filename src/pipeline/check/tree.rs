@@ -111,6 +111,7 @@ impl Check<'_> {
 
     fn tree_value(&mut self, written: TreeValueFile, rows: &mut TreeRows<'_>) -> TreeValue {
         let TreeValueFile { expr: At { value: CellExpression(written), origin }, omit_null } = written;
+        let written = self.with_vars(written);
         for secret in written.expr.secrets() {
             let problem = written.origin_of(secret).error("secrets are read by steps only");
             self.problems.push(problem.hint("compute the value with a `set` step, and write its column here"));
