@@ -124,7 +124,8 @@ fn report_refusal(verdict: &Verdict, sftp: &Sftp, common: &Common) -> anyhow::Re
         | Verdict::Unknown { reason }
         | Verdict::Skipped { reason }
         | Verdict::Gone { reason }
-        | Verdict::Unconfirmed { reason } => (reason, None),
+        | Verdict::Unconfirmed { reason }
+        | Verdict::Partial { reason } => (reason, None),
         Verdict::Delivered(_) => return Ok(exit::UNEXPECTED),
     };
     if common.json {

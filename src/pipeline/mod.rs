@@ -38,6 +38,7 @@ mod pack_file;
 mod pivot_file;
 pub mod plan;
 
+pub mod answers_file;
 /// Records of a list endpoint.
 pub mod records;
 /// Requests of a pipeline's own.

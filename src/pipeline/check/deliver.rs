@@ -120,8 +120,18 @@ impl Check<'_> {
         if let (None, Some(destinations)) = (&destination, destinations) {
             self.problems.push(unknown_name("destination", &key.text, &key.origin, destinations.keys()));
         }
-        let DeliverFile { path, existing, replace, checksum, manifest, done_file, publish_together, required, request } =
-            delivery.file?;
+        let DeliverFile {
+            path,
+            existing,
+            replace,
+            checksum,
+            manifest,
+            done_file,
+            publish_together,
+            required,
+            request,
+            refused_rows,
+        } = delivery.file?;
         if let (Some(replace), Some(existing)) = (&replace, &existing)
             && existing.value != Existing::Replace
         {
@@ -162,6 +172,8 @@ impl Check<'_> {
             }
             None => None,
         };
+        let is_answered = request.as_ref().is_some_and(|request| request.response_rows.is_some());
+        let refused_rows = self.refused_rows(refused_rows, is_answered);
         let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
         let destination = destination?;
         Some(DeliveryPlan {
@@ -178,6 +190,7 @@ impl Check<'_> {
             done_content,
             required: required.unwrap_or(true),
             request,
+            refused_rows,
         })
     }
 }
