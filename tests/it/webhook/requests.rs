@@ -118,6 +118,26 @@ fn statements_arrive_once_although_a_response_is_lost() {
     assert_eq!(last(&receiver.got(), "stored"), 60);
 }
 
+/// An earlier attempt means nothing for a batch that it never sent.
+#[test]
+fn a_batch_that_was_never_sent_is_not_taken_for_delivered() {
+    let receiver = Receiver::api("xapi");
+    let rows = people(60);
+    let folder = Folder::new(&receiver, "/xapi/", "in_flight: 1", STATEMENTS, &borrowed(&rows[29..30]));
+    assert!(folder.run(SLOT, None).status.success());
+    let text = rows.iter().map(|(user, course)| format!("{user},{course}\n")).collect::<String>();
+    folder.write("rows.csv", &format!("user,course\n{text}"));
+    // The second batch, which has the statement that is there, is never begun.
+    folder.run(LATER, Some("webhook.send=kill_after"));
+    let output = folder.run(LATER, None);
+    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+    assert!(both(&output).contains("does not mean that it has the others"), "{}", both(&output));
+    let got = receiver.got();
+    // The first one was begun: its repeat, which the receiver knows, is delivered.
+    let answers: Vec<&Value> = got.iter().map(|request| &request["answer"]).collect();
+    assert_eq!(answers, [&json!(200), &json!(200), &json!(409), &json!(409)]);
+}
+
 /// Credly: nothing recognises a repeat, so a lost response stops the delivery.
 #[test]
 fn a_lost_response_never_makes_a_second_badge() {
