@@ -93,6 +93,7 @@ async fn one_run(ledger: &Ledger, number: i64) -> Result<(), LedgerError> {
         published: "post".into(),
         answer: None,
         notes: Vec::new(),
+        rows: None,
     };
     let ended = Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, expected_pickup: None, rows: 3 };
     ledger.end_attempt(&run.id, "bi", number, &Verdict::Delivered(receipt), &ended).await?;

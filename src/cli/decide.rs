@@ -7,9 +7,9 @@ use super::bars::Bars;
 use super::opened::{Opened, argument, argument_hint};
 use super::run::backfill_hint;
 use super::{Common, duration, exit, print_runs, text};
-use crate::deliver::Sessions;
+use crate::deliver::{RowCounts, RowOutcome, Sessions};
 use crate::ledger::next::{Need, Runs, next_command};
-use crate::ledger::record::Run;
+use crate::ledger::record::{Delivery, Run};
 use crate::ledger::state::RunState;
 use crate::run::document::Document;
 use crate::run::{Requester, RunContext};
@@ -26,6 +26,12 @@ pub(super) struct RetryArgs {
     /// With `--pipeline`: failed, blocked or rejected
     #[arg(long, value_name = "STATE", value_delimiter = ',', default_value = "failed,blocked", requires = "pipeline")]
     state: Vec<String>,
+    /// Send rows again alone: those that the receiver refused, or those that it did not answer for
+    #[arg(long, value_name = "OUTCOME", conflicts_with = "pipeline", value_parser = ["refused", "unanswered"])]
+    rows: Option<String>,
+    /// Short for `--rows refused`
+    #[arg(long, conflicts_with_all = ["pipeline", "rows"])]
+    refused: bool,
     /// Time to keep retrying each run
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     wait: Duration,
@@ -69,7 +75,39 @@ pub(super) async fn retry(args: RetryArgs, common: &Common) -> anyhow::Result<u8
         let hint = next_command(&Need::Held, &run.pipeline, Runs::One(&run.id));
         return Err(argument_hint(format!("run {} is held, which `retry` does not change", run.id), hint));
     }
+    let outcome =
+        if args.refused { Some(RowOutcome::Refused) } else { args.rows.as_deref().and_then(RowOutcome::from_name) };
+    if let Some(outcome) = outcome {
+        resend(&opened, &run, outcome).await?;
+    }
     continue_run(&opened, &run, Requester::Retry, args.wait, common).await
+}
+
+/// Marks the rows with this outcome to be sent again alone.
+///
+/// # Errors
+/// There are none, or none that may be sent again.
+async fn resend(opened: &Opened, run: &Run, outcome: RowOutcome) -> anyhow::Result<()> {
+    if opened.ledger.resend_rows(&run.id, outcome).await? > 0 {
+        return Ok(());
+    }
+    let deliveries = opened.ledger.deliveries(&run.id).await?;
+    let count = |rows: &RowCounts| match outcome {
+        RowOutcome::Refused => rows.refused(),
+        RowOutcome::Unanswered => rows.unanswered(),
+    };
+    let settled = deliveries.iter().find(|delivery| delivery.rows.as_ref().is_some_and(|rows| count(rows) > 0));
+    let name = outcome.name();
+    Err(match settled {
+        Some(Delivery { destination, .. }) => argument_hint(
+            format!(
+                "the delivery of run {} to {destination} is complete: its {name} rows are within `refused_rows`",
+                run.id
+            ),
+            "the next run sends rows that were changed since",
+        ),
+        None => argument(format!("run {} has no {name} rows", run.id)),
+    })
 }
 
 /// Retries the runs of a pipeline that wait for a person in these states. Those that were dismissed, or whose content a

@@ -45,7 +45,7 @@ pub(super) async fn run(args: EvidenceArgs, common: &Common) -> anyhow::Result<u
     for delivery in opened.ledger.deliveries(&run.id).await? {
         let receipt = delivery.receipt.map(|stored| stored.receipt);
         intents.push(json!({"destination": delivery.destination, "files": delivery.intent.map(|intent| intent.files),
-                            "receipt": receipt}));
+                            "receipt": receipt, "rows": delivery.rows}));
     }
     let body = json!({
         "evidence_of": run.id,

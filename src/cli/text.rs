@@ -6,7 +6,7 @@ use crate::expect::{DeltaFacts, DroppedExample};
 use crate::ledger::record::Attempt;
 use crate::ledger::state::PickupState;
 use crate::ledger::{Event, RunEvent};
-use crate::run::document::{DeliveryDocument, Document, DroppedDocument, PickupDocument, utc};
+use crate::run::document::{DeliveryDocument, Document, DroppedDocument, PickupDocument, RowsDocument, utc};
 
 /// Renders a run in a few lines.
 pub(super) fn run(document: &Document) -> String {
@@ -120,6 +120,13 @@ fn delivery(delivery: &DeliveryDocument) -> String {
         let _ = write!(text, ": {reason}");
     }
     text.push('\n');
+    if let Some(RowsDocument { sent, accepted, refused, unanswered, files }) = &delivery.rows {
+        let _ = writeln!(
+            text,
+            "     rows {sent} sent: {accepted} accepted, {refused} refused, {unanswered} unanswered{}",
+            if files.is_empty() { String::new() } else { format!("; in {} of the data folder", files.join(" and ")) },
+        );
+    }
     if let Some(receipt) = &delivery.receipt {
         let _ = writeln!(
             text,

@@ -125,7 +125,8 @@ fn report_refusal(verdict: &Verdict, sftp: &Sftp, common: &Common) -> anyhow::Re
         | Verdict::Skipped { reason }
         | Verdict::Gone { reason }
         | Verdict::NameTaken { reason }
-        | Verdict::Unconfirmed { reason } => (reason, None),
+        | Verdict::Unconfirmed { reason }
+        | Verdict::Partial { reason } => (reason, None),
         Verdict::Delivered(_) => return Ok(exit::UNEXPECTED),
     };
     if common.json {

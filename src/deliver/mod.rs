@@ -7,6 +7,7 @@
 //!
 //! [`Session::inspect`] is for what may be published already: after a crash, or after [`Verdict::Unknown`].
 
+mod answers;
 mod companions;
 pub mod doctor;
 mod leftover;
@@ -25,6 +26,7 @@ mod steps;
 mod target_folder;
 pub mod webhook;
 
+pub use answers::{OpenRow, RowCounts, RowOutcome, describe_rows};
 pub use leftover::Leftover;
 pub use pickup::{Ack, PickupKind, PickupOutcome};
 pub use remote_state::{FinalName, PathState, RemoteFile, RemoteState, Stamp};
@@ -119,6 +121,9 @@ pub struct Receipt {
     /// replaces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What the receiver answered for the rows, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowCounts>,
 }
 
 /// One published file of a file group.
@@ -191,6 +196,10 @@ pub enum Verdict {
     Unconfirmed {
         reason: String,
     },
+    /// All was sent, and more rows were refused or not answered for than is allowed: stop, and alert.
+    Partial {
+        reason: String,
+    },
 }
 
 /// A host key that a server offered and that nobody accepted yet.
@@ -223,6 +232,7 @@ impl Verdict {
             | Verdict::Gone { reason }
             | Verdict::Unconfirmed { reason }
             | Verdict::NameTaken { reason }
+            | Verdict::Partial { reason }
             | Verdict::Skipped { reason } => reason,
             Verdict::Delivered(_) => "",
         }
@@ -261,7 +271,8 @@ impl Verdict {
             other @ (Verdict::Delivered(_)
             | Verdict::HostKeyMismatch { .. }
             | Verdict::Gone { .. }
-            | Verdict::Unconfirmed { .. }) => other,
+            | Verdict::Unconfirmed { .. }
+            | Verdict::Partial { .. }) => other,
         }
     }
 }

@@ -188,5 +188,6 @@ fn receipt(
         published: how.to_owned(),
         answer: None,
         notes: Vec::new(),
+        rows: None,
     }
 }

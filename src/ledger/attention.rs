@@ -1,7 +1,8 @@
 //! Runs that wait for a person: of any day, until somebody has handled them.
 
-use super::next::{Blocker, Need};
+use super::next::{Blocker, Need, PartialRows};
 use super::record::Run;
+use super::rows::partial;
 use super::state::{DeliveryState, RunState};
 use super::store::{Row, Tx, params};
 use super::{Ledger, LedgerError};
@@ -37,6 +38,8 @@ pub struct WaitingRun {
     pub expectations: Vec<String>,
     /// Its blocked deliveries.
     pub blockers: Vec<Blocker>,
+    /// The rows of its partial deliveries.
+    pub partial: Option<PartialRows>,
 }
 
 impl WaitingRuns {
@@ -45,7 +48,7 @@ impl WaitingRuns {
         match self.state {
             RunState::Held => Need::Held,
             RunState::Blocked => Need::Blocked(run.blockers.clone()),
-            _ => Need::Failed,
+            _ => run.partial.map_or(Need::Failed, Need::Partial),
         }
     }
 }
@@ -80,7 +83,7 @@ impl Ledger {
         let run = run.clone();
         self.read("find what the run needs", move |tx| {
             let superseded_by = superseded_by(tx, &run)?;
-            Ok((Need::of(&run, blockers(tx, &run.id)?, superseded_by.is_some()), superseded_by))
+            Ok((Need::of(&run, blockers(tx, &run.id)?, partial(tx, &run.id)?, superseded_by.is_some()), superseded_by))
         })
         .await
     }
@@ -133,10 +136,11 @@ pub(super) fn waiting(tx: &mut Tx) -> Result<Vec<(String, WaitingRuns)>, LedgerE
         let (pipeline, state): (String, RunState) = (row.get("pipeline")?, row.get("state")?);
         let run: String = row.get("id")?;
         let blockers = if state == RunState::Blocked { blockers(tx, &run)? } else { Vec::new() };
+        let partial = if state == RunState::Failed { partial(tx, &run)? } else { None };
         let (slot, slot_ms, reason) = (row.get("slot")?, row.get("slot_ms")?, row.get("reason")?);
         let checked: Checked = row.json("checked_json")?.unwrap_or_default();
         let expectations = checked.stopped_by().map(|finding| finding.expectation.clone()).collect();
-        let waiting = WaitingRun { run, slot, slot_ms, reason, expectations, blockers };
+        let waiting = WaitingRun { run, slot, slot_ms, reason, expectations, blockers, partial };
         match found.last_mut().filter(|(of, group)| *of == pipeline && group.state == state) {
             Some((_, group)) => group.newest.push(waiting),
             None => {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::rows::note_open_row;
 use super::store::params;
 use super::{Ledger, LedgerError};
+use crate::deliver::webhook::AckedBatch;
 use crate::fault::FaultStep;
 
 impl Ledger {
@@ -11,7 +13,8 @@ impl Ledger {
     pub async fn parts(&self, run_id: &str, destination: &str) -> Result<BTreeSet<u64>, LedgerError> {
         let (run, destination) = (run_id.to_owned(), destination.to_owned());
         self.read("read the acknowledged batches", move |tx| {
-            const SELECT: &str = "SELECT number FROM acked_batches WHERE run_id = $1 AND destination = $2";
+            const SELECT: &str =
+                "SELECT number FROM batches WHERE run_id = $1 AND destination = $2 AND acked_ms IS NOT NULL";
             tx.query(SELECT, params![&run, &destination])?.iter().map(|row| row.get("number")).collect()
         })
         .await
@@ -21,29 +24,42 @@ impl Ledger {
     pub async fn partly_delivered(&self, run_id: &str) -> Result<Option<String>, LedgerError> {
         let run = run_id.to_owned();
         self.read("read the acknowledged batches", move |tx| {
-            const SELECT: &str = "SELECT destination FROM acked_batches WHERE run_id = $1 LIMIT 1";
+            const SELECT: &str = "SELECT destination FROM batches WHERE run_id = $1 LIMIT 1";
             tx.query_opt(SELECT, params![&run])?.map(|row| row.get("destination")).transpose()
         })
         .await
     }
 
-    /// Records acknowledged batches. Resets the delivery's failures in a row to one: it progresses, but has failed before.
+    /// Records acknowledged batches, and their rows that were not accepted. Resets the delivery's failures in a row to one: it
+    /// progresses, but has failed before.
     pub async fn acknowledge(
         &self,
         run_id: &str,
         destination: &str,
         sha256: &str,
-        parts: &[u64],
+        acked: &[AckedBatch],
     ) -> Result<(), LedgerError> {
         let (run, destination, sha256) = (run_id.to_owned(), destination.to_owned(), sha256.to_owned());
-        let (batches, now) = (parts.to_vec(), self.clock.now_ms());
+        let (batches, now) = (acked.to_vec(), self.clock.now_ms());
         self.write(FaultStep::new("ledger.parts"), "record the acknowledged batches", move |tx| {
-            for batch in &batches {
-                tx.execute(
-                    "INSERT INTO acked_batches (run_id, destination, number, sha256, acked_ms) \
-                     VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-                    params![&run, &destination, *batch, &sha256, now],
-                )?;
+            for AckedBatch { rows, open } in &batches {
+                match rows.number {
+                    Some(number) => tx.execute(
+                        "INSERT INTO batches (run_id, destination, number, sha256, first_row, row_count, acked_ms) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (run_id, destination, number) \
+                         DO UPDATE SET acked_ms = COALESCE(batches.acked_ms, excluded.acked_ms), resend = 0",
+                        params![&run, &destination, number, &sha256, rows.first, rows.count, now],
+                    )?,
+                    // All rows between its first and its last one that are sent again are in it.
+                    None => tx.execute(
+                        "DELETE FROM open_rows WHERE run_id = $1 AND destination = $2 AND number BETWEEN $3 AND $4 \
+                         AND resend = 2",
+                        params![&run, &destination, rows.first, rows.last],
+                    )?,
+                };
+                for row in open {
+                    note_open_row(tx, (&run, &destination), row)?;
+                }
             }
             tx.execute(
                 "UPDATE deliveries SET failures = 1 WHERE run_id = $1 AND destination = $2 AND failures > 1",

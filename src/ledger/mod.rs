@@ -24,6 +24,7 @@ mod pickups;
 mod prune;
 mod query;
 pub mod record;
+mod rows;
 mod runs;
 mod servers;
 mod slots;
@@ -55,6 +56,7 @@ pub use operate::{NewestSlot, Paused, PipelineStatus, WorkerRecord, WorkerState}
 pub use pickups::{DuePickup, ExpectedPickup, Overdue, PickupCounts, next_poll};
 pub use prune::Spooled;
 pub use query::{Delivered, Refusals, RunFilter};
+pub use rows::OpenBatches;
 pub use runs::DueDelivery;
 pub use servers::StoredProbe;
 pub use slots::{Counts, Portion};

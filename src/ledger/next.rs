@@ -20,6 +20,8 @@ pub enum Need {
     Blocked(Vec<Blocker>),
     /// Failed, or rejected by a destination.
     Failed,
+    /// Failed, because rows were refused or not answered for.
+    Partial(PartialRows),
     Late,
     /// It takes longer than `alert_after`: nothing to deliver yet, or not delivered to the destination.
     NotDelivered {
@@ -43,6 +45,13 @@ pub struct Blocker {
     pub offered: Option<OfferedKey>,
 }
 
+/// The rows of a run's partial deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialRows {
+    pub has_refused: bool,
+    pub has_unanswered: bool,
+}
+
 /// The runs that the command is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runs<'a> {
@@ -53,7 +62,7 @@ pub enum Runs<'a> {
 
 impl Need {
     /// Returns what the run needs; `None` if it needs nothing. `is_superseded`: a later run has replaced its content.
-    pub fn of(run: &Run, blockers: Vec<Blocker>, is_superseded: bool) -> Option<Self> {
+    pub fn of(run: &Run, blockers: Vec<Blocker>, partial: Option<PartialRows>, is_superseded: bool) -> Option<Self> {
         match run.state {
             RunState::Due | RunState::Extracting | RunState::Transforming => {
                 Some(Self::Open { by_worker: run.origin != Origin::Person })
@@ -63,7 +72,7 @@ impl Need {
             RunState::Blocked => Some(Self::Blocked(blockers)),
             RunState::Failed | RunState::Rejected => {
                 let is_handled = run.rejected_by.is_some() || run.dismissed.is_some() || is_superseded;
-                (!is_handled).then_some(Self::Failed)
+                (!is_handled).then_some(partial.map_or(Self::Failed, Self::Partial))
             }
             RunState::Skipped if run.may_be_backfilled() => Some(Self::NeverStarted { slot: run.slot.clone() }),
             RunState::Skipped | RunState::Delivered | RunState::Cancelled => None,
@@ -119,6 +128,20 @@ pub fn next_command(need: &Need, pipeline: &str, runs: Runs) -> String {
                 Runs::All(_) => format!("reportferry dismiss --pipeline {pipeline} --before TIME --because TEXT"),
             };
             format!("fix the cause, then {retry}, or {dismiss}")
+        }
+        Need::Partial(PartialRows { has_refused, has_unanswered }) => {
+            let which = match (has_refused, has_unanswered) {
+                (true, false) => "refused",
+                (false, true) => "unanswered",
+                _ => "refused|unanswered",
+            };
+            match runs {
+                Runs::One(run) => format!(
+                    "look at its {which} rows, then reportferry retry {run} --rows {which}, or reportferry dismiss {run} \
+                     --because TEXT"
+                ),
+                Runs::All(_) => self::next_command(&Need::Failed, pipeline, runs),
+            }
         }
         Need::Late | Need::NotDelivered { destination: None } => which("show"),
         Need::NotDelivered { destination: Some(destination) } => {

@@ -28,11 +28,12 @@ const PRUNABLE: &str = "updated_ms < $1 AND slot_ms < $1 AND next_run_at_ms IS N
                            WHERE n.pipeline = runs.pipeline AND n.input_sha256 = ''))";
 
 /// Rows of a run and the run itself, in deletion order.
-const DELETES: [&str; 9] = [
+const DELETES: [&str; 10] = [
     "DELETE FROM notifications WHERE alert_id IN (SELECT id FROM alerts WHERE run_id = $1)",
     "DELETE FROM alerts WHERE run_id = $1",
     "DELETE FROM events WHERE run_id = $1",
-    "DELETE FROM acked_batches WHERE run_id = $1",
+    "DELETE FROM batches WHERE run_id = $1",
+    "DELETE FROM open_rows WHERE run_id = $1",
     "DELETE FROM pickups WHERE run_id = $1",
     "DELETE FROM receipts WHERE run_id = $1",
     "DELETE FROM attempts WHERE run_id = $1",

@@ -5,7 +5,7 @@ use super::record::{Attempt, Delivery, Dismissal, Pickup, Run, StoredReceipt};
 use super::state::{PickupState, RunState};
 use super::store::{Param, Row, Tx, params};
 use super::{Ledger, LedgerError};
-use crate::deliver::{Intent, Receipt};
+use crate::deliver::{Intent, Receipt, RowCounts};
 use crate::schedule::slot::InputFile;
 
 /// Filter of runs; `None` does not restrict.
@@ -80,7 +80,7 @@ impl Ledger {
         self.read("read the deliveries", move |tx| {
             let rows = tx.query(
                 "SELECT d.run_id, d.destination, d.required, d.state, d.reason, d.attempts, d.failures, d.since_ms, \
-                 d.due_ms, d.intent_json, d.offered_key_json, r.receipt_json, r.attempt, r.rows, r.started_ms, r.ended_ms, p.kind, \
+                 d.due_ms, d.intent_json, d.offered_key_json, d.accepted_rows, d.refused_rows, d.unanswered_rows, r.receipt_json, r.attempt, r.rows, r.started_ms, r.ended_ms, p.kind, \
                  p.state AS pickup_state, p.due_ms AS pickup_due_ms, p.next_poll_ms, p.at_ms, \
                  p.reason AS pickup_reason FROM deliveries d \
                  LEFT JOIN receipts r ON r.run_id = d.run_id AND r.destination = d.destination \
@@ -254,7 +254,13 @@ fn delivery_from(row: &Row) -> Result<Delivery, LedgerError> {
         }),
         None => None,
     };
+    let counts = (row.get("accepted_rows")?, row.get("refused_rows")?, row.get("unanswered_rows")?);
+    let rows = match counts {
+        (Some(accepted), Some(refused), Some(unanswered)) => Some(RowCounts::stored(accepted, refused, unanswered)),
+        _ => None,
+    };
     Ok(Delivery {
+        rows,
         run_id: row.get("run_id")?,
         destination: row.get("destination")?,
         required: row.get("required")?,

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::state::{DeliveryState, PickupState, RunState};
-use crate::deliver::{Intent, OfferedKey, PickupKind, Receipt};
+use crate::deliver::{Intent, OfferedKey, PickupKind, Receipt, RowCounts};
 use crate::encode::{Artifact, FileGroup, RowsPlace};
 use crate::expect::Checked;
 use crate::extract::{Extract, FileFacts, Form, SourceFacts, Stored};
@@ -202,6 +202,8 @@ pub struct Delivery {
     pub intent: Option<Intent>,
     /// The host key that blocks it.
     pub offered: Option<OfferedKey>,
+    /// What the receiver answered for the rows, if it does.
+    pub rows: Option<RowCounts>,
     pub receipt: Option<StoredReceipt>,
     /// Pickup by the reader.
     pub pickup: Option<Pickup>,

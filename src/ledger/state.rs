@@ -71,6 +71,8 @@ named_states! {
         Rejected => "rejected",
         /// A person cancelled the run.
         Cancelled => "cancelled",
+        /// All was sent, and more rows were refused or not answered for than is allowed.
+        Partial => "partial",
     }
 }
 
@@ -286,6 +288,7 @@ pub fn verdict_name(verdict: &crate::deliver::Verdict) -> &'static str {
         Verdict::Unknown { .. } => "unknown",
         Verdict::Unconfirmed { .. } => "unconfirmed",
         Verdict::NameTaken { .. } => "name_taken",
+        Verdict::Partial { .. } => "partial",
     }
 }
 
@@ -346,7 +349,7 @@ mod tests {
         use DeliveryEvent as E;
         for state in DeliveryState::ALL.iter().copied() {
             let ended = DeliveryState::ALL.iter().filter(|to| state.after(E::AttemptEnded(**to)).is_some()).count();
-            assert_eq!(ended, if state == DeliveryState::Publishing { 6 } else { 0 }, "{state:?}");
+            assert_eq!(ended, if state == DeliveryState::Publishing { 7 } else { 0 }, "{state:?}");
             let is_over = state.is_settled() || state == DeliveryState::Cancelled;
             let started = state.after(E::AttemptBegun).is_some();
             assert_eq!(started, !is_over, "{state:?}");

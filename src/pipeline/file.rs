@@ -3,6 +3,7 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
+use super::answers_file::RefusedRowsFile;
 use super::csv::Delimiter;
 use super::csv_escape::{DecimalPoint, Escape};
 use super::done::DoneFile;
@@ -171,6 +172,8 @@ crate::table! {
         required: Option<bool>,
         /// The request that carries the rows to a receiver with an API of its own, in place of the destination's `body`.
         request: Option<At<Box<RequestFile>>>,
+        /// The rows that the receiver may refuse. Default: none; then a refused row makes the delivery partial.
+        refused_rows: Option<At<RefusedRowsFile>>,
     }
 }
 

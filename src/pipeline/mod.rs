@@ -40,6 +40,7 @@ mod pack_file;
 mod pivot_file;
 pub mod plan;
 
+pub mod answers_file;
 /// Records of a list endpoint.
 pub mod records;
 /// Requests of a pipeline's own.

@@ -1,6 +1,7 @@
 //! A pipeline after checking: complete, immutable, without defaults left to fill in.
 
 mod aggregate;
+mod answers;
 mod dedupe;
 mod delta;
 mod encoding;
@@ -33,6 +34,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use self::aggregate::{Aggregate, AggregateColumn};
+pub use self::answers::{AnswerMatch, RefusedRows, ResponseRows};
 pub use self::dedupe::{Dedupe, Keep};
 pub use self::delta::{ChangeWords, Delta, FirstDelivery};
 pub use self::encoding::{Charset, EncodedFormat, Unmappable};
@@ -371,6 +373,8 @@ pub struct DeliveryPlan {
     pub alert_after: Option<Duration>,
     /// The requests to a receiver with an API of its own.
     pub request: Option<Request>,
+    /// The rows that the receiver may refuse.
+    pub refused_rows: RefusedRows,
 }
 
 impl DeliveryPlan {

@@ -1,5 +1,6 @@
 //! The request that carries rows to a receiver with an API of its own, as written.
 
+use super::answers_file::ResponseRowsFile;
 use super::plan::{AfterUnknown, Method};
 use super::tree_file::TreeFile;
 use crate::yaml::problem::Problem;
@@ -55,6 +56,8 @@ crate::table! {
         already_accepted: Option<OneOrMore<At<Whole<0, 999>>>>,
         /// Statuses that are retried, besides the destination's: 400 to 599, but not 410. They mean that nothing was done.
         retry: Option<OneOrMore<At<Whole<0, 999>>>>,
+        /// The answers for single rows in the response to an accepted request. Default: none, the status is for all rows.
+        rows: Option<ResponseRowsFile>,
     }
 }
 

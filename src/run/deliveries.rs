@@ -115,7 +115,7 @@ impl RunExecution<'_> {
         use DeliveryState as D;
         let deliveries = self.context.ledger.deliveries(&run.id).await?;
         let over = deliveries.iter().any(|delivery| {
-            self.is_awaited(delivery) && matches!(delivery.state, D::Blocked | D::Failed | D::Rejected)
+            self.is_awaited(delivery) && matches!(delivery.state, D::Blocked | D::Failed | D::Partial | D::Rejected)
         });
         // A failed run does not wait for its notices.
         let counts = |delivery: &&Delivery| {
@@ -139,6 +139,8 @@ impl RunExecution<'_> {
             Some((RunState::Blocked, reasons(D::Blocked)))
         } else if any(D::Failed) {
             Some((RunState::Failed, reasons(D::Failed)))
+        } else if any(D::Partial) {
+            Some((RunState::Failed, reasons(D::Partial)))
         } else if any(D::Rejected) {
             Some((RunState::Rejected, reasons(D::Rejected)))
         } else if required().next().is_some() && required().all(|delivery| delivery.state == D::Skipped) {

@@ -1,6 +1,7 @@
 //! One delivery of one run: attempts, recorded in the ledger, until it is final.
 
 mod attempt;
+mod rows;
 
 use std::sync::Arc;
 
@@ -187,7 +188,8 @@ impl DeliveryTask {
             | Verdict::Refused { .. }
             | Verdict::HostKeyMismatch { .. }
             | Verdict::Gone { .. }
-            | Verdict::Unconfirmed { .. } => Next::End,
+            | Verdict::Unconfirmed { .. }
+            | Verdict::Partial { .. } => Next::End,
         }
     }
 
@@ -240,6 +242,7 @@ impl Next {
                 | Verdict::NameTaken { .. },
                 _,
             ) => DeliveryState::Blocked,
+            (Verdict::Partial { .. }, _) => DeliveryState::Partial,
             (Verdict::Retryable { .. } | Verdict::Unknown { .. }, Next::At(_)) => DeliveryState::Waiting,
             (Verdict::Retryable { .. } | Verdict::Unknown { .. }, Next::End) => DeliveryState::Failed,
         }
@@ -258,7 +261,9 @@ fn reason(verdict: &Verdict) -> Option<String> {
     let hint = match verdict {
         Verdict::Delivered(_) => return None,
         Verdict::Gone { .. } => Some("nothing more is sent there until you `retry`"),
-        Verdict::Unconfirmed { .. } => Some("look at the receiver; `retry` sends again what it did not acknowledge"),
+        Verdict::Unconfirmed { .. } => Some(
+            "look at the receiver; `retry RUN --rows unanswered` sends these again too, `retry RUN` only the others",
+        ),
         verdict => verdict.hint(),
     };
     let reason = verdict.reason();

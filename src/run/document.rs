@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::spool::DROPPED_ROWS;
-use crate::deliver::ReceivedFile;
+use super::spool::{DROPPED_ROWS, open_rows};
+use crate::deliver::{ReceivedFile, RowCounts, RowOutcome};
 use crate::encode::GroupFile;
 use crate::expect::{DeltaFacts, DroppedExample, DroppedFacts, Finding};
 use crate::extract::SourceFacts;
@@ -126,10 +126,40 @@ pub struct DeliveryDocument {
     pub state: DeliveryState,
     pub attempts: u32,
     pub reason: Option<String>,
+    /// What the receiver answered for the rows, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowsDocument>,
     pub receipt: Option<ReceiptDocument>,
     /// The state of its pickup, if it is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pickup: Option<PickupDocument>,
+}
+
+/// `sent` is the sum of the others.
+#[derive(Clone, Debug, Serialize)]
+pub struct RowsDocument {
+    pub sent: u64,
+    pub accepted: u64,
+    pub refused: u64,
+    pub unanswered: u64,
+    /// The files of refused and of unanswered rows, below the data folder, for as long as the artifact is kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+}
+
+impl RowsDocument {
+    fn of(delivery: &Delivery) -> Option<Self> {
+        let counts = delivery.rows?;
+        let file = |outcome| open_rows(&delivery.run_id, &delivery.destination, outcome).display().to_string();
+        let of = [(RowOutcome::Refused, counts.refused()), (RowOutcome::Unanswered, counts.unanswered())];
+        Some(Self {
+            sent: counts.sent(),
+            accepted: counts.accepted(),
+            refused: counts.refused(),
+            unanswered: counts.unanswered(),
+            files: of.into_iter().filter(|(_, count)| *count > 0).map(|(outcome, _)| file(outcome)).collect(),
+        })
+    }
 }
 
 /// Times are RFC 3339, UTC.
@@ -163,6 +193,9 @@ pub struct ReceiptDocument {
     /// The files of a split artifact.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ReceivedFile>,
+    /// What the receiver answered for the rows, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowCounts>,
     /// Refusals by the destination that are not failures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -240,6 +273,7 @@ fn overdue_pickup(deliveries: &[Delivery]) -> Option<Need> {
 impl From<Delivery> for DeliveryDocument {
     fn from(delivery: Delivery) -> Self {
         Self {
+            rows: RowsDocument::of(&delivery),
             destination: delivery.destination,
             state: delivery.state,
             attempts: delivery.attempts,
@@ -252,6 +286,7 @@ impl From<Delivery> for DeliveryDocument {
                 sha256: stored.receipt.sha256,
                 host_key: stored.receipt.host_key,
                 files: stored.receipt.files,
+                rows: stored.receipt.rows,
                 notes: stored.receipt.notes,
             }),
             pickup: delivery.pickup.map(PickupDocument::from),

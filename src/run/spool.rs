@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::deliver::RowOutcome;
 use crate::disk;
 use crate::extract::{Form, PARTIAL};
 
@@ -26,6 +27,11 @@ pub enum SpoolError {
 
 /// The name of the file of dropped rows in a run's folder.
 pub(super) const DROPPED_ROWS: &str = "dropped_rows.csv";
+
+/// Returns the path, below the data folder, of the file of a delivery's rows with an outcome.
+pub fn open_rows(run: &str, destination: &str, outcome: RowOutcome) -> PathBuf {
+    Path::new("spool").join(run).join(outcome.name()).join(format!("{destination}.csv"))
+}
 
 /// The interval between attempts to take the lock.
 const BUSY_POLL: Duration = Duration::from_millis(100);

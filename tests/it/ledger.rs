@@ -51,6 +51,7 @@ pub(crate) fn artifact() -> Artifact {
 
 fn receipt() -> Receipt {
     Receipt {
+        rows: None,
         address: "127.0.0.1:22".into(),
         path: "/inbound/a.csv".into(),
         bytes: 5,

@@ -1,6 +1,7 @@
 //! Webhooks: a receiver that verifies by a published library, answers that go wrong, crashes, addresses, TLS.
 
 mod again;
+mod answers;
 mod long;
 mod oauth2;
 mod requests;

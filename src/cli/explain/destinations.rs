@@ -4,7 +4,7 @@ use super::request::requests;
 use super::{Fact, duration};
 use crate::attempt::Backoff;
 use crate::cli::plan::{address, without_query};
-use crate::pipeline::plan::{AfterNameWait, DeliveryPlan, Existing, NameWait, Request};
+use crate::pipeline::plan::{AfterNameWait, DeliveryPlan, DroppedMax, Existing, NameWait, RefusedRows, Request};
 use crate::settings::{
     ClientAuth, ClientCredentials, Compress, Destination, DestinationKind, Local, Pickup, Publish, Sftp, Verify,
     Webhook, WebhookAuth, WebhookBody,
@@ -26,6 +26,7 @@ pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
         required,
         alert_after,
         request,
+        refused_rows,
     } = delivery;
     let Destination { name, kind, retry, pickup, alert_after: _ } = &**destination;
     let mut items = match kind {
@@ -48,6 +49,7 @@ pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
         }
         items.extend(self::pickup(pickup));
     }
+    items.extend(self::refused_rows(*refused_rows, request.as_ref()));
     items.push(match required {
         true => "The run counts as delivered only if this delivery succeeds.".to_owned(),
         false => "The run counts as delivered without it.".to_owned(),
@@ -58,6 +60,18 @@ pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
         None => "There is no alert if it takes long.".to_owned(),
     });
     vec![Fact::list(format!("{name}: {}", address(kind)), items)]
+}
+
+/// Returns what follows from rows that the receiver does not accept, if it answers for single rows.
+fn refused_rows(RefusedRows(max): RefusedRows, request: Option<&Request>) -> Option<String> {
+    request?.response_rows.as_ref()?;
+    let limit = match max {
+        DroppedMax::Rows(0) => "If it refuses a row".to_owned(),
+        max => format!("If it refuses more than {max}"),
+    };
+    Some(format!(
+        "{limit}, or does not answer for one, the delivery is partial and the run failed; these rows are kept."
+    ))
 }
 
 /// The parts of a server that change what is delivered, where, or who can read it.

@@ -1,10 +1,21 @@
 //! Requests of a pipeline's own in sentences.
 
-use crate::pipeline::plan::{AfterUnknown, Body, Method, PathPart, Request, ResponseRules};
+use crate::pipeline::plan::{AfterUnknown, AnswerMatch, Body, Method, PathPart, Request, ResponseRows, ResponseRules};
 
 /// Returns what is sent, and what responses mean.
 pub(super) fn requests(request: &Request) -> Vec<String> {
-    let Request { method, path, rows, bytes: _, headers, body, response, idempotency_header, after_unknown } = request;
+    let Request {
+        method,
+        path,
+        rows,
+        bytes: _,
+        headers,
+        body,
+        response,
+        idempotency_header,
+        after_unknown,
+        response_rows,
+    } = request;
     let part = |part: &PathPart| match part {
         PathPart::Literal(text) => text.clone(),
         PathPart::Column { column, is_masked: _ } => format!("{{{}}}", column.name),
@@ -40,6 +51,7 @@ pub(super) fn requests(request: &Request) -> Vec<String> {
             items.push(format!("{what}: {}.", statuses.join(", ")));
         }
     }
+    items.extend(response_rows.as_ref().map(|rows| answers(rows)));
     items.push(match after_unknown {
         AfterUnknown::Hold => "If the response is lost, the delivery stops until a person retries it, so that nothing \
                                takes effect twice."
@@ -47,4 +59,22 @@ pub(super) fn requests(request: &Request) -> Vec<String> {
         AfterUnknown::Resend => "If the response is lost, it is sent again.".to_owned(),
     });
     items
+}
+
+/// Returns how the answers for single rows are read.
+fn answers(ResponseRows { at, accepted, reason, matched, bytes_max: _ }: &ResponseRows) -> String {
+    let place = |pointer: &str, whole: &str| if pointer.is_empty() { whole.to_owned() } else { pointer.to_owned() };
+    let found = match matched {
+        AnswerMatch::Position => "by its position".to_owned(),
+        AnswerMatch::Key { ours, theirs } => {
+            format!("by its value of {}, which is in the answer at {theirs}", ours.name)
+        }
+    };
+    format!(
+        "The response has an answer for each row, in the list at {}, found {found}: the row is accepted if {}. The reason of a \
+         refusal is at {}.",
+        place(at, "its root"),
+        accepted.text(),
+        place(reason, "the answer itself"),
+    )
 }

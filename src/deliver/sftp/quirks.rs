@@ -89,6 +89,7 @@ impl Case {
             manifest: None,
             done_file: self.done.then(|| NameTemplate::parse("{name}.done").ok()).flatten(),
             done_content: None,
+            refused_rows: Default::default(),
             alert_after: None,
             request: None,
             required: true,

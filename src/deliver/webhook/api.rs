@@ -1,15 +1,13 @@
 //! Requests to receivers with an API of their own: rows → bodies and paths, and the meaning of statuses.
 
-use std::collections::BTreeSet;
-
 use reqwest::Url;
 
 use super::error::{ErrorKind, WebhookError};
-use crate::deliver::Verdict;
+use crate::deliver::{Verdict, describe_rows};
 use crate::encode::{JsonTree, RowCells};
 use crate::expr::shorten;
 use crate::pipeline::masked::MASKED;
-use crate::pipeline::plan::{PathPart, Request};
+use crate::pipeline::plan::{AnswerMatch, PathPart, Request};
 use crate::transform::RowError;
 
 /// The body and the path of requests, bound to the columns of the artifact.
@@ -17,6 +15,8 @@ use crate::transform::RowError;
 pub(super) struct RequestRows {
     tree: JsonTree,
     path: Vec<PathPiece>,
+    /// The position of the column by which answers find their rows.
+    key: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -59,7 +59,19 @@ impl RequestRows {
                 Ok(PathPiece::Cell { index, column, is_masked: *is_masked, key })
             }
         };
-        Ok(Self { tree, path: request.path.iter().map(piece).collect::<Result<_, Verdict>>()? })
+        let key = match request.response_rows.as_ref().map(|rows| &rows.matched) {
+            Some(AnswerMatch::Key { ours, theirs: _ }) => {
+                let index = columns.iter().position(|name| *name == ours.name);
+                Some(index.ok_or_else(|| super::rejected(format!("the answers: no column {:?}", ours.name)))?)
+            }
+            Some(AnswerMatch::Position) | None => None,
+        };
+        Ok(Self { key, tree, path: request.path.iter().map(piece).collect::<Result<_, Verdict>>()? })
+    }
+
+    /// Returns the value by which the answer finds the row, if it does so by one.
+    pub(super) fn key<'a>(&self, record: &'a csv::StringRecord) -> Option<&'a str> {
+        self.key.map(|index| record.get(index).unwrap_or_default())
     }
 
     /// Appends a row's JSON. Returns its path.
@@ -176,17 +188,9 @@ pub(super) fn meaning(request: &Request, status: u16, may_be_there: bool) -> Mea
     }
 }
 
-/// Returns the verdict on a delivery some of whose requests have no response.
-pub(super) fn unanswered(batches: &BTreeSet<u64>, rows_max: usize, reason: &str) -> Verdict {
-    let rows = |batch: &u64| {
-        let last = batch * rows_max as u64;
-        match rows_max {
-            1 => last.to_string(),
-            _ => format!("{} to at most {last}", last + 1 - rows_max as u64),
-        }
-    };
-    let rows: Vec<String> = batches.iter().map(rows).collect();
-    Verdict::Unconfirmed { reason: format!("rows {} may have been taken: {reason}", rows.join(", ")) }
+/// Returns the verdict on a delivery some of whose requests have no response. `rows` are ascending ranges.
+pub(super) fn unanswered(rows: impl IntoIterator<Item = (u64, u64)>, reason: &str) -> Verdict {
+    Verdict::Unconfirmed { reason: format!("{} may have been taken: {reason}", describe_rows(rows)) }
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::iter::Chain;
 use std::option::IntoIter;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::answers::SentRows;
 use super::api::RequestRows;
 use super::body::Body;
 use super::rows::open_rows;
@@ -27,6 +29,8 @@ struct Batch {
     /// From 1.
     number: u64,
     rows: usize,
+    /// The rows of a request of the pipeline's own.
+    sent: SentRows,
     /// The rows as JSON objects, separated by commas.
     json: Vec<u8>,
     /// The path below the receiver's address.
@@ -56,6 +60,14 @@ impl RowWriter {
         })
     }
 
+    /// Notes a row of a request of the pipeline's own.
+    fn note(&self, record: &csv::StringRecord, number: u64, sent: &mut SentRows) {
+        if let Self::Request(request) = self {
+            sent.numbers.push(number);
+            sent.keys.extend(request.key(record).map(str::to_owned));
+        }
+    }
+
     /// Appends a row. Returns the path of a request that carries it.
     fn row(&mut self, record: &csv::StringRecord, number: u64, json: &mut Vec<u8>) -> io::Result<String> {
         match self {
@@ -73,15 +85,27 @@ pub(super) enum Content {
     Request(Box<RequestRows>),
 }
 
+/// Rows of an artifact.
+#[derive(Clone, Debug)]
+pub(super) enum RowSelection {
+    All,
+    /// Those with these numbers, ascending.
+    Only(Arc<[u64]>),
+}
+
 /// The batches of an artifact, read on demand.
 struct Batches {
     reader: csv::Reader<Box<dyn Read + Send>>,
     writer: RowWriter,
     /// Rows read.
     read: u64,
+    selection: RowSelection,
+    /// Selected rows read.
+    selected: usize,
     record: csv::StringRecord,
     /// A row that did not fit into the previous batch.
     carried: Vec<u8>,
+    carried_row: SentRows,
     rows_max: usize,
     bytes_max: usize,
     number: u64,
@@ -94,7 +118,7 @@ impl Batches {
     ///
     /// # Errors
     /// The file cannot be opened.
-    fn open(artifact: &Artifact, batching: Batching, content: &Content) -> io::Result<Self> {
+    fn open(artifact: &Artifact, batching: Batching, content: &Content, selection: RowSelection) -> io::Result<Self> {
         let (rows, dialect) = open_rows(artifact)?;
         let reader = csv::ReaderBuilder::new()
             .delimiter(dialect.delimiter)
@@ -104,8 +128,11 @@ impl Batches {
             reader,
             writer: RowWriter::new(artifact, content)?,
             read: 0,
+            selection,
+            selected: 0,
             record: csv::StringRecord::new(),
             carried: Vec::new(),
+            carried_row: SentRows::default(),
             rows_max: batching.rows,
             bytes_max: batching.bytes,
             number: 0,
@@ -117,9 +144,9 @@ impl Batches {
     ///
     /// # Errors
     /// The file cannot be read.
-    fn count(artifact: &Artifact, batching: Batching, content: &Content) -> io::Result<u64> {
+    fn count(artifact: &Artifact, batching: Batching, content: &Content, selection: RowSelection) -> io::Result<u64> {
         let mut count = 0;
-        for batch in Self::open(artifact, batching, content)? {
+        for batch in Self::open(artifact, batching, content, selection)? {
             batch?;
             count += 1;
         }
@@ -133,9 +160,10 @@ impl Batches {
 
     fn batch(&mut self) -> io::Result<Option<Batch>> {
         let mut json = std::mem::take(&mut self.carried);
+        let mut sent = std::mem::take(&mut self.carried_row);
         let (mut rows, mut path) = (usize::from(!json.is_empty()), String::new());
         while !self.over && rows < self.rows_max {
-            if !self.reader.read_record(&mut self.record)? {
+            if !self.read_selected()? {
                 self.over = true;
                 break;
             }
@@ -143,20 +171,42 @@ impl Batches {
             if rows > 0 {
                 json.push(b',');
             }
-            self.read += 1;
             path = self.writer.row(&self.record, self.read, &mut json)?;
             if json.len() > self.bytes_max && rows > 0 {
                 self.carried = json.split_off(start);
                 self.carried.remove(0);
+                self.writer.note(&self.record, self.read, &mut self.carried_row);
                 break;
             }
+            self.writer.note(&self.record, self.read, &mut sent);
             rows += 1;
         }
         if rows == 0 && (self.number > 0 || matches!(self.writer, RowWriter::Request(_))) {
             return Ok(None);
         }
         self.number += 1;
-        Ok(Some(Batch { number: self.number, rows, json, path }))
+        Ok(Some(Batch { number: self.number, rows, sent, json, path }))
+    }
+
+    /// Reads the next selected row. Returns false if there is none.
+    fn read_selected(&mut self) -> io::Result<bool> {
+        loop {
+            let next = match &self.selection {
+                RowSelection::All => None,
+                RowSelection::Only(rows) => match rows.get(self.selected) {
+                    Some(row) => Some(*row),
+                    None => return Ok(false),
+                },
+            };
+            if !self.reader.read_record(&mut self.record)? {
+                return Ok(false);
+            }
+            self.read += 1;
+            if next.is_none_or(|row| row == self.read) {
+                self.selected += 1;
+                return Ok(true);
+            }
+        }
     }
 }
 
@@ -192,6 +242,8 @@ fn write_row(json: &mut Vec<u8>, keys: &[Vec<u8>], record: &csv::StringRecord) -
 pub(super) struct Outgoing {
     pub number: u64,
     pub rows: usize,
+    /// The rows of a request of the pipeline's own.
+    pub sent: SentRows,
     pub path: String,
     pub body: Body,
 }
@@ -216,14 +268,14 @@ impl BatchReader {
         batching: Batching,
         content: Content,
         compress: Compress,
-        acked: BTreeSet<u64>,
+        (acked, selection): (BTreeSet<u64>, RowSelection),
     ) -> io::Result<Self> {
-        let mut batches = Batches::open(artifact, batching, &content)?;
+        let mut batches = Batches::open(artifact, batching, &content, selection.clone())?;
         let first = batches.next().transpose()?;
         let total = match (&first, batches.is_over()) {
             (None, _) => 0,
             (Some(_), true) => 1,
-            (Some(_), false) => Batches::count(artifact, batching, &content)?,
+            (Some(_), false) => Batches::count(artifact, batching, &content, selection)?,
         };
         Ok(Self { batches: first.map(Ok).into_iter().chain(batches), content, compress, acked, total })
     }
@@ -242,7 +294,8 @@ impl BatchReader {
             let body = self.body(&batch)?;
             bytes += body.len() + BODY_OVERHEAD_BYTES;
             let body = Body::in_memory(body, self.compress)?;
-            bodies.push(Outgoing { number: batch.number, rows: batch.rows, path: batch.path, body });
+            let Batch { number, rows, sent, path, json: _ } = batch;
+            bodies.push(Outgoing { number, rows, sent, path, body });
         }
         Ok((bodies, true))
     }
@@ -278,85 +331,4 @@ pub(super) fn envelope(delivery: &DeliveryRequest<'_>, kind: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::encode::{FileGroup, GroupFile, RowsPlace};
-    use crate::pipeline::plan::{CsvDialect, QuoteStyle, RecordEnd};
-
-    fn batches(text: &str, header: bool, rows: usize, bytes: usize) -> Vec<String> {
-        batched(text, header, rows, bytes, None)
-    }
-
-    fn batched(text: &str, header: bool, rows: usize, bytes: usize, set: Option<FileGroup>) -> Vec<String> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        let dialect = CsvDialect {
-            delimiter: b';',
-            quote: QuoteStyle::Necessary,
-            record_end: RecordEnd::CrLf,
-            header: if header { Header::Names } else { Header::None },
-            ..CsvDialect::default()
-        };
-        let artifact = Artifact {
-            path: file.path().to_owned(),
-            name: "a.csv".to_owned(),
-            bytes: text.len() as u64,
-            sha256: String::new(),
-            rows: 0,
-            columns: vec!["id".to_owned(), "na\"me".to_owned()],
-            rows_in: RowsPlace::Artifact(dialect),
-            set,
-        };
-        let batching = Batching { rows, bytes, generation: 1 };
-        let count = Batches::count(&artifact, batching, &Content::Envelope(Value::Null)).unwrap();
-        let found: Vec<Batch> = Batches::open(&artifact, batching, &Content::Envelope(Value::Null))
-            .unwrap()
-            .collect::<io::Result<_>>()
-            .unwrap();
-        assert_eq!(count, found.len() as u64);
-        for (index, batch) in found.iter().enumerate() {
-            assert_eq!(batch.number, index as u64 + 1);
-            let rows: Vec<serde_json::Value> = serde_json::from_slice(&[b"[", &batch.json[..], b"]"].concat()).unwrap();
-            assert_eq!(rows.len(), batch.rows);
-        }
-        found.into_iter().map(|batch| String::from_utf8(batch.json).unwrap()).collect()
-    }
-
-    #[test]
-    fn the_rows_of_a_set_are_those_of_one_file() {
-        let head = "\u{feff}id;name\r\n";
-        let rows = ["001;a\r\n", "002;b\r\n003;c\r\n", "", "004;d\r\n"];
-        let files: Vec<String> = rows.iter().map(|rows| format!("{head}{rows}")).collect();
-        let one = batches(&format!("{head}{}", rows.concat()), true, 100, 1 << 20);
-        assert_eq!(batches_of(&files, true, head.len() as u64), one);
-        let bare: Vec<String> = rows.iter().map(|rows| (*rows).to_owned()).collect();
-        assert_eq!(batches_of(&bare, false, 0), one);
-    }
-
-    fn batches_of(files: &[String], header: bool, head_bytes: u64) -> Vec<String> {
-        let set_file =
-            |text: &String| GroupFile { name: String::new(), bytes: text.len() as u64, sha256: String::new(), rows: 0 };
-        let set = FileGroup { head_bytes, files: files.iter().map(set_file).collect() };
-        batched(&files.concat(), header, 100, 1 << 20, Some(set))
-    }
-
-    #[test]
-    fn rows_come_in_batches_of_so_many() {
-        let text = "\u{feff}id;name\r\n001;\"a;\r\nb\"\r\n002;\r\n003;ü\r\n";
-        let rows =
-            [r#"{"id":"001","na\"me":"a;\r\nb"}"#, r#"{"id":"002","na\"me":null}"#, r#"{"id":"003","na\"me":"ü"}"#];
-        assert_eq!(batches(text, true, 2, 1 << 20), [format!("{},{}", rows[0], rows[1]), rows[2].to_owned()]);
-        assert_eq!(batches(text, true, 3, 1 << 20), [rows.join(",")]);
-        assert_eq!(batches(text, true, 100, 1), rows, "a batch holds a row at least");
-        let two = rows[0].len() + 1 + rows[1].len();
-        assert_eq!(batches(text, true, 100, two), [format!("{},{}", rows[0], rows[1]), rows[2].to_owned()], "the edge");
-        assert_eq!(batches(text, true, 100, two - 1).len(), 2);
-        assert_eq!(batches("1;2\n", false, 9, 99), [r#"{"id":"1","na\"me":"2"}"#]);
-    }
-
-    #[test]
-    fn no_rows_are_one_batch() {
-        assert_eq!(batches("id;name\n", true, 10, 99), [""]);
-        assert_eq!(batches("", false, 10, 99), [""]);
-    }
-}
+mod tests;

@@ -148,7 +148,7 @@ impl Prober<'_> {
             let der = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate).map(<[u8]>::to_vec);
             self.tls(der.as_deref(), started.elapsed());
         }
-        match response::read(response, now, target, bearer.as_ref(), None).await {
+        match response::read(response, now, target, bearer.as_ref(), (None, None)).await {
             Ok(accepted) => {
                 let signed = if target.keys.is_empty() { "not signed" } else { "signed" };
                 let colon = if accepted.message.is_empty() { "" } else { ": " };

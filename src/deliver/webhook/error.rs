@@ -16,6 +16,8 @@ use crate::transform::RowError;
 pub(super) struct WebhookError {
     pub reason: String,
     pub kind: ErrorKind,
+    /// The request may have been taken, whatever its response says.
+    pub may_be_taken: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +39,8 @@ pub(super) const RETRY: ErrorKind = ErrorKind::Retry { wait: None };
 
 impl ErrorKind {
     pub(super) fn because(self, reason: impl Into<String>) -> WebhookError {
-        WebhookError { reason: reason.into(), kind: self }
+        let may_be_taken = matches!(self, Self::NoResponse | Self::ConnectionClosed);
+        WebhookError { reason: reason.into(), kind: self, may_be_taken }
     }
 }
 

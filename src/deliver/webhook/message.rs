@@ -24,6 +24,22 @@ pub(super) async fn beginning(mut response: Response, max: usize) -> Vec<u8> {
     bytes
 }
 
+/// Returns a body of at most `max` bytes.
+///
+/// # Errors
+/// Text: it is longer, or its end did not come.
+pub(super) async fn whole(mut response: Response, max: usize) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() <= max => bytes.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(format!("the response has more than {max} bytes: `response.rows.max_bytes`")),
+            Ok(None) => return Ok(bytes),
+            Err(_) => return Err("the response ended before its end".to_owned()),
+        }
+    }
+}
+
 /// Returns one line without control characters and without our secrets.
 pub(super) fn redact(text: &str, secrets: &[String]) -> String {
     let mut text = text.to_owned();

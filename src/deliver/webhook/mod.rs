@@ -3,6 +3,7 @@
 //! A delivery has one id and each batch its own, the same in every attempt. A receiver that has seen an id responds with
 //! 2xx and does nothing, so after a lost response the same id is sent again.
 
+mod answers;
 mod api;
 mod batch;
 mod body;
@@ -16,10 +17,13 @@ mod publish;
 mod request;
 mod response;
 mod rows;
+mod send_batches;
 pub mod signature;
 mod token;
 
-pub use publish::AckedBatches;
+pub(crate) use rows::open_rows;
+
+pub use send_batches::{AckedBatch, AckedBatches, BatchEvent, BatchRows};
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

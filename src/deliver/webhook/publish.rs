@@ -1,44 +1,20 @@
 //! Sends all requests of one delivery: its rows in batches, its file, or a notice.
 
-use std::collections::BTreeSet;
 use std::fs::File;
-use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, stream};
 
 use super::WebhookTarget;
-use super::api::{self, RequestRows};
-use super::batch::{BatchReader, Content, Outgoing, envelope};
+use super::batch::envelope;
 use super::body::Body;
-use super::error::WebhookError;
 use super::request::{Sender, blocking};
 use super::response::Accepted;
+use super::send_batches::{AckedBatches, unreadable};
 use super::signature::Key;
-use crate::attempt::Repeats;
 use crate::deliver::rate_limit::TOO_LONG;
 use crate::deliver::request::DeliveryRequest;
 use crate::deliver::{Batching, Intent, Receipt, Verdict};
 use crate::progress::Meter;
 use crate::settings::WebhookBody;
-
-/// Batches whose acknowledgements are recorded together.
-const GROUP: usize = 64;
-
-/// The acknowledged batches of one delivery.
-pub struct AckedBatches<'a> {
-    /// Acknowledged in earlier attempts.
-    pub numbers: BTreeSet<u64>,
-    /// Records further ones durably. Its error is text; those batches may be sent again.
-    pub record: &'a (dyn Fn(Vec<u64>) -> BoxFuture<'a, Result<(), String>> + Sync),
-    /// Decides whether a failed batch is sent again within the attempt.
-    pub repeats: Repeats,
-    /// True after an earlier attempt, which may have sent some of the others.
-    pub is_repeat: bool,
-}
 
 impl WebhookTarget {
     /// Sends what is not acknowledged yet.
@@ -89,116 +65,12 @@ impl WebhookTarget {
             published: format!("webhook-id {id}"),
             answer: accepted.map(|accepted| accepted.message).filter(|message| !message.is_empty()),
             notes: Vec::new(),
+            rows: None,
         }
     }
 }
 
 impl Sender<'_> {
-    /// Sends the batches that are not acknowledged yet. Returns the last response; `None` if there was nothing to send.
-    async fn batches(&self, batching: Batching, acked: &AckedBatches<'_>) -> Result<Option<Accepted>, Verdict> {
-        let webhook = &self.target.webhook;
-        let artifact = self.delivery.artifact.clone();
-        let content = match &self.delivery.plan.request {
-            Some(request) => Content::Request(Box::new(RequestRows::compile(request, &artifact.columns)?)),
-            None => Content::Envelope(envelope(self.delivery, "reportferry.rows")),
-        };
-        let (compress, numbers) = (webhook.compress, acked.numbers.clone());
-        let reader = blocking(move || BatchReader::open(&artifact, batching, content, compress, numbers));
-        let reader = reader.await.map_err(unreadable)?;
-        let (total, generation) = (reader.total, batching.generation);
-        // After a failure, start no further batch and wait for those in flight, so that they need not be sent again.
-        let failed = AtomicBool::new(false);
-        let groups = bodies(reader)
-            .take_while(|_| std::future::ready(!failed.load(Relaxed)))
-            .map(|batch| self.batch(batch, total, generation, acked, &failed))
-            .buffer_unordered(webhook.in_flight)
-            .ready_chunks(GROUP);
-        let mut groups = pin!(groups);
-        let (mut done, mut last, mut verdict) = (acked.numbers.len() as u64, None, None);
-        let mut unanswered = BTreeSet::new();
-        while let Some(group) = groups.next().await {
-            let (mut numbers, mut failure) = (Vec::new(), None);
-            for outcome in group {
-                match outcome {
-                    Ok((number, accepted)) => {
-                        numbers.push(number);
-                        last = Some(accepted);
-                    }
-                    Err((number, error)) => {
-                        if error.is_unanswered() {
-                            unanswered.insert(number);
-                        }
-                        failure = failure.or(Some((number, error)));
-                    }
-                }
-            }
-            if !numbers.is_empty() {
-                done += numbers.len() as u64;
-                // A delivery of one batch is acknowledged as a whole, by its receipt.
-                if total > 1
-                    && let Err(reason) = (acked.record)(numbers).await
-                {
-                    verdict = verdict.or(Some(Verdict::Unknown { reason }));
-                }
-            }
-            self.meter.set(self.delivery.artifact.bytes * done / total.max(1));
-            if let Some((number, error)) = failure {
-                verdict = verdict.or(Some(error.verdict(&format!("batch {number} of {total}: "))));
-            }
-            failed.store(verdict.is_some(), Relaxed);
-        }
-        match verdict {
-            Some(verdict) if self.delivery.plan.holds_unanswered() && !unanswered.is_empty() => {
-                Err(api::unanswered(&unanswered, batching.rows, verdict.reason()))
-            }
-            Some(verdict) => Err(verdict),
-            None => Ok(last),
-        }
-    }
-
-    /// Sends one batch. Repeats it after a failure while others are accepted, until the attempt is over (`failed`).
-    async fn batch(
-        &self,
-        batch: io::Result<Outgoing>,
-        total: u64,
-        generation: u32,
-        acked: &AckedBatches<'_>,
-        failed: &AtomicBool,
-    ) -> Result<(u64, Accepted), (u64, WebhookError)> {
-        let Outgoing { number, rows, path, body } = batch.map_err(|error| (0, WebhookError::unreadable(error)))?;
-        let repeats = &acked.repeats;
-        let id = match generation {
-            1 => format!("{}-{number}-of-{total}", self.id),
-            // The receiver has this number for other rows.
-            generation => format!("{}-{number}-of-{total}-cut-{generation}", self.id),
-        };
-        // A request of one row may be there from another run.
-        let (mut failures, mut may_be_there) = (0, acked.is_repeat || rows == 1);
-        loop {
-            repeats.ready().await;
-            let error = match self.post(&id, "application/json", &path, &body, may_be_there).await {
-                Ok(accepted) => {
-                    repeats.succeeded();
-                    return Ok((number, accepted));
-                }
-                Err(error) => error,
-            };
-            failures += 1;
-            may_be_there |= error.is_unanswered();
-            let is_again = match error.retry_after() {
-                _ if error.is_unanswered() && self.delivery.plan.holds_unanswered() => false,
-                Some(wait) => !failed.load(Relaxed) && repeats.again(failures, wait).await && !failed.load(Relaxed),
-                None => false,
-            };
-            if !is_again {
-                // Immediately: the next batch starts before this failure is handled.
-                failed.store(true, Relaxed);
-                return Err((number, error));
-            }
-            tracing::debug!(id, failures, reason = error.reason, "batch sent again");
-        }
-    }
-
     async fn file(&self) -> Result<Accepted, Verdict> {
         let target = self.target;
         if target.keys.iter().any(Key::needs_whole_message) {
@@ -234,24 +106,4 @@ impl Sender<'_> {
         self.meter.set(self.delivery.artifact.bytes);
         Ok(accepted)
     }
-}
-
-/// Reads bodies in order on a blocking thread, a few batches ahead.
-fn bodies(reader: BatchReader) -> impl stream::Stream<Item = io::Result<Outgoing>> {
-    let read = async |reader: Option<BatchReader>| {
-        let mut reader = reader?;
-        let ahead = blocking(move || {
-            let (bodies, more) = reader.read_ahead()?;
-            Ok((bodies, more.then_some(reader)))
-        });
-        Some(match ahead.await {
-            Ok((bodies, reader)) => (bodies.into_iter().map(Ok).collect(), reader),
-            Err(error) => (vec![Err(error)], None),
-        })
-    };
-    stream::unfold(Some(reader), read).flat_map(stream::iter)
-}
-
-fn unreadable(error: io::Error) -> Verdict {
-    WebhookError::unreadable(error).verdict("")
 }

@@ -83,7 +83,8 @@ impl Sender<'_> {
         }
         let request = self.delivery.plan.request.as_ref();
         let meaning = request.map(|request| meaning(request, response.status().as_u16(), may_be_there));
-        let read = response::read(response, Clock::System.now(), target, bearer.as_ref(), meaning);
+        let body_max = request.and_then(|request| request.response_rows.as_ref()).map(|rows| rows.bytes_max);
+        let read = response::read(response, Clock::System.now(), target, bearer.as_ref(), (meaning, body_max));
         let total = target.webhook.total;
         tokio::time::timeout(total, read).await.unwrap_or_else(|_| Err(WebhookError::stalled(total)))
     }

@@ -11,7 +11,7 @@ use crate::pipeline::plan::CsvDialect;
 ///
 /// # Errors
 /// The file cannot be read, or the run kept no rows.
-pub(super) fn open_rows(artifact: &Artifact) -> io::Result<(Box<dyn Read + Send>, CsvDialect)> {
+pub(crate) fn open_rows(artifact: &Artifact) -> io::Result<(Box<dyn Read + Send>, CsvDialect)> {
     let (rows, dialect) = rows_of(artifact)?;
     Ok((skip_bom(rows)?, dialect))
 }

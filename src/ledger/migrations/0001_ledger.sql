@@ -117,6 +117,12 @@ CREATE TABLE deliveries (
     -- How long it may take before an alert is sent, NULL for no alert; when that is, once the run delivers.
     alert_after_ms BIGINT,
     alert_at_ms    BIGINT,
+    -- What the receiver answered for the rows that were sent; NULL where it answers for none.
+    accepted_rows   BIGINT,
+    refused_rows    BIGINT,
+    unanswered_rows BIGINT,
+    -- How often a person had rows sent again alone.
+    resends        BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (run_id, destination)
 );
 
@@ -148,13 +154,34 @@ CREATE TABLE receipts (
     FOREIGN KEY (run_id, destination) REFERENCES deliveries (run_id, destination)
 );
 
--- Batches that the receiver acknowledged: they are never sent again. Other bytes (another digest) have other batches.
-CREATE TABLE acked_batches (
+-- Batches that were begun, and those that the receiver acknowledged, which are never sent again. Other bytes (another
+-- digest) have other batches.
+CREATE TABLE batches (
     run_id      TEXT   NOT NULL,
     destination TEXT   NOT NULL,
     number      BIGINT NOT NULL,
     sha256      TEXT   NOT NULL,
-    acked_ms    BIGINT NOT NULL,
+    -- The rows of a request that a pipeline defines; 0 where no rows are counted.
+    first_row   BIGINT NOT NULL,
+    row_count   BIGINT NOT NULL,
+    -- NULL while it may have been taken or not.
+    acked_ms    BIGINT,
+    -- A person wants it sent, although it may have been taken.
+    resend      BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, destination, number),
+    FOREIGN KEY (run_id, destination) REFERENCES deliveries (run_id, destination)
+);
+
+-- Rows that were sent and not accepted; the reason is the receiver's.
+CREATE TABLE open_rows (
+    run_id      TEXT   NOT NULL,
+    destination TEXT   NOT NULL,
+    number      BIGINT NOT NULL,
+    -- refused, unanswered
+    outcome     TEXT   NOT NULL,
+    reason      TEXT   NOT NULL,
+    -- 0; 1 a person wants it sent again, 2 the request that does so was begun.
+    resend      BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (run_id, destination, number),
     FOREIGN KEY (run_id, destination) REFERENCES deliveries (run_id, destination)
 );

@@ -179,6 +179,7 @@ impl Check<'_> {
             publish_together,
             required,
             request,
+            refused_rows,
         } = delivery.file?;
         self.check_replace(replace.as_ref(), existing.as_ref());
         let is_webhook = destination.as_ref().is_some_and(|to| to.webhook().is_some());
@@ -212,6 +213,8 @@ impl Check<'_> {
             }
             None => None,
         };
+        let is_answered = request.as_ref().is_some_and(|request| request.response_rows.is_some());
+        let refused_rows = self.refused_rows(refused_rows, is_answered);
         let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
         let destination = destination?;
         Some(DeliveryPlan {
@@ -229,6 +232,7 @@ impl Check<'_> {
             done_content,
             required: required.unwrap_or(true),
             request,
+            refused_rows,
         })
     }
 }

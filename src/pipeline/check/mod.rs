@@ -2,6 +2,7 @@
 
 /// Aggregates.
 mod aggregate;
+mod answers;
 /// Artifacts.
 mod artifact;
 /// The dialect of the artifact's CSV.

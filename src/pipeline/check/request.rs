@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::tree::TreeRows;
 use super::*;
+use crate::pipeline::answers_file::ResponseRowsFile;
 use crate::pipeline::request_file::{IdempotencyFile, RequestBatchFile, RequestFile, RequestPath, ResponseFile};
 use crate::settings::Destination;
 use crate::yaml::scalars::Whole;
@@ -31,17 +32,29 @@ impl Check<'_> {
         }
         let body = self.tree(json.value, rows)?;
         let is_single = names_columns || matches!(body, Body::Rows(_));
-        let (rows, bytes) = self.request_batch(batch, is_single, names_columns);
+        let (batch_rows, bytes) = self.request_batch(batch, is_single, names_columns);
         let headers = self.request_headers(headers.map(|headers| headers.0).unwrap_or_default());
         let idempotency_header = idempotency.and_then(|IdempotencyFile { header: name }| {
             let is_valid = self.request_header(&name.value, &name.origin);
             is_valid.then_some(name.value)
         });
-        let response = self.response(response);
+        let (response, answers) = self.response(response);
+        let response_rows = answers.map(|answers| Arc::new(self.response_rows(answers, rows.columns)));
         let recognises = method == Method::Put || idempotency_header.is_some() || !response.already_accepted.is_empty();
         let default = if recognises { AfterUnknown::Resend } else { AfterUnknown::Hold };
         let after_unknown = after_unknown.unwrap_or(default);
-        Some(Request { method, path, rows, bytes, headers, body, response, idempotency_header, after_unknown })
+        Some(Request {
+            method,
+            path,
+            rows: batch_rows,
+            bytes,
+            headers,
+            body,
+            response,
+            idempotency_header,
+            after_unknown,
+            response_rows,
+        })
     }
 
     /// Checks that the destination takes requests of the pipeline's own.
@@ -183,8 +196,8 @@ impl Check<'_> {
         false
     }
 
-    fn response(&mut self, written: Option<ResponseFile>) -> ResponseRules {
-        let Some(ResponseFile { accepted, already_accepted, retry }) = written else { return ResponseRules::default() };
+    fn response(&mut self, written: Option<ResponseFile>) -> (ResponseRules, Option<ResponseRowsFile>) {
+        let Some(ResponseFile { accepted, already_accepted, retry, rows }) = written else { return Default::default() };
         let statuses = |written: Option<OneOrMore<At<Whole<0, 999>>>>| written.map(|all| all.0).unwrap_or_default();
         let rules = ResponseRules {
             accepted: self.statuses(statuses(accepted), 200..=299),
@@ -195,7 +208,7 @@ impl Check<'_> {
             let what = format!("`response` has {both} in both `already_accepted` and `retry`");
             self.problems.push(Problem::error(None, what).hint("keep it in one of them"));
         }
-        rules
+        (rules, rows)
     }
 
     fn statuses(&mut self, written: Vec<At<Whole<0, 999>>>, range: std::ops::RangeInclusive<u16>) -> Vec<u16> {

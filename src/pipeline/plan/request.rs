@@ -1,6 +1,8 @@
 //! The plan of requests to a receiver with an API of its own.
 
-use super::{Body, Column};
+use std::sync::Arc;
+
+use super::{Body, Column, ResponseRows};
 
 /// Requests that carry the rows.
 pub struct Request {
@@ -18,6 +20,8 @@ pub struct Request {
     /// The header that carries the request's id.
     pub idempotency_header: Option<String>,
     pub after_unknown: AfterUnknown,
+    /// The answers for single rows in the response; `None` if a status is for all rows.
+    pub response_rows: Option<Arc<ResponseRows>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

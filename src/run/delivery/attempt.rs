@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::BoxFuture;
-
+use super::rows::Standing;
 use super::{DeliveryTask, reason};
 use crate::attempt::Repeats;
 use crate::deliver::webhook::{AckedBatches, WebhookTarget};
 use crate::deliver::{DeliveryRequest, Intent, Leftover, RemoteState, Session, Verdict};
 use crate::ledger::record::Delivery;
-use crate::ledger::state::DeliveryState;
-use crate::ledger::{DeltaStanding, LedgerError};
+use crate::ledger::{DeltaStanding, LedgerError, OpenBatches};
 use crate::pipeline::plan::Existing;
 use crate::run::Requester;
 use crate::run::limits::Permit;
@@ -95,17 +93,26 @@ impl DeliveryTask {
         webhook: &Arc<Webhook>,
         delivery: &Delivery,
     ) -> Result<AttemptOutcome, LedgerError> {
-        // Without an intent nothing was acknowledged.
+        // Without an intent nothing was begun.
+        let standing = match delivery.intent.is_some() {
+            true => self.standing().await?,
+            false => Standing::GoOn(OpenBatches::default()),
+        };
+        let (open, in_doubt) = match standing {
+            Standing::GoOn(open) => (open, None),
+            Standing::InDoubt(verdict) => (OpenBatches::default(), Some(verdict)),
+        };
         let acked = match delivery.intent.is_some() {
             true => self.context.ledger.parts(&self.run, self.destination()).await?,
-            false => Default::default(),
+            false => BTreeSet::new(),
         };
         let (task, settings) = (self.clone(), webhook.clone());
         let target = blocking(move || task.context.sessions.webhook(task.destination(), &settings)).await;
         let prepared = target.map(|target| {
             // Batches are identified by number, so only a person may change their size, and only before any is
             // acknowledged.
-            let allow_rebatch = self.requester == Requester::Retry && acked.is_empty();
+            let is_begun = !acked.is_empty() || !open.in_doubt.is_empty() || !open.wanted.is_empty();
+            let allow_rebatch = self.requester == Requester::Retry && !is_begun && in_doubt.is_none();
             let earlier = delivery.intent.as_ref().and_then(|intent| intent.batching);
             (target.prepare(&self.request(), earlier, allow_rebatch), target)
         });
@@ -117,18 +124,11 @@ impl DeliveryTask {
             Ok(prepared) => prepared,
             Err(verdict) => return Ok(AttemptOutcome::failed(number, verdict)),
         };
-        let earlier = delivery.intent.is_some();
-        // The process of the earlier attempt ended before it could record which requests were answered.
-        if earlier && delivery.state == DeliveryState::Publishing && self.delivery().holds_unanswered() {
-            let reason =
-                "the process ended during an attempt: what was not acknowledged may have been taken".to_owned();
-            return Ok(AttemptOutcome::failed(number, Verdict::Unconfirmed { reason }));
+        if let Some(verdict) = in_doubt {
+            return Ok(AttemptOutcome::failed(number, self.settle_rows(verdict).await?));
         }
-        let publishing = tokio::spawn(self.clone().publish_webhook(target, intent, acked, earlier));
-        let verdict = match publishing.await.unwrap_or_else(|_| panicked()) {
-            Verdict::Unknown { reason } if self.delivery().holds_unanswered() => Verdict::Unconfirmed { reason },
-            verdict => verdict,
-        };
+        let publishing = tokio::spawn(self.clone().publish_webhook(target, intent, acked, open));
+        let verdict = self.settle_rows(publishing.await.unwrap_or_else(|_| panicked())).await?;
         Ok(AttemptOutcome::failed(number, verdict))
     }
 
@@ -136,20 +136,15 @@ impl DeliveryTask {
         self: Arc<Self>,
         target: Arc<WebhookTarget>,
         intent: Intent,
-        acked: BTreeSet<u64>,
-        is_repeat: bool,
+        numbers: BTreeSet<u64>,
+        open: OpenBatches,
     ) -> Verdict {
         let delivery = DeliveryRequest { until: self.attempt_deadline(), ..self.request() };
-        let record = |batches: Vec<u64>| -> BoxFuture<'_, Result<(), String>> {
-            let task = &self;
-            Box::pin(async move {
-                let (ledger, sha256) = (&task.context.ledger, &task.artifact.sha256);
-                let recorded = ledger.acknowledge(&task.run, task.destination(), sha256, &batches).await;
-                recorded.map_err(|error| error.to_string())
-            })
-        };
+        let begun = open.in_doubt.iter().filter_map(|rows| rows.number).chain(open.wanted).collect();
+        let record = |event| self.record(event);
         let repeats = Repeats::new(self.context.clock.clone());
-        let acked = AckedBatches { numbers: acked, record: &record, repeats, is_repeat };
+        let (resend, resends) = (open.resend.into(), open.resends);
+        let acked = AckedBatches { numbers, begun, resend, resends, record: &record, repeats };
         target.publish(&delivery, &intent, acked, &self.context.progress.deliver).await
     }
 

@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use reportferry::deliver::doctor::Probe;
-use reportferry::deliver::{PickupKind, PickupOutcome};
+use reportferry::deliver::webhook::{AckedBatch, BatchRows};
+use reportferry::deliver::{OpenRow, PickupKind, PickupOutcome, RowOutcome};
 use reportferry::expect::{BaselineFile, Checked, ComparedWith, DeltaFacts};
 use reportferry::extract::{RefusedCredentials, ScopeCheck, Standing};
 use reportferry::ledger::record::{ExtractFacts, Run};
@@ -102,6 +103,25 @@ async fn send_alerts(ledger: &Ledger) -> Result<(), LedgerError> {
     ledger.note_sent(&due, &Sent::Again { due_ms: 0, reason: "busy".to_owned() }).await
 }
 
+fn batch(number: u64) -> BatchRows {
+    BatchRows { number: Some(number), first: 2 * number + 1, last: 2 * number + 2, count: 2 }
+}
+
+async fn acknowledge_batches(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
+    let refused = OpenRow { row: 1, outcome: RowOutcome::Refused, reason: "no".to_owned() };
+    let acked = [(0, vec![refused]), (1, Vec::new())].map(|(number, open)| AckedBatch { rows: batch(number), open });
+    ledger.acknowledge(&run.id, "hris", "ab", &acked).await
+}
+
+async fn resend(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
+    ledger.resend_rows(&run.id, RowOutcome::Refused).await?;
+    ledger.resend_rows(&run.id, RowOutcome::Unanswered).await.map(|_| ())
+}
+
+async fn count_rows(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
+    ledger.count_rows(&run.id, "hris").await.map(|_| ())
+}
+
 const OPERATIONS: &[Operation] = operations! {
     enter(ledger, run) => ledger.enter(&other(9), "d");
     enter_slots(ledger, run) => ledger.enter_slots(&[portion()]);
@@ -125,7 +145,12 @@ const OPERATIONS: &[Operation] = operations! {
     delivering(ledger, run) => ledger.advance(&mut run, RunState::Delivering, None);
     postpone(ledger, run) => ledger.defer(&run.id, "hris", "waits", Some(0));
     retry(ledger, run) => ledger.retry_deliveries(&run.id, "ann");
-    acknowledge(ledger, run) => ledger.acknowledge(&run.id, "hris", "ab", &[0, 1]);
+    acknowledge(ledger, run) => acknowledge_batches(&ledger, &run);
+    begin(ledger, run) => ledger.begin_batch(&run.id, "hris", "ab", batch(2), true);
+    withdraw(ledger, run) => ledger.withdraw_batch(&run.id, "hris", batch(2));
+    settle(ledger, run) => ledger.settle_in_doubt(&run.id, "hris", "lost");
+    resend(ledger, run) => resend(&ledger, &run);
+    count_rows(ledger, run) => count_rows(&ledger, &run);
     attempt(ledger, run) => attempt(&ledger, &run);
     gone(ledger, run) => ledger.note_gone("hris", Some("410"));
     back(ledger, run) => ledger.note_gone("hris", None);
@@ -178,6 +203,8 @@ async fn read_all(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
     ledger.worker_record().await?;
     ledger.paused("p").await?;
     ledger.parts(&run.id, "hris").await?;
+    ledger.open_batches(&run.id, "hris").await?;
+    ledger.open_rows(&run.id, "hris", RowOutcome::Refused, 0).await?;
     ledger.partly_delivered(&run.id).await?;
     ledger.blocked_at("hris").await?;
     ledger.destinations_with_due_pickups().await?;

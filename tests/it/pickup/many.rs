@@ -50,6 +50,7 @@ async fn deliver(ledger: &Ledger, folder: &Path, number: i64, at: Timestamp) {
     let intent = Intent { files: vec![file], batching: None, acks: Vec::new() };
     ledger.note_intent(&run.id, "local", &intent).await.unwrap();
     let receipt = Receipt {
+        rows: None,
         files: Vec::new(),
         address: folder.display().to_string(),
         path,

@@ -3,8 +3,9 @@ to standard output; `verified` is true, null where nothing was to check, or the 
 
     api_receiver.py KIND ANSWERS
 
-KIND is `xapi`, `badges` or `any`. ANSWERS is a file with a JSON list; each request takes one away: a status,
-"drop" (taken, and the connection closed without a response), "unheard" (closed before it is taken), or null (as specified).
+KIND is `xapi`, `badges`, `imports` or `any`. ANSWERS is a file with a JSON list; each request takes one away: a status,
+"drop" (taken, and the connection closed without a response), "unheard" (closed before it is taken), null (as specified), or {"raw": TEXT} for the
+body of a response that is otherwise as specified. ANSWERS.refused is a JSON list of users whose records `imports` refuses.
 `POST /token` is a token endpoint, which takes its answers from ANSWERS.token. A line of standard input is answered
 with `null` after all requests before it; the server ends with standard input.
 """
@@ -86,13 +87,37 @@ def badges(method, path, headers, body):
     return 201, json.dumps({"data": {"id": str(uuid.uuid4()), "state": "pending"}}).encode()
 
 
+def imports(method, path, headers, body):
+    """ServiceNow's import set API, insertMultiple: at most 200 records, and a status for each of them, in their order."""
+    need((method, path) == ("POST", "/api/now/import/u_completions/insertMultiple"), "POST …/insertMultiple")
+    document = json.loads(body)
+    need(set(document) == {"records"}, "an object with `records`")
+    need(1 <= len(document["records"]) <= 200, "at most 200 records")
+    try:
+        with open(answers + ".refused") as file:
+            refused = set(json.load(file))
+    except FileNotFoundError:
+        refused = set()
+    result = []
+    with lock:
+        for record in document["records"]:
+            user = record["u_user"]
+            if user in refused:
+                result.append({"u_user": user, "status": "error", "error_message": f"{user} is unknown"})
+            else:
+                known = stored.get(user, 0)
+                stored[user] = known + 1
+                result.append({"u_user": user, "status": "updated" if known else "inserted", "sys_id": uuid.uuid4().hex})
+    return 201, json.dumps({"import_set": "ISET0010001", "result": result}).encode()
+
+
 def anything(method, path, headers, body):
     if tokens and headers.get("authorization") != f"Bearer {tokens[-1]}":
         return 401, ("not " + headers.get("authorization", "")).encode()
     return 200, b"{}"
 
 
-KINDS = {"xapi": xapi, "badges": badges, "any": anything}
+KINDS = {"xapi": xapi, "badges": badges, "imports": imports, "any": anything}
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
@@ -115,8 +140,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
                 time.sleep(0.05)
             else:
                 seen["body"] = json.loads(body)
-                if answer in (None, "drop"):
+                if answer in (None, "drop") or isinstance(answer, dict):
                     status, text = KINDS[kind](self.command, self.path, headers, body)
+                    text = answer["raw"].encode() if isinstance(answer, dict) else text
                 elif answer == 401:
                     text = ("not " + headers.get("authorization", "")).encode()
         except (Broken, ValueError, KeyError, TypeError) as error:

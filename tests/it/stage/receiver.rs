@@ -35,7 +35,7 @@ impl Receiver {
         Self::of(SCRIPT, secret, tls)
     }
 
-    /// A receiver with an API of its own: `xapi`, `badges` or `any`.
+    /// A receiver with an API of its own: `xapi`, `badges`, `imports` or `any`.
     pub(crate) fn api(kind: &str) -> Self {
         Self::of(API, kind, &[])
     }
@@ -68,6 +68,11 @@ impl Receiver {
     /// What the next requests are answered.
     pub(crate) fn answers(&self, answers: &Value) {
         std::fs::write(self.home.path().join("answers"), answers.to_string()).unwrap();
+    }
+
+    /// The users whose records an import set refuses.
+    pub(crate) fn refuses(&self, users: &[&str]) {
+        std::fs::write(self.home.path().join("answers.refused"), serde_json::to_string(users).unwrap()).unwrap();
     }
 
     /// What the next token requests are answered.

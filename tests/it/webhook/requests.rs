@@ -29,11 +29,11 @@ const BADGES: &str = r#"
 "#;
 
 /// A pipeline that sends rows of a local file to `api`.
-struct Folder(TempDir);
+pub(super) struct Folder(pub TempDir);
 
 impl Folder {
     /// `webhook` are further keys of the destination.
-    fn new(receiver: &Receiver, base: &str, webhook: &str, request: &str, rows: &[(&str, &str)]) -> Self {
+    pub(super) fn new(receiver: &Receiver, base: &str, webhook: &str, request: &str, rows: &[(&str, &str)]) -> Self {
         let folder = crate::stage::folder();
         std::fs::create_dir(folder.path().join("pipelines")).unwrap();
         let folder = Self(folder);
@@ -61,29 +61,29 @@ impl Folder {
         folder
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.0.path().join(name), text).unwrap();
     }
 
-    fn call(&self, arguments: &[&str], fault: Option<&str>) -> Output {
+    pub(super) fn call(&self, arguments: &[&str], fault: Option<&str>) -> Output {
         let mut command = crate::stage::reportferry();
         command.current_dir(self.0.path()).args(arguments);
         command.envs(fault.map(|fault| ("REPORTFERRY_FAULT", fault))).output().unwrap()
     }
 
-    fn run(&self, slot: &str, fault: Option<&str>) -> Output {
+    pub(super) fn run(&self, slot: &str, fault: Option<&str>) -> Output {
         self.call(&["run", "line", "--slot", slot, "--json", "--wait", "20s"], fault)
     }
 }
 
-const SLOT: &str = "2026-11-23T05:30:00Z";
+pub(super) const SLOT: &str = "2026-11-23T05:30:00Z";
 const LATER: &str = "2026-11-24T05:30:00Z";
 
-fn people(count: usize) -> Vec<(String, String)> {
+pub(super) fn people(count: usize) -> Vec<(String, String)> {
     (1..=count).map(|number| (format!("p{number}@acme.example"), "C 1/ü".to_owned())).collect()
 }
 
-fn borrowed(rows: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(super) fn borrowed(rows: &[(String, String)]) -> Vec<(&str, &str)> {
     rows.iter().map(|(user, course)| (user.as_str(), course.as_str())).collect()
 }
 
@@ -118,6 +118,26 @@ fn statements_arrive_once_although_a_response_is_lost() {
     assert_eq!(last(&receiver.got(), "stored"), 60);
 }
 
+/// An earlier attempt means nothing for a batch that it never sent.
+#[test]
+fn a_batch_that_was_never_sent_is_not_taken_for_delivered() {
+    let receiver = Receiver::api("xapi");
+    let rows = people(60);
+    let folder = Folder::new(&receiver, "/xapi/", "in_flight: 1", STATEMENTS, &borrowed(&rows[29..30]));
+    assert!(folder.run(SLOT, None).status.success());
+    let text = rows.iter().map(|(user, course)| format!("{user},{course}\n")).collect::<String>();
+    folder.write("rows.csv", &format!("user,course\n{text}"));
+    // The second batch, which has the statement that is there, is never begun.
+    folder.run(LATER, Some("webhook.send=kill_after"));
+    let output = folder.run(LATER, None);
+    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+    assert!(both(&output).contains("does not mean that it has the others"), "{}", both(&output));
+    let got = receiver.got();
+    // The first one was begun: its repeat, which the receiver knows, is delivered.
+    let answers: Vec<&Value> = got.iter().map(|request| &request["answer"]).collect();
+    assert_eq!(answers, [&json!(200), &json!(200), &json!(409), &json!(409)]);
+}
+
 /// Credly: nothing recognises a repeat, so a lost response stops the delivery.
 #[test]
 fn a_lost_response_never_makes_a_second_badge() {
@@ -136,7 +156,8 @@ fn a_lost_response_never_makes_a_second_badge() {
         assert_eq!(got.len(), 2, "{}", both(&again));
         assert_eq!(got[0]["path"], "/v1/organizations/C%201%2F%C3%BC/badges");
         // A person decides.
-        let retried = folder.call(&["retry", document(&output)["run"].as_str().unwrap()], None);
+        let run = document(&output)["run"].as_str().unwrap().to_owned();
+        let retried = folder.call(&["retry", &run, "--rows", "unanswered"], None);
         assert!(retried.status.success(), "{}", both(&retried));
         let got = receiver.got();
         assert_eq!((got.len(), got[2]["body"]["recipient_email"].as_str()), (6, Some("p2@acme.example")));
