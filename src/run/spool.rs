@@ -27,6 +27,11 @@ pub enum SpoolError {
 /// The name of the file of dropped rows in a run's folder.
 pub(super) const DROPPED_ROWS: &str = "dropped_rows.csv";
 
+/// Returns the name of that file for one of several artifacts.
+pub(super) fn dropped_rows_of(artifact: &str) -> String {
+    format!("dropped_rows.{artifact}.csv")
+}
+
 /// The interval between attempts to take the lock.
 const BUSY_POLL: Duration = Duration::from_millis(100);
 
@@ -90,6 +95,11 @@ impl Spool {
     /// Returns the path of the rows that steps dropped for their values.
     pub fn dropped_rows(&self) -> PathBuf {
         self.directory.join(DROPPED_ROWS)
+    }
+
+    /// Returns the path of the rows that steps of one of several artifacts dropped for their values.
+    pub fn dropped_rows_of(&self, artifact: &str) -> PathBuf {
+        self.directory.join(dropped_rows_of(artifact))
     }
 
     /// Removes the extract, which is no longer needed. A failure costs only disk space.
