@@ -223,6 +223,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn entries_far_into_the_archive_have_their_place_in_64_bits() {
+        let entry = |header_at| Entry { name: "a.csv".to_owned(), header_at, crc: 1, compressed: 7, bytes: 9 };
+        let record = |header_at| {
+            let mut out = Vec::new();
+            entry(header_at).record(&mut out);
+            out
+        };
+        let (near, far) = (record(MAX_32 - 1), record(MAX_32));
+        assert_eq!((near.len(), far.len()), (46 + 5, 46 + 5 + 12));
+        assert_eq!(near[42..46], [0xFE, 0xFF, 0xFF, 0xFF]);
+        assert_eq!(far[42..46], [0xFF; 4]);
+        assert_eq!(far[51..], [1, 0, 8, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]);
+    }
+
+    #[test]
     fn sizes_have_64_bits_from_4_gib_on() {
         let end = |bytes| {
             let entry = Entry { name: "a.csv".to_owned(), header_at: 0, crc: 1, compressed: 7, bytes };

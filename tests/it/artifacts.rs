@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
+use super::stage::receiver::SECRET;
 use super::stage::rig::{Rig, both, document};
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
@@ -285,6 +286,92 @@ fn what_several_artifacts_cannot_have_is_a_problem() {
         let text = refused(edit);
         assert!(text.contains(said), "{edit:?}\nexpected {said}\n{text}");
     }
+}
+
+#[test]
+fn webhooks_that_send_rows_or_one_file_are_refused() {
+    for (body, more, said) in [
+        ("rows", "", "requests carry the rows of one artifact"),
+        ("file", "", "the webhook takes one file, and there are several artifacts"),
+        ("file", "archive: {name: a.zip}\n", ""),
+        ("notice", "", ""),
+    ] {
+        let hook = format!("hook: {{webhook: {{url: \"https://hook.example/in\", secret: {SECRET}, body: {body}}}}}");
+        let (artifacts, _) = NAT.split_once("deliver:").unwrap();
+        let rig = nat(&format!("{artifacts}{more}deliver: {{hook: {{}}}}\n"), "client,subject,hours\n");
+        rig.settings(|text| text.replace("destinations:\n", &format!("destinations:\n  {hook}\n")));
+        let output = rig.reportferry(&["check"]);
+        let text = String::from_utf8_lossy(&output.stderr).replace('\n', " ");
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(output.status.code(), Some(if said.is_empty() { 0 } else { 2 }), "{body}{more}\n{text}");
+        assert!(text.contains(said), "{body}{more}\n{text}");
+    }
+}
+
+/// The two files, packed.
+const PACKED: &str = r#"
+source: {file: {path: clients.csv}}
+artifacts:
+  all: {name: all.csv.gz, compress: gzip}
+  none: {transform: [{filter: "client = 'C3'"}], expect: {when_empty: send}, csv: {header: none}, name: none.csv.zst, compress: zstd}
+  empty: {name: empty.txt, text: ""}
+  some: {transform: [{filter: "client = 'C2'"}], name: some.csv}
+deliver: {local: {path: inbound, existing: replace}}
+"#;
+
+#[test]
+fn each_file_is_packed_by_itself_and_an_archive_is_encrypted_as_a_whole() {
+    let rig = nat(PACKED, "");
+    let told = delivered(&rig);
+    let python = |script: &str| {
+        let output = Command::new(PYTHON).args(["-c", script]).current_dir(rig.drop.join("inbound")).output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let all = python("import gzip, sys; sys.stdout.write(gzip.open('all.csv.gz', 'rt').read())");
+    assert_eq!(all, "client,name,postcode\nC1,Ann Lee,800\nC2,Bob Ng,2650\n");
+    let none = "import zstandard; d = zstandard.ZstdDecompressor().decompressobj(); print(d.decompress(open('none.csv.zst', 'rb').read()), d.eof)";
+    assert_eq!(python(none), "b'' True\n", "a file without bytes is a whole file of its format");
+    assert_eq!(
+        (rig.read("empty.txt"), rig.read("some.csv")),
+        (Vec::new(), b"client,name,postcode\nC2,Bob Ng,2650\n".to_vec())
+    );
+    assert_eq!(told["artifact"]["files"][1]["rows"], 0);
+
+    let archive = "archive: {name: all.zip.age, encrypt: {age: {to: [RECIPIENT]}}}\n";
+    let keys = python("import pyrage; i = pyrage.x25519.Identity.generate(); print(i.to_public(), i)");
+    let (recipient, identity) = keys.trim().split_once(' ').unwrap();
+    let pipeline = format!("{PACKED}{}", archive.replace("RECIPIENT", recipient));
+    let refused = nat(&pipeline, "").reportferry(&["check"]);
+    assert!(both(&refused).contains("`compress` is not for the entry of an `archive`"), "{}", both(&refused));
+    let pipeline = pipeline.replace(", compress: gzip", "").replace(", compress: zstd", "");
+    let rig = nat(&pipeline, "");
+    let told = delivered(&rig);
+    let script = format!(
+        "import pyrage, io, zipfile; d = pyrage.decrypt(open('all.zip.age', 'rb').read(), [pyrage.x25519.Identity.from_str('{identity}')])\n\
+         z = zipfile.ZipFile(io.BytesIO(d)); print(z.testzip(), [(e.filename, e.file_size) for e in z.infolist()])"
+    );
+    let output = Command::new(PYTHON).args(["-c", &script]).current_dir(rig.drop.join("inbound")).output().unwrap();
+    let entries = told["artifact"]["entries"].as_array().unwrap();
+    let listed: Vec<String> =
+        entries.iter().map(|entry| format!("('{}', {})", entry["name"].as_str().unwrap(), entry["bytes"])).collect();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("None [{}]\n", listed.join(", ")), "{}", both(&output));
+}
+
+#[test]
+fn each_artifact_is_compared_with_itself_in_earlier_runs() {
+    let pipeline = NAT.replace("    name: NAT00120.txt", "    expect: {rows: {change: 50%}}\n    name: NAT00120.txt");
+    let rig = nat(&pipeline, "client,subject,hours\nC1,A,1\nC1,B,1\nC1,C,1\nC2,D,1\n");
+    delivered(&rig);
+    std::fs::write(rig.folder.path().join("training.csv"), "client,subject,hours\nC1,A,1\n").unwrap();
+    let held = rig.reportferry(&["run", "line", "--slot", "2026-11-24T05:30:00Z", "--json", "--wait", "5s"]);
+    let told = document(&held);
+    assert_eq!(told["state"], "held", "{told}");
+    assert_eq!(told["findings"][0]["expectation"], "rows.change of NAT00120", "{told}");
+    let (run, earlier) = (told["run"].as_str().unwrap(), &told["findings"][0]["difference"]["rows"]["earlier"][0]);
+    assert_eq!(earlier["rows"], 4, "{told}");
+    let rejected = rig.reportferry(&["reject", run, "--because", "one is too few"]);
+    assert!(rejected.status.success(), "{}", both(&rejected));
 }
 
 #[test]

@@ -6,7 +6,6 @@ use super::sources::Sources;
 use super::test_case::Facts;
 use super::*;
 use crate::name::NameTemplate;
-use crate::pipeline::file::Deliveries;
 use crate::pipeline::file::artifacts::{ArchiveFile, ArtifactsFile, ConstantFile, PartFile, RowKeys, RowsPartFile};
 
 /// The longest key of an artifact, in bytes.
@@ -72,6 +71,9 @@ impl Check<'_> {
         several.reads = reads(&parts, sources);
         self.check_names(&parts);
         let in_archive = archive.is_some();
+        if in_archive {
+            self.refuse_packed(&parts);
+        }
         let top = self.archive_or_group(archive, &origin);
         several.artifact = top.filter(|_| parts.len() == count).map(|(at, name, encrypt)| ArtifactPlan {
             at,
@@ -89,9 +91,7 @@ impl Check<'_> {
     pub(super) fn check_around_artifacts(
         &mut self,
         node: &Node,
-        artifacts: Option<&At<ArtifactsFile>>,
-        archive: Option<&At<ArchiveFile>>,
-        deliveries: Option<&Deliveries>,
+        PipelineFile { artifacts, archive, deliver, .. }: &PipelineFile,
     ) {
         let Some(artifacts) = artifacts else {
             if let Some(archive) = archive {
@@ -110,7 +110,7 @@ impl Check<'_> {
                 self.problems.push(problem.hint(format!("move it: `artifacts: {{users: {{{key}: …}}}}`")));
             }
         }
-        let written = deliveries.into_iter().flat_map(|deliveries| &deliveries.0.0);
+        let written = deliver.0.iter().flat_map(|deliveries| &deliveries.0.0);
         for together in written.filter_map(|(_, delivery)| delivery.file.as_ref()?.publish_together.as_ref()) {
             if !together.value && archive.is_none() {
                 let problem = together.origin.error("several artifacts are always published together");
@@ -292,6 +292,20 @@ impl Check<'_> {
                     format!("`{key}` compares with what was accepted, which is for a pipeline with one `artifact`");
                 let problem = origin.error(what);
                 self.problems.push(problem.hint("list the columns: `columns: [id, name]`, or remove it"));
+            }
+        }
+    }
+
+    /// Reports entries of an archive that would be compressed or encrypted by themselves.
+    fn refuse_packed(&mut self, parts: &[ArtifactPart]) {
+        for part in parts {
+            let PartContent::Rows(plan) = &part.content else { continue };
+            let ArtifactPlan { at, compress, encrypt, .. } = &plan.artifact;
+            for (is_written, key) in [(compress.is_some(), "compress"), (encrypt.is_some(), "encrypt")] {
+                if is_written {
+                    let problem = Problem::error(at.clone(), format!("`{key}` is not for the entry of an `archive`"));
+                    self.problems.push(problem.hint("the archive is a ZIP, and has its own `encrypt`: remove it here"));
+                }
             }
         }
     }

@@ -75,10 +75,9 @@ pub(super) fn plan(
 ) -> Option<Plan> {
     let written = PipelineFile::from_node(node, problems)?;
     let mut check = Check { settings, file, problems, tables: Vec::new(), sources: Vec::new(), named };
+    check.check_around_artifacts(node, &written);
     let (schedule, zone) = check.scheduled(written.schedule);
     let mut sources = check.all_sources(node, written.source, written.sources);
-    let deliver = written.deliver.0.as_ref();
-    check.check_around_artifacts(node, written.artifacts.as_ref(), written.archive.as_ref(), deliver);
     let several = written.artifacts.map(|artifacts| {
         sources.copy_main();
         check.several(artifacts, written.archive, &sources, (name, &zone))
