@@ -55,7 +55,7 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
             for plan in &loaded.plans {
                 loaded.problems.extend(plan.clock_warnings(now));
                 loaded.problems.extend(plan.name_warnings(now));
-                loaded.problems.extend(plan.artifact.encrypt.iter().flat_map(|encrypt| encrypt.key_problems(now)));
+                loaded.problems.extend(plan.encryptions().flat_map(|encrypt| encrypt.key_problems(now)));
             }
             loaded
         }

@@ -55,7 +55,16 @@ pub(super) async fn connect(plans: &[Arc<Plan>], settings: &Settings, json: bool
 
 /// Exports the report of `plan` once and compares its columns with those that the transform uses.
 async fn columns(plan: &Arc<Plan>, settings: &Settings, tenants: &Tenants, shown: &mut Shown) {
-    let (step, begun) = (format!("columns of {}", plan.name), Instant::now());
+    let Some(artifacts) = plan.several() else {
+        return columns_of(plan, &plan.name, settings, tenants, shown).await;
+    };
+    for (key, part) in artifacts.of_rows() {
+        columns_of(part, &format!("{}, {key}", plan.name), settings, tenants, shown).await;
+    }
+}
+
+async fn columns_of(plan: &Arc<Plan>, name: &str, settings: &Settings, tenants: &Tenants, shown: &mut Shown) {
+    let (step, begun) = (format!("columns of {name}"), Instant::now());
     let reading = plan.clone();
     let found = match read_blocking(move || reading.read_secrets()).await {
         Ok(secrets) => tenant::columns(&plan.source, Some(plan), secrets, settings, tenants).await,

@@ -20,6 +20,7 @@ mod source;
 /// Fixed-width records and encodings.
 mod text_format;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use serde::Serialize;
 
 use super::{Common, exit, print_json};
 use crate::clock::Clock;
-use crate::pipeline::plan::{Plan, Source, TestCase};
+use crate::pipeline::plan::{ArtifactPart, Artifacts, Format, PartContent, Plan, Source, TestCase};
 use crate::readers::Reader;
 use crate::settings::Settings;
 
@@ -48,7 +49,7 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct Section {
-    title: &'static str,
+    title: Cow<'static, str>,
     facts: Vec<Fact>,
 }
 
@@ -105,24 +106,32 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
         tests,
         vars,
     } = plan;
-    let section = |title, facts| Section { title, facts };
-    let mut checks = expectations::expect(expect, matches!(source, Source::Docebo(_)));
-    checks.extend(tests_of(tests));
-    let mut file = file::artifact(plan, artifact, now);
-    file.extend(values(vars));
-    file.extend(reader.map(|reader| {
+    let mut sections = vec![
+        section("When it runs", self::source::schedule(plan, schedule.as_ref(), zone, now)),
+        section("What is requested", self::source::sources(source, main, others, plan.several().is_some())),
+    ];
+    let mut made: Vec<Fact> = values(vars).into_iter().collect();
+    made.extend(reader.map(|reader| {
         let Reader { name, title, sources, read_on, .. } = reader;
         Fact::new(format!("It is made for the reader {name} ({title}; {}, read {read_on}).", sources.join("; ")))
     }));
-    let sections = vec![
-        section("When it runs", self::source::schedule(plan, schedule.as_ref(), zone, now)),
-        section("What is requested", self::source::sources(source, main, others)),
-        section("Rows and columns", rows::rows(steps, tables, secrets.keys())),
-        section("Checks before anything is sent", checks),
-        section("The file", file),
+    match &artifact.format {
+        Format::Several(artifacts) => sections.extend(several(plan, artifacts, made, now)),
+        _ => {
+            let mut checks = expectations::expect(expect, matches!(source, Source::Docebo(_)), true);
+            checks.extend(tests_of(tests));
+            let file = file::artifact(plan, artifact, now).into_iter().chain(made).collect();
+            sections.extend([
+                section("Rows and columns", rows::rows(steps, tables, secrets.keys())),
+                section("Checks before anything is sent", checks),
+                section("The file", file),
+            ]);
+        }
+    }
+    sections.extend([
         section("Where it goes", deliveries.iter().flat_map(destinations::delivery).collect()),
         section("Who is alerted", self::alerts::alerts(alerts.as_ref(), &settings.alerts)),
-    ];
+    ]);
     Document { pipeline: name, description: description.as_deref(), sections }
 }
 
@@ -130,6 +139,40 @@ fn document<'a>(plan: &'a Plan, settings: &Settings, now: Timestamp) -> Document
 fn values(vars: &BTreeMap<String, String>) -> Option<Fact> {
     let items = vars.iter().map(|(name, value)| format!("{name}: {value}"));
     (!vars.is_empty()).then(|| Fact::list("Names and expressions use these values of `vars`:", items))
+}
+
+fn section(title: impl Into<Cow<'static, str>>, facts: Vec<Fact>) -> Section {
+    Section { title: title.into(), facts }
+}
+
+/// Describes several artifacts together, and then each.
+fn several(plan: &Plan, artifacts: &Artifacts, made: Vec<Fact>, now: Timestamp) -> Vec<Section> {
+    let mut together = file::several(plan, artifacts, now);
+    together.extend(made);
+    together.extend(tests_of(&plan.tests));
+    let mut sections = vec![section("The artifacts", together)];
+    for ArtifactPart { key, content } in &artifacts.parts {
+        match content {
+            PartContent::Constant(constant) => {
+                sections.push(section(format!("{key}: the file"), file::constant(constant)));
+            }
+            PartContent::Rows(part) => {
+                let from = part.main.name.as_ref().map(|name| format!("The rows come from the source `{name}`."));
+                let mut rows: Vec<Fact> = from.into_iter().map(Fact::new).collect();
+                rows.extend(rows::rows(&part.steps, &part.tables, part.secrets.keys()));
+                let has_account = matches!(part.source, Source::Docebo(_));
+                sections.extend([
+                    section(format!("{key}: rows and columns"), rows),
+                    section(
+                        format!("{key}: checks before anything is sent"),
+                        expectations::expect(&part.expect, has_account, false),
+                    ),
+                    section(format!("{key}: the file"), file::artifact(part, &part.artifact, now)),
+                ]);
+            }
+        }
+    }
+    sections
 }
 
 /// Returns the number of tests, and their names.

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::extract::{continues, requests_of};
 use crate::ledger::{Ledger, LedgerError};
 use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::{Plan, Source, TableFile};
+use crate::pipeline::plan::{ArtifactPart, Artifacts, PartContent, Plan, Source, TableFile};
 use crate::schedule::cron::ChangeKind;
 use crate::schedule::expected;
 use crate::schedule::missed::jitter;
@@ -39,6 +39,9 @@ struct Document {
     slots: Vec<PlannedSlot>,
     /// The output columns, if the pipeline names them all; otherwise the report decides.
     columns: Option<Vec<String>>,
+    /// The artifacts, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    artifacts: Vec<PlannedArtifact>,
     /// The files beside the pipeline file that are read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tables: Vec<Table>,
@@ -48,6 +51,16 @@ struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<Window>,
     destinations: Vec<Destination>,
+}
+
+#[derive(Serialize)]
+struct PlannedArtifact {
+    artifact: String,
+    name: String,
+    /// The name of the source of its rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    columns: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -105,7 +118,8 @@ pub(super) async fn run(args: PlanArgs, common: &Common) -> anyhow::Result<u8> {
         }),
         zone: plan.zone.iana_name().unwrap_or("UTC").to_owned(),
         slots: slots(&plan, clock.now(), args.next.into()),
-        columns: columns(&plan),
+        columns: if plan.several().is_none() { columns(&plan) } else { None },
+        artifacts: plan.several().map(planned_artifacts).unwrap_or_default(),
         requests: requests(&plan),
         tables: plan
             .tables
@@ -192,9 +206,9 @@ fn slot(plan: &Plan, schedule: &Schedule, at: Timestamp) -> PlannedSlot {
         slot: slot.rfc3339(),
         begins: shown(at.saturating_add(jitter).unwrap_or(at)),
         jitter: jitter.as_secs_f64(),
-        artifact: match plan.artifact.first_name(&slot) {
-            Ok(first) if plan.artifact.split.is_some() => format!("{first}, …"),
-            Ok(name) => name,
+        artifact: match plan.artifact.names(&slot) {
+            Ok(names) if plan.artifact.split.is_some() => format!("{}, …", names.join(", ")),
+            Ok(names) => names.join(", "),
             Err(error) => error.to_string(),
         },
         expected_by: schedule.expected_by.map(|by| shown(expected::deadline(&slot, by))),
@@ -231,6 +245,17 @@ fn columns(plan: &Plan) -> Option<Vec<String>> {
         (step.kind.declaration().columns)(&mut columns);
     }
     columns.names()
+}
+
+fn planned_artifacts(artifacts: &Artifacts) -> Vec<PlannedArtifact> {
+    let planned = |part: &ArtifactPart| {
+        let (from, columns) = match &part.content {
+            PartContent::Rows(plan) => (plan.main.name.clone(), columns(plan)),
+            PartContent::Constant(_) => (None, None),
+        };
+        PlannedArtifact { artifact: part.key.clone(), name: part.name().to_string(), from, columns }
+    };
+    artifacts.parts.iter().map(planned).collect()
 }
 
 fn destination(delivery: &crate::pipeline::plan::DeliveryPlan) -> Destination {
@@ -299,7 +324,13 @@ fn print(document: &Document) {
             .collect();
         println!("{}", text::table(&["SLOT", "JITTER", "LATE AFTER", "ARTIFACT", "REMARK"], &rows));
     }
+    for PlannedArtifact { artifact, name, from, columns } in &document.artifacts {
+        let from = from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+        let columns = columns.as_ref().map(|columns| format!(": {}", columns.join(", "))).unwrap_or_default();
+        println!("artifact {artifact}\n  {name}{from}{columns}\n");
+    }
     match &document.columns {
+        _ if !document.artifacts.is_empty() => {}
         Some(columns) => println!("columns\n  {}\n", columns.join(", ")),
         None => println!("columns\n  those of the report: no step selects\n"),
     }

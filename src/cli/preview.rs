@@ -7,6 +7,7 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -41,6 +42,9 @@ pub(super) struct PreviewArgs {
     /// Show the rows before and after this step, the first of which is 1
     #[arg(long, value_name = "N")]
     step: Option<usize>,
+    /// The artifact to show, where the pipeline has several, by its key
+    #[arg(long, value_name = "KEY")]
+    artifact: Option<String>,
 }
 
 /// The JSON document; its names are an interface.
@@ -82,7 +86,14 @@ struct ShownArtifact {
 
 pub(super) async fn run(args: PreviewArgs, common: &Common) -> anyhow::Result<u8> {
     let settings = settings(common)?;
-    let plan = plan(&settings, &args.pipeline)?;
+    let whole = Arc::new(plan(&settings, &args.pipeline)?);
+    let plan = whole.rows_of(args.artifact.as_deref()).map_err(|keys| match keys.as_slice() {
+        [] => argument_hint(format!("{} has one artifact", whole.name), "leave `--artifact` out"),
+        keys => argument_hint(
+            format!("{} has several artifacts with rows", whole.name),
+            format!("show one of them: `--artifact {}`", keys.join("`, `--artifact ")),
+        ),
+    })?;
     if let Some(step) = args.step.filter(|step| !(1..=plan.steps.len()).contains(step)) {
         let hint = match plan.steps.len() {
             0 => "leave `--step` out".to_owned(),
@@ -91,7 +102,7 @@ pub(super) async fn run(args: PreviewArgs, common: &Common) -> anyhow::Result<u8
         return Err(argument_hint(format!("{} has no step {step}", plan.name), hint));
     }
     let folder = tempfile::tempdir().context("a temporary folder")?;
-    let rows = Rows::find(&args, &plan, &settings, common, folder.path()).await?;
+    let rows = Rows::find(&args, &plan, whole.main.name.as_deref(), &settings, common, folder.path()).await?;
     let (step, shown) = (args.step, args.rows as usize);
     let document = tokio::task::spawn_blocking(move || document(&plan, &settings, &rows, folder.path(), step, shown));
     let document = document.await??;

@@ -53,6 +53,10 @@ pub(super) async fn run(args: RunArgs, common: &Common) -> anyhow::Result<u8> {
         let requested = args.slot.map(|moment| moment.slot(&opened.clock, &plan));
         let requested = requested.transpose().map_err(|problem| Problems(vec![problem]))?;
         let slot = Slot::new(&plan.name, requested.unwrap_or(now), plan.zone.clone()).with_input(input.clone());
+        if input.is_some() && plan.several().is_some() {
+            let what = format!("{pipeline} makes several artifacts, whose rows are not in one file");
+            return Err(argument_hint(what, "run it without `--from`"));
+        }
         if let Some(input) = input.as_ref().filter(|_| !args.deliver) {
             require_deliver(&opened, &plan, &slot, input)?;
         }
@@ -139,7 +143,7 @@ fn require_deliver(opened: &Opened, plan: &Plan, slot: &Slot, input: &InputFile)
         return Ok(());
     }
     let name = plan.artifact.first_name(slot).unwrap_or_else(|error| error.name);
-    let more = if plan.artifact.split.is_some() { " and further files" } else { "" };
+    let more = if plan.artifact.is_group() { " and further files" } else { "" };
     let what = format!(
         "the rows of {} would be delivered as {name}{more} to {}; nothing was delivered",
         input.path,

@@ -41,12 +41,12 @@ pub(super) fn run(document: &Document) -> String {
             "  delta     {added} added, {changed} changed, {removed} removed, {unchanged} unchanged; {since}"
         );
     }
-    if let Some(dropped) = &document.dropped_rows {
+    for dropped in document.dropped_rows.iter().chain(document.dropped_rows_of.values()) {
         text.push_str(&self::dropped(dropped));
     }
     if let Some(artifact) = &document.artifact {
         let _ = writeln!(text, "  artifact  {}  {}  sha256 {}", artifact.name, bytes(artifact.bytes), artifact.sha256);
-        for file in &artifact.files {
+        for file in artifact.files.iter().chain(&artifact.entries) {
             let _ =
                 writeln!(text, "    {}  {} rows  {}  sha256 {}", file.name, file.rows, bytes(file.bytes), file.sha256);
         }
@@ -92,8 +92,10 @@ fn findings(document: &Document) -> String {
 pub(super) fn rows(rows: &serde_json::Value) -> String {
     let counted = |name: &str| rows[name].as_u64().map(|count| format!("{count} {name}"));
     let step = |step: &serde_json::Value| {
-        let (share, count) = step.as_object()?.iter().find(|(name, _)| !matches!(name.as_str(), "step" | "kind"))?;
-        Some(format!("{count} {share} by {} (step {})", step["kind"].as_str()?, step["step"]))
+        let (share, count) =
+            step.as_object()?.iter().find(|(name, _)| !matches!(name.as_str(), "step" | "kind" | "artifact"))?;
+        let of = step["artifact"].as_str().map(|key| format!(" of {key}")).unwrap_or_default();
+        Some(format!("{count} {share} by {} (step {}{of})", step["kind"].as_str()?, step["step"]))
     };
     let steps = rows["steps"].as_array().into_iter().flatten().filter_map(step);
     let parts = counted("extracted").into_iter().chain(steps).chain(counted("written")).chain(counted("delivered"));

@@ -85,7 +85,7 @@ fn named_files(delivery: &DeliveryRequest<'_>, number: u32) -> Result<Vec<Named>
     let called = |name: &str| if number == 0 { name.to_owned() } else { numbered(name, number) };
     let files = delivery.artifact.data_files();
     let names: Vec<String> = files.iter().map(|file| called(file.name)).collect();
-    let is_set = delivery.artifact.set.is_some();
+    let is_set = delivery.artifact.group().is_some();
     let mut found = Vec::new();
     for (index, file) in files.iter().enumerate() {
         let (of, name, bytes) = (is_set.then_some(index), names[index].clone(), file.bytes);
@@ -158,7 +158,7 @@ fn content(delivery: &DeliveryRequest<'_>, role: Role, of: Option<usize>, names:
                 })
                 .collect();
             let mut manifest = match facts.as_slice() {
-                [one] if artifact.set.is_none() || of.is_some() => one.clone(),
+                [one] if artifact.group().is_none() || of.is_some() => one.clone(),
                 several => json!({"files": several, "bytes": artifact.bytes, "rows": artifact.rows}),
             };
             manifest["columns"] = json!(artifact.columns);

@@ -74,12 +74,27 @@ impl ArtifactFile {
         packing: Option<Packing>,
         columns: &[String],
     ) -> io::Result<Self> {
+        let is_packed = packing.is_some();
+        let spool = SpoolFile::create(path, layout.split.is_some(), packing)?;
+        let mut file = Self::begin(spool, (path, name), layout, columns)?;
+        if is_packed {
+            file.place = RowsPlace::Nowhere;
+        }
+        Ok(file)
+    }
+
+    /// Begins to write the rows to what is open already.
+    pub(super) fn begin(
+        spool: SpoolFile,
+        (path, name): (&Path, &str),
+        layout: FileLayout<'_>,
+        columns: &[String],
+    ) -> io::Result<Self> {
         let FileLayout { format, split, keeps_rows } = layout;
-        let readable = format.readable().filter(|_| packing.is_none());
-        let place = readable.map_or(RowsPlace::Nowhere, |dialect| RowsPlace::Artifact(dialect.clone()));
+        let place = format.readable().map_or(RowsPlace::Nowhere, |dialect| RowsPlace::Artifact(dialect.clone()));
         let beside = keeps_rows.then(|| RowsFile::create(&super::rows_path(path), columns)).transpose()?;
         let mut file = Self {
-            spool: SpoolFile::create(path, split.is_some(), packing)?,
+            spool,
             path: path.to_owned(),
             name: name.to_owned(),
             format: super::row_format(format, columns)?,
@@ -94,6 +109,12 @@ impl ArtifactFile {
             split.head_bytes = head_bytes;
         }
         Ok(file)
+    }
+
+    /// Completes the rows of one artifact of several. Returns what it was written to, and the number of rows.
+    pub(super) fn end(mut self) -> io::Result<(SpoolFile, u64)> {
+        self.format.end(&mut self.spool.block)?;
+        Ok((self.spool, self.rows))
     }
 
     /// Writes what comes before the rows. Returns its length in bytes.
@@ -193,7 +214,7 @@ impl ArtifactFile {
             let files = completed.into_iter().zip(marked).enumerate();
             let files = files
                 .map(|(index, (rows, (bytes, sha256)))| Ok(GroupFile { name: names(index + 1)?, bytes, sha256, rows }));
-            Ok::<_, io::Error>(FileGroup { head_bytes, files: files.collect::<io::Result<_>>()? })
+            Ok::<_, io::Error>(FileGroup { is_archive: false, head_bytes, files: files.collect::<io::Result<_>>()? })
         });
         let rows_in = match self.beside {
             None => self.place,

@@ -4,6 +4,7 @@ mod csv;
 mod encoded;
 mod file;
 mod fixed;
+mod group;
 mod json;
 mod pack;
 mod pool;
@@ -25,6 +26,7 @@ pub use self::csv::CsvFormat;
 use self::encoded::Encoded;
 pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX};
 use self::fixed::FixedRows;
+pub use self::group::ArtifactsFile;
 use self::json::JsonFormat;
 pub use self::pack::Packing;
 pub use self::row_values::RowCells;
@@ -88,6 +90,7 @@ fn row_format(format: &Format, columns: &[String]) -> io::Result<Arc<dyn RowForm
         Format::Xml(xml) => Arc::new(XmlFormat::new(xml, columns).map_err(problems)?),
         Format::Fixed(fixed) => Arc::new(FixedRows::new(fixed, columns)?),
         Format::Encoded(encoded) => Arc::new(Encoded::new(row_format(&encoded.format, columns)?, encoded, columns)),
+        Format::Several(_) => return Err(io::Error::other("several artifacts have no rows in common")),
     })
 }
 
@@ -104,7 +107,7 @@ pub struct Artifact {
     /// The column names, in order.
     pub columns: Vec<String>,
     pub rows_in: RowsPlace,
-    /// The files to deliver instead, if it is split.
+    /// The files to deliver instead, if there are several; of an archive, its entries.
     pub set: Option<FileGroup>,
 }
 
@@ -124,9 +127,13 @@ pub enum RowsPlace {
     Nowhere,
 }
 
-/// The files of a split artifact, stored one after the other in the artifact's file.
+/// The files of a split artifact, or the artifacts of one run, stored one after the other in the artifact's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileGroup {
+    /// They are the entries of the artifact, a ZIP, which is delivered as it is. Their sizes and digests are those of
+    /// what they hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_archive: bool,
     /// Bytes before the first row of each: byte order mark and header.
     pub head_bytes: u64,
     pub files: Vec<GroupFile>,
@@ -161,10 +168,15 @@ impl Artifact {
         rows_are_intact && crate::digest::file_is(&self.path, self.bytes, &self.sha256)
     }
 
+    /// Returns the files to deliver in place of the artifact, if there are several.
+    pub fn group(&self) -> Option<&FileGroup> {
+        self.set.as_ref().filter(|set| !set.is_archive)
+    }
+
     /// Returns the files to deliver, in order.
     pub fn data_files(&self) -> Vec<DataFile<'_>> {
-        let Self { name, bytes, sha256, rows, set, .. } = self;
-        match set {
+        let Self { name, bytes, sha256, rows, .. } = self;
+        match self.group() {
             None => vec![DataFile { name, bytes: *bytes, sha256, rows: *rows }],
             Some(set) => set.files.iter().map(DataFile::of).collect(),
         }
@@ -177,7 +189,7 @@ impl Artifact {
     /// The file is missing or cannot be read.
     pub fn open_data(&self, index: usize) -> io::Result<(File, u64, u64)> {
         let mut file = File::open(&self.path)?;
-        let Some(set) = &self.set else { return Ok((file, 0, self.bytes.saturating_add(1))) };
+        let Some(set) = self.group() else { return Ok((file, 0, self.bytes.saturating_add(1))) };
         let start = set.files.iter().take(index).map(|file| file.bytes).sum();
         file.seek(SeekFrom::Start(start))?;
         Ok((file, start, set.files.get(index).map_or(0, |file| file.bytes)))

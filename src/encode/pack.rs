@@ -60,6 +60,14 @@ impl<W: Write + Send + 'static> Packed<W> {
         })
     }
 
+    /// Ends the entry of a ZIP and begins another one.
+    pub(super) fn next_entry(self, name: String) -> io::Result<Self> {
+        match self {
+            Self::Zip(encoder) => Ok(Self::Zip(Box::new(encoder.next(name)?))),
+            Self::Plain(_) | Self::Gzip(_) | Self::Zstd(_) => Err(io::Error::other("only a ZIP has entries")),
+        }
+    }
+
     /// Ends the file. Returns the writer.
     pub(super) fn finish(self) -> io::Result<W> {
         let encrypted = match self {

@@ -39,6 +39,8 @@ struct SpoolWriter {
     /// Files of the file group that are complete.
     complete: usize,
     stream: Stream,
+    /// What the writer of an archive has been given of the present entry, and its digest.
+    entry: Option<(u64, Sha256)>,
 }
 
 enum Stream {
@@ -64,6 +66,10 @@ enum Message {
     Block(Vec<u8>),
     /// The bytes since the last mark are a file of the file group.
     Mark,
+    /// An artifact of several begins, with a packing of its own.
+    Begin(Option<Packing>),
+    /// It ends: its size and digest are returned.
+    End(SyncSender<(u64, String)>),
 }
 
 #[derive(Default)]
@@ -78,15 +84,34 @@ pub(super) struct Written {
 impl SpoolFile {
     /// Creates the file. Set `marks` if [`SpoolFile::mark`] will be called, which costs a second digest.
     pub(super) fn create(path: &Path, marks: bool, packing: Option<Packing>) -> io::Result<Self> {
+        Self::create_with(path, marks, |output| {
+            let stream = Stream::Open(Box::new(Packed::new(packing.as_ref(), 1, output)?));
+            Ok(SpoolWriter { packing, complete: 0, stream, entry: None })
+        })
+    }
+
+    /// Creates the file for several artifacts, each between [`SpoolFile::begin`] and [`SpoolFile::end`]: files of a group,
+    /// or the entries of an archive with this packing.
+    pub(super) fn create_group(path: &Path, archive: Option<Packing>) -> io::Result<Self> {
+        let entry = archive.is_some().then(|| (0, Sha256::new()));
+        Self::create_with(path, entry.is_none(), |output| {
+            Ok(SpoolWriter { packing: archive, complete: 0, stream: Stream::Between(Box::new(output)), entry })
+        })
+    }
+
+    fn create_with(
+        path: &Path,
+        marks: bool,
+        writer: impl FnOnce(Output) -> io::Result<SpoolWriter>,
+    ) -> io::Result<Self> {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
         let file = crate::disk::private_file().write(true).create(true).truncate(true).open(&part)?;
         let since = marks.then(|| (0, Sha256::new()));
         let output = Output { file, hash: Sha256::new(), since, written: Written::default() };
-        let stream = Stream::Open(Box::new(Packed::new(packing.as_ref(), 1, output)?));
-        let writer = SpoolWriter { packing, complete: 0, stream };
-        Ok(Self { path: path.to_owned(), part, block: Vec::new(), writer: Some(writer), thread: None })
+        let writer = Some(writer(output)?);
+        Ok(Self { path: path.to_owned(), part, block: Vec::new(), writer, thread: None })
     }
 
     /// Sends the block to the thread if it is full.
@@ -128,6 +153,21 @@ impl SpoolFile {
     pub(super) fn mark(&mut self) -> io::Result<()> {
         self.send()?;
         self.send_message(Message::Mark)
+    }
+
+    /// Begins an artifact of several; `packing` is that of a file, and an archive has its own.
+    pub(super) fn begin(&mut self, packing: Option<Packing>) -> io::Result<()> {
+        self.send()?;
+        self.send_message(Message::Begin(packing))
+    }
+
+    /// Ends an artifact of several. Returns its size and SHA-256: those of its file, or of what an archive's entry has.
+    pub(super) fn end(&mut self) -> io::Result<(u64, String)> {
+        let (reply, ended) = sync_channel(1);
+        self.send()?;
+        self.send_message(Message::End(reply))?;
+        // A thread that does not reply has failed: joining returns its error.
+        ended.recv().or_else(|_| self.join().and(Err(ended_early())))
     }
 
     fn join(&mut self) -> io::Result<Written> {
@@ -196,20 +236,60 @@ impl SpoolWriter {
                     block.clear();
                     let _ = emptied.send(block);
                 }
-                Message::Mark => {
-                    let mut output = self.end_file()?;
-                    output.mark()?;
-                    self.complete += 1;
-                    self.stream = Stream::Between(Box::new(output));
+                Message::Mark => self.mark()?,
+                Message::Begin(packing) => self.begin(packing)?,
+                Message::End(reply) => {
+                    let _ = reply.send(self.end()?);
                 }
             }
         }
         self.finish()
     }
 
+    /// Ends a file of the file group.
+    fn mark(&mut self) -> io::Result<()> {
+        let mut output = self.end_file()?;
+        output.mark()?;
+        self.complete += 1;
+        self.stream = Stream::Between(Box::new(output));
+        Ok(())
+    }
+
+    fn begin(&mut self, packing: Option<Packing>) -> io::Result<()> {
+        let number = self.complete + 1;
+        let packed = match (&self.packing, std::mem::replace(&mut self.stream, Stream::Failed)) {
+            (Some(archive), Stream::Open(packed)) if self.entry.is_some() => {
+                packed.next_entry((archive.entry)(number)?)?
+            }
+            (archive, Stream::Between(output)) if self.entry.is_some() => {
+                Packed::new(archive.as_ref(), number, *output)?
+            }
+            (_, Stream::Between(output)) => Packed::new(packing.as_ref(), 1, *output)?,
+            (_, Stream::Open(_) | Stream::Failed) => return Err(ended_early()),
+        };
+        self.stream = Stream::Open(Box::new(packed));
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<(u64, String)> {
+        if let Some((bytes, hash)) = &mut self.entry {
+            self.complete += 1;
+            return Ok((std::mem::take(bytes), hex(&hash.finalize_reset())));
+        }
+        self.mark()?;
+        match &mut self.stream {
+            Stream::Between(output) => output.written.marked.pop().ok_or_else(ended_early),
+            Stream::Open(_) | Stream::Failed => Err(ended_early()),
+        }
+    }
+
     fn append(&mut self, block: &[u8]) -> io::Result<()> {
         if block.is_empty() {
             return Ok(());
+        }
+        if let Some((bytes, hash)) = &mut self.entry {
+            *bytes += block.len() as u64;
+            hash.update(block);
         }
         if let Stream::Open(packed) = &mut self.stream {
             return packed.write_all(block);

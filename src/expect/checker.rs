@@ -174,7 +174,7 @@ impl<'plan> Checker<'plan> {
         others.into_iter().flatten().for_each(|finding| draft.add(finding));
         ended.steps.into_iter().for_each(|found| draft.add(Finding::of_step(found)));
         let facts = Facts { header, rows, scope: ended.scope, delta: None };
-        draft.checked = Checked { findings: Vec::new(), skip, facts, dropped_rows: ended.dropped };
+        draft.checked = Checked { skip, facts, dropped_rows: ended.dropped, ..Checked::default() };
         Ok(draft)
     }
 }

@@ -22,6 +22,34 @@ pub struct Checked {
     /// The rows that steps dropped for their values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped_rows: Option<DroppedFacts>,
+    /// The facts of each of several artifacts, by its key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, PartFacts>,
+}
+
+/// The facts of one of several artifacts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartFacts {
+    /// Its rows.
+    pub rows: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_rows: Option<DroppedFacts>,
+}
+
+impl Checked {
+    /// Adds what was found about one of several artifacts. Its key is part of each finding.
+    pub fn add(&mut self, artifact: &str, of_part: Self) {
+        let Self { findings, skip, facts, dropped_rows, artifacts: _ } = of_part;
+        self.findings.extend(findings.into_iter().map(|finding| Finding {
+            expectation: format!("{} of {artifact}", finding.expectation),
+            message: format!("{artifact}: {}", finding.message),
+            ..finding
+        }));
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        self.skip = self.skip.take().or(skip.map(|reason| format!("{artifact}: {reason}")));
+        self.facts.rows += facts.rows;
+        self.artifacts.insert(artifact.to_owned(), PartFacts { rows: facts.rows, dropped_rows });
+    }
 }
 
 /// Rows that steps dropped by `on_error`.
@@ -210,6 +238,16 @@ pub struct Baseline {
     pub scope: Option<AccountScope>,
     /// Rows of delivered runs, newest slot first, at most [`EARLIER_RUNS_MAX`].
     pub rows: Vec<EarlierRows>,
+    /// Those rows of each of several artifacts, by its key.
+    pub artifacts: BTreeMap<String, Vec<EarlierRows>>,
+}
+
+impl Baseline {
+    /// Returns the baseline of one of several artifacts: of what a person accepts, it has nothing.
+    pub fn of_part(&self, artifact: &str) -> Self {
+        let rows = self.artifacts.get(artifact).cloned().unwrap_or_default();
+        Self { rows, ..Self::default() }
+    }
 }
 
 /// The number of delivered runs that a baseline has: enough for five of the same weekday of a daily pipeline.

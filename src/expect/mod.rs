@@ -20,7 +20,7 @@ pub use checker::{Checker, Ended, Opening, RecordChecker, check_columns};
 pub use draft::Draft;
 pub use finding::{
     AccountScope, Baseline, BaselineFile, Checked, ComparedWith, DeltaFacts, Difference, EARLIER_RUNS_MAX, EarlierRows,
-    Facts, Finding,
+    Facts, Finding, PartFacts,
 };
 pub use finding::{DroppedExample, DroppedFacts};
 pub use finding::{OFFENDING_ROWS_MAX, OffendingRow, OffendingRows};

@@ -1,5 +1,7 @@
 //! The baseline of a run: accepted headers and assignments, and the rows of delivered runs.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -69,12 +71,17 @@ impl Ledger {
                  AND input_sha256 = '' AND checked_json IS NOT NULL ORDER BY slot_ms DESC LIMIT $3",
                 params![&pipeline, slot_ms, EARLIER_RUNS_MAX as i64],
             )?;
-            let mut rows = Vec::new();
+            let (mut rows, mut artifacts) = (Vec::new(), BTreeMap::<String, Vec<EarlierRows>>::new());
             for row in found {
                 let checked: Checked = row.json("checked_json")?.unwrap_or_default();
-                rows.push(EarlierRows { run: row.get("id")?, slot: row.get("slot")?, rows: checked.facts.rows });
+                let (run, slot): (String, String) = (row.get("id")?, row.get("slot")?);
+                let earlier = |rows| EarlierRows { run: run.clone(), slot: slot.clone(), rows };
+                for (key, facts) in &checked.artifacts {
+                    artifacts.entry(key.clone()).or_default().push(earlier(facts.rows));
+                }
+                rows.push(earlier(checked.facts.rows));
             }
-            Ok(Baseline { header, scope, rows })
+            Ok(Baseline { header, scope, rows, artifacts })
         })
         .await
     }

@@ -74,6 +74,9 @@ pub enum RunEvent {
         kind: String,
         share: String,
         rows: u64,
+        /// The artifact, if there are several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        artifact: Option<String>,
     },
     Transformed {
         name: String,

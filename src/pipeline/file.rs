@@ -1,8 +1,12 @@
 //! The contents of a pipeline file. Names and comments here are part of the editor's schema.
 
+/// Several artifacts of one run.
+pub mod artifacts;
+
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
+use self::artifacts::{ArchiveFile, ArtifactsFile};
 use super::answers_file::RefusedRowsFile;
 use super::csv::Delimiter;
 use super::csv_escape::{DecimalPoint, Escape};
@@ -48,8 +52,8 @@ crate::table! {
         transform: Option<Vec<Lenient<StepItem>>>,
         /// Conditions that the rows must meet before they are delivered.
         expect: Option<Lenient<ExpectFile>>,
-        /// The file that is delivered.
-        artifact: Lenient<ArtifactFile>,
+        /// The file that is delivered. Either this or `artifacts` is required.
+        artifact: Option<Lenient<ArtifactFile>>,
         /// Destinations, by their name in the settings.
         deliver: Lenient<Deliveries>,
         /// Alerts of this pipeline, which override the settings'.
@@ -58,6 +62,10 @@ crate::table! {
         tests: Option<Vec<Lenient<TestFile>>>,
         /// Values for names (`{var:ukprn}`) and expressions (`var('ukprn')`), by names of your own: texts, numbers, booleans.
         vars: Option<Lenient<Named<At<VarText>>>>,
+        /// Several files of one run, by keys of your own, which are published together.
+        artifacts: Option<At<ArtifactsFile>>,
+        /// A ZIP with the `artifacts` as its entries, in place of several files.
+        archive: Option<At<ArchiveFile>>,
     }
 }
 

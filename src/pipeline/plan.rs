@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod answers;
+mod artifacts;
 mod dedupe;
 mod delta;
 mod encoding;
@@ -35,6 +36,7 @@ use jiff::tz::TimeZone;
 
 pub use self::aggregate::{Aggregate, AggregateColumn};
 pub use self::answers::{AnswerMatch, RefusedRows, ResponseRows};
+pub use self::artifacts::{ArtifactPart, Artifacts, Constant, PartContent};
 pub use self::dedupe::{Dedupe, Keep};
 pub use self::delta::{ChangeWords, Delta, FirstDelivery};
 pub use self::encoding::{Charset, EncodedFormat, Unmappable};
@@ -98,7 +100,7 @@ pub struct Plan {
     pub steps: Vec<TransformStep>,
     pub expect: Expect,
     pub artifact: ArtifactPlan,
-    /// At least one.
+    /// At least one, but in the plan of one of several artifacts.
     pub deliveries: Vec<DeliveryPlan>,
     /// Its alerts, if they differ from the settings'.
     pub alerts: Option<AlertPlan>,
@@ -142,11 +144,13 @@ pub struct AlertPlan {
     pub channels: Vec<String>,
 }
 
+#[derive(Clone)]
 pub enum Source {
     Docebo(DoceboSource),
     File(FileSource),
 }
 
+#[derive(Clone)]
 pub struct DoceboSource {
     pub tenant: Arc<Tenant>,
     pub pull: Pull,
@@ -184,6 +188,7 @@ pub enum Via {
     Results,
 }
 
+#[derive(Clone)]
 pub struct FileSource {
     /// Relative paths are resolved against the settings file's folder.
     pub path: PathBuf,
@@ -297,7 +302,7 @@ pub struct ArtifactPlan {
     /// A new file begins after this many rows, at least 1.
     pub split: Option<u64>,
     pub compress: Option<Compression>,
-    pub encrypt: Option<Encryption>,
+    pub encrypt: Option<Arc<Encryption>>,
 }
 
 impl Plan {
@@ -309,7 +314,7 @@ impl Plan {
             return None;
         }
         let at = Timestamp::from_millisecond(slot_ms).ok()?;
-        let name = self.artifact.first_name(&Slot::new(&self.name, at, self.zone.clone())).ok()?;
+        let names = self.artifact.names(&Slot::new(&self.name, at, self.zone.clone())).ok()?;
         let mut paths = Vec::new();
         for delivery in self.deliveries.iter().filter(|delivery| delivery.required) {
             match delivery.destination.webhook() {
@@ -320,7 +325,8 @@ impl Plan {
             if delivery.existing != Existing::Replace || delivery.destination.pickup != Pickup::None {
                 return None;
             }
-            paths.push(format!("{}:{}/{name}", delivery.destination.name, delivery.directory));
+            let path = |name| format!("{}:{}/{name}", delivery.destination.name, delivery.directory);
+            paths.extend(names.iter().map(path));
         }
         paths.sort();
         (!paths.is_empty()).then(|| paths.join("\n"))
@@ -338,10 +344,7 @@ impl ArtifactPlan {
     /// # Errors
     /// As [`NameTemplate::render`].
     pub fn first_name(&self, slot: &Slot) -> Result<String, NameError> {
-        match self.split {
-            None => self.name.render(&slot.name_fields()),
-            Some(_) => self.name.render_file(&slot.name_fields(), 1),
-        }
+        Ok(self.names(slot)?.swap_remove(0))
     }
 }
 

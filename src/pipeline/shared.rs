@@ -83,19 +83,18 @@ fn names(
         Some(_) => plan.upcoming(now, SLOTS_MAX),
         None => moments.iter().copied().collect(),
     };
-    if !plan.artifact.name.uses_slot() {
+    if !plan.artifact.uses_slot() {
         slots.truncate(1);
     }
     let mut names = BTreeMap::new();
     for at in slots {
         let slot = Slot::new(&plan.name, at, plan.zone.clone());
-        let Ok(data) = plan.artifact.first_name(&slot) else { continue }; // a problem of its own
-        let whole = match plan.artifact.split.is_some() && delivery.publish_together {
-            true => plan.artifact.name.render(&slot.name_fields()).unwrap_or_else(|_| data.clone()),
-            false => data.clone(),
-        };
+        let Ok(data) = plan.artifact.names(&slot) else { continue }; // a problem of its own
+        let together = plan.artifact.is_group() && delivery.publish_together;
+        let group = if together { plan.artifact.name.render(&slot.name_fields()).ok() } else { None };
+        let whole = group.unwrap_or_else(|| data[0].clone());
         let companion = |(_, template): (&str, &NameTemplate)| template.render_done(&whole).ok();
-        for name in delivery.companions().filter_map(companion).chain([data]) {
+        for name in delivery.companions().filter_map(companion).chain(data) {
             names.entry(name).or_insert_with(|| slot.rfc3339());
         }
     }

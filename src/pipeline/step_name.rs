@@ -2,8 +2,13 @@
 
 use crate::yaml::problem::Problem;
 
-/// Returns the name of a step, or of a part of one, by its key: `set.score in step 1` for `transform[0].set.score`.
+/// Returns the name of a step, or of a part of one, by its key: `set.score in step 1` for `transform[0].set.score`, and
+/// `set in step 1 of users` for a step of one of several artifacts.
 pub fn of_key(key: &str) -> String {
+    let of_artifact = key.strip_prefix("artifacts.").and_then(|rest| rest.split_once('.'));
+    if let Some((artifact, key)) = of_artifact.filter(|(_, key)| key.starts_with("transform[")) {
+        return format!("{} of {artifact}", of_key(key));
+    }
     let parts = key.strip_prefix("transform[").and_then(|rest| rest.split_once("]."));
     let counted = parts.and_then(|(index, step)| Some((index.parse::<usize>().ok()?, step)));
     match counted {
@@ -33,6 +38,8 @@ mod tests {
             ("transform[3]", "transform[3]"),
             ("expect.unique", "expect.unique"),
             ("step", "step"),
+            ("artifacts.users.transform[1].set", "set in step 2 of users"),
+            ("artifacts.users.expect.unique", "artifacts.users.expect.unique"),
         ] {
             assert_eq!(of_key(key), name);
         }

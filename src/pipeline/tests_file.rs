@@ -26,6 +26,8 @@ crate::table! {
         expect: Lenient<ExpectedFile>,
         /// The rows of the source at the delivery before, as in `rows`; `delta` compares with them. Default: the first delivery.
         baseline: Option<At<InputRows>>,
+        /// The key of the artifact that is tested, where `artifacts` has several with rows.
+        artifact: Option<At<String>>,
     }
 }
 

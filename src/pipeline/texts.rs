@@ -8,6 +8,10 @@ pub(super) const RULES: Rules = Rules { role, instead };
 
 fn role(path: &[&str]) -> Role {
     match path {
+        ["artifacts", _, "file"] => Role::Local,
+        ["artifacts", _, "text"] => Role::Free,
+        ["artifacts", _, part @ ("transform" | "expect"), rest @ ..] => role(&[&[*part], rest].concat()),
+        ["artifacts", _, rest @ ..] | ["archive", rest @ ..] => role(&[&["artifact"], rest].concat()),
         ["source", "file", "path"]
         | ["sources", _, "file", "path"]
         | ["transform", "map", "file", "path"]

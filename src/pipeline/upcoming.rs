@@ -8,7 +8,7 @@ use super::plan::{DeliveryPlan, Existing, Plan};
 use crate::name::{NameError, NameTemplate, Uniqueness};
 use crate::schedule::cron::{ChangeKind, ClockChange};
 use crate::schedule::slot::Slot;
-use crate::yaml::problem::{Problem, Severity};
+use crate::yaml::problem::{Place, Problem, Severity};
 
 /// Names are compared for this many days ahead, or this many slots, whichever are fewer.
 const DAYS: i64 = 400;
@@ -51,19 +51,23 @@ impl Plan {
     /// Returns warnings, at the name's place, about slots of the next 400 days, at most 10,000, whose files would have
     /// the same name. A name without a slot is intended if `existing` is `replace` or `number`.
     pub fn name_warnings(&self, now: Timestamp) -> Vec<Problem> {
-        let template = &self.artifact.name;
+        let names = self.artifact.file_names();
+        let mut found = names.into_iter().map(|(at, template)| self.warnings_of_name(at, template, now));
+        found.find(|found| !found.is_empty()).unwrap_or_else(|| self.constant_companions(now))
+    }
+
+    fn warnings_of_name(&self, at: &Place, template: &NameTemplate, now: Timestamp) -> Vec<Problem> {
         let shared = match self.shared_name(template, now) {
             Ok(shared) => shared,
             Err(error) => {
                 let NameError { name, what, .. } = &error.1;
                 let what = format!("the file of slot {} would be called {name:?}: {what}", error.0.rfc3339());
                 return vec![
-                    Problem::error(self.artifact.at.clone(), what)
-                        .hint("write another format of the slot, or a shorter name"),
+                    Problem::error(at.clone(), what).hint("write another format of the slot, or a shorter name"),
                 ];
             }
         };
-        let Some(shared) = shared else { return self.constant_companions(now) };
+        let Some(shared) = shared else { return Vec::new() };
         let constant = !template.uses_slot();
         let named = self.deliveries.iter().filter(|delivery| delivery.has_names());
         let affected: Vec<&DeliveryPlan> = named
@@ -86,7 +90,7 @@ impl Plan {
             Some(unique) => format!("write `name: \"{unique}\"`"),
             None => "put `{run}` into the name: it is different for every slot".to_owned(),
         };
-        vec![Problem::warning(self.artifact.at.clone(), what).hint(hint)]
+        vec![Problem::warning(at.clone(), what).hint(hint)]
     }
 
     /// Returns warnings about companion files whose names are the same for every slot.
@@ -96,7 +100,8 @@ impl Plan {
         let shown = |at: &Timestamp| self.slot(*at).rfc3339();
         let mut found = Vec::new();
         for delivery in self.deliveries.iter().filter(|delivery| delivery.has_names()) {
-            let constant = delivery.companions().find(|(_, template)| !template.uses_name());
+            let is_constant = |template: &NameTemplate| !template.uses_name() || self.group_has_one_name();
+            let constant = delivery.companions().find(|(_, template)| is_constant(template));
             if let Some((what, template)) =
                 constant.filter(|_| !matches!(delivery.existing, Existing::Replace | Existing::Wait(_)))
             {
@@ -112,6 +117,11 @@ impl Plan {
             }
         }
         found
+    }
+
+    /// Returns true if the files of all slots have one name together.
+    fn group_has_one_name(&self) -> bool {
+        self.artifact.is_group() && !self.artifact.name.uses_slot()
     }
 
     fn slot(&self, at: Timestamp) -> Slot {

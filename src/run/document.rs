@@ -1,14 +1,16 @@
 //! The JSON document of one run, printed by `run` and `show`. Its names are an interface.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::spool::{DROPPED_ROWS, open_rows};
+use super::spool::{DROPPED_ROWS, dropped_rows_of, open_rows};
 use crate::deliver::{ReceivedFile, RowCounts, RowOutcome};
 use crate::encode::GroupFile;
-use crate::expect::{DeltaFacts, DroppedExample, DroppedFacts, Finding};
+use crate::expect::{DeltaFacts, DroppedExample, DroppedFacts, Finding, PartFacts};
 use crate::extract::SourceFacts;
 use crate::ledger::next::{Need, Runs, next_command};
-use crate::ledger::record::{Delivery, Pickup, Run};
+use crate::ledger::record::{ArtifactFacts, Delivery, Pickup, Run};
 use crate::ledger::state::{DeliveryState, PickupState, RunState};
 use crate::ledger::{Event, Ledger, LedgerError, RunEvent};
 use crate::schedule::slot::InputFile;
@@ -35,6 +37,9 @@ pub struct Document {
     /// The rows that steps dropped by `on_error`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped_rows: Option<DroppedDocument>,
+    /// The rows that steps of several artifacts dropped, by the artifact's key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped_rows_of: BTreeMap<String, DroppedDocument>,
     pub artifact: Option<ArtifactDocument>,
     /// The changes since the last delivered file, if the pipeline delivers only those, and what they were compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,9 +109,17 @@ pub struct DroppedDocument {
 }
 
 impl DroppedDocument {
-    fn of(run: &Run) -> Option<Self> {
-        let DroppedFacts { total: rows, kept, first } = run.checked.dropped_rows.clone()?;
-        Some(Self { rows, kept, file: format!("spool/{}/{DROPPED_ROWS}", run.id), first })
+    fn of(run: &Run, facts: Option<&DroppedFacts>, file: &str) -> Option<Self> {
+        let DroppedFacts { total: rows, kept, first } = facts.cloned()?;
+        Some(Self { rows, kept, file: format!("spool/{}/{file}", run.id), first })
+    }
+
+    fn of_parts(run: &Run) -> BTreeMap<String, Self> {
+        let parts = run.checked.artifacts.iter();
+        let part = |(key, part): (&String, &PartFacts)| {
+            Some((key.clone(), Self::of(run, part.dropped_rows.as_ref(), &dropped_rows_of(key))?))
+        };
+        parts.filter_map(part).collect()
     }
 }
 
@@ -115,9 +128,28 @@ pub struct ArtifactDocument {
     pub name: String,
     pub bytes: u64,
     pub sha256: String,
-    /// Its files, if it is split.
+    /// Its files, if it is split, or the artifacts of one run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<GroupFile>,
+    /// The files in it, if it is a ZIP of several artifacts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<GroupFile>,
+}
+
+impl ArtifactDocument {
+    fn of(artifact: &ArtifactFacts) -> Self {
+        let in_set = |is_archive| {
+            let set = artifact.set.as_ref().filter(|set| set.is_archive == is_archive);
+            set.map_or(Vec::new(), |set| set.files.clone())
+        };
+        Self {
+            name: artifact.name.clone(),
+            bytes: artifact.bytes,
+            sha256: artifact.sha256.clone(),
+            files: in_set(false),
+            entries: in_set(true),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -226,13 +258,9 @@ impl Document {
             origin: run.origin.name(),
             records: run.extract.as_ref().and_then(|extract| RecordsDocument::of(&extract.source)),
             rows,
-            dropped_rows: DroppedDocument::of(run),
-            artifact: run.artifact.as_ref().map(|artifact| ArtifactDocument {
-                name: artifact.name.clone(),
-                bytes: artifact.bytes,
-                sha256: artifact.sha256.clone(),
-                files: artifact.set.as_ref().map_or(Vec::new(), |set| set.files.clone()),
-            }),
+            dropped_rows: DroppedDocument::of(run, run.checked.dropped_rows.as_ref(), DROPPED_ROWS),
+            dropped_rows_of: DroppedDocument::of_parts(run),
+            artifact: run.artifact.as_ref().map(ArtifactDocument::of),
             delta: run.checked.facts.delta.clone(),
             findings: run.checked.findings.clone(),
             decision,

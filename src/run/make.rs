@@ -24,7 +24,7 @@ impl RunExecution<'_> {
         };
         let _permit = self.unless_stopped(self.context.limits.prepare(&tenants)).await?;
         self.refuse_late_delta(run).await?;
-        self.encryption_keys().await?; // before an export is started in vain
+        self.check_encryption_keys().await?; // before an export is started in vain
         // Recorded with the next change of state.
         run.replaces = self.plan.replaces(run.slot_ms);
         let mut refused = String::new();
@@ -45,12 +45,12 @@ impl RunExecution<'_> {
                 }
             };
             refused = match transformed {
-                Transformed::Done { artifact, balance, checked, read } => {
+                Transformed::Done { artifact, balance, parts, checked, read } => {
                     measure::stage(Stage::Transform, self.context.clock.now().duration_since(extracted).unsigned_abs());
                     if let Some(sha256) = read {
                         run.extract = Some(ExtractFacts::of(&extract, &sha256));
                     }
-                    self.note_artifact(run, &artifact, &balance, &checked).await?;
+                    self.note_artifact(run, &artifact, (&balance, &parts), &checked).await?;
                     return Ok(*artifact);
                 }
                 Transformed::Other => return Err(self.is_another_file(run, &extract.path).await?),
@@ -72,22 +72,54 @@ impl RunExecution<'_> {
         &self,
         run: &mut Run,
         artifact: &Artifact,
-        balance: &Balance,
+        (balance, parts): (&Balance, &[(String, Balance)]),
         checked: &Checked,
     ) -> Result<(), Stop> {
         measure::rows("extracted", balance.extracted);
         measure::rows("written", balance.written);
+        for event in rows_changed(balance, parts) {
+            self.context.ledger.note(&run.id, event).await?;
+        }
+        let rows = rows_document(balance, parts).map_err(|error| failed(error.to_string()))?;
+        let destinations: Vec<DueDelivery> = self.plan.deliveries.iter().map(DueDelivery::from).collect();
+        Ok(self.context.ledger.note_artifact(run, &self.plan.digest, artifact, rows, &destinations, checked).await?)
+    }
+}
+
+/// Returns an event for each step that changed the number of rows.
+fn rows_changed(balance: &Balance, parts: &[(String, Balance)]) -> Vec<RunEvent> {
+    let mut events = Vec::new();
+    let all = std::iter::once((None, balance)).chain(parts.iter().map(|(key, balance)| (Some(key), balance)));
+    for (artifact, balance) in all {
         for StepRows { step, kind, share, rows } in &balance.steps {
-            let event = RunEvent::RowsChanged {
+            events.push(RunEvent::RowsChanged {
                 step: *step,
                 kind: (*kind).to_owned(),
                 share: share.name().to_owned(),
                 rows: *rows,
-            };
-            self.context.ledger.note(&run.id, event).await?;
+                artifact: artifact.cloned(),
+            });
         }
-        let rows = serde_json::to_value(balance).map_err(|error| failed(error.to_string()))?;
-        let destinations: Vec<DueDelivery> = self.plan.deliveries.iter().map(DueDelivery::from).collect();
-        Ok(self.context.ledger.note_artifact(run, &self.plan.digest, artifact, rows, &destinations, checked).await?)
     }
+    events
+}
+
+/// Returns the row balance as it is kept: of several artifacts, the sum with the steps of all, and that of each.
+fn rows_document(balance: &Balance, parts: &[(String, Balance)]) -> serde_json::Result<serde_json::Value> {
+    let mut rows = serde_json::to_value(balance)?;
+    if parts.is_empty() {
+        return Ok(rows);
+    }
+    let (mut steps, mut artifacts) = (Vec::new(), serde_json::Map::new());
+    for (key, balance) in parts {
+        let of_part = serde_json::to_value(balance)?;
+        for mut step in of_part["steps"].as_array().cloned().unwrap_or_default() {
+            step["artifact"] = key.as_str().into();
+            steps.push(step);
+        }
+        artifacts.insert(key.clone(), of_part);
+    }
+    rows["steps"] = steps.into();
+    rows["artifacts"] = artifacts.into();
+    Ok(rows)
 }

@@ -8,7 +8,7 @@ use crate::encode::Packing;
 use crate::encrypt::Keys;
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
-use crate::pipeline::plan::{ArtifactPlan, Compression, entry_name};
+use crate::pipeline::plan::{ArtifactPlan, Compression, Encryption, entry_name};
 use crate::schedule::slot::Slot;
 
 impl RunExecution<'_> {
@@ -16,9 +16,17 @@ impl RunExecution<'_> {
     ///
     /// # Errors
     /// A key cannot be used: the run fails.
-    pub(super) async fn packing(&self, slot: &Slot, name: &str) -> Result<Option<Packing>, Stop> {
-        let keys = self.encryption_keys().await?.map(Arc::new);
-        let ArtifactPlan { name: template, split, compress, .. } = &self.plan.artifact;
+    pub(super) async fn packing(
+        &self,
+        artifact: &ArtifactPlan,
+        slot: &Slot,
+        name: &str,
+    ) -> Result<Option<Packing>, Stop> {
+        let keys = match &artifact.encrypt {
+            Some(encrypt) => Some(self.keys(encrypt).await?),
+            None => None,
+        };
+        let ArtifactPlan { name: template, split, compress, .. } = artifact;
         if compress.is_none() && keys.is_none() {
             return Ok(None);
         }
@@ -39,21 +47,43 @@ impl RunExecution<'_> {
         Ok(Some(Packing { compress: compress.clone(), keys, entry: Box::new(entry) }))
     }
 
-    /// Reads the keys to encrypt with: they must be usable now.
+    /// Returns the packing of a ZIP with these entries.
+    ///
+    /// # Errors
+    /// A key cannot be used: the run fails.
+    pub(super) async fn archive_packing(&self, entries: Vec<String>) -> Result<Packing, Stop> {
+        let keys = match &self.plan.artifact.encrypt {
+            Some(encrypt) => Some(self.keys(encrypt).await?),
+            None => None,
+        };
+        let entry = move |number: usize| {
+            entries.get(number - 1).cloned().ok_or_else(|| io::Error::other("an entry without a name"))
+        };
+        Ok(Packing { compress: Some(Compression::Zip(None)), keys, entry: Box::new(entry) })
+    }
+
+    async fn keys(&self, encrypt: &Arc<Encryption>) -> Result<Arc<Keys>, Stop> {
+        let (encrypt, now) = (encrypt.clone(), self.context.clock.now());
+        let read = blocking(move || encrypt.keys(now)).await?;
+        read.map(Arc::new).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Checks that all keys to encrypt with are usable now.
     ///
     /// # Errors
     /// One cannot be used: the run fails.
-    pub(super) async fn encryption_keys(&self) -> Result<Option<Keys>, Stop> {
-        let (plan, now) = (self.plan.clone(), self.context.clock.now());
-        let read = move || plan.artifact.encrypt.as_ref().map(|encrypt| encrypt.keys(now)).transpose();
-        blocking(read).await?.map_err(|error| failed(error.to_string()))
+    pub(super) async fn check_encryption_keys(&self) -> Result<(), Stop> {
+        for encrypt in self.plan.encryptions() {
+            self.keys(encrypt).await?;
+        }
+        Ok(())
     }
 
     /// Holds a run whose encrypted artifact is lost after its publishing may have begun: the same rows would give other
     /// bytes, which are not those that the destination may have.
     pub(super) async fn hold_lost_encrypted(&self, run: &mut Run) -> Result<(), Stop> {
         let Some(name) = run.artifact.as_ref().map(|artifact| artifact.name.clone()) else { return Ok(()) };
-        if self.plan.artifact.encrypt.is_none() {
+        if self.plan.encryptions().next().is_none() {
             return Ok(());
         }
         let deliveries = self.context.ledger.deliveries(&run.id).await?;

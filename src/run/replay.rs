@@ -56,7 +56,7 @@ impl RunContext {
         if is_withheld(run) {
             return Err(ReplayError::NotReleased(run.id.clone(), run.state.name()));
         }
-        if let (Some(_), Some(set)) = (&options.name, &facts.set) {
+        if let (Some(_), Some(set)) = (&options.name, facts.set.as_ref().filter(|set| !set.is_archive)) {
             return Err(ReplayError::Several(run.id.clone(), set.files.len()));
         }
         let name = options.name.clone().unwrap_or_else(|| facts.name.clone());

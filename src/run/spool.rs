@@ -33,6 +33,11 @@ pub fn open_rows(run: &str, destination: &str, outcome: RowOutcome) -> PathBuf {
     Path::new("spool").join(run).join(outcome.name()).join(format!("{destination}.csv"))
 }
 
+/// Returns the name of that file for one of several artifacts.
+pub(super) fn dropped_rows_of(artifact: &str) -> String {
+    format!("dropped_rows.{artifact}.csv")
+}
+
 /// The interval between attempts to take the lock.
 const BUSY_POLL: Duration = Duration::from_millis(100);
 
@@ -96,6 +101,11 @@ impl Spool {
     /// Returns the path of the rows that steps dropped for their values.
     pub fn dropped_rows(&self) -> PathBuf {
         self.directory.join(DROPPED_ROWS)
+    }
+
+    /// Returns the path of the rows that steps of one of several artifacts dropped for their values.
+    pub fn dropped_rows_of(&self, artifact: &str) -> PathBuf {
+        self.directory.join(dropped_rows_of(artifact))
     }
 
     /// Removes the extract, which is no longer needed. A failure costs only disk space.

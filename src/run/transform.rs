@@ -1,5 +1,7 @@
 //! transform → encode: one pass over the rows, from the extract to the artifact in the spool.
 
+mod several;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use self::several::SeveralPasses;
 use super::delta::OpenDelta;
 use super::others::{OtherExtract, step_inputs};
 use super::{RunError, RunExecution, Stop, blocking, failed};
@@ -15,6 +18,7 @@ use crate::encode::{Artifact, ArtifactFile, FileLayout, GROUP_FILES_MAX, Packing
 use crate::expect::{Baseline, Checked, Checker, Draft, DroppedFacts, Ended, Opening, RecordChecker};
 use crate::extract::{Extract, SourceFacts, Stored, Witness};
 use crate::ledger::record::Run;
+use crate::name::{NameError, NameTemplate};
 use crate::pipeline::plan::{ArtifactPlan, CsvInput, Plan, Source};
 use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
@@ -29,6 +33,8 @@ pub(super) enum Transformed {
     Done {
         artifact: Box<Artifact>,
         balance: Balance,
+        /// The balances of several artifacts, by their keys: their sum is the other one.
+        parts: Vec<(String, Balance)>,
         checked: Box<Checked>,
         /// The SHA-256 of a file that was read in place.
         read: Option<String>,
@@ -51,21 +57,14 @@ pub(super) async fn transform_and_encode(
     let plan = execution.plan;
     let at = jiff::Timestamp::from_millisecond(run.slot_ms).map_err(|error| failed(error.to_string()))?;
     let slot = Slot::new(&run.pipeline, at, plan.zone.clone());
-    let name =
-        plan.artifact.name.render(&slot.name_fields()).map_err(|error| failed(format!("artifact.name: {error}")))?;
+    let name = name(&plan.artifact, &slot).map_err(|error| failed(format!("artifact.name: {error}")))?;
     let reading = plan.clone();
     let secrets = blocking(move || reading.read_secrets()).await?.map_err(|error| failed(error.to_string()))?;
-    if plan.artifact.split.is_some() {
-        // Checks the longest possible name before the rows are read.
-        let last = plan.artifact.name.render_file(&slot.name_fields(), GROUP_FILES_MAX);
-        last.map_err(|error| failed(format!("artifact.name: {error}")))?;
-    }
     let mut baseline = baseline;
     if let Source::File(_) = execution.source {
         baseline.scope = None; // a file has no account
     }
     let delta = execution.open_delta(run).await?;
-    let packing = execution.packing(&slot, &name).await?;
     let may_be_fetched_again = matches!(extract.stored, Stored::Spool { .. }) || !others.is_empty();
     let stop = CancellationToken::new();
     // If this future is dropped, the thread stops at its next block.
@@ -85,21 +84,60 @@ pub(super) async fn transform_and_encode(
         limits: execution.context.settings.limits,
         baseline,
         delta,
-        packing,
+        packing: None,
         progress: execution.context.progress.clone(),
         stop,
     };
-    match blocking(move || pass.run_unchanged()).await? {
-        Ok(done) => Ok(done),
-        Err(error @ TransformError::Read { .. }) if may_be_fetched_again => {
-            Ok(Transformed::Damaged { what: with_causes(&error) })
+    let done = match plan.several() {
+        Some(artifacts) => {
+            let several = SeveralPasses::of(execution, artifacts, pass).await?;
+            blocking(move || several.run()).await?
         }
-        Err(
-            ref error @ (TransformError::Write { ref source }
-            | TransformError::Spill { ref source }
-            | TransformError::Baseline { ref source }),
-        ) if disk::is_full(source) => Err(Stop::Error(RunError::DiskFull(with_causes(error)))),
-        Err(error) => Err(failed(with_causes(&error))),
+        None => {
+            let packing = execution.packing(&plan.artifact, &pass.slot, &pass.name).await?;
+            blocking(move || Pass { packing, ..pass }.run_unchanged().map_err(PassError::of_all)).await?
+        }
+    };
+    done.or_else(|error| error.outcome(may_be_fetched_again))
+}
+
+/// Returns the artifact's name. Of a split one, the longest possible name is checked before the rows are read.
+fn name(artifact: &ArtifactPlan, slot: &Slot) -> Result<String, NameError> {
+    if artifact.split.is_some() {
+        artifact.name.render_file(&slot.name_fields(), GROUP_FILES_MAX)?;
+    }
+    artifact.name.render(&slot.name_fields())
+}
+
+/// An error of the pass, and the artifact in whose pass it came, if there are several.
+pub(super) struct PassError {
+    pub artifact: Option<String>,
+    pub error: TransformError,
+}
+
+impl PassError {
+    fn of_all(error: TransformError) -> Self {
+        Self { artifact: None, error }
+    }
+
+    /// Returns what follows for the run: an extract that is fetched again, or the run's end.
+    fn outcome(self, may_be_fetched_again: bool) -> Result<Transformed, Stop> {
+        let what = with_causes(&self.error);
+        let what = match self.artifact {
+            Some(key) => format!("{key}: {what}"),
+            None => what,
+        };
+        match &self.error {
+            TransformError::Read { .. } if may_be_fetched_again => Ok(Transformed::Damaged { what }),
+            TransformError::Write { source }
+            | TransformError::Spill { source }
+            | TransformError::Baseline { source }
+                if disk::is_full(source) =>
+            {
+                Err(Stop::Error(RunError::DiskFull(what)))
+            }
+            _ => Err(failed(what)),
+        }
     }
 }
 
@@ -143,13 +181,29 @@ impl Pass {
     }
 
     pub(super) fn run(&mut self) -> Result<Transformed, TransformError> {
+        if let Some(folder) = self.path.parent() {
+            disk::create_private_folder(folder).map_err(|source| TransformError::Write { source })?;
+        }
+        let target = OneFile {
+            path: self.path.clone(),
+            name: self.name.clone(),
+            template: self.plan.artifact.name.clone(),
+            slot: self.slot.clone(),
+            packing: self.packing.take(),
+        };
+        Ok(match self.run_into(target)? {
+            Some(Made { written: artifact, balance, checked, read }) => {
+                Transformed::Done { artifact: Box::new(artifact), balance, parts: Vec::new(), checked, read }
+            }
+            None => Transformed::Other,
+        })
+    }
+
+    /// Runs, and writes the rows to the target. Returns `None` if the file that was read in place is another one.
+    pub(super) fn run_into<T: Target>(&mut self, mut target: T) -> Result<Option<Made<T::Written>>, TransformError> {
         let writing = |source| TransformError::Write { source };
         let spilling = |source| TransformError::Spill { source };
-        if let Some(folder) = self.path.parent() {
-            disk::create_private_folder(folder).map_err(writing)?;
-        }
         let baseline = std::mem::take(&mut self.baseline);
-        let packing = self.packing.take();
         let meter = &self.progress.transform;
         meter.set(0);
         let (transform, witness) = self.open(meter)?;
@@ -163,10 +217,9 @@ impl Pass {
             memory: self.limits.memory,
         };
         let (checker, records) = Checker::open(opening).map_err(TransformError::Problems)?;
-        let ArtifactPlan { format, keeps_rows, split, name: template, .. } = &self.plan.artifact;
+        let ArtifactPlan { format, keeps_rows, split, .. } = &self.plan.artifact;
         let layout = FileLayout { format, split: *split, keeps_rows: *keeps_rows };
-        let file = ArtifactFile::create_packed(&self.path, &self.name, layout, packing, transform.columns());
-        let file = file.map_err(writing)?;
+        let file = target.begin(layout, transform.columns()).map_err(writing)?;
         let format = file.format();
         let mut checked = CheckedFile { checker, records, file };
         let Passed { balance, findings, dropped, delta } =
@@ -174,16 +227,14 @@ impl Pass {
         let CheckedFile { checker, records, file } = checked;
         let read = witness.map(Witness::finish).transpose().map_err(|source| TransformError::Read { source })?;
         if self.expected_sha256.is_some() && read.is_some() && read != self.expected_sha256 {
-            return Ok(Transformed::Other);
+            return Ok(None);
         }
-        let names = |number| template.render_file(&self.slot.name_fields(), number).map_err(std::io::Error::other);
-        let artifact = Box::new(file.finish(names).map_err(writing)?);
+        let (written, bytes) = target.end(file).map_err(writing)?;
         meter.expect(meter.done());
         let SourceFacts { rows: stated_rows, scope, .. } = self.extract.source.clone();
         self.keep_dropped(&dropped)?;
         let dropped = DroppedFacts::of(&dropped, &self.plan.steps);
-        let (extracted, bytes) = (balance.extracted, artifact.bytes);
-        let ended = Ended { extracted, stated_rows, bytes, scope, steps: findings, dropped };
+        let ended = Ended { extracted: balance.extracted, stated_rows, bytes, scope, steps: findings, dropped };
         let mut draft = checker.finish(records, ended).map_err(spilling)?;
         let delta = self.delta.as_mut().zip(delta).map(|(opened, result)| {
             opened.inputs.next = None; // it is written
@@ -194,7 +245,7 @@ impl Pass {
         }
         let mut checked = Box::new(draft.finish());
         checked.facts.delta = delta;
-        Ok(Transformed::Done { artifact, balance, checked, read })
+        Ok(Some(Made { written, balance, checked, read }))
     }
 
     /// Reads the cells of the rows that findings show. A file that is read in place may have changed since.
@@ -247,6 +298,49 @@ impl Pass {
         let file = disk::private_file().create(true).truncate(true).write(true).open(&self.dropped).map_err(writing)?;
         dropped.write(self.input(&Meter::default())?.0, &self.plan.steps, io::BufWriter::new(&file))?;
         file.sync_all().map_err(writing)
+    }
+}
+
+/// The result of a pass.
+pub(super) struct Made<T> {
+    pub written: T,
+    pub balance: Balance,
+    pub checked: Box<Checked>,
+    /// The SHA-256 of a file that was read in place.
+    pub read: Option<String>,
+}
+
+/// The destination of a pass's rows.
+pub(super) trait Target {
+    type Written;
+
+    fn begin(&mut self, layout: FileLayout<'_>, columns: &[String]) -> io::Result<ArtifactFile>;
+
+    /// Completes the rows. Returns their size in bytes too.
+    fn end(self, file: ArtifactFile) -> io::Result<(Self::Written, u64)>;
+}
+
+/// A file of their own, or a file group.
+struct OneFile {
+    path: PathBuf,
+    name: String,
+    template: NameTemplate,
+    slot: Slot,
+    packing: Option<Packing>,
+}
+
+impl Target for OneFile {
+    type Written = Artifact;
+
+    fn begin(&mut self, layout: FileLayout<'_>, columns: &[String]) -> io::Result<ArtifactFile> {
+        ArtifactFile::create_packed(&self.path, &self.name, layout, self.packing.take(), columns)
+    }
+
+    fn end(self, file: ArtifactFile) -> io::Result<(Artifact, u64)> {
+        let name = |number| self.template.render_file(&self.slot.name_fields(), number).map_err(io::Error::other);
+        let artifact = file.finish(name)?;
+        let bytes = artifact.bytes;
+        Ok((artifact, bytes))
     }
 }
 

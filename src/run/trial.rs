@@ -48,7 +48,9 @@ pub struct Output {
 /// The temporary folder cannot be used.
 pub fn test(plan: &Arc<Plan>, test: &TestCase, limits: Limits) -> io::Result<Tested> {
     let folder = tempfile::tempdir()?;
-    match execute(plan, test, limits, folder.path())? {
+    let plan =
+        plan.rows_of(test.artifact.as_deref()).map_err(|_| io::Error::other("the artifact is not in the plan"))?;
+    match execute(&plan, test, limits, folder.path())? {
         Ok(output) => Ok(Tested { differences: compare::output(&test.expected, &output), output: Some(output) }),
         Err(Failed::Run(error)) => {
             let differences = compare::error(&test.expected, &error).into_iter().collect();
@@ -114,7 +116,7 @@ fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> 
     }
     let done = pass.run().and_then(|transformed| Ok((transformed, cells(&pass)?)));
     Ok(match done {
-        Ok((Transformed::Done { artifact, balance, checked, read: _ }, rows)) => {
+        Ok((Transformed::Done { artifact, balance, parts: _, checked, read: _ }, rows)) => {
             let bytes = std::fs::read(&artifact.path)?;
             Ok(Output { columns: artifact.columns, rows, bytes, balance, checked: *checked })
         }

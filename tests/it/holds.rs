@@ -84,6 +84,7 @@ pub(crate) fn checked(findings: Vec<Finding>, header: &str) -> Checked {
         skip: None,
         facts: Facts { header: names(header), rows: 40, scope: None, delta: None },
         dropped_rows: None,
+        artifacts: std::collections::BTreeMap::new(),
     }
 }
 

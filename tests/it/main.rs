@@ -3,6 +3,7 @@
 // A test may stop at what it did not expect, say where it stands, and be told how long to soak.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods)]
 
+mod artifacts;
 mod attention;
 mod cases;
 mod commands;

@@ -11,8 +11,9 @@ use crate::pipeline::plan::{
 
 const HELD: &str = "the run is held: nothing is sent until a person releases or rejects it";
 
-/// Returns what is expected. `has_account` is false for a source that states no rows and has no account.
-pub(super) fn expect(expect: &Expect, has_account: bool) -> Vec<Fact> {
+/// Returns what is expected. `has_account` is false for a source that states no rows and has no account; `has_accepted`
+/// for one of several artifacts, which is not compared with what was accepted.
+pub(super) fn expect(expect: &Expect, has_account: bool, has_accepted: bool) -> Vec<Fact> {
     let Expect {
         when_empty,
         rows_min,
@@ -41,6 +42,7 @@ pub(super) fn expect(expect: &Expect, has_account: bool) -> Vec<Fact> {
         add(change(expected), *severity);
     }
     match columns {
+        None if !has_accepted => {}
         None => add("If columns of the source are added or missing".to_owned(), Severity::Warn),
         Some(Rule { severity, expected }) => add(header(expected), *severity),
     }
@@ -63,7 +65,7 @@ pub(super) fn expect(expect: &Expect, has_account: bool) -> Vec<Fact> {
         add(format!("If the file is larger than {}", bytes(*expected)), *severity);
     }
     match scope {
-        ScopeRule::Note if !has_account => {}
+        ScopeRule::Note if !has_account || !has_accepted => {}
         ScopeRule::Note => add("If the LMS account is assigned other resources than before".to_owned(), Severity::Warn),
         ScopeRule::Same(severity) => {
             add("If the LMS account is assigned other resources than were accepted".to_owned(), *severity);

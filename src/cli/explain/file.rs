@@ -6,10 +6,29 @@ use jiff::Timestamp;
 
 use super::{Fact, text_format as text};
 use crate::pipeline::plan::{
-    ArtifactPlan, Compression, CsvDialect, DecimalPoint, EncodedFormat, Encryption, Escape, EscapedLineEnds, Format,
-    Header, OpenPgpRecipient, Plan, QuoteStyle, SignWith,
+    ArtifactPart, ArtifactPlan, Artifacts, Compression, Constant, CsvDialect, DecimalPoint, EncodedFormat, Encryption,
+    Escape, EscapedLineEnds, Format, Header, OpenPgpRecipient, Plan, QuoteStyle, SignWith,
 };
 use crate::schedule::slot::Slot;
+
+/// Describes several artifacts together.
+pub(super) fn several(plan: &Plan, artifacts: &Artifacts, now: Timestamp) -> Vec<Fact> {
+    let Artifacts { parts, in_archive } = artifacts;
+    if *in_archive {
+        return artifact(plan, &plan.artifact, now);
+    }
+    let file = |part: &ArtifactPart| format!("{}: {}", part.key, part.name());
+    vec![
+        Fact::list("These files are delivered, in this order:", parts.iter().map(file)),
+        Fact::new("They are published together: none has its name before all are written."),
+    ]
+}
+
+/// Describes a file that is the same in every run.
+pub(super) fn constant(constant: &Constant) -> Vec<Fact> {
+    let Constant { at: _, name, bytes } = constant;
+    vec![Fact::new(format!("It is a file of {} bytes called {name}, which is the same in every run.", bytes.len()))]
+}
 
 pub(super) fn artifact(plan: &Plan, artifact: &ArtifactPlan, now: Timestamp) -> Vec<Fact> {
     let ArtifactPlan { at: _, name, format, keeps_rows: _, split, compress, encrypt } = artifact;
@@ -30,7 +49,7 @@ pub(super) fn artifact(plan: &Plan, artifact: &ArtifactPlan, now: Timestamp) -> 
         facts.push(Fact::new("The text is in UTF-8."));
     }
     facts.extend(compress.as_ref().map(compression));
-    facts.extend(encrypt.as_ref().map(encryption));
+    facts.extend(encrypt.as_deref().map(encryption));
     facts
 }
 
@@ -42,6 +61,7 @@ fn kind(format: &Format) -> &'static str {
         Format::Xml(_) => "an XML",
         Format::Fixed(_) => "a fixed-width",
         Format::Encoded(encoded) => kind(&encoded.format),
+        Format::Several(_) => "a ZIP",
     }
 }
 
@@ -57,6 +77,10 @@ fn described(format: &Format) -> Vec<Fact> {
             let mut facts = described(format);
             facts.push(text::encoding(encoded));
             facts
+        }
+        Format::Several(Artifacts { parts, in_archive: _ }) => {
+            let entry = |part: &ArtifactPart| format!("{}: {}", part.key, part.name());
+            vec![Fact::list("It holds these files, in this order:", parts.iter().map(entry))]
         }
     }
 }

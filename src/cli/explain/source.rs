@@ -56,15 +56,24 @@ pub(super) fn schedule(plan: &Plan, schedule: Option<&Schedule>, zone: &TimeZone
 }
 
 /// Describes what is requested from each source.
-pub(super) fn sources(main: &Source, MainSource { name, rows_max }: &MainSource, others: &[NamedSource]) -> Vec<Fact> {
+pub(super) fn sources(
+    main: &Source,
+    MainSource { name, rows_max }: &MainSource,
+    others: &[NamedSource],
+    has_several_artifacts: bool,
+) -> Vec<Fact> {
     let mut facts = Vec::new();
     if let Some(name) = name {
-        facts.push(Fact::new(format!("The rows come from the source `{name}`.")));
+        facts.push(Fact::new(match has_several_artifacts {
+            false => format!("The rows come from the source `{name}`."),
+            true => format!("The source `{name}` is read."),
+        }));
     }
     facts.extend(source(main));
     facts.extend(rows_limit(*rows_max));
     for NamedSource { name, source, rows_max } in others {
-        facts.push(Fact::new(format!("The source `{name}` is read besides, for joins, in the same run.")));
+        let purpose = if has_several_artifacts { "" } else { ", for joins," };
+        facts.push(Fact::new(format!("The source `{name}` is read besides{purpose} in the same run.")));
         facts.extend(self::source(source));
         facts.extend(rows_limit(*rows_max));
     }

@@ -34,17 +34,20 @@ struct Finder<'a> {
 }
 
 impl Rows {
-    /// Finds the rows. Nothing is requested without `--pull`.
+    /// Finds the rows. Nothing is requested without `--pull`. `main` is the name of the pipeline's first source, if it has
+    /// one: a run saves that source's rows in a place of their own.
     ///
     /// # Errors
     /// There are none, or they cannot be read.
     pub(super) async fn find(
         args: &PreviewArgs,
         plan: &Plan,
+        main: Option<&str>,
         settings: &Settings,
         common: &Common,
         folder: &Path,
     ) -> anyhow::Result<Self> {
+        let place = |name: Option<&'_ str>| name.filter(|name| Some(*name) != main).map(str::to_owned);
         let mut finder = Finder { plan, limits: settings.limits, folder, tenants: None, runs: Vec::new() };
         let others_are_files = plan.others.iter().all(|other| matches!(other.source, Source::File(_)));
         let main_is_file = args.from.is_some() || matches!(plan.source, Source::File(_));
@@ -59,11 +62,11 @@ impl Rows {
         }
         let (csv, origin) = match &args.from {
             Some(path) => (finder.local(path)?, path.display().to_string()),
-            None => finder.source(&plan.source, None).await?,
+            None => finder.source(&plan.source, place(plan.main.name.as_deref()).as_deref()).await?,
         };
         let mut others = BTreeMap::new();
         for other in &plan.others {
-            let (csv, _) = finder.source(&other.source, Some(&other.name)).await?;
+            let (csv, _) = finder.source(&other.source, place(Some(&other.name)).as_deref()).await?;
             others.insert(other.name.clone(), csv);
         }
         Ok(Self { csv, origin, others })

@@ -23,6 +23,15 @@ struct Trees {
 }
 
 impl Check<'_> {
+    /// Returns the only artifact as it is written.
+    pub(super) fn one_artifact(&mut self, node: &Node, written: Option<Lenient<ArtifactFile>>) -> Option<ArtifactFile> {
+        match written {
+            Some(written) => written.0,
+            None if node.get("artifacts").is_some() => None,
+            None => Lenient::<ArtifactFile>::missing(node, "artifact", self.problems)?.0,
+        }
+    }
+
     /// Returns the artifact of the rows after the steps; `None` if it cannot be used.
     pub(super) fn artifact(
         &mut self,
@@ -71,7 +80,7 @@ impl Check<'_> {
         };
         let compress = compress.map(|compress| self.compression(compress, split.is_some()));
         let encrypt = match encrypt {
-            Some(encrypt) => Some(self.encryption(encrypt)?),
+            Some(encrypt) => Some(Arc::new(self.encryption(encrypt)?)),
             None => None,
         };
         let (at, split) = (self.place(&origin), split.map(|split| split.value.rows.0));
@@ -142,7 +151,7 @@ impl Check<'_> {
             Format::Fixed(FixedFormat { record_end, fields, .. }) => {
                 (fields.iter().map(|field| field.fill).collect::<String>() + &end(record_end), false)
             }
-            Format::Json(_) | Format::Ndjson(_) | Format::Xml(_) | Format::Encoded(_) => return,
+            Format::Json(_) | Format::Ndjson(_) | Format::Xml(_) | Format::Encoded(_) | Format::Several(_) => return,
         };
         let name = charset.name();
         if bom && !charset.is_unicode() {

@@ -43,13 +43,12 @@ impl Check<'_> {
     /// Checks that no two files of a delivery have the same name: the later one would replace the earlier one.
     pub(super) fn check_companion_names(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
         let slot = Slot::new("pipeline", jiff::Timestamp::UNIX_EPOCH, jiff::tz::TimeZone::UTC);
-        let data = artifact.first_name(&slot).unwrap_or_else(|_| "artifact.csv".to_owned());
+        let data = artifact.names(&slot).unwrap_or_else(|_| vec!["artifact.csv".to_owned()]);
         for delivery in deliveries {
-            let of = match (artifact.split, delivery.publish_together) {
-                (Some(_), true) => artifact.name.render(&slot.name_fields()).unwrap_or_else(|_| data.clone()),
-                _ => data.clone(),
-            };
-            let mut taken = vec![("data file", data.clone())];
+            let together = artifact.is_group() && delivery.publish_together;
+            let group = if together { artifact.name.render(&slot.name_fields()).ok() } else { None };
+            let of = group.unwrap_or_else(|| data[0].clone());
+            let mut taken: Vec<_> = data.iter().map(|name| ("data file", name.clone())).collect();
             for (kind, template) in delivery.companions() {
                 let Ok(name) = template.render_done(&of) else { continue };
                 if let Some((other, _)) = taken.iter().find(|(_, other)| *other == name) {
@@ -70,12 +69,21 @@ impl Check<'_> {
     pub(super) fn check_file_groups(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
         for delivery in deliveries {
             let webhook = delivery.destination.webhook();
-            if artifact.split.is_some() && webhook.is_some_and(|webhook| webhook.body == WebhookBody::File) {
-                let what = "the webhook takes one file, and the artifact is split into several";
+            let is_several = matches!(artifact.format, Format::Several(_));
+            if is_several && delivery.sends_rows() {
+                let what = "requests carry the rows of one artifact, and there are several";
                 let problem = Problem::error(delivery.at.clone(), what);
-                self.problems.push(problem.hint("let its destination say `body: rows` or `body: notice`"));
+                self.problems.push(
+                    problem.hint("send them by a pipeline of its own, or let the destination say `body: notice`"),
+                );
+            } else if artifact.is_group() && webhook.is_some_and(|webhook| webhook.body == WebhookBody::File) {
+                let (what, hint) = match is_several {
+                    true => ("the webhook takes one file, and there are several artifacts", SEVERAL_HINT),
+                    false => ("the webhook takes one file, and the artifact is split into several", SPLIT_HINT),
+                };
+                self.problems.push(Problem::error(delivery.at.clone(), what).hint(hint));
             }
-            if artifact.split.is_none() && delivery.publish_together {
+            if !artifact.is_group() && delivery.publish_together {
                 let problem = Problem::error(
                     delivery.at.clone(),
                     "`publish_together: true` is for several files, and the artifact is one",
@@ -236,6 +244,9 @@ impl Check<'_> {
         })
     }
 }
+
+const SPLIT_HINT: &str = "let its destination say `body: rows` or `body: notice`";
+const SEVERAL_HINT: &str = "put them into one ZIP by `archive`, or let its destination say `body: notice`";
 
 /// Returns the usual name of a companion file.
 fn usual(what: &str) -> &'static str {

@@ -96,7 +96,7 @@ impl Check<'_> {
             self.problems.push(Problem::error(delivery.at.clone(), what).hint(hint));
         }
         let is_replaced = |delivery: &&DeliveryPlan| delivery.existing == Existing::Replace;
-        let has_slot = artifact.is_none_or(|artifact| artifact.name.uses_slot());
+        let has_slot = artifact.is_none_or(|artifact| artifact.uses_slot());
         for delivery in deliveries.iter().filter(is_replaced).filter(|_| !has_slot) {
             let name = &delivery.destination.name;
             let what = format!("at `{name}` a file with only the changes replaces the one before");

@@ -5,6 +5,8 @@ mod aggregate;
 mod answers;
 /// Artifacts.
 mod artifact;
+/// Several artifacts of one run.
+mod artifacts;
 /// The dialect of the artifact's CSV.
 mod csv;
 /// Deliveries and their names.
@@ -75,42 +77,47 @@ pub(super) fn plan(
     problems: &mut Vec<Problem>,
     named: &mut Vec<PathBuf>,
 ) -> Option<Plan> {
-    let written = PipelineFile::from_node(node, problems)?;
-    let mut check = Check::new(settings, file, problems, named, written.vars);
-    let scheduled = written.schedule.map(|part| part.0.map(|schedule| check.schedule(schedule)));
+    let mut written = PipelineFile::from_node(node, problems)?;
+    let mut check = Check::new(settings, file, problems, named, written.vars.take());
+    check.check_around_artifacts(node, &written);
+    let (schedule, zone) = check.scheduled(written.schedule);
     let mut sources = check.all_sources(node, written.source, written.sources);
+    let several = written.artifacts.map(|artifacts| {
+        sources.copy_main();
+        check.several(artifacts, written.archive, &sources, (name, &zone))
+    });
     let source = sources.source.take();
     let columns = source.as_ref().map(Columns::of_source).unwrap_or_default();
-    let names = columns.names().filter(|_| source.is_some());
     let transform = written.transform.unwrap_or_default();
     let count = transform.len();
     let (steps, secrets, mut columns) = check.steps(transform, columns);
-    let others = check.used_sources(sources.take_others(), &steps, steps.len() == count);
+    let all_are_valid = steps.len() == count;
+    let others = match &several {
+        None => check.used_sources(&mut sources, |name| sources::is_read_by(&steps, name), all_are_valid),
+        Some(several) => check.used_sources(&mut sources, |name| several.reads.contains(name), several.is_whole),
+    };
     let limit = row_steps::origin_of_limit(written.expect.as_ref());
     let mut expect = check.expect(written.expect.and_then(|part| part.0), &mut columns, source.as_ref());
     check.dropped_rows(&steps, limit, &mut expect);
     let delivered = columns.names();
-    check.reader_columns(reader.zip(written.reader), delivered.as_deref(), steps.len() == count);
-    let mut artifact = written.artifact.0.and_then(|artifact| check.artifact(artifact, &steps, &mut columns));
+    check.reader_columns(reader.zip(written.reader), delivered.as_deref(), all_are_valid && several.is_none());
+    let (mut artifact, of_several) = match several {
+        Some(several) => (several.artifact, Some((several.secrets, several.facts))),
+        None => {
+            let artifact = check.one_artifact(node, written.artifact);
+            (artifact.and_then(|artifact| check.artifact(artifact, &steps, &mut columns)), None)
+        }
+    };
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries, &steps, &mut columns));
     check.problems.extend(columns.into_problems());
-    let alerts = written.alerts.and_then(|part| part.0);
-    if let (Some(alerts), Some(deliveries)) = (&alerts, &mut deliveries) {
-        deliveries.iter_mut().for_each(|delivery| delivery.alert_after = alerts.alert_after.or(delivery.alert_after));
-    }
-    let alerts = alerts.map(|alerts| check.alerts(alerts));
-    if let (Some(artifact), Some(deliveries)) = (&mut artifact, &deliveries) {
-        check.check_outputs(source.as_ref(), artifact, deliveries);
+    let alerts = check.alerts_of(written.alerts, deliveries.as_deref_mut());
+    if let (Some(artifact), Some(deliveries)) = (&mut artifact, &mut deliveries) {
+        check.check_files(source.as_ref(), artifact, deliveries);
     }
     check.check_delta(&steps, source.as_ref(), artifact.as_ref(), deliveries.as_deref());
-    let (schedule, zone) = match scheduled {
-        None => (None, TimeZone::UTC),
-        Some(scheduled) => scheduled.map(|(schedule, zone)| (Some(schedule), zone))?,
-    };
-    let (used, other_names) = (secrets.keys().cloned().collect(), others.iter().map(|of| of.name.clone()).collect());
-    let has_delta = steps.len() != count || steps.iter().any(|step| matches!(step.kind, StepKind::Delta(_)));
-    let facts =
-        test_case::Facts { zone: &zone, secrets: used, source: names, others: other_names, delivered, has_delta };
+    let mut facts = test_case::Facts::new(&zone, source.as_ref(), &others, &secrets, delivered);
+    facts.has_delta = !all_are_valid || steps.iter().any(|step| matches!(step.kind, StepKind::Delta(_)));
+    let (secrets, facts) = of_several.unwrap_or_else(|| (secrets, vec![(None, facts)]));
     let tests = check.tests(written.tests.unwrap_or_default(), &facts);
     Some(Plan {
         name: name.to_string(),
@@ -119,7 +126,7 @@ pub(super) fn plan(
         tables: check.tables,
         reader,
         description: written.description.and_then(|description| description.0),
-        schedule,
+        schedule: schedule?,
         zone,
         source: source?,
         main: sources.main,
@@ -152,14 +159,6 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Checks what depends on the artifact and its deliveries together.
-    fn check_outputs(&mut self, source: Option<&Source>, artifact: &mut ArtifactPlan, deliveries: &[DeliveryPlan]) {
-        artifact.keeps_rows = !artifact.is_readable() && deliveries.iter().any(DeliveryPlan::sends_rows);
-        self.check_file_groups(artifact, deliveries);
-        self.check_companion_names(artifact, deliveries);
-        self.check_replaced_changes(source, artifact, deliveries);
-    }
-
     /// Checks the delivered columns against those that the reader knows. They are not known while steps have problems.
     fn reader_columns(&mut self, reader: Option<(&Reader, At<String>)>, delivered: Option<&[String]>, is_whole: bool) {
         let Some((reader, written)) = reader.filter(|_| is_whole) else { return };
@@ -181,6 +180,42 @@ impl Check<'_> {
             Origin::File(place) => place.clone(),
             Origin::Named(_) => crate::yaml::tree::place(self.file, "", 0..0, origin.key()),
         }
+    }
+
+    /// Returns the schedule, if the pipeline has one, and the zone of its slots; no schedule at all if it is not valid.
+    fn scheduled(&mut self, written: Option<Lenient<ScheduleFile>>) -> (Option<Option<Schedule>>, TimeZone) {
+        match written.map(|written| written.0) {
+            None => (Some(None), TimeZone::UTC),
+            Some(None) => (None, TimeZone::UTC),
+            Some(Some(written)) => {
+                let (schedule, zone) = self.schedule(written);
+                (Some(Some(schedule)), zone)
+            }
+        }
+    }
+
+    /// Returns the alerts of the pipeline, and gives its deliveries their time.
+    fn alerts_of(
+        &mut self,
+        written: Option<Lenient<PipelineAlertsFile>>,
+        deliveries: Option<&mut [DeliveryPlan]>,
+    ) -> Option<AlertPlan> {
+        let alerts = written?.0?;
+        for delivery in deliveries.into_iter().flatten() {
+            delivery.alert_after = alerts.alert_after.or(delivery.alert_after);
+        }
+        Some(self.alerts(alerts))
+    }
+
+    /// Checks the files of the deliveries.
+    fn check_files(&mut self, source: Option<&Source>, artifact: &mut ArtifactPlan, deliveries: &mut [DeliveryPlan]) {
+        artifact.keeps_rows = !artifact.is_readable() && deliveries.iter().any(DeliveryPlan::sends_rows);
+        self.check_file_groups(artifact, deliveries);
+        if artifact.split.is_none() && artifact.is_group() {
+            deliveries.iter_mut().for_each(|delivery| delivery.publish_together = true);
+        }
+        self.check_companion_names(artifact, deliveries);
+        self.check_replaced_changes(source, artifact, deliveries);
     }
 
     fn schedule(&mut self, written: ScheduleFile) -> (Schedule, TimeZone) {

@@ -179,7 +179,7 @@ impl Check<'_> {
     ) {
         let records = source.and_then(Source::records).map(|(_, records)| records);
         let is_incremental = records.is_some_and(|records| records.updated_since.is_incremental());
-        if !is_incremental || artifact.name.uses_slot() {
+        if !is_incremental || artifact.uses_slot() {
             return;
         }
         for delivery in deliveries.iter().filter(|delivery| delivery.existing == Existing::Replace) {

@@ -3,6 +3,12 @@
 use super::*;
 use crate::pipeline::sources_file::{NamedSourceFile, SourceFile, SourceRowsFile, SourcesFile};
 
+/// Returns true if one of the steps reads the source of this name.
+pub(super) fn is_read_by(steps: &[TransformStep], name: &str) -> bool {
+    let is_it = |table: &TableRef| matches!(table, TableRef::Source(source) if source == name);
+    steps.iter().filter_map(|step| step.kind.table()).any(is_it)
+}
+
 /// The longest name of a source, in bytes: folders have it.
 const NAME_BYTES_MAX: usize = 40;
 
@@ -11,6 +17,8 @@ const NAME_BYTES_MAX: usize = 40;
 pub(super) struct Sources {
     pub source: Option<Source>,
     pub main: MainSource,
+    /// The names of all sources, the main one first, if they have some.
+    pub names: Vec<String>,
     others: Vec<(Key, NamedSource)>,
 }
 
@@ -27,7 +35,7 @@ impl Check<'_> {
             self.problems.push(problem.hint("keep `sources`, and name the other one there as its first"));
         }
         match (one, several) {
-            (_, Some(several)) => self.several(several.value),
+            (_, Some(several)) => self.named_sources(several.value),
             (Some(one), None) => Sources { source: one.0.and_then(|source| self.source(source)), ..Sources::default() },
             (None, None) => {
                 if node.get("sources").is_none() {
@@ -38,10 +46,11 @@ impl Check<'_> {
         }
     }
 
-    fn several(&mut self, SourcesFile(written): SourcesFile) -> Sources {
+    fn named_sources(&mut self, SourcesFile(written): SourcesFile) -> Sources {
         let mut sources = Sources::default();
         for (index, (key, entry)) in written.into_iter().enumerate() {
             self.check_source_name(&key);
+            sources.names.push(key.text.clone());
             let is_main = index == 0;
             if !is_main {
                 self.sources.push(key.text.clone());
@@ -93,17 +102,14 @@ impl Check<'_> {
         }
     }
 
-    /// Returns the sources that steps read. The others are requested by no run.
+    /// Returns the sources that are read. The others are requested by no run.
     pub(super) fn used_sources(
         &mut self,
-        sources: Vec<(Key, NamedSource)>,
-        steps: &[TransformStep],
+        sources: &mut Sources,
+        is_used: impl Fn(&str) -> bool,
         all_steps_are_valid: bool,
     ) -> Vec<NamedSource> {
-        let is_used = |name: &str| {
-            let is_it = |table: &TableRef| matches!(table, TableRef::Source(source) if source == name);
-            steps.iter().filter_map(|step| step.kind.table()).any(is_it)
-        };
+        let sources = std::mem::take(&mut sources.others);
         let (used, unused): (Vec<_>, Vec<_>) = sources.into_iter().partition(|(key, _)| is_used(&key.text));
         for (key, _) in unused.iter().filter(|_| all_steps_are_valid) {
             let problem =
@@ -115,7 +121,19 @@ impl Check<'_> {
 }
 
 impl Sources {
-    pub(super) fn take_others(&mut self) -> Vec<(Key, NamedSource)> {
-        std::mem::take(&mut self.others)
+    /// Returns a copy of a source, if it is valid: the one of this name, or the only one.
+    pub(super) fn named(&self, name: Option<&str>) -> Option<NamedSource> {
+        if name == self.names.first().map(String::as_str) {
+            let name = name.unwrap_or_default().to_owned();
+            return Some(NamedSource { name, source: self.source.clone()?, rows_max: self.main.rows_max });
+        }
+        self.others.iter().map(|(_, other)| other).find(|other| Some(other.name.as_str()) == name).cloned()
+    }
+
+    /// Has the main source copied if it is a file: several artifacts read it.
+    pub(super) fn copy_main(&mut self) {
+        if let Some(Source::File(file)) = &mut self.source {
+            file.copy = true;
+        }
     }
 }

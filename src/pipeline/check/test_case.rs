@@ -7,16 +7,18 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::Check;
+use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::*;
 use crate::pipeline::table_file;
 use crate::pipeline::tests_file::{BalanceFile, ExpectedFile, InputRows, RowList, TestFile};
 use crate::secret::Secret;
+use crate::settings::SecretRef;
 use crate::yaml::problem::did_you_mean;
-use crate::yaml::read::{At, Lenient, Named};
+use crate::yaml::read::{At, Lenient, Named, list};
 
 /// The facts about a pipeline that its tests are checked against.
-pub(super) struct Facts<'a> {
-    pub zone: &'a TimeZone,
+pub(super) struct Facts {
+    pub zone: TimeZone,
     /// The names of the secrets that it uses.
     pub secrets: Vec<String>,
     /// The columns of the source and of the artifact, where they are known.
@@ -28,11 +30,36 @@ pub(super) struct Facts<'a> {
     pub has_delta: bool,
 }
 
+impl Facts {
+    /// Returns the facts about rows whose steps have no `delta`.
+    pub(super) fn new(
+        zone: &TimeZone,
+        source: Option<&Source>,
+        others: &[NamedSource],
+        secrets: &BTreeMap<String, SecretRef>,
+        delivered: Option<Vec<String>>,
+    ) -> Self {
+        Self {
+            zone: zone.clone(),
+            secrets: secrets.keys().cloned().collect(),
+            source: source.and_then(|source| Columns::of_source(source).names()),
+            others: others.iter().map(|other| other.name.clone()).collect(),
+            delivered,
+            has_delta: false,
+        }
+    }
+}
+
 /// The slot of a test that names none, in the pipeline's zone.
 const SLOT: &str = "2026-01-05T06:00:00";
 
 impl Check<'_> {
-    pub(super) fn tests(&mut self, written: Vec<Lenient<TestFile>>, facts: &Facts<'_>) -> Vec<TestCase> {
+    /// Checks the tests. `facts` are those of the artifact, or of each of several by its key.
+    pub(super) fn tests(
+        &mut self,
+        written: Vec<Lenient<TestFile>>,
+        facts: &[(Option<String>, Facts)],
+    ) -> Vec<TestCase> {
         let mut names = BTreeSet::new();
         let mut tests = Vec::new();
         for test in written.into_iter().filter_map(|part| part.0) {
@@ -45,12 +72,45 @@ impl Check<'_> {
         tests
     }
 
-    fn test(&mut self, written: TestFile, facts: &Facts<'_>) -> Option<TestCase> {
-        let TestFile { name, slot, rows, sources, secrets, expect, baseline } = written;
+    /// Returns the artifact that a test is of, by the position of its facts.
+    fn tested(
+        &mut self,
+        test: &At<String>,
+        artifact: Option<&At<String>>,
+        facts: &[(Option<String>, Facts)],
+    ) -> Option<usize> {
+        let keys: Vec<&str> = facts.iter().filter_map(|(key, _)| key.as_deref()).collect();
+        let problem = match artifact {
+            None if facts.len() == 1 => return Some(0),
+            None if keys.is_empty() => return None, // none of them is valid
+            None => {
+                let what = format!("the test {:?} does not name the artifact that it is of", test.value);
+                test.origin.error(what).hint(format!("write `artifact: {}`, or another of {}", keys[0], list(&keys)))
+            }
+            Some(artifact) => match facts.iter().position(|(key, _)| key.as_deref() == Some(&artifact.value)) {
+                Some(found) => return Some(found),
+                None => {
+                    let what = format!("there is no artifact `{}` with rows", artifact.value);
+                    let near = did_you_mean(&artifact.value, keys.iter().copied());
+                    artifact.origin.error(what).hint(near.unwrap_or_else(|| match keys.as_slice() {
+                        [] => "the pipeline has one artifact: remove this".to_owned(),
+                        keys => format!("there are {}", list(keys)),
+                    }))
+                }
+            },
+        };
+        self.problems.push(problem);
+        None
+    }
+
+    fn test(&mut self, written: TestFile, all: &[(Option<String>, Facts)]) -> Option<TestCase> {
+        let TestFile { name, slot, rows, sources, secrets, expect, baseline, artifact } = written;
+        let (artifact, facts) = &all[self.tested(&name, artifact.as_ref(), all)?];
+        let artifact = artifact.clone();
         let at = self.place(&name.origin);
         let slot = match slot {
-            None => slot_of(SLOT, facts.zone)?,
-            Some(slot) => self.test_slot(&slot, facts.zone)?,
+            None => slot_of(SLOT, &facts.zone)?,
+            Some(slot) => self.test_slot(&slot, &facts.zone)?,
         };
         let mut input = self.input(rows, facts.source.as_deref());
         let mut baseline = baseline.and_then(|baseline| self.baseline(baseline, facts));
@@ -61,11 +121,21 @@ impl Check<'_> {
         let others = self.other_sources(&name, sources.unwrap_or(Named(Vec::new())), facts);
         let secrets = self.test_secrets(secrets.unwrap_or(Named(Vec::new())), facts);
         let expected = expect.0.and_then(|expect| self.expected(&name, expect, facts));
-        Some(TestCase { at, name: name.value, slot, input: input?, others, secrets, expected: expected?, baseline })
+        Some(TestCase {
+            at,
+            name: name.value,
+            slot,
+            input: input?,
+            others,
+            secrets,
+            expected: expected?,
+            baseline,
+            artifact,
+        })
     }
 
     /// Returns the rows that `delta` compares with, and reports them where there is no `delta`.
-    fn baseline(&mut self, At { value: rows, origin }: At<InputRows>, facts: &Facts<'_>) -> Option<TestInput> {
+    fn baseline(&mut self, At { value: rows, origin }: At<InputRows>, facts: &Facts) -> Option<TestInput> {
         if !facts.has_delta {
             let problem = origin.error("no step compares with a baseline: this pipeline has no `delta`");
             self.problems.push(problem.hint("remove `baseline`, or add a `delta` step"));
@@ -88,7 +158,7 @@ impl Check<'_> {
         &mut self,
         test: &At<String>,
         written: Named<InputRows>,
-        facts: &Facts<'_>,
+        facts: &Facts,
     ) -> BTreeMap<String, TestInput> {
         let mut others = BTreeMap::new();
         for (key, rows) in written.0 {
@@ -164,7 +234,7 @@ impl Check<'_> {
     }
 
     /// Returns a value for each secret that the pipeline uses.
-    fn test_secrets(&mut self, written: Named<At<String>>, facts: &Facts<'_>) -> BTreeMap<String, Secret> {
+    fn test_secrets(&mut self, written: Named<At<String>>, facts: &Facts) -> BTreeMap<String, Secret> {
         let fixed = |name: &String| (name.clone(), test_secret(name));
         let mut secrets: BTreeMap<String, Secret> = facts.secrets.iter().map(fixed).collect();
         for (key, value) in written.0 {
@@ -181,7 +251,7 @@ impl Check<'_> {
         secrets
     }
 
-    fn expected(&mut self, name: &At<String>, written: ExpectedFile, facts: &Facts<'_>) -> Option<Expected> {
+    fn expected(&mut self, name: &At<String>, written: ExpectedFile, facts: &Facts) -> Option<Expected> {
         let ExpectedFile { rows, file, error, findings, row_count, columns, contains, balance } = written;
         let whole = [("rows", rows.is_some()), ("file", file.is_some()), ("error", error.is_some())];
         let mut written = whole.iter().filter(|(_, is_written)| *is_written).map(|(key, _)| *key);

@@ -2,7 +2,8 @@
 
 use super::{DoceboSource, Plan, Source};
 
-/// A source besides the main one, whose rows a join reads.
+/// A source besides the main one, whose rows a join reads, or another artifact is made of.
+#[derive(Clone)]
 pub struct NamedSource {
     pub name: String,
     pub source: Source,

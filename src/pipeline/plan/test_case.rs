@@ -23,6 +23,8 @@ pub struct TestCase {
     pub expected: Expected,
     /// The rows of the source at the delivery before; `None` if nothing was delivered.
     pub baseline: Option<TestInput>,
+    /// The key of the artifact that is tested, if there are several.
+    pub artifact: Option<String>,
 }
 
 /// Returns the value of a secret where a real one is not to be used: as long as a key should be, and always the same.

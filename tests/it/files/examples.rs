@@ -25,7 +25,8 @@ fn blocks(text: &str) -> Vec<(usize, String)> {
 
 /// Returns true for a pipeline file with everything that one needs.
 fn is_complete(block: &str) -> bool {
-    ["source:", "artifact:", "deliver:"].iter().all(|key| block.lines().any(|line| line.starts_with(key)))
+    let has = |key: &str| block.lines().any(|line| line.starts_with(key));
+    (has("source:") || has("sources:")) && (has("artifact:") || has("artifacts:")) && has("deliver:")
 }
 
 /// Settings with every tenant, destination and secret that the docs name.
@@ -80,7 +81,7 @@ fn the_tests_of_the_examples_and_of_init_pass() {
     assert_eq!(init.status.code(), Some(0), "{}", both(&init));
     for (place, pipelines, passed) in [
         (root, None, 8),
-        (root, Some("pipelines/readers"), 22),
+        (root, Some("pipelines/readers"), 24),
         (root, Some("docs/examples"), 2),
         (folder.path(), None, 1),
     ] {

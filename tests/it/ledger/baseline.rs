@@ -27,7 +27,13 @@ fn checked(header: &str, severity: Option<Severity>) -> Checked {
     });
     let scope = AccountScope { level: header.len().to_string(), ..AccountScope::default() };
     let facts = Facts { header: names(header), rows: 3, scope: Some(scope), delta: None };
-    Checked { findings: finding.into_iter().collect(), skip: None, facts, dropped_rows: None }
+    Checked {
+        findings: finding.into_iter().collect(),
+        skip: None,
+        facts,
+        dropped_rows: None,
+        artifacts: std::collections::BTreeMap::new(),
+    }
 }
 
 fn at(minute: i64) -> Slot {

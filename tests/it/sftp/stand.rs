@@ -116,7 +116,8 @@ pub(crate) fn spool_set(name: &str, files: &[(&str, &[u8])]) -> Spooled {
         rows: 1,
     };
     spooled.artifact.rows = files.len() as u64;
-    spooled.artifact.set = Some(FileGroup { head_bytes: 0, files: files.iter().map(file).collect() });
+    spooled.artifact.set =
+        Some(FileGroup { is_archive: false, head_bytes: 0, files: files.iter().map(file).collect() });
     spooled
 }
 

@@ -55,7 +55,7 @@ fn the_rows_of_a_set_are_those_of_one_file() {
 fn batches_of(files: &[String], header: bool, head_bytes: u64) -> Vec<String> {
     let set_file =
         |text: &String| GroupFile { name: String::new(), bytes: text.len() as u64, sha256: String::new(), rows: 0 };
-    let set = FileGroup { head_bytes, files: files.iter().map(set_file).collect() };
+    let set = FileGroup { is_archive: false, head_bytes, files: files.iter().map(set_file).collect() };
     batched(&files.concat(), header, 100, 1 << 20, Some(set))
 }
 
