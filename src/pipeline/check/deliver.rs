@@ -7,9 +7,10 @@ use super::tree::TreeRows;
 use super::{Check, unknown_name};
 use crate::name::NameTemplate;
 use crate::pipeline::columns::Columns;
-use crate::pipeline::file::{DeliverFile, Deliveries, Delivery};
+use crate::pipeline::file::{DeliverFile, Deliveries, Delivery, ReplaceWord};
 use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::plan::*;
+use crate::pipeline::request_file::RequestFile;
 use crate::pipeline::scalars::CompanionName;
 use crate::schedule::slot::Slot;
 use crate::settings::{Destination, Pickup, WebhookBody};
@@ -114,6 +115,28 @@ impl Check<'_> {
         }
     }
 
+    fn check_replace(&mut self, replace: Option<&At<ReplaceWord>>, existing: Option<&At<Existing>>) {
+        if let (Some(replace), Some(existing)) = (replace, existing)
+            && existing.value != Existing::Replace
+        {
+            let problem = replace.origin.error("`replace: with_gap` has no effect without `existing: replace`");
+            self.problems.push(problem.hint("write `existing: replace`, or remove this"));
+        }
+    }
+
+    fn delivery_request(
+        &mut self,
+        key: &Key,
+        At { value, origin }: At<Box<RequestFile>>,
+        destination: Option<&Destination>,
+        rows: &mut TreeRows<'_>,
+    ) -> Option<Request> {
+        self.check_request_destination(key, &origin, destination);
+        let request = self.request(*value, rows)?;
+        self.check_request_headers(&request, &origin, destination);
+        Some(request)
+    }
+
     fn delivery(&mut self, key: &Key, delivery: Delivery, rows: &mut TreeRows<'_>) -> Option<DeliveryPlan> {
         let destinations = self.settings.map(|settings| &settings.destinations);
         let destination = destinations.and_then(|destinations| destinations.get(&key.text).cloned());
@@ -131,17 +154,9 @@ impl Check<'_> {
             required,
             request,
             refused_rows,
+            ack_rows,
         } = delivery.file?;
-        if let (Some(replace), Some(existing)) = (&replace, &existing)
-            && existing.value != Existing::Replace
-        {
-            self.problems.push(
-                replace
-                    .origin
-                    .error("`replace: with_gap` has no effect without `existing: replace`")
-                    .hint("write `existing: replace`, or remove this"),
-            );
-        }
+        self.check_replace(replace.as_ref(), existing.as_ref());
         let is_webhook = destination.as_ref().is_some_and(|to| to.webhook().is_some());
         let has_companions = checksum.is_some() || manifest.is_some() || done_file.is_some();
         let of_files =
@@ -164,16 +179,12 @@ impl Check<'_> {
             );
         }
         let request = match request {
-            Some(At { value, origin }) => {
-                self.check_request_destination(key, &origin, destination.as_deref());
-                let request = self.request(*value, rows)?;
-                self.check_request_headers(&request, &origin, destination.as_deref());
-                Some(request)
-            }
+            Some(request) => Some(self.delivery_request(key, request, destination.as_deref(), rows)?),
             None => None,
         };
-        let is_answered = request.as_ref().is_some_and(|request| request.response_rows.is_some());
+        let is_answered = ack_rows.is_some() || request.as_ref().is_some_and(|request| request.response_rows.is_some());
         let refused_rows = self.refused_rows(refused_rows, is_answered);
+        let ack_rows = ack_rows.map(|ack| self.ack_rows(ack, rows.columns, destination.as_deref(), refused_rows));
         let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
         let destination = destination?;
         Some(DeliveryPlan {
@@ -191,6 +202,7 @@ impl Check<'_> {
             required: required.unwrap_or(true),
             request,
             refused_rows,
+            ack_rows,
         })
     }
 }
