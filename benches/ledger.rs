@@ -83,6 +83,7 @@ async fn one_run(ledger: &Ledger, number: i64) -> Result<(), LedgerError> {
     ledger.advance(&mut run, RunState::Delivering, None).await?;
     let number = ledger.begin_attempt(&run.id, "bi", None).await?.number;
     let receipt = Receipt {
+        rows: None,
         address: "h:443".into(),
         path: "/hook".into(),
         bytes: 5,
