@@ -83,6 +83,7 @@ async fn one_run(ledger: &Ledger, number: i64) -> Result<(), LedgerError> {
     ledger.advance(&mut run, RunState::Delivering, None).await?;
     let number = ledger.begin_attempt(&run.id, "bi", None).await?.number;
     let receipt = Receipt {
+        rows: None,
         address: "h:443".into(),
         path: "/hook".into(),
         bytes: 5,
@@ -93,7 +94,6 @@ async fn one_run(ledger: &Ledger, number: i64) -> Result<(), LedgerError> {
         published: "post".into(),
         answer: None,
         notes: Vec::new(),
-        rows: None,
     };
     let ended = Ended { state: DeliveryState::Delivered, reason: None, due_ms: None, expected_pickup: None, rows: 3 };
     ledger.end_attempt(&run.id, "bi", number, &Verdict::Delivered(receipt), &ended).await?;

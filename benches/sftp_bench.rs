@@ -77,6 +77,8 @@ fn plan(sftp: Sftp) -> DeliveryPlan {
     let second = Duration::from_secs(1);
     let file = Arc::new("pipelines/bench.yaml".into());
     DeliveryPlan {
+        refused_rows: Default::default(),
+        ack_rows: None,
         at: Place { file, line: 1, column: 1, span: 0..0, key: "deliver.bench".to_owned() },
         destination: Arc::new(Destination {
             name: "bench".to_owned(),

@@ -10,8 +10,9 @@ use super::{Common, duration, exit, print_runs, text};
 use crate::deliver::{RowCounts, RowOutcome, Sessions};
 use crate::ledger::next::{Need, Runs, next_command};
 use crate::ledger::record::{Delivery, Run};
-use crate::ledger::state::RunState;
+use crate::ledger::state::{DeliveryState, RunState};
 use crate::run::document::Document;
+use crate::run::spool::open_rows;
 use crate::run::{Requester, RunContext};
 use crate::settings;
 
@@ -94,11 +95,18 @@ async fn resend(opened: &Opened, run: &Run, outcome: RowOutcome) -> anyhow::Resu
     let deliveries = opened.ledger.deliveries(&run.id).await?;
     let count = |rows: &RowCounts| match outcome {
         RowOutcome::Refused => rows.refused(),
-        RowOutcome::Unanswered => rows.unanswered(),
+        RowOutcome::NoAnswer => rows.unanswered(),
     };
     let settled = deliveries.iter().find(|delivery| delivery.rows.as_ref().is_some_and(|rows| count(rows) > 0));
     let name = outcome.name();
     Err(match settled {
+        Some(Delivery { destination, state: DeliveryState::Partial, receipt: Some(_), .. }) => argument_hint(
+            format!("{destination} has the file of run {}, and a part of it cannot be sent again alone", run.id),
+            format!(
+                "the rows are in {} of the data folder; fix them, run the pipeline for a new slot, and `dismiss` this run",
+                open_rows(&run.id, destination, outcome).display()
+            ),
+        ),
         Some(Delivery { destination, .. }) => argument_hint(
             format!(
                 "the delivery of run {} to {destination} is complete: its {name} rows are within `refused_rows`",

@@ -182,7 +182,9 @@ fn verify_delivery(
         VerifiedFile { run, destination, path: file.final_path.clone(), role: file.role, found, how }
     });
     let files = found.collect();
-    let open = pickup.as_ref().filter(|known| !known.state.is_end());
+    // The worker reads answers for single rows, and records them with the pickup.
+    let has_rows = intent.acks.iter().any(|ack| ack.rows.is_some());
+    let open = pickup.as_ref().filter(|known| !known.state.is_end() && !has_rows);
     let pickup = open.zip(evidence.outcome).map(|(known, outcome)| (outcome, known.next_poll_ms));
     Ok(VerifiedDelivery { run: run.clone(), files, pickup })
 }

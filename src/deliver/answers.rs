@@ -1,4 +1,4 @@
-//! What receivers answer for single rows: accepted, refused, or nothing.
+//! Receivers' answers for single rows: accepted, refused, or none.
 
 use std::fmt::Write as _;
 
@@ -9,21 +9,20 @@ use crate::expr::value::{Bounds, CellRef, Cells, Value};
 use crate::expr::{Expr, shorten};
 
 /// The outcome of a row that was not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowOutcome {
     Refused,
     /// It may have been taken.
-    Unanswered,
+    NoAnswer,
 }
 
 impl RowOutcome {
-    pub const ALL: [Self; 2] = [Self::Refused, Self::Unanswered];
+    pub const ALL: [Self; 2] = [Self::Refused, Self::NoAnswer];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Refused => "refused",
-            Self::Unanswered => "unanswered",
+            Self::NoAnswer => "unanswered",
         }
     }
 
@@ -141,6 +140,11 @@ impl AnswerCondition {
         let cells = (0..names.len() as u32).map(CellRef::Input).collect();
         let bound = Bound::new(expr, cells, Vec::new());
         Self { bound, names, bytes: Vec::new(), bounds: Vec::new(), arena: Vec::new() }
+    }
+
+    /// Returns the names of the parts that it reads.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Returns true if the condition holds. `part` appends a part of the answer by its name; nothing is a null.

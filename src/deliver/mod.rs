@@ -7,6 +7,7 @@
 //!
 //! [`Session::inspect`] is for what may be published already: after a crash, or after [`Verdict::Unknown`].
 
+mod ack_rows;
 mod answers;
 mod companions;
 pub mod doctor;
@@ -26,6 +27,7 @@ mod steps;
 mod target_folder;
 pub mod webhook;
 
+pub use ack_rows::{AckAnswers, AnsweredRows};
 pub use answers::{OpenRow, RowCounts, RowOutcome, describe_rows};
 pub use leftover::Leftover;
 pub use pickup::{Ack, PickupKind, PickupOutcome};
@@ -123,7 +125,7 @@ pub struct Receipt {
     pub notes: Vec<String>,
     /// What the receiver answered for the rows, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows: Option<RowCounts>,
+    pub rows: Option<Box<RowCounts>>,
 }
 
 /// One published file of a file group.

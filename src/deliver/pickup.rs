@@ -15,6 +15,7 @@ use super::remote_state::{PathState, Stamp};
 use super::session::Session;
 use super::{Intent, Verdict};
 use crate::name::NameTemplate;
+use crate::pipeline::plan::AckRows;
 use crate::settings::Pickup;
 
 /// Evidence of a pickup.
@@ -55,6 +56,9 @@ pub struct Ack {
     pub path: String,
     /// State of the path before the data was published.
     pub before: Option<Stamp>,
+    /// How answers for single rows are read from it, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<AckRows>,
 }
 
 /// Result of a check.
@@ -96,6 +100,22 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Reads the acknowledgement files of a delivery that was picked up. Changes nothing.
+    ///
+    /// # Errors
+    /// `Retryable` when contact is lost; `Rejected` if a file is too large or cannot be read.
+    pub fn read_acks(&mut self, intent: &Intent) -> Result<Vec<(AckRows, Vec<u8>)>, Verdict> {
+        let mut files = Vec::new();
+        for Ack { path, rows, before: _ } in &intent.acks {
+            if let Some(rows) = rows {
+                files.push((rows.clone(), self.read_file(path, rows.bytes_max)?));
+            }
+        }
+        Ok(files)
+    }
+}
+
 fn data(intent: &Intent) -> impl Iterator<Item = &str> {
     intent.data().map(|file| file.final_path.as_str())
 }
@@ -122,7 +142,7 @@ fn acks(
             // A name that the server hides now stays hidden: no pickup would ever be seen.
             PathState::Absent | PathState::Hidden { .. } => None,
         };
-        acks.push(Ack { path, before });
+        acks.push(Ack { path, before, rows: None });
     }
     Ok(acks)
 }

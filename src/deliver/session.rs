@@ -123,6 +123,22 @@ impl Session {
         }
     }
 
+    /// Reads a file of at most `max` bytes.
+    ///
+    /// # Errors
+    /// `Retryable` when contact is lost; `Rejected` if it is larger or cannot be read.
+    pub(super) fn read_file(&mut self, path: &str, max: u64) -> Result<Vec<u8>, Verdict> {
+        let bytes = match self {
+            Session::Sftp(target) => target.read_file(path, max)?,
+            Session::Local(target) => target.read_file(path, max)?,
+        };
+        if bytes.len() as u64 > max {
+            let reason = format!("{path} has more than {max} bytes");
+            return Err(Verdict::Rejected { reason, hint: Some("`ack_rows.max_bytes`".to_owned()) });
+        }
+        Ok(bytes)
+    }
+
     /// Returns the address as receipts name it; `None` where the path alone identifies the file.
     pub(super) fn address(&self) -> Option<&str> {
         match self {

@@ -121,7 +121,8 @@ impl Ledger {
             tx.execute(
                 &format!(
                     "UPDATE deliveries SET state = $1, reason = NULL, failures = 0, since_ms = NULL, due_ms = NULL \
-                     WHERE run_id = $2 AND state IN ({})",
+                     WHERE run_id = $2 AND state IN ({}) AND NOT EXISTS (SELECT 1 FROM receipts c \
+                     WHERE c.run_id = deliveries.run_id AND c.destination = deliveries.destination)",
                     DeliveryEvent::Retried.legal_in()
                 ),
                 params![DeliveryState::Due.name(), &run],

@@ -160,6 +160,11 @@ pub enum RunEvent {
         destination: String,
         reason: String,
     },
+    /// The reader of a delivered file refused more rows than is allowed, or did not answer for some.
+    RowsRefused {
+        destination: String,
+        reason: String,
+    },
 }
 
 impl RunEvent {

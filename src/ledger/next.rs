@@ -50,6 +50,8 @@ pub struct Blocker {
 pub struct PartialRows {
     pub has_refused: bool,
     pub has_unanswered: bool,
+    /// They were in a file, which its reader has: they cannot be sent again alone.
+    pub is_file: bool,
 }
 
 /// The runs that the command is for.
@@ -129,20 +131,10 @@ pub fn next_command(need: &Need, pipeline: &str, runs: Runs) -> String {
             };
             format!("fix the cause, then {retry}, or {dismiss}")
         }
-        Need::Partial(PartialRows { has_refused, has_unanswered }) => {
-            let which = match (has_refused, has_unanswered) {
-                (true, false) => "refused",
-                (false, true) => "unanswered",
-                _ => "refused|unanswered",
-            };
-            match runs {
-                Runs::One(run) => format!(
-                    "look at its {which} rows, then reportferry retry {run} --rows {which}, or reportferry dismiss {run} \
-                     --because TEXT"
-                ),
-                Runs::All(_) => self::next_command(&Need::Failed, pipeline, runs),
-            }
-        }
+        Need::Partial(rows) => match runs {
+            Runs::One(run) => partial(*rows, pipeline, run),
+            Runs::All(_) => next_command(&Need::Failed, pipeline, runs),
+        },
         Need::Late | Need::NotDelivered { destination: None } => which("show"),
         Need::NotDelivered { destination: Some(destination) } => {
             format!("{}, then reportferry doctor {destination}", which("show"))
@@ -157,6 +149,23 @@ pub fn next_command(need: &Need, pipeline: &str, runs: Runs) -> String {
                 "put {pipeline}.yaml back, or end what is open: reportferry runs {pipeline}, reportferry cancel RUN --because TEXT"
             )
         }
+    }
+}
+
+/// Returns the commands for a run some of whose rows were refused or not answered for.
+fn partial(PartialRows { has_refused, has_unanswered, is_file }: PartialRows, pipeline: &str, run: &str) -> String {
+    let which = match (has_refused, has_unanswered) {
+        (true, false) => "refused",
+        (false, true) => "unanswered",
+        _ => "refused|unanswered",
+    };
+    match is_file {
+        true => format!(
+            "look at its {which} rows, then reportferry run {pipeline} for a new slot, and reportferry dismiss {run} --because TEXT"
+        ),
+        false => format!(
+            "look at its {which} rows, then reportferry retry {run} --rows {which}, or reportferry dismiss {run} --because TEXT"
+        ),
     }
 }
 
@@ -207,6 +216,12 @@ mod tests {
                  --state blocked",
             ),
             (Need::Blocked(Vec::new()), one, "fix the cause, then reportferry retry 1ce96314"),
+            (
+                Need::Partial(PartialRows { has_refused: true, has_unanswered: false, is_file: false }),
+                one,
+                "look at its refused rows, then reportferry retry 1ce96314 --rows refused, or reportferry dismiss 1ce96314 \
+                 --because TEXT",
+            ),
             (
                 Need::Failed,
                 one,

@@ -253,6 +253,17 @@ pub(super) fn await_pickup(
     .map(|_| ())
 }
 
+/// Ends a pending pickup as picked up; one that has ended stays as it is.
+pub(super) fn picked_up(tx: &mut Tx, (run, destination): (&str, &str), how: &str, now: i64) -> Result<(), LedgerError> {
+    const SELECT: &str = "SELECT state FROM pickups WHERE run_id = $1 AND destination = $2";
+    match tx.query_opt(SELECT, params![run, destination])? {
+        Some(row) if !row.get::<PickupState>("state")?.is_end() => {
+            move_pickup(tx, (run, destination), PickupEvent::PickedUp, Some(how), None, now).map(|_| ())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Keeps the state, and sets the next check. Keeps the reason if `reason` is `None`.
 fn poll_again(
     tx: &mut Tx,

@@ -1,6 +1,7 @@
 //! The ledger's records, as types.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -170,6 +171,12 @@ pub struct ArtifactFacts {
 }
 
 impl ArtifactFacts {
+    /// Returns the artifact at this path.
+    pub fn at(self, path: PathBuf) -> Artifact {
+        let Self { name, bytes, sha256, rows, columns, rows_in, set } = self;
+        Artifact { path, name, bytes, sha256, rows, columns, rows_in, set }
+    }
+
     pub fn of(artifact: &Artifact) -> Self {
         Self {
             name: artifact.name.clone(),

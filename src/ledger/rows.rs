@@ -1,7 +1,10 @@
 //! The rows of deliveries that receivers answer for: batches that were begun, and rows that were not accepted.
 
+use super::history::RunEvent;
 use super::next::PartialRows;
-use super::state::{DeliveryEvent, DeliveryState};
+use super::pickups::picked_up;
+use super::runs::{next_run_at, record};
+use super::state::{DeliveryEvent, DeliveryState, RunState, legal_in};
 use super::store::{Durability, Row, Tx, params};
 use super::{Ledger, LedgerError};
 use crate::deliver::webhook::BatchRows;
@@ -10,7 +13,7 @@ use crate::fault::FaultStep;
 
 super::store::named_column!(RowOutcome);
 
-/// What earlier attempts of a delivery left open.
+/// Batches and rows that earlier attempts of a delivery left open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenBatches {
     /// Begun and not acknowledged: they may have been taken.
@@ -126,7 +129,7 @@ impl Ledger {
             for row in &begun {
                 let (first, count): (u64, u64) = (row.get("first_row")?, row.get("row_count")?);
                 for row in first..first + count {
-                    let open = OpenRow { row, outcome: RowOutcome::Unanswered, reason: reason.clone() };
+                    let open = OpenRow { row, outcome: RowOutcome::NoAnswer, reason: reason.clone() };
                     note_open_row(tx, (&run, &destination), &open)?;
                 }
             }
@@ -138,7 +141,7 @@ impl Ledger {
             tx.execute(
                 "UPDATE open_rows SET outcome = $3, reason = $4, resend = 0 WHERE run_id = $1 AND destination = $2 \
                  AND resend = 2",
-                params![&run, &destination, RowOutcome::Unanswered.name(), &reason],
+                params![&run, &destination, RowOutcome::NoAnswer.name(), &reason],
             )
             .map(|_| ())
         })
@@ -153,14 +156,16 @@ impl Ledger {
             let of = |table: &str| {
                 format!(
                     "{table}.run_id = $1 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.run_id = {table}.run_id \
-                     AND d.destination = {table}.destination AND d.state IN ({retried}))"
+                     AND d.destination = {table}.destination AND d.state IN ({retried})) \
+                     AND NOT EXISTS (SELECT 1 FROM receipts c WHERE c.run_id = {table}.run_id \
+                     AND c.destination = {table}.destination)"
                 )
             };
             let mut marked = tx.execute(
                 &format!("UPDATE open_rows SET resend = 1 WHERE {} AND outcome = $2", of("open_rows")),
                 params![&run, outcome.name()],
             )?;
-            if outcome == RowOutcome::Unanswered {
+            if outcome == RowOutcome::NoAnswer {
                 let batches = of("batches");
                 let count = tx.query_one(
                     &format!(
@@ -203,12 +208,56 @@ impl Ledger {
             let (open, unanswered): (u64, u64) = (open.get("count")?, open.get("unanswered")?);
             let counts = RowCounts::of_sent(sent, open - unanswered, unanswered + doubtful);
             let counts = counts.ok_or_else(|| LedgerError::Unreadable { what: "more open rows than rows".to_owned() })?;
-            tx.execute(
-                "UPDATE deliveries SET accepted_rows = $3, refused_rows = $4, unanswered_rows = $5 \
-                 WHERE run_id = $1 AND destination = $2",
-                params![&run, &destination, counts.accepted(), counts.refused(), counts.unanswered()],
-            )?;
+            set_counts(tx, (&run, &destination), counts)?;
             Ok(counts)
+        })
+        .await
+    }
+
+    /// Records rows that a reader did not accept. `is_first`: in place of all that is recorded.
+    pub async fn note_open_rows(
+        &self,
+        run_id: &str,
+        destination: &str,
+        open: &[OpenRow],
+        is_first: bool,
+    ) -> Result<(), LedgerError> {
+        let (run, destination, open) = (run_id.to_owned(), destination.to_owned(), open.to_vec());
+        self.write(FaultStep::new("ledger.open_rows"), "record the rows that a reader refused", move |tx| {
+            if is_first {
+                const DELETE: &str = "DELETE FROM open_rows WHERE run_id = $1 AND destination = $2";
+                tx.execute(DELETE, params![&run, &destination])?;
+            }
+            open.iter().try_for_each(|row| note_open_row(tx, (&run, &destination), row))
+        })
+        .await
+    }
+
+    /// Records that a reader has answered for the rows of a delivery: the pickup, the counts, and with a `reason` that the
+    /// delivery is partial and its run failed; all or nothing.
+    pub async fn settle_ack(
+        &self,
+        run_id: &str,
+        destination: &str,
+        sha256: &str,
+        counts: RowCounts,
+        how: &str,
+        reason: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        let (run, destination, sha256) = (run_id.to_owned(), destination.to_owned(), sha256.to_owned());
+        let (how, reason, now) = (how.to_owned(), reason.map(str::to_owned), self.clock.now_ms());
+        self.write(FaultStep::new("ledger.settle_ack"), "record the answers of a reader", move |tx| {
+            tx.execute(
+                "INSERT INTO batches (run_id, destination, number, sha256, first_row, row_count, acked_ms) \
+                 VALUES ($1, $2, 1, $3, 1, $4, $5) ON CONFLICT DO NOTHING",
+                params![&run, &destination, &sha256, counts.sent(), now],
+            )?;
+            set_counts(tx, (&run, &destination), counts)?;
+            picked_up(tx, (&run, &destination), &how, now)?;
+            match &reason {
+                Some(reason) => refuse_rows(tx, (&run, &destination), reason, now),
+                None => Ok(()),
+            }
         })
         .await
     }
@@ -233,6 +282,42 @@ impl Ledger {
         })
         .await
     }
+}
+
+fn set_counts(tx: &mut Tx, (run, destination): (&str, &str), counts: RowCounts) -> Result<(), LedgerError> {
+    tx.execute(
+        "UPDATE deliveries SET accepted_rows = $3, refused_rows = $4, unanswered_rows = $5 \
+         WHERE run_id = $1 AND destination = $2",
+        params![run, destination, counts.accepted(), counts.refused(), counts.unanswered()],
+    )
+    .map(|_| ())
+}
+
+/// Makes a delivery partial whose reader refused rows, and its run failed if it is required.
+fn refuse_rows(tx: &mut Tx, (run, destination): (&str, &str), reason: &str, now: i64) -> Result<(), LedgerError> {
+    let moved = tx.query_opt(
+        &format!(
+            "UPDATE deliveries SET state = $1, reason = $2 WHERE run_id = $3 AND destination = $4 AND state IN ({}) \
+             RETURNING required",
+            DeliveryEvent::RowsRefused.legal_in()
+        ),
+        params![DeliveryState::Partial.name(), reason, run, destination],
+    )?;
+    let Some(moved) = moved else { return Ok(()) };
+    let event = RunEvent::RowsRefused { destination: destination.to_owned(), reason: reason.to_owned() };
+    if moved.get::<bool>("required")? {
+        let legal = legal_in(RunState::ALL, RunState::name, |state| state.after(&event).is_some());
+        let to = RunState::Failed;
+        tx.execute(
+            &format!(
+                "UPDATE runs SET state = $2, reason = $3, updated_ms = $4, next_run_at_ms = {} WHERE id = $1 \
+                 AND state IN ({legal})",
+                next_run_at(to)
+            ),
+            params![run, to.name(), &format!("{destination}: {reason}"), now],
+        )?;
+    }
+    record(tx, run, now, &event)
 }
 
 fn set_resend(
@@ -267,11 +352,17 @@ pub(super) fn note_open_row(
 pub(super) fn partial(tx: &mut Tx, run: &str) -> Result<Option<PartialRows>, LedgerError> {
     let row = tx.query_one(
         "SELECT CAST(COUNT(*) AS BIGINT) AS count, CAST(COALESCE(SUM(refused_rows), 0) AS BIGINT) AS refused, \
-         CAST(COALESCE(SUM(unanswered_rows), 0) AS BIGINT) AS unanswered FROM deliveries \
+         CAST(COALESCE(SUM(unanswered_rows), 0) AS BIGINT) AS unanswered, \
+         CAST((SELECT COUNT(*) FROM receipts c JOIN deliveries d ON d.run_id = c.run_id \
+         AND d.destination = c.destination WHERE c.run_id = $1 AND d.state = $2) AS BIGINT) AS receipts FROM deliveries \
          WHERE run_id = $1 AND state = $2",
         params![run, DeliveryState::Partial.name()],
     )?;
     let (refused, unanswered): (u64, u64) = (row.get("refused")?, row.get("unanswered")?);
-    let rows = PartialRows { has_refused: refused > 0, has_unanswered: unanswered > 0 };
+    let rows = PartialRows {
+        has_refused: refused > 0,
+        has_unanswered: unanswered > 0,
+        is_file: row.get::<u64>("receipts")? > 0,
+    };
     Ok((row.get::<u64>("count")? > 0).then_some(rows))
 }

@@ -105,7 +105,7 @@ impl RunState {
         !matches!(self, Self::Due | Self::Extracting | Self::Transforming | Self::Delivering)
     }
 
-    /// The transition table. A stage may be repeated after a crash. Delivered runs stay delivered; skipped slots can only
+    /// The transition table. A stage may be repeated after a crash. Delivered runs stay delivered, unless a reader refuses rows; skipped slots can only
     /// be backfilled. Ends that a person reopens may end differently.
     pub fn after(self, event: &RunEvent) -> Option<Self> {
         use RunEvent as E;
@@ -130,7 +130,8 @@ impl RunState {
             | (S::Delivering, E::Delivered)
             | (S::Held, E::RejectedBy { .. })
             | (S::Due | S::Extracting | S::Transforming | S::Delivering | S::Held | S::Blocked, E::Cancelled { .. })
-            | (S::Skipped, E::Backfilled { .. }) => event.target(),
+            | (S::Skipped, E::Backfilled { .. })
+            | (S::Delivered, E::RowsRefused { .. }) => event.target(),
             _ => None,
         }
     }
@@ -171,7 +172,7 @@ impl RunEvent {
             Self::Skipped { .. } => RunState::Skipped,
             Self::Held { .. } => RunState::Held,
             Self::Blocked { .. } => RunState::Blocked,
-            Self::Failed { .. } => RunState::Failed,
+            Self::Failed { .. } | Self::RowsRefused { .. } => RunState::Failed,
             Self::Rejected { .. } | Self::RejectedBy { .. } => RunState::Rejected,
             Self::Cancelled { .. } => RunState::Cancelled,
             _ => return None,
@@ -191,6 +192,8 @@ pub(super) enum DeliveryEvent {
     Retried,
     /// A person cancelled the run.
     Cancelled,
+    /// The reader of a delivered file refused rows.
+    RowsRefused,
 }
 
 impl DeliveryState {
@@ -205,7 +208,8 @@ impl DeliveryState {
         use DeliveryEvent as E;
         use DeliveryState as S;
         match (self, event) {
-            (S::Delivered | S::Skipped | S::Cancelled, _) => None,
+            (S::Delivered, E::RowsRefused) => Some(S::Partial),
+            (S::Delivered | S::Skipped | S::Cancelled, _) | (_, E::RowsRefused) => None,
             (S::Due | S::Publishing | S::Waiting | S::Blocked, E::Cancelled) => Some(S::Cancelled),
             (_, E::AttemptBegun) => Some(S::Publishing),
             (S::Publishing, E::AttemptEnded(S::Due | S::Publishing | S::Cancelled)) => None,
@@ -339,6 +343,8 @@ mod tests {
             assert_eq!(state.may_be_backfilled(false), state == RunState::Skipped);
             assert!(!state.may_be_backfilled(true));
             let dismissed = state.after(&RunEvent::Dismissed { by: String::new(), reason: String::new() });
+            let refused = RunEvent::RowsRefused { destination: String::new(), reason: String::new() };
+            assert_eq!(state.after(&refused).is_some(), state == RunState::Delivered);
             let may_be = matches!(state, RunState::Failed | RunState::Rejected);
             assert_eq!(dismissed, may_be.then_some(state), "a mark on what went wrong");
         }
@@ -351,6 +357,7 @@ mod tests {
             let ended = DeliveryState::ALL.iter().filter(|to| state.after(E::AttemptEnded(**to)).is_some()).count();
             assert_eq!(ended, if state == DeliveryState::Publishing { 7 } else { 0 }, "{state:?}");
             let is_over = state.is_settled() || state == DeliveryState::Cancelled;
+            assert_eq!(state.after(E::RowsRefused).is_some(), state == DeliveryState::Delivered);
             let started = state.after(E::AttemptBegun).is_some();
             assert_eq!(started, !is_over, "{state:?}");
             let retried = state.after(E::Retried).is_some();

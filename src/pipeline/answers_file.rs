@@ -4,7 +4,7 @@ use super::expect_file::DroppedMaxFile;
 use super::scalars::Expression;
 use crate::yaml::problem::Problem;
 use crate::yaml::read::{At, FromNode, scalar};
-use crate::yaml::scalars::Size;
+use crate::yaml::scalars::{Size, Whole};
 use crate::yaml::tree::{Node, NodeKind};
 
 crate::table! {
@@ -43,6 +43,44 @@ crate::table! {
     pub struct RefusedRowsFile {
         /// The most of them with which the delivery still counts as delivered: a number, or a percentage of its rows.
         max: At<DroppedMaxFile>,
+    }
+}
+
+crate::table! {
+    /// The answers for single rows in the acknowledgement file that the destination's reader writes.
+    pub struct AckRowsFile {
+        /// How the file is read. Default: commas, and a header in its first line.
+        csv: Option<AckCsvFile>,
+        /// The condition of lines that are answers, over their columns. Default: all lines.
+        lines: Option<At<Expression>>,
+        /// The delivered column whose value a line repeats, and the line's column.
+        r#match: AckKeyFile,
+        /// The condition by which a row was accepted, over the columns of its line: `status = 'OK'`.
+        accepted: At<Expression>,
+        /// The column with the reason. Default: none.
+        reason: Option<At<String>>,
+        /// The most bytes of the file. Default: 16MiB.
+        max_bytes: Option<Size>,
+    }
+}
+
+crate::table! {
+    pub struct AckCsvFile {
+        /// One ASCII character between cells. Default: a comma.
+        delimiter: Option<At<String>>,
+        /// The names of the columns, where the file has no header. Default: the first line after `skip`.
+        columns: Option<At<Vec<String>>>,
+        /// Lines before the header, or before the first answer. Default: 0.
+        skip: Option<Whole<0, 1000>>,
+    }
+}
+
+crate::table! {
+    pub struct AckKeyFile {
+        /// The delivered column.
+        ours: At<String>,
+        /// The column of the acknowledgement file.
+        theirs: At<String>,
     }
 }
 

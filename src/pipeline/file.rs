@@ -7,7 +7,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use self::artifacts::{ArchiveFile, ArtifactsFile};
-use super::answers_file::RefusedRowsFile;
+use super::answers_file::{AckRowsFile, RefusedRowsFile};
 use super::csv::Delimiter;
 use super::csv_escape::{DecimalPoint, Escape};
 use super::done::DoneFile;
@@ -182,6 +182,8 @@ crate::table! {
         request: Option<At<Box<RequestFile>>>,
         /// The rows that the receiver may refuse. Default: none; then a refused row makes the delivery partial.
         refused_rows: Option<At<RefusedRowsFile>>,
+        /// The answers for single rows in the acknowledgement file that the destination's reader writes (`pickup: {ack_file: …}`).
+        ack_rows: Option<At<AckRowsFile>>,
     }
 }
 

@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use self::aggregate::{Aggregate, AggregateColumn};
-pub use self::answers::{AnswerMatch, RefusedRows, ResponseRows};
+pub use self::answers::{AckRows, AnswerMatch, RefusedRows, ResponseRows};
 pub use self::artifacts::{ArtifactPart, Artifacts, Constant, PartContent};
 pub use self::dedupe::{Dedupe, Keep};
 pub use self::delta::{ChangeWords, Delta, FirstDelivery};
@@ -378,6 +378,8 @@ pub struct DeliveryPlan {
     pub request: Option<Request>,
     /// The rows that the receiver may refuse.
     pub refused_rows: RefusedRows,
+    /// The answers for single rows in the acknowledgement file of the destination's reader.
+    pub ack_rows: Option<AckRows>,
 }
 
 impl DeliveryPlan {
@@ -386,9 +388,10 @@ impl DeliveryPlan {
         self.request.as_ref().is_some_and(|request| !request.resends())
     }
 
-    /// Returns true if requests carry the rows.
+    /// Returns true if the rows are needed after the artifact was made: requests carry them, or a reader answers for them.
     pub fn sends_rows(&self) -> bool {
         self.request.is_some()
+            || self.ack_rows.is_some()
             || self.destination.webhook().is_some_and(|webhook| matches!(webhook.body, WebhookBody::Rows { .. }))
     }
 }

@@ -35,6 +35,8 @@ fn role(path: &[&str]) -> Role {
         | ["deliver", _, "checksum" | "manifest" | "done_file" | "upload_as", ..] => Role::Name,
         ["deliver", _, "path"] => Role::Remote,
         ["deliver", _, "request", "json", .., "expr"] => Role::Expression,
+        ["deliver", _, "ack_rows", "accepted" | "lines"] => Role::Expression,
+        ["deliver", _, "ack_rows", ..] => Role::Foreign,
         ["deliver", _, "request", "response", "rows", "accepted"] => Role::Expression,
         ["deliver", _, "request", "response", "rows", ..] => Role::Foreign,
         ["deliver", _, "request", "json" | "path" | "headers", ..] => Role::Foreign,

@@ -50,7 +50,9 @@ impl DeliveryTask {
     pub(super) async fn deliver(self: Arc<Self>, mut delivery: Delivery) -> Result<bool, LedgerError> {
         let ledger = &self.context.ledger;
         loop {
-            if delivery.state.is_settled() || (self.requester == Requester::Worker && !self.is_due(&delivery)) {
+            // What has a receipt is never sent again, also if its reader refused rows.
+            let is_over = delivery.state.is_settled() || delivery.receipt.is_some();
+            if is_over || (self.requester == Requester::Worker && !self.is_due(&delivery)) {
                 return Ok(false);
             }
             if self.waits_behind().await? {

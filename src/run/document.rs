@@ -183,7 +183,7 @@ impl RowsDocument {
     fn of(delivery: &Delivery) -> Option<Self> {
         let counts = delivery.rows?;
         let file = |outcome| open_rows(&delivery.run_id, &delivery.destination, outcome).display().to_string();
-        let of = [(RowOutcome::Refused, counts.refused()), (RowOutcome::Unanswered, counts.unanswered())];
+        let of = [(RowOutcome::Refused, counts.refused()), (RowOutcome::NoAnswer, counts.unanswered())];
         Some(Self {
             sent: counts.sent(),
             accepted: counts.accepted(),
@@ -314,7 +314,7 @@ impl From<Delivery> for DeliveryDocument {
                 sha256: stored.receipt.sha256,
                 host_key: stored.receipt.host_key,
                 files: stored.receipt.files,
-                rows: stored.receipt.rows,
+                rows: stored.receipt.rows.map(|rows| *rows),
                 notes: stored.receipt.notes,
             }),
             pickup: delivery.pickup.map(PickupDocument::from),

@@ -1,5 +1,6 @@
 //! One run: slot → extract → transform → check → encode → deliver → receipt.
 
+pub mod ack_rows;
 mod credentials;
 mod deliveries;
 mod delivery;
@@ -10,6 +11,7 @@ mod held;
 mod in_place;
 pub mod limits;
 mod make;
+mod open_rows;
 mod others;
 mod pack;
 pub mod preview;
@@ -274,16 +276,8 @@ impl RunExecution<'_> {
     /// Returns the artifact of an earlier process, if the spool still holds it unchanged.
     async fn saved_artifact(&self, run: &Run) -> Result<Option<Artifact>, Stop> {
         let Some(facts) = run.artifact.clone() else { return Ok(None) };
-        let artifact = Artifact {
-            path: self.spool.artifact(&facts.name),
-            name: facts.name,
-            bytes: facts.bytes,
-            sha256: facts.sha256,
-            rows: facts.rows,
-            columns: facts.columns,
-            rows_in: facts.rows_in,
-            set: facts.set,
-        };
+        let path = self.spool.artifact(&facts.name);
+        let artifact = facts.at(path);
         let saved = artifact.clone();
         if blocking(move || saved.is_intact()).await? {
             return Ok(Some(artifact));

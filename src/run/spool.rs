@@ -28,6 +28,11 @@ pub enum SpoolError {
 /// The name of the file of dropped rows in a run's folder.
 pub(super) const DROPPED_ROWS: &str = "dropped_rows.csv";
 
+/// Returns the path, below the data folder, of a run's artifact.
+pub(super) fn artifact(run: &str, name: &str) -> PathBuf {
+    Path::new("spool").join(run).join("artifact").join(name)
+}
+
 /// Returns the path, below the data folder, of the file of a delivery's rows with an outcome.
 pub fn open_rows(run: &str, destination: &str, outcome: RowOutcome) -> PathBuf {
     Path::new("spool").join(run).join(outcome.name()).join(format!("{destination}.csv"))

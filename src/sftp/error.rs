@@ -18,6 +18,11 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Error::Refused(status) if status.is_not_found())
     }
+
+    /// Returns true if there is nothing to read at this offset or after it.
+    pub fn is_end_of_file(&self) -> bool {
+        matches!(self, Error::Refused(status) if status.is_end_of_file())
+    }
 }
 
 /// Separates a refusal from a lost session, which is the error.

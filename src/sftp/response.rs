@@ -129,6 +129,11 @@ impl Status {
         matches!(self.code, code::NO_SUCH_FILE | code::NO_SUCH_PATH)
     }
 
+    /// Returns true if the file ends there.
+    pub fn is_end_of_file(&self) -> bool {
+        self.code == code::EOF
+    }
+
     /// Returns the meaning of this status as the response to a fsync.
     pub fn as_refused_sync(&self) -> RefusedSync {
         match self.code {

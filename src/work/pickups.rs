@@ -7,6 +7,7 @@
 //! A failed check is repeated like one that found nothing. It is not an attempt: nothing is sent, and the deadline bounds it.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,13 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::BROKEN_WAIT;
 use crate::clock::Clock;
-use crate::deliver::{PickupOutcome, Sessions};
+use crate::deliver::{PickupOutcome, Sessions, Verdict};
 use crate::ledger::state::PickupState;
 use crate::ledger::{DuePickup, Ledger, LedgerError, next_poll};
 use crate::measure;
+use crate::pipeline::plan::AckRows;
 use crate::run::RunContext;
+use crate::run::ack_rows::{AckFiles, AckResult};
 use crate::run::limits::RunLimits;
 use crate::run::with_causes;
 use crate::settings::{Destination, Settings};
@@ -30,6 +33,8 @@ const DESTINATIONS_MAX: usize = 4;
 const CHECKS_MAX: u32 = 200;
 /// A session that takes longer ends; the deliveries left over stay due.
 const SESSION_MAX: SignedDuration = SignedDuration::from_mins(5);
+/// Bytes of acknowledgement files after which a session ends; the deliveries left over stay due.
+const ACK_BYTES_MAX: usize = 32 << 20;
 /// Interval of checks for a destination that the settings no longer have.
 const EVERY_UNNAMED: Duration = Duration::from_secs(300);
 
@@ -86,6 +91,7 @@ impl Pickups {
                 limits: self.limits.clone(),
                 sessions: self.sessions.clone(),
                 destination: settings.destinations.get(&name).cloned(),
+                data: settings.data.clone(),
                 name: name.clone(),
             };
             let task = self.checks.spawn(check.run());
@@ -156,8 +162,23 @@ struct PickupCheck {
     clock: Clock,
     limits: RunLimits,
     sessions: Sessions,
+    /// The data folder.
+    data: PathBuf,
     name: String,
     destination: Option<Arc<Destination>>,
+}
+
+/// The result of a check of one delivery.
+struct Checked {
+    outcome: PickupOutcome,
+    /// The acknowledgement files with answers for single rows.
+    acks: Vec<(AckRows, Vec<u8>)>,
+}
+
+impl Checked {
+    fn of(outcome: PickupOutcome) -> Self {
+        Self { outcome, acks: Vec::new() }
+    }
 }
 
 impl PickupCheck {
@@ -180,7 +201,7 @@ impl PickupCheck {
             }
         };
         drop(permit);
-        let why = found.iter().find_map(|found| match found {
+        let why = found.iter().find_map(|found| match &found.outcome {
             PickupOutcome::Unknown { why } => Some(why),
             PickupOutcome::PickedUp { .. } | PickupOutcome::NotYet => None,
         });
@@ -189,7 +210,11 @@ impl PickupCheck {
         }
         let every = self.destination.as_ref().and_then(|destination| destination.pickup.deadline());
         let every = every.map_or(EVERY_UNNAMED, |deadline| deadline.every);
-        for (pickup, found) in due.iter().zip(&found) {
+        for (pickup, found) in due.iter().zip(found) {
+            let found = &match self.settle_rows(pickup, found).await? {
+                Some(found) => found,
+                None => continue,
+            };
             let next = next_poll(self.clock.now_ms(), pickup.due_ms, every);
             let moved = self.ledger.record_poll(&pickup.run, &self.name, found, next).await?;
             self.log_outcome(pickup, found, moved);
@@ -197,7 +222,34 @@ impl PickupCheck {
         Ok(())
     }
 
-    /// Logs how a pending pickup ended: the only place that does.
+    /// Records the answers for single rows, if there are any. Returns what was found, if it is still to be recorded.
+    async fn settle_rows(&self, pickup: &DuePickup, found: Checked) -> Result<Option<PickupOutcome>, LedgerError> {
+        let Checked { outcome, acks: files } = found;
+        let how = match &outcome {
+            PickupOutcome::PickedUp { how } if !files.is_empty() => how.clone(),
+            PickupOutcome::PickedUp { .. } | PickupOutcome::NotYet | PickupOutcome::Unknown { .. } => {
+                return Ok(Some(outcome));
+            }
+        };
+        let is_late = pickup.due_ms.is_some_and(|due_ms| self.clock.now_ms() >= due_ms);
+        let (ledger, data, run, destination) = (&self.ledger, &self.data, &pickup.run, &self.name);
+        let settled = AckFiles { ledger, data, run, destination, files, how, is_late }.settle().await?;
+        Ok(match settled {
+            AckResult::Settled { reason } => {
+                let pipeline = &pickup.pipeline;
+                measure::pickup(destination, PickupState::PickedUp.name());
+                match reason {
+                    None => tracing::info!(run, pipeline, destination, late = is_late, "picked up, rows accepted"),
+                    Some(reason) => tracing::error!(run, pipeline, destination, reason, "rows refused by the reader"),
+                }
+                None
+            }
+            AckResult::Incomplete => Some(PickupOutcome::NotYet),
+            AckResult::Unreadable { why } => Some(PickupOutcome::Unknown { why }),
+        })
+    }
+
+    /// Logs how a pending pickup ended: the only other place that does.
     fn log_outcome(&self, pickup: &DuePickup, found: &PickupOutcome, moved: Option<PickupState>) {
         let Some(state) = moved else { return };
         let (run, pipeline, destination) = (&pickup.run, &pickup.pipeline, &self.name);
@@ -213,25 +265,21 @@ impl PickupCheck {
     }
 }
 
-fn unknown(due: &[DuePickup], why: &str) -> Vec<PickupOutcome> {
-    due.iter().map(|_| PickupOutcome::Unknown { why: why.to_owned() }).collect()
+fn unknown(due: &[DuePickup], why: &str) -> Vec<Checked> {
+    due.iter().map(|_| Checked::of(PickupOutcome::Unknown { why: why.to_owned() })).collect()
 }
 
 /// Returns what was found for each, in their order; fewer if the session took too long.
-fn check_at(
-    sessions: &Sessions,
-    destination: &Arc<Destination>,
-    clock: &Clock,
-    due: &[DuePickup],
-) -> Vec<PickupOutcome> {
+fn check_at(sessions: &Sessions, destination: &Arc<Destination>, clock: &Clock, due: &[DuePickup]) -> Vec<Checked> {
     let until = clock.now().saturating_add(SESSION_MAX).unwrap_or(Timestamp::MAX);
     let mut session = match sessions.take(destination) {
         Ok(session) => session,
         Err(verdict) => return unknown(due, verdict.reason()),
     };
     let mut found = Vec::with_capacity(due.len());
+    let mut bytes = 0;
     for pickup in due {
-        if clock.now() > until {
+        if clock.now() > until || bytes > ACK_BYTES_MAX {
             break;
         }
         let check = match &pickup.intent {
@@ -239,7 +287,23 @@ fn check_at(
             None => Ok(PickupOutcome::Unknown { why: "the ledger has no intent for this delivery".to_owned() }),
         };
         match check {
-            Ok(check) => found.push(check),
+            Ok(outcome) => {
+                let mut checked = Checked::of(outcome);
+                if let (PickupOutcome::PickedUp { .. }, Some(intent)) = (&checked.outcome, &pickup.intent) {
+                    match session.read_acks(intent) {
+                        Ok(acks) => checked.acks = acks,
+                        Err(Verdict::Rejected { reason, .. }) => {
+                            checked.outcome = PickupOutcome::Unknown { why: reason };
+                        }
+                        Err(verdict) => {
+                            found.extend(unknown(&due[found.len()..], verdict.reason()));
+                            return found;
+                        }
+                    }
+                }
+                bytes += checked.acks.iter().map(|(_, file)| file.len()).sum::<usize>();
+                found.push(checked);
+            }
             Err(verdict) => {
                 let rest = unknown(&due[found.len()..], verdict.reason());
                 found.extend(rest);

@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 use super::stage::eventually;
 use super::stage::rig::{ARTIFACT, PIPELINE, Rig, both, document, servers};
 
+mod answered;
 mod many;
 mod told;
 

@@ -4,7 +4,9 @@ use super::request::requests;
 use super::{Fact, duration};
 use crate::attempt::Backoff;
 use crate::cli::plan::{address, without_query};
-use crate::pipeline::plan::{AfterNameWait, DeliveryPlan, DroppedMax, Existing, NameWait, RefusedRows, Request};
+use crate::pipeline::plan::{
+    AckRows, AfterNameWait, DeliveryPlan, DroppedMax, Existing, NameWait, RefusedRows, Request,
+};
 use crate::settings::{
     ClientAuth, ClientCredentials, Compress, Destination, DestinationKind, Local, Pickup, Publish, Sftp, Verify,
     Webhook, WebhookAuth, WebhookBody,
@@ -27,6 +29,7 @@ pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
         alert_after,
         request,
         refused_rows,
+        ack_rows,
     } = delivery;
     let Destination { name, kind, retry, pickup, alert_after: _ } = &**destination;
     let mut items = match kind {
@@ -49,7 +52,9 @@ pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
         }
         items.extend(self::pickup(pickup));
     }
-    items.extend(self::refused_rows(*refused_rows, request.as_ref()));
+    items.extend(ack_rows.as_ref().map(self::ack_rows));
+    let is_answered = ack_rows.is_some() || request.as_ref().is_some_and(|request| request.response_rows.is_some());
+    items.extend(is_answered.then(|| self::refused_rows(*refused_rows)));
     items.push(match required {
         true => "The run counts as delivered only if this delivery succeeds.".to_owned(),
         false => "The run counts as delivered without it.".to_owned(),
@@ -62,16 +67,35 @@ pub(super) fn delivery(delivery: &DeliveryPlan) -> Vec<Fact> {
     vec![Fact::list(format!("{name}: {}", address(kind)), items)]
 }
 
-/// Returns what follows from rows that the receiver does not accept, if it answers for single rows.
-fn refused_rows(RefusedRows(max): RefusedRows, request: Option<&Request>) -> Option<String> {
-    request?.response_rows.as_ref()?;
+/// Returns what follows from rows that a receiver or reader that answers for single rows does not accept.
+fn refused_rows(RefusedRows(max): RefusedRows) -> String {
     let limit = match max {
         DroppedMax::Rows(0) => "If it refuses a row".to_owned(),
         max => format!("If it refuses more than {max}"),
     };
-    Some(format!(
-        "{limit}, or does not answer for one, the delivery is partial and the run failed; these rows are kept."
-    ))
+    format!("{limit}, or does not answer for one, the delivery is partial and the run failed; these rows are kept.")
+}
+
+/// Returns how an acknowledgement file is read.
+fn ack_rows(rows: &AckRows) -> String {
+    let AckRows {
+        delimiter: _,
+        columns: _,
+        skip: _,
+        lines,
+        ours,
+        theirs,
+        accepted,
+        reason,
+        bytes_max: _,
+        refused_max: _,
+    } = rows;
+    let lines = lines.as_ref().map_or("Each line".to_owned(), |lines| format!("Each line with {lines}"));
+    let reason = reason.as_ref().map_or(String::new(), |reason| format!(" Its reason is in {reason}."));
+    format!(
+        "{lines} of the acknowledgement file is the answer for a row, found by {ours}, which is in its column {theirs}: the row is \
+         accepted if {accepted}.{reason}"
+    )
 }
 
 /// The parts of a server that change what is delivered, where, or who can read it.

@@ -1,12 +1,12 @@
 //! Inspects the names of an intent, by size and digest.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::time::UNIX_EPOCH;
 
 use super::LocalTarget;
 use crate::deliver::remote_state::NOT_READ;
-use crate::deliver::{FinalName, IntendedFile, Intent, PathState, RemoteFile, RemoteState, Stamp};
+use crate::deliver::{FinalName, IntendedFile, Intent, PathState, RemoteFile, RemoteState, Stamp, Verdict};
 use crate::{digest, disk};
 
 impl LocalTarget {
@@ -16,6 +16,17 @@ impl LocalTarget {
             temporary: exists(&file.temporary),
         };
         RemoteState { files: intent.files.iter().map(inspect).collect() }
+    }
+
+    /// Reads the first bytes of a file: `max`, and one more if it has more.
+    pub fn read_file(&self, path: &str, max: u64) -> Result<Vec<u8>, Verdict> {
+        let mut bytes = Vec::new();
+        let read =
+            disk::open_itself(path.as_ref()).and_then(|file| file.take(max.saturating_add(1)).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(Verdict::Rejected { reason: format!("read {path}: {error}"), hint: None }),
+        }
     }
 
     pub fn path_state(&self, path: &str) -> PathState {

@@ -100,7 +100,7 @@ fn an_acknowledgement_counts_when_it_was_not_there_before() {
         let found = outcome(check_pickup(PickupKind::AckFile, &intent, |path| folder.path_state(path)));
         assert_eq!(found, expected, "{before:?} then {after:?}");
         // Every file of a group has its own.
-        intent.acks.push(Ack { path: "in/b.csv.ack".to_owned(), before: None });
+        intent.acks.push(Ack { path: "in/b.csv.ack".to_owned(), before: None, rows: None });
         assert_ne!(outcome(check_pickup(PickupKind::AckFile, &intent, |path| folder.path_state(path))), "picked up");
     }
     let without = outcome(check_pickup(PickupKind::AckFile, &intent(files), |_| Ok(there(0, 0))));

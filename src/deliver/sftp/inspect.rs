@@ -6,7 +6,7 @@ use super::paths::AtPath;
 use crate::deliver::remote_state::NOT_READ;
 use crate::deliver::{FinalName, IntendedFile, Intent, PathState, RemoteFile, RemoteState, Stamp, Verdict};
 use crate::settings::Verify;
-use crate::sftp::Transport;
+use crate::sftp::{Transport, open};
 
 /// Reason why a file cannot be recognised by its size.
 const NOT_MEASURED: &str = "sizes are not reliable there (`verify: none`)";
@@ -31,6 +31,26 @@ impl<T: Transport> SftpTarget<T> {
             Err(error) if error.source.is_not_found() => Ok(PathState::Absent),
             Err(error) => Ok(PathState::Hidden { why: error.to_string() }),
         }
+    }
+
+    /// Reads the first bytes of a file: `max`, and at least one more if it has more.
+    pub fn read_file(&mut self, path: &str, max: u64) -> Result<Vec<u8>, Verdict> {
+        const CHUNK: u32 = 32_000;
+        let read = self.client.doing("read", path, |client| {
+            let handle = client.open(path, open::READ)?;
+            let mut bytes = Vec::new();
+            while bytes.len() as u64 <= max {
+                match client.read_at(&handle, bytes.len() as u64, CHUNK) {
+                    Ok(chunk) if chunk.is_empty() => break,
+                    Ok(chunk) => bytes.extend_from_slice(&chunk),
+                    Err(error) if error.is_end_of_file() => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            client.close(&handle)?;
+            Ok(bytes)
+        });
+        read.map_err(SftpError::before_publishing)
     }
 
     /// `host:port`.

@@ -90,6 +90,7 @@ impl Case {
             done_file: self.done.then(|| NameTemplate::parse("{name}.done").ok()).flatten(),
             done_content: None,
             refused_rows: Default::default(),
+            ack_rows: None,
             alert_after: None,
             request: None,
             required: true,

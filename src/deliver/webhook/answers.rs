@@ -24,7 +24,7 @@ pub(super) struct SentRows {
 impl SentRows {
     /// Returns the rows without any answer.
     pub(super) fn unanswered(&self, reason: &str) -> Vec<OpenRow> {
-        self.numbers.iter().map(|row| OpenRow::new(*row, RowOutcome::Unanswered, reason)).collect()
+        self.numbers.iter().map(|row| OpenRow::new(*row, RowOutcome::NoAnswer, reason)).collect()
     }
 }
 
@@ -87,10 +87,10 @@ impl<'a> AnswerReader<'a> {
         let each = rows.numbers.iter().zip(&rows.keys);
         each.filter_map(|(row, key)| match known.get(key.as_str()).copied().flatten() {
             Some(_) if repeated.contains(key) => {
-                Some(OpenRow::new(*row, RowOutcome::Unanswered, "the response has several answers for this row"))
+                Some(OpenRow::new(*row, RowOutcome::NoAnswer, "the response has several answers for this row"))
             }
             Some(answer) => self.open_row(*row, answer),
-            None => Some(OpenRow::new(*row, RowOutcome::Unanswered, &missing)),
+            None => Some(OpenRow::new(*row, RowOutcome::NoAnswer, &missing)),
         })
         .collect()
     }
@@ -108,7 +108,7 @@ impl<'a> AnswerReader<'a> {
                 let reason = answer.pointer(&self.rules.reason).map(text).unwrap_or_default();
                 Some(OpenRow::new(row, RowOutcome::Refused, &self.redacted(&reason)))
             }
-            Err(reason) => Some(OpenRow::new(row, RowOutcome::Unanswered, &self.redacted(&reason))),
+            Err(reason) => Some(OpenRow::new(row, RowOutcome::NoAnswer, &self.redacted(&reason))),
         }
     }
 

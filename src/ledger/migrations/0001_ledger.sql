@@ -117,7 +117,7 @@ CREATE TABLE deliveries (
     -- How long it may take before an alert is sent, NULL for no alert; when that is, once the run delivers.
     alert_after_ms BIGINT,
     alert_at_ms    BIGINT,
-    -- What the receiver answered for the rows that were sent; NULL where it answers for none.
+    -- Outcomes of the rows that were sent; NULL where they are not counted.
     accepted_rows   BIGINT,
     refused_rows    BIGINT,
     unanswered_rows BIGINT,

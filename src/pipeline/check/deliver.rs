@@ -11,6 +11,7 @@ use crate::pipeline::existing_file::ExistingFile;
 use crate::pipeline::file::{DeliverFile, Deliveries, Delivery, ReplaceWord};
 use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::plan::*;
+use crate::pipeline::request_file::RequestFile;
 use crate::pipeline::scalars::CompanionName;
 use crate::schedule::slot::Slot;
 use crate::settings::{Destination, DestinationKind, Pickup, Publish, WebhookBody};
@@ -161,13 +162,22 @@ impl Check<'_> {
         if let (Some(replace), Some(existing)) = (replace, existing)
             && existing.value.0 != Existing::Replace
         {
-            self.problems.push(
-                replace
-                    .origin
-                    .error("`replace: with_gap` has no effect without `existing: replace`")
-                    .hint("write `existing: replace`, or remove this"),
-            );
+            let problem = replace.origin.error("`replace: with_gap` has no effect without `existing: replace`");
+            self.problems.push(problem.hint("write `existing: replace`, or remove this"));
         }
+    }
+
+    fn delivery_request(
+        &mut self,
+        key: &Key,
+        At { value, origin }: At<Box<RequestFile>>,
+        destination: Option<&Destination>,
+        rows: &mut TreeRows<'_>,
+    ) -> Option<Request> {
+        self.check_request_destination(key, &origin, destination);
+        let request = self.request(*value, rows)?;
+        self.check_request_headers(&request, &origin, destination);
+        Some(request)
     }
 
     fn delivery(&mut self, key: &Key, delivery: Delivery, rows: &mut TreeRows<'_>) -> Option<DeliveryPlan> {
@@ -188,6 +198,7 @@ impl Check<'_> {
             required,
             request,
             refused_rows,
+            ack_rows,
         } = delivery.file?;
         self.check_replace(replace.as_ref(), existing.as_ref());
         let is_webhook = destination.as_ref().is_some_and(|to| to.webhook().is_some());
@@ -213,16 +224,12 @@ impl Check<'_> {
             );
         }
         let request = match request {
-            Some(At { value, origin }) => {
-                self.check_request_destination(key, &origin, destination.as_deref());
-                let request = self.request(*value, rows)?;
-                self.check_request_headers(&request, &origin, destination.as_deref());
-                Some(request)
-            }
+            Some(request) => Some(self.delivery_request(key, request, destination.as_deref(), rows)?),
             None => None,
         };
-        let is_answered = request.as_ref().is_some_and(|request| request.response_rows.is_some());
+        let is_answered = ack_rows.is_some() || request.as_ref().is_some_and(|request| request.response_rows.is_some());
         let refused_rows = self.refused_rows(refused_rows, is_answered);
+        let ack_rows = ack_rows.map(|ack| self.ack_rows(ack, rows.columns, destination.as_deref(), refused_rows));
         let replaces = if replace.is_some() { Existing::Replace } else { Existing::Fail };
         let destination = destination?;
         Some(DeliveryPlan {
@@ -241,6 +248,7 @@ impl Check<'_> {
             required: required.unwrap_or(true),
             request,
             refused_rows,
+            ack_rows,
         })
     }
 }

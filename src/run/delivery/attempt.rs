@@ -222,6 +222,9 @@ impl DeliveryTask {
         }
         let mut intent = session.prepare(&delivery)?;
         intent.acks = session.acks(&self.delivery().destination.pickup, &intent)?;
+        for ack in &mut intent.acks {
+            ack.rows.clone_from(&self.delivery().ack_rows);
+        }
         Ok((intent, None))
     }
 

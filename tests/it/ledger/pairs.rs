@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reportferry::deliver::doctor::Probe;
 use reportferry::deliver::webhook::{AckedBatch, BatchRows};
-use reportferry::deliver::{OpenRow, PickupKind, PickupOutcome, RowOutcome};
+use reportferry::deliver::{OpenRow, PickupKind, PickupOutcome, RowCounts, RowOutcome};
 use reportferry::expect::{BaselineFile, Checked, ComparedWith, DeltaFacts};
 use reportferry::extract::{RefusedCredentials, ScopeCheck, Standing};
 use reportferry::ledger::record::{ExtractFacts, Run};
@@ -115,7 +115,17 @@ async fn acknowledge_batches(ledger: &Ledger, run: &Run) -> Result<(), LedgerErr
 
 async fn resend(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
     ledger.resend_rows(&run.id, RowOutcome::Refused).await?;
-    ledger.resend_rows(&run.id, RowOutcome::Unanswered).await.map(|_| ())
+    ledger.resend_rows(&run.id, RowOutcome::NoAnswer).await.map(|_| ())
+}
+
+async fn note_open_rows(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
+    let open = OpenRow { row: 1, outcome: RowOutcome::NoAnswer, reason: "no line".to_owned() };
+    ledger.note_open_rows(&run.id, "hris", &[open], true).await
+}
+
+async fn settle_ack(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
+    let counts = RowCounts::of_sent(2, 1, 0).unwrap();
+    ledger.settle_ack(&run.id, "hris", "ab", counts, "its reader wrote it", Some("1 refused")).await
 }
 
 async fn count_rows(ledger: &Ledger, run: &Run) -> Result<(), LedgerError> {
@@ -150,6 +160,8 @@ const OPERATIONS: &[Operation] = operations! {
     withdraw(ledger, run) => ledger.withdraw_batch(&run.id, "hris", batch(2));
     settle(ledger, run) => ledger.settle_in_doubt(&run.id, "hris", "lost");
     resend(ledger, run) => resend(&ledger, &run);
+    note_open_rows(ledger, run) => note_open_rows(&ledger, &run);
+    settle_ack(ledger, run) => settle_ack(&ledger, &run);
     count_rows(ledger, run) => count_rows(&ledger, &run);
     attempt(ledger, run) => attempt(&ledger, &run);
     gone(ledger, run) => ledger.note_gone("hris", Some("410"));

@@ -50,6 +50,7 @@ pub(crate) fn destination(kind: DestinationKind) -> Arc<Destination> {
 pub(crate) fn plan(destination: &Arc<Destination>, directory: &str, existing: Existing) -> DeliveryPlan {
     DeliveryPlan {
         refused_rows: Default::default(),
+        ack_rows: None,
         at: Place { file: Arc::new("p.yaml".into()), line: 1, column: 1, span: 0..0, key: "deliver.hris".to_owned() },
         destination: destination.clone(),
         directory: directory.to_owned(),
