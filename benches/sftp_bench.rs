@@ -99,7 +99,6 @@ fn plan(sftp: Sftp) -> DeliveryPlan {
         required: true,
         alert_after: None,
         request: None,
-        refused_rows: Default::default(),
     }
 }
 

@@ -24,6 +24,9 @@ impl RunExecution<'_> {
         };
         let _permit = self.unless_stopped(self.context.limits.prepare(&tenants)).await?;
         self.refuse_late_delta(run).await?;
+        if run.input.is_some() && self.plan.several().is_some() {
+            return Err(failed("the pipeline makes several artifacts now, whose rows are not in one file"));
+        }
         self.check_encryption_keys().await?; // before an export is started in vain
         // Recorded with the next change of state.
         run.replaces = self.plan.replaces(run.slot_ms);

@@ -148,9 +148,13 @@ fn whole() -> &'static BTreeMap<String, Vec<u8>> {
 #[test]
 fn a_killed_process_leaves_no_half_group_with_a_done_file() {
     assert_eq!(whole().len(), FILES.len() + 1);
-    for fault in
-        ["sftp.rename=kill_before", "sftp.rename=kill_after@3", "sftp.write=kill_after@4", "sftp.rename=lost_after@6"]
-    {
+    for fault in [
+        "sftp.rename=kill_before",
+        "sftp.rename=kill_after@3",
+        "sftp.write=kill_after@4",
+        "sftp.rename=lost_after@6",
+        "ledger.artifact=kill_before",
+    ] {
         let rig = rig(&group());
         let struck = rig.run_with_fault(fault);
         assert!(String::from_utf8_lossy(&struck.stderr).contains("fault injected"), "{fault}\n{}", both(&struck));
@@ -159,7 +163,7 @@ fn a_killed_process_leaves_no_half_group_with_a_done_file() {
         assert!(published.iter().all(|(name, bytes)| whole()[*name] == **bytes), "{fault}: a file is not whole");
         let has_done = after.contains_key("line.done");
         assert!(!has_done || published.len() == whole().len(), "{fault}: a done file beside half a group");
-        if fault.contains("write") {
+        if fault.contains("write") || fault.contains("ledger") {
             assert_eq!(published.len(), 0, "{fault}: all data is written before a file gets its name");
         }
         let told = delivered(&rig);
@@ -282,6 +286,13 @@ fn what_several_artifacts_cannot_have_is_a_problem() {
             "`text` and `file` are mutually exclusive",
         ),
         (("from: clients", "fromm: clients"), "did you mean \"from\""),
+        (
+            (
+                "clients: {file: {path: clients.csv}}",
+                "more: {file: {path: m.csv}}\n  clients: {file: {path: clients.csv}}",
+            ),
+            "no artifact reads the source `more`",
+        ),
     ] {
         let text = refused(edit);
         assert!(text.contains(said), "{edit:?}\nexpected {said}\n{text}");
@@ -360,7 +371,10 @@ fn each_file_is_packed_by_itself_and_an_archive_is_encrypted_as_a_whole() {
 
 #[test]
 fn each_artifact_is_compared_with_itself_in_earlier_runs() {
-    let pipeline = NAT.replace("    name: NAT00120.txt", "    expect: {rows: {change: 50%}}\n    name: NAT00120.txt");
+    let pipeline = NAT.replace(
+        "    name: NAT00120.txt",
+        "    expect: {rows: {change: {by: 10%, over: 1, same_weekday: false}}}\n    name: NAT00120.txt",
+    );
     let rig = nat(&pipeline, "client,subject,hours\nC1,A,1\nC1,B,1\nC1,C,1\nC2,D,1\n");
     delivered(&rig);
     std::fs::write(rig.folder.path().join("training.csv"), "client,subject,hours\nC1,A,1\n").unwrap();
@@ -372,6 +386,21 @@ fn each_artifact_is_compared_with_itself_in_earlier_runs() {
     assert_eq!(earlier["rows"], 4, "{told}");
     let rejected = rig.reportferry(&["reject", run, "--because", "one is too few"]);
     assert!(rejected.status.success(), "{}", both(&rejected));
+}
+
+#[test]
+fn rows_dropped_for_their_values_are_kept_for_each_artifact() {
+    let steps = "kind: semi}\n      - set: {hours: cast(hours as integer)}\n        on_error: drop_row\n";
+    let pipeline = NAT.replace("kind: semi}\n", steps);
+    let pipeline =
+        pipeline.replace("    name: NAT00120.txt", "    expect: {dropped_rows: {max: 1}}\n    name: NAT00120.txt");
+    let rig = nat(&pipeline, "client,subject,hours\nC1,A,1\nC2,B,many\n");
+    let told = delivered(&rig);
+    let dropped = &told["dropped_rows_of"]["NAT00120"];
+    assert_eq!((&dropped["rows"], &told["dropped_rows"]), (&json!(1), &Value::Null), "{told}");
+    assert_eq!(dropped["first"][0]["step"], "set in step 2 of NAT00120", "{told}");
+    let kept = std::fs::read_to_string(rig.folder.path().join("data").join(dropped["file"].as_str().unwrap())).unwrap();
+    assert!(kept.contains("C2,B,many"), "{kept}");
 }
 
 #[test]

@@ -248,3 +248,4 @@ fn a_file_group_has_a_maximum_of_files() {
 
 mod dialects;
 mod fields;
+mod group;

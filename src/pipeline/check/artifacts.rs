@@ -55,7 +55,7 @@ impl Check<'_> {
             self.check_key(&key);
             let content = match part.0 {
                 None => None,
-                Some(PartFile::Constant(constant)) => self.constant(constant).map(PartContent::Constant),
+                Some(PartFile::Constant(constant)) => self.constant(*constant).map(PartContent::Constant),
                 Some(PartFile::Rows(rows)) => self.rows_part(*rows, sources, of).and_then(|found| {
                     several.secrets.extend(found.secrets);
                     several.is_whole &= found.is_whole;
@@ -69,6 +69,7 @@ impl Check<'_> {
             }
         }
         several.reads = reads(&parts, sources);
+        self.check_rows(&several, sources, &origin);
         self.check_names(&parts);
         let in_archive = archive.is_some();
         if in_archive {
@@ -116,6 +117,19 @@ impl Check<'_> {
                 let problem = together.origin.error("several artifacts are always published together");
                 self.problems.push(problem.hint("remove it"));
             }
+        }
+    }
+
+    /// Reports artifacts that have no rows at all, and a first source that is requested in vain.
+    fn check_rows(&mut self, several: &Several, sources: &Sources, origin: &Origin) {
+        if several.facts.is_empty() && several.is_whole {
+            let problem = origin.error("none of the artifacts has rows");
+            self.problems.push(problem.hint("write one with `from` and a `name`, in place of a constant"));
+        } else if let Some(main) = sources.names.first().filter(|main| !several.reads.contains(*main))
+            && several.is_whole
+        {
+            let problem = origin.error(format!("no artifact reads the source `{main}`"));
+            self.problems.push(problem.hint(format!("write `from: {main}` in one of them, or remove the source")));
         }
     }
 

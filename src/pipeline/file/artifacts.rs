@@ -15,7 +15,7 @@ pub struct ArtifactsFile(pub Vec<(Key, Lenient<PartFile>)>);
 /// One of several artifacts.
 pub enum PartFile {
     Rows(Box<RowsPartFile>),
-    Constant(ConstantFile),
+    Constant(Box<ConstantFile>),
 }
 
 /// An artifact of rows: the keys of [`RowKeys`], and those of an artifact.
@@ -75,7 +75,7 @@ impl FromNode for PartFile {
         let found = entries(node, &mut Vec::new());
         let has = |key: &str| found.iter().flat_map(|found| found.iter()).any(|(found, _)| found.text == key);
         if has("text") || has("file") {
-            return ConstantFile::from_node(node, problems).map(Self::Constant);
+            return ConstantFile::from_node(node, problems).map(|constant| Self::Constant(Box::new(constant)));
         }
         let known = [RowKeys::KEYS, ArtifactFile::KEYS, &["text", "file"]].concat();
         let node = table(node, &known, &[], problems)?;

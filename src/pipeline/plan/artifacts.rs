@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ArtifactPlan, Encryption, Format, Plan, Source};
+use super::{ArtifactPlan, Encryption, Format, Plan};
 use crate::name::{NameError, NameTemplate};
 use crate::schedule::slot::Slot;
 use crate::yaml::problem::Place;
@@ -121,14 +121,6 @@ impl Plan {
         let own = self.artifact.encrypt.as_ref();
         let parts = self.several().into_iter().flat_map(Artifacts::of_rows);
         own.into_iter().chain(parts.filter_map(|(_, plan)| plan.artifact.encrypt.as_ref()))
-    }
-
-    /// Returns the source of this name.
-    pub fn source_named(&self, name: &str) -> Option<&Source> {
-        if self.main.name.as_deref() == Some(name) {
-            return Some(&self.source);
-        }
-        self.others.iter().find(|other| other.name == name).map(|other| &other.source)
     }
 }
 
