@@ -6,11 +6,15 @@ mod file;
 mod fixed;
 mod json;
 mod pack;
+mod parquet;
 mod pool;
 mod row_values;
 mod spool;
+mod table;
 mod tree;
+mod typed;
 mod values;
+mod xlsx;
 mod xml;
 mod zip;
 
@@ -27,8 +31,12 @@ pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX};
 use self::fixed::FixedRows;
 use self::json::JsonFormat;
 pub use self::pack::Packing;
+use self::parquet::ParquetTable;
 pub use self::row_values::RowCells;
+use self::spool::SpoolFile;
+use self::table::{RowsOutput, TableFile, TypedRows};
 pub use self::tree::JsonTree;
+use self::xlsx::XlsxTable;
 use self::xml::XmlFormat;
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::pipeline::step_name;
@@ -88,6 +96,31 @@ fn row_format(format: &Format, columns: &[String]) -> io::Result<Arc<dyn RowForm
         Format::Xml(xml) => Arc::new(XmlFormat::new(xml, columns).map_err(problems)?),
         Format::Fixed(fixed) => Arc::new(FixedRows::new(fixed, columns)?),
         Format::Encoded(encoded) => Arc::new(Encoded::new(row_format(&encoded.format, columns)?, encoded, columns)),
+        Format::Parquet(plan) => {
+            Arc::new(TypedRows::new(parquet::columns(plan, columns).map_err(problems)?, parquet::fits))
+        }
+        Format::Xlsx(plan) => Arc::new(TypedRows::new(xlsx::columns(plan, columns).map_err(problems)?, xlsx::fits)),
+    })
+}
+
+/// Returns what writes encoded rows. Temporary files are in the folder.
+///
+/// # Errors
+/// Columns that the format cannot have; a temporary file that cannot be created.
+fn rows_output(format: &Format, columns: &[String], folder: &Path, spool: SpoolFile) -> io::Result<RowsOutput> {
+    Ok(match format {
+        Format::Parquet(plan) => {
+            RowsOutput::Table(TableFile::new(Box::new(ParquetTable::create(plan, columns, spool)?)))
+        }
+        Format::Xlsx(plan) => {
+            RowsOutput::Table(TableFile::new(Box::new(XlsxTable::create(plan, columns, folder, spool)?)))
+        }
+        Format::Csv(_)
+        | Format::Json(_)
+        | Format::Ndjson(_)
+        | Format::Xml(_)
+        | Format::Fixed(_)
+        | Format::Encoded(_) => RowsOutput::Bytes(spool),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The file in sentences.
 
+mod table;
 mod tree;
 
 use jiff::Timestamp;
@@ -42,6 +43,8 @@ fn kind(format: &Format) -> &'static str {
         Format::Xml(_) => "an XML",
         Format::Fixed(_) => "a fixed-width",
         Format::Encoded(encoded) => kind(&encoded.format),
+        Format::Parquet(_) => "a Parquet",
+        Format::Xlsx(_) => "an XLSX",
     }
 }
 
@@ -58,6 +61,8 @@ fn described(format: &Format) -> Vec<Fact> {
             facts.push(text::encoding(encoded));
             facts
         }
+        Format::Parquet(written) => table::parquet(written),
+        Format::Xlsx(written) => table::xlsx(written),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The format of the artifact.
 
-use super::{CsvDialect, EncodedFormat, FixedFormat, JsonContent, Xml};
+use super::{CsvDialect, EncodedFormat, FixedFormat, JsonContent, Parquet, Xlsx, Xml};
 
 /// The format of the artifact's rows.
 pub enum Format {
@@ -13,6 +13,8 @@ pub enum Format {
     Fixed(FixedFormat),
     /// A text format in another charset than UTF-8.
     Encoded(Box<EncodedFormat>),
+    Parquet(Parquet),
+    Xlsx(Xlsx),
 }
 
 impl Format {
@@ -25,7 +27,14 @@ impl Format {
             Self::Xml(_) => "xml",
             Self::Fixed(_) => "fixed",
             Self::Encoded(encoded) => encoded.format.key(),
+            Self::Parquet(_) => "parquet",
+            Self::Xlsx(_) => "xlsx",
         }
+    }
+
+    /// Returns true if its files are lines of text.
+    pub fn is_text(&self) -> bool {
+        !matches!(self, Self::Parquet(_) | Self::Xlsx(_))
     }
 
     /// Returns the dialect in which rows can be read back from the artifact.
@@ -33,6 +42,7 @@ impl Format {
         match self {
             Self::Csv(dialect) => Some(dialect).filter(|dialect| dialect.is_readable()),
             Self::Json(_) | Self::Ndjson(_) | Self::Xml(_) | Self::Fixed(_) | Self::Encoded(_) => None,
+            Self::Parquet(_) | Self::Xlsx(_) => None,
         }
     }
 }
