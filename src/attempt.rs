@@ -113,7 +113,7 @@ impl Backoff {
 const NAME_WAITS: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
 
 /// Returns when to look again at a final name that a reader has not freed since `since`: after a tenth of that time, within
-/// [`NAME_WAITS`], with a last look at the deadline.
+/// 15 seconds and 5 minutes, with a last look at the deadline.
 pub fn look_again(now: Timestamp, since: Timestamp, deadline: Duration) -> Next {
     let waited = now.duration_since(since).unsigned_abs();
     let Some(left) = deadline.checked_sub(waited).filter(|left| !left.is_zero()) else { return Next::End };

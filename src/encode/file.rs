@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::pack::Packing;
 use super::spool::{SpoolFile, Written};
+use super::table::RowsOutput;
 use super::{Artifact, CsvFormat, FileGroup, GroupFile, RowFormat, RowsPlace};
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::transform::{Row, TransformError};
 
 /// The artifact's file being written. Removed if dropped unfinished.
 pub struct ArtifactFile {
-    spool: SpoolFile,
+    output: RowsOutput,
     path: PathBuf,
     name: String,
     format: Arc<dyn RowFormat>,
@@ -93,8 +94,9 @@ impl ArtifactFile {
         let FileLayout { format, split, keeps_rows } = layout;
         let place = format.readable().map_or(RowsPlace::Nowhere, |dialect| RowsPlace::Artifact(dialect.clone()));
         let beside = keeps_rows.then(|| RowsFile::create(&super::rows_path(path), columns)).transpose()?;
+        let output = super::rows_output(format, columns, path.parent().unwrap_or(path), spool)?;
         let mut file = Self {
-            spool,
+            output,
             path: path.to_owned(),
             name: name.to_owned(),
             format: super::row_format(format, columns)?,
@@ -113,16 +115,16 @@ impl ArtifactFile {
 
     /// Completes the rows of one artifact of several. Returns what it was written to, and the number of rows.
     pub(super) fn end(mut self) -> io::Result<(SpoolFile, u64)> {
-        self.format.end(&mut self.spool.block)?;
-        Ok((self.spool, self.rows))
+        self.format.end(self.output.block())?;
+        Ok((self.output.into_spool()?, self.rows))
     }
 
     /// Writes what comes before the rows. Returns its length in bytes.
     fn head(&mut self) -> io::Result<u64> {
-        let before = self.spool.block.len();
-        self.format.head(&self.columns, &mut self.spool.block)?;
-        let bytes = self.spool.block.len() - before;
-        self.spool.send_if_full()?;
+        let before = self.output.block().len();
+        self.format.head(&self.columns, self.output.block())?;
+        let bytes = self.output.block().len() - before;
+        self.output.send_if_full()?;
         Ok(bytes as u64)
     }
 
@@ -147,7 +149,7 @@ impl ArtifactFile {
             bytes.drain(..separator.min(bytes.len()));
         }
         self.rows += rows;
-        self.spool.append(bytes)
+        self.output.append(bytes)
     }
 
     /// Appends one row.
@@ -157,12 +159,12 @@ impl ArtifactFile {
     pub fn row(&mut self, row: &Row<'_>) -> Result<(), TransformError> {
         let writing = |source| TransformError::Write { source };
         let is_first = self.begin_row().map_err(writing)?;
-        let start = self.spool.block.len();
-        self.format.row(row, &mut self.spool.block)?;
+        let start = self.output.block().len();
+        self.format.row(row, self.output.block())?;
         if is_first {
-            self.spool.block.drain(start..start + self.format.separator().len());
+            self.output.block().drain(start..start + self.format.separator().len());
         }
-        self.spool.send_if_full().map_err(writing)?;
+        self.output.send_if_full().map_err(writing)?;
         if let Some(beside) = &mut self.beside {
             beside.format.row(row, &mut beside.spool.block)?;
             beside.spool.send_if_full().map_err(writing)?;
@@ -191,8 +193,8 @@ impl ArtifactFile {
         split.rows += 1;
         let is_first = split.rows == 1;
         if is_full {
-            self.format.end(&mut self.spool.block)?;
-            self.spool.mark()?;
+            self.format.end(self.output.block())?;
+            self.output.mark()?;
             self.head()?;
         }
         Ok(is_first)
@@ -204,11 +206,11 @@ impl ArtifactFile {
     /// # Errors
     /// The file cannot be written.
     pub fn finish(mut self, names: impl Fn(usize) -> io::Result<String>) -> io::Result<Artifact> {
-        self.format.end(&mut self.spool.block)?;
+        self.format.end(self.output.block())?;
         if self.split.is_some() {
-            self.spool.mark()?;
+            self.output.mark()?;
         }
-        let Written { bytes, sha256, marked } = self.spool.finish()?;
+        let Written { bytes, sha256, marked } = self.output.into_spool()?.finish()?;
         let set = self.split.map(|Split { head_bytes, rows, mut completed, .. }| {
             completed.push(rows);
             let files = completed.into_iter().zip(marked).enumerate();

@@ -7,11 +7,15 @@ mod fixed;
 mod group;
 mod json;
 mod pack;
+mod parquet;
 mod pool;
 mod row_values;
 mod spool;
+mod table;
 mod tree;
+mod typed;
 mod values;
+mod xlsx;
 mod xml;
 mod zip;
 
@@ -29,8 +33,12 @@ use self::fixed::FixedRows;
 pub use self::group::ArtifactsFile;
 use self::json::JsonFormat;
 pub use self::pack::Packing;
+use self::parquet::ParquetTable;
 pub use self::row_values::RowCells;
+use self::spool::SpoolFile;
+use self::table::{RowsOutput, TableFile, TypedRows};
 pub use self::tree::JsonTree;
+use self::xlsx::XlsxTable;
 use self::xml::XmlFormat;
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::pipeline::step_name;
@@ -90,7 +98,37 @@ fn row_format(format: &Format, columns: &[String]) -> io::Result<Arc<dyn RowForm
         Format::Xml(xml) => Arc::new(XmlFormat::new(xml, columns).map_err(problems)?),
         Format::Fixed(fixed) => Arc::new(FixedRows::new(fixed, columns)?),
         Format::Encoded(encoded) => Arc::new(Encoded::new(row_format(&encoded.format, columns)?, encoded, columns)),
-        Format::Several(_) => return Err(io::Error::other("several artifacts have no rows in common")),
+        Format::Several(_) => return Err(several()),
+        Format::Parquet(plan) => {
+            Arc::new(TypedRows::new(parquet::columns(plan, columns).map_err(problems)?, parquet::fits))
+        }
+        Format::Xlsx(plan) => Arc::new(TypedRows::new(xlsx::columns(plan, columns).map_err(problems)?, xlsx::fits)),
+    })
+}
+
+fn several() -> io::Error {
+    io::Error::other("several artifacts have no rows in common")
+}
+
+/// Returns what writes encoded rows. Temporary files are in the folder.
+///
+/// # Errors
+/// Columns that the format cannot have; a temporary file that cannot be created.
+fn rows_output(format: &Format, columns: &[String], folder: &Path, spool: SpoolFile) -> io::Result<RowsOutput> {
+    Ok(match format {
+        Format::Several(_) => return Err(several()),
+        Format::Parquet(plan) => {
+            RowsOutput::Table(TableFile::new(Box::new(ParquetTable::create(plan, columns, spool)?)))
+        }
+        Format::Xlsx(plan) => {
+            RowsOutput::Table(TableFile::new(Box::new(XlsxTable::create(plan, columns, folder, spool)?)))
+        }
+        Format::Csv(_)
+        | Format::Json(_)
+        | Format::Ndjson(_)
+        | Format::Xml(_)
+        | Format::Fixed(_)
+        | Format::Encoded(_) => RowsOutput::Bytes(spool),
     })
 }
 

@@ -191,6 +191,19 @@ impl SpoolFile {
     }
 }
 
+impl Write for SpoolFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.block.extend_from_slice(bytes);
+        self.send_if_full()?;
+        Ok(bytes.len())
+    }
+
+    /// Does nothing: [`SpoolFile::finish`] writes what is left.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Drop for SpoolFile {
     fn drop(&mut self) {
         let _ = self.join();

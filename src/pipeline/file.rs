@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use self::artifacts::{ArchiveFile, ArtifactsFile};
 use super::answers_file::{AckRowsFile, RefusedRowsFile};
+use super::column_type::ColumnType;
 use super::csv::Delimiter;
 use super::csv_escape::{DecimalPoint, Escape};
 use super::done::DoneFile;
@@ -22,8 +23,8 @@ use super::request_file::RequestFile;
 use super::scalars::{CompanionName, Directory};
 use super::sources_file::{SourceFile, SourcesFile};
 use super::step_file::StepItem;
+use super::table_formats_file::{ParquetFile, XlsxFile};
 use super::tests_file::TestFile;
-use super::value_type::ValueType;
 use super::vars_file::VarText;
 use super::xml_file::XmlFile;
 use crate::name::NameTemplate;
@@ -103,8 +104,8 @@ crate::table! {
         csv: Option<At<CsvFile>>,
         /// Several files, each with its header; their names need `{part}`.
         split: Option<At<SplitFile>>,
-        /// Column: the type of its values in `json` and `ndjson`, in which other columns are text.
-        types: Option<At<Named<At<ValueType>>>>,
+        /// Column: the type of its values in `json`, `ndjson`, `parquet` and `xlsx`, in which other columns are text.
+        types: Option<At<Named<At<ColumnType>>>>,
         /// One JSON document, in place of a CSV.
         json: Option<JsonFile>,
         /// A JSON value on each line, in place of a CSV.
@@ -120,6 +121,10 @@ crate::table! {
         /// The character encoding of a `csv` or `fixed`: `windows-1252`, or `{charset: us-ascii, unmappable: transliterate}`.
         /// Default: utf-8.
         encoding: Option<At<EncodingFile>>,
+        /// A Parquet file, in place of a CSV.
+        parquet: Option<ParquetFile>,
+        /// An Excel workbook with one sheet, in place of a CSV.
+        xlsx: Option<XlsxFile>,
     }
 }
 

@@ -4,6 +4,8 @@
 mod aggregate_file;
 /// A pipeline file and the settings → a plan.
 mod check;
+/// The types of delivered columns.
+pub mod column_type;
 /// The columns after each step.
 pub mod columns;
 /// The format of a CSV.
@@ -59,6 +61,8 @@ pub mod step_file;
 pub mod step_name;
 /// Files that a pipeline file names.
 mod table_file;
+/// The formats `parquet` and `xlsx`.
+mod table_formats_file;
 /// Steps on whole tables, as they are written.
 pub mod table_steps_file;
 /// The tests in a pipeline file.

@@ -21,6 +21,7 @@ mod pivot;
 mod request;
 mod sort;
 mod sources;
+mod tables;
 mod test_case;
 mod tree;
 mod unpivot;
@@ -57,6 +58,7 @@ pub use self::pivot::{Pivot, PivotColumn};
 pub use self::request::{AfterUnknown, Method, PathPart, Request, ResponseRules};
 pub use self::sort::{Direction, NullsPosition, Sort, SortKey};
 pub use self::sources::{MainSource, NamedSource, tenants_of};
+pub use self::tables::{ColumnTypes, ColumnWidth, Parquet, ParquetCompression, Xlsx};
 pub use self::test_case::{
     Expected, ExpectedBalance, ExpectedData, ExpectedOutput, TestCase, TestInput, TestPath, TestRows, test_secret,
 };
@@ -265,6 +267,7 @@ pub struct Rename {
     pub from: Column,
 }
 
+#[derive(Clone)]
 pub struct Column {
     pub name: String,
     pub at: Place,

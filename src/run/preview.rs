@@ -149,6 +149,9 @@ impl Preview<'_> {
         let mut bytes = Vec::new();
         let head = std::fs::File::open(&artifact.path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut bytes));
         head.map_err(writing)?;
+        if !self.plan.artifact.format.is_text() {
+            bytes.clear();
+        }
         let lines = bytes.split_inclusive(|byte| *byte == b'\n');
         let lines = lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect();
         let masked = MaskedColumns::of(&self.plan.steps);

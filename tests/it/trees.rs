@@ -1,8 +1,10 @@
-//! JSON, newline-delimited JSON and XML as readers of their own see them: Python's `json`, a validator of JSON Schema, and
-//! `lxml` with an XSD.
+//! JSON, newline-delimited JSON, XML, Parquet and XLSX as readers of their own see them: Python's `json`, a validator of
+//! JSON Schema, `lxml` with an XSD, pyarrow and openpyxl.
 
 /// JSON documents and lines.
 mod json;
+/// Parquet and XLSX files.
+mod tables;
 /// XML documents.
 mod xml;
 

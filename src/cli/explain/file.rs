@@ -1,5 +1,6 @@
 //! The file in sentences.
 
+mod table;
 mod tree;
 
 use jiff::Timestamp;
@@ -62,6 +63,8 @@ fn kind(format: &Format) -> &'static str {
         Format::Fixed(_) => "a fixed-width",
         Format::Encoded(encoded) => kind(&encoded.format),
         Format::Several(_) => "a ZIP",
+        Format::Parquet(_) => "a Parquet",
+        Format::Xlsx(_) => "an XLSX",
     }
 }
 
@@ -82,6 +85,8 @@ fn described(format: &Format) -> Vec<Fact> {
             let entry = |part: &ArtifactPart| format!("{}: {}", part.key, part.name());
             vec![Fact::list("It holds these files, in this order:", parts.iter().map(entry))]
         }
+        Format::Parquet(written) => table::parquet(written),
+        Format::Xlsx(written) => table::xlsx(written),
     }
 }
 

@@ -85,6 +85,8 @@ impl Sender<'_> {
             Some((_, "json")) => "application/json",
             Some((_, "ndjson" | "jsonl")) => "application/x-ndjson",
             Some((_, "xml")) => "application/xml",
+            Some((_, "parquet")) => "application/vnd.apache.parquet",
+            Some((_, "xlsx")) => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             _ => "application/octet-stream",
         };
         self.single(kind, &body).await

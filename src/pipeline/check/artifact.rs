@@ -2,6 +2,7 @@
 
 use super::fixed::Delivered;
 use super::json::JsonLayout;
+use super::table_formats::Types;
 use super::tree::TreeRows;
 use super::*;
 use crate::pipeline::encoding_file::EncodingFile;
@@ -9,17 +10,18 @@ use crate::pipeline::file::{ArtifactFile, CsvFile};
 use crate::pipeline::fixed_file::FixedFile;
 use crate::pipeline::json_file::JsonFile;
 use crate::pipeline::masked::MaskedColumns;
-use crate::pipeline::value_type::ValueType;
+use crate::pipeline::table_formats_file::{ParquetFile, XlsxFile};
 use crate::pipeline::xml_file::XmlFile;
-use crate::yaml::read::Named;
 use crate::yaml::tree::Origin;
 
-/// The written formats with trees, and the types of columns.
+/// The written formats with trees or typed columns, and the types.
 struct Trees {
-    types: Option<At<Named<At<ValueType>>>>,
+    types: Option<Types>,
     json: Option<JsonFile>,
     ndjson: Option<JsonFile>,
     xml: Option<XmlFile>,
+    parquet: Option<ParquetFile>,
+    xlsx: Option<XlsxFile>,
 }
 
 impl Check<'_> {
@@ -39,7 +41,21 @@ impl Check<'_> {
         steps: &[TransformStep],
         columns: &mut Columns,
     ) -> Option<ArtifactPlan> {
-        let ArtifactFile { name, csv, split, types, json, ndjson, xml, compress, encrypt, fixed, encoding } = written;
+        let ArtifactFile {
+            name,
+            csv,
+            split,
+            types,
+            json,
+            ndjson,
+            xml,
+            compress,
+            encrypt,
+            fixed,
+            encoding,
+            parquet,
+            xlsx,
+        } = written;
         let At { value: name, origin } = self.name_with_vars(name);
         match (&split, name.uses_number()) {
             (Some(split), false) => {
@@ -65,6 +81,8 @@ impl Check<'_> {
             ("json", json.is_some()),
             ("ndjson", ndjson.is_some()),
             ("xml", xml.is_some()),
+            ("parquet", parquet.is_some()),
+            ("xlsx", xlsx.is_some()),
         ];
         let formats: Vec<&str> =
             written.into_iter().filter(|(_, is_written)| *is_written).map(|(key, _)| key).collect();
@@ -73,11 +91,12 @@ impl Check<'_> {
             self.problems.push(problem.hint("keep one of them: an artifact has one format"));
             return None;
         }
-        let trees = Trees { types, json, ndjson, xml };
+        let trees = Trees { types, json, ndjson, xml, parquet, xlsx };
         let format = match self.tree_format(trees, encoding.as_ref(), steps, columns)? {
             Some(format) => format,
             None => self.text_format(csv, fixed, encoding, &mut Delivered::of(columns, steps)),
         };
+        self.check_not_split(split.as_ref().map(|split| &split.origin), &format);
         let compress = compress.map(|compress| self.compression(compress, split.is_some()));
         let encrypt = match encrypt {
             Some(encrypt) => Some(Arc::new(self.encryption(encrypt)?)),
@@ -87,22 +106,26 @@ impl Check<'_> {
         Some(ArtifactPlan { at, name, format, keeps_rows: false, split, compress, encrypt })
     }
 
-    /// Returns a format with a tree, if one is written.
+    /// Returns a format with a tree or with typed columns, if one is written.
     fn tree_format(
         &mut self,
-        Trees { types, json, ndjson, xml }: Trees,
+        Trees { types, json, ndjson, xml, parquet, xlsx }: Trees,
         encoding: Option<&At<EncodingFile>>,
         steps: &[TransformStep],
         columns: &mut Columns,
     ) -> Option<Option<Format>> {
         let masked = MaskedColumns::of(steps);
         let mut rows = TreeRows { columns, masked: masked.before(steps.len()), omit_null: false };
-        let format = match (json, ndjson, xml) {
-            (Some(json), _, _) => Format::Json(self.json(json, JsonLayout::Document, types, &mut rows)?),
-            (_, Some(ndjson), _) => Format::Ndjson(self.json(ndjson, JsonLayout::Lines, types, &mut rows)?),
-            (None, None, xml) => {
+        let format = match (json, ndjson, parquet, xlsx) {
+            (Some(json), ..) => Format::Json(self.json(json, JsonLayout::Document, types, &mut rows)?),
+            (_, Some(ndjson), ..) => Format::Ndjson(self.json(ndjson, JsonLayout::Lines, types, &mut rows)?),
+            (_, _, Some(parquet), _) => Format::Parquet(self.parquet(parquet, types, &mut rows)),
+            (.., Some(xlsx)) => Format::Xlsx(self.xlsx(xlsx, types, &mut rows)),
+            (None, None, None, None) => {
                 if let Some(types) = types {
-                    let problem = types.origin.error("`types` are for `json` and `ndjson`: here all values are text");
+                    let problem = types
+                        .origin
+                        .error("`types` are for `json`, `ndjson`, `parquet` and `xlsx`: here all values are text");
                     self.problems.push(problem.hint("remove them, or write `ndjson: {}`"));
                 }
                 let Some(xml) = xml else { return Some(None) };
@@ -152,6 +175,7 @@ impl Check<'_> {
                 (fields.iter().map(|field| field.fill).collect::<String>() + &end(record_end), false)
             }
             Format::Json(_) | Format::Ndjson(_) | Format::Xml(_) | Format::Encoded(_) | Format::Several(_) => return,
+            Format::Parquet(_) | Format::Xlsx(_) => return,
         };
         let name = charset.name();
         if bom && !charset.is_unicode() {

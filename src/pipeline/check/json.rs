@@ -1,9 +1,9 @@
 //! `json` and `ndjson` → their plan.
 
+use super::table_formats::Types;
 use super::tree::TreeRows;
 use super::*;
 use crate::pipeline::json_file::JsonFile;
-use crate::pipeline::value_type::ValueType;
 
 /// The layout of a JSON file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,14 +18,14 @@ impl Check<'_> {
         &mut self,
         written: JsonFile,
         layout: JsonLayout,
-        types: Option<At<Named<At<ValueType>>>>,
+        types: Option<Types>,
         rows: &mut TreeRows<'_>,
     ) -> Option<JsonContent> {
         let JsonFile { tree, omit_null } = written;
         let omit_null = omit_null.unwrap_or(false);
         rows.omit_null = omit_null;
         let Some(tree) = tree else {
-            let types = types.map(|types| self.json_types(types.value, rows)).unwrap_or_default();
+            let types = types.map(|types| self.column_types(types.value, rows)).unwrap_or_default();
             return Some(JsonContent::Columns(JsonColumns { omit_null, types, masked: rows.masked.clone() }));
         };
         if let Some(types) = types {
@@ -47,14 +47,5 @@ impl Check<'_> {
         };
         self.problems.push(origin.error(what).hint(hint));
         None
-    }
-
-    fn json_types(&mut self, written: Named<At<ValueType>>, rows: &mut TreeRows<'_>) -> Vec<TypedColumn> {
-        let typed = |(key, value_type): (Key, At<ValueType>)| {
-            let column = Column { at: self.place(&key.origin), name: key.text };
-            rows.columns.require(&column);
-            TypedColumn { column, value_type: value_type.value, at: self.place(&value_type.origin) }
-        };
-        written.0.into_iter().map(typed).collect()
     }
 }

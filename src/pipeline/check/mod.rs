@@ -33,6 +33,8 @@ mod row_steps;
 mod source;
 /// One source, or several.
 mod sources;
+/// Parquet and XLSX files.
+mod table_formats;
 /// Steps on whole tables.
 mod table_steps;
 /// Tests.

@@ -1,6 +1,6 @@
 //! The format of the artifact.
 
-use super::{Artifacts, CsvDialect, EncodedFormat, FixedFormat, JsonContent, Xml};
+use super::{Artifacts, CsvDialect, EncodedFormat, FixedFormat, JsonContent, Parquet, Xlsx, Xml};
 
 /// The format of the artifact's rows.
 pub enum Format {
@@ -15,6 +15,8 @@ pub enum Format {
     Encoded(Box<EncodedFormat>),
     /// Several artifacts, each in a format of its own.
     Several(Artifacts),
+    Parquet(Parquet),
+    Xlsx(Xlsx),
 }
 
 impl Format {
@@ -28,7 +30,14 @@ impl Format {
             Self::Fixed(_) => "fixed",
             Self::Encoded(encoded) => encoded.format.key(),
             Self::Several(_) => "artifacts",
+            Self::Parquet(_) => "parquet",
+            Self::Xlsx(_) => "xlsx",
         }
+    }
+
+    /// Returns true if its files are lines of text.
+    pub fn is_text(&self) -> bool {
+        !matches!(self, Self::Parquet(_) | Self::Xlsx(_))
     }
 
     /// Returns the dialect in which rows can be read back from the artifact.
@@ -38,6 +47,7 @@ impl Format {
             Self::Json(_) | Self::Ndjson(_) | Self::Xml(_) | Self::Fixed(_) | Self::Encoded(_) | Self::Several(_) => {
                 None
             }
+            Self::Parquet(_) | Self::Xlsx(_) => None,
         }
     }
 }

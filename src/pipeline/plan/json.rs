@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Body, Column};
-use crate::pipeline::value_type::ValueType;
+use crate::pipeline::column_type::ColumnType;
 use crate::yaml::problem::Place;
 
 /// The content of a JSON file.
@@ -25,7 +25,7 @@ pub struct JsonColumns {
 
 pub struct TypedColumn {
     pub column: Column,
-    pub value_type: ValueType,
+    pub column_type: ColumnType,
     /// The place of the type.
     pub at: Place,
 }

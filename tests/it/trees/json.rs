@@ -229,7 +229,7 @@ fn mistakes_are_found_before_there_are_rows() {
         ("json: {}\n  xml: {root: R, tree: {}}", &["`json` and `xml` are mutually exclusive"]),
         ("json: {}\n  types: {c: integer}", &["there is no column \"c\" here"]),
         ("json: {tree: {each_row: 1}}\n  types: {a: integer}", &["`types` are those of columns"]),
-        ("types: {a: integer}", &["`types` are for `json` and `ndjson`"]),
+        ("types: {a: integer}", &["`types` are for `json`, `ndjson`"]),
         ("json: {tree: {each_row: {x: {exp: a}, y: {expr: c}}}}", &["did you mean \"expr\"?"]),
     ] {
         let said = told(artifact);

@@ -1,6 +1,7 @@
 //! JSON and XML in sentences.
 
-use super::Fact;
+use super::{Fact, table};
+use crate::pipeline::column_type::ColumnType;
 use crate::pipeline::plan::{
     Around, Body, Document, JsonColumns, JsonContent, Literal, NamedTree, Tree, TreeValue, TypedColumn, Xml,
 };
@@ -36,14 +37,15 @@ pub(super) fn xml(Xml { root, namespace, namespaces, declaration, document }: &X
 fn objects(what: &str, JsonColumns { omit_null, types, masked: _ }: &JsonColumns) -> Vec<Fact> {
     let empty = if *omit_null { "is left out" } else { "is null" };
     let mut facts = vec![Fact::new(format!("{what}, with its columns. An empty cell {empty}. The text is in UTF-8."))];
-    let items = types.iter().map(|TypedColumn { column, value_type, at: _ }| {
-        let kind = match value_type {
-            ValueType::Text => "a text",
-            ValueType::Integer => "a whole number",
-            ValueType::Decimal => "a number",
-            ValueType::Boolean => "true or false",
-            ValueType::Date(_) => "a date (YYYY-MM-DD)",
-            ValueType::Datetime(_) => "a time (YYYY-MM-DDTHH:MM:SSZ)",
+    let items = types.iter().map(|TypedColumn { column, column_type, at: _ }| {
+        let kind = match column_type {
+            ColumnType::Value(ValueType::Text) => "a text".to_owned(),
+            ColumnType::Value(ValueType::Integer) => "a whole number".to_owned(),
+            ColumnType::Value(ValueType::Decimal) => "a number".to_owned(),
+            ColumnType::Decimal(size) => table::decimal("a number", *size),
+            ColumnType::Value(ValueType::Boolean) => "true or false".to_owned(),
+            ColumnType::Value(ValueType::Date(_)) => "a date (YYYY-MM-DD)".to_owned(),
+            ColumnType::Value(ValueType::Datetime(_)) => "a time (YYYY-MM-DDTHH:MM:SSZ)".to_owned(),
         };
         format!("{:?} is {kind}", column.name)
     });
