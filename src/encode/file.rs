@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::pack::Packing;
 use super::spool::{SpoolFile, Written};
-use super::{Artifact, CsvFormat, FileGroup, GroupFile, RowFormat, RowsPlace};
+use super::{Artifact, CsvFormat, FileGroup, FileNames, GroupFile, RowFormat, RowsPlace};
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::transform::{Row, TransformError};
 
@@ -59,11 +59,13 @@ impl ArtifactFile {
     /// # Errors
     /// A file that cannot be created or written; columns that the format cannot have.
     pub fn create(path: &Path, name: &str, layout: FileLayout<'_>, columns: &[String]) -> io::Result<Self> {
-        Self::create_packed(path, name, layout, None, columns)
+        let file_name = name.to_owned();
+        let names: FileNames = Arc::new(move |_| Ok(file_name.clone()));
+        Self::create_packed(path, name, layout, (None, names), columns)
     }
 
     /// As [`ArtifactFile::create`], with files that are compressed and encrypted on their way to the disk: bytes and
-    /// digest are those of the result.
+    /// digest are those of the result. Records may have the names of the files in them.
     ///
     /// # Errors
     /// See [`ArtifactFile::create`].
@@ -71,7 +73,7 @@ impl ArtifactFile {
         path: &Path,
         name: &str,
         layout: FileLayout<'_>,
-        packing: Option<Packing>,
+        (packing, names): (Option<Packing>, FileNames),
         columns: &[String],
     ) -> io::Result<Self> {
         let FileLayout { format, split, keeps_rows } = layout;
@@ -82,7 +84,7 @@ impl ArtifactFile {
             spool: SpoolFile::create(path, split.is_some(), packing)?,
             path: path.to_owned(),
             name: name.to_owned(),
-            format: super::row_format(format, columns)?,
+            format: super::row_format(format, columns, &names)?,
             rows: 0,
             columns: columns.to_vec(),
             split: split.map(|rows_max| Split { rows_max: rows_max.max(1), ..Split::default() }),

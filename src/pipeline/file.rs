@@ -11,6 +11,7 @@ use super::existing_file::ExistingFile;
 use super::expect_file::ExpectFile;
 use super::fixed_file::FixedFile;
 use super::json_file::JsonFile;
+use super::layout_file::LayoutFile;
 use super::pack_file::{CompressFile, EncryptFile};
 use super::plan::{Header, QuoteStyle, RecordEnd};
 use super::request_file::RequestFile;
@@ -111,6 +112,8 @@ crate::table! {
         /// The character encoding of a `csv` or `fixed`: `windows-1252`, or `{charset: us-ascii, unmappable: transliterate}`.
         /// Default: utf-8.
         encoding: Option<At<EncodingFile>>,
+        /// Several record types in one `csv` or `fixed` file: header, groups, trailer and totals.
+        layout: Option<At<Box<LayoutFile>>>,
     }
 }
 

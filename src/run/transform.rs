@@ -11,7 +11,7 @@ use super::delta::OpenDelta;
 use super::others::{OtherExtract, step_inputs};
 use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
-use crate::encode::{Artifact, ArtifactFile, FileLayout, GROUP_FILES_MAX, Packing};
+use crate::encode::{Artifact, ArtifactFile, FileLayout, FileNames, GROUP_FILES_MAX, Packing};
 use crate::expect::{Baseline, Checked, Checker, Draft, DroppedFacts, Ended, Opening, RecordChecker};
 use crate::extract::{Extract, SourceFacts, Stored, Witness};
 use crate::ledger::record::Run;
@@ -165,7 +165,8 @@ impl Pass {
         let (checker, records) = Checker::open(opening).map_err(TransformError::Problems)?;
         let ArtifactPlan { format, keeps_rows, split, name: template, .. } = &self.plan.artifact;
         let layout = FileLayout { format, split: *split, keeps_rows: *keeps_rows };
-        let file = ArtifactFile::create_packed(&self.path, &self.name, layout, packing, transform.columns());
+        let names = (packing, self.file_names());
+        let file = ArtifactFile::create_packed(&self.path, &self.name, layout, names, transform.columns());
         let file = file.map_err(writing)?;
         let format = file.format();
         let mut checked = CheckedFile { checker, records, file };
@@ -176,7 +177,7 @@ impl Pass {
         if self.expected_sha256.is_some() && read.is_some() && read != self.expected_sha256 {
             return Ok(Transformed::Other);
         }
-        let names = |number| template.render_file(&self.slot.name_fields(), number).map_err(std::io::Error::other);
+        let names = |number| template.render_file(&self.slot.name_fields(), number).map_err(io::Error::other);
         let artifact = Box::new(file.finish(names).map_err(writing)?);
         meter.expect(meter.done());
         let SourceFacts { rows: stated_rows, scope, .. } = self.extract.source.clone();
@@ -195,6 +196,17 @@ impl Pass {
         let mut checked = Box::new(draft.finish());
         checked.facts.delta = delta;
         Ok(Transformed::Done { artifact, balance, checked, read })
+    }
+
+    /// Returns the names of the artifact's files, for records that have them.
+    fn file_names(&self) -> FileNames {
+        let ArtifactPlan { name: template, split, .. } = &self.plan.artifact;
+        let (template, is_split) = (template.clone(), split.is_some());
+        let (slot, name) = (self.slot.clone(), self.name.clone());
+        Arc::new(move |number| match is_split {
+            true => template.render_file(&slot.name_fields(), number).map_err(io::Error::other),
+            false => Ok(name.clone()),
+        })
     }
 
     /// Reads the cells of the rows that findings show. A file that is read in place may have changed since.

@@ -1,5 +1,6 @@
 //! The file in sentences.
 
+mod layout;
 mod tree;
 
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use super::{Fact, text_format as text};
 use crate::pipeline::plan::{
     ArtifactPlan, Compression, CsvDialect, DecimalPoint, EncodedFormat, Encryption, Escape, EscapedLineEnds, Format,
-    Header, OpenPgpRecipient, Plan, QuoteStyle, SignWith,
+    Header, LayoutBase, OpenPgpRecipient, Plan, QuoteStyle, SignWith,
 };
 use crate::schedule::slot::Slot;
 
@@ -26,7 +27,7 @@ pub(super) fn artifact(plan: &Plan, artifact: &ArtifactPlan, now: Timestamp) -> 
         facts.push(Fact::new(format!("It is split: a new file begins after {rows} rows.")));
     }
     facts.extend(described(format));
-    if matches!(format, Format::Csv(_) | Format::Fixed(_)) {
+    if matches!(format, Format::Csv(_) | Format::Fixed(_) | Format::Layout(_)) {
         facts.push(Fact::new("The text is in UTF-8."));
     }
     facts.extend(compress.as_ref().map(compression));
@@ -42,6 +43,10 @@ fn kind(format: &Format) -> &'static str {
         Format::Xml(_) => "an XML",
         Format::Fixed(_) => "a fixed-width",
         Format::Encoded(encoded) => kind(&encoded.format),
+        Format::Layout(layout) => match layout.base {
+            LayoutBase::Csv(_) => "a CSV",
+            LayoutBase::Fixed { .. } => "a fixed-width",
+        },
     }
 }
 
@@ -58,6 +63,7 @@ fn described(format: &Format) -> Vec<Fact> {
             facts.push(text::encoding(encoded));
             facts
         }
+        Format::Layout(written) => layout::layout(written),
     }
 }
 

@@ -18,6 +18,8 @@ mod fixed;
 mod join;
 /// JSON files.
 mod json;
+/// Several record types in one file.
+mod layout;
 /// Compression and encryption.
 mod pack;
 /// Pivots.

@@ -1,6 +1,6 @@
 //! The format of the artifact.
 
-use super::{CsvDialect, EncodedFormat, FixedFormat, JsonContent, Xml};
+use super::{CsvDialect, EncodedFormat, FixedFormat, JsonContent, LayoutBase, LayoutFormat, Xml};
 
 /// The format of the artifact's rows.
 pub enum Format {
@@ -13,6 +13,8 @@ pub enum Format {
     Fixed(FixedFormat),
     /// A text format in another charset than UTF-8.
     Encoded(Box<EncodedFormat>),
+    /// A CSV or fixed-width file of several record types.
+    Layout(Box<LayoutFormat>),
 }
 
 impl Format {
@@ -25,6 +27,10 @@ impl Format {
             Self::Xml(_) => "xml",
             Self::Fixed(_) => "fixed",
             Self::Encoded(encoded) => encoded.format.key(),
+            Self::Layout(layout) => match layout.base {
+                LayoutBase::Csv(_) => "csv",
+                LayoutBase::Fixed { .. } => "fixed",
+            },
         }
     }
 
@@ -32,7 +38,9 @@ impl Format {
     pub fn readable(&self) -> Option<&CsvDialect> {
         match self {
             Self::Csv(dialect) => Some(dialect).filter(|dialect| dialect.is_readable()),
-            Self::Json(_) | Self::Ndjson(_) | Self::Xml(_) | Self::Fixed(_) | Self::Encoded(_) => None,
+            Self::Json(_) | Self::Ndjson(_) | Self::Xml(_) | Self::Fixed(_) | Self::Encoded(_) | Self::Layout(_) => {
+                None
+            }
         }
     }
 }
