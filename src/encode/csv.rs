@@ -6,6 +6,7 @@ use std::io;
 
 use self::cells::{BadCell, RecordKind, write_record};
 use super::RowFormat;
+use super::values::{BadValue, CellList, Values};
 use crate::pipeline::plan::{CsvDialect, DecimalPoint, Header, QuoteStyle, RecordEnd};
 use crate::transform::{Cell, Row, RowError};
 
@@ -69,6 +70,20 @@ impl CsvFormat {
             && dialect.quote == QuoteStyle::Necessary
             && !matches!(dialect.record_end, RecordEnd::Text(_));
         Self { dialect: dialect.clone(), columns: columns.to_vec(), is_simple, trusts_plain }
+    }
+
+    /// Returns true if a file begins with a record of names.
+    pub(super) fn has_header(&self) -> bool {
+        self.dialect.header != Header::None
+    }
+
+    /// Appends a record of computed values.
+    ///
+    /// # Errors
+    /// A value that the dialect cannot have.
+    pub(super) fn values(&self, values: &Values, cells: &CellList, out: &mut Vec<u8>) -> Result<(), BadValue> {
+        write_record(&self.dialect, values.all(cells), RecordKind::Row, out)
+            .map_err(|BadCell { index, what }| values.bad(cells, index, what))
     }
 
     /// Appends one record of a dialect that is not simple.

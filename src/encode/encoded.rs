@@ -114,6 +114,7 @@ impl Encoded {
         if self.charset.is_unicode() || row.cells().all(|cell| cell.bytes.is_ascii()) {
             self.format.row(row, out)?;
         } else {
+            self.format.before_replacing(row)?;
             bytes.clear();
             bounds.clear();
             for (index, cell) in row.cells().enumerate() {

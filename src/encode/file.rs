@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::pack::Packing;
 use super::spool::{SpoolFile, Written};
 use super::table::RowsOutput;
-use super::{Artifact, CsvFormat, FileGroup, GroupFile, RowFormat, RowsPlace};
+use super::{Artifact, CsvFormat, FileGroup, FileNames, GroupFile, RowFormat, RowsPlace};
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::transform::{Row, TransformError};
 
@@ -60,11 +60,11 @@ impl ArtifactFile {
     /// # Errors
     /// A file that cannot be created or written; columns that the format cannot have.
     pub fn create(path: &Path, name: &str, layout: FileLayout<'_>, columns: &[String]) -> io::Result<Self> {
-        Self::create_packed(path, name, layout, None, columns)
+        Self::create_packed(path, name, layout, (None, one_name(name)), columns)
     }
 
     /// As [`ArtifactFile::create`], with files that are compressed and encrypted on their way to the disk: bytes and
-    /// digest are those of the result.
+    /// digest are those of the result. Records may have the names of the files in them.
     ///
     /// # Errors
     /// See [`ArtifactFile::create`].
@@ -72,12 +72,12 @@ impl ArtifactFile {
         path: &Path,
         name: &str,
         layout: FileLayout<'_>,
-        packing: Option<Packing>,
+        (packing, names): (Option<Packing>, FileNames),
         columns: &[String],
     ) -> io::Result<Self> {
         let is_packed = packing.is_some();
         let spool = SpoolFile::create(path, layout.split.is_some(), packing)?;
-        let mut file = Self::begin(spool, (path, name), layout, columns)?;
+        let mut file = Self::begin(spool, (path, name, &names), layout, columns)?;
         if is_packed {
             file.place = RowsPlace::Nowhere;
         }
@@ -87,7 +87,7 @@ impl ArtifactFile {
     /// Begins to write the rows to what is open already.
     pub(super) fn begin(
         spool: SpoolFile,
-        (path, name): (&Path, &str),
+        (path, name, names): (&Path, &str, &FileNames),
         layout: FileLayout<'_>,
         columns: &[String],
     ) -> io::Result<Self> {
@@ -99,7 +99,7 @@ impl ArtifactFile {
             output,
             path: path.to_owned(),
             name: name.to_owned(),
-            format: super::row_format(format, columns)?,
+            format: super::row_format(format, columns, names)?,
             rows: 0,
             columns: columns.to_vec(),
             split: split.map(|rows_max| Split { rows_max: rows_max.max(1), ..Split::default() }),
@@ -228,6 +228,12 @@ impl ArtifactFile {
         let Self { path, name, rows, columns, .. } = self;
         Ok(Artifact { path, name, bytes, sha256, rows, columns, rows_in, set: set.transpose()? })
     }
+}
+
+/// Returns the names of one file.
+pub fn one_name(name: &str) -> FileNames {
+    let name = name.to_owned();
+    Arc::new(move |_| Ok(name.clone()))
 }
 
 impl RowsFile {

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::{ArtifactFile, FileLayout};
+use super::file::{ArtifactFile, FileLayout, one_name};
 use super::pack::Packing;
 use super::spool::{SpoolFile, Written};
 use super::{Artifact, FileGroup, GroupFile, RowsPlace};
@@ -54,7 +54,7 @@ impl ArtifactsFile {
     ) -> io::Result<ArtifactFile> {
         let mut spool = self.take()?;
         spool.begin(packing)?;
-        ArtifactFile::begin(spool, (&self.path, name), layout, columns)
+        ArtifactFile::begin(spool, (&self.path, name, &one_name(name)), layout, columns)
     }
 
     /// Completes the artifact that was begun.

@@ -6,6 +6,7 @@ mod file;
 mod fixed;
 mod group;
 mod json;
+mod layout;
 mod pack;
 mod parquet;
 mod pool;
@@ -28,10 +29,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::csv::CsvFormat;
 use self::encoded::Encoded;
-pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX};
+pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX, one_name};
 use self::fixed::FixedRows;
 pub use self::group::ArtifactsFile;
 use self::json::JsonFormat;
+use self::layout::LayoutRows;
 pub use self::pack::Packing;
 use self::parquet::ParquetTable;
 pub use self::row_values::RowCells;
@@ -80,13 +82,24 @@ pub trait RowFormat: Send + Sync {
     fn is_ordered(&self) -> bool {
         false
     }
+
+    /// Takes a row before characters of it are replaced by those of a charset, and it is encoded.
+    ///
+    /// # Errors
+    /// A value that the format cannot have.
+    fn before_replacing(&self, _: &Row<'_>) -> Result<(), RowError> {
+        Ok(())
+    }
 }
+
+/// Returns the name of each file of an artifact, from 1.
+pub type FileNames = Arc<dyn Fn(usize) -> io::Result<String> + Send + Sync>;
 
 /// Returns the encoder of a format.
 ///
 /// # Errors
 /// The format reads columns that do not exist.
-fn row_format(format: &Format, columns: &[String]) -> io::Result<Arc<dyn RowFormat>> {
+fn row_format(format: &Format, columns: &[String], names: &FileNames) -> io::Result<Arc<dyn RowFormat>> {
     let problems = |problems: Vec<Problem>| {
         let problems: Vec<String> = problems.iter().map(step_name::of_problem).collect();
         io::Error::other(problems.join("; "))
@@ -97,7 +110,10 @@ fn row_format(format: &Format, columns: &[String]) -> io::Result<Arc<dyn RowForm
         Format::Ndjson(content) => Arc::new(JsonFormat::lines(content, columns).map_err(problems)?),
         Format::Xml(xml) => Arc::new(XmlFormat::new(xml, columns).map_err(problems)?),
         Format::Fixed(fixed) => Arc::new(FixedRows::new(fixed, columns)?),
-        Format::Encoded(encoded) => Arc::new(Encoded::new(row_format(&encoded.format, columns)?, encoded, columns)),
+        Format::Encoded(encoded) => {
+            Arc::new(Encoded::new(row_format(&encoded.format, columns, names)?, encoded, columns))
+        }
+        Format::Layout(layout) => Arc::new(LayoutRows::new(layout, columns, names.clone())?),
         Format::Several(_) => return Err(several()),
         Format::Parquet(plan) => {
             Arc::new(TypedRows::new(parquet::columns(plan, columns).map_err(problems)?, parquet::fits))
@@ -128,7 +144,8 @@ fn rows_output(format: &Format, columns: &[String], folder: &Path, spool: SpoolF
         | Format::Ndjson(_)
         | Format::Xml(_)
         | Format::Fixed(_)
-        | Format::Encoded(_) => RowsOutput::Bytes(spool),
+        | Format::Encoded(_)
+        | Format::Layout(_) => RowsOutput::Bytes(spool),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::expr::bound::Bound;
+use crate::expr::decimal::print_int;
 use crate::expr::shorten;
 use crate::expr::value::{Bounds, CellRef, Cells, Span};
 use crate::pipeline::masked::MASKED;
@@ -52,7 +53,23 @@ impl CellList {
         row.cells().for_each(|cell| self.push(cell.bytes));
     }
 
-    fn cells(&self) -> Cells<'_> {
+    pub(super) fn push_number(&mut self, number: u64) {
+        let start = self.bytes.len() as u32;
+        print_int(number as i64, &mut self.bytes);
+        self.bounds.push((start, self.bytes.len() as u32));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bounds.len()
+    }
+
+    /// Keeps this many cells, the first ones.
+    pub(super) fn truncate(&mut self, count: usize) {
+        self.bounds.truncate(count);
+        self.bytes.truncate(self.bounds.last().map_or(0, |(_, end)| *end as usize));
+    }
+
+    pub(super) fn cells(&self) -> Cells<'_> {
         Cells { bytes: &self.bytes, bounds: &self.bounds }
     }
 }
@@ -106,6 +123,16 @@ impl Values {
         }
     }
 
+    /// Returns all computed values.
+    pub(super) fn all<'a>(&'a self, cells: &'a CellList) -> impl Iterator<Item = &'a [u8]> {
+        (0..self.spans.len()).map(|index| self.get(cells, index))
+    }
+
+    /// Returns the number of values.
+    pub(super) fn count(&self) -> usize {
+        self.written.len()
+    }
+
     /// Returns the error of a value that does not fit.
     #[cold]
     pub(super) fn bad(&self, cells: &CellList, index: usize, what: impl Into<String>) -> BadValue {
@@ -128,9 +155,21 @@ fn position(columns: &[String], name: &str, key: &str) -> io::Result<CellRef> {
 }
 
 impl BadValue {
-    #[cold]
     pub(super) fn in_row(self, row: &Row<'_>) -> RowError {
+        self.at(row.origin())
+    }
+
+    /// Returns it as the error of the row with this number, on this line.
+    #[cold]
+    pub(super) fn at(self, (number, line): (u64, u64)) -> RowError {
         let Self { column, value, what, key } = self;
-        RowError { value, ..row.error(&column, b"", what, &key) }
+        RowError { number, line, column, value, what, step: key }
+    }
+
+    /// Returns it as the error of a record that no row has.
+    #[cold]
+    pub(super) fn outside_rows(self) -> io::Error {
+        let Self { column, value, what, key } = self;
+        io::Error::other(format!("before or after the rows, column {column:?}: {value:?} {what} ({key})"))
     }
 }

@@ -3,6 +3,7 @@
 //! Before there is data the source's columns are unknown: every name may be one of them, until a `select` closes the
 //! set. Columns that a step renamed or dropped are gone in either case.
 
+mod more;
 mod unpivot;
 
 use std::collections::{BTreeMap, BTreeSet};

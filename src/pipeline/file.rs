@@ -17,6 +17,7 @@ use super::existing_file::ExistingFile;
 use super::expect_file::ExpectFile;
 use super::fixed_file::FixedFile;
 use super::json_file::JsonFile;
+use super::layout_file::LayoutFile;
 use super::pack_file::{CompressFile, EncryptFile};
 use super::plan::{Header, QuoteStyle, RecordEnd};
 use super::request_file::RequestFile;
@@ -125,6 +126,8 @@ crate::table! {
         parquet: Option<ParquetFile>,
         /// An Excel workbook with one sheet, in place of a CSV.
         xlsx: Option<XlsxFile>,
+        /// Several record types in one `csv` or `fixed` file: header, groups, trailer and totals.
+        layout: Option<At<Box<LayoutFile>>>,
     }
 }
 

@@ -28,6 +28,11 @@ impl MaskedColumns {
         Self(before)
     }
 
+    /// Returns a set without steps.
+    pub fn only(columns: BTreeSet<String>) -> Self {
+        Self(vec![columns])
+    }
+
     /// Returns the columns before the step with this index; those of the source before the first one.
     pub fn before(&self, step: usize) -> &BTreeSet<String> {
         &self.0[step]

@@ -29,6 +29,7 @@ mod fixed_file;
 mod join_file;
 /// The formats `json` and `ndjson`.
 mod json_file;
+mod layout_file;
 /// The CSV of a table file.
 mod lookup_csv;
 /// The columns whose values are masked.

@@ -14,7 +14,7 @@ use super::delta::OpenDelta;
 use super::others::{OtherExtract, step_inputs};
 use super::{RunError, RunExecution, Stop, blocking, failed};
 use crate::disk;
-use crate::encode::{Artifact, ArtifactFile, FileLayout, GROUP_FILES_MAX, Packing};
+use crate::encode::{Artifact, ArtifactFile, FileLayout, FileNames, GROUP_FILES_MAX, Packing, one_name};
 use crate::expect::{Baseline, Checked, Checker, Draft, DroppedFacts, Ended, Opening, RecordChecker};
 use crate::extract::{Extract, SourceFacts, Stored, Witness};
 use crate::ledger::record::Run;
@@ -333,7 +333,10 @@ impl Target for OneFile {
     type Written = Artifact;
 
     fn begin(&mut self, layout: FileLayout<'_>, columns: &[String]) -> io::Result<ArtifactFile> {
-        ArtifactFile::create_packed(&self.path, &self.name, layout, self.packing.take(), columns)
+        let (template, slot) = (self.template.clone(), self.slot.clone());
+        let file = move |number| template.render_file(&slot.name_fields(), number).map_err(io::Error::other);
+        let names: FileNames = if layout.split.is_some() { Arc::new(file) } else { one_name(&self.name) };
+        ArtifactFile::create_packed(&self.path, &self.name, layout, (self.packing.take(), names), columns)
     }
 
     fn end(self, file: ArtifactFile) -> io::Result<(Artifact, u64)> {

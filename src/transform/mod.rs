@@ -36,3 +36,4 @@ pub use output::{Needs, Sink};
 pub use program::{Cell, Encode, Row};
 pub use record::Record;
 pub use step_inputs::{DeltaInputs, DeltaResult, DeltaRows, EarlierBaseline, NewBaseline, OpenTable, StepInputs};
+pub(crate) use table::{TotalColumn, Totals};

@@ -18,6 +18,7 @@ use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::aggregate::{TotalColumn, Totals};
 use super::error::TransformError;
 use super::finding::StepFinding;
 use super::program::Row;

@@ -18,6 +18,7 @@ mod files;
 mod holds;
 mod in_place;
 mod join;
+mod layouts;
 mod ledger;
 mod line;
 mod local;

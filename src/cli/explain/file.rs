@@ -1,5 +1,6 @@
 //! The file in sentences.
 
+mod layout;
 mod table;
 mod tree;
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use super::{Fact, text_format as text};
 use crate::pipeline::plan::{
     ArtifactPart, ArtifactPlan, Artifacts, Compression, Constant, CsvDialect, DecimalPoint, EncodedFormat, Encryption,
-    Escape, EscapedLineEnds, Format, Header, OpenPgpRecipient, Plan, QuoteStyle, SignWith,
+    Escape, EscapedLineEnds, Format, Header, LayoutBase, OpenPgpRecipient, Plan, QuoteStyle, SignWith,
 };
 use crate::schedule::slot::Slot;
 
@@ -46,7 +47,7 @@ pub(super) fn artifact(plan: &Plan, artifact: &ArtifactPlan, now: Timestamp) -> 
         facts.push(Fact::new(format!("It is split: a new file begins after {rows} rows.")));
     }
     facts.extend(described(format));
-    if matches!(format, Format::Csv(_) | Format::Fixed(_)) {
+    if matches!(format, Format::Csv(_) | Format::Fixed(_) | Format::Layout(_)) {
         facts.push(Fact::new("The text is in UTF-8."));
     }
     facts.extend(compress.as_ref().map(compression));
@@ -65,6 +66,10 @@ fn kind(format: &Format) -> &'static str {
         Format::Several(_) => "a ZIP",
         Format::Parquet(_) => "a Parquet",
         Format::Xlsx(_) => "an XLSX",
+        Format::Layout(layout) => match layout.base {
+            LayoutBase::Csv(_) => "a CSV",
+            LayoutBase::Fixed { .. } => "a fixed-width",
+        },
     }
 }
 
@@ -87,6 +92,7 @@ fn described(format: &Format) -> Vec<Fact> {
         }
         Format::Parquet(written) => table::parquet(written),
         Format::Xlsx(written) => table::xlsx(written),
+        Format::Layout(written) => layout::layout(written),
     }
 }
 

@@ -6,9 +6,10 @@ use super::table_formats::Types;
 use super::tree::TreeRows;
 use super::*;
 use crate::pipeline::encoding_file::EncodingFile;
-use crate::pipeline::file::{ArtifactFile, CsvFile};
+use crate::pipeline::file::{ArtifactFile, CsvFile, SplitFile};
 use crate::pipeline::fixed_file::FixedFile;
 use crate::pipeline::json_file::JsonFile;
+use crate::pipeline::layout_file::LayoutFile;
 use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::table_formats_file::{ParquetFile, XlsxFile};
 use crate::pipeline::xml_file::XmlFile;
@@ -55,6 +56,7 @@ impl Check<'_> {
             encoding,
             parquet,
             xlsx,
+            layout,
         } = written;
         let At { value: name, origin } = self.name_with_vars(name);
         match (&split, name.uses_number()) {
@@ -93,8 +95,18 @@ impl Check<'_> {
         }
         let trees = Trees { types, json, ndjson, xml, parquet, xlsx };
         let format = match self.tree_format(trees, encoding.as_ref(), steps, columns)? {
-            Some(format) => format,
-            None => self.text_format(csv, fixed, encoding, &mut Delivered::of(columns, steps)),
+            Some(format) => {
+                if let Some(layout) = layout {
+                    let problem =
+                        layout.origin.error(format!("`layout` and `{}` are mutually exclusive", format.key()));
+                    self.problems.push(problem.hint("keep one of them: `layout` is for `csv` and `fixed`"));
+                }
+                format
+            }
+            None => {
+                self.check_grouped_files(split.as_ref(), layout.as_ref());
+                self.text_format((csv, fixed), encoding, layout, &mut Delivered::of(columns, steps))
+            }
         };
         self.check_not_split(split.as_ref().map(|split| &split.origin), &format);
         let compress = compress.map(|compress| self.compression(compress, split.is_some()));
@@ -142,16 +154,19 @@ impl Check<'_> {
     /// Returns a CSV or fixed-width format, in its charset.
     fn text_format(
         &mut self,
-        csv: Option<At<CsvFile>>,
-        fixed: Option<At<FixedFile>>,
+        (csv, fixed): (Option<At<CsvFile>>, Option<At<FixedFile>>),
         encoding: Option<At<EncodingFile>>,
+        layout: Option<At<Box<LayoutFile>>>,
         delivered: &mut Delivered<'_>,
     ) -> Format {
         let charset = encoding.as_ref().and_then(|encoding| encoding.value.charset);
-        let format = match (csv, fixed) {
-            (_, Some(fixed)) => Format::Fixed(self.fixed(fixed, charset, delivered)),
-            (Some(csv), None) => Format::Csv(self.csv(csv.value)),
-            (None, None) => Format::Csv(CsvDialect::default()),
+        let format = match (layout, csv, fixed) {
+            (Some(layout), csv, fixed) => {
+                Format::Layout(Box::new(self.layout(layout, (csv, fixed), charset, delivered)))
+            }
+            (None, _, Some(fixed)) => Format::Fixed(self.fixed(fixed, charset, delivered)),
+            (None, Some(csv), None) => Format::Csv(self.csv(csv.value)),
+            (None, None, None) => Format::Csv(CsvDialect::default()),
         };
         let (Some(charset), Some(At { value: EncodingFile { unmappable, .. }, origin })) = (charset, encoding) else {
             return format;
@@ -160,19 +175,33 @@ impl Check<'_> {
         Format::Encoded(Box::new(EncodedFormat { format, charset, unmappable }))
     }
 
+    /// Checks that no group may be in several files.
+    fn check_grouped_files(&mut self, split: Option<&At<SplitFile>>, layout: Option<&At<Box<LayoutFile>>>) {
+        let group = layout.and_then(|layout| layout.value.group.as_ref());
+        if let Some((_, group)) = split.zip(group) {
+            let problem = group.origin.error("`split` may cut a group in two, so it is not possible with `group`");
+            self.problems.push(problem.hint("remove one of them"));
+        }
+    }
+
     /// Checks that the charset has what the pipeline file has the format write.
     fn check_charset(&mut self, charset: Charset, origin: &Origin, format: &Format) {
         let upper_half = charset.upper_half();
         let has =
             |char: char| char.is_ascii() || charset.is_unicode() || upper_half.iter().any(|(known, _)| *known == char);
-        let end = |end: &RecordEnd| String::from_utf8_lossy(end.as_bytes()).into_owned();
         let (texts, bom) = match format {
-            Format::Csv(CsvDialect { record_end, null_text, header, bom, .. }) => {
-                let names = if let Header::List(names) = header { names.concat() } else { String::new() };
-                (end(record_end) + null_text + &names, *bom)
-            }
-            Format::Fixed(FixedFormat { record_end, fields, .. }) => {
-                (fields.iter().map(|field| field.fill).collect::<String>() + &end(record_end), false)
+            Format::Csv(dialect) => dialect_texts(dialect),
+            Format::Fixed(FixedFormat { record_end, fields, .. }) => (fills(fields) + &end_text(record_end), false),
+            Format::Layout(layout) => {
+                let fields = layout.records().map(|record| match record {
+                    LayoutRecord::Fields(fields) => fills(fields),
+                    LayoutRecord::Cells(_) => String::new(),
+                });
+                let fields: String = fields.collect();
+                match &layout.base {
+                    LayoutBase::Csv(dialect) => dialect_texts(dialect),
+                    LayoutBase::Fixed { record_end, .. } => (fields + &end_text(record_end), false),
+                }
             }
             Format::Json(_) | Format::Ndjson(_) | Format::Xml(_) | Format::Encoded(_) | Format::Several(_) => return,
             Format::Parquet(_) | Format::Xlsx(_) => return,
@@ -187,4 +216,18 @@ impl Check<'_> {
             self.problems.push(problem.hint("change the header, `record_end`, `null_text` or `fill`"));
         }
     }
+}
+
+/// Returns the texts that a dialect writes, and true if it writes a byte order mark.
+fn dialect_texts(CsvDialect { record_end, null_text, header, bom, .. }: &CsvDialect) -> (String, bool) {
+    let names = if let Header::List(names) = header { names.concat() } else { String::new() };
+    (end_text(record_end) + null_text + &names, *bom)
+}
+
+fn fills(fields: &[FixedField]) -> String {
+    fields.iter().map(|field| field.fill).collect()
+}
+
+fn end_text(end: &RecordEnd) -> String {
+    String::from_utf8_lossy(end.as_bytes()).into_owned()
 }

@@ -7,6 +7,7 @@ use crate::pipeline::masked::MaskedColumns;
 use crate::pipeline::plan::*;
 use crate::pipeline::scalars::Expression as Written;
 use crate::yaml::read::At;
+use crate::yaml::scalars::Whole;
 use crate::yaml::tree::Origin;
 
 /// The columns that an artifact's records are made of.
@@ -56,7 +57,23 @@ impl Check<'_> {
         delivered: &mut Delivered<'_>,
     ) -> FixedFormat {
         let FixedFile { length, record_end, unit, fields } = written;
-        let length = length.map(|length| length.value.0);
+        let widths = self.widths(length, unit, charset);
+        let at = fields.as_ref().map_or(&origin, |fields| &fields.origin).clone();
+        let fields = fields.map(|fields| fields.value).unwrap_or_default();
+        if fields.is_empty() {
+            let problem = at.error("no field is written here");
+            self.problems.push(problem.hint("write at least one: `fields: [{value: employee_id, width: 10}]`"));
+        }
+        let fields = self.fixed_record(fields, &at, widths, delivered);
+        FixedFormat { record_end: record_end.unwrap_or(RecordEnd::Lf), unit: widths.unit, fields }
+    }
+
+    pub(super) fn widths(
+        &mut self,
+        length: Option<At<Whole<1, 65_536>>>,
+        unit: Option<At<WidthUnit>>,
+        charset: Option<Charset>,
+    ) -> Widths {
         // One byte for each character: no difference is left to decide.
         let unit = match (unit, charset) {
             (Some(At { value: WidthUnit::Bytes, origin }), Some(charset)) if charset.is_unicode() => {
@@ -67,15 +84,7 @@ impl Check<'_> {
             (Some(At { value: WidthUnit::Bytes, .. }), None) => WidthUnit::Bytes,
             _ => WidthUnit::Characters,
         };
-        let widths = Widths { length, unit };
-        let at = fields.as_ref().map_or(&origin, |fields| &fields.origin).clone();
-        let fields = fields.map(|fields| fields.value).unwrap_or_default();
-        if fields.is_empty() {
-            let problem = at.error("no field is written here");
-            self.problems.push(problem.hint("write at least one: `fields: [{value: employee_id, width: 10}]`"));
-        }
-        let fields = self.fixed_record(fields, &at, widths, delivered);
-        FixedFormat { record_end: record_end.unwrap_or(RecordEnd::Lf), unit: widths.unit, fields }
+        Widths { length: length.map(|length| length.value.0), unit }
     }
 
     /// Returns the fields of a record, whose widths must add up to its length.

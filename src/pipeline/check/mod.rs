@@ -21,6 +21,8 @@ mod fixed;
 mod join;
 /// JSON files.
 mod json;
+/// Several record types in one file.
+mod layout;
 /// Compression and encryption.
 mod pack;
 /// Pivots.

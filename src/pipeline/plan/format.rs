@@ -1,6 +1,8 @@
 //! The format of the artifact.
 
-use super::{Artifacts, CsvDialect, EncodedFormat, FixedFormat, JsonContent, Parquet, Xlsx, Xml};
+use super::{
+    Artifacts, CsvDialect, EncodedFormat, FixedFormat, JsonContent, LayoutBase, LayoutFormat, Parquet, Xlsx, Xml,
+};
 
 /// The format of the artifact's rows.
 pub enum Format {
@@ -17,6 +19,8 @@ pub enum Format {
     Several(Artifacts),
     Parquet(Parquet),
     Xlsx(Xlsx),
+    /// A CSV or fixed-width file of several record types.
+    Layout(Box<LayoutFormat>),
 }
 
 impl Format {
@@ -32,6 +36,10 @@ impl Format {
             Self::Several(_) => "artifacts",
             Self::Parquet(_) => "parquet",
             Self::Xlsx(_) => "xlsx",
+            Self::Layout(layout) => match layout.base {
+                LayoutBase::Csv(_) => "csv",
+                LayoutBase::Fixed { .. } => "fixed",
+            },
         }
     }
 
@@ -44,10 +52,8 @@ impl Format {
     pub fn readable(&self) -> Option<&CsvDialect> {
         match self {
             Self::Csv(dialect) => Some(dialect).filter(|dialect| dialect.is_readable()),
-            Self::Json(_) | Self::Ndjson(_) | Self::Xml(_) | Self::Fixed(_) | Self::Encoded(_) | Self::Several(_) => {
-                None
-            }
-            Self::Parquet(_) | Self::Xlsx(_) => None,
+            Self::Json(_) | Self::Ndjson(_) | Self::Xml(_) | Self::Fixed(_) | Self::Encoded(_) => None,
+            Self::Several(_) | Self::Parquet(_) | Self::Xlsx(_) | Self::Layout(_) => None,
         }
     }
 }

@@ -4,17 +4,21 @@
 mod accumulator;
 mod groups;
 mod on_disk;
+mod totals;
+
+use std::ops::RangeFrom;
 
 use self::accumulator::Fault;
 use self::groups::{Begin, Groups};
 use self::on_disk::OnDisk;
+pub(crate) use self::totals::{TotalColumn, Totals};
 use super::keys::{read_cell, write_cell};
 use super::spill::Spill;
 use super::{Next, Resources, TableOperator};
 use crate::expr::aggregate::Function;
 use crate::expr::shorten;
 use crate::expr::value::{Bounds, Cells};
-use crate::pipeline::plan::{Aggregate, AggregateColumn, TransformStep};
+use crate::pipeline::plan::{Aggregate, AggregateColumn, Column, TransformStep};
 use crate::transform::error::{RowError, TransformError};
 use crate::transform::program::Row;
 use crate::transform::record::Record;
@@ -79,7 +83,7 @@ impl Grouping {
         cell: &[u8],
         origin: (u64, u64),
     ) -> Result<(), TransformError> {
-        self.groups.add_cell(&self.shape, group, column, cell, origin)
+        Ok(self.groups.add_cell(&self.shape, group, column, cell, origin)?)
     }
 
     /// Moves the groups to the disk if they need too much memory.
@@ -116,9 +120,23 @@ impl Grouping {
     }
 }
 
+impl Computed {
+    /// Takes the next cells for an argument and a filter, if there are any.
+    fn new(
+        name: &str,
+        function: Function,
+        (has_argument, has_filter): (bool, bool),
+        cells: &mut RangeFrom<usize>,
+    ) -> Self {
+        let argument = if has_argument { cells.next() } else { None };
+        let condition = if has_filter { cells.next() } else { None };
+        Self { name: name.to_owned(), function, argument, condition }
+    }
+}
+
 impl Shape {
     #[cold]
-    fn error(&self, column: usize, (number, line): (u64, u64), fault: Fault) -> TransformError {
+    fn error(&self, column: usize, (number, line): (u64, u64), fault: Fault) -> RowError {
         let (column, step) = (self.computed[column].name.clone(), self.step.clone());
         let (value, what) = match fault {
             Fault::TooLong(number) => (number, "makes the sum of its group longer than 38 digits"),
@@ -126,7 +144,7 @@ impl Shape {
                 (value, "is a second value; write `many: first` to keep the first one, or add a column to `by`")
             }
         };
-        RowError { number, line, column, value: shorten(&value), what: what.to_owned(), step }.into()
+        RowError { number, line, column, value: shorten(&value), what: what.to_owned(), step }
     }
 }
 
@@ -135,13 +153,11 @@ pub(super) struct AggregateRows(Grouping);
 impl AggregateRows {
     pub(super) fn new(step: &TransformStep, aggregate: &Aggregate, resources: &Resources<'_>) -> Self {
         let mut cells = aggregate.by.len()..;
-        let mut computed = |column: &AggregateColumn| Computed {
-            name: column.column.name.clone(),
-            function: column.function,
-            argument: column.argument.as_ref().and_then(|_| cells.next()),
-            condition: column.filter.as_ref().and_then(|_| cells.next()),
-        };
-        let computed = aggregate.columns.iter().map(&mut computed).collect();
+        let computed = aggregate.columns.iter().map(|column| {
+            let AggregateColumn { column: Column { name, .. }, function, argument, filter, at: _ } = column;
+            Computed::new(name, *function, (argument.is_some(), filter.is_some()), &mut cells)
+        });
+        let computed = computed.collect();
         let shape = Shape { step: step.at.key.clone(), by: aggregate.by.len(), computed };
         Self(Grouping::new(shape, resources))
     }

@@ -4,7 +4,7 @@ use super::super::keys::KeyTable;
 use super::accumulator::{Accumulator, Texts};
 use super::{Computed, ResultRow, Shape};
 use crate::expr::aggregate::Function;
-use crate::transform::error::TransformError;
+use crate::transform::error::RowError;
 use crate::transform::program::Row;
 use crate::transform::stored::{read_number, write_number};
 
@@ -66,7 +66,7 @@ impl Groups {
 
     /// Adds a row to a group.
     #[inline]
-    pub(super) fn add(&mut self, shape: &Shape, group: usize, row: &Row<'_>) -> Result<(), TransformError> {
+    pub(super) fn add(&mut self, shape: &Shape, group: usize, row: &Row<'_>) -> Result<(), RowError> {
         for (column, Computed { argument, condition, .. }) in shape.computed.iter().enumerate() {
             if condition.is_some_and(|condition| row.cell(condition) != b"true") {
                 continue;
@@ -88,7 +88,7 @@ impl Groups {
         column: usize,
         cell: &[u8],
         origin: (u64, u64),
-    ) -> Result<(), TransformError> {
+    ) -> Result<(), RowError> {
         let function = shape.computed[column].function;
         let accumulator = &mut self.accumulators[group * shape.computed.len() + column];
         if function != Function::CountDistinct {
