@@ -183,12 +183,8 @@ impl Check<'_> {
 
     fn expected(&mut self, name: &At<String>, written: ExpectedFile, facts: &Facts<'_>) -> Option<Expected> {
         let ExpectedFile { rows, file, error, findings, row_count, columns, contains, balance, text } = written;
-        let whole = [
-            ("rows", rows.is_some()),
-            ("file", file.is_some()),
-            ("text", text.is_some()),
-            ("error", error.is_some()),
-        ];
+        let whole =
+            [("rows", rows.is_some()), ("file", file.is_some()), ("text", text.is_some()), ("error", error.is_some())];
         let mut written = whole.iter().filter(|(_, is_written)| *is_written).map(|(key, _)| *key);
         if let (Some(first), Some(second)) = (written.next(), written.next()) {
             let what = format!("`{first}` and `{second}` are mutually exclusive in the test {:?}", name.value);
@@ -205,7 +201,8 @@ impl Check<'_> {
         }
         if rows.is_none() && file.is_none() && text.is_none() && !asserts {
             let problem = name.origin.error(format!("the test {:?} expects nothing", name.value));
-            let hint = "write `rows`, `file`, `text`, `error`, `findings`, `row_count`, `columns`, `contains` or `balance`";
+            let hint =
+                "write `rows`, `file`, `text`, `error`, `findings`, `row_count`, `columns`, `contains` or `balance`";
             self.problems.push(problem.hint(hint));
             return None;
         }

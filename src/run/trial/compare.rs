@@ -81,7 +81,9 @@ pub(super) fn output(expected: &Expected, output: &Output) -> Vec<Difference> {
         None => {}
         Some(ExpectedData::Rows(rows)) => differences.extend(all_rows(rows, output)),
         Some(ExpectedData::File(file)) => differences.extend(self::file(file, &output.bytes)),
-        Some(ExpectedData::Text(text)) => differences.extend(bytes("`text`".to_owned(), text.as_bytes(), &output.bytes)),
+        Some(ExpectedData::Text(text)) => {
+            differences.extend(bytes("`text`".to_owned(), text.as_bytes(), &output.bytes))
+        }
     }
     differences.extend(contains.as_ref().and_then(|rows| not_contained(rows, output)));
     differences.extend(row_count.and_then(|expected| count("row_count", Some(expected), output.rows.len() as u64)));
