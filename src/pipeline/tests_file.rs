@@ -50,6 +50,8 @@ crate::table! {
         contains: Option<RowList>,
         /// Numbers of rows.
         balance: Option<BalanceFile>,
+        /// The exact bytes of the artifact, as a text in UTF-8: for small files.
+        text: Option<At<String>>,
     }
 }
 

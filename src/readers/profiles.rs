@@ -19,7 +19,21 @@ macro_rules! profiles {
     };
 }
 
-profiles!["degreed-completions"];
+profiles![
+    "degreed-completions",
+    "sap-learning-history",
+    "oracle-hcm-learning-record",
+    "cornerstone-external-training",
+    "lifeworks-users",
+    "xapi-statements",
+    "credly-badges",
+    "servicenow-import-set",
+    "power-bi-push",
+    "viva-learning",
+    "oracle-retail",
+    "worldpay",
+    "snowflake-drop",
+];
 
 /// Returns the reader of that name, if there is one.
 pub fn find(name: &str) -> Option<&'static Reader> {

@@ -15,7 +15,7 @@ const ZIP: &str = "oneroster_20261123.zip";
 
 /// The submission of the examples, to the rig's server.
 fn submission() -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/readers/oneroster-submission.yaml");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/readers/oneroster-submission.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     let text = text
         .replace("  warehouse:\n    path: oneroster\n", "  hris:\n    path: inbound\n    done_file: \"{name}.done\"\n");

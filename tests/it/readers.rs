@@ -8,7 +8,8 @@ const PIPELINE: &str = "reader: degreed-completions
 source: {docebo: {tenant: acme, report: {name: Course completions}}}
 transform:
   - rename: {UserID: Employee Number, CourseID: Course Code, CompletionDate: Completion Date}
-  - select: [UserID, CourseID, CompletionDate]
+  - set: {ContentType: \"'Course'\"}
+  - select: [UserID, CourseID, CompletionDate, ContentType]
 artifact: {name: a.csv}
 deliver: {hris: {}}
 ";
@@ -39,18 +40,18 @@ fn a_profile_is_filled_in_and_checked() {
     }
     for (from, to, line, expected) in [
         ("reader: degreed-completions", "reader: degreed", 1, "there is no reader \"degreed\""),
-        ("[UserID, CourseID, CompletionDate]", "[UserID, CourseID]", 1, "requires the column \"CompletionDate\""),
+        ("CompletionDate, ContentType]", "CompletionDate]", 1, "requires the column \"ContentType\""),
         (
-            "Date}\n  - select: [UserID, CourseID,",
-            "Date, Titel: T}\n  - select: [Titel, UserID, CourseID,",
+            "Date}\n  - set: {ContentType: \"'Course'\"}\n  - select: [UserID, CourseID,",
+            "Date, Titel: T}\n  - set: {ContentType: \"'Course'\"}\n  - select: [Titel, UserID, CourseID,",
             1,
             "has no column \"Titel\"",
         ),
-        ("  - select: [UserID, CourseID, CompletionDate]\n", "", 1, "are known only with the extract"),
+        ("  - select: [UserID, CourseID, CompletionDate, ContentType]\n", "", 1, "are known only with the extract"),
         (
             "{name: a.csv}",
             "{name: a.csv, csv: {header: none}}",
-            6,
+            7,
             "the reader degreed-completions fixes `artifact.csv.header`",
         ),
     ] {

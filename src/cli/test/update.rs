@@ -29,7 +29,8 @@ impl Updates {
     pub(super) fn add(&mut self, test: &TestCase, output: &Output) -> anyhow::Result<()> {
         let Expected::Output(expected) = &test.expected else { return Ok(()) };
         match &expected.data {
-            None => {}
+            // A text stays as it is written: its line ends and escapes are its author's.
+            None | Some(ExpectedData::Text(_)) => {}
             Some(ExpectedData::File(file)) => {
                 let writing = || format!("writing {}", file.path.display());
                 if let Some(folder) = file.path.parent() {

@@ -5,6 +5,7 @@ use super::json::JsonLayout;
 use super::table_formats::Types;
 use super::tree::TreeRows;
 use super::*;
+use crate::name::NameTemplate;
 use crate::pipeline::encoding_file::EncodingFile;
 use crate::pipeline::file::{ArtifactFile, CsvFile, SplitFile};
 use crate::pipeline::fixed_file::FixedFile;
@@ -35,6 +36,28 @@ impl Check<'_> {
         }
     }
 
+    /// Checks the placeholders of the artifact's name.
+    fn check_artifact_name(&mut self, name: &NameTemplate, origin: &Origin, split: Option<&At<SplitFile>>) {
+        match (split, name.uses_number()) {
+            (Some(split), false) => {
+                let problem =
+                    split.origin.error("the files need different names, and the artifact's name has no `{part}`");
+                self.problems.push(problem.hint("write `name: \"completions_{slot:%Y%m%d}_{part}.csv\"`"));
+            }
+            (None, true) => {
+                let problem = origin.error("`{part}` numbers the files of a split artifact, and this one is one file");
+                self.problems.push(problem.hint("add `split: {rows: 50000}`, or remove `{part}`"));
+            }
+            _ => {}
+        }
+        if name.uses_name() {
+            let problem = origin.error("`{name}` is the artifact's own name, which is being made here");
+            self.problems.push(
+                problem.hint("it belongs in `done_file`; a name is made of `{slot:%Y%m%d}`, `{pipeline}` and `{run}`"),
+            );
+        }
+    }
+
     /// Returns the artifact of the rows after the steps; `None` if it cannot be used.
     pub(super) fn artifact(
         &mut self,
@@ -59,24 +82,7 @@ impl Check<'_> {
             layout,
         } = written;
         let At { value: name, origin } = self.name_with_vars(name);
-        match (&split, name.uses_number()) {
-            (Some(split), false) => {
-                let problem =
-                    split.origin.error("the files need different names, and the artifact's name has no `{part}`");
-                self.problems.push(problem.hint("write `name: \"completions_{slot:%Y%m%d}_{part}.csv\"`"));
-            }
-            (None, true) => {
-                let problem = origin.error("`{part}` numbers the files of a split artifact, and this one is one file");
-                self.problems.push(problem.hint("add `split: {rows: 50000}`, or remove `{part}`"));
-            }
-            _ => {}
-        }
-        if name.uses_name() {
-            let problem = origin.error("`{name}` is the artifact's own name, which is being made here");
-            self.problems.push(
-                problem.hint("it belongs in `done_file`; a name is made of `{slot:%Y%m%d}`, `{pipeline}` and `{run}`"),
-            );
-        }
+        self.check_artifact_name(&name, &origin, split.as_ref());
         let written = [
             ("csv", csv.is_some()),
             ("fixed", fixed.is_some()),

@@ -216,12 +216,9 @@ impl Check<'_> {
             Some(done) => (Some(self.done_file(done.name)), done.content),
             None => (None, None),
         };
+        let companions = [("checksum", &checksum), ("manifest", &manifest), ("done file", &done_file)];
         if let Some(destination) = &destination {
-            self.check_ack_name(
-                key,
-                destination,
-                [("checksum", &checksum), ("manifest", &manifest), ("done file", &done_file)],
-            );
+            self.check_ack_name(key, destination, companions);
         }
         let request = match request {
             Some(request) => Some(self.delivery_request(key, request, destination.as_deref(), rows)?),

@@ -31,6 +31,8 @@ mod pivot;
 mod request;
 /// The steps that change cells.
 mod row_steps;
+/// When a pipeline is due, and who is alerted.
+mod schedule;
 /// Sources: reports, records, files.
 mod source;
 /// One source, or several.
@@ -115,9 +117,7 @@ pub(super) fn plan(
     let mut deliveries = written.deliver.0.map(|deliveries| check.deliveries(deliveries, &steps, &mut columns));
     check.problems.extend(columns.into_problems());
     let alerts = check.alerts_of(written.alerts, deliveries.as_deref_mut());
-    if let (Some(artifact), Some(deliveries)) = (&mut artifact, &mut deliveries) {
-        check.check_files(source.as_ref(), artifact, deliveries);
-    }
+    check.check_files(source.as_ref(), artifact.as_mut(), deliveries.as_deref_mut());
     check.check_delta(&steps, source.as_ref(), artifact.as_ref(), deliveries.as_deref());
     let mut facts = test_case::Facts::new(&zone, source.as_ref(), &others, &secrets, delivered);
     facts.has_delta = !all_are_valid || steps.iter().any(|step| matches!(step.kind, StepKind::Delta(_)));
@@ -186,33 +186,14 @@ impl Check<'_> {
         }
     }
 
-    /// Returns the schedule, if the pipeline has one, and the zone of its slots; no schedule at all if it is not valid.
-    fn scheduled(&mut self, written: Option<Lenient<ScheduleFile>>) -> (Option<Option<Schedule>>, TimeZone) {
-        match written.map(|written| written.0) {
-            None => (Some(None), TimeZone::UTC),
-            Some(None) => (None, TimeZone::UTC),
-            Some(Some(written)) => {
-                let (schedule, zone) = self.schedule(written);
-                (Some(Some(schedule)), zone)
-            }
-        }
-    }
-
-    /// Returns the alerts of the pipeline, and gives its deliveries their time.
-    fn alerts_of(
-        &mut self,
-        written: Option<Lenient<PipelineAlertsFile>>,
-        deliveries: Option<&mut [DeliveryPlan]>,
-    ) -> Option<AlertPlan> {
-        let alerts = written?.0?;
-        for delivery in deliveries.into_iter().flatten() {
-            delivery.alert_after = alerts.alert_after.or(delivery.alert_after);
-        }
-        Some(self.alerts(alerts))
-    }
-
     /// Checks the files of the deliveries.
-    fn check_files(&mut self, source: Option<&Source>, artifact: &mut ArtifactPlan, deliveries: &mut [DeliveryPlan]) {
+    fn check_files(
+        &mut self,
+        source: Option<&Source>,
+        artifact: Option<&mut ArtifactPlan>,
+        deliveries: Option<&mut [DeliveryPlan]>,
+    ) {
+        let Some((artifact, deliveries)) = artifact.zip(deliveries) else { return };
         artifact.keeps_rows = !artifact.is_readable() && deliveries.iter().any(DeliveryPlan::sends_rows);
         self.check_file_groups(artifact, deliveries);
         if artifact.split.is_none() && artifact.is_group() {
@@ -220,53 +201,6 @@ impl Check<'_> {
         }
         self.check_companion_names(artifact, deliveries);
         self.check_replaced_changes(source, artifact, deliveries);
-    }
-
-    fn schedule(&mut self, written: ScheduleFile) -> (Schedule, TimeZone) {
-        let jitter = written.jitter.map_or(Duration::ZERO, |jitter| {
-            if jitter.value.0 > JITTER_MAX {
-                self.problems.push(jitter.origin.error("a jitter is at most 24h"));
-            }
-            jitter.value.0
-        });
-        let cron = written.cron.value;
-        if cron.has_ambiguous_days() {
-            self.problems.push(
-                written
-                    .cron
-                    .origin
-                    .warning("a day field with `*/…` and another restricted one: only days that match both are due")
-                    .hint("Debian's cron requires both, other programs either; two pipelines make it unambiguous"),
-            );
-        }
-        let schedule = Schedule {
-            at: self.place(&written.cron.origin),
-            cron,
-            missed: written.missed.unwrap_or(Missed::Latest),
-            missed_max_age: written.missed_max_age.map_or(MISSED_MAX_AGE, |within| within.0),
-            overlap: written.overlap.unwrap_or(Overlap::Skip),
-            while_held: written.while_held.unwrap_or(WhileHeld::Continue),
-            jitter,
-            expected_by: written.expected_by,
-        };
-        (schedule, written.timezone)
-    }
-
-    fn alerts(&mut self, written: PipelineAlertsFile) -> AlertPlan {
-        let Some(Settings { alerts, .. }) = self.settings else {
-            return AlertPlan { on: written.on.map(|on| on.0).unwrap_or_default(), channels: Vec::new() };
-        };
-        let channels = match written.channels {
-            None => alerts.channels.keys().cloned().collect(),
-            Some(OneOrMore(named)) => {
-                for channel in named.iter().filter(|channel| !alerts.channels.contains_key(&channel.value)) {
-                    let problem = unknown_name("channel", &channel.value, &channel.origin, alerts.channels.keys());
-                    self.problems.push(problem);
-                }
-                named.into_iter().map(|channel| channel.value).collect()
-            }
-        };
-        AlertPlan { on: written.on.map_or_else(|| alerts.on.clone(), |on| on.0), channels }
     }
 
     /// Checks the steps, which begin with `columns`. Returns them, the secrets that they use, and the columns after them
@@ -387,11 +321,6 @@ impl Check<'_> {
         }
     }
 }
-
-/// The default of `missed_max_age`.
-const MISSED_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
-
-const JITTER_MAX: Duration = Duration::from_secs(86_400);
 
 fn unknown_name<'a>(what: &str, given: &str, origin: &Origin, known: impl Iterator<Item = &'a String>) -> Problem {
     let known: Vec<&str> = known.map(String::as_str).collect();

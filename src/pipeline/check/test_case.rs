@@ -252,8 +252,9 @@ impl Check<'_> {
     }
 
     fn expected(&mut self, name: &At<String>, written: ExpectedFile, facts: &Facts) -> Option<Expected> {
-        let ExpectedFile { rows, file, error, findings, row_count, columns, contains, balance } = written;
-        let whole = [("rows", rows.is_some()), ("file", file.is_some()), ("error", error.is_some())];
+        let ExpectedFile { rows, file, error, findings, row_count, columns, contains, balance, text } = written;
+        let whole =
+            [("rows", rows.is_some()), ("file", file.is_some()), ("text", text.is_some()), ("error", error.is_some())];
         let mut written = whole.iter().filter(|(_, is_written)| *is_written).map(|(key, _)| *key);
         if let (Some(first), Some(second)) = (written.next(), written.next()) {
             let what = format!("`{first}` and `{second}` are mutually exclusive in the test {:?}", name.value);
@@ -268,9 +269,10 @@ impl Check<'_> {
             }
             return Some(Expected::Error(error.value));
         }
-        if rows.is_none() && file.is_none() && !asserts {
+        if rows.is_none() && file.is_none() && text.is_none() && !asserts {
             let problem = name.origin.error(format!("the test {:?} expects nothing", name.value));
-            let hint = "write `rows`, `file`, `error`, `findings`, `row_count`, `columns`, `contains` or `balance`";
+            let hint =
+                "write `rows`, `file`, `text`, `error`, `findings`, `row_count`, `columns`, `contains` or `balance`";
             self.problems.push(problem.hint(hint));
             return None;
         }
@@ -281,10 +283,10 @@ impl Check<'_> {
             self.problems.push(name.origin.error(what).hint("change `columns`, or the steps"));
         }
         let delivered = facts.delivered.as_deref();
-        let data = match (rows, file) {
-            (Some(rows), _) => Some(ExpectedData::Rows(self.rows_of(&rows, delivered, "the artifact"))),
-            (None, Some(file)) => Some(ExpectedData::File(self.test_path(&file)?)),
-            (None, None) => None,
+        let data = match (rows, file, text) {
+            (Some(rows), ..) => Some(ExpectedData::Rows(self.rows_of(&rows, delivered, "the artifact"))),
+            (None, Some(file), _) => Some(ExpectedData::File(self.test_path(&file)?)),
+            (None, None, text) => text.map(|text| ExpectedData::Text(text.value)),
         };
         Some(Expected::Output(Box::new(ExpectedOutput {
             data,

@@ -83,6 +83,8 @@ pub enum ExpectedData {
     Rows(TestRows),
     /// The exact bytes.
     File(TestPath),
+    /// The exact bytes, as written in the pipeline file.
+    Text(String),
 }
 
 /// The expected numbers of rows; what is unset may be any.

@@ -20,7 +20,7 @@ pub enum Difference {
     Rows { columns: Vec<String>, rows: Vec<RowChange> },
     /// Rows that should be among the delivered ones; cells that are not compared are `None`.
     NotContained { columns: Vec<String>, rows: Vec<Vec<Option<String>>> },
-    /// The lines of the artifact.
+    /// The lines of the artifact, compared with those of a file or of `text`.
     File { file: String, lines: Vec<LineChange> },
     /// The expected file cannot be read.
     NoFile { file: String, error: String },
@@ -81,6 +81,9 @@ pub(super) fn output(expected: &Expected, output: &Output) -> Vec<Difference> {
         None => {}
         Some(ExpectedData::Rows(rows)) => differences.extend(all_rows(rows, output)),
         Some(ExpectedData::File(file)) => differences.extend(self::file(file, &output.bytes)),
+        Some(ExpectedData::Text(text)) => {
+            differences.extend(bytes("`text`".to_owned(), text.as_bytes(), &output.bytes))
+        }
     }
     differences.extend(contains.as_ref().and_then(|rows| not_contained(rows, output)));
     differences.extend(row_count.and_then(|expected| count("row_count", Some(expected), output.rows.len() as u64)));
@@ -199,14 +202,18 @@ fn not_contained(expected: &TestRows, output: &Output) -> Option<Difference> {
 
 fn file(expected: &TestPath, actual: &[u8]) -> Option<Difference> {
     let file = expected.name.clone();
-    let wanted = match super::read(&expected.path) {
-        Ok(wanted) => wanted,
-        Err(error) => return Some(Difference::NoFile { file, error: error.to_string() }),
-    };
+    match super::read(&expected.path) {
+        Ok(wanted) => bytes(file, &wanted, actual),
+        Err(error) => Some(Difference::NoFile { file, error: error.to_string() }),
+    }
+}
+
+/// Compares the artifact with the bytes that `file` names.
+fn bytes(file: String, wanted: &[u8], actual: &[u8]) -> Option<Difference> {
     if wanted == actual {
         return None;
     }
-    let (wanted, actual) = (lines(&wanted), lines(actual));
+    let (wanted, actual) = (lines(wanted), lines(actual));
     let distance = |row: usize, column: usize| (wanted[row] == actual[column]).then_some(0);
     let change = |edit: Edit| match edit {
         Edit::Same(row, _) | Edit::Changed(row, _) => LineChange::Same(wanted[row].clone()),

@@ -17,6 +17,9 @@ const INPUT: &str = "
 /// HMAC-SHA-256 of `a@x.example` with that key, by Python's `hmac`.
 const MAIL: &str = "86aaedf04bb31a883f2c78cdaafb22c8ca30cee47e1ef8b03acb58f6e7d8b6c8";
 
+/// The same of `c@x.example`.
+const LAST_MAIL: &str = "57057f92a3ff7faf352dbde443a1b20d53eb211ae8dd9a8da1e63511daaed171";
+
 fn case(expect: &str) -> Case {
     Case::new(&format!("tests:\n  # kept\n  - name: rows{INPUT}    expect:{expect}\n# the end\n"))
 }
@@ -108,6 +111,25 @@ fn update_writes_rows_and_files_that_then_pass() {
     let text = case.text(&["test"], 3);
     assert!(text.contains("01/05/2026;88␊\n") && text.contains("01/05/2026;88␍␊\n"), "{text}");
     assert!(text.contains("<BOM>id;mail;done;score␍␊"), "{text}");
+}
+
+#[test]
+fn a_text_is_compared_byte_by_byte_and_is_not_updated() {
+    let text = |end: &str| {
+        format!(
+            "\"\\uFEFFid;mail;done;score\\r\\n007;{MAIL};01/05/2026;88\\r\\n\\\n        009;{LAST_MAIL};01/06/2026;9{end}\""
+        )
+    };
+    assert!(case(&format!(" {{text: {}, row_count: 2}}\n", text("\\r\\n"))).text(&["test"], 0).contains("1 passed"));
+    let case = case(&format!(" {{text: {}}}\n", text("\\n")));
+    let told = case.text(&["test"], 3);
+    assert!(told.contains("the artifact (+) differs from `text` (-)"), "{told}");
+    assert!(told.contains(";9␊\n") && told.contains(";9␍␊\n"), "{told}");
+    let before = case.read("pipelines/p.yaml");
+    assert!(case.text(&["test", "--update"], 3).contains("0 passed, 1 failed"));
+    assert_eq!(case.read("pipelines/p.yaml"), before);
+    let two = both(&self::case(" {text: a, file: b.csv}\n").reportferry(&["check"]));
+    assert!(two.contains("`file` and `text` are mutually exclusive"), "{two}");
 }
 
 /// A pipeline with `delta`, and one test with these rows.
