@@ -145,7 +145,7 @@ fn rows_output(format: &Format, columns: &[String], folder: &Path, spool: SpoolF
         | Format::Xml(_)
         | Format::Fixed(_)
         | Format::Encoded(_)
-        | Format::Layout(_) => RowsOutput::Bytes(spool),
+        | Format::Layout(_) => RowsOutput::Bytes(Box::new(spool)),
     })
 }
 

@@ -37,7 +37,7 @@ pub(super) trait TableWriter: Send {
 /// The file that encoded rows go to.
 pub(super) enum RowsOutput {
     /// The rows' bytes are the file's.
-    Bytes(SpoolFile),
+    Bytes(Box<SpoolFile>),
     Table(TableFile),
 }
 
@@ -219,7 +219,7 @@ impl RowsOutput {
     /// Writes what is left. Returns what it was written to.
     pub(super) fn into_spool(self) -> io::Result<SpoolFile> {
         match self {
-            Self::Bytes(spool) => Ok(spool),
+            Self::Bytes(spool) => Ok(*spool),
             Self::Table(TableFile { mut block, mut writer }) => {
                 TableFile::write(writer.as_mut(), &mut block)?;
                 writer.end()

@@ -31,7 +31,7 @@ mod pivot;
 mod request;
 /// The steps that change cells.
 mod row_steps;
-/// When a pipeline is due, and who is alerted.
+/// Schedules and alerts.
 mod schedule;
 /// Sources: reports, records, files.
 mod source;
@@ -94,9 +94,8 @@ pub(super) fn plan(
     });
     let source = sources.source.take();
     let columns = source.as_ref().map(Columns::of_source).unwrap_or_default();
-    let transform = written.transform.unwrap_or_default();
-    let count = transform.len();
-    let (steps, secrets, mut columns) = check.steps(transform, columns);
+    let count = written.transform.as_ref().map_or(0, Vec::len);
+    let (steps, secrets, mut columns) = check.steps(written.transform.unwrap_or_default(), columns);
     let all_are_valid = steps.len() == count;
     let others = match &several {
         None => check.used_sources(&mut sources, |name| sources::is_read_by(&steps, name), all_are_valid),
