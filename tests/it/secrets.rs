@@ -6,6 +6,8 @@ mod commands;
 mod rotation;
 /// The search over everything that is written.
 mod search;
+/// Tokens of webhooks.
+mod tokens;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -125,7 +127,8 @@ fn assert_no_secret(rig: &Rig, tokens: &[String], outputs: &[Output], said: &[St
     let found = search::Search::new(named.into_iter().chain(key_lines).chain(tokens)).found(&written);
     assert!(found.is_empty(), "{}", found.join("\n"));
     for (place, bytes) in written {
-        let text = String::from_utf8_lossy(&bytes);
+        // A receiver that repeats the header is shown without the token.
+        let text = String::from_utf8_lossy(&bytes).replace("Bearer …", "");
         assert!(!text.to_lowercase().contains("bearer "), "an authorization header stands in {place}");
     }
 }

@@ -3,7 +3,7 @@
 mod again;
 mod answers;
 mod long;
-mod oauth2;
+pub(crate) mod oauth2;
 mod requests;
 mod storms;
 mod tls;

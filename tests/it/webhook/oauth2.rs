@@ -6,11 +6,11 @@ use super::super::stage::receiver::Receiver;
 use super::super::stage::rig::{Rig, both, document};
 use super::pipeline;
 
-const CLIENT_SECRET: &str = "s3cret/of+the client";
-const ENCODED: &str = "s3cret%2Fof%2Bthe+client";
+pub(crate) const CLIENT_SECRET: &str = "s3cret/of+the client";
+pub(crate) const ENCODED: &str = "s3cret%2Fof%2Bthe+client";
 
 /// A rig whose destination `bi` signs in with a token. Small batches, several in flight.
-fn rig(receiver: &Receiver, more: &str) -> Rig {
+pub(crate) fn rig(receiver: &Receiver, more: &str) -> Rig {
     let rig = Rig::new(&pipeline());
     std::fs::write(rig.folder.path().join("client"), CLIENT_SECRET).unwrap();
     let settings = rig.folder.path().join("reportferry.yaml");
