@@ -81,7 +81,7 @@ fn the_tests_of_the_examples_and_of_init_pass() {
     assert_eq!(init.status.code(), Some(0), "{}", both(&init));
     for (place, pipelines, passed) in [
         (root, None, 8),
-        (root, Some("pipelines/readers"), 43),
+        (root, Some("pipelines/readers"), 52),
         (root, Some("docs/examples"), 2),
         (folder.path(), None, 1),
     ] {
