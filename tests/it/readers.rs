@@ -106,3 +106,52 @@ fn the_folder_of_examples_is_not_read_by_a_worker() {
     let output = crate::stage::reportferry().current_dir(root).args(["check", "--strict", "--json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", both(&output));
 }
+
+#[test]
+fn other_programs_read_the_files_of_ten_readers() {
+    const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
+    const READERS: [&str; 11] = [
+        "sap-learning-history",
+        "oracle-hcm-learning-record",
+        "cornerstone-external-training",
+        "degreed-completions",
+        "uk-lrs",
+        "mcle-attendance",
+        "ce-broker-text",
+        "ce-broker-roster",
+        "ukg-hrsd",
+        "oracle-retail",
+        "snowflake-drop",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = crate::stage::folder();
+    let settings = "destinations:\n  hris: {local: {path: out, mkdir: true}}\n  warehouse: {local: {path: out, mkdir: true}}\n\
+                    tenants: {acme: {docebo: \"http://127.0.0.1:9\", client_id: c, client_secret: {env: NONE}, username: u, \
+                    password: {env: NONE}}}\n";
+    std::fs::write(folder.path().join("reportferry.yaml"), settings).unwrap();
+    std::fs::create_dir(folder.path().join("pipelines")).unwrap();
+    let long = "Abcdefghij".repeat(4);
+    let rows = format!(
+        "Employee Number,First Name,Last Name,Instructor,Course Code,Course Name,Course Provider,Course Enrollment Status,\
+         Enrollment Date,Completion Date,Final Score,Credits\n\
+         0000000042,Ana,López-Núñez,\"M | \"\"Mary\"\" !##!\",0101,\"Fire | \"\"Safety\"\" \\ first\",Acme,Completed,2026-01-01 \
+         08:00:00,2026-01-05 12:30:00,88,1.5\n\
+         0000000043,,李,\"A, B\",C-2,\"Ethik, größer\",,Completed,2026-01-01 08:00:00,2026-01-05 12:30:00,,2\n\
+         0000000044,\"B\\o\",{long},,C-2,\"Ethik, größer\",,Completed,2026-01-01 08:00:00,2026-01-05 12:30:00,100,0.25\n\
+         0000000045,Eve,Ito,,C-2,\"Ethik, größer\",,In Progress,2026-01-01 08:00:00,,,\n"
+    );
+    std::fs::write(folder.path().join("rows.csv"), rows).unwrap();
+    for name in READERS {
+        let file = format!("pipelines/{name}.yaml");
+        std::fs::copy(root.join(format!("pipelines/readers/{name}.yaml")), folder.path().join(&file)).unwrap();
+        let output = crate::stage::reportferry()
+            .current_dir(folder.path())
+            .args(["run", name, "--from", "rows.csv", "--deliver", "--slot", "2026-11-23T05:30:00Z", "--json"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", both(&output));
+    }
+    let script = root.join("tests/it/readers/read_back.py");
+    let read = std::process::Command::new(PYTHON).arg(script).arg(folder.path()).output().unwrap();
+    assert!(read.status.success(), "{}", both(&read));
+}
