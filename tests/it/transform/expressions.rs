@@ -78,7 +78,8 @@ const OPERATORS: &[(&str, &str)] = &[
     ("interval", "interval "),
 ];
 
-/// Every function and operator of the documentation is in at least 30 expressions.
+/// Every function and operator of the documentation is in at least 30 expressions, but `var`: its value is a text of the
+/// pipeline file.
 fn assert_covered(exprs: &[String]) {
     let texts: Vec<&str> = OPERATORS.iter().map(|(operator, _)| *operator).collect();
     let unknown: Vec<String> =
@@ -87,6 +88,7 @@ fn assert_covered(exprs: &[String]) {
     let functions: BTreeSet<String> = documented("Functions")
         .iter()
         .filter_map(|call| call.split_once('(').map(|(name, _)| format!("{name}(")))
+        .filter(|name| name != "var(")
         .collect();
     assert!(functions.len() > 50, "{functions:?}");
     let needles = functions.iter().map(String::as_str).chain(OPERATORS.iter().map(|(_, text)| *text));
