@@ -21,7 +21,7 @@ use crate::pipeline::value_type::ValueType;
 use crate::yaml::problem::Problem;
 
 /// Bytes of values that end a row group.
-const GROUP_BYTES: usize = 8 << 20;
+const GROUP_BYTES: usize = 2 << 20;
 /// Values that are given to a column's writer at once.
 const BATCH: usize = 1_024;
 
