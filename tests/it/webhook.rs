@@ -4,6 +4,7 @@ mod again;
 mod answers;
 mod long;
 pub(crate) mod oauth2;
+mod readers;
 mod requests;
 mod storms;
 mod tls;

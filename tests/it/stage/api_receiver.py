@@ -3,7 +3,7 @@ to standard output; `verified` is true, null where nothing was to check, or the 
 
     api_receiver.py KIND ANSWERS
 
-KIND is `xapi`, `badges`, `imports` or `any`. ANSWERS is a file with a JSON list; each request takes one away: a status,
+KIND is `xapi`, `badges`, `imports`, `model`, `activities` or `any`. ANSWERS is a file with a JSON list; each request takes one away: a status,
 "drop" (taken, and the connection closed without a response), "unheard" (closed before it is taken), null (as specified), or {"raw": TEXT} for the
 body of a response that is otherwise as specified. ANSWERS.refused is a JSON list of users whose records `imports` refuses.
 `POST /token` is a token endpoint, which takes its answers from ANSWERS.token. A line of standard input is answered
@@ -111,13 +111,52 @@ def imports(method, path, headers, body):
     return 201, json.dumps({"import_set": "ISET0010001", "result": result}).encode()
 
 
+def bearer(headers):
+    need(tokens and headers.get("authorization") == f"Bearer {tokens[-1]}", "RFC 6750, 2.1: the token that was issued")
+
+
+def model(method, path, headers, body):
+    """Power BI REST, Datasets PostRowsInGroup: `{"rows": [...]}`, 10,000 rows at most; texts of 4,000 characters at most."""
+    bearer(headers)
+    need(method == "POST" and re.fullmatch(r"/v1\.0/myorg/groups/[0-9a-f-]{36}/datasets/[0-9a-f-]{36}/tables/\w+/rows", path),
+         "POST …/tables/NAME/rows")
+    document = json.loads(body)
+    need(set(document) == {"rows"} and 1 <= len(document["rows"]) <= 10_000, "at most 10,000 rows")
+    for row in document["rows"]:
+        need(all(len(cell) <= 4_000 for cell in row.values() if isinstance(cell, str)), "4,000 characters")
+        need(row["Score"] is None or isinstance(row["Score"], (int, float)), "a number is no text")
+        need(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", row["CompletedOn"]), "a time in ISO form")
+        key = row["UserID"] + "/" + row["CourseID"]
+        with lock:
+            stored[key] = stored.get(key, 0) + 1
+    return 200, b""
+
+
+def activities(method, path, headers, body):
+    """Microsoft Graph 1.0, learningCourseActivities of a provider: one self-initiated activity a request."""
+    bearer(headers)
+    place = re.fullmatch(r"/v1\.0/employeeExperience/learningProviders/([0-9a-f-]{36})/learningCourseActivities", path)
+    need(method == "POST" and place, "POST …/learningCourseActivities")
+    activity = json.loads(body)
+    need(activity["@odata.type"] == "#microsoft.graph.learningSelfInitiatedCourse", "the type")
+    need({"learningContentId", "learnerUserId", "learningProviderId", "status"} <= set(activity), "the required properties")
+    need(activity["learningProviderId"] == place[1], "the provider of the path")
+    need(activity["status"] in ("inProgress", "completed"), "courseStatus")
+    need(type(activity["completionPercentage"]) is int and 0 <= activity["completionPercentage"] <= 100, "an Int32 up to 100")
+    need(None not in activity.values(), "a property without a value is left out")
+    with lock:
+        key = activity["externalCourseActivityId"]
+        stored[key] = stored.get(key, 0) + 1
+    return 201, json.dumps({"id": str(uuid.uuid4()), **activity}).encode()
+
+
 def anything(method, path, headers, body):
     if tokens and headers.get("authorization") != f"Bearer {tokens[-1]}":
         return 401, ("not " + headers.get("authorization", "")).encode()
     return 200, b"{}"
 
 
-KINDS = {"xapi": xapi, "badges": badges, "imports": imports, "any": anything}
+KINDS = {"xapi": xapi, "badges": badges, "imports": imports, "model": model, "activities": activities, "any": anything}
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
