@@ -47,7 +47,14 @@ pub(super) fn choose_names(
                     existing => return Err(name_taken(existing, &final_path)),
                 }
             }
-            files.push(IntendedFile { role, of, temporary, final_path, bytes, sha256 });
+            let file = IntendedFile { role, of, temporary, final_path, bytes, sha256 };
+            if let Some(other) = files.iter().find(|other| file.meets(other)) {
+                return Err(upload_rejected(format!(
+                    "{} and {} would be written over each other while they are uploaded",
+                    other.final_path, file.final_path
+                )));
+            }
+            files.push(file);
         }
         return Ok(Intent { files, batching: None, acks: Vec::new() });
     }
@@ -78,6 +85,11 @@ pub(super) fn name_taken(existing: Existing, path: &str) -> Verdict {
 pub(super) fn path_rejected(reason: String) -> Verdict {
     let hint = "correct the delivery's `path`, `done_file` or the artifact's `name`";
     Verdict::Rejected { reason, hint: Some(hint.to_owned()) }
+}
+
+/// Returns the verdict for a name that `upload_as` must not give.
+pub(super) fn upload_rejected(reason: String) -> Verdict {
+    Verdict::Rejected { reason, hint: Some("correct the delivery's `upload_as`".to_owned()) }
 }
 
 /// Returns the files that a delivery publishes. A `number` other than 0 becomes part of their names.

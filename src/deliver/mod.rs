@@ -149,6 +149,11 @@ impl IntendedFile {
     pub fn is_direct(&self) -> bool {
         self.temporary == self.final_path
     }
+
+    /// Returns true if the file and another one have a path in common.
+    fn meets(&self, other: &Self) -> bool {
+        [&self.temporary, &self.final_path].iter().any(|path| **path == other.temporary || **path == other.final_path)
+    }
 }
 
 /// Result of an attempt.

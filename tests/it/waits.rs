@@ -102,6 +102,25 @@ fn data_is_written_under_the_name_that_the_server_asks_for() {
 }
 
 #[test]
+fn files_of_a_group_are_never_written_over_each_other() {
+    // Both would be `out.prg` until they have their names.
+    let pipeline = "source: {file: {path: rows.csv}}\nartifacts: {a: {name: out.csv}, b: {name: out.asc}}\n\
+                    deliver: {hris: {path: inbound, upload_as: \"{stem}.prg\"}}\n";
+    for (pipeline, expected) in [
+        (pipeline.to_owned(), "would be written over each other"),
+        (pipeline.replace("out.asc", "out.prg"), "\"out.prg\" is written and published under one name"),
+    ] {
+        let rig = Rig::delivering_to(&pipeline, &servers().sshd.account());
+        rows(&rig, "first");
+        let output = run(&rig, SLOTS[0], None);
+        let (state, reason) = delivery(&output);
+        assert_eq!((state.as_str(), output.status.code()), ("rejected", Some(3)), "{}", both(&output));
+        assert!(reason.contains(expected), "{reason}");
+        assert!(rig.arrived().is_empty(), "{:?}", rig.arrived());
+    }
+}
+
+#[test]
 fn names_for_uploads_are_checked() {
     for (existing, expected) in [
         ("fail, upload_as: x.prg", "every data file would be written under the same name"),

@@ -4,7 +4,7 @@ use super::SftpTarget;
 use super::error::SftpError;
 use super::paths::{AtPath, directory_in_the_way};
 use super::publish::settings;
-use crate::deliver::companions::{choose_names, path_rejected};
+use crate::deliver::companions::{choose_names, path_rejected, upload_rejected};
 use crate::deliver::names;
 use crate::deliver::request::DeliveryRequest;
 use crate::deliver::{Intent, Role, Verdict};
@@ -48,9 +48,4 @@ impl<T: Transport> SftpTarget<T> {
             }
         })
     }
-}
-
-/// Returns the verdict for a name that `upload_as` must not give.
-fn upload_rejected(reason: String) -> Verdict {
-    Verdict::Rejected { reason, hint: Some("correct the delivery's `upload_as`".to_owned()) }
 }
