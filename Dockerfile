@@ -11,7 +11,7 @@ COPY Cargo.toml Cargo.lock build.rs ./
 RUN sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml
 COPY src src
 COPY pipelines pipelines
-RUN cargo build --release --locked --bin reportferry \
+RUN cargo build --release --locked --features full --bin reportferry \
  && mkdir -p /layout/var/lib/reportferry /layout/etc/reportferry
 
 FROM gcr.io/distroless/cc-debian12:nonroot AS worker

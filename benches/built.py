@@ -13,7 +13,7 @@ def bench(name):
 
 def binary():
     """Returns reportferry as it is shipped."""
-    return built("build", "--release", "--bin", "reportferry")
+    return built("build", "--release", "--features", "full", "--bin", "reportferry")
 
 
 def built(command, *what):

@@ -30,8 +30,8 @@
 //! - [`tls`]: client certificates, and TLS failures as text.
 //! - [`http`]: what all HTTP clients share.
 //! - [`wire`]: fields and packets of the SSH protocols.
-//! - [`clock`], [`secret`], [`digest`], [`disk`], [`fault`], [`progress`], [`measure`]: the time, secret values, SHA-256,
-//!   private files and free space, injected faults for tests, progress, metrics.
+//! - [`clock`], [`secret`], [`digest`], [`disk`], [`fault`], [`feature`], [`progress`], [`measure`]: the time, secret values,
+//!   SHA-256, private files and free space, injected faults for tests, what was left out of the build, progress, metrics.
 //! - [`telemetry`]: logs, and whatever else goes to standard error.
 
 #![forbid(unsafe_code)]
@@ -49,6 +49,7 @@ pub mod expect;
 pub mod expr;
 pub mod extract;
 pub mod fault;
+pub mod feature;
 pub mod http;
 pub mod ledger;
 pub mod measure;

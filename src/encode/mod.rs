@@ -8,14 +8,17 @@ mod group;
 mod json;
 mod layout;
 mod pack;
+#[cfg_attr(not(feature = "parquet"), path = "parquet_left_out.rs")]
 mod parquet;
 mod pool;
 mod row_values;
 mod spool;
+#[cfg_attr(not(any(feature = "parquet", feature = "xlsx")), allow(dead_code))] // nothing reads the values then
 mod table;
 mod tree;
 mod typed;
 mod values;
+#[cfg_attr(not(feature = "xlsx"), path = "xlsx_left_out.rs")]
 mod xlsx;
 mod xml;
 mod zip;

@@ -89,7 +89,7 @@ fn text_fits(text: &[u8]) -> Result<(), String> {
 impl XlsxTable {
     /// Begins a workbook, whose temporary file is in the folder.
     pub(super) fn create(plan: &Xlsx, columns: &[String], folder: &Path, spool: SpoolFile) -> io::Result<Self> {
-        let Xlsx { sheet, bold_header, widths, types } = plan;
+        let Xlsx { sheet, bold_header, widths, types, feature: _ } = plan;
         if columns.len() > COLUMNS_MAX {
             let what = format!("{} columns: a sheet has {COLUMNS_MAX} at most", columns.len());
             return Err(io::Error::other(what));
@@ -195,7 +195,8 @@ mod tests {
 
     fn table(folder: &Path) -> XlsxTable {
         let types = ColumnTypes { typed: Vec::new(), masked: Default::default() };
-        let plan = Xlsx { sheet: "Sheet1".to_owned(), bold_header: false, widths: Vec::new(), types };
+        let feature = crate::feature::Xlsx::built().unwrap();
+        let plan = Xlsx { feature, sheet: "Sheet1".to_owned(), bold_header: false, widths: Vec::new(), types };
         let spool = SpoolFile::create(&folder.join("a"), false, None).unwrap();
         XlsxTable::create(&plan, &["a".to_owned()], folder, spool).unwrap()
     }

@@ -1,9 +1,13 @@
 //! Public keys → an encrypting writer: OpenPGP and age. Streams in constant memory.
 
+#[cfg_attr(not(feature = "age"), path = "age_left_out.rs")]
 pub mod age;
+#[cfg_attr(not(feature = "openpgp"), path = "openpgp_left_out.rs")]
 pub mod openpgp;
 
 use jiff::Timestamp;
+
+use crate::feature::NotBuilt;
 
 /// The reason why a key cannot be used. Has nothing of a private key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +30,8 @@ pub enum KeyError {
     NotAge { line: usize, cause: &'static str },
     #[error("it has no age recipient (`age1…`)")]
     NoRecipient,
+    #[error(transparent)]
+    NotBuilt(#[from] NotBuilt),
 }
 
 /// The keys with which a run encrypts.

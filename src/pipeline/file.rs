@@ -116,16 +116,16 @@ crate::table! {
         /// Compression: `gzip`, `zstd`, `zip` or `{zip: {entry: NAME}}`. Default: none.
         compress: Option<CompressFile>,
         /// Encryption for recipients: `{openpgp: {to: [keys/hris.asc]}}` or `{age: {to: [age1…]}}`. Default: none.
-        encrypt: Option<EncryptFile>,
+        encrypt: Option<At<EncryptFile>>,
         /// Records of fixed length, in place of a CSV.
         fixed: Option<At<FixedFile>>,
         /// The character encoding of a `csv` or `fixed`: `windows-1252`, or `{charset: us-ascii, unmappable: transliterate}`.
         /// Default: utf-8.
         encoding: Option<At<EncodingFile>>,
         /// A Parquet file, in place of a CSV.
-        parquet: Option<ParquetFile>,
+        parquet: Option<At<ParquetFile>>,
         /// An Excel workbook with one sheet, in place of a CSV.
-        xlsx: Option<XlsxFile>,
+        xlsx: Option<At<XlsxFile>>,
         /// Several record types in one `csv` or `fixed` file: header, groups, trailer and totals.
         layout: Option<At<Box<LayoutFile>>>,
     }

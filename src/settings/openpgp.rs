@@ -57,7 +57,8 @@ impl Settings {
                 return None; // commands run for deliveries only
             }
             match key.signer(now) {
-                Ok(_) | Err(SigningKeyError::Secret(_)) => None,
+                // Without the feature, a pipeline that signs is the one at fault.
+                Ok(_) | Err(SigningKeyError::Secret(_) | SigningKeyError::Key(KeyError::NotBuilt(_))) => None,
                 Err(error @ SigningKeyError::Key(_)) => {
                     let hint = match error {
                         SigningKeyError::Key(KeyError::Locked) => "write the key's `passphrase` beside it",

@@ -107,7 +107,7 @@ fn compression(compress: &Compression) -> Fact {
 
 fn encryption(encrypt: &Encryption) -> Fact {
     match encrypt {
-        Encryption::OpenPgp { to, sign } => {
+        Encryption::OpenPgp { to, sign, feature: _ } => {
             let signed = match sign {
                 Some(SignWith { at: _, name, key: _ }) => format!("signed with the key {name} of the settings"),
                 None => "not signed".to_owned(),
@@ -119,7 +119,7 @@ fn encryption(encrypt: &Encryption) -> Fact {
                 to.iter().map(recipient),
             )
         }
-        Encryption::Age(to) => {
+        Encryption::Age { to, feature: _ } => {
             Fact::list("It is encrypted with age. Only these can read it:", to.iter().map(ToString::to_string))
         }
     }

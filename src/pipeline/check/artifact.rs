@@ -22,8 +22,8 @@ struct Trees {
     json: Option<JsonFile>,
     ndjson: Option<JsonFile>,
     xml: Option<XmlFile>,
-    parquet: Option<ParquetFile>,
-    xlsx: Option<XlsxFile>,
+    parquet: Option<At<ParquetFile>>,
+    xlsx: Option<At<XlsxFile>>,
 }
 
 impl Check<'_> {
@@ -137,8 +137,8 @@ impl Check<'_> {
         let format = match (json, ndjson, parquet, xlsx) {
             (Some(json), ..) => Format::Json(self.json(json, JsonLayout::Document, types, &mut rows)?),
             (_, Some(ndjson), ..) => Format::Ndjson(self.json(ndjson, JsonLayout::Lines, types, &mut rows)?),
-            (_, _, Some(parquet), _) => Format::Parquet(self.parquet(parquet, types, &mut rows)),
-            (.., Some(xlsx)) => Format::Xlsx(self.xlsx(xlsx, types, &mut rows)),
+            (_, _, Some(parquet), _) => Format::Parquet(self.parquet(parquet, types, &mut rows)?),
+            (.., Some(xlsx)) => Format::Xlsx(self.xlsx(xlsx, types, &mut rows)?),
             (None, None, None, None) => {
                 if let Some(types) = types {
                     let problem = types

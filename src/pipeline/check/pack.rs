@@ -2,6 +2,7 @@
 
 use super::{Check, unknown_name};
 use crate::encrypt::{KeyError, age, openpgp};
+use crate::feature::{self, NotBuilt};
 use crate::name::NameTemplate;
 use crate::pipeline::pack_file::{AgeFile, CompressFile, CompressWord, EncryptFile, OpenPgpFile};
 use crate::pipeline::plan::{Compression, Encryption, OpenPgpRecipient, SignWith};
@@ -21,6 +22,17 @@ impl Check<'_> {
         }
     }
 
+    /// Returns the proof that a feature was built.
+    pub(super) fn built<T>(&mut self, feature: Result<T, NotBuilt>, origin: &Origin) -> Option<T> {
+        let NotBuilt(name) = match feature {
+            Ok(feature) => return Some(feature),
+            Err(missing) => missing,
+        };
+        let problem = origin.error(format!("this needs the feature `{name}`, which this program was built without"));
+        self.problems.push(problem.hint(format!("build it with `--features {name}`, or run the image, which has it")));
+        None
+    }
+
     fn entry(&mut self, written: At<NameTemplate>, is_split: bool) -> NameTemplate {
         let At { value: entry, origin } = self.name_with_vars(written);
         if entry.uses_number() && !is_split {
@@ -35,21 +47,24 @@ impl Check<'_> {
         entry
     }
 
-    pub(super) fn encryption(&mut self, written: EncryptFile) -> Option<Encryption> {
+    pub(super) fn encryption(&mut self, At { value: written, origin }: At<EncryptFile>) -> Option<Encryption> {
         match written {
             EncryptFile::OpenPgp(OpenPgpFile { to, sign }) => {
+                let feature = self.built(feature::OpenPgp::built(), &origin)?;
                 self.check_any(&to.origin, to.value.0.is_empty());
                 let to: Vec<_> = to.value.0.iter().map(|written| self.openpgp_recipient(written)).collect();
                 let sign = match sign {
                     Some(sign) => self.sign_with(sign)?,
                     None => None,
                 };
-                Some(Encryption::OpenPgp { to: to.into_iter().collect::<Option<_>>()?, sign })
+                Some(Encryption::OpenPgp { feature, to: to.into_iter().collect::<Option<_>>()?, sign })
             }
             EncryptFile::Age(AgeFile { to }) => {
+                let feature = self.built(feature::Age::built(), &origin)?;
                 self.check_any(&to.origin, to.value.0.is_empty());
                 let to: Vec<_> = to.value.0.iter().map(|written| self.age_recipients(written)).collect();
-                Some(Encryption::Age(to.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect()))
+                let to = to.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
+                Some(Encryption::Age { feature, to })
             }
         }
     }

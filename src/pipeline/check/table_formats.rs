@@ -2,6 +2,7 @@
 
 use super::tree::TreeRows;
 use super::*;
+use crate::feature;
 use crate::pipeline::column_type::ColumnType;
 use crate::pipeline::table_formats_file::{ParquetFile, XlsxFile, XlsxHeaderFile};
 use crate::yaml::tree::Origin;
@@ -15,23 +16,27 @@ const SHEET_NAME_MAX: usize = 31;
 impl Check<'_> {
     pub(super) fn parquet(
         &mut self,
-        ParquetFile { compression, row_group }: ParquetFile,
+        At { value: ParquetFile { compression, row_group }, origin }: At<ParquetFile>,
         types: Option<Types>,
         rows: &mut TreeRows<'_>,
-    ) -> Parquet {
-        Parquet {
+    ) -> Option<Parquet> {
+        let feature = self.built(feature::Parquet::built(), &origin);
+        let types = self.types_of_table(types, rows);
+        Some(Parquet {
+            feature: feature?,
             compression: compression.unwrap_or(ParquetCompression::Zstd),
             row_group: row_group.map_or(ROW_GROUP, |rows| rows.0 as usize),
-            types: self.types_of_table(types, rows),
-        }
+            types,
+        })
     }
 
     pub(super) fn xlsx(
         &mut self,
-        XlsxFile { sheet, header, widths }: XlsxFile,
+        At { value: XlsxFile { sheet, header, widths }, origin }: At<XlsxFile>,
         types: Option<Types>,
         rows: &mut TreeRows<'_>,
-    ) -> Xlsx {
+    ) -> Option<Xlsx> {
+        let feature = self.built(feature::Xlsx::built(), &origin);
         if let Some(sheet) = &sheet {
             self.check_sheet_name(&sheet.value, &sheet.origin);
         }
@@ -40,12 +45,15 @@ impl Check<'_> {
             rows.columns.require(&column);
             ColumnWidth { column, characters: width.0 as u16 }
         });
-        Xlsx {
+        let widths = widths.collect();
+        let types = self.types_of_table(types, rows);
+        Some(Xlsx {
+            feature: feature?,
             sheet: sheet.map_or_else(|| "Sheet1".to_owned(), |sheet| sheet.value),
             bold_header: header.and_then(|XlsxHeaderFile { bold }| bold).unwrap_or(false),
-            widths: widths.collect(),
-            types: self.types_of_table(types, rows),
-        }
+            widths,
+            types,
+        })
     }
 
     fn types_of_table(&mut self, types: Option<Types>, rows: &mut TreeRows<'_>) -> ColumnTypes {

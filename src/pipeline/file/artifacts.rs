@@ -54,7 +54,7 @@ crate::table! {
         #[schemars(with = "String")]
         name: At<NameTemplate>,
         /// Encryption for recipients, as of an `artifact`. Default: none.
-        encrypt: Option<EncryptFile>,
+        encrypt: Option<At<EncryptFile>>,
     }
 }
 

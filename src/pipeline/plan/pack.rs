@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::encrypt::{KeyError, Keys, age, openpgp};
+use crate::feature;
 use crate::name::{NameError, NameTemplate};
 use crate::schedule::slot::Slot;
 use crate::settings::{OpenPgpKey, SigningKeyError};
@@ -21,8 +22,8 @@ pub enum Compression {
 
 /// The encryption of the artifact's files, each by itself, after they are compressed.
 pub enum Encryption {
-    OpenPgp { to: Vec<OpenPgpRecipient>, sign: Option<SignWith> },
-    Age(Vec<age::Recipient>),
+    OpenPgp { feature: feature::OpenPgp, to: Vec<OpenPgpRecipient>, sign: Option<SignWith> },
+    Age { feature: feature::Age, to: Vec<age::Recipient> },
 }
 
 /// A recipient, and the file with its key.
@@ -66,8 +67,8 @@ impl Encryption {
     /// A key is revoked or expired, or the signing key cannot be read.
     pub fn keys(&self, now: Timestamp) -> Result<Keys, UnusableKey> {
         let (to, sign) = match self {
-            Self::Age(to) => return Ok(Keys::Age(to.clone())),
-            Self::OpenPgp { to, sign } => (to, sign),
+            Self::Age { to, feature: _ } => return Ok(Keys::Age(to.clone())),
+            Self::OpenPgp { to, sign, feature: _ } => (to, sign),
         };
         let signer = sign.as_ref().map(|SignWith { name, key, .. }| {
             key.signer(now).map_err(|error| UnusableKey::Signing { name: name.clone(), error })

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Column, TypedColumn};
+use crate::feature;
 
 /// The types of an artifact's columns.
 pub struct ColumnTypes {
@@ -14,6 +15,7 @@ pub struct ColumnTypes {
 
 /// A Parquet file.
 pub struct Parquet {
+    pub feature: feature::Parquet,
     pub compression: ParquetCompression,
     /// The largest number of rows of a row group.
     pub row_group: usize,
@@ -29,6 +31,7 @@ pub enum ParquetCompression {
 
 /// A workbook with one sheet.
 pub struct Xlsx {
+    pub feature: feature::Xlsx,
     /// A name that Excel can have.
     pub sheet: String,
     pub bold_header: bool,

@@ -5,7 +5,7 @@ use crate::pipeline::column_type::{ColumnType, DECIMAL_DEFAULT, DecimalSize};
 use crate::pipeline::plan::{ColumnTypes, ColumnWidth, Parquet, ParquetCompression, TypedColumn, Xlsx};
 use crate::pipeline::value_type::ValueType;
 
-pub(super) fn parquet(Parquet { compression, row_group, types }: &Parquet) -> Vec<Fact> {
+pub(super) fn parquet(Parquet { compression, row_group, types, feature: _ }: &Parquet) -> Vec<Fact> {
     let compression = match compression {
         ParquetCompression::Zstd => "compressed with Zstandard",
         ParquetCompression::Gzip => "compressed with gzip",
@@ -24,7 +24,7 @@ pub(super) fn parquet(Parquet { compression, row_group, types }: &Parquet) -> Ve
     vec![Fact::new(groups), typed("STRING", types, kind)]
 }
 
-pub(super) fn xlsx(Xlsx { sheet, bold_header, widths, types }: &Xlsx) -> Vec<Fact> {
+pub(super) fn xlsx(Xlsx { sheet, bold_header, widths, types, feature: _ }: &Xlsx) -> Vec<Fact> {
     let style = if *bold_header { " in bold type" } else { "" };
     let mut facts =
         vec![Fact::new(format!("It has the sheet {sheet:?}, whose first row has the columns' names{style}."))];
