@@ -100,3 +100,28 @@ impl HeldRows {
 fn failed(folder: &Path, operation: &'static str) -> impl FnOnce(io::Error) -> io::Error {
     move |source| io::Error::new(source.kind(), HeldError { operation, folder: folder.to_owned(), source })
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_under_the_temporary_file_is_an_error_that_names_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = SpoolFile::create(&folder.path().join("a"), false, None).unwrap();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut rows = HeldRows { rows: full, ..HeldRows::create(folder.path(), spool).unwrap() };
+        rows.block.resize(BLOCK_BYTES - 1, b'x');
+        rows.spill_if_full().unwrap();
+        rows.block.push(b'x');
+        let error = rows.spill_if_full().unwrap_err();
+        assert!(crate::disk::is_full(&error));
+        let text = error.to_string();
+        assert!(
+            text.contains("writing a temporary file in") && text.contains(folder.path().to_str().unwrap()),
+            "{text}"
+        );
+        drop(rows);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
