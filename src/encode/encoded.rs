@@ -169,6 +169,21 @@ impl RowFormat for Encoded {
         self.convert_whole(start, out)
     }
 
+    fn late_records(&self) -> usize {
+        self.format.late_records()
+    }
+
+    fn late_record(&self, index: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        let start = out.len();
+        self.format.late_record(index, out)?;
+        self.convert(start, out, &mut Vec::new()).map_err(|char| {
+            io::Error::other(format!(
+                "the record before the rows {} (artifact.layout.header[{index}])",
+                self.lacks(char)
+            ))
+        })
+    }
+
     fn is_ordered(&self) -> bool {
         self.format.is_ordered()
     }

@@ -115,17 +115,24 @@ impl ArtifactFile {
 
     /// Completes the rows of one artifact of several. Returns what it was written to, and the number of rows.
     pub(super) fn end(mut self) -> io::Result<(SpoolFile, u64)> {
-        self.format.end(self.output.block())?;
+        self.end_rows()?;
         Ok((self.output.into_spool()?, self.rows))
     }
 
     /// Writes what comes before the rows. Returns its length in bytes.
     fn head(&mut self) -> io::Result<u64> {
-        let before = self.output.block().len();
-        self.format.head(&self.columns, self.output.block())?;
-        let bytes = self.output.block().len() - before;
+        let out = self.output.head_block();
+        let before = out.len();
+        self.format.head(&self.columns, out)?;
+        let bytes = out.len() - before;
         self.output.send_if_full()?;
         Ok(bytes as u64)
+    }
+
+    /// Completes the rows of a file.
+    fn end_rows(&mut self) -> io::Result<()> {
+        self.format.end(self.output.block())?;
+        self.output.end_rows(self.format.as_ref())
     }
 
     /// Returns the encoder of its rows.
@@ -193,7 +200,7 @@ impl ArtifactFile {
         split.rows += 1;
         let is_first = split.rows == 1;
         if is_full {
-            self.format.end(self.output.block())?;
+            self.end_rows()?;
             self.output.mark()?;
             self.head()?;
         }
@@ -206,7 +213,7 @@ impl ArtifactFile {
     /// # Errors
     /// The file cannot be written.
     pub fn finish(mut self, names: impl Fn(usize) -> io::Result<String>) -> io::Result<Artifact> {
-        self.format.end(self.output.block())?;
+        self.end_rows()?;
         if self.split.is_some() {
             self.output.mark()?;
         }

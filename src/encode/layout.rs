@@ -13,7 +13,7 @@ use self::running::RunningTotals;
 use super::csv::CsvFormat;
 use super::values::{BadValue, CellList};
 use super::{FileNames, RowFormat};
-use crate::pipeline::plan::{CsvDialect, Header, LayoutBase, LayoutFormat};
+use crate::pipeline::plan::{CsvDialect, Header, LayoutBase, LayoutFormat, LayoutHeader, LayoutTotal};
 use crate::transform::{Row, RowError};
 
 /// Encodes rows as the records of a layout.
@@ -22,7 +22,7 @@ pub(super) struct LayoutRows(Mutex<State>);
 /// The file that is being written. Rows come one by one, in their order.
 struct State {
     csv: Arc<CsvFormat>,
-    header: Vec<RecordWriter>,
+    header: HeaderWriter,
     group: Option<Group>,
     row: Option<Vec<RecordWriter>>,
     trailer: Vec<RecordWriter>,
@@ -34,6 +34,16 @@ struct State {
     /// The cells of the row, and those of the record that is being written.
     row_cells: CellList,
     cells: CellList,
+}
+
+/// Writes the records before the first row.
+enum HeaderWriter {
+    Before(Vec<RecordWriter>),
+    After {
+        records: Vec<RecordWriter>,
+        /// Records of the file before them.
+        earlier: u64,
+    },
 }
 
 /// The names and numbers that records read.
@@ -58,7 +68,7 @@ impl LayoutRows {
         let csv = Arc::new(CsvFormat::new(&dialect, columns));
         let writers = Writers { base, csv: &csv };
         let state = State {
-            header: writers.bind(header, &LayoutFormat::header_names())?,
+            header: HeaderWriter::new(header, totals, &writers)?,
             group: group.as_ref().map(|group| Group::new(group, &writers, columns)).transpose()?,
             row: row.as_ref().map(|row| writers.bind(row, columns)).transpose()?,
             trailer: writers.bind(trailer, &LayoutFormat::trailer_names(totals))?,
@@ -95,6 +105,17 @@ impl RowFormat for LayoutRows {
         true
     }
 
+    fn late_records(&self) -> usize {
+        match &self.state().header {
+            HeaderWriter::Before(_) => 0,
+            HeaderWriter::After { records, .. } => records.len(),
+        }
+    }
+
+    fn late_record(&self, index: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        self.state().late_record(index, out).map_err(BadValue::outside_rows)
+    }
+
     fn before_replacing(&self, row: &Row<'_>) -> Result<(), RowError> {
         match &mut self.state().group {
             Some(group) => group.compare(row),
@@ -112,9 +133,27 @@ impl State {
         let start = out.len();
         csv.head(columns, out)?;
         written.records += u64::from(csv.has_header() && out.len() > start);
-        cells.clear();
-        cells.push(written.file_name.as_bytes());
-        written.write(header, cells, out).map_err(BadValue::outside_rows)
+        match header {
+            HeaderWriter::Before(header) => {
+                cells.clear();
+                cells.push(written.file_name.as_bytes());
+                written.write(header, cells, out).map_err(BadValue::outside_rows)
+            }
+            HeaderWriter::After { records, earlier } => {
+                *earlier = written.records;
+                written.records += records.len() as u64;
+                Ok(())
+            }
+        }
+    }
+
+    fn late_record(&mut self, index: usize, out: &mut Vec<u8>) -> Result<(), BadValue> {
+        let Self { header: HeaderWriter::After { records, earlier }, totals, written, cells, .. } = self else {
+            return Ok(());
+        };
+        written.totals_to(totals, cells);
+        cells.push_number(*earlier + index as u64 + 1);
+        records.get_mut(index).map_or(Ok(()), |record| record.write(cells, out))
     }
 
     fn row(&mut self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), RowError> {
@@ -148,16 +187,33 @@ impl State {
         if let Some(group) = group {
             group.end(written, cells, out)?;
         }
-        cells.clear();
-        totals.push_to(cells);
-        cells.push_number(written.rows);
-        cells.push_number(written.groups);
-        cells.push(written.file_name.as_bytes());
+        written.totals_to(totals, cells);
         written.write(trailer, cells, out)
     }
 }
 
+impl HeaderWriter {
+    fn new(header: &LayoutHeader, totals: &[LayoutTotal], writers: &Writers<'_>) -> io::Result<Self> {
+        Ok(match header {
+            LayoutHeader::Before(records) => Self::Before(writers.bind(records, &LayoutFormat::header_names())?),
+            LayoutHeader::After(records) => {
+                let records = writers.bind(records, &LayoutFormat::trailer_names(totals))?;
+                Self::After { records, earlier: 0 }
+            }
+        })
+    }
+}
+
 impl Progress {
+    /// Replaces the cells by what records read after the last row, but for their own number.
+    fn totals_to(&self, totals: &mut RunningTotals, cells: &mut CellList) {
+        cells.clear();
+        totals.push_to(cells);
+        cells.push_number(self.rows);
+        cells.push_number(self.groups);
+        cells.push(self.file_name.as_bytes());
+    }
+
     /// Appends records, whose cells are these and the number of records including each.
     fn write(&mut self, records: &mut [RecordWriter], cells: &mut CellList, out: &mut Vec<u8>) -> Result<(), BadValue> {
         let count = cells.len();

@@ -5,6 +5,7 @@ mod encoded;
 mod file;
 mod fixed;
 mod group;
+mod held_rows;
 mod json;
 mod layout;
 mod pack;
@@ -35,6 +36,7 @@ use self::encoded::Encoded;
 pub use self::file::{ArtifactFile, FileLayout, GROUP_FILES_MAX, one_name};
 use self::fixed::FixedRows;
 pub use self::group::ArtifactsFile;
+use self::held_rows::HeldRows;
 use self::json::JsonFormat;
 use self::layout::LayoutRows;
 pub use self::pack::Packing;
@@ -84,6 +86,19 @@ pub trait RowFormat: Send + Sync {
     /// Returns true if a row depends on those before it: rows must be encoded in their order then.
     fn is_ordered(&self) -> bool {
         false
+    }
+
+    /// Returns the number of records before the first row that are known after the last one. They follow the head.
+    fn late_records(&self) -> usize {
+        0
+    }
+
+    /// Appends one of the late records, after the end of the file.
+    ///
+    /// # Errors
+    /// A value that the format cannot have.
+    fn late_record(&self, _index: usize, _: &mut Vec<u8>) -> io::Result<()> {
+        Ok(())
     }
 
     /// Takes a row before characters of it are replaced by those of a charset, and it is encoded.
@@ -142,6 +157,7 @@ fn rows_output(format: &Format, columns: &[String], folder: &Path, spool: SpoolF
         Format::Xlsx(plan) => {
             RowsOutput::Table(TableFile::new(Box::new(XlsxTable::create(plan, columns, folder, spool)?)))
         }
+        _ if format.has_late_header() => RowsOutput::Held(HeldRows::create(folder, spool)?),
         Format::Csv(_)
         | Format::Json(_)
         | Format::Ndjson(_)

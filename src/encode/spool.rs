@@ -12,7 +12,7 @@ use super::pack::{Packed, Packing};
 use crate::digest::hex;
 
 /// Bytes buffered before they are sent to the thread.
-const BLOCK_BYTES: usize = 256 << 10;
+pub(super) const BLOCK_BYTES: usize = 256 << 10;
 const BLOCKS_MAX: usize = 5;
 
 /// A file written as `<path>.part` and renamed when complete. Removed if dropped unfinished.

@@ -5,6 +5,7 @@
 use std::io;
 
 use super::RowFormat;
+use super::held_rows::HeldRows;
 use super::pool::Pool;
 use super::row_values::RowCells;
 use super::spool::SpoolFile;
@@ -39,6 +40,8 @@ pub(super) enum RowsOutput {
     /// The rows' bytes are the file's.
     Bytes(Box<SpoolFile>),
     Table(TableFile),
+    /// The rows' bytes are the file's, and follow what is known after them.
+    Held(HeldRows),
 }
 
 /// A file with typed columns, and encoded rows that are not in it yet.
@@ -185,6 +188,23 @@ impl RowsOutput {
         match self {
             Self::Bytes(spool) => &mut spool.block,
             Self::Table(table) => &mut table.block,
+            Self::Held(rows) => &mut rows.block,
+        }
+    }
+
+    /// Returns the buffer for what comes before the rows.
+    pub(super) fn head_block(&mut self) -> &mut Vec<u8> {
+        match self {
+            Self::Held(rows) => rows.head_block(),
+            Self::Bytes(_) | Self::Table(_) => self.block(),
+        }
+    }
+
+    /// Ends the rows of a file, whose bytes are all appended. `format` has its late records.
+    pub(super) fn end_rows(&mut self, format: &dyn RowFormat) -> io::Result<()> {
+        match self {
+            Self::Held(rows) => rows.end_file(format),
+            Self::Bytes(_) | Self::Table(_) => Ok(()),
         }
     }
 
@@ -194,6 +214,7 @@ impl RowsOutput {
             Self::Bytes(spool) => spool.send_if_full(),
             Self::Table(table) if table.block.len() < BLOCK_BYTES => Ok(()),
             Self::Table(TableFile { block, writer }) => TableFile::write(writer.as_mut(), block),
+            Self::Held(rows) => rows.spill_if_full(),
         }
     }
 
@@ -205,6 +226,10 @@ impl RowsOutput {
                 TableFile::write(writer.as_mut(), block)?;
                 TableFile::write(writer.as_mut(), bytes)
             }
+            Self::Held(rows) => {
+                rows.block.append(bytes);
+                rows.spill_if_full()
+            }
         }
     }
 
@@ -212,6 +237,7 @@ impl RowsOutput {
     pub(super) fn mark(&mut self) -> io::Result<()> {
         match self {
             Self::Bytes(spool) => spool.mark(),
+            Self::Held(rows) => rows.mark(),
             Self::Table(_) => Err(io::Error::other("a file with typed columns cannot be split")),
         }
     }
@@ -220,6 +246,7 @@ impl RowsOutput {
     pub(super) fn into_spool(self) -> io::Result<SpoolFile> {
         match self {
             Self::Bytes(spool) => Ok(*spool),
+            Self::Held(rows) => Ok(rows.into_spool()),
             Self::Table(TableFile { mut block, mut writer }) => {
                 TableFile::write(writer.as_mut(), &mut block)?;
                 writer.end()

@@ -9,9 +9,10 @@ use crate::yaml::tree::{Node, NodeKind};
 
 crate::table! {
     pub struct LayoutFile {
-        /// Name: an aggregate over the rows of the file, for `trailer`: `{hours: sum(hours)}`.
+        /// Name: an aggregate over the rows of the file, for `header` and `trailer`: `{hours: sum(hours)}`.
         totals: Option<Named<At<AggregateText>>>,
-        /// The records before the first row. Each is a list of expressions; with `fixed`, of fields.
+        /// The records before the first row. Each is a list of expressions; with `fixed`, of fields. If some read totals, each
+        /// file is written twice.
         header: Option<Vec<At<RecordFile>>>,
         /// Records around the rows of each group.
         group: Option<At<LayoutGroupFile>>,

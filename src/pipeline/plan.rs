@@ -52,7 +52,7 @@ pub use self::fixed::{Align, FieldValue, FixedField, FixedFormat, Overflow, Widt
 pub use self::format::Format;
 pub use self::join::{Join, JoinKind, Lookup, Match, TableRef};
 pub use self::json::{JsonColumns, JsonContent, TypedColumn};
-pub use self::layout::{LayoutBase, LayoutFormat, LayoutGroup, LayoutKey, LayoutRecord, LayoutTotal};
+pub use self::layout::{LayoutBase, LayoutFormat, LayoutGroup, LayoutHeader, LayoutKey, LayoutRecord, LayoutTotal};
 pub use self::map::{Map, MapSource, MapTable, Otherwise};
 pub(crate) use self::mask::quoted;
 pub use self::mask::{Mask, MaskMethod, REDACTED};

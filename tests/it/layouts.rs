@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 
 use super::stage::rig::{both, document};
 
+mod header_totals;
+
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/python");
 
 /// A folder with a pipeline that reads `rows.csv` and delivers into `out`.
@@ -272,8 +274,9 @@ fn values_that_do_not_fit_are_errors_that_name_their_record_and_hide_masked_valu
 fn check_finds_what_no_file_could_have() {
     let fixed = |layout: &str| format!("fixed: {{length: 3}}, layout: {{{layout}}}");
     for (artifact, expected) in [
-        ("layout: {header: [[rows]]}".to_owned(), "write it in `trailer`"),
-        ("layout: {totals: {hours: sum(n)}, header: [[hours]]}".to_owned(), "is known after the last row"),
+        ("layout: {totals: {hours: sum(n)}, header: [[hour]]}".to_owned(), "there is no column \"hour\""),
+        ("layout: {totals: {hours: sum(n)}, header: [[n, hours]]}".to_owned(), "there is no column \"n\""),
+        ("layout: {group: {by: n, totals: {m: sum(n)}, header: [[m]]}}".to_owned(), "there is no column \"m\""),
         ("layout: {totals: {rows: sum(n)}}".to_owned(), "give the total another name"),
         ("layout: {totals: {a: count(distinct n)}}".to_owned(), "count `groups`"),
         ("layout: {trailer: [[n]]}".to_owned(), "there is no column \"n\""),

@@ -155,30 +155,24 @@ impl Check<'_> {
         totals
     }
 
-    /// Returns the records before the first row, which no totals are known for.
+    /// Returns the records before the first row, which wait for the last one if they read totals.
     fn layout_header(
         &mut self,
         written: Vec<At<RecordFile>>,
         shape: RecordShape,
         totals: &[LayoutTotal],
-    ) -> Vec<LayoutRecord> {
-        let mut names = LayoutFormat::header_names();
-        let unknown = LayoutFormat::trailer_names(totals).into_iter().filter(|name| !names.contains(name));
-        let unknown: Vec<String> = unknown.collect();
-        for item in written.iter().flat_map(|record| &record.value.0) {
-            let expression = match &item.value {
-                RecordItem::Cell(cell) => &cell.0,
-                RecordItem::Field(field) => &field.value,
+    ) -> LayoutHeader {
+        let early = LayoutFormat::header_names();
+        let waits = written.iter().flat_map(|record| &record.value.0).any(|item| {
+            let expr = match &item.value {
+                RecordItem::Cell(cell) => &cell.0.expr,
+                RecordItem::Field(field) => &field.value.expr,
             };
-            if let Some(name) = expression.expr.columns().find(|name| unknown.iter().any(|total| total == name)) {
-                let what =
-                    format!("{name:?} is known after the last row, and a header is written before the first one");
-                let problem = expression.origin_of(name).error(what);
-                self.problems.push(problem.hint("write it in `trailer`"));
-            }
-        }
-        names.extend(unknown);
-        self.made_up_records(written, shape, (&names, BTreeSet::new()))
+            expr.columns().any(|name| !early.iter().any(|known| known == name))
+        });
+        let names = LayoutFormat::trailer_names(totals);
+        let records = self.made_up_records(written, shape, (&names, masked_totals(totals).collect()));
+        if waits { LayoutHeader::After(records) } else { LayoutHeader::Before(records) }
     }
 
     /// Returns records that read these names, some of whose values must not be shown.

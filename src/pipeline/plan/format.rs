@@ -1,7 +1,8 @@
 //! The format of the artifact.
 
 use super::{
-    Artifacts, CsvDialect, EncodedFormat, FixedFormat, JsonContent, LayoutBase, LayoutFormat, Parquet, Xlsx, Xml,
+    Artifacts, CsvDialect, EncodedFormat, FixedFormat, JsonContent, LayoutBase, LayoutFormat, LayoutHeader, Parquet,
+    Xlsx, Xml,
 };
 
 /// The format of the artifact's rows.
@@ -46,6 +47,16 @@ impl Format {
     /// Returns true if its files are lines of text.
     pub fn is_text(&self) -> bool {
         !matches!(self, Self::Parquet(_) | Self::Xlsx(_))
+    }
+
+    /// Returns true if records before the rows are known after the last row.
+    pub fn has_late_header(&self) -> bool {
+        match self {
+            Self::Layout(layout) => matches!(layout.header, LayoutHeader::After(_)),
+            Self::Encoded(encoded) => encoded.format.has_late_header(),
+            Self::Csv(_) | Self::Json(_) | Self::Ndjson(_) | Self::Xml(_) | Self::Fixed(_) => false,
+            Self::Several(_) | Self::Parquet(_) | Self::Xlsx(_) => false,
+        }
     }
 
     /// Returns the dialect in which rows can be read back from the artifact.

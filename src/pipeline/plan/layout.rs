@@ -8,13 +8,20 @@ pub struct LayoutFormat {
     pub base: LayoutBase,
     /// Aggregates over the rows of a file.
     pub totals: Vec<LayoutTotal>,
-    /// The records before the first row.
-    pub header: Vec<LayoutRecord>,
+    pub header: LayoutHeader,
     pub group: Option<LayoutGroup>,
     /// The records of a row; `None` for one with its columns.
     pub row: Option<Vec<LayoutRecord>>,
     /// The records after the last row.
     pub trailer: Vec<LayoutRecord>,
+}
+
+/// The records before the first row.
+pub enum LayoutHeader {
+    /// What they read is known before the first row.
+    Before(Vec<LayoutRecord>),
+    /// Some read what is known after the last row.
+    After(Vec<LayoutRecord>),
 }
 
 /// The format that its records have in common.
@@ -46,7 +53,7 @@ pub enum LayoutRecord {
     Fields(Vec<FixedField>),
 }
 
-/// An aggregate that trailers read by its name.
+/// An aggregate that records outside of the rows read by its name.
 pub struct LayoutTotal {
     pub name: String,
     /// As it is written.
@@ -68,10 +75,10 @@ impl LayoutFormat {
     /// Returns all records of it that are written down, with their fields.
     pub fn records(&self) -> impl Iterator<Item = &LayoutRecord> {
         let group = self.group.iter().flat_map(|group| group.header.iter().chain(&group.trailer));
-        self.header.iter().chain(group).chain(self.row.iter().flatten()).chain(&self.trailer)
+        self.header.records().iter().chain(group).chain(self.row.iter().flatten()).chain(&self.trailer)
     }
 
-    /// Returns the names that the records before the first row read.
+    /// Returns the names that the records before the first row read without waiting for the last one.
     pub fn header_names() -> Vec<String> {
         [Self::FILE_NAME, Self::RECORDS].map(str::to_owned).into()
     }
@@ -81,11 +88,20 @@ impl LayoutFormat {
         Self::header_names()
     }
 
-    /// Returns the names that the records after the last row read.
+    /// Returns the names that the records after the last row read, and those before the first row that wait for it.
     pub fn trailer_names(totals: &[LayoutTotal]) -> Vec<String> {
         let totals = totals.iter().map(|total| total.name.as_str());
         let names = totals.chain([Self::ROWS, Self::GROUPS, Self::FILE_NAME, Self::RECORDS]);
         names.map(str::to_owned).collect()
+    }
+}
+
+impl LayoutHeader {
+    /// Returns its records, in order.
+    pub fn records(&self) -> &[LayoutRecord] {
+        match self {
+            Self::Before(records) | Self::After(records) => records,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::{Fact, text_format as text};
 use crate::pipeline::plan::{
-    FixedField, LayoutBase, LayoutFormat, LayoutGroup, LayoutKey, LayoutRecord, LayoutTotal, WidthUnit,
+    FixedField, LayoutBase, LayoutFormat, LayoutGroup, LayoutHeader, LayoutKey, LayoutRecord, LayoutTotal, WidthUnit,
 };
 
 pub(super) fn layout(layout: &LayoutFormat) -> Vec<Fact> {
@@ -14,7 +14,12 @@ pub(super) fn layout(layout: &LayoutFormat) -> Vec<Fact> {
             (vec![Fact::new(format!("Each record ends with {end}."))], *unit)
         }
     };
-    facts.extend(records("Before the first row there are these records:".to_owned(), header, unit));
+    facts.extend(records("Before the first row there are these records:".to_owned(), header.records(), unit));
+    if let LayoutHeader::After(_) = header {
+        let what = "They read totals, which are known after the last row. So each file is written twice: first without \
+                    them to a temporary file.";
+        facts.push(Fact::new(what));
+    }
     if let Some(LayoutGroup { by, totals, header, trailer }) = group {
         let by = by.iter().map(|LayoutKey { column, is_masked: _ }| format!("{:?}", column.name));
         let by = by.collect::<Vec<_>>().join(" and ");
