@@ -71,6 +71,14 @@ impl LayoutFormat {
         self.header.iter().chain(group).chain(self.row.iter().flatten()).chain(&self.trailer)
     }
 
+    /// Returns the first part of a record that reads the file's name. In records of rows, that is the name of a column.
+    pub fn reading_file_name(&self) -> Option<&FieldValue> {
+        let group = self.group.iter().flat_map(|group| group.header.iter().chain(&group.trailer));
+        let records = self.header.iter().chain(group).chain(&self.trailer);
+        let mut values = records.flat_map(LayoutRecord::values);
+        values.find(|value| value.expr.columns().any(|name| name == Self::FILE_NAME))
+    }
+
     /// Returns the names that the records before the first row read.
     pub fn header_names() -> Vec<String> {
         [Self::FILE_NAME, Self::RECORDS].map(str::to_owned).into()
@@ -86,6 +94,15 @@ impl LayoutFormat {
         let totals = totals.iter().map(|total| total.name.as_str());
         let names = totals.chain([Self::ROWS, Self::GROUPS, Self::FILE_NAME, Self::RECORDS]);
         names.map(str::to_owned).collect()
+    }
+}
+
+impl LayoutRecord {
+    fn values(&self) -> Vec<&FieldValue> {
+        match self {
+            Self::Cells(cells) => cells.iter().collect(),
+            Self::Fields(fields) => fields.iter().map(|field| &field.value).collect(),
+        }
     }
 }
 
