@@ -23,6 +23,9 @@ use placeholder::{PlaceholderProblem, read as read_placeholder};
 /// The longest name, in bytes: 255 is usual, and temporary names are longer than final ones.
 pub const NAME_BYTES_MAX: usize = 200;
 
+/// The digits of a whole SHA-256 in hexadecimal.
+const DIGEST_DIGITS: usize = 64;
+
 /// A checked name template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTemplate {

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use super::TemplatePart;
-
-/// The digits of a whole SHA-256 in hexadecimal.
-pub(super) const DIGEST_DIGITS: usize = 64;
+use super::{DIGEST_DIGITS, TemplatePart};
 
 /// A name in which `{count}` and `{sha256}` are not filled in yet. Without these, it waits for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,8 +5,7 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use super::foreign_format;
-use super::pending::DIGEST_DIGITS;
-use super::{TemplatePart, unfit_character};
+use super::{DIGEST_DIGITS, TemplatePart, unfit_character};
 use crate::yaml::problem::did_you_mean;
 
 const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name", "stem", "part", "var", "count", "sha256"];

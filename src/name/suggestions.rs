@@ -1,7 +1,6 @@
 //! A template whose slots share names → templates that distinguish them, for hints.
 
-use super::pending::DIGEST_DIGITS;
-use super::{NameTemplate, TemplatePart};
+use super::{DIGEST_DIGITS, NameTemplate, TemplatePart};
 
 /// A date, a date and time, and a date and time with the offset, which the repeated hour in autumn needs.
 const FORMATS: [&str; 3] = ["%Y%m%d", "%Y%m%d_%H%M", "%Y%m%d_%H%M%z"];

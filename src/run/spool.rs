@@ -28,7 +28,7 @@ pub enum SpoolError {
 /// The name of the file of dropped rows in a run's folder.
 pub(super) const DROPPED_ROWS: &str = "dropped_rows.csv";
 
-/// The path of the artifact in a run's folder. Its name, which may be known only when it is made, is no part of it.
+/// The path of the artifact in a run's folder: without its name, which may be known only when it is made.
 const ARTIFACT: &str = "artifact/file";
 
 /// Returns the path, below the data folder, of a run's artifact.
