@@ -8,6 +8,7 @@ use super::{Common, exit, print_json, text};
 use crate::clock::Clock;
 use crate::extract::{continues, requests_of};
 use crate::ledger::{Ledger, LedgerError};
+use crate::name::PendingName;
 use crate::pipeline::columns::Columns;
 use crate::pipeline::plan::{ArtifactPart, Artifacts, PartContent, Plan, Source, TableFile};
 use crate::schedule::cron::ChangeKind;
@@ -207,13 +208,17 @@ fn slot(plan: &Plan, schedule: &Schedule, at: Timestamp) -> PlannedSlot {
         begins: shown(at.saturating_add(jitter).unwrap_or(at)),
         jitter: jitter.as_secs_f64(),
         artifact: match plan.artifact.names(&slot) {
-            Ok(names) if plan.artifact.split.is_some() => format!("{}, …", names.join(", ")),
-            Ok(names) => names.join(", "),
+            Ok(names) if plan.artifact.split.is_some() => format!("{}, …", list(&names)),
+            Ok(names) => list(&names),
             Err(error) => error.to_string(),
         },
         expected_by: schedule.expected_by.map(|by| shown(expected::deadline(&slot, by))),
         remark: remark(plan, schedule, &slot),
     }
+}
+
+fn list(names: &[PendingName]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Describes the effect of a clock change on the slot, on the days of one.

@@ -142,7 +142,7 @@ fn require_deliver(opened: &Opened, plan: &Plan, slot: &Slot, input: &InputFile)
     if leaving.is_empty() {
         return Ok(());
     }
-    let name = plan.artifact.first_name(slot).unwrap_or_else(|error| error.name);
+    let name = plan.artifact.first_name(slot).unwrap_or_else(|error| error.name.into());
     let more = if plan.artifact.is_group() { " and further files" } else { "" };
     let what = format!(
         "the rows of {} would be delivered as {name}{more} to {}; nothing was delivered",

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::pack::Packing;
-use super::spool::{SpoolFile, Written};
+use super::spool::{Marked, SpoolFile, Written};
 use super::table::RowsOutput;
 use super::{Artifact, CsvFormat, FileGroup, FileNames, GroupFile, RowFormat, RowsPlace};
+use crate::name::{Content, PendingName};
 use crate::pipeline::plan::{CsvDialect, Format};
 use crate::transform::{Row, TransformError};
 
@@ -15,7 +16,7 @@ use crate::transform::{Row, TransformError};
 pub struct ArtifactFile {
     output: RowsOutput,
     path: PathBuf,
-    name: String,
+    name: PendingName,
     format: Arc<dyn RowFormat>,
     rows: u64,
     columns: Vec<String>,
@@ -60,7 +61,7 @@ impl ArtifactFile {
     /// # Errors
     /// A file that cannot be created or written; columns that the format cannot have.
     pub fn create(path: &Path, name: &str, layout: FileLayout<'_>, columns: &[String]) -> io::Result<Self> {
-        Self::create_packed(path, name, layout, (None, one_name(name)), columns)
+        Self::create_packed(path, name.into(), layout, (None, one_name(name)), columns)
     }
 
     /// As [`ArtifactFile::create`], with files that are compressed and encrypted on their way to the disk: bytes and
@@ -70,7 +71,7 @@ impl ArtifactFile {
     /// See [`ArtifactFile::create`].
     pub fn create_packed(
         path: &Path,
-        name: &str,
+        name: PendingName,
         layout: FileLayout<'_>,
         (packing, names): (Option<Packing>, FileNames),
         columns: &[String],
@@ -87,7 +88,7 @@ impl ArtifactFile {
     /// Begins to write the rows to what is open already.
     pub(super) fn begin(
         spool: SpoolFile,
-        (path, name, names): (&Path, &str, &FileNames),
+        (path, name, names): (&Path, PendingName, &FileNames),
         layout: FileLayout<'_>,
         columns: &[String],
     ) -> io::Result<Self> {
@@ -98,7 +99,7 @@ impl ArtifactFile {
         let mut file = Self {
             output,
             path: path.to_owned(),
-            name: name.to_owned(),
+            name,
             format: super::row_format(format, columns, names)?,
             rows: 0,
             columns: columns.to_vec(),
@@ -207,22 +208,24 @@ impl ArtifactFile {
         Ok(is_first)
     }
 
-    /// Completes the file and renames it. `names` returns the names of a file group's files, from 1. The file is not
-    /// synced: if it does not match its digest after a power cut, it is created again from the extract.
+    /// Completes the file and renames it; what its name waited for is known then. `names` returns the names of a file
+    /// group's files, from 1. The file is not synced: if it does not match its digest after a power cut, it is created again from the extract.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn finish(mut self, names: impl Fn(usize) -> io::Result<String>) -> io::Result<Artifact> {
+    pub fn finish<N: Into<PendingName>>(mut self, names: impl Fn(usize) -> io::Result<N>) -> io::Result<Artifact> {
         self.end_rows()?;
         if self.split.is_some() {
             self.output.mark()?;
         }
-        let Written { bytes, sha256, marked } = self.output.into_spool()?.finish()?;
+        let Written { bytes, sha256, content_sha256, marked } = self.output.into_spool()?.finish()?;
         let set = self.split.map(|Split { head_bytes, rows, mut completed, .. }| {
             completed.push(rows);
             let files = completed.into_iter().zip(marked).enumerate();
-            let files = files
-                .map(|(index, (rows, (bytes, sha256)))| Ok(GroupFile { name: names(index + 1)?, bytes, sha256, rows }));
+            let files = files.map(|(index, (rows, Marked { bytes, sha256, content_sha256 }))| {
+                let name = names(index + 1)?.into().complete(Content { rows, sha256: &content_sha256 });
+                Ok(GroupFile { name, bytes, sha256, rows })
+            });
             Ok::<_, io::Error>(FileGroup { is_archive: false, head_bytes, files: files.collect::<io::Result<_>>()? })
         });
         let rows_in = match self.beside {
@@ -233,6 +236,7 @@ impl ArtifactFile {
             }
         };
         let Self { path, name, rows, columns, .. } = self;
+        let name = name.complete(Content { rows, sha256: &content_sha256 });
         Ok(Artifact { path, name, bytes, sha256, rows, columns, rows_in, set: set.transpose()? })
     }
 }

@@ -54,7 +54,7 @@ impl ArtifactsFile {
     ) -> io::Result<ArtifactFile> {
         let mut spool = self.take()?;
         spool.begin(packing)?;
-        ArtifactFile::begin(spool, (&self.path, name, &one_name(name)), layout, columns)
+        ArtifactFile::begin(spool, (&self.path, name.into(), &one_name(name)), layout, columns)
     }
 
     /// Completes the artifact that was begun.

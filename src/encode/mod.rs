@@ -1,5 +1,6 @@
 //! ⑥ Rows → an [`Artifact`]: the encoded file to deliver.
 
+mod content;
 mod csv;
 mod encoded;
 mod file;
@@ -110,7 +111,7 @@ pub trait RowFormat: Send + Sync {
     }
 }
 
-/// Returns the name of each file of an artifact, from 1.
+/// Returns the name of each file of an artifact, from 1, as records may read it: they do not if it waits for its content.
 pub type FileNames = Arc<dyn Fn(usize) -> io::Result<String> + Send + Sync>;
 
 /// Returns the encoder of a format.

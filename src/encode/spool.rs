@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 
+use super::content::ContentDigests;
 use super::pack::{Packed, Packing};
 use crate::digest::hex;
 
@@ -41,6 +42,8 @@ struct SpoolWriter {
     stream: Stream,
     /// What the writer of an archive has been given of the present entry, and its digest.
     entry: Option<(u64, Sha256)>,
+    /// The digests of what is packed.
+    content: Option<ContentDigests>,
 }
 
 enum Stream {
@@ -77,8 +80,19 @@ pub(super) struct Written {
     pub bytes: u64,
     /// Lower-case hex.
     pub sha256: String,
-    /// Bytes and SHA-256 of each file that a mark ended.
-    pub marked: Vec<(u64, String)>,
+    /// The same before packing.
+    pub content_sha256: String,
+    /// The files that marks ended.
+    pub marked: Vec<Marked>,
+}
+
+/// A file that a mark ended.
+pub(super) struct Marked {
+    pub bytes: u64,
+    /// Lower-case hex.
+    pub sha256: String,
+    /// The same before packing.
+    pub content_sha256: String,
 }
 
 impl SpoolFile {
@@ -86,7 +100,8 @@ impl SpoolFile {
     pub(super) fn create(path: &Path, marks: bool, packing: Option<Packing>) -> io::Result<Self> {
         Self::create_with(path, marks, |output| {
             let stream = Stream::Open(Box::new(Packed::new(packing.as_ref(), 1, output)?));
-            Ok(SpoolWriter { packing, complete: 0, stream, entry: None })
+            let content = packing.is_some().then(|| ContentDigests::new(marks));
+            Ok(SpoolWriter { packing, complete: 0, stream, entry: None, content })
         })
     }
 
@@ -95,7 +110,8 @@ impl SpoolFile {
     pub(super) fn create_group(path: &Path, archive: Option<Packing>) -> io::Result<Self> {
         let entry = archive.is_some().then(|| (0, Sha256::new()));
         Self::create_with(path, entry.is_none(), |output| {
-            Ok(SpoolWriter { packing: archive, complete: 0, stream: Stream::Between(Box::new(output)), entry })
+            let stream = Stream::Between(Box::new(output));
+            Ok(SpoolWriter { packing: archive, complete: 0, stream, entry, content: None })
         })
     }
 
@@ -262,7 +278,7 @@ impl SpoolWriter {
     /// Ends a file of the file group.
     fn mark(&mut self) -> io::Result<()> {
         let mut output = self.end_file()?;
-        output.mark()?;
+        output.mark(self.content.as_mut().map(ContentDigests::mark))?;
         self.complete += 1;
         self.stream = Stream::Between(Box::new(output));
         Ok(())
@@ -291,7 +307,10 @@ impl SpoolWriter {
         }
         self.mark()?;
         match &mut self.stream {
-            Stream::Between(output) => output.written.marked.pop().ok_or_else(ended_early),
+            Stream::Between(output) => {
+                let ended = output.written.marked.pop().ok_or_else(ended_early)?;
+                Ok((ended.bytes, ended.sha256))
+            }
             Stream::Open(_) | Stream::Failed => Err(ended_early()),
         }
     }
@@ -303,6 +322,9 @@ impl SpoolWriter {
         if let Some((bytes, hash)) = &mut self.entry {
             *bytes += block.len() as u64;
             hash.update(block);
+        }
+        if let Some(content) = &mut self.content {
+            content.update(block);
         }
         if let Stream::Open(packed) = &mut self.stream {
             return packed.write_all(block);
@@ -326,16 +348,19 @@ impl SpoolWriter {
     fn finish(mut self) -> io::Result<Written> {
         let mut output = self.end_file()?;
         output.flush()?;
-        output.written.sha256 = hex(&output.hash.finalize());
-        Ok(output.written)
+        let sha256 = hex(&output.hash.finalize());
+        let content_sha256 = self.content.map_or_else(|| sha256.clone(), ContentDigests::finish);
+        Ok(Written { sha256, content_sha256, ..output.written })
     }
 }
 
 impl Output {
-    /// Ends a file of the file group.
-    fn mark(&mut self) -> io::Result<()> {
+    /// Ends a file of the file group, whose digest before packing is another one.
+    fn mark(&mut self, content: Option<String>) -> io::Result<()> {
         let (bytes, hash) = self.since.as_mut().ok_or_else(|| io::Error::other("unexpected mark"))?;
-        self.written.marked.push((std::mem::take(bytes), hex(&hash.finalize_reset())));
+        let (bytes, sha256) = (std::mem::take(bytes), hex(&hash.finalize_reset()));
+        let content_sha256 = content.unwrap_or_else(|| sha256.clone());
+        self.written.marked.push(Marked { bytes, sha256, content_sha256 });
         Ok(())
     }
 }

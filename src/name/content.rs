@@ -57,6 +57,7 @@ impl ContentTemplate {
                 TemplatePart::Pipeline => text.push_str(fields.pipeline),
                 TemplatePart::Run => text.push_str(fields.run),
                 TemplatePart::Number(_) | TemplatePart::Var(_) => {} // not allowed in a content
+                TemplatePart::Count(_) | TemplatePart::Digest(_) => {}
             }
         }
         if !text.is_empty() && !text.ends_with('\n') {

@@ -4,6 +4,8 @@
 pub mod content;
 /// Date formats of other programs → strftime's directives.
 pub mod foreign_format;
+/// Names that wait for the encoded file.
+mod pending;
 /// Parser of a single placeholder.
 mod placeholder;
 /// Templates with more distinct names, for hints.
@@ -14,10 +16,15 @@ pub mod vars;
 use jiff::ZonedDateTime;
 use jiff::fmt::strtime;
 
+use pending::Piece;
+pub use pending::{Content, PendingName};
 use placeholder::{PlaceholderProblem, read as read_placeholder};
 
 /// The longest name, in bytes: 255 is usual, and temporary names are longer than final ones.
 pub const NAME_BYTES_MAX: usize = 200;
+
+/// The digits of a whole SHA-256 in hexadecimal.
+const DIGEST_DIGITS: usize = 64;
 
 /// A checked name template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +48,10 @@ enum TemplatePart {
     Number(usize),
     /// A value of the pipeline's `vars`, by its name; replaced by its text before a name is rendered.
     Var(String),
+    /// The number of data rows, with at least this many digits.
+    Count(usize),
+    /// So many digits of the content's SHA-256.
+    Digest(usize),
 }
 
 /// The reason a text is not a valid name template: place, problem and fix.
@@ -105,7 +116,7 @@ impl NameTemplate {
     ///
     /// let name = NameTemplate::parse("{pipeline}_{slot:%Y%m%d}.csv").unwrap();
     /// let slot = Slot::new("completions", "2026-11-23T10:30:00Z".parse().unwrap(), TimeZone::UTC);
-    /// assert_eq!(name.render(&slot.name_fields()).unwrap(), "completions_20261123.csv");
+    /// assert_eq!(name.render(&slot.name_fields()).unwrap().to_string(), "completions_20261123.csv");
     /// ```
     ///
     /// # Errors
@@ -173,12 +184,17 @@ impl NameTemplate {
         self.parts.iter().any(|part| matches!(part, TemplatePart::Number(_)))
     }
 
+    /// Returns true if a name is complete only when its file is encoded.
+    pub fn uses_content(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, TemplatePart::Count(_) | TemplatePart::Digest(_)))
+    }
+
     /// Returns the artifact's name for a slot. A file group's is the common part of its files' names: `{part}` is left
     /// out, with the separator before it.
     ///
     /// # Errors
-    /// The name is not a single path component, or contains `{name}`.
-    pub fn render(&self, of: &NameFields<'_>) -> Result<String, NameError> {
+    /// The name is not a single path component, or may be too long, or contains `{name}`.
+    pub fn render(&self, of: &NameFields<'_>) -> Result<PendingName, NameError> {
         self.render_for(FileKind::Artifact(of))
     }
 
@@ -186,7 +202,7 @@ impl NameTemplate {
     ///
     /// # Errors
     /// As [`NameTemplate::render`].
-    pub fn render_file(&self, of: &NameFields<'_>, number: usize) -> Result<String, NameError> {
+    pub fn render_file(&self, of: &NameFields<'_>, number: usize) -> Result<PendingName, NameError> {
         self.render_for(FileKind::GroupFile(of, number))
     }
 
@@ -195,44 +211,33 @@ impl NameTemplate {
     /// # Errors
     /// The name is not a single path component, or contains a placeholder other than `{name}`.
     pub fn render_done(&self, artifact_name: &str) -> Result<String, NameError> {
-        self.render_for(FileKind::Companion(artifact_name))
+        self.render_for(FileKind::Companion(artifact_name)).map(|name| name.to_string())
     }
 
-    fn render_for(&self, of: FileKind<'_>) -> Result<String, NameError> {
-        let mut name = String::new();
+    fn render_for(&self, of: FileKind<'_>) -> Result<PendingName, NameError> {
+        let mut name = PendingName::default();
         for part in &self.parts {
             let piece = match (part, of) {
-                (TemplatePart::Literal(text), _) => Ok(text.clone()),
-                (TemplatePart::Slot(format), FileKind::Artifact(of) | FileKind::GroupFile(of, _)) => {
-                    strtime::format(format, of.at).map_err(|cause| cause.to_string())
-                }
-                (TemplatePart::Pipeline, FileKind::Artifact(of) | FileKind::GroupFile(of, _)) => {
-                    Ok(of.pipeline.to_owned())
-                }
-                (TemplatePart::Run, FileKind::Artifact(of) | FileKind::GroupFile(of, _)) => Ok(of.run.clone()),
-                (TemplatePart::Number(digits), FileKind::GroupFile(_, number)) => {
-                    Ok(format!("{number:0width$}", width = *digits))
-                }
                 (TemplatePart::Number(_), FileKind::Artifact(_)) => {
-                    name.truncate(name.strip_suffix(SEPARATORS).unwrap_or(&name).len());
-                    Ok(String::new())
+                    name.trim_one(SEPARATORS);
+                    continue;
                 }
-                (TemplatePart::Name, FileKind::Companion(artifact)) => Ok(artifact.to_owned()),
-                (TemplatePart::Var(var), _) => Err(format!("{{var:{var}}} has no value here")),
-                (TemplatePart::Stem, FileKind::Companion(artifact)) => Ok(split_ending(artifact).0.to_owned()),
-                (TemplatePart::Name | TemplatePart::Stem, _) => {
-                    Err("{name} and {stem} can be used in the names of done files only".to_owned())
+                (TemplatePart::Count(digits), FileKind::Artifact(_) | FileKind::GroupFile(..)) => {
+                    Ok(Piece::Count(*digits))
                 }
-                (_, FileKind::Companion(_)) => Err("a done file's name is made of {name}, {stem} and text".to_owned()),
+                (TemplatePart::Digest(digits), FileKind::Artifact(_) | FileKind::GroupFile(..)) => {
+                    Ok(Piece::Digest(*digits))
+                }
+                _ => text(part, of).map(Piece::Text),
             };
-            name.push_str(&piece.map_err(|what| self.error(&name, what))?);
+            name.push(piece.map_err(|what| self.error(&name, what))?);
         }
-        check_component(&name).map_err(|what| self.error(&name, what))?;
+        check_component(&name.longest()).map_err(|what| self.error(&name, what))?;
         Ok(name)
     }
 
-    fn error(&self, name: &str, what: String) -> NameError {
-        NameError { template: self.text.clone(), name: name.to_owned(), what }
+    fn error(&self, name: &PendingName, what: String) -> NameError {
+        NameError { template: self.text.clone(), name: name.to_string(), what }
     }
 }
 
@@ -277,6 +282,29 @@ fn read_parts(
         }
     }
     Ok(parts)
+}
+
+/// Returns the text of a part that needs no content.
+fn text(part: &TemplatePart, of: FileKind<'_>) -> Result<String, String> {
+    match (part, of) {
+        (TemplatePart::Literal(text), _) => Ok(text.clone()),
+        (TemplatePart::Slot(format), FileKind::Artifact(of) | FileKind::GroupFile(of, _)) => {
+            strtime::format(format, of.at).map_err(|cause| cause.to_string())
+        }
+        (TemplatePart::Pipeline, FileKind::Artifact(of) | FileKind::GroupFile(of, _)) => Ok(of.pipeline.to_owned()),
+        (TemplatePart::Run, FileKind::Artifact(of) | FileKind::GroupFile(of, _)) => Ok(of.run.clone()),
+        (TemplatePart::Number(digits), FileKind::GroupFile(_, number)) => {
+            Ok(format!("{number:0width$}", width = *digits))
+        }
+        (TemplatePart::Name, FileKind::Companion(artifact)) => Ok(artifact.to_owned()),
+        (TemplatePart::Var(var), _) => Err(format!("{{var:{var}}} has no value here")),
+        (TemplatePart::Stem, FileKind::Companion(artifact)) => Ok(split_ending(artifact).0.to_owned()),
+        (TemplatePart::Name | TemplatePart::Stem, _) => {
+            Err("{name} and {stem} can be used in the names of done files only".to_owned())
+        }
+        (_, FileKind::Companion(_)) => Err("a done file's name is made of {name}, {stem} and text".to_owned()),
+        (TemplatePart::Number(_) | TemplatePart::Count(_) | TemplatePart::Digest(_), _) => Ok(String::new()),
+    }
 }
 
 fn push_literal(parts: &mut Vec<TemplatePart>, c: char) {

@@ -5,13 +5,22 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use super::foreign_format;
-use super::{TemplatePart, unfit_character};
+use super::{DIGEST_DIGITS, TemplatePart, unfit_character};
 use crate::yaml::problem::did_you_mean;
 
-const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name", "stem", "part", "var"];
+const PLACEHOLDERS: &[&str] = &["slot", "pipeline", "run", "name", "stem", "part", "var", "count", "sha256"];
 
 /// The largest number of digits of `{part:3}`: a group has at most 999 files.
 const NUMBER_DIGITS_MAX: usize = 6;
+
+/// The largest number of digits of `{count:6}`.
+const COUNT_DIGITS_MAX: usize = 12;
+
+/// Other programs' names for the number of rows.
+const COUNTS: [&str; 7] = ["rows", "row_count", "rowcount", "num_rows", "records", "record_count", "lines"];
+
+/// Other programs' names for a digest.
+const DIGESTS: [&str; 8] = ["hash", "digest", "checksum", "md5", "sha", "sha1", "sha512", "crc32"];
 
 /// Other programs' names for the slot, with their equivalents here.
 const DATES: [(&str, &str); 18] = [
@@ -56,13 +65,15 @@ pub(super) fn read(inner: &str) -> Result<TemplatePart, PlaceholderProblem> {
         ("name", None) => Ok(TemplatePart::Name),
         ("stem", None) => Ok(TemplatePart::Stem),
         ("part", None) => Ok(TemplatePart::Number(1)),
-        ("part", Some(digits)) => match digits.parse() {
-            Ok(digits @ 1..=NUMBER_DIGITS_MAX) => Ok(TemplatePart::Number(digits)),
-            _ => {
-                let what = format!("{digits:?} is not a number of digits, 1 to {NUMBER_DIGITS_MAX}");
-                Err((what, Some("`{part:3}` gives 001, 002, …".to_owned())))
-            }
-        },
+        ("part", Some(text)) => {
+            digits(text, NUMBER_DIGITS_MAX, "`{part:3}` gives 001, 002, …").map(TemplatePart::Number)
+        }
+        ("count", None) => Ok(TemplatePart::Count(1)),
+        ("count", Some(text)) => {
+            digits(text, COUNT_DIGITS_MAX, "`{count:6}` gives 000142 for 142 rows").map(TemplatePart::Count)
+        }
+        ("sha256", None) => Ok(TemplatePart::Digest(DIGEST_DIGITS)),
+        ("sha256", Some(text)) => digits(text, DIGEST_DIGITS, "`{sha256:8}` gives 1f3a9c02").map(TemplatePart::Digest),
         ("var", Some(var)) if !var.is_empty() => Ok(TemplatePart::Var(var.to_owned())),
         ("var", _) => {
             Err(("the name of a value is missing".to_owned(), Some("write `{var:NAME}`, a name of `vars`".to_owned())))
@@ -70,11 +81,15 @@ pub(super) fn read(inner: &str) -> Result<TemplatePart, PlaceholderProblem> {
         ("pipeline" | "run" | "name" | "stem", Some(_)) => {
             Err((format!("{name} takes no format"), Some(format!("write `{{{name}}}`"))))
         }
-        ("rows", _) => Err((
-            "a name cannot hold the number of rows".to_owned(),
-            Some("the same slot must give the same name, so that it is never delivered twice".to_owned()),
-        )),
         _ => Err(unknown(name, format)),
+    }
+}
+
+/// Parses a number of digits; `example` shows one.
+fn digits(text: &str, most: usize, example: &str) -> Result<usize, PlaceholderProblem> {
+    match text.parse() {
+        Ok(digits) if (1..=most).contains(&digits) => Ok(digits),
+        _ => Err((format!("{text:?} is not a number of digits, 1 to {most}"), Some(example.to_owned()))),
     }
 }
 
@@ -110,6 +125,8 @@ fn unknown(name: &str, format: Option<&str>) -> PlaceholderProblem {
         Some(format) if near == "slot" => format!("write `{{slot:{format}}}`"),
         None if near == "slot" => "write `{slot:%Y%m%d}`".to_owned(),
         Some(var) if near == "var" => format!("write `{{var:{var}}}`"),
+        Some(digits) if near == "count" || near == "sha256" => format!("write `{{{near}:{digits}}}`"),
+        None if near == "sha256" => "write `{sha256:8}`".to_owned(),
         _ => format!("write `{{{near}}}`"),
     };
     let hint = if let Some((_, usual)) = DATES.iter().find(|(date, _)| *date == lower) {
@@ -122,10 +139,15 @@ fn unknown(name: &str, format: Option<&str>) -> PlaceholderProblem {
         format!("write `{{slot:{format}}}`")
     } else if foreign_format::has_directive(name) {
         format!("write `{{slot:{name}}}`")
+    } else if COUNTS.contains(&lower.as_str()) {
+        known("count")
+    } else if DIGESTS.contains(&lower.as_str()) {
+        known("sha256")
     } else if let Some(near) = PLACEHOLDERS.iter().find(|near| did_you_mean(&lower, [**near]).is_some()) {
         known(near)
     } else {
-        "there are `{slot:%Y%m%d}`, `{pipeline}`, `{run}`, `{part}`, `{var:NAME}` and `{name}`".to_owned()
+        "there are `{slot:%Y%m%d}`, `{pipeline}`, `{run}`, `{part}`, `{count}`, `{sha256:8}`, `{var:NAME}` and `{name}`"
+            .to_owned()
     };
     (what, Some(hint))
 }

@@ -1,6 +1,6 @@
 //! A template whose slots share names → templates that distinguish them, for hints.
 
-use super::{NameTemplate, TemplatePart};
+use super::{DIGEST_DIGITS, NameTemplate, TemplatePart};
 
 /// A date, a date and time, and a date and time with the offset, which the repeated hour in autumn needs.
 const FORMATS: [&str; 3] = ["%Y%m%d", "%Y%m%d_%H%M", "%Y%m%d_%H%M%z"];
@@ -65,7 +65,7 @@ fn ending_of(text: &str) -> Option<usize> {
 }
 
 /// Returns a part as written in a template.
-fn written(part: &TemplatePart) -> String {
+pub(super) fn written(part: &TemplatePart) -> String {
     match part {
         TemplatePart::Literal(text) => text.replace('{', "{{").replace('}', "}}"),
         TemplatePart::Slot(format) => format!("{{slot:{format}}}"),
@@ -76,6 +76,10 @@ fn written(part: &TemplatePart) -> String {
         TemplatePart::Number(1) => "{part}".to_owned(),
         TemplatePart::Number(digits) => format!("{{part:{digits}}}"),
         TemplatePart::Var(var) => format!("{{var:{var}}}"),
+        TemplatePart::Count(1) => "{count}".to_owned(),
+        TemplatePart::Count(digits) => format!("{{count:{digits}}}"),
+        TemplatePart::Digest(DIGEST_DIGITS) => "{sha256}".to_owned(),
+        TemplatePart::Digest(digits) => format!("{{sha256:{digits}}}"),
     }
 }
 

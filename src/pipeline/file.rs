@@ -98,7 +98,7 @@ crate::table! {
 
 crate::table! {
     pub struct ArtifactFile {
-        /// The file's name: `completions_{slot:%Y%m%d}.csv`.
+        /// The file's name: `completions_{slot:%Y%m%d}.csv`, `LEARN_{slot:%Y%m%d}_{count:6}.csv`, `roster-{sha256:8}.csv`.
         #[schemars(with = "String")]
         name: At<NameTemplate>,
         /// The format of the CSV.

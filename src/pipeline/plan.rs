@@ -74,7 +74,7 @@ pub use super::csv_escape::{DecimalPoint, Escape, EscapedLineEnds};
 pub use super::records::{EnrollmentFilter, RecordList, RecordsPull, UpdatedSince};
 pub use super::table_file::TableFile;
 use crate::expr::Expr;
-use crate::name::{NameError, NameTemplate};
+use crate::name::{NameError, NameTemplate, PendingName};
 use crate::readers::Reader;
 use crate::schedule::Schedule;
 use crate::schedule::slot::Slot;
@@ -314,9 +314,9 @@ pub struct ArtifactPlan {
 impl Plan {
     /// Returns the paths whose whole content the slot's delivery replaces, as one text: a later slot with the same text makes
     /// an undelivered one superfluous. `None` if any required destination adds to what it has: a webhook, a name that
-    /// depends on what is there, a reader that takes each file away. Rows from elsewhere than the source replace nothing.
+    /// depends on what is there or in the file, a reader that takes each file away. Rows from elsewhere than the source replace nothing.
     pub fn replaces(&self, slot_ms: i64) -> Option<String> {
-        if !matches!(self.source, Source::Docebo(_)) {
+        if !matches!(self.source, Source::Docebo(_)) || self.artifact.names_use_content() {
             return None;
         }
         let at = Timestamp::from_millisecond(slot_ms).ok()?;
@@ -331,7 +331,7 @@ impl Plan {
             if delivery.existing != Existing::Replace || delivery.destination.pickup != Pickup::None {
                 return None;
             }
-            let path = |name| format!("{}:{}/{name}", delivery.destination.name, delivery.directory);
+            let path = |name: &PendingName| format!("{}:{}/{name}", delivery.destination.name, delivery.directory);
             paths.extend(names.iter().map(path));
         }
         paths.sort();
@@ -349,7 +349,7 @@ impl ArtifactPlan {
     ///
     /// # Errors
     /// As [`NameTemplate::render`].
-    pub fn first_name(&self, slot: &Slot) -> Result<String, NameError> {
+    pub fn first_name(&self, slot: &Slot) -> Result<PendingName, NameError> {
         Ok(self.names(slot)?.swap_remove(0))
     }
 }

@@ -92,7 +92,8 @@ fn names(
         let Ok(data) = plan.artifact.names(&slot) else { continue }; // a problem of its own
         let together = plan.artifact.is_group() && delivery.publish_together;
         let group = if together { plan.artifact.name.render(&slot.name_fields()).ok() } else { None };
-        let whole = group.unwrap_or_else(|| data[0].clone());
+        let data: Vec<String> = data.iter().map(ToString::to_string).collect();
+        let whole = group.map_or_else(|| data[0].clone(), |name| name.to_string());
         let companion = |(_, template): (&str, &NameTemplate)| template.render_done(&whole).ok();
         for name in delivery.companions().filter_map(companion).chain(data) {
             names.entry(name).or_insert_with(|| slot.rfc3339());

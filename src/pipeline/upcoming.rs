@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::plan::{DeliveryPlan, Existing, Plan};
-use crate::name::{NameError, NameTemplate, Uniqueness};
+use crate::name::{NameError, NameTemplate, PendingName, Uniqueness};
 use crate::schedule::cron::{ChangeKind, ClockChange};
 use crate::schedule::slot::Slot;
 use crate::yaml::problem::{Place, Problem, Severity};
@@ -19,7 +19,7 @@ const AROUND_CHANGE: SignedDuration = SignedDuration::from_hours(27);
 
 /// Two slots with one name.
 struct Shared {
-    name: String,
+    name: PendingName,
     first: Slot,
     second: Slot,
 }
@@ -81,7 +81,7 @@ impl Plan {
             "the slots {} and {} share the name {:?}: {}",
             shared.first.rfc3339(),
             shared.second.rfc3339(),
-            shared.name,
+            shared.name.to_string(),
             ends.join(", ")
         );
         let unique = template.suggestions().into_iter().find(|finer| matches!(self.shared_name(finer, now), Ok(None)));
@@ -165,7 +165,7 @@ impl Plan {
     /// Returns the first slot that has the same name as an earlier one.
     fn shared_name(&self, template: &NameTemplate, now: Timestamp) -> Result<Option<Shared>, Box<(Slot, NameError)>> {
         let slots = self.compared(template, now);
-        let mut seen: HashMap<String, Timestamp> = HashMap::with_capacity(slots.len());
+        let mut seen: HashMap<PendingName, Timestamp> = HashMap::with_capacity(slots.len());
         for at in slots {
             let slot = self.slot(at);
             let name = match self.artifact.split {

@@ -52,7 +52,7 @@ impl AckFiles<'_> {
         let Some(facts) = artifact else {
             return Ok(AckResult::Unreadable { why: "the ledger has no artifact of the run".to_owned() });
         };
-        let path = data.join(spool::artifact(run, &facts.name));
+        let path = data.join(spool::artifact(run));
         let artifact = Arc::new(facts.at(path));
         let read = blocking({
             let (artifact, rules) = (artifact.clone(), rules.clone());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::RunContext;
+use super::{RunContext, spool};
 use crate::digest;
 use crate::ledger::record::Run;
 
@@ -26,7 +26,7 @@ impl RunContext {
     /// It is missing, changed, or cannot be read.
     pub async fn check_held_bytes(&self, run: &Run) -> Result<(), HeldBytesError> {
         let facts = run.artifact.as_ref().ok_or(HeldBytesError::NoArtifact)?;
-        let path = self.settings.data.join("spool").join(&run.id).join("artifact").join(&facts.name);
+        let path = self.settings.data.join(spool::artifact(&run.id));
         let (bytes, sha256, shown) = (facts.bytes, facts.sha256.clone(), path.display().to_string());
         let checked = tokio::task::spawn_blocking(move || check(&path, bytes, &sha256)).await;
         let unreadable = |source| HeldBytesError::Unreadable { path: shown.clone(), source };

@@ -276,8 +276,7 @@ impl RunExecution<'_> {
     /// Returns the artifact of an earlier process, if the spool still holds it unchanged.
     async fn saved_artifact(&self, run: &Run) -> Result<Option<Artifact>, Stop> {
         let Some(facts) = run.artifact.clone() else { return Ok(None) };
-        let path = self.spool.artifact(&facts.name);
-        let artifact = facts.at(path);
+        let artifact = facts.at(self.spool.artifact());
         let saved = artifact.clone();
         if blocking(move || saved.is_intact()).await? {
             return Ok(Some(artifact));

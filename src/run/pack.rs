@@ -8,11 +8,13 @@ use crate::encode::Packing;
 use crate::encrypt::Keys;
 use crate::ledger::record::Run;
 use crate::ledger::state::RunState;
+use crate::name::PendingName;
 use crate::pipeline::plan::{ArtifactPlan, Compression, Encryption, entry_name};
 use crate::schedule::slot::Slot;
 
 impl RunExecution<'_> {
-    /// Returns the compression and encryption of the artifact `name`, if it has any.
+    /// Returns the compression and encryption of the artifact `name`, if it has any. Entries of ZIPs have no name that
+    /// waits for its content.
     ///
     /// # Errors
     /// A key cannot be used: the run fails.
@@ -20,7 +22,7 @@ impl RunExecution<'_> {
         &self,
         artifact: &ArtifactPlan,
         slot: &Slot,
-        name: &str,
+        name: &PendingName,
     ) -> Result<Option<Packing>, Stop> {
         let keys = match &artifact.encrypt {
             Some(encrypt) => Some(self.keys(encrypt).await?),
@@ -30,7 +32,7 @@ impl RunExecution<'_> {
         if compress.is_none() && keys.is_none() {
             return Ok(None);
         }
-        let (template, is_split, slot, name) = (template.clone(), split.is_some(), slot.clone(), name.to_owned());
+        let (template, is_split, slot, name) = (template.clone(), split.is_some(), slot.clone(), name.to_string());
         let entry_template = match compress {
             Some(Compression::Zip(entry)) => entry.clone(),
             Some(Compression::Gzip | Compression::Zstd) | None => None,
@@ -38,7 +40,9 @@ impl RunExecution<'_> {
         let entry = move |number| {
             let number = is_split.then_some(number);
             let file = match number {
-                Some(number) => template.render_file(&slot.name_fields(), number).map_err(io::Error::other)?,
+                Some(number) => {
+                    template.render_file(&slot.name_fields(), number).map_err(io::Error::other)?.to_string()
+                }
                 None => name.clone(),
             };
             entry_name(entry_template.as_ref(), &slot, &file, number)

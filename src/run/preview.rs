@@ -131,7 +131,7 @@ impl Preview<'_> {
     pub fn result(&self) -> Result<(Previewed, ArtifactHead), TransformError> {
         let writing = |source| TransformError::Write { source };
         let name = self.plan.artifact.name.render(&self.slot.name_fields());
-        let name = name.map_err(|error| writing(io::Error::other(format!("artifact.name: {error}"))))?;
+        let name = name.map_err(|error| writing(io::Error::other(format!("artifact.name: {error}"))))?.to_string();
         let path = self.folder.join("artifact");
         let transform = self.open(&self.plan.steps)?;
         let layout = FileLayout { format: &self.plan.artifact.format, split: None, keeps_rows: false };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::document::Document;
-use super::spool::Spool;
+use super::spool::{self, Spool};
 use super::{Requester, RunContext, RunError};
 use crate::encode::{Artifact, RowsPlace, rows_path};
 use crate::expect::{Checked, Verdict};
@@ -60,12 +60,12 @@ impl RunContext {
             return Err(ReplayError::Several(run.id.clone(), set.files.len()));
         }
         let name = options.name.clone().unwrap_or_else(|| facts.name.clone());
-        let from = self.settings.data.join("spool").join(&run.id).join("artifact").join(&facts.name);
+        let from = self.settings.data.join(spool::artifact(&run.id));
         {
             let spool =
                 Spool::take(&self.settings.data, &now.run_id(), &self.clock, wait).await.map_err(RunError::from)?;
             let artifact = Artifact {
-                path: spool.artifact(&name),
+                path: spool.artifact(),
                 name,
                 bytes: facts.bytes,
                 sha256: facts.sha256,

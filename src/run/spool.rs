@@ -28,9 +28,12 @@ pub enum SpoolError {
 /// The name of the file of dropped rows in a run's folder.
 pub(super) const DROPPED_ROWS: &str = "dropped_rows.csv";
 
+/// The path of the artifact in a run's folder: without its name, which may be known only when it is made.
+const ARTIFACT: &str = "artifact/file";
+
 /// Returns the path, below the data folder, of a run's artifact.
-pub(super) fn artifact(run: &str, name: &str) -> PathBuf {
-    Path::new("spool").join(run).join("artifact").join(name)
+pub(super) fn artifact(run: &str) -> PathBuf {
+    Path::new("spool").join(run).join(ARTIFACT)
 }
 
 /// Returns the path, below the data folder, of the file of a delivery's rows with an outcome.
@@ -93,9 +96,9 @@ impl Spool {
         &self.directory
     }
 
-    /// Returns the path of the artifact, in a folder of its own because its name may be any.
-    pub fn artifact(&self, name: &str) -> PathBuf {
-        self.directory.join("artifact").join(name)
+    /// Returns the path of the artifact.
+    pub fn artifact(&self) -> PathBuf {
+        self.directory.join(ARTIFACT)
     }
 
     /// Returns the path of the baseline that the run's receipt makes current.

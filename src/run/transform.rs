@@ -18,7 +18,7 @@ use crate::encode::{Artifact, ArtifactFile, FileLayout, FileNames, GROUP_FILES_M
 use crate::expect::{Baseline, Checked, Checker, Draft, DroppedFacts, Ended, Opening, RecordChecker};
 use crate::extract::{Extract, SourceFacts, Stored, Witness};
 use crate::ledger::record::Run;
-use crate::name::{NameError, NameTemplate};
+use crate::name::{NameError, NameTemplate, PendingName};
 use crate::pipeline::plan::{ArtifactPlan, CsvInput, Plan, Source};
 use crate::progress::{Meter, Progress};
 use crate::schedule::slot::Slot;
@@ -75,7 +75,7 @@ pub(super) async fn transform_and_encode(
         csv: plan.source.csv(),
         others,
         expected_sha256,
-        path: execution.spool.artifact(&name),
+        path: execution.spool.artifact(),
         folder: execution.spool.path().to_owned(),
         dropped: execution.spool.dropped_rows(),
         slot,
@@ -102,7 +102,7 @@ pub(super) async fn transform_and_encode(
 }
 
 /// Returns the artifact's name. Of a split one, the longest possible name is checked before the rows are read.
-fn name(artifact: &ArtifactPlan, slot: &Slot) -> Result<String, NameError> {
+fn name(artifact: &ArtifactPlan, slot: &Slot) -> Result<PendingName, NameError> {
     if artifact.split.is_some() {
         artifact.name.render_file(&slot.name_fields(), GROUP_FILES_MAX)?;
     }
@@ -157,7 +157,7 @@ pub(super) struct Pass {
     /// The path of the rows that steps drop for their values.
     pub dropped: PathBuf,
     pub slot: Slot,
-    pub name: String,
+    pub name: PendingName,
     pub secrets: BTreeMap<String, Secret>,
     pub limits: Limits,
     pub baseline: Baseline,
@@ -323,7 +323,7 @@ pub(super) trait Target {
 /// A file of their own, or a file group.
 struct OneFile {
     path: PathBuf,
-    name: String,
+    name: PendingName,
     template: NameTemplate,
     slot: Slot,
     packing: Option<Packing>,
@@ -334,9 +334,11 @@ impl Target for OneFile {
 
     fn begin(&mut self, layout: FileLayout<'_>, columns: &[String]) -> io::Result<ArtifactFile> {
         let (template, slot) = (self.template.clone(), self.slot.clone());
-        let file = move |number| template.render_file(&slot.name_fields(), number).map_err(io::Error::other);
-        let names: FileNames = if layout.split.is_some() { Arc::new(file) } else { one_name(&self.name) };
-        ArtifactFile::create_packed(&self.path, &self.name, layout, (self.packing.take(), names), columns)
+        let file = move |number| {
+            template.render_file(&slot.name_fields(), number).map(|name| name.to_string()).map_err(io::Error::other)
+        };
+        let names: FileNames = if layout.split.is_some() { Arc::new(file) } else { one_name(&self.name.to_string()) };
+        ArtifactFile::create_packed(&self.path, self.name.clone(), layout, (self.packing.take(), names), columns)
     }
 
     fn end(self, file: ArtifactFile) -> io::Result<(Artifact, u64)> {

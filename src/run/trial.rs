@@ -97,7 +97,7 @@ fn execute(plan: &Arc<Plan>, test: &TestCase, limits: Limits, folder: &Path) -> 
         others,
         expected_sha256: None,
         dropped: folder.join("dropped_rows.csv"),
-        path: folder.join("artifact").join(&name),
+        path: folder.join("artifact/file"),
         folder: folder.to_owned(),
         slot,
         name,

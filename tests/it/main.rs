@@ -7,6 +7,7 @@ mod artifacts;
 mod attention;
 mod cases;
 mod commands;
+mod content_names;
 mod crash;
 mod delta;
 mod deploy;

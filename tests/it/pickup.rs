@@ -17,6 +17,7 @@ use super::stage::eventually;
 use super::stage::rig::{ARTIFACT, PIPELINE, Rig, both, document, servers};
 
 mod answered;
+mod called;
 mod many;
 mod told;
 

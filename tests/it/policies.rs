@@ -42,7 +42,7 @@ fn shown(rig: &Rig, run: &Value) -> (Value, String) {
 }
 
 fn artifact(rig: &Rig, run: &Value) -> String {
-    std::fs::read_to_string(spooled(rig, run).join("artifact/a.csv")).unwrap()
+    std::fs::read_to_string(spooled(rig, run).join("artifact/file")).unwrap()
 }
 
 fn spooled(rig: &Rig, run: &Value) -> PathBuf {

@@ -58,6 +58,29 @@ impl Check<'_> {
         }
     }
 
+    /// Checks that no content depends on a name which depends on it.
+    fn check_content_in_name(&mut self, origin: &Origin, format: &Format, compress: Option<&Compression>) {
+        let layout = match format {
+            Format::Layout(layout) => Some(layout),
+            Format::Encoded(encoded) => match &encoded.format {
+                Format::Layout(layout) => Some(layout),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some(value) = layout.and_then(|layout| layout.reading_file_name()) {
+            let what = "a record cannot hold a `file_name` that holds the number of rows or the digest of all records";
+            let problem = Problem::error(value.at.clone(), what);
+            self.problems
+                .push(problem.hint("remove `{count}` and `{sha256}` from the artifact's `name`, or this here"));
+        }
+        if let Some(Compression::Zip(None)) = compress {
+            let what = "the entry in the ZIP would be called after the artifact, whose name is known after its content";
+            let problem = origin.error(what);
+            self.problems.push(problem.hint("give it a name: `compress: {zip: {entry: completions.csv}}`"));
+        }
+    }
+
     /// Returns the artifact of the rows after the steps; `None` if it cannot be used.
     pub(super) fn artifact(
         &mut self,
@@ -116,6 +139,9 @@ impl Check<'_> {
         };
         self.check_not_split(split.as_ref().map(|split| &split.origin), &format);
         let compress = compress.map(|compress| self.compression(compress, split.is_some()));
+        if name.uses_content() {
+            self.check_content_in_name(&origin, &format, compress.as_ref());
+        }
         let encrypt = match encrypt {
             Some(encrypt) => Some(Arc::new(self.encryption(encrypt)?)),
             None => None,

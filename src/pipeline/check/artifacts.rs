@@ -171,7 +171,17 @@ impl Check<'_> {
                 self.problems.push(problem.hint("a name is made of `{slot:%Y%m%d}`, `{pipeline}`, `{run}` and text"));
             }
         }
+        self.refuse_content(&name, &origin);
         (self.place(&origin), name)
+    }
+
+    /// Reports a name that waits for its file, as only that of a pipeline's only artifact can.
+    fn refuse_content(&mut self, name: &NameTemplate, origin: &Origin) {
+        if name.uses_content() {
+            let problem = origin.error("`{count}` and `{sha256}` are for the name of a pipeline's only `artifact`");
+            self.problems
+                .push(problem.hint("write `{slot:%Y%m%d}`, or deliver this artifact by a pipeline of its own"));
+        }
     }
 
     /// Returns the place and the name of all artifacts together, and the encryption of their archive.
@@ -217,6 +227,7 @@ impl Check<'_> {
             let problem = split.origin.error("one of several artifacts is one file");
             self.problems.push(problem.hint("remove `split`, or deliver this artifact by a pipeline of its own"));
         }
+        self.refuse_content(&artifact.name.value, &artifact.name.origin);
         let artifact = self.artifact(artifact, &steps, &mut columns);
         self.problems.extend(columns.into_problems());
         let others = self.joined(&steps, sources);

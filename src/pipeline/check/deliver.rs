@@ -44,11 +44,12 @@ impl Check<'_> {
     /// Checks that no two files of a delivery have the same name: the later one would replace the earlier one.
     pub(super) fn check_companion_names(&mut self, artifact: &ArtifactPlan, deliveries: &[DeliveryPlan]) {
         let slot = Slot::new("pipeline", jiff::Timestamp::UNIX_EPOCH, jiff::tz::TimeZone::UTC);
-        let data = artifact.names(&slot).unwrap_or_else(|_| vec!["artifact.csv".to_owned()]);
+        let data = artifact.names(&slot).unwrap_or_else(|_| vec!["artifact.csv".into()]);
+        let data: Vec<String> = data.iter().map(ToString::to_string).collect();
         for delivery in deliveries {
             let together = artifact.is_group() && delivery.publish_together;
             let group = if together { artifact.name.render(&slot.name_fields()).ok() } else { None };
-            let of = group.unwrap_or_else(|| data[0].clone());
+            let of = group.map_or_else(|| data[0].clone(), |name| name.to_string());
             let mut taken: Vec<_> = data.iter().map(|name| ("data file", name.clone())).collect();
             for (kind, template) in delivery.companions() {
                 let Ok(name) = template.render_done(&of) else { continue };

@@ -44,6 +44,11 @@ impl Check<'_> {
             self.problems
                 .push(problem.hint("an entry's name is made of `{slot:%Y%m%d}`, `{pipeline}`, `{run}` and text"));
         }
+        if entry.uses_content() {
+            let problem =
+                origin.error("an entry's name comes before its content, whose rows and digest are not known yet");
+            self.problems.push(problem.hint("remove `{count}` and `{sha256}`: they belong in the artifact's `name`"));
+        }
         entry
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ArtifactPlan, Encryption, Format, Plan};
-use crate::name::{NameError, NameTemplate};
+use crate::name::{NameError, NameTemplate, PendingName};
 use crate::schedule::slot::Slot;
 use crate::yaml::problem::Place;
 
@@ -51,14 +51,14 @@ impl Artifacts {
     ///
     /// # Errors
     /// A template gives no usable name, or two give the same.
-    pub fn names(&self, slot: &Slot) -> Result<Vec<String>, NameError> {
-        let mut names: Vec<String> = Vec::new();
+    pub fn names(&self, slot: &Slot) -> Result<Vec<PendingName>, NameError> {
+        let mut names: Vec<PendingName> = Vec::new();
         for part in &self.parts {
             let template = part.name();
             let name = template.render(&slot.name_fields())?;
             if names.contains(&name) {
                 let what = "another artifact of the run has this name".to_owned();
-                return Err(NameError { template: template.to_string(), name, what });
+                return Err(NameError { template: template.to_string(), name: name.to_string(), what });
             }
             names.push(name);
         }
@@ -145,11 +145,16 @@ impl ArtifactPlan {
         self.file_names().iter().all(|(_, name)| name.uses_slot())
     }
 
+    /// Returns true if a file's name is complete only when the file is encoded.
+    pub fn names_use_content(&self) -> bool {
+        self.file_names().iter().any(|(_, name)| name.uses_content())
+    }
+
     /// Returns the names of a slot's data files, of a split artifact the first one.
     ///
     /// # Errors
     /// As [`NameTemplate::render`]; two files with the same name.
-    pub fn names(&self, slot: &Slot) -> Result<Vec<String>, NameError> {
+    pub fn names(&self, slot: &Slot) -> Result<Vec<PendingName>, NameError> {
         match (&self.format, self.split) {
             (Format::Several(artifacts), _) if !artifacts.in_archive => artifacts.names(slot),
             (_, None) => Ok(vec![self.name.render(&slot.name_fields())?]),

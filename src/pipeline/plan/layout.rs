@@ -78,6 +78,14 @@ impl LayoutFormat {
         self.header.records().iter().chain(group).chain(self.row.iter().flatten()).chain(&self.trailer)
     }
 
+    /// Returns the first part of a record that reads the file's name. In records of rows, that is the name of a column.
+    pub fn reading_file_name(&self) -> Option<&FieldValue> {
+        let group = self.group.iter().flat_map(|group| group.header.iter().chain(&group.trailer));
+        let records = self.header.records().iter().chain(group).chain(&self.trailer);
+        let mut values = records.flat_map(LayoutRecord::values);
+        values.find(|value| value.expr.columns().any(|name| name == Self::FILE_NAME))
+    }
+
     /// Returns the names that the records before the first row read without waiting for the last one.
     pub fn header_names() -> Vec<String> {
         [Self::FILE_NAME, Self::RECORDS].map(str::to_owned).into()
@@ -101,6 +109,15 @@ impl LayoutHeader {
     pub fn records(&self) -> &[LayoutRecord] {
         match self {
             Self::Before(records) | Self::After(records) => records,
+        }
+    }
+}
+
+impl LayoutRecord {
+    fn values(&self) -> Vec<&FieldValue> {
+        match self {
+            Self::Cells(cells) => cells.iter().collect(),
+            Self::Fields(fields) => fields.iter().map(|field| &field.value).collect(),
         }
     }
 }

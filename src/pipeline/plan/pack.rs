@@ -92,8 +92,8 @@ pub fn entry_name(
     number: Option<usize>,
 ) -> Result<String, NameError> {
     match (template, number) {
-        (Some(template), Some(number)) => template.render_file(&slot.name_fields(), number),
-        (Some(template), None) => template.render(&slot.name_fields()),
+        (Some(template), Some(number)) => Ok(template.render_file(&slot.name_fields(), number)?.to_string()),
+        (Some(template), None) => Ok(template.render(&slot.name_fields())?.to_string()),
         (None, _) => {
             let encrypted = ENCRYPTED.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file);
             Ok(encrypted.strip_suffix(".zip").filter(|name| !name.is_empty()).unwrap_or(encrypted).to_owned())

@@ -56,6 +56,8 @@ impl SeveralPasses {
     /// Names that cannot be used, or a key.
     pub(super) async fn of(execution: &RunExecution<'_>, artifacts: &Artifacts, all: Pass) -> Result<Self, Stop> {
         let names = artifacts.names(&all.slot).map_err(|error| failed(format!("artifacts: {error}")))?;
+        // None of them waits for its content.
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let archive = match artifacts.in_archive {
             true => Some(execution.archive_packing(names.clone()).await?),
             false => None,
@@ -73,7 +75,7 @@ impl SeveralPasses {
             let content = match content {
                 PartContent::Constant(Constant { bytes, .. }) => PassContent::Constant(bytes.clone()),
                 PartContent::Rows(plan) => {
-                    let packing = execution.packing(&plan.artifact, &all.slot, &name).await?;
+                    let packing = execution.packing(&plan.artifact, &all.slot, &name.as_str().into()).await?;
                     let dropped = execution.spool.dropped_rows_of(key);
                     let pass = all.of_part(plan, &extracts, (key, &name), dropped);
                     let pass = pass.ok_or_else(|| failed(format!("{key}: its source has no extract")))?;
@@ -82,7 +84,7 @@ impl SeveralPasses {
             };
             parts.push(PartPass { key: key.clone(), name, content });
         }
-        Ok(Self { path: all.path, name: all.name, archive, parts })
+        Ok(Self { path: all.path, name: all.name.to_string(), archive, parts })
     }
 
     /// Makes all artifacts. The first error ends it, and nothing of them is kept.
@@ -141,7 +143,7 @@ impl Pass {
             folder: self.folder.clone(),
             dropped,
             slot: self.slot.clone(),
-            name: name.to_owned(),
+            name: name.into(),
             secrets: self.secrets.clone(),
             limits: self.limits,
             baseline: self.baseline.of_part(key),

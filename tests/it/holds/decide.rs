@@ -9,7 +9,7 @@ fn hold(rig: &Rig) -> String {
 
 /// The bytes in the spool.
 fn held_bytes(rig: &Rig, run: &str) -> Vec<u8> {
-    std::fs::read(rig.folder.path().join("data/spool").join(run).join("artifact").join(ARTIFACT)).unwrap()
+    std::fs::read(rig.folder.path().join("data/spool").join(run).join("artifact/file")).unwrap()
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_release_delivers_the_held_bytes_whatever_the_plan_says_now() {
 fn a_changed_spool_is_refused_with_its_cause() {
     let rig = Rig::new(&held_pipeline());
     let run = hold(&rig);
-    let path = rig.folder.path().join("data/spool").join(&run).join("artifact").join(ARTIFACT);
+    let path = rig.folder.path().join("data/spool").join(&run).join("artifact/file");
     let held = std::fs::read(&path).unwrap();
     let mut other = held.clone();
     *other.last_mut().unwrap() = b'!';
