@@ -35,10 +35,11 @@ pub(super) fn run(document: &Document) -> String {
     if let Some(delta) = &document.delta {
         let since = delta.compared_with.as_ref().map(|with| format!("since run {}, slot {}", with.run, with.slot));
         let since = since.unwrap_or_else(|| "the first delivery".to_owned());
-        let DeltaFacts { added, changed, removed, unchanged, .. } = delta;
+        let DeltaFacts { added, changed, removed, unchanged, kept, .. } = delta;
+        let kept = if *kept > 0 { format!(", {kept} kept") } else { String::new() };
         let _ = writeln!(
             text,
-            "  delta     {added} added, {changed} changed, {removed} removed, {unchanged} unchanged; {since}"
+            "  delta     {added} added, {changed} changed, {removed} removed, {unchanged} unchanged{kept}; {since}"
         );
     }
     for dropped in document.dropped_rows.iter().chain(document.dropped_rows_of.values()) {

@@ -199,6 +199,8 @@ pub struct DeltaFacts {
     pub changed: u64,
     pub removed: u64,
     pub unchanged: u64,
+    /// Rows that are no longer there, of which nothing is sent and which stay in the baseline.
+    pub kept: u64,
 }
 
 /// The run whose rows were compared with.

@@ -7,7 +7,7 @@ crate::table! {
     pub struct DeltaFile {
         /// The columns whose values together identify a row; none of them may be empty.
         by: At<OneOrMore<At<String>>>,
-        /// The columns whose change makes a row changed. Default: all but those of `by`.
+        /// The columns whose change makes a row changed; none with `[]`. Default: all but those of `by`.
         compare: Option<At<OneOrMore<At<String>>>>,
         /// The name of the new column, which is the last one. Default: change_type.
         op: Option<At<String>>,
@@ -15,6 +15,9 @@ crate::table! {
         words: Option<ChangeWordsFile>,
         /// The policy for the first file, in which every row is added: deliver `all`, or `hold` it. Default: all.
         initial: Option<FirstDelivery>,
+        /// The policy for a row that is no longer there: `send` it as removed, or `keep` it, as a reader that takes
+        /// nothing back. Default: send.
+        removed: Option<At<RemovedFile>>,
     }
 }
 
@@ -29,4 +32,11 @@ crate::table! {
     }
 }
 
+#[derive(Clone, Copy)]
+pub enum RemovedFile {
+    Send,
+    Keep,
+}
+
+crate::words!(RemovedFile { "send" => RemovedFile::Send, "keep" => RemovedFile::Keep });
 crate::words!(FirstDelivery { "all" => FirstDelivery::All, "hold" => FirstDelivery::Hold });

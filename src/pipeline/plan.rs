@@ -42,7 +42,7 @@ pub use self::answers::{AckRows, AnswerMatch, RefusedRows, ResponseRows};
 pub use self::artifacts::{ArtifactPart, Artifacts, Constant, PartContent};
 pub use self::dedupe::{Dedupe, Keep};
 pub use self::delivery::DeliveryPlan;
-pub use self::delta::{ChangeWords, Delta, FirstDelivery};
+pub use self::delta::{ChangeWords, Delta, FirstDelivery, RemovedRows};
 pub use self::encoding::{Charset, EncodedFormat, Unmappable};
 pub use self::existing::{AfterNameWait, Existing, NameWait};
 pub(crate) use self::expect::{CellCondition, CellRule, Fresh, FreshColumn, ValueSet};

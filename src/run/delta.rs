@@ -42,6 +42,7 @@ impl OpenDelta {
             changed: rows.changed,
             removed: rows.removed,
             unchanged: rows.unchanged,
+            kept: rows.kept,
         }
     }
 }

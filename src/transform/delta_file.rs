@@ -1,5 +1,5 @@
 //! The file of a `delta`'s baseline: the keys of all rows that the destination has, sorted, each with the digest of its
-//! compared cells.
+//! compared cells. Those that `removed: keep` keeps have the digest of the row that was delivered last.
 //!
 //! A line of JSON, then for each key its length, its bytes and the digest.
 

@@ -73,6 +73,8 @@ pub struct DeltaRows {
     pub changed: u64,
     pub removed: u64,
     pub unchanged: u64,
+    /// Rows that are no longer there, and stay in the baseline.
+    pub kept: u64,
 }
 
 /// The result of `delta` besides the rows.

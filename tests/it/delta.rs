@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use crate::stage::rig::{Rig, both, document, names};
 
+/// Rows that are gone, and that the destination keeps.
+mod kept;
 /// What voids a run, where slots come out of order, and what must wait.
 mod order;
 /// The worker and the SFTP server.

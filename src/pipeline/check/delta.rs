@@ -1,9 +1,10 @@
 //! `delta`: written → plan, and what it asks of the pipeline around it.
 
 use super::Check;
-use crate::pipeline::delta_file::{ChangeWordsFile, DeltaFile};
+use crate::pipeline::delta_file::{ChangeWordsFile, DeltaFile, RemovedFile};
 use crate::pipeline::plan::{
-    ArtifactPlan, ChangeWords, Column, DeliveryPlan, Delta, Existing, FirstDelivery, Source, StepKind, TransformStep,
+    ArtifactPlan, ChangeWords, Column, DeliveryPlan, Delta, Existing, FirstDelivery, RemovedRows, Source, StepKind,
+    TransformStep,
 };
 use crate::yaml::problem::{Problem, Severity};
 use crate::yaml::read::At;
@@ -11,15 +12,11 @@ use crate::yaml::tree::Origin;
 
 impl Check<'_> {
     pub(super) fn delta(&mut self, At { value: written, origin }: At<Box<DeltaFile>>) -> StepKind {
-        let DeltaFile { by, compare, op, words, initial } = *written;
+        let DeltaFile { by, compare, op, words, initial, removed } = *written;
         if by.value.0.is_empty() {
             self.problems.push(by.origin.error("no column is named here: `by` identifies a row"));
         }
         if let Some(compare) = &compare {
-            if compare.value.0.is_empty() {
-                let problem = compare.origin.error("no column to compare is named here");
-                self.problems.push(problem.hint("leave `compare` out to compare all columns but those of `by`"));
-            }
             for column in &compare.value.0 {
                 if by.value.0.iter().any(|key| key.value == column.value) {
                     let what = format!("the column {:?} is one of `by`: its change makes another row", column.value);
@@ -31,7 +28,7 @@ impl Check<'_> {
             Some(op) => self.column(op),
             None => Column { name: "change_type".to_owned(), at: self.place(&origin) },
         };
-        let words = self.change_words(words, &origin);
+        let words = self.change_words(words, removed, &origin);
         StepKind::Delta(Delta {
             by: self.columns(by.value.0),
             compare: compare.map(|compare| self.columns(compare.value.0)),
@@ -41,23 +38,41 @@ impl Check<'_> {
         })
     }
 
-    fn change_words(&mut self, written: Option<ChangeWordsFile>, origin: &Origin) -> ChangeWords {
+    fn change_words(
+        &mut self,
+        written: Option<ChangeWordsFile>,
+        policy: Option<At<RemovedFile>>,
+        origin: &Origin,
+    ) -> ChangeWords {
         let ChangeWordsFile { added, changed, removed } =
             written.unwrap_or(ChangeWordsFile { added: None, changed: None, removed: None });
-        let mut taken: Vec<String> = Vec::new();
-        let [added, changed, removed] =
-            [(added, "added"), (changed, "changed"), (removed, "removed")].map(|(written, default)| {
-                let (word, at) = written.map_or((default.to_owned(), None), |at| (at.value, Some(at.origin)));
+        let added = self.change_word(added, "added", &[], origin);
+        let changed = self.change_word(changed, "changed", &[], origin);
+        let removed = match policy.map(|policy| policy.value) {
+            None | Some(RemovedFile::Send) => {
                 // A reader may know no difference between added and changed rows.
-                if word.is_empty() || (default == "removed" && taken.contains(&word)) {
-                    let at = at.as_ref().unwrap_or(origin);
-                    let what = format!("the word for {default} rows is {word:?}, which is empty or another one's");
-                    self.problems.push(at.error(what).hint("write a word, for removed rows one of their own"));
+                RemovedRows::Send(self.change_word(removed, "removed", &[&added, &changed], origin))
+            }
+            Some(RemovedFile::Keep) => {
+                if let Some(word) = removed {
+                    let what = "`words.removed` and `removed: keep` are mutually exclusive: no removed row is sent";
+                    self.problems.push(word.origin.error(what).hint("remove one of them"));
                 }
-                taken.push(word.clone());
-                word
-            });
+                RemovedRows::Keep
+            }
+        };
         ChangeWords { added, changed, removed }
+    }
+
+    /// Returns the word for a kind of rows. It is not empty, and none of those that are taken.
+    fn change_word(&mut self, written: Option<At<String>>, kind: &str, taken: &[&String], origin: &Origin) -> String {
+        let (word, at) = written.map_or((kind.to_owned(), None), |at| (at.value, Some(at.origin)));
+        if word.is_empty() || taken.contains(&&word) {
+            let what = format!("the word for {kind} rows is {word:?}, which is empty or another one's");
+            let problem = at.as_ref().unwrap_or(origin).error(what);
+            self.problems.push(problem.hint("write a word, for removed rows one of their own"));
+        }
+        word
     }
 
     /// Checks what surrounds a `delta`: after it the rows stay as they are, so that the destination has what its baseline

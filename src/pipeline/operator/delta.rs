@@ -2,12 +2,15 @@
 
 use super::{Declaration, RowShare};
 use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::Delta;
+use crate::pipeline::plan::{Delta, RemovedRows};
 
 pub(super) fn declaration(delta: &Delta) -> Declaration<'_> {
     Declaration {
         kind: "delta",
-        rows: &[RowShare::Dropped, RowShare::Added],
+        rows: match delta.words.removed {
+            RemovedRows::Send(_) => &[RowShare::Dropped, RowShare::Added],
+            RemovedRows::Keep => &[RowShare::Dropped],
+        },
         columns: Box::new(|after| columns(delta, after)),
     }
 }

@@ -6,7 +6,8 @@ use super::{Column, Plan, StepKind};
 pub struct Delta {
     /// The columns whose values together identify a row.
     pub by: Vec<Column>,
-    /// The columns whose change makes a row changed; `None` for all but those of `by`.
+    /// The columns whose change makes a row changed; `None` for all but those of `by`. Of an empty list, no row
+    /// is changed.
     pub compare: Option<Vec<Column>>,
     /// The new column, the last one.
     pub op: Column,
@@ -19,7 +20,16 @@ pub struct Delta {
 pub struct ChangeWords {
     pub added: String,
     pub changed: String,
-    pub removed: String,
+    pub removed: RemovedRows,
+}
+
+/// The policy for rows that the destination has and that are no longer there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RemovedRows {
+    /// Send their keys, with this word.
+    Send(String),
+    /// Send nothing. They stay in the baseline, as the destination still has them.
+    Keep,
 }
 
 /// The policy for the first file, which has all rows.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Next, Resources, TableOperator};
 use crate::expr::shorten;
 use crate::pipeline::columns::Columns;
-use crate::pipeline::plan::{ChangeWords, Column, Delta, FirstDelivery, Severity, TransformStep};
+use crate::pipeline::plan::{ChangeWords, Column, Delta, FirstDelivery, RemovedRows, Severity, TransformStep};
 use crate::transform::delta_file::{BaselineReader, BaselineWriter, FORMAT, Head, RowDigest, Schema};
 use crate::transform::error::{RowError, TransformError};
 use crate::transform::finding::{Examples, StepFinding};
@@ -110,11 +110,11 @@ impl DeltaStep {
         if self.stop.is_cancelled() { Err(TransformError::Stopped) } else { Ok(()) }
     }
 
-    /// Passes on the rows that differ from the baseline's, and writes all to the next one.
+    /// Passes on the rows that differ from the baseline's, and writes all that the destination then has to the next one.
     fn merge(&mut self, mut sorted: Sorted<Records>, next: &mut Next<'_>) -> Result<(), TransformError> {
         let mut earlier = Earlier::new(self.open_earlier()?)?;
         let mut writer = self.create_next()?;
-        let mut output = Output::new(&self.words, &self.keys, self.width);
+        let mut output = Output::new(&self.keys, self.width);
         // No key is empty.
         let (mut last, mut last_origin) = (Vec::new(), (0, 0));
         let (mut reader, mut compared) = (Reader::default(), Vec::new());
@@ -127,41 +127,57 @@ impl DeltaStep {
             }
             let digest = digest_of(&record, &self.compared, &mut compared);
             while earlier.is_before(&item.key) {
-                self.check_running()?;
-                self.result.rows.removed += 1;
-                output.removed(earlier.key(), next)?;
-                earlier.advance()?;
+                self.gone(&mut earlier, &mut output, writer.as_mut(), next)?;
             }
             let rows = &mut self.result.rows;
             match earlier.digest_of(&item.key) {
                 Some(before) if before == digest => rows.unchanged += 1,
                 Some(_) => {
                     rows.changed += 1;
-                    output.row(&item.payload, Change::Changed, next)?;
+                    output.row(&item.payload, &self.words.changed, next)?;
                 }
                 None => {
                     rows.added += 1;
-                    output.row(&item.payload, Change::Added, next)?;
+                    output.row(&item.payload, &self.words.added, next)?;
                 }
             }
             if earlier.digest_of(&item.key).is_some() {
                 earlier.advance()?;
             }
-            if let Some(writer) = &mut writer {
-                writer.push(&item.key, &digest).map_err(|source| TransformError::Baseline { source })?;
-            }
+            push(writer.as_mut(), &item.key, &digest)?;
             last.clone_from(&item.key);
             last_origin = origin;
         }
         while !earlier.is_done() {
-            self.check_running()?;
-            self.result.rows.removed += 1;
-            output.removed(earlier.key(), next)?;
-            earlier.advance()?;
+            self.gone(&mut earlier, &mut output, writer.as_mut(), next)?;
         }
         let written = writer.map(BaselineWriter::finish).transpose();
         self.result.baseline = written.map_err(|source| TransformError::Baseline { source })?;
         Ok(())
+    }
+
+    /// Ends the baseline's present key, which no row has: passes on a removed row, or keeps the key as it is.
+    fn gone(
+        &mut self,
+        earlier: &mut Earlier,
+        output: &mut Output,
+        writer: Option<&mut BaselineWriter>,
+        next: &mut Next<'_>,
+    ) -> Result<(), TransformError> {
+        self.check_running()?;
+        if let Some((key, digest)) = earlier.present() {
+            match &self.words.removed {
+                RemovedRows::Send(word) => {
+                    self.result.rows.removed += 1;
+                    output.removed(key, word, next)?;
+                }
+                RemovedRows::Keep => {
+                    self.result.rows.kept += 1;
+                    push(writer, key, digest)?;
+                }
+            }
+        }
+        earlier.advance()
     }
 
     #[cold]
@@ -206,7 +222,11 @@ impl TableOperator for DeltaStep {
     }
 
     fn counts(&self) -> Vec<u64> {
-        vec![self.result.rows.unchanged, self.result.rows.removed]
+        let DeltaRows { removed, unchanged, .. } = self.result.rows;
+        match self.words.removed {
+            RemovedRows::Send(_) => vec![unchanged, removed],
+            RemovedRows::Keep => vec![unchanged],
+        }
     }
 
     fn findings(&mut self) -> Vec<StepFinding> {
@@ -251,8 +271,9 @@ impl Earlier {
         self.0.is_none()
     }
 
-    fn key(&self) -> &[u8] {
-        self.0.as_ref().map_or(&[], |reader| &reader.key)
+    /// Returns the present key, if there is one, and its digest.
+    fn present(&self) -> Option<(&[u8], &RowDigest)> {
+        self.0.as_ref().map(|reader| (reader.key.as_slice(), &reader.digest))
     }
 
     /// Returns true if the present key comes before this one: no row has it.
@@ -266,17 +287,15 @@ impl Earlier {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Change {
-    Added,
-    Changed,
-    Removed,
+/// Adds a key to the next baseline, if one is written.
+fn push(writer: Option<&mut BaselineWriter>, key: &[u8], digest: &RowDigest) -> Result<(), TransformError> {
+    let Some(writer) = writer else { return Ok(()) };
+    writer.push(key, digest).map_err(|source| TransformError::Baseline { source })
 }
 
 /// Makes the records that are passed on.
 #[derive(Default)]
 struct Output {
-    words: [String; 3],
     /// The positions of the keys' cells among all.
     keys: Vec<usize>,
     width: usize,
@@ -287,20 +306,19 @@ struct Output {
 }
 
 impl Output {
-    fn new(words: &ChangeWords, keys: &[usize], width: usize) -> Self {
-        let ChangeWords { added, changed, removed } = words.clone();
+    fn new(keys: &[usize], width: usize) -> Self {
         let cells = vec![Vec::new(); keys.len()];
-        Self { words: [added, changed, removed], keys: keys.to_vec(), width, cells, ..Self::default() }
+        Self { keys: keys.to_vec(), width, cells, ..Self::default() }
     }
 
-    fn row(&mut self, stored: &[u8], change: Change, next: &mut Next<'_>) -> Result<(), TransformError> {
+    fn row(&mut self, stored: &[u8], word: &str, next: &mut Next<'_>) -> Result<(), TransformError> {
         self.bytes.clear();
         self.bytes.extend_from_slice(stored);
-        self.pass(change, next)
+        self.pass(word, next)
     }
 
     /// Passes on a row of which only the key is known; it is of no record.
-    fn removed(&mut self, key: &[u8], next: &mut Next<'_>) -> Result<(), TransformError> {
+    fn removed(&mut self, key: &[u8], word: &str, next: &mut Next<'_>) -> Result<(), TransformError> {
         read_key(key, &mut self.cells);
         self.bytes.clear();
         stored::write_number(0, &mut self.bytes);
@@ -309,11 +327,11 @@ impl Output {
             let cell = self.keys.iter().position(|key| *key == column).map_or(&[][..], |key| &self.cells[key]);
             stored::write_cell(cell, &mut self.bytes);
         }
-        self.pass(Change::Removed, next)
+        self.pass(word, next)
     }
 
-    fn pass(&mut self, change: Change, next: &mut Next<'_>) -> Result<(), TransformError> {
-        stored::write_cell(self.words[change as usize].as_bytes(), &mut self.bytes);
+    fn pass(&mut self, word: &str, next: &mut Next<'_>) -> Result<(), TransformError> {
+        stored::write_cell(word.as_bytes(), &mut self.bytes);
         next(self.reader.read(&self.bytes))
     }
 }

@@ -1,6 +1,6 @@
 //! `delta` in a pipeline file: its plan, its mistakes, and what it asks of the pipeline around it.
 
-use reportferry::pipeline::plan::FirstDelivery;
+use reportferry::pipeline::plan::{FirstDelivery, RemovedRows};
 
 use super::{Folder, PIPELINE, SETTINGS};
 
@@ -26,7 +26,14 @@ fn a_delta_is_read_to_its_last_default() {
     assert!(problems.is_empty(), "{}", folder.told(&problems));
     let delta = plan.delta().unwrap();
     assert_eq!((delta.by.len(), delta.compare.is_none(), delta.op.name.as_str()), (2, true, "change_type"));
-    assert_eq!((delta.words.removed.as_str(), delta.initial), ("removed", FirstDelivery::All));
+    assert_eq!((&delta.words.removed, delta.initial), (&RemovedRows::Send("removed".to_owned()), FirstDelivery::All));
+    // The word for removed rows is free where none is sent, and `compare` may name nothing.
+    let kept = pipeline("  - delta: {by: id, compare: [], removed: keep, words: {added: removed}}\n");
+    let (plan, problems) = Folder::new(SETTINGS, &kept).load().unwrap_or_else(|_| panic!("{}", told(&kept)));
+    let delta = plan.delta().unwrap();
+    assert!(problems.is_empty() && delta.compare.as_ref().is_some_and(Vec::is_empty));
+    assert_eq!(delta.words.removed, RemovedRows::Keep);
+    assert_eq!(told(&pipeline("  - delta: {by: id, removed: send, words: {removed: gone}}\n")), "");
     assert_eq!(Folder::new(SETTINGS, &pipeline("")).load().unwrap().0.delta().map(|_| ()), None);
     let after = pipeline(&format!("{STEP}  - set: {{op: upper(change_type)}}\n  - drop: change_type\n"));
     assert_eq!(told(&after), "");
@@ -37,7 +44,6 @@ fn mistakes_in_a_delta_are_shown_where_they_are() {
     for (step, what) in [
         ("{compare: [done]}", "`by` is missing"),
         ("{by: []}", "no column is named here: `by` identifies a row"),
-        ("{by: [id], compare: []}", "leave `compare` out"),
         ("{by: [id], compare: [id]}", "the column \"id\" is one of `by`"),
         ("{by: [id, id]}", "the column \"id\" is named twice"),
         ("{by: [ids]}", "there is no column \"ids\" here"),
@@ -46,6 +52,11 @@ fn mistakes_in_a_delta_are_shown_where_they_are() {
         ("{by: [id], words: {added: X, removed: X}}", "the word for removed rows is \"X\""),
         ("{by: [id], words: {added: \"\"}}", "the word for added rows is \"\""),
         ("{by: [id], initial: send}", "`all` or `hold`"),
+        ("{by: [id], removed: hold}", "`send` or `keep`"),
+        (
+            "{by: [id], removed: keep, words: {removed: gone}}",
+            "`words.removed` and `removed: keep` are mutually exclusive: no removed row is sent",
+        ),
     ] {
         let told = told(&pipeline(&format!("  - delta: {step}\n")));
         assert!(told.contains(what) && told.contains("transform[4].delta"), "{step}: {told}");

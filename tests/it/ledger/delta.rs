@@ -20,7 +20,8 @@ async fn begun(ledger: &Ledger, minute: i64, sha256: &str) -> Run {
     let compared_with = current.map(|DeltaBaseline { run, slot, sha256, .. }| ComparedWith { run, slot, sha256 });
     let baseline = Some(BaselineFile { sha256: sha256.to_owned(), keys: 3 });
     let mut checked = Checked::default();
-    checked.facts.delta = Some(DeltaFacts { compared_with, baseline, added: 3, changed: 0, removed: 0, unchanged: 0 });
+    checked.facts.delta =
+        Some(DeltaFacts { compared_with, baseline, added: 3, changed: 0, removed: 0, unchanged: 0, kept: 0 });
     let due = [DueDelivery { destination: "hris", required: true, alert_after: None }];
     ledger.note_artifact(&mut run, "d", &artifact(), json!({}), &due, &checked).await.unwrap();
     ledger.advance(&mut run, RunState::Delivering, None).await.unwrap();

@@ -90,7 +90,7 @@ async fn note_delta(ledger: &Ledger, run: &mut Run) -> Result<(), LedgerError> {
     let keys = current.as_ref().map_or(1, |current| current.keys + 1);
     let compared_with = current.map(|DeltaBaseline { run, slot, sha256, .. }| ComparedWith { run, slot, sha256 });
     let baseline = Some(BaselineFile { sha256: format!("{keys:064x}"), keys });
-    let delta = DeltaFacts { compared_with, baseline, added: 1, changed: 0, removed: 0, unchanged: 0 };
+    let delta = DeltaFacts { compared_with, baseline, added: 1, changed: 0, removed: 0, unchanged: 0, kept: 0 };
     let mut checked = Checked::default();
     checked.facts.delta = Some(delta);
     let due = [reportferry::ledger::DueDelivery { destination: "hris", required: true, alert_after: None }];

@@ -1,4 +1,4 @@
-//! `delta` against DuckDB: a full outer join by the key, with `is distinct from`.
+//! `delta` against DuckDB: a full outer join by the key, with `is distinct from`, over several deliveries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
-use reportferry::pipeline::plan::{ChangeWords, Delta, FirstDelivery};
+use reportferry::pipeline::plan::{ChangeWords, Delta, FirstDelivery, RemovedRows};
 use reportferry::transform::{DeltaInputs, DeltaRows, EarlierBaseline, Passed, Row, StepInputs, TransformError};
 
 use super::*;
@@ -22,23 +22,36 @@ out = [[] for _ in cases]
 db = duckdb.connect()
 groups = {}
 for i, case in enumerate(cases):
-    groups.setdefault((tuple(case["by"]), tuple(case["compare"])), []).append(i)
-for (key, compare), members in groups.items():
-    for name in ("old", "new"):
-        rows = [[i] + [cell or None for cell in row] for i in members for row in cases[i][name]]
-        db.execute(f"create or replace table {name} (i integer, k varchar, a varchar, l varchar, b varchar, c varchar)")
+    groups.setdefault((tuple(case["by"]), tuple(case["compare"]), case["keep"]), []).append(i)
+
+def fill(name, rows):
+    db.execute(f"create or replace table {name} (i integer, k varchar, a varchar, l varchar, b varchar, c varchar)")
+    if rows:
         db.execute(f"insert into {name} select unnest(?::integer[])" + ", unnest(?::varchar[])" * 5, [list(c) for c in zip(*rows)])
+
+for (key, compare, keep), members in groups.items():
+  fill("old", [])
+  for delivery in range(len(cases[0]["deliveries"])):
+    fill("new", [[i] + [cell or None for cell in row] for i in members for row in cases[i]["deliveries"][delivery]])
     on = " and ".join(f"o.{c} = n.{c}" for c in ("i",) + key)
-    differs = " or ".join(f"o.{c} is distinct from n.{c}" for c in compare)
+    differs = " or ".join(["false"] + [f"o.{c} is distinct from n.{c}" for c in compare])
+    gone = "false" if keep else "n.k is null"
     cells = ", ".join(f"case when n.k is null then {'o.' + c if c in key else 'null'} else n.{c} end as {c}" for c in "kalbc")
     order = ", ".join(f"encode(coalesce(n.{c}, o.{c}))" for c in key)
+    changes = {i: [] for i in members}
     for i, *row in db.execute(f"""
         select coalesce(n.i, o.i), {cells},
             case when o.k is null then 'added' when n.k is null then 'removed' else 'changed' end
-        from old o full outer join new n on {on} where o.k is null or n.k is null or ({differs})
+        from old o full outer join new n on {on} where o.k is null or {gone} or (n.k is not null and ({differs}))
         order by coalesce(n.i, o.i), {order}
     """).fetchall():
-        out[i].append([cell or "" for cell in row])
+        changes[i].append([cell or "" for cell in row])
+    for i in members:
+        out[i].append(changes[i])
+    # The destination still has what nothing was sent of.
+    if keep:
+        db.execute(f"insert into new select o.* from old o anti join new n on {on}")
+    db.execute("create or replace table old as select * from new")
 json.dump(out, sys.stdout)
 "#;
 
@@ -47,8 +60,12 @@ fn column(name: &str) -> Column {
 }
 
 fn delta(by: &[&str], compare: Option<&[&str]>) -> [TransformStep; 1] {
+    delta_with(by, compare, RemovedRows::Send("removed".to_owned()))
+}
+
+fn delta_with(by: &[&str], compare: Option<&[&str]>, removed: RemovedRows) -> [TransformStep; 1] {
     let columns = |names: &[&str]| names.iter().map(|name| column(name)).collect::<Vec<_>>();
-    let [added, changed, removed] = ["added", "changed", "removed"].map(str::to_owned);
+    let [added, changed] = ["added", "changed"].map(str::to_owned);
     [step(StepKind::Delta(Delta {
         by: columns(by),
         compare: compare.map(columns),
@@ -111,40 +128,83 @@ fn table(random: &mut fastrand::Rng, by: &[usize]) -> Rows {
     rows
 }
 
+/// The number of deliveries of each case: the rows that `keep` keeps may be gone in several of them, and come back.
+const DELIVERIES: usize = 4;
+
 #[test]
 fn changes_are_those_of_a_full_outer_join() {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
     let mut random = fastrand::Rng::with_seed(11);
     let (mut cases, mut results) = (Vec::new(), Vec::new());
+    let (mut kept_rows, mut back) = (0, 0);
     for number in 0..600 {
         let by: &[&str] = if number % 3 == 0 { &["k"] } else { &["l", "k"] };
         let positions: Vec<usize> = by.iter().map(|name| NAMES.iter().position(|n| n == name).unwrap()).collect();
         let others: Vec<&str> = NAMES.iter().copied().filter(|name| !by.contains(name)).collect();
-        let compared: Option<&[&str]> = if number % 4 == 0 { Some(&["c", "a"]) } else { None };
-        let memory = if number % 2 == 0 { 300 } else { 1 << 20 };
-        let (old, new) = (table(&mut random, &positions), table(&mut random, &positions));
-        let steps = delta(by, compared);
-        let (all, _) = compare(&steps, (&NAMES, &old), EarlierBaseline::None, &first, memory).unwrap();
-        assert!(all.iter().all(|row| row[5] == "added") && all.len() == old.len());
-        let (changes, passed) = compare(&steps, (&NAMES, &new), baseline(&first), &second, memory).unwrap();
-        let Passed { balance, findings, delta, .. } = passed;
-        assert!(findings.is_empty());
-        let result = delta.unwrap();
-        let DeltaRows { added, changed, removed, unchanged } = result.rows;
-        let counted = |word: &str| changes.iter().filter(|row| row[5] == word).count() as u64;
-        assert_eq!((added, changed, removed), (counted("added"), counted("changed"), counted("removed")));
-        assert_eq!((added + changed + unchanged, old.len() as u64), (new.len() as u64, removed + changed + unchanged));
-        assert_eq!((balance.extracted, balance.written), (new.len() as u64, changes.len() as u64));
-        let written = result.baseline.unwrap();
-        assert_eq!((written.keys, written.sha256), (balance.extracted, reportferry::digest::of_file(&second).unwrap()));
-        cases.push(json!({"old": old, "new": new, "by": by, "compare": compared.unwrap_or(&others)}));
-        results.push(changes);
+        let compared: Option<&[&str]> = [Some(&["c", "a"][..]), None, Some(&[]), None][number % 4];
+        let memory = if number / 4 % 2 == 0 { 300 } else { 1 << 20 };
+        let keep = number / 8 % 2 == 0;
+        let removed = if keep { RemovedRows::Keep } else { RemovedRows::Send("removed".to_owned()) };
+        let steps = delta_with(by, compared, removed);
+        let deliveries: [Rows; DELIVERIES] = std::array::from_fn(|_| table(&mut random, &positions));
+        let (mut earlier, mut before) = (EarlierBaseline::None, 0);
+        let mut all = Vec::new();
+        for new in &deliveries {
+            let (changes, passed) = compare(&steps, (&NAMES, new), earlier, &second, memory).unwrap();
+            let Passed { balance, findings, delta, .. } = passed;
+            assert!(findings.is_empty());
+            let result = delta.unwrap();
+            let DeltaRows { added, changed, removed, unchanged, kept } = result.rows;
+            let counted = |word: &str| changes.iter().filter(|row| row[5] == word).count() as u64;
+            assert_eq!((added, changed, removed), (counted("added"), counted("changed"), counted("removed")));
+            let rows = new.len() as u64;
+            assert_eq!((added + changed + unchanged, before), (rows, removed + kept + changed + unchanged));
+            assert_eq!(if keep { removed } else { kept }, 0);
+            assert_eq!((balance.extracted, balance.written), (rows, changes.len() as u64));
+            let written = result.baseline.unwrap();
+            before = rows + kept;
+            assert_eq!((written.keys, written.sha256), (before, reportferry::digest::of_file(&second).unwrap()));
+            kept_rows += kept;
+            back += u64::from(kept > 0 && unchanged + changed > 0);
+            std::fs::rename(&second, &first).unwrap();
+            earlier = baseline(&first);
+            all.push(changes);
+        }
+        let compare = compared.unwrap_or(&others);
+        cases.push(json!({"deliveries": deliveries, "by": by, "compare": compare, "keep": keep}));
+        results.push(all);
     }
-    let expected: Vec<Rows> = serde_json::from_value(ask_python(JOIN, &Value::Array(cases.clone()))).unwrap();
+    assert!(kept_rows > 1_000 && back > 100, "{kept_rows}, {back}");
+    let expected: Vec<Vec<Rows>> = serde_json::from_value(ask_python(JOIN, &Value::Array(cases.clone()))).unwrap();
     for ((case, expected), ours) in cases.iter().zip(expected).zip(results) {
         assert_eq!(ours, expected, "{case}");
     }
+}
+
+#[test]
+fn a_row_that_is_gone_is_kept_as_it_was_whatever_is_sent_of_it_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let [mut from, mut to] = ["first", "second"].map(|name| folder.path().join(name));
+    let keep = |compare| delta_with(&["id"], compare, RemovedRows::Keep);
+    let names = ["id", "course", "status"];
+    let mut earlier = EarlierBaseline::None;
+    let mut next = |steps: &[TransformStep], cells: &[[&str; 3]]| {
+        let (out, passed) = compare(steps, (&names, &rows(cells)), earlier.clone(), &to, 1 << 20).unwrap();
+        std::mem::swap(&mut from, &mut to);
+        earlier = baseline(&from);
+        let DeltaRows { kept, unchanged, .. } = passed.delta.unwrap().rows;
+        (out.iter().map(|row| row.join(",")).collect::<Vec<_>>().join(";"), kept, unchanged)
+    };
+    let told = |text: &str, kept, unchanged| (text.to_owned(), kept, unchanged);
+    assert_eq!(next(&keep(None), &[["1", "C", "x"], ["2", "C", "x"]]), told("1,C,x,added;2,C,x,added", 0, 0));
+    assert_eq!(next(&keep(None), &[["2", "C", "x"]]), told("", 1, 1));
+    assert_eq!(next(&keep(None), &[["2", "C", "x"]]), told("", 1, 1));
+    assert_eq!(next(&keep(None), &[["1", "C", "x"]]), told("", 1, 1));
+    assert_eq!(next(&keep(None), &[["1", "C", "x"], ["2", "C", "y"]]), told("2,C,y,changed", 0, 1));
+    // What was kept is known to the destination: a pipeline that sends removed rows from now on sends it.
+    assert_eq!(next(&keep(None), &[["1", "C", "x"]]), told("", 1, 1));
+    assert_eq!(next(&delta(&["id"], None), &[["1", "C", "x"]]), told("2,,,removed", 0, 1));
 }
 
 fn rows(rows: &[[&str; 3]]) -> Rows {

@@ -6,7 +6,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use super::super::stage::receiver::Receiver;
-use super::super::stage::rig::both;
+use super::super::stage::rig::{both, document};
 
 const ROWS: &str = "Employee Number,Entra ID,Viva Content ID,Course Code,Course Name,Completion Date,Final Score,Course Enrollment Status\n\
                     00042,e1,v1,C-1,\"Fire | \"\"Safety\"\" \\ 李\",2026-01-05 12:30:00,88.5,Completed\n\
@@ -15,6 +15,16 @@ const ROWS: &str = "Employee Number,Entra ID,Viva Content ID,Course Code,Course 
 
 /// Runs the pipeline of a reader with these rows. Its destination signs in with a token of the receiver.
 fn run(receiver: &Receiver, name: &str, destination: &str, base: &str) -> Output {
+    let folder = folder(receiver, name, destination, base);
+    crate::stage::reportferry()
+        .current_dir(folder.path())
+        .args(["run", name, "--from", "rows.csv", "--deliver", "--slot", super::SLOT, "--json", "--wait", "20s"])
+        .output()
+        .unwrap()
+}
+
+/// Returns a folder with the pipeline of a reader, these rows, and settings.
+fn folder(receiver: &Receiver, name: &str, destination: &str, base: &str) -> tempfile::TempDir {
     let folder = crate::stage::folder();
     let at = format!("http://127.0.0.1:{}", receiver.port);
     let settings = format!(
@@ -30,11 +40,7 @@ fn run(receiver: &Receiver, name: &str, destination: &str, base: &str) -> Output
     std::fs::create_dir(folder.path().join("pipelines")).unwrap();
     let pipeline = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("pipelines/readers/{name}.yaml"));
     std::fs::copy(pipeline, folder.path().join(format!("pipelines/{name}.yaml"))).unwrap();
-    crate::stage::reportferry()
-        .current_dir(folder.path())
-        .args(["run", name, "--from", "rows.csv", "--deliver", "--slot", super::SLOT, "--json", "--wait", "20s"])
-        .output()
-        .unwrap()
+    folder
 }
 
 /// The requests besides those for tokens, each of which the receiver found in order.
@@ -77,5 +83,35 @@ fn viva_gets_one_activity_a_request_and_none_twice() {
     receiver.answers(&json!(["drop"]));
     let output = run(&receiver, "viva-learning", "graph", "/v1.0");
     assert_eq!(output.status.code(), Some(4), "a lost response: {}", both(&output));
+    assert_eq!(requests(&receiver).last().unwrap()["most"], 1);
+}
+
+#[test]
+fn a_completion_that_leaves_the_report_and_comes_back_sends_nothing() {
+    let receiver = Receiver::api("activities");
+    let folder = folder(&receiver, "viva-learning", "graph", "/v1.0");
+    let file = folder.path().join("pipelines/viva-learning.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let docebo = "  docebo:\n    tenant: acme\n    report: {name: Course completions}\n";
+    assert!(text.contains(docebo));
+    std::fs::write(&file, text.replace(docebo, "  file: {path: rows.csv}\n")).unwrap();
+    let gone = ROWS.replace("00043,e2,v1,0101,\"López-Núñez\",2026-01-06 12:30:00,,Completed\n", "");
+    assert_ne!(gone, ROWS);
+    let new = "00045,e4,v1,C-1,Fire,2026-01-07 12:30:00,,Completed\n";
+    let runs = [
+        (ROWS.to_owned(), "delivered", 0, 2),
+        (gone.clone(), "skipped", 1, 2),
+        (format!("{gone}{new}"), "delivered", 1, 3),
+        (format!("{ROWS}{new}"), "skipped", 0, 3),
+    ];
+    for (day, (rows, state, kept, sent)) in runs.into_iter().enumerate() {
+        std::fs::write(folder.path().join("rows.csv"), rows).unwrap();
+        let slot = format!("2026-02-{:02}T06:40:00Z", day + 1);
+        let arguments = ["run", "viva-learning", "--slot", &slot, "--json", "--wait", "20s"];
+        let output = crate::stage::reportferry().current_dir(folder.path()).args(arguments).output().unwrap();
+        let document = document(&output);
+        assert_eq!((&document["state"], &document["delta"]["kept"]), (&json!(state), &json!(kept)), "{document:#}");
+        assert_eq!(requests(&receiver).len(), sent, "{document:#}");
+    }
     assert_eq!(requests(&receiver).last().unwrap()["most"], 1);
 }
