@@ -115,7 +115,7 @@ fn differences(alert: &Alert) -> String {
 
 fn next(alert: &Alert) -> String {
     let need = match alert.kind {
-        AlertKind::Failed => Need::Failed,
+        AlertKind::Failed => alert.partial.map_or(Need::Failed, Need::Partial),
         AlertKind::Held => Need::Held,
         AlertKind::Blocked => Need::Blocked(alert.blockers.clone()),
         AlertKind::PickupOverdue => Need::PickupOverdue { destination: alert.destination.clone().unwrap_or_default() },

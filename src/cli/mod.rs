@@ -60,17 +60,16 @@ mod test;
 mod text;
 mod trust;
 mod verify;
+mod version;
 mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
-use crate::feature;
 use crate::run::RunError;
 use crate::run::document::Document;
 use crate::run::spool::SpoolError;
@@ -81,7 +80,7 @@ use crate::yaml::render::render;
 
 /// Delivers LMS reports to SFTP servers, webhooks and folders, on schedule, with receipts.
 #[derive(Parser)]
-#[command(name = "reportferry", version, long_version = LONG_VERSION.as_str(), max_term_width = 100)]
+#[command(name = "reportferry", version, long_version = version::LONG.as_str(), max_term_width = 100)]
 struct Arguments {
     #[command(flatten)]
     common: Common,
@@ -281,15 +280,6 @@ async fn dispatch(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Demo(args) => demo::run(args, common).await,
     }
 }
-
-/// The version, and the features of the build on a line of their own.
-static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
-    let features = match feature::built().as_slice() {
-        [] => "none".to_owned(),
-        built => built.join(", "),
-    };
-    format!("{}\nfeatures: {features}", env!("CARGO_PKG_VERSION"))
-});
 
 /// Reports arguments that cannot be parsed, or prints the requested help or version.
 fn refuse_arguments(error: &clap::Error) -> u8 {

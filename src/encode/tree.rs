@@ -54,7 +54,8 @@ impl JsonTree {
     pub fn row(&mut self, row: &dyn RowCells, out: &mut Vec<u8>) -> Result<(), RowError> {
         self.values.begin(row);
         if !self.row.write(&mut self.values, out)? {
-            out.extend_from_slice(b"null"); // it cannot be left out of anything
+            // It cannot be left out of anything.
+            out.extend_from_slice(if matches!(self.row, JsonPart::Object(_)) { b"{}" } else { b"null" });
         }
         Ok(())
     }
@@ -169,7 +170,8 @@ impl JsonPart {
         }
     }
 
-    /// Appends the JSON. Returns false, and appends nothing, for a null that is left out.
+    /// Appends the JSON. Returns false, and appends nothing, for a null that is left out, and for an object of which every
+    /// member is.
     fn write(&mut self, values: &mut RowValues, out: &mut Vec<u8>) -> Result<bool, RowError> {
         match self {
             Self::Literal(json) => out.extend_from_slice(json),
@@ -179,8 +181,13 @@ impl JsonPart {
                 None => out.extend_from_slice(b"null"),
             },
             Self::Object(members) => {
+                let start = out.len();
                 out.push(b'{');
-                write_all(members.iter_mut().map(|(head, part)| (&**head, part)), values, out)?;
+                let has_any = write_all(members.iter_mut().map(|(head, part)| (&**head, part)), values, out)?;
+                if !has_any && !members.is_empty() {
+                    out.truncate(start);
+                    return Ok(false);
+                }
                 out.push(b'}');
             }
             Self::List(items) => {
@@ -193,12 +200,12 @@ impl JsonPart {
     }
 }
 
-/// Appends parts, each after its head, with commas between them.
+/// Appends parts, each after its head, with commas between them. Returns false if all are left out.
 fn write_all<'a>(
     parts: impl Iterator<Item = (&'a [u8], &'a mut JsonPart)>,
     values: &mut RowValues,
     out: &mut Vec<u8>,
-) -> Result<(), RowError> {
+) -> Result<bool, RowError> {
     let mut is_first = true;
     for (head, part) in parts {
         let start = out.len();
@@ -212,7 +219,7 @@ fn write_all<'a>(
             out.truncate(start);
         }
     }
-    Ok(())
+    Ok(!is_first)
 }
 
 #[cfg(test)]

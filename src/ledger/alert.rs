@@ -1,6 +1,6 @@
 //! Alerts and their notifications, as types.
 
-use super::next::Blocker;
+use super::next::{Blocker, PartialRows};
 use crate::expect::Finding;
 use crate::settings::AlertKind;
 
@@ -20,6 +20,8 @@ pub struct Alert {
     pub blockers: Vec<Blocker>,
     /// What was found about its artifact; of alerts about a held or failed run that are due.
     pub findings: Vec<Finding>,
+    /// The rows that its receivers refused or did not answer for; of alerts about a failed run that are due.
+    pub partial: Option<PartialRows>,
     pub slot_ms: i64,
     /// Time of the event.
     pub at_ms: i64,

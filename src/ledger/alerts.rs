@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::alert::{Alert, AlertSend, Sent};
 use super::attention::{blockers, findings};
 use super::files::problem_from;
+use super::rows;
 use super::state::{NotificationEvent, NotificationState, PickupState};
 use super::store::{Row, Tx, named_column, params};
 use super::tenants::scope_changes;
@@ -119,7 +120,11 @@ impl Ledger {
                 let run = alert.run.as_deref().unwrap_or_default();
                 match alert.kind {
                     AlertKind::Blocked => alert.blockers = blockers(tx, run)?,
-                    AlertKind::Held | AlertKind::Failed => alert.findings = findings(tx, run)?,
+                    AlertKind::Held => alert.findings = findings(tx, run)?,
+                    AlertKind::Failed => {
+                        alert.findings = findings(tx, run)?;
+                        alert.partial = rows::partial(tx, run)?;
+                    }
                     _ => {}
                 }
             }
@@ -169,6 +174,7 @@ fn alert_from(row: &Row, kind: AlertKind) -> Result<Alert, LedgerError> {
         reason: row.get("reason")?,
         blockers: Vec::new(),
         findings: Vec::new(),
+        partial: None,
         at_ms: row.get("at_ms")?,
     })
 }
@@ -276,6 +282,7 @@ fn of_pipeline(kind: AlertKind, pipeline: String, reason: Option<String>, at_ms:
         reason,
         blockers,
         findings,
+        partial: None,
         slot_ms: at_ms,
         at_ms,
     }

@@ -72,3 +72,9 @@ impl Case {
         String::from_utf8(output.stdout).unwrap()
     }
 }
+
+#[test]
+fn the_version_lists_the_features_of_the_build() {
+    let text = Case::new("").text(&["--version"], 0);
+    assert!(text.starts_with("reportferry ") && text.ends_with("features: age, openpgp, parquet, xlsx\n"), "{text}");
+}

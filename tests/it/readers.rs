@@ -155,3 +155,15 @@ fn other_programs_read_the_files_of_ten_readers() {
     let read = std::process::Command::new(PYTHON).arg(script).arg(folder.path()).output().unwrap();
     assert!(read.status.success(), "{}", both(&read));
 }
+
+#[test]
+fn settings_with_a_problem_are_the_only_problem_of_a_test_with_several_sources() {
+    let folder = crate::stage::folder();
+    std::fs::create_dir(folder.path().join("pipelines")).unwrap();
+    let pipeline = include_str!("../../pipelines/readers/hris-with-managers.yaml");
+    std::fs::write(folder.path().join("pipelines/line.yaml"), pipeline).unwrap();
+    std::fs::write(folder.path().join("reportferry.yaml"), "tenats: {}\n").unwrap();
+    let output = crate::stage::reportferry().current_dir(folder.path()).arg("check").output().unwrap();
+    let said = both(&output);
+    assert!(said.contains("tenats") && !said.contains("no step reads"), "{said}");
+}

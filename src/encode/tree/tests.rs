@@ -52,6 +52,22 @@ fn rows_of_a_request_are_a_document_or_their_values() {
 }
 
 #[test]
+fn an_object_whose_members_are_all_left_out_is_left_out_too() {
+    let object = |name: &str, tree: Tree| Tree::Object(vec![(name.to_owned(), tree)]);
+    let score = || object("score", object("raw", value("a", &[])));
+    let json = |tree: Tree| {
+        let mut out = Vec::new();
+        compile(&Body::Rows(tree)).unwrap().rows([ReadRow(1, ["", "2"]), ReadRow(2, ["5", "2"])], &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let beside = Tree::Object(vec![("result".to_owned(), score()), ("n".to_owned(), value("cast(b as integer)", &[]))]);
+    assert_eq!(json(beside), r#"{"n":2},{"result":{"score":{"raw":"5"}},"n":2}"#);
+    assert_eq!(json(Tree::List(vec![score()])), r#"[],[{"score":{"raw":"5"}}]"#);
+    assert_eq!(json(score()), r#"{},{"score":{"raw":"5"}}"#, "a row is left out of nothing");
+    assert_eq!(json(object("none", Tree::Object(Vec::new()))), r#"{"none":{}},{"none":{}}"#, "it is written empty");
+}
+
+#[test]
 fn a_value_without_a_result_is_the_error_of_its_row() {
     let error = |masked: &[&str]| {
         let mut tree = compile(&Body::Rows(value("cast(a as integer)", masked))).unwrap();

@@ -37,7 +37,7 @@ pub(super) const ORDER: &[&[&str]] = &[
     &["tls"],
     &["http"],
     &["wire"],
-    &["clock", "secret", "digest", "disk", "fault", "progress", "measure"],
+    &["clock", "secret", "digest", "disk", "fault", "feature", "progress", "measure"],
     &["telemetry"],
 ];
 

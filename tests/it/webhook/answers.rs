@@ -3,12 +3,19 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
+use std::sync::Arc;
 
+use reportferry::alert::{Alerts, Rules};
+use reportferry::clock::Clock;
+use reportferry::ledger::Ledger;
+use reportferry::settings::Settings;
 use serde_json::{Value, json};
 
 use super::super::stage::receiver::Receiver;
 use super::super::stage::rig::{both, document};
 use super::requests::{Folder, SLOT, borrowed, people};
+use crate::stage;
+use crate::watch::alerts::Receiver as Desk;
 
 const IMPORTS: &str = r#"
     path: /u_completions/insertMultiple
@@ -199,4 +206,31 @@ fn a_process_that_dies_before_a_request_holds_nothing() {
     let output = folder.run(SLOT, None);
     assert!(output.status.success(), "{}", both(&output));
     assert_eq!(counts(&delivery(&output)), [5, 5, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_says_how_the_rows_are_sent_again() {
+    let receiver = Receiver::api("imports");
+    receiver.refuses(&[person(3).as_str()]);
+    let folder = imports(&receiver, "position", "", 5);
+    let output = folder.run(SLOT, None);
+    let desk = Desk::start();
+    folder.write("desk", &format!("http://{}/desk", desk.address));
+    let channel = "alerts: {on: [failed], channels: {desk: {webhook: {url: {file: desk}, allow: [loopback]}}}}\n";
+    folder.write("alerts.yaml", channel);
+    // A person who runs it sees it fail; the worker's runs are told of.
+    let file = folder.0.path().join("data/ledger.db");
+    let ledger = rusqlite::Connection::open(&file).unwrap();
+    assert_eq!(ledger.execute("UPDATE runs SET origin = 'schedule'", []).unwrap(), 1);
+    drop(ledger);
+    let (settings, _) =
+        Settings::load_with(Some(&folder.0.path().join("alerts.yaml")), &[], std::iter::empty()).unwrap();
+    let rules = Rules::default();
+    rules.take(&Arc::new(settings), [].iter());
+    let ledger = Ledger::open(&stage::sqlite(&file), Clock::System).await.unwrap();
+    Alerts::new(ledger, Clock::System, rules).round().await.unwrap();
+    let [told] = desk.got("/desk").try_into().unwrap();
+    let next = told["next"].as_str().unwrap();
+    assert!(next.contains(&format!("reportferry retry {} --rows refused", id(&output))), "{told:#}");
+    assert!(told["reason"].as_str().unwrap().contains("1 refused"), "{told:#}");
 }
