@@ -1,6 +1,7 @@
 //! Typed rows → an Excel workbook with one sheet, in constant memory.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, XlsxError};
@@ -146,6 +147,17 @@ impl TableWriter for XlsxTable {
                 format!("more than {ROWS_MAX} rows, which a sheet of Excel has at most: filter them, or write a `csv`");
             return Err(io::Error::other(what));
         }
+        caught(|| self.write_row(values))
+    }
+
+    fn end(mut self: Box<Self>) -> io::Result<SpoolFile> {
+        caught(|| self.workbook.save_to_writer(&mut self.spool).map_err(writing))?;
+        Ok(self.spool)
+    }
+}
+
+impl XlsxTable {
+    fn write_row(&mut self, values: &mut TypedValues<'_>) -> io::Result<()> {
         let worksheet = self.workbook.worksheet_from_index(0).map_err(writing)?;
         for at in 0..self.columns {
             let Some(value) = values.take()? else { continue };
@@ -162,11 +174,17 @@ impl TableWriter for XlsxTable {
         self.rows += 1;
         Ok(())
     }
+}
 
-    fn end(mut self: Box<Self>) -> io::Result<SpoolFile> {
-        self.workbook.save_to_writer(&mut self.spool).map_err(writing)?;
-        Ok(self.spool)
-    }
+/// Calls the library, which panics where its temporary file cannot be written, and has the error in the panic's text alone.
+fn caught<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|cause| {
+        let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+        let text = text.unwrap_or("the workbook could not be written");
+        let is_full = text.contains("StorageFull");
+        let kind = if is_full { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+        Err(io::Error::new(kind, format!("the temporary file of the workbook: {text}")))
+    })
 }
 
 /// Returns Excel's number of a day and a part of it.
@@ -199,6 +217,14 @@ mod tests {
         let plan = Xlsx { feature, sheet: "Sheet1".to_owned(), bold_header: false, widths: Vec::new(), types };
         let spool = SpoolFile::create(&folder.join("a"), false, None).unwrap();
         XlsxTable::create(&plan, &["a".to_owned()], folder, spool).unwrap()
+    }
+
+    #[test]
+    fn a_panic_over_a_full_disk_is_an_error_of_this_kind() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = caught::<()>(|| panic!("Couldn't write to xml file: {full:?}")).unwrap_err();
+        assert!(crate::disk::is_full(&error), "{error}");
+        assert!(!crate::disk::is_full(&caught::<()>(|| panic!("another")).unwrap_err()));
     }
 
     #[test]
